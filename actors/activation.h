@@ -1,0 +1,164 @@
+// An object in memory: its instance, its mailbox, its gates, and the turn that runs.
+//
+// A delivery comes into the mailbox; when the input gate is open it becomes a turn, a coroutine that may suspend; when
+// that ends, its writes join the commit pipeline as one, and its outcome passes the output gate. This class is that
+// path and nothing else: what is shared by the objects of an executor (memory, timers, alarms) is ShardHost's.
+//
+// Ownership: its shard's. It stays as long as it has an instance, something in the mailbox, or writes that are not
+// durable, which a later load reads through. Threading: its executor. Errors: DESIGN.md under Failure, in short: an
+// error before any write keeps the instance, any later one drops the writes and the instance.
+
+#ifndef HOLDFAST_ACTORS_ACTIVATION_H_
+#define HOLDFAST_ACTORS_ACTIVATION_H_
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "actors/delivery.h"
+#include "actors/input_gate.h"
+#include "actors/mailbox.h"
+#include "actors/object.h"
+#include "actors/output_gate.h"
+#include "actors/task.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "storage/commit_pipeline.h"
+#include "storage/families.h"
+#include "storage/keyspace.h"
+#include "storage/object_id.h"
+#include "storage/object_storage.h"
+
+namespace holdfast::actors {
+
+class ShardHost;
+
+class Activation : public ObjectContext {
+ public:
+  enum class State {
+    kInactive,     // no instance; begins here. Next: kLoading, or the activation is removed
+    kLoading,      // migrations and Load() run. Next: kActive, kBroken
+    kActive,       // takes turns. Next: kPassivating, kBroken
+    kPassivating,  // no instance; the last writes are not durable yet. Next: kInactive, kLoading
+    kBroken,       // the instance failed and is being discarded. Next: kLoading if requests wait, or kPassivating
+  };
+
+  Activation(const storage::ObjectKey& key, const ObjectClass* object_class, ShardHost* host);
+  ~Activation() override;
+
+  // Takes the delivery, or tells it at once that the mailbox is full.
+  void Deliver(Delivery* request);
+  // The alarm's index says that it is due. The turn looks again.
+  void DeliverAlarm();
+  // The object may move into this family, which is empty; it is dropped if it does not.
+  void MoveTo(const storage::Placement& placement);
+
+  // Discards the instance if nothing runs or waits. False otherwise.
+  bool Passivate();
+  // Has no instance, nothing waiting and nothing on its way to disk: can be removed.
+  bool removable() const;
+
+  State state() const { return state_; }
+  size_t mailbox_depth() const { return mailbox_.depth(); }
+  absl::Time last_used() const { return last_used_; }
+  bool packed() const { return !placement_; }
+
+  // Aborts if an invariant does not hold. For tests and simulation.
+  void CheckInvariants() const;
+
+  // ObjectContext.
+  storage::ObjectStorage& storage() override { return storage_; }
+  absl::Time Now() override;
+  Random& random() override;
+  const storage::ObjectKey& key() const override { return key_; }
+  void BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) override;
+  void CancelWait(std::coroutine_handle<> handler) override;
+
+ private:
+  friend class ShardHost;
+
+  class LoadTurn;
+  class AlarmTurn;
+  class MoveTurn;
+  struct ActiveWait {
+    std::coroutine_handle<> handler;
+    Delivery* turn;
+    Executor::TimerId timer;
+  };
+
+  // Runs what can run: turns that are ready to go on, a load, requests.
+  void Pump();
+  void Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit);
+  // Lets a suspended coroutine of `turn`, which holds the gate, go on.
+  void Continue(Delivery* turn, std::coroutine_handle<> handler);
+  void EndTurn(Delivery* turn);
+  void EndLoad(const absl::Status& status);
+  // The turn took too long: it and the instance are given up.
+  void TimeOut(Delivery* turn);
+  // Gives up the instance and the turns that run; `why` is what they are told.
+  void Reset(const absl::Status& why);
+  void FailWaiting(const absl::Status& status);
+  // Takes a turn that has ended, or is given up, off the books.
+  void Retire(Delivery* turn);
+
+  Task<absl::Status> Load();
+  Task<absl::Status> RunAlarm(AlarmTurn* turn);
+  Task<absl::Status> ReadAll(MoveTurn* turn);
+
+  // What a turn wrote joins the pipeline, with what belongs to it: header, catalog, alarm.
+  void CommitTurn();
+  void CommitDeletion();
+  void CommitMove(MoveTurn* turn);
+  // Gives the turn's writes, those to the node's own families, and the header if it changed, to the pipeline.
+  void Join(storage::WriteSet* catalog, storage::WriteSet* alarms);
+  void CreateHeader(storage::WriteSet* catalog);
+  void StoreAlarm(const std::optional<storage::v1::AlarmRecord>& next, storage::WriteSet* alarms);
+  // Commits what a failed alarm handler leaves: its own change of the alarm, or the next attempt.
+  void CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change);
+
+  const storage::ObjectKey key_;
+  const ObjectClass* const class_;
+  ShardHost* const host_;
+  std::unique_ptr<storage::Keyspace> keyspace_;
+  std::optional<storage::Placement> placement_;  // nothing: packed
+  storage::ObjectStorage storage_;
+  OutputGate output_gate_;
+
+  State state_ = State::kInactive;
+  std::unique_ptr<Object> object_;
+  Mailbox mailbox_;
+  InputGate input_gate_;
+  std::vector<Delivery*> turns_;  // begun and not ended
+  std::list<ActiveWait> waits_;
+  bool pumping_ = false;
+
+  // What is stored about the object itself, as the turns so far have left it.
+  std::optional<storage::v1::ObjectHeader> header_;
+  bool header_changed_ = false;
+  std::optional<storage::v1::AlarmRecord> alarm_;
+  uint64_t alarm_generation_ = 0;  // counts changes of alarm_
+  absl::Time last_now_ = absl::InfinitePast();
+  bool clock_used_ = false;
+
+  std::unique_ptr<LoadTurn> load_turn_;
+  // Waiting or running; they own themselves and end with Done.
+  AlarmTurn* alarm_turn_ = nullptr;
+  MoveTurn* move_turn_ = nullptr;
+  bool alarm_fired_again_ = false;       // while the alarm's turn ran
+  bool wants_family_ = false;            // one is being made
+  bool family_refused_ = false;          // too large, or it failed: not tried again while in memory
+  storage::BatchNumber last_batch_ = 0;  // with writes of this object
+
+  // Kept by ShardHost.
+  std::list<Activation*>::iterator lru_position_;
+  bool in_lru_ = false;
+  absl::Time last_used_ = absl::InfinitePast();
+  size_t counted_bytes_ = 0;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_ACTIVATION_H_

@@ -1,0 +1,193 @@
+#include "actors/alarm_scheduler.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "storage/log.h"
+
+namespace holdfast::actors {
+namespace {
+
+using storage::AlarmEntry;
+
+// The pace is kept in steps of this.
+constexpr absl::Duration kPaceStep = absl::Milliseconds(10);
+
+}  // namespace
+
+AlarmScheduler::AlarmScheduler(Executor* executor, storage::Store* store, storage::Background* reads,
+                               const storage::Keyspace* index, const AlarmOptions& options, Fire fire, Owns owns)
+    : executor_(executor),
+      store_(store),
+      reads_(reads),
+      index_(index),
+      options_(options),
+      fire_(std::move(fire)),
+      owns_(std::move(owns)),
+      horizon_{std::numeric_limits<int64_t>::min(), ""} {}
+
+AlarmScheduler::~AlarmScheduler() { Stop(); }
+
+void AlarmScheduler::Start() {
+  started_ = true;
+  Refill();
+}
+
+void AlarmScheduler::Stop() {
+  started_ = false;
+  if (timer_) executor_->Cancel(*timer_);
+  timer_.reset();
+}
+
+absl::Time AlarmScheduler::HorizonTime() const {
+  return horizon_.due_us == std::numeric_limits<int64_t>::min() ? absl::InfinitePast()
+                                                                : absl::FromUnixMicros(horizon_.due_us);
+}
+
+void AlarmScheduler::Refill() {
+  if (!started_ || reading_) return;
+  const absl::Time until = executor_->clock().Now() + options_.window;
+  if (HorizonTime() >= until) return;
+  reading_ = true;
+  changes_while_reading_.clear();
+
+  struct Reading {
+    storage::KeyRange range;
+    storage::WriteSet pending;
+    std::vector<AlarmEntry> entries;
+    AlarmEntry new_horizon;
+    absl::Status status;
+  };
+  auto reading = std::make_shared<Reading>();
+  reading->new_horizon = {absl::ToUnixMicros(until), ""};
+  reading->range = {storage::AlarmIndexKey(horizon_.due_us, horizon_.object),
+                    storage::AlarmIndexKey(reading->new_horizon.due_us, "")};
+  const std::vector<const storage::WriteSet*> layers = index_->Layers(nullptr);
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    (*layer)->CopyRangeOnto(reading->range, &reading->pending);
+  }
+  reads_->Run(
+      [reading, store = store_, location = index_->location(), entries_max = options_.entries_max] {
+        storage::View view(store, &location, {&reading->pending}, storage::ReadTier::kDisk);
+        reading->status = view.Scan(reading->range, false, [&](absl::string_view key, absl::string_view) {
+          AlarmEntry entry;
+          if (!storage::ParseAlarmIndexKey(key, &entry)) return true;
+          if (reading->entries.size() == entries_max) {
+            reading->new_horizon = std::move(entry);
+            return false;
+          }
+          reading->entries.push_back(std::move(entry));
+          return true;
+        });
+      },
+      [this, reading] {
+        if (!reading->status.ok()) {
+          Log(LogLevel::kError, "alarm_index_unreadable", {{"status", reading->status.ToString()}});
+          reading_ = false;
+          SetTimer();
+          return;
+        }
+        OnRead(std::move(reading->entries), std::move(reading->new_horizon));
+      });
+}
+
+void AlarmScheduler::OnRead(std::vector<AlarmEntry> entries, AlarmEntry new_horizon) {
+  reading_ = false;
+  for (AlarmEntry& entry : entries) {
+    if (owns_(entry.object)) near_.insert(std::move(entry));
+  }
+  horizon_ = std::move(new_horizon);
+  for (const Change& change : std::exchange(changes_while_reading_, {})) Apply(change);
+  Trim();
+  FireDue();
+}
+
+void AlarmScheduler::Added(const AlarmEntry& entry) {
+  Apply({entry, true});
+  Trim();
+  if (near_.contains(entry)) SetTimer();
+}
+
+void AlarmScheduler::Removed(const AlarmEntry& entry) { Apply({entry, false}); }
+
+void AlarmScheduler::Apply(const Change& change) {
+  if (change.entry < horizon_) {
+    if (change.added) {
+      near_.insert(change.entry);
+    } else {
+      near_.erase(change.entry);
+    }
+  } else if (reading_) {
+    changes_while_reading_.push_back(change);
+  }
+}
+
+void AlarmScheduler::Trim() {
+  // While a read is on its way the horizon is where that began.
+  while (!reading_ && near_.size() > options_.entries_max) {
+    auto last = std::prev(near_.end());
+    horizon_ = *last;
+    near_.erase(last);
+  }
+}
+
+void AlarmScheduler::Ended(const std::string& object, bool again) {
+  --running_;
+  if (again) again_.emplace(executor_->clock().Now() + options_.retry_delay, object);
+  SetTimer();
+}
+
+void AlarmScheduler::FireDue() {
+  if (!started_ || firing_) return;
+  firing_ = true;
+  const absl::Time now = executor_->clock().Now();
+  if (now >= pace_start_ + kPaceStep || now < pace_start_) {
+    pace_start_ = now;
+    fired_in_pace_ = 0;
+  }
+  const int pace_max = std::max(1, static_cast<int>(options_.per_second * absl::ToDoubleSeconds(kPaceStep)));
+  while (running_ < options_.running_max && fired_in_pace_ < pace_max) {
+    std::string object;
+    if (!near_.empty() && absl::FromUnixMicros(near_.begin()->due_us) <= now) {
+      object = std::move(near_.extract(near_.begin()).value().object);
+    } else if (!again_.empty() && again_.begin()->first <= now) {
+      object = std::move(again_.begin()->second);
+      again_.erase(again_.begin());
+    } else {
+      break;
+    }
+    ++running_;
+    ++fired_in_pace_;
+    fire_(object);
+  }
+  firing_ = false;
+  Refill();
+  SetTimer();
+}
+
+void AlarmScheduler::SetTimer() {
+  if (!started_ || firing_) return;
+  absl::Time next = absl::InfiniteFuture();
+  if (running_ < options_.running_max) {
+    if (!near_.empty()) next = absl::FromUnixMicros(near_.begin()->due_us);
+    if (!again_.empty()) next = std::min(next, again_.begin()->first);
+    const int pace_max = std::max(1, static_cast<int>(options_.per_second * absl::ToDoubleSeconds(kPaceStep)));
+    if (fired_in_pace_ >= pace_max) next = std::max(next, pace_start_ + kPaceStep);
+  }
+  // Reading on begins half a window before the horizon, and again a while after a read that failed.
+  if (!reading_) {
+    next =
+        std::min(next, std::max(HorizonTime() - options_.window / 2, executor_->clock().Now() + options_.retry_delay));
+  }
+  if (timer_) {
+    if (timer_->first == next) return;
+    executor_->Cancel(*timer_);
+  }
+  timer_ = executor_->At(next, [this] {
+    timer_.reset();
+    FireDue();
+  });
+}
+
+}  // namespace holdfast::actors

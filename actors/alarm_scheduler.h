@@ -1,0 +1,106 @@
+// Fires the alarms of one executor's objects when they are due.
+//
+// The index on disk has all alarms, ordered by due time. In memory are only the nearest: all that are due before the
+// horizon, at most `entries_max` of them and at most `window` ahead. When they run low the scheduler reads on from the
+// horizon, off the executor. A change of an alarm before the horizon changes memory too; one beyond it does not.
+//
+// Invariants:
+//   1. Every alarm in the index before the horizon is in memory, or is being delivered, or waits for another try.
+//   2. Nothing is fired before its time, nor more than `running_max` at once, nor more than `per_second` in a second.
+//
+// Firing only asks the object to look at its alarm; it looks again inside its turn. A delivery that could not begin
+// (the object did not load, the disk is full) is tried again after `retry_delay`, and counts as no attempt.
+//
+// Threading: the executor.
+
+#ifndef HOLDFAST_ACTORS_ALARM_SCHEDULER_H_
+#define HOLDFAST_ACTORS_ALARM_SCHEDULER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "actors/executor.h"
+#include "storage/alarm_index.h"
+#include "storage/background.h"
+#include "storage/keyspace.h"
+#include "storage/store.h"
+
+namespace holdfast::actors {
+
+struct AlarmOptions {
+  size_t entries_max = 20'000;
+  absl::Duration window = absl::Minutes(1);
+  size_t running_max = 1'000;
+  int per_second = 10'000;
+  absl::Duration retry_delay = absl::Seconds(1);
+};
+
+class AlarmScheduler {
+ public:
+  using Fire = absl::AnyInvocable<void(const std::string& object)>;
+  // Whether this executor runs the object.
+  using Owns = absl::AnyInvocable<bool(const std::string& object) const>;
+
+  // `index` is the executor's keyspace over the alarms' family.
+  AlarmScheduler(Executor* executor, storage::Store* store, storage::Background* reads, const storage::Keyspace* index,
+                 const AlarmOptions& options, Fire fire, Owns owns);
+  ~AlarmScheduler();
+
+  void Start();
+  // Fires nothing from now on.
+  void Stop();
+
+  // The index has, or has no longer, this entry; called along with the write.
+  void Added(const storage::AlarmEntry& entry);
+  void Removed(const storage::AlarmEntry& entry);
+  // A delivery that was fired has ended; `again`: it could not begin.
+  void Ended(const std::string& object, bool again);
+
+  size_t running() const { return running_; }
+  size_t entries() const { return near_.size(); }
+
+ private:
+  struct Change {
+    storage::AlarmEntry entry;
+    bool added;
+  };
+
+  void Refill();
+  void OnRead(std::vector<storage::AlarmEntry> entries, storage::AlarmEntry new_horizon);
+  void Apply(const Change& change);
+  void Trim();
+  void FireDue();
+  void SetTimer();
+  absl::Time HorizonTime() const;
+
+  Executor* const executor_;
+  storage::Store* const store_;
+  storage::Background* const reads_;
+  const storage::Keyspace* const index_;
+  const AlarmOptions options_;
+  Fire fire_;
+  Owns owns_;
+
+  bool started_ = false;
+  bool firing_ = false;
+  std::set<storage::AlarmEntry> near_;
+  std::multimap<absl::Time, std::string> again_;
+  storage::AlarmEntry horizon_;  // exclusive
+  bool reading_ = false;
+  std::vector<Change> changes_while_reading_;  // beyond the horizon
+  size_t running_ = 0;
+  absl::Time pace_start_ = absl::InfinitePast();
+  int fired_in_pace_ = 0;
+  std::optional<Executor::TimerId> timer_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_ALARM_SCHEDULER_H_

@@ -1,0 +1,53 @@
+// One thing that an object is to do in a turn of its own: a request, an alarm, a load, a move. It waits in the mailbox,
+// runs, and is told the outcome when that may leave the object.
+//
+// Whoever makes a delivery owns it and keeps it until Done, which is called exactly once, on the object's executor; it
+// may then delete it or use it again.
+
+#ifndef HOLDFAST_ACTORS_DELIVERY_H_
+#define HOLDFAST_ACTORS_DELIVERY_H_
+
+#include <cstddef>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "actors/executor.h"
+#include "actors/task.h"
+#include "storage/commit_pipeline.h"
+
+namespace holdfast::actors {
+
+class Object;
+
+class Delivery : private storage::CommitPipeline::Waiter {
+ public:
+  virtual ~Delivery() = default;
+
+  // Begins the turn's coroutine. `object` lives as long as the task does.
+  virtual Task<absl::Status> Run(Object& object) = 0;
+  // Whether the outcome can be given at all (its size), before it is committed.
+  virtual absl::Status CheckReply() { return absl::OkStatus(); }
+  // Everything that the turn wrote or read is durable, or nothing of it happened.
+  virtual void Done(const absl::Status& status) = 0;
+
+  // Not begun after this.
+  absl::Time deadline = absl::InfiniteFuture();
+  // What it counts in the mailbox.
+  size_t bytes = 0;
+
+ private:
+  friend class Activation;
+  friend class OutputGate;
+
+  void OnDurable(const absl::Status& status) override;
+
+  std::optional<Task<absl::Status>> task_;
+  std::optional<Executor::TimerId> time_limit_;
+  // What waits behind the output gate.
+  absl::Status outcome_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_DELIVERY_H_

@@ -1,0 +1,111 @@
+#include "actors/errors.h"
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace holdfast::actors {
+namespace {
+
+constexpr char kDomain[] = "holdfast";
+constexpr char kReasonPrefix[] = "ERROR_REASON_";
+
+// At most so many bytes of a text, not ending within a character.
+absl::string_view Cut(absl::string_view text) {
+  if (text.size() <= kErrorMessageBytesMax) return text;
+  size_t end = kErrorMessageBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+template <typename Detail>
+std::string TypeUrl() {
+  return absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name());
+}
+
+template <typename Detail>
+void Attach(absl::Status* status, const Detail& detail) {
+  status->SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
+}
+
+}  // namespace
+
+absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message) {
+  absl::Status status(code, Cut(message));
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), kReasonPrefix)));
+  info.set_domain(kDomain);
+  Attach(&status, info);
+  return status;
+}
+
+absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
+  absl::Status status =
+      Error(absl::StatusCode::kInvalidArgument, v1::ERROR_REASON_INVALID_FIELD, absl::StrCat(field, ": ", problem));
+  google::rpc::BadRequest bad_request;
+  auto* violation = bad_request.add_field_violations();
+  violation->set_field(std::string(field));
+  violation->set_description(std::string(Cut(problem)));
+  Attach(&status, bad_request);
+  return status;
+}
+
+absl::Status NotFound(absl::string_view message) {
+  return Error(absl::StatusCode::kNotFound, v1::ERROR_REASON_NOT_FOUND, message);
+}
+
+absl::Status Retryable(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message, absl::Duration after) {
+  absl::Status status = Error(code, reason, message);
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(after));
+  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(after % absl::Seconds(1))));
+  Attach(&status, retry);
+  return status;
+}
+
+absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message) {
+  absl::Status status = Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_OBJECT_QUOTA, message);
+  google::rpc::QuotaFailure quota;
+  auto* violation = quota.add_violations();
+  violation->set_subject(std::string(subject));
+  violation->set_description(std::string(Cut(message)));
+  Attach(&status, quota);
+  return status;
+}
+
+absl::Status ObjectReset(absl::string_view why) {
+  return Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OBJECT_RESET, why, absl::Milliseconds(100));
+}
+
+absl::Status OutcomeUnknown() {
+  return Error(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OUTCOME_UNKNOWN,
+               "the write could not be made durable; it may or may not have happened");
+}
+
+absl::Status FromStorage(const absl::Status& status) {
+  if (status.ok() || ReasonOf(status) != v1::ERROR_REASON_UNSPECIFIED) return status;
+  const auto reason =
+      status.code() == absl::StatusCode::kDataLoss ? v1::ERROR_REASON_DATA_CORRUPT : v1::ERROR_REASON_UNSPECIFIED;
+  return Error(status.code(), reason, status.message());
+}
+
+v1::ErrorReason ReasonOf(const absl::Status& status) {
+  static const std::string* const url = new std::string(TypeUrl<google::rpc::ErrorInfo>());
+  const std::optional<absl::Cord> payload = [&]() -> std::optional<absl::Cord> {
+    auto found = status.GetPayload(*url);
+    if (!found) return std::nullopt;
+    return *found;
+  }();
+  google::rpc::ErrorInfo info;
+  v1::ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
+  if (payload && info.ParseFromString(std::string(*payload))) {
+    v1::ErrorReason_Parse(absl::StrCat(kReasonPrefix, info.reason()), &reason);
+  }
+  return reason;
+}
+
+}  // namespace holdfast::actors

@@ -1,0 +1,345 @@
+#include "actors/objects/batch_processor.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "actors/errors.h"
+#include "actors/objects/wire_time.h"
+#include "actors/page_token.h"
+#include "storage/key_codec.h"
+
+namespace holdfast::actors {
+namespace {
+
+using storage::KeyRange;
+using storage::v1::PendingItemRow;
+using storage::v1::ProcessedItemRow;
+
+constexpr char kStateKey[] = "state";
+constexpr int64_t kDelayDefaultUs = 5 * kMicrosPerSecond;
+constexpr int64_t kMaxItemsDefault = 1'000;
+constexpr int64_t kMaxItemsMax = 100'000;
+constexpr int64_t kRetentionDefaultUs = 7 * 86'400 * kMicrosPerSecond;
+
+constexpr int kItemsPerCallMax = 1'000;
+constexpr size_t kItemBytesMax = 64 << 10;
+constexpr int64_t kPendingItemsMax = 100'000;
+constexpr int64_t kPendingBytesMax = 64 << 20;
+constexpr size_t kItemsPerTurnMax = 1'000;
+constexpr size_t kBytesPerTurnMax = 1 << 20;
+// Beyond a page by more than any item, so that a scan which ends there has read one that is not on the page.
+constexpr size_t kScanBytesMax = kPageBytesMax + 2 * kItemBytesMax;
+// The end of a retention is not watched more closely.
+constexpr absl::Duration kRetentionStep = absl::Seconds(1);
+
+std::string SequenceKey(int64_t sequence) {
+  std::string key;
+  storage::AppendInt64(&key, sequence);
+  return key;
+}
+
+// Rows with sequences after the one and up to the other.
+KeyRange Sequences(int64_t after, int64_t up_to) {
+  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+  KeyRange range;
+  range.start = SequenceKey(after == kLast ? after : after + 1);
+  if (up_to != kLast) range.end = SequenceKey(up_to + 1);
+  return range;
+}
+
+template <typename Row>
+const storage::TableSpec<Row>& SequenceTable(uint16_t id) {
+  static const auto* const spec = new storage::TableSpec<Row>{
+      .id = id,
+      .append_primary_key = [](const Row& row, std::string* key) { storage::AppendInt64(key, row.sequence()); }};
+  return *spec;
+}
+const storage::TableSpec<PendingItemRow>& Pending() { return SequenceTable<PendingItemRow>(1); }
+const storage::TableSpec<ProcessedItemRow>& Processed() { return SequenceTable<ProcessedItemRow>(2); }
+
+// Version 2: each processed item has the time at which it was processed; those of before get the migration's.
+Task<absl::Status> AddProcessTime(storage::ObjectStorage& storage, absl::Time now) {
+  storage::Table<ProcessedItemRow> processed(&storage, &Processed());
+  auto rows = co_await processed.Scan(KeyRange::All());
+  if (!rows.ok()) co_return rows.status();
+  for (const ProcessedItemRow& row : *rows) {
+    ProcessedItemRow timed = row;
+    timed.set_process_time_us(absl::ToUnixMicros(now));
+    processed.Write(timed, &row);
+  }
+  co_return absl::OkStatus();
+}
+
+// Version 1 only names what version 1 of the program stored.
+Task<absl::Status> BeginSchema(storage::ObjectStorage&, absl::Time) { co_return absl::OkStatus(); }
+
+}  // namespace
+
+const ObjectClass& BatchProcessor::Class() {
+  static const auto* const object_class = new ObjectClass{
+      .name = "BatchProcessor", .make = Make<BatchProcessor>, .migrations = {{1, BeginSchema}, {2, AddProcessTime}}};
+  return *object_class;
+}
+
+BatchProcessor::BatchProcessor(ObjectContext* context)
+    : Object(context), pending_(&storage(), &Pending()), processed_(&storage(), &Processed()) {}
+
+int64_t BatchProcessor::delay_us() const { return state_.delay_us() > 0 ? state_.delay_us() : kDelayDefaultUs; }
+int64_t BatchProcessor::max_items() const { return state_.max_items() > 0 ? state_.max_items() : kMaxItemsDefault; }
+int64_t BatchProcessor::retention_us() const {
+  return state_.retention_us() > 0 ? state_.retention_us() : kRetentionDefaultUs;
+}
+
+Task<absl::Status> BatchProcessor::Load() {
+  auto bytes = co_await storage().Get(kStateKey);
+  if (!bytes.ok()) co_return bytes.status();
+  if (!state_.ParseFromString(bytes->value_or(""))) co_return absl::DataLossError("the batch's state is garbled");
+  co_return absl::OkStatus();
+}
+
+absl::Status BatchProcessor::StoreState() { return storage().Put(kStateKey, state_.SerializeAsString()); }
+
+Task<absl::Status> BatchProcessor::AddItems(const v1::AddItemsRequest& request, v1::AddItemsResponse* response) {
+  if (request.items().empty() || request.items_size() > kItemsPerCallMax) {
+    co_return InvalidField("items", absl::StrCat("must be 1 to ", kItemsPerCallMax, " items"));
+  }
+  int64_t bytes = 0;
+  for (int i = 0; i < request.items_size(); ++i) {
+    const size_t size = request.items(i).size();
+    if (size == 0) co_return InvalidField(absl::StrCat("items[", i, "]"), "must not be empty");
+    if (size > kItemBytesMax) {
+      co_return InvalidField(absl::StrCat("items[", i, "]"),
+                             absl::StrCat("has ", size, " bytes; at most ", kItemBytesMax));
+    }
+    bytes += static_cast<int64_t>(size);
+  }
+  if (state_.pending_count() + request.items_size() > kPendingItemsMax ||
+      state_.pending_bytes() + bytes > kPendingBytesMax) {
+    co_return QuotaExceeded(
+        "pending items",
+        absl::StrCat("an object holds at most ", kPendingItemsMax, " pending items of ", kPendingBytesMax,
+                     " bytes together; it has ", state_.pending_count(), " of ", state_.pending_bytes()));
+  }
+
+  const absl::Time now = Now();
+  if (state_.next_sequence() == 0) state_.set_next_sequence(1);
+  response->set_first_sequence(state_.next_sequence());
+  for (const std::string& item : request.items()) {
+    PendingItemRow row;
+    row.set_sequence(state_.next_sequence());
+    row.set_item(item);
+    pending_.Write(row, nullptr);
+    state_.set_next_sequence(state_.next_sequence() + 1);
+  }
+  state_.set_pending_count(state_.pending_count() + request.items_size());
+  state_.set_pending_bytes(state_.pending_bytes() + bytes);
+  if (state_.flush_time_us() == 0) state_.set_flush_time_us(absl::ToUnixMicros(now) + delay_us());
+  if (state_.pending_count() >= max_items()) {
+    state_.set_flush_time_us(std::min(state_.flush_time_us(), absl::ToUnixMicros(now)));
+  }
+  const absl::Time flush_time = absl::FromUnixMicros(state_.flush_time_us());
+  if (!storage().alarm() || *storage().alarm() > flush_time) storage().SetAlarm(flush_time);
+  response->set_pending_count(state_.pending_count());
+  SetTimestamp(state_.flush_time_us(), response->mutable_next_flush_time());
+  co_return StoreState();
+}
+
+Task<absl::Status> BatchProcessor::ConfigureBatch(const v1::ConfigureBatchRequest& request,
+                                                  v1::ConfigureBatchResponse* response) {
+  const v1::BatchConfig& config = request.config();
+  std::vector<std::string> paths(request.update_mask().paths().begin(), request.update_mask().paths().end());
+  if (paths.empty()) {
+    if (config.has_delay()) paths.emplace_back("delay");
+    if (config.max_items() != 0) paths.emplace_back("max_items");
+    if (config.has_retention()) paths.emplace_back("retention");
+  }
+  // A masked field that is not set goes back to its default, which is stored as 0.
+  storage::v1::BatchState next = state_;
+  for (const std::string& path : paths) {
+    if (path == "delay") {
+      absl::StatusOr<int64_t> delay = 0;
+      if (config.has_delay()) {
+        delay = MicrosOf(config.delay(), "config.delay", absl::Milliseconds(1), kLongestDuration);
+      }
+      if (!delay.ok()) co_return delay.status();
+      next.set_delay_us(*delay);
+    } else if (path == "max_items") {
+      if (config.max_items() < 0 || config.max_items() > kMaxItemsMax) {
+        co_return InvalidField("config.max_items", absl::StrCat("must be 1 to ", kMaxItemsMax));
+      }
+      next.set_max_items(config.max_items());
+    } else if (path == "retention") {
+      absl::StatusOr<int64_t> retention = 0;
+      if (config.has_retention()) {
+        retention = MicrosOf(config.retention(), "config.retention", absl::Seconds(1), kLongestDuration);
+      }
+      if (!retention.ok()) co_return retention.status();
+      next.set_retention_us(*retention);
+    } else {
+      co_return InvalidField("update_mask", absl::StrCat("unknown path \"", path, "\""));
+    }
+  }
+  state_ = next;
+  if (state_.pending_count() >= max_items()) {
+    state_.set_flush_time_us(std::min(state_.flush_time_us(), absl::ToUnixMicros(Now())));
+  }
+  if (absl::Status status = StoreState(); !status.ok()) co_return status;
+  FillConfig(response->mutable_config());
+  co_return co_await SetNextAlarm();
+}
+
+void BatchProcessor::FillConfig(v1::BatchConfig* config) const {
+  SetDuration(delay_us(), config->mutable_delay());
+  config->set_max_items(static_cast<int32_t>(max_items()));
+  SetDuration(retention_us(), config->mutable_retention());
+}
+
+Task<absl::StatusOr<int64_t>> BatchProcessor::ProcessSome(int64_t last_sequence) {
+  auto rows = co_await pending_.Scan(Sequences(0, last_sequence),
+                                     {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
+  if (!rows.ok()) co_return FromStorage(rows.status());
+  const int64_t now_us = absl::ToUnixMicros(Now());
+  int64_t bytes = 0;
+  for (PendingItemRow& row : *rows) {
+    bytes += static_cast<int64_t>(row.item().size());
+    pending_.Erase(row);
+    ProcessedItemRow processed;
+    processed.set_sequence(row.sequence());
+    processed.set_item(std::move(*row.mutable_item()));
+    processed.set_process_time_us(now_us);
+    processed_.Write(processed, nullptr);
+  }
+  const auto count = static_cast<int64_t>(rows->size());
+  state_.set_pending_count(state_.pending_count() - count);
+  state_.set_pending_bytes(state_.pending_bytes() - bytes);
+  state_.set_processed_count(state_.processed_count() + count);
+  if (state_.pending_count() == 0) state_.set_flush_time_us(0);
+  if (absl::Status status = StoreState(); !status.ok()) co_return status;
+  co_return count;
+}
+
+Task<absl::StatusOr<bool>> BatchProcessor::RemoveExpired() {
+  const int64_t expired_us = absl::ToUnixMicros(Now()) - retention_us();
+  auto rows = co_await processed_.Scan(KeyRange::All(), {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
+  if (!rows.ok()) co_return FromStorage(rows.status());
+  int64_t removed = 0;
+  for (const ProcessedItemRow& row : *rows) {
+    if (row.process_time_us() > expired_us) break;
+    processed_.Erase(row);
+    ++removed;
+  }
+  if (removed == 0) co_return false;
+  state_.set_processed_count(state_.processed_count() - removed);
+  if (absl::Status status = StoreState(); !status.ok()) co_return status;
+  co_return removed == static_cast<int64_t>(rows->size());
+}
+
+Task<absl::Status> BatchProcessor::SetNextAlarm() {
+  auto oldest = co_await processed_.Scan(KeyRange::All(), {.rows_max = 1});
+  if (!oldest.ok()) co_return FromStorage(oldest.status());
+  absl::Time next = absl::InfiniteFuture();
+  if (!oldest->empty()) {
+    const absl::Time expires = absl::FromUnixMicros(oldest->front().process_time_us() + retention_us());
+    next = std::max(expires, Now()) + kRetentionStep;
+  }
+  if (state_.flush_time_us() != 0) next = std::min(next, absl::FromUnixMicros(state_.flush_time_us()));
+  if (next != absl::InfiniteFuture()) {
+    storage().SetAlarm(next);
+  } else if (storage().alarm()) {
+    storage().DeleteAlarm();
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> BatchProcessor::OnAlarm(const AlarmRun&) {
+  if (state_.flush_time_us() != 0 && state_.flush_time_us() <= absl::ToUnixMicros(Now())) {
+    auto processed = co_await ProcessSome(state_.next_sequence() - 1);
+    if (!processed.ok()) co_return processed.status();
+  }
+  auto more = co_await RemoveExpired();
+  if (!more.ok()) co_return more.status();
+  if (*more) {
+    storage().SetAlarm(Now());
+    co_return absl::OkStatus();
+  }
+  co_return co_await SetNextAlarm();
+}
+
+Task<absl::Status> BatchProcessor::FlushBatch(const v1::FlushBatchRequest&, v1::FlushBatchResponse* response) {
+  // What comes in while this goes on, between its turns, waits for the alarm.
+  const int64_t last_sequence = state_.next_sequence() - 1;
+  int64_t total = 0;
+  while (state_.pending_count() > 0) {
+    auto processed = co_await ProcessSome(last_sequence);
+    if (!processed.ok()) co_return processed.status();
+    if (*processed == 0) break;
+    total += *processed;
+    if (absl::Status status = co_await SetNextAlarm(); !status.ok()) co_return status;
+    co_await NextTurn();
+  }
+  response->set_processed_count(total);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> BatchProcessor::ListProcessedItems(const v1::ListProcessedItemsRequest& request,
+                                                      v1::ListProcessedItemsResponse* response) {
+  if (request.after_sequence() < 0) co_return InvalidField("after_sequence", "must not be negative");
+  absl::StatusOr<PageStart> page = BeginPage(request);
+  if (!page.ok()) co_return page.status();
+  int64_t after = request.after_sequence();
+  absl::string_view position = page->position;
+  if (!position.empty() && !storage::ConsumeInt64(&position, &after)) {
+    co_return InvalidField("page_token", "is garbled");
+  }
+  // One row more tells whether there is a next page.
+  auto rows = co_await processed_.Scan(Sequences(after, std::numeric_limits<int64_t>::max()),
+                                       {.rows_max = page->size + 1, .bytes_max = kScanBytesMax});
+  if (!rows.ok()) co_return FromStorage(rows.status());
+  size_t bytes = 0;
+  for (ProcessedItemRow& row : *rows) {
+    if (static_cast<size_t>(response->items_size()) == page->size || bytes >= kPageBytesMax) {
+      response->set_next_page_token(
+          MakePageToken(page->fingerprint, SequenceKey(response->items().rbegin()->sequence())));
+      break;
+    }
+    v1::ProcessedItem* const item = response->add_items();
+    bytes += row.ByteSizeLong();
+    item->set_sequence(row.sequence());
+    item->set_item(std::move(*row.mutable_item()));
+    SetTimestamp(row.process_time_us(), item->mutable_process_time());
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> BatchProcessor::TrimProcessedItems(const v1::TrimProcessedItemsRequest& request,
+                                                      v1::TrimProcessedItemsResponse* response) {
+  if (request.up_to_sequence() < 0) co_return InvalidField("up_to_sequence", "must not be negative");
+  int64_t total = 0;
+  while (true) {
+    auto rows = co_await processed_.Scan(Sequences(0, request.up_to_sequence()),
+                                         {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
+    if (!rows.ok()) co_return FromStorage(rows.status());
+    if (rows->empty()) break;
+    for (const ProcessedItemRow& row : *rows) processed_.Erase(row);
+    total += static_cast<int64_t>(rows->size());
+    state_.set_processed_count(state_.processed_count() - static_cast<int64_t>(rows->size()));
+    if (absl::Status status = StoreState(); !status.ok()) co_return status;
+    co_await NextTurn();
+  }
+  response->set_removed_count(total);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> BatchProcessor::GetBatchStatus(const v1::GetBatchStatusRequest&,
+                                                  v1::GetBatchStatusResponse* response) {
+  response->set_pending_count(state_.pending_count());
+  response->set_processed_count(state_.processed_count());
+  if (state_.flush_time_us() != 0) SetTimestamp(state_.flush_time_us(), response->mutable_next_flush_time());
+  FillConfig(response->mutable_config());
+  co_return absl::OkStatus();
+}
+
+}  // namespace holdfast::actors

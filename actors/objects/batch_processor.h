@@ -1,0 +1,66 @@
+// Batches that are never dropped: the pattern of work that is made durable first and done later, by an alarm.
+//
+// AddItems writes the items as pending and sets the alarm; the alarm moves them to the processed items, in one commit a
+// turn, so a crash at any point leaves each item in exactly one of the two tables. A turn moves so much at most, and
+// the alarm is set again at once while some are left. The alarm also removes processed items that are past their
+// retention.
+//
+// Schema: version 1 had processed items without the time; version 2 gives each one.
+
+#ifndef HOLDFAST_ACTORS_OBJECTS_BATCH_PROCESSOR_H_
+#define HOLDFAST_ACTORS_OBJECTS_BATCH_PROCESSOR_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "actors/object.h"
+#include "actors/task.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "holdfast/v1/batch_processor_service.pb.h"
+#include "storage/table.h"
+
+namespace holdfast::actors {
+
+class BatchProcessor : public Object {
+ public:
+  explicit BatchProcessor(ObjectContext* context);
+  static const ObjectClass& Class();
+
+  Task<absl::Status> Load() override;
+  Task<absl::Status> AddItems(const v1::AddItemsRequest& request, v1::AddItemsResponse* response);
+  Task<absl::Status> ConfigureBatch(const v1::ConfigureBatchRequest& request, v1::ConfigureBatchResponse* response);
+  Task<absl::Status> FlushBatch(const v1::FlushBatchRequest& request, v1::FlushBatchResponse* response);
+  Task<absl::Status> ListProcessedItems(const v1::ListProcessedItemsRequest& request,
+                                        v1::ListProcessedItemsResponse* response);
+  Task<absl::Status> TrimProcessedItems(const v1::TrimProcessedItemsRequest& request,
+                                        v1::TrimProcessedItemsResponse* response);
+  Task<absl::Status> GetBatchStatus(const v1::GetBatchStatusRequest& request, v1::GetBatchStatusResponse* response);
+  // Processes what is due, and removes what is past its retention.
+  Task<absl::Status> OnAlarm(const AlarmRun& run) override;
+
+  size_t MemoryBytes() const override { return sizeof(*this) + state_.SpaceUsedLong() - sizeof(state_); }
+
+ private:
+  // Moves the first pending items, those up to `last_sequence`, as many as fit one turn; how many.
+  Task<absl::StatusOr<int64_t>> ProcessSome(int64_t last_sequence);
+  // Removes processed items past their retention, as many as fit one turn. Whether more are left.
+  Task<absl::StatusOr<bool>> RemoveExpired();
+  // Sets the alarm to the next flush or the next end of a retention.
+  Task<absl::Status> SetNextAlarm();
+  absl::Status StoreState();
+
+  int64_t delay_us() const;
+  int64_t max_items() const;
+  int64_t retention_us() const;
+  void FillConfig(v1::BatchConfig* config) const;
+
+  storage::Table<storage::v1::PendingItemRow> pending_;
+  storage::Table<storage::v1::ProcessedItemRow> processed_;
+  storage::v1::BatchState state_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_OBJECTS_BATCH_PROCESSOR_H_

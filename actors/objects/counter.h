@@ -1,0 +1,42 @@
+// Counters, and numbers that are never the same twice: the patterns of state that is loaded once and lives in memory
+// (blockConcurrencyWhile), of unique numbers (the input gate), and of writing without waiting (the output gate).
+//
+// The value is read before the first request and kept in a member. An increment changes the member and writes it, and
+// waits for nothing; the reply is held until the write is durable, and a thousand increments in one commit are one
+// write. Since turns do not interleave, no two of them read the same number.
+
+#ifndef HOLDFAST_ACTORS_OBJECTS_COUNTER_H_
+#define HOLDFAST_ACTORS_OBJECTS_COUNTER_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "actors/object.h"
+#include "actors/task.h"
+#include "holdfast/v1/counter_service.pb.h"
+
+namespace holdfast::actors {
+
+class Counter : public Object {
+ public:
+  using Object::Object;
+  static const ObjectClass& Class();
+
+  Task<absl::Status> Load() override;
+  Task<absl::Status> Increment(const v1::IncrementRequest& request, v1::IncrementResponse* response);
+  Task<absl::Status> GetValue(const v1::GetValueRequest& request, v1::GetValueResponse* response);
+  Task<absl::Status> GetUniqueNumber(const v1::GetUniqueNumberRequest& request, v1::GetUniqueNumberResponse* response);
+  Task<absl::Status> ResetCounter(const v1::ResetCounterRequest& request, v1::ResetCounterResponse* response);
+
+  size_t MemoryBytes() const override { return sizeof(*this); }
+
+ private:
+  absl::Status SetValue(int64_t value);
+
+  int64_t value_ = 0;
+  int64_t next_unique_ = 0;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_OBJECTS_COUNTER_H_

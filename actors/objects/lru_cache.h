@@ -1,0 +1,80 @@
+// A map that keeps the entries used last, up to a bound on what they weigh together.
+//
+// It grows beyond the bound until Trim is called, so pointers into it hold for as long as a turn needs them.
+
+#ifndef HOLDFAST_ACTORS_OBJECTS_LRU_CACHE_H_
+#define HOLDFAST_ACTORS_OBJECTS_LRU_CACHE_H_
+
+#include <cstddef>
+#include <list>
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+
+namespace holdfast::actors {
+
+template <typename Value>
+class LruCache {
+ public:
+  explicit LruCache(size_t weight_max) : weight_max_(weight_max) {}
+
+  // Null if it is not there. Using an entry makes it the newest.
+  Value* Find(absl::string_view key) {
+    auto it = by_key_.find(key);
+    if (it == by_key_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, it->second);
+    return &it->second->value;
+  }
+  Value* Insert(const std::string& key, Value value) {
+    Erase(key);
+    entries_.push_front({key, std::move(value), 0});
+    by_key_[key] = entries_.begin();
+    return &entries_.front().value;
+  }
+  void Erase(absl::string_view key) {
+    auto it = by_key_.find(key);
+    if (it == by_key_.end()) return;
+    weight_ -= it->second->weight;
+    entries_.erase(it->second);
+    by_key_.erase(it);
+  }
+  // Calls `matches` with each key and erases those for which it is true.
+  template <typename Matches>
+  void EraseIf(Matches matches) {
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      const std::string& key = (it++)->key;
+      if (matches(key)) Erase(std::string(key));
+    }
+  }
+  // What the entry weighs from now on.
+  void SetWeight(absl::string_view key, size_t weight) {
+    auto it = by_key_.find(key);
+    if (it == by_key_.end()) return;
+    weight_ += weight - it->second->weight;
+    it->second->weight = weight;
+  }
+  void Trim() {
+    while (weight_ > weight_max_ && entries_.size() > 1) Erase(std::string(entries_.back().key));
+  }
+
+  size_t weight() const { return weight_; }
+  size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    std::string key;
+    Value value;
+    size_t weight;
+  };
+
+  const size_t weight_max_;
+  size_t weight_ = 0;
+  std::list<Entry> entries_;  // newest first
+  absl::flat_hash_map<std::string, typename std::list<Entry>::iterator> by_key_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_OBJECTS_LRU_CACHE_H_

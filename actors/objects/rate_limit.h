@@ -1,0 +1,97 @@
+// The arithmetic of rate limits: given what a key has used, may this request pass, what remains, and when. No storage
+// and no clock here; times are microseconds, as the caller's clock says, which never goes backwards.
+//
+//   sliding-window log   keeps every allowed request; those no older than the window count. Exact: no window of that
+//                        length, wherever it begins, holds more than the limit.
+//   GCRA                 keeps one time, the theoretical arrival time (ITU-T I.371, the generic cell rate algorithm); a
+//                        request moves it by cost x window / limit and passes if it is then at most `burst` of these
+//                        ahead. Kept in femtoseconds and rounded up, so it never lets more through than it says.
+//   fixed window         counts within windows aligned to the Unix epoch.
+
+#ifndef HOLDFAST_ACTORS_OBJECTS_RATE_LIMIT_H_
+#define HOLDFAST_ACTORS_OBJECTS_RATE_LIMIT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "holdfast/v1/rate_limiter_service.pb.h"
+
+namespace holdfast::actors {
+
+inline constexpr int64_t kLogLimitMax = 100'000;
+inline constexpr size_t kLimitKeyBytesMax = 512;
+
+// A check that was found valid.
+struct LimitCheck {
+  std::string key;
+  v1::RateLimitAlgorithm algorithm;  // never UNSPECIFIED
+  int64_t limit;
+  int64_t window_us;
+  int64_t cost;
+  int64_t burst;  // GCRA only
+};
+
+// INVALID_ARGUMENT names the field within `path`, the field of the request that holds the check.
+absl::StatusOr<LimitCheck> ValidateCheck(const v1::RateLimit& check, absl::string_view path);
+
+// What one (key, algorithm, window) has used.
+class LimitState {
+ public:
+  struct Request {
+    int64_t time_us;
+    int64_t sequence;  // among those of the same time
+    int64_t cost;
+  };
+
+  explicit LimitState(storage::v1::LimitRow row) : row_(std::move(row)) {}
+
+  // Its row, which for GCRA and the fixed window is all of it.
+  const storage::v1::LimitRow& row() const { return row_; }
+  storage::v1::LimitRow* mutable_row() { return &row_; }
+  // Whether the row is in storage.
+  bool stored() const { return stored_; }
+  void set_stored() { stored_ = true; }
+
+  // The log, oldest first.
+  const std::deque<Request>& log() const { return log_; }
+  void AddToLog(const Request& request);
+  void DropOldest() { log_.pop_front(), --expired_; }
+  // How many of the oldest are older than the window and no longer count.
+  size_t ExpiredRequests(int64_t now_us);
+
+  struct Verdict {
+    bool allowed;
+    int64_t remaining;
+    int64_t retry_after_us;
+    int64_t reset_after_us;
+  };
+  // What the check is told: its own verdict, and the rest as it is after counting it if `counted` and allowed.
+  Verdict Judge(const LimitCheck& check, int64_t now_us, bool counted);
+  // Counts a check that is allowed. The caller stores the row, or for the log the newest request.
+  void Count(const LimitCheck& check, int64_t now_us);
+  // From when on the state is as if the key had never been used.
+  int64_t SilentFrom() const;
+
+  size_t MemoryBytes() const { return sizeof(*this) + row_.key().size() + log_.size() * sizeof(Request); }
+
+ private:
+  Verdict JudgeLog(const LimitCheck& check, int64_t now_us, bool counted);
+  Verdict JudgeGcra(const LimitCheck& check, int64_t now_us, bool counted) const;
+  Verdict JudgeFixedWindow(const LimitCheck& check, int64_t now_us, bool counted) const;
+
+  storage::v1::LimitRow row_;
+  bool stored_ = false;
+  std::deque<Request> log_;
+  // Derived from the log and the time: how many of the oldest do not count any more, and the cost of the others.
+  size_t expired_ = 0;
+  int64_t used_ = 0;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_OBJECTS_RATE_LIMIT_H_

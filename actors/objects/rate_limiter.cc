@@ -1,0 +1,250 @@
+#include "actors/objects/rate_limiter.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "actors/errors.h"
+#include "actors/objects/wire_time.h"
+#include "storage/key_codec.h"
+
+namespace holdfast::actors {
+namespace {
+
+using storage::KeyRange;
+using storage::v1::LimitRow;
+using storage::v1::RequestRow;
+
+constexpr int kChecksMax = 100;
+constexpr size_t kStateBytesMax = 8 << 20;
+// Expired rows that one check removes; more wait for the next, or for the sweep.
+constexpr size_t kExpiredPerCheckMax = 1000;
+constexpr size_t kSweepKeysMax = 100;
+// The sweep does not run more often.
+constexpr absl::Duration kSweepStep = absl::Seconds(1);
+constexpr uint16_t kSweepIndex = 1;
+
+// What the keys of both tables begin with.
+template <typename Row>
+void AppendLimitKey(const Row& row, std::string* key) {
+  storage::AppendText(key, row.key());
+  storage::AppendInt64(key, row.algorithm());
+  storage::AppendInt64(key, row.window_us());
+}
+
+const storage::TableSpec<RequestRow>& Requests() {
+  static const auto* const spec =
+      new storage::TableSpec<RequestRow>{.id = 1, .append_primary_key = [](const RequestRow& row, std::string* key) {
+                                           AppendLimitKey(row, key);
+                                           storage::AppendInt64(key, row.time_us());
+                                           storage::AppendInt64(key, row.sequence());
+                                         }};
+  return *spec;
+}
+
+const storage::TableSpec<LimitRow>& Limits() {
+  static const auto* const spec = new storage::TableSpec<LimitRow>{
+      .id = 2,
+      .append_primary_key = AppendLimitKey<LimitRow>,
+      .indexes = {{kSweepIndex,
+                   [](const LimitRow& row, std::string* key) { storage::AppendInt64(key, row.sweep_time_us()); }}}};
+  return *spec;
+}
+
+LimitRow NewRow(const LimitCheck& check) {
+  LimitRow row;
+  row.set_key(check.key);
+  row.set_algorithm(check.algorithm);
+  row.set_window_us(check.window_us);
+  return row;
+}
+
+RequestRow RowOf(const LimitRow& limit, const LimitState::Request& request) {
+  RequestRow row;
+  row.set_key(limit.key());
+  row.set_algorithm(limit.algorithm());
+  row.set_window_us(limit.window_us());
+  row.set_time_us(request.time_us);
+  row.set_sequence(request.sequence);
+  row.set_cost(request.cost);
+  return row;
+}
+
+bool IsLog(const LimitRow& row) { return row.algorithm() == v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG; }
+
+void SetResponse(const LimitCheck& check, const LimitState::Verdict& verdict, v1::CheckLimitResponse* response) {
+  response->set_allowed(verdict.allowed);
+  response->set_limit(check.limit);
+  response->set_remaining(verdict.remaining);
+  SetDuration(verdict.retry_after_us, response->mutable_retry_after());
+  SetDuration(verdict.reset_after_us, response->mutable_reset_after());
+}
+
+}  // namespace
+
+RateLimiter::RateLimiter(ObjectContext* context)
+    : Object(context), requests_(&storage(), &Requests()), limits_(&storage(), &Limits()), states_(kStateBytesMax) {}
+
+const ObjectClass& RateLimiter::Class() {
+  static const auto* const object_class = new ObjectClass{.name = "RateLimiter", .make = Make<RateLimiter>};
+  return *object_class;
+}
+
+Task<absl::Status> RateLimiter::CheckLimit(const v1::CheckLimitRequest& request, v1::CheckLimitResponse* response) {
+  absl::StatusOr<LimitCheck> check = ValidateCheck(request.check(), "check");
+  if (!check.ok()) co_return check.status();
+  const std::vector<LimitCheck> checks(1, *check);
+  const std::vector<v1::CheckLimitResponse*> responses(1, response);
+  auto allowed = co_await CheckAll(checks, request.peek(), responses);
+  co_return allowed.status();
+}
+
+Task<absl::Status> RateLimiter::CheckLimits(const v1::CheckLimitsRequest& request, v1::CheckLimitsResponse* response) {
+  if (request.checks().empty() || request.checks_size() > kChecksMax) {
+    co_return InvalidField("checks", absl::StrCat("must be 1 to ", kChecksMax, " checks"));
+  }
+  std::vector<LimitCheck> checks;
+  std::vector<v1::CheckLimitResponse*> responses;
+  absl::flat_hash_set<std::string> seen;
+  for (int i = 0; i < request.checks_size(); ++i) {
+    const std::string path = absl::StrCat("checks[", i, "]");
+    absl::StatusOr<LimitCheck> check = ValidateCheck(request.checks(i), path);
+    if (!check.ok()) co_return check.status();
+    if (!seen.insert(limits_.PrimaryKey(NewRow(*check))).second) {
+      co_return InvalidField(path, "the same key, algorithm and window come twice");
+    }
+    checks.push_back(*std::move(check));
+    responses.push_back(response->add_results());
+  }
+  auto allowed = co_await CheckAll(checks, request.peek(), responses);
+  if (!allowed.ok()) co_return allowed.status();
+  response->set_allowed(*allowed);
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<bool>> RateLimiter::CheckAll(const std::vector<LimitCheck>& checks, bool peek,
+                                                 const std::vector<v1::CheckLimitResponse*>& responses) {
+  std::vector<LimitState*> states;
+  for (const LimitCheck& check : checks) {
+    auto state = co_await Find(check);
+    if (!state.ok()) co_return state.status();
+    states.push_back(*state);
+  }
+  const int64_t now_us = absl::ToUnixMicros(Now());
+  bool allowed = true;
+  for (size_t i = 0; i < checks.size(); ++i) allowed &= states[i]->Judge(checks[i], now_us, true).allowed;
+  for (size_t i = 0; i < checks.size(); ++i) {
+    SetResponse(checks[i], states[i]->Judge(checks[i], now_us, allowed), responses[i]);
+    if (allowed && !peek) Count(checks[i], states[i], now_us);
+  }
+  states_.Trim();
+  co_return allowed;
+}
+
+Task<absl::StatusOr<LimitState*>> RateLimiter::Find(const LimitCheck& check) {
+  LimitRow row = NewRow(check);
+  const std::string key = limits_.PrimaryKey(row);
+  if (LimitState* const known = states_.Find(key)) co_return known;
+
+  auto stored = co_await limits_.Get(key);
+  if (!stored.ok()) co_return FromStorage(stored.status());
+  LimitState state(*stored ? **stored : row);
+  if (*stored) {
+    state.set_stored();
+    if (IsLog(row)) {
+      auto requests = co_await requests_.Scan(KeyRange::Prefix(key));
+      if (!requests.ok()) co_return FromStorage(requests.status());
+      for (const RequestRow& request : *requests) {
+        state.AddToLog({request.time_us(), request.sequence(), request.cost()});
+      }
+    }
+  }
+  LimitState* const added = states_.Insert(key, std::move(state));
+  states_.SetWeight(key, added->MemoryBytes());
+  co_return added;
+}
+
+void RateLimiter::Count(const LimitCheck& check, LimitState* state, int64_t now_us) {
+  const LimitRow before = state->row();
+  if (IsLog(before)) {
+    for (size_t i = std::min(state->ExpiredRequests(now_us), kExpiredPerCheckMax); i > 0; --i) {
+      requests_.Erase(RowOf(before, state->log().front()));
+      state->DropOldest();
+    }
+  }
+  state->Count(check, now_us);
+  if (IsLog(before)) requests_.Write(RowOf(before, state->log().back()), nullptr);
+
+  if (!state->stored()) state->mutable_row()->set_sweep_time_us(state->SilentFrom());
+  if (!state->stored() || !IsLog(before)) limits_.Write(state->row(), state->stored() ? &before : nullptr);
+  if (!state->stored()) SweepBy(state->row().sweep_time_us());
+  state->set_stored();
+  states_.SetWeight(limits_.PrimaryKey(before), state->MemoryBytes());
+}
+
+void RateLimiter::SweepBy(int64_t time_us) {
+  const absl::Time time = absl::FromUnixMicros(time_us);
+  if (!storage().alarm() || *storage().alarm() > time + kSweepStep) storage().SetAlarm(time + kSweepStep);
+}
+
+Task<absl::Status> RateLimiter::ResetLimit(const v1::ResetLimitRequest& request, v1::ResetLimitResponse*) {
+  if (request.key().empty()) co_return InvalidField("key", "must not be empty");
+  if (request.key().size() > kLimitKeyBytesMax) {
+    co_return InvalidField("key", absl::StrCat("has ", request.key().size(), " bytes; at most ", kLimitKeyBytesMax));
+  }
+  std::string prefix;
+  storage::AppendText(&prefix, request.key());
+  auto limits = co_await limits_.DeleteRange(KeyRange::Prefix(prefix));
+  if (!limits.ok()) co_return FromStorage(limits.status());
+  auto requests = co_await requests_.DeleteRange(KeyRange::Prefix(prefix));
+  if (!requests.ok()) co_return FromStorage(requests.status());
+  states_.EraseIf([&](const std::string& key) { return absl::StartsWith(key, prefix); });
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<int64_t>> RateLimiter::SilentFrom(const LimitRow& row) {
+  if (const LimitState* const known = states_.Find(limits_.PrimaryKey(row))) co_return known->SilentFrom();
+  LimitState state(row);
+  if (IsLog(row)) {
+    auto newest = co_await requests_.Scan(KeyRange::Prefix(limits_.PrimaryKey(row)), {.reverse = true, .rows_max = 1});
+    if (!newest.ok()) co_return newest.status();
+    for (const RequestRow& request : *newest) state.AddToLog({request.time_us(), request.sequence(), request.cost()});
+  }
+  co_return state.SilentFrom();
+}
+
+Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
+  const int64_t now_us = absl::ToUnixMicros(Now());
+  std::string end;
+  storage::AppendInt64(&end, now_us + 1);
+  auto due = co_await limits_.ScanIndex(kSweepIndex, {"", end}, kSweepKeysMax);
+  if (!due.ok()) co_return due.status();
+  for (const LimitRow& row : *due) {
+    auto silent_from = co_await SilentFrom(row);
+    if (!silent_from.ok()) co_return silent_from.status();
+    const std::string key = limits_.PrimaryKey(row);
+    if (*silent_from <= now_us) {
+      auto removed = co_await requests_.DeleteRange(KeyRange::Prefix(key));
+      if (!removed.ok()) co_return removed.status();
+      limits_.Erase(row);
+      states_.Erase(key);
+      continue;
+    }
+    // In use: looks again when it would fall silent as things are.
+    LimitState* const known = states_.Find(key);
+    LimitRow later = known != nullptr ? known->row() : row;
+    later.set_sweep_time_us(*silent_from);
+    limits_.Write(later, &row);
+    if (known != nullptr) *known->mutable_row() = later;
+  }
+  auto next = co_await limits_.ScanIndex(kSweepIndex, KeyRange::All(), 1);
+  if (!next.ok()) co_return next.status();
+  if (!next->empty()) {
+    storage().SetAlarm(std::max(absl::FromUnixMicros(next->front().sweep_time_us()), Now()) + kSweepStep);
+  }
+  co_return absl::OkStatus();
+}
+
+}  // namespace holdfast::actors

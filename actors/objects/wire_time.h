@@ -1,0 +1,53 @@
+// Times and durations between the wire (google.protobuf) and storage (microseconds).
+
+#ifndef HOLDFAST_ACTORS_OBJECTS_WIRE_TIME_H_
+#define HOLDFAST_ACTORS_OBJECTS_WIRE_TIME_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "actors/errors.h"
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+
+namespace holdfast::actors {
+
+inline constexpr int64_t kMicrosPerSecond = 1'000'000;
+inline constexpr absl::Duration kLongestDuration = absl::Hours(24 * 366);
+
+inline void SetTimestamp(int64_t micros, google::protobuf::Timestamp* timestamp) {
+  int64_t seconds = micros / kMicrosPerSecond;
+  int64_t rest = micros % kMicrosPerSecond;
+  if (rest < 0) {
+    rest += kMicrosPerSecond;
+    --seconds;
+  }
+  timestamp->set_seconds(seconds);
+  timestamp->set_nanos(static_cast<int32_t>(rest * 1000));
+}
+
+inline void SetDuration(int64_t micros, google::protobuf::Duration* duration) {
+  duration->set_seconds(micros / kMicrosPerSecond);
+  duration->set_nanos(static_cast<int32_t>(micros % kMicrosPerSecond * 1000));
+}
+
+// In microseconds, rounded up. INVALID_ARGUMENT, naming the field, unless it is between the bounds.
+inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Duration& duration, absl::string_view field,
+                                        absl::Duration least, absl::Duration most) {
+  const bool well_formed =
+      duration.nanos() > -1'000'000'000 && duration.nanos() < 1'000'000'000 &&
+      (duration.seconds() == 0 || duration.nanos() == 0 || (duration.seconds() > 0) == (duration.nanos() > 0));
+  const absl::Duration value = absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+  if (!well_formed || value < least || value > most) {
+    return InvalidField(field, absl::StrCat("must be a duration from ", absl::FormatDuration(least), " to ",
+                                            absl::FormatDuration(most)));
+  }
+  return absl::ToInt64Microseconds(absl::Ceil(value, absl::Microseconds(1)));
+}
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_OBJECTS_WIRE_TIME_H_

@@ -1,0 +1,136 @@
+// The shards of one executor, and what their objects share: the commit pipeline, the alarms, the bound on memory, the
+// families.
+//
+// Threading: the executor's thread, but for the constructor. Shutdown: Stop() ends the alarms, then the owner waits
+// until idle() and runs the executor no more.
+
+#ifndef HOLDFAST_ACTORS_SHARD_HOST_H_
+#define HOLDFAST_ACTORS_SHARD_HOST_H_
+
+#include <array>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "actors/activation.h"
+#include "actors/alarm_scheduler.h"
+#include "actors/clock.h"
+#include "actors/delivery.h"
+#include "actors/executor.h"
+#include "actors/mailbox.h"
+#include "actors/object.h"
+#include "storage/background.h"
+#include "storage/commit_pipeline.h"
+#include "storage/families.h"
+#include "storage/keyspace.h"
+#include "storage/object_id.h"
+#include "storage/store.h"
+
+namespace holdfast::actors {
+
+struct HostOptions {
+  MailboxLimits mailbox;
+  absl::Duration idle_timeout = absl::Seconds(10);
+  absl::Duration load_timeout = absl::Seconds(30);
+  absl::Duration turn_timeout = absl::Seconds(30);
+  absl::Duration alarm_timeout = absl::Minutes(15);
+  size_t activation_bytes_max = 256 << 20;
+  size_t turn_bytes_max = 64 << 20;
+  size_t pipeline_bytes_max = 256 << 20;
+  AlarmOptions alarms;
+};
+
+// All of them outlive the host.
+struct HostServices {
+  Executor* executor;
+  storage::Store* store;
+  storage::Families* families;
+  storage::Background* reads;
+  storage::Background* commits;         // one thread
+  storage::Background* family_changes;  // one thread
+  Random* random;
+  const ClassRegistry* classes;
+  // The disk failed; the process must end.
+  absl::AnyInvocable<void(const absl::Status&)> on_commit_failure;
+};
+
+// The objects of one shard that are in memory. The unit of ownership: its epoch says since which change of owner.
+struct Shard {
+  struct KeyHash {
+    size_t operator()(const storage::ObjectKey& key) const { return key.hash(); }
+  };
+
+  storage::ShardId id;
+  uint64_t epoch = 0;
+  absl::flat_hash_map<storage::ObjectKey, std::unique_ptr<Activation>, KeyHash> activations;
+};
+
+class ShardHost {
+ public:
+  ShardHost(HostServices services, const HostOptions& options);
+  ~ShardHost();
+  ShardHost(const ShardHost&) = delete;
+  ShardHost& operator=(const ShardHost&) = delete;
+
+  // Before it starts: takes a shard over.
+  void Own(storage::ShardId shard);
+  bool Owns(storage::ShardId shard) const { return shards_[static_cast<size_t>(shard)] != nullptr; }
+  // Begins to run alarms.
+  void Start();
+  // No alarm begins any more.
+  void Stop();
+  // Nothing runs, waits or is on its way to disk.
+  bool idle() const;
+
+  // Takes the delivery to its object, or tells it why not (SERVER_OVERLOADED, MAILBOX_FULL).
+  void Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery);
+  // The end of a round of the executor: begins a commit.
+  void OnRound() { pipeline_.Submit(); }
+
+  // Null if the object is not in memory.
+  const Activation* Find(const storage::ObjectKey& key) const;
+  size_t activation_count() const { return lru_.size(); }
+  size_t activation_bytes() const { return activation_bytes_; }
+  void CheckInvariants() const;
+
+ private:
+  friend class Activation;
+
+  Activation* GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class);
+  Shard& ShardOf(const storage::ObjectKey& key) { return *shards_[static_cast<size_t>(key.shard())]; }
+  void FireAlarm(const std::string& encoded_id);
+
+  // --- For activations.
+  absl::Time Now() const { return services_.executor->clock().Now(); }
+  // It has just been used: the memory that it takes is counted, and others may have to go.
+  void Touch(Activation* activation);
+  // It has no instance any more.
+  void Released(Activation* activation);
+  void RemoveWhenDurable(Activation* activation);
+  // The object is packed and has written: gives it a family if there is room.
+  void ConsiderFamily(Activation* activation);
+  void DropFamily(const storage::Placement& placement);
+
+  void SetIdleTimer();
+  void PassivateIdle();
+  void ShrinkToBudget(const Activation* keep);
+
+  HostServices services_;
+  const HostOptions options_;
+  storage::CommitPipeline pipeline_;
+  storage::Keyspace catalog_;
+  storage::Keyspace alarm_index_;
+  AlarmScheduler alarms_;
+  std::array<std::unique_ptr<Shard>, storage::kShardCount> shards_;
+  std::list<Activation*> lru_;  // with an instance; least recently used first
+  size_t activation_bytes_ = 0;
+  std::optional<Executor::TimerId> idle_timer_;
+  bool stopped_ = false;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_SHARD_HOST_H_

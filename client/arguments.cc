@@ -1,0 +1,157 @@
+#include "client/arguments.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+
+namespace holdfast::client {
+namespace {
+
+// Put before a word that means something to CLI11, so that it means nothing; Received takes it off again.
+constexpr absl::string_view kMark = "\x1f";
+
+bool NeedsMark(absl::string_view word) {
+  return absl::StartsWith(word, kMark) || absl::StartsWith(word, "[") || word == "++";
+}
+
+std::string Received(const std::string& word) { return std::string(absl::StripPrefix(word, kMark)); }
+
+// How many bytes the character at the beginning of `text` has; 0 if it is not UTF-8.
+size_t CharacterSize(absl::string_view text) {
+  const auto byte = [&text](size_t i) -> unsigned { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t size = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+  if (size == 0 || text.size() < size) return 0;
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const unsigned second = byte(1);
+  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
+  const bool surrogate = first == 0xED && second >= 0xA0;
+  const bool too_large = first == 0xF4 && second >= 0x90;
+  return overlong || surrogate || too_large ? 0 : size;
+}
+
+bool IsUtf8(absl::string_view text) {
+  while (!text.empty()) {
+    const size_t size = CharacterSize(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
+// A callback of CLI11; it says what is wrong with a value by throwing.
+CLI::callback_t Callback(const std::string& name, Arguments::Parse parse) {
+  return [name, parse = std::move(parse)](const CLI::results_t& words) {
+    for (const std::string& word : words) {
+      const absl::Status status = parse(Received(word));
+      if (!status.ok()) throw CLI::ValidationError(name, std::string(status.message()));
+    }
+    return true;
+  };
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> ParseInteger(absl::string_view text, int64_t min, int64_t max) {
+  int64_t value = 0;
+  if (!absl::SimpleAtoi(text, &value) || value < min || value > max) {
+    const bool bounded = min != std::numeric_limits<int64_t>::min() || max != std::numeric_limits<int64_t>::max();
+    return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a whole number ",
+                                                   bounded ? absl::StrCat("from ", min, " to ", max) : "of 64 bits"));
+  }
+  return value;
+}
+
+absl::StatusOr<absl::Duration> ParseFiniteDuration(absl::string_view text) {
+  absl::Duration value;
+  // The bound is that of google.protobuf.Duration, 10,000 years.
+  if (!absl::ParseDuration(text, &value) || absl::AbsDuration(value) > absl::Seconds(315'576'000'000)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a duration such as 500ms, 1.5s, 10m or 168h"));
+  }
+  return value;
+}
+
+absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text) {
+  if (text == "sliding-window-log") return v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG;
+  if (text == "gcra") return v1::RATE_LIMIT_ALGORITHM_GCRA;
+  if (text == "fixed-window") return v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW;
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is none of sliding-window-log, gcra, fixed-window"));
+}
+
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  proto.set_nanos(static_cast<int32_t>(absl::IDivDuration(duration, absl::Nanoseconds(1), &duration)));
+  return proto;
+}
+
+absl::StatusOr<std::vector<std::string>> PrepareWords(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  bool options_ended = false;
+  for (int i = 1; i < argc; ++i) {
+    const absl::string_view word = argv[i];
+    if (!IsUtf8(word)) return absl::InvalidArgumentError(absl::StrCat("argument ", i, " is not UTF-8"));
+    if (!options_ended && word == "--") {
+      options_ended = true;
+      continue;
+    }
+    const size_t equals = word.find('=');
+    if (!options_ended && absl::StartsWith(word, "--") && equals != absl::string_view::npos) {
+      const absl::string_view value = word.substr(equals + 1);
+      if (value.empty() || NeedsMark(value)) {
+        words.emplace_back(word.substr(0, equals));
+        words.push_back(absl::StrCat(kMark, value));
+        continue;
+      }
+    }
+    const bool marked = NeedsMark(word) || (options_ended && absl::StartsWith(word, "-"));
+    words.push_back(marked ? absl::StrCat(kMark, word) : std::string(word));
+  }
+  return words;
+}
+
+std::string RestoreWords(absl::string_view message) { return absl::StrReplaceAll(message, {{kMark, ""}}); }
+
+CLI::Option* Arguments::Value(const std::string& name, const std::string& type, const std::string& help, Parse parse) {
+  return app_->add_option(name, Callback(name, std::move(parse)), help)->type_name(type);
+}
+
+CLI::Option* Arguments::Values(const std::string& name, const std::string& type, const std::string& help, Parse parse) {
+  CLI::Option* option = Value(name, type, help, std::move(parse))->take_all();
+  return option->get_positional() ? option->expected(CLI::detail::expected_max_vector_size) : option;
+}
+
+CLI::Option* Arguments::Text(const std::string& name, const std::string& type, const std::string& help,
+                             std::function<void(const std::string&)> set) {
+  return Value(name, type, help, [set = std::move(set)](const std::string& text) {
+    set(text);
+    return absl::OkStatus();
+  });
+}
+
+CLI::Option* Arguments::Duration(const std::string& name, const std::string& help,
+                                 std::function<void(const google::protobuf::Duration&)> set) {
+  return Value(name, "DURATION", help, [set = std::move(set)](const std::string& text) {
+    const absl::StatusOr<absl::Duration> value = ParseFiniteDuration(text);
+    if (value.ok()) set(ToProto(*value));
+    return value.status();
+  });
+}
+
+CLI::Option* Arguments::Flag(const std::string& name, const std::string& help, std::function<void()> set) {
+  return app_->add_flag_callback(name, std::move(set), help);
+}
+
+absl::Status Arguments::RunFinish(const GlobalOptions& globals) const {
+  for (const auto& finish : finish_) {
+    if (absl::Status status = finish(globals); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::client

@@ -1,0 +1,100 @@
+// How a command of the tool declares what it takes, typically straight into its request message.
+//
+// This wraps CLI11 so that every value reaches us as it was typed (CLI11 by itself reads 010 as 8, splits [a,b], takes
+// the next word for the value of `--name=`, and ends a command, not only its options, at --), and so that errors of
+// values are absl::Status here.
+
+#ifndef HOLDFAST_CLIENT_ARGUMENTS_H_
+#define HOLDFAST_CLIENT_ARGUMENTS_H_
+
+#include <google/protobuf/duration.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "holdfast/v1/rate_limiter_service.pb.h"
+
+namespace holdfast::client {
+
+// What the tool takes before or after any command.
+struct GlobalOptions {
+  std::string server = "127.0.0.1:50051";
+  std::string ns;  // empty: the server's default
+  absl::Duration timeout = absl::Seconds(10);
+  int retries = 4;
+  bool json = false;
+};
+
+// Values. The errors, all INVALID_ARGUMENT, say what is expected and don't name the option.
+absl::StatusOr<int64_t> ParseInteger(absl::string_view text, int64_t min, int64_t max);
+// absl::ParseDuration, finite only.
+absl::StatusOr<absl::Duration> ParseFiniteDuration(absl::string_view text);
+absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text);
+
+google::protobuf::Duration ToProto(absl::Duration duration);
+
+// Makes the words of the command line, without the program's name, safe for CLI11. Errors: not UTF-8.
+absl::StatusOr<std::vector<std::string>> PrepareWords(int argc, const char* const* argv);
+// What PrepareWords did to a word, undone in a message that may quote it.
+std::string RestoreWords(absl::string_view message);
+
+// The arguments of one command. Names are CLI11's: "--amount" is an option, "NAME" a positional argument. What the
+// callbacks capture must live until the command line is parsed, and what those of Finish capture until the command has
+// run. An option given twice is refused, but for Values.
+class Arguments {
+ public:
+  explicit Arguments(CLI::App* app) : app_(app) {}
+
+  using Parse = std::function<absl::Status(const std::string&)>;
+
+  // `type` is what the help shows for the value. The error of `parse` becomes one of usage, naming the argument.
+  CLI::Option* Value(const std::string& name, const std::string& type, const std::string& help, Parse parse);
+  // Any number: an option takes one a mention, a positional argument takes all the words that are left.
+  CLI::Option* Values(const std::string& name, const std::string& type, const std::string& help, Parse parse);
+  CLI::Option* Text(const std::string& name, const std::string& type, const std::string& help,
+                    std::function<void(const std::string&)> set);
+  CLI::Option* Duration(const std::string& name, const std::string& help,
+                        std::function<void(const google::protobuf::Duration&)> set);
+  CLI::Option* Flag(const std::string& name, const std::string& help, std::function<void()> set);
+
+  template <class Integer = int64_t>
+  CLI::Option* Number(const std::string& name, const std::string& help,
+                      std::function<void(std::type_identity_t<Integer>)> set,
+                      std::type_identity_t<Integer> min = std::numeric_limits<Integer>::min(),
+                      std::type_identity_t<Integer> max = std::numeric_limits<Integer>::max()) {
+    return Value(name, "N", help, [set = std::move(set), min, max](const std::string& text) {
+      const absl::StatusOr<int64_t> value = ParseInteger(text, min, max);
+      if (value.ok()) set(static_cast<Integer>(*value));
+      return value.status();
+    });
+  }
+
+  // The required positional argument that names the object; `object` is an ObjectRef or an ObjectId.
+  template <class Object>
+  void ObjectName(Object* object, const std::string& metavar = "NAME") {
+    Text(metavar, "", "Name of the object", [object](const std::string& name) { object->set_name(name); })->required();
+  }
+
+  // Runs after all is parsed, before the command; for what needs several arguments or the global options.
+  void Finish(std::function<absl::Status(const GlobalOptions&)> finish) { finish_.push_back(std::move(finish)); }
+  absl::Status RunFinish(const GlobalOptions& globals) const;
+
+ private:
+  CLI::App* app_;
+  std::vector<std::function<absl::Status(const GlobalOptions&)>> finish_;
+};
+
+}  // namespace holdfast::client
+
+#endif  // HOLDFAST_CLIENT_ARGUMENTS_H_

@@ -1,0 +1,107 @@
+#include "client/client.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/status.h"
+
+namespace holdfast::client {
+namespace {
+
+ClientOptions Clamped(ClientOptions options) {
+  options.timeout = std::clamp(options.timeout, absl::Milliseconds(1), absl::Hours(24));
+  return options;
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
+  grpc::ChannelArguments arguments;
+  // gRPC answers from its own connection backoff without trying; it must not be longer than ours, or our retries would
+  // all fail within one pause.
+  const auto backoff_ms =
+      static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(options.retry.backoff_initial), 1, 1000));
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_ms);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+Client::Client(ClientOptions options) : Client(options, MakeChannel(options)) {}
+
+Client::Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
+    : options_(Clamped(std::move(options))),
+      channel_(std::move(channel)),
+      stubs_(v1::CounterService::NewStub(channel_), v1::RateLimiterService::NewStub(channel_),
+             v1::BatchProcessorService::NewStub(channel_), v1::UserCacheService::NewStub(channel_),
+             v1::ObjectService::NewStub(channel_), grpc::health::v1::Health::NewStub(channel_)) {}
+
+absl::Status Client::Run(CallKind kind, absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) {
+  const absl::Time deadline = absl::Now() + options_.timeout;
+  absl::InsecureBitGen random;
+  RetrySchedule schedule(options_.retry, deadline, random);
+  while (true) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(deadline));
+    absl::Status status = FromGrpcStatus(attempt(&context));
+    if (status.ok() || kind == CallKind::kMutation) return status;
+    const std::optional<absl::Duration> wait = schedule.Next(status, absl::Now());
+    if (!wait.has_value()) return status;
+    absl::SleepFor(*wait);
+  }
+}
+
+absl::Status Client::StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest*)> next,
+                                     absl::FunctionRef<bool(const v1::IncrementResult&)> result) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
+  auto stream = std::get<std::unique_ptr<v1::CounterService::Stub>>(stubs_)->StreamIncrement(&context);
+
+  // The writer's until it is joined.
+  int64_t sent = 0;
+  bool all_sent = false;
+  std::thread writer([&] {
+    v1::StreamIncrementRequest request;
+    while (!all_sent) {
+      request.Clear();
+      if (!next(request.mutable_increment())) {
+        all_sent = true;
+      } else if (stream->Write(request)) {
+        ++sent;
+      } else {
+        break;  // the call has ended; Finish tells why
+      }
+    }
+    stream->WritesDone();
+  });
+
+  int64_t received = 0;
+  bool cancelled = false;
+  v1::StreamIncrementResponse response;
+  while (stream->Read(&response)) {
+    ++received;
+    if (!cancelled && !result(response.result())) {
+      cancelled = true;
+      context.TryCancel();
+    }
+  }
+  writer.join();
+  const absl::Status status = FromGrpcStatus(stream->Finish());
+  if (cancelled) return absl::CancelledError("cancelled by the caller");
+  if (status.ok() && (received != sent || !all_sent)) {
+    return absl::InternalError(absl::StrCat("the stream ended with ", received, " results for ", sent,
+                                            all_sent ? " requests" : " requests and more to send"));
+  }
+  return status;
+}
+
+}  // namespace holdfast::client

@@ -1,0 +1,100 @@
+// A connection to one Holdfast server: deadlines, retries and errors, the same for every method.
+//
+//   holdfast::client::Client client({.address = "127.0.0.1:50051"});
+//   holdfast::v1::GetValueRequest request;
+//   request.mutable_object()->set_name("visits");
+//   absl::StatusOr<holdfast::v1::GetValueResponse> reply =
+//       client.Call(CallKind::kRead, &holdfast::v1::CounterService::Stub::GetValue, request);
+
+#ifndef HOLDFAST_CLIENT_CLIENT_H_
+#define HOLDFAST_CLIENT_CLIENT_H_
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <string>
+#include <tuple>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/retry.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "holdfast/v1/batch_processor_service.grpc.pb.h"
+#include "holdfast/v1/counter_service.grpc.pb.h"
+#include "holdfast/v1/object_service.grpc.pb.h"
+#include "holdfast/v1/rate_limiter_service.grpc.pb.h"
+#include "holdfast/v1/user_cache_service.grpc.pb.h"
+
+namespace holdfast::client {
+
+struct ClientOptions {
+  // A gRPC target: HOST:PORT, unix:PATH, dns:///NAME:PORT. The connection is not encrypted.
+  std::string address = "127.0.0.1:50051";
+  // From the beginning of a call to its end, all attempts and waits included. 1 ms to 24 h; clamped.
+  absl::Duration timeout = absl::Seconds(10);
+  RetryOptions retry;
+};
+
+// Whether calling twice does the same as calling once. A peek at a limit is a read.
+enum class CallKind {
+  kRead,      // retried as `retry` says
+  kMutation,  // one attempt: requests carry no request_id yet, so a second one could do it twice
+};
+
+// Ownership: owns its channel and stubs. Neither copied nor moved; must outlive the calls made with it.
+// Threading: every method may be called from any thread, and blocks it until the reply.
+// Errors: the server's, with the google.rpc details as payloads (status.h); UNAVAILABLE where there is no connection;
+// DEADLINE_EXCEEDED where the timeout passed, of which a read's last failure, if there was one, is told instead when no
+// time is left for another attempt. OutcomeUnknown (status.h) tells whether a failed mutation may have happened.
+class Client {
+ public:
+  // Connects on the first call.
+  explicit Client(ClientOptions options);
+  // Over a channel made elsewhere, e.g. one with credentials; options.address is not used.
+  Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Calls a unary method of one of the stubs.
+  template <class Stub, class Request, class Response>
+  absl::StatusOr<Response> Call(CallKind kind,
+                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                const Request& request) {
+    Stub& stub = *std::get<std::unique_ptr<Stub>>(stubs_);
+    Response response;
+    absl::Status status = Run(kind, [&](grpc::ClientContext* context) {
+      response.Clear();
+      return (stub.*method)(context, request, &response);
+    });
+    if (!status.ok()) return status;
+    return response;
+  }
+
+  // One StreamIncrement, pipelined: requests are sent without waiting for the results before them, as far as the
+  // server's flow control lets them.
+  //
+  // `next` fills in the next request, which it gets cleared, or returns false at the end; it runs on a thread of its
+  // own, and should not block, as the call ends only after it. `result` gets the results in the order of the requests,
+  // on the caller's thread; it returns false to cancel the rest, and the call is then CANCELLED. Neither is called
+  // after the return. An item's error is part of its result and ends nothing. Not retried. Where the stream ends with
+  // fewer results than requests, it is an error; what was sent but not answered may have happened.
+  absl::Status StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest*)> next,
+                               absl::FunctionRef<bool(const v1::IncrementResult&)> result);
+
+ private:
+  absl::Status Run(CallKind kind, absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt);
+
+  const ClientOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::tuple<std::unique_ptr<v1::CounterService::Stub>, std::unique_ptr<v1::RateLimiterService::Stub>,
+                   std::unique_ptr<v1::BatchProcessorService::Stub>, std::unique_ptr<v1::UserCacheService::Stub>,
+                   std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<grpc::health::v1::Health::Stub>>
+      stubs_;
+};
+
+}  // namespace holdfast::client
+
+#endif  // HOLDFAST_CLIENT_CLIENT_H_

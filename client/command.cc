@@ -1,0 +1,59 @@
+#include "client/command.h"
+
+#include "client/status.h"
+
+namespace holdfast::client {
+
+Session::Session(GlobalOptions globals, std::ostream& out, std::ostream& err)
+    : globals_(std::move(globals)),
+      out_(out),
+      err_(err),
+      client_({.address = globals_.server, .timeout = globals_.timeout, .retry = {.retries = globals_.retries}}),
+      text_(out) {}
+
+int Session::PrintJson(const google::protobuf::Message& message) {
+  const absl::StatusOr<std::string> json = ToJson(message);
+  if (!json.ok()) return Failed(CallKind::kRead, json.status());
+  out_ << *json << "\n";
+  return kExitOk;
+}
+
+void Session::Note(const std::string& text) {
+  if (!globals_.json) err_ << "holdfast: " << Printable(text) << "\n";
+}
+
+int Session::Failed(CallKind kind, const absl::Status& error) {
+  const bool outcome_unknown = kind == CallKind::kMutation && OutcomeUnknown(error);
+  out_.flush();
+  if (globals_.json) {
+    err_ << ErrorJson(error, outcome_unknown) << "\n";
+  } else {
+    PrintError(err_, error, outcome_unknown);
+  }
+  return kExitFailed;
+}
+
+int Session::BadUsage(const absl::Status& error) {
+  err_ << "holdfast: " << Printable(error.message()) << "\nRun with --help for more information.\n";
+  return kExitUsage;
+}
+
+CommandGroup CommandGroup::Group(const std::string& name, const std::string& help) {
+  CLI::App* group = app_->add_subcommand(name, help);
+  group->require_subcommand(1);
+  return CommandGroup(group, selected_);
+}
+
+void CommandGroup::Command(const std::string& name, const std::string& help,
+                           absl::FunctionRef<CommandBody(Arguments&)> declare) {
+  CLI::App* command = app_->add_subcommand(name, help);
+  auto arguments = std::make_shared<Arguments>(command);
+  command->callback([selected = selected_, arguments, body = declare(*arguments)] {
+    *selected = [arguments, body](Session& session) {
+      const absl::Status usable = arguments->RunFinish(session.globals());
+      return usable.ok() ? body(session) : session.BadUsage(usable);
+    };
+  });
+}
+
+}  // namespace holdfast::client

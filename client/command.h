@@ -1,0 +1,185 @@
+// What a command of the tool is, and the one way in which all of them call the server and print.
+//
+// A command that is one unary call is a table row, Unary<method>: its arguments write into the request, and a function
+// prints the reply for people. JSON, errors, exit statuses, the namespace and pages are the same for all and are here.
+// Single-threaded, all of it.
+
+#ifndef HOLDFAST_CLIENT_COMMAND_H_
+#define HOLDFAST_CLIENT_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/arguments.h"
+#include "client/client.h"
+#include "client/output.h"
+
+namespace holdfast::client {
+
+// Exit statuses of the tool.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitDenied = 3;
+
+// The run of one command. The streams must outlive it.
+class Session {
+ public:
+  Session(GlobalOptions globals, std::ostream& out, std::ostream& err);
+
+  const GlobalOptions& globals() const { return globals_; }
+  Client& client() { return client_; }
+  TextOutput& text() { return text_; }
+
+  // One line of JSON on the output. Returns the exit status.
+  int PrintJson(const google::protobuf::Message& message);
+  // A remark that is part of no reply; only where the output is for people.
+  void Note(const std::string& text);
+  // These report an error and return the exit status.
+  int Failed(CallKind kind, const absl::Status& error);
+  int BadUsage(const absl::Status& error);
+
+ private:
+  const GlobalOptions globals_;
+  std::ostream& out_;
+  std::ostream& err_;
+  Client client_;
+  TextOutput text_;
+};
+
+// Runs a command that has been parsed; returns the exit status.
+using CommandBody = std::function<int(Session&)>;
+
+template <class Method>
+struct MethodTraits;
+template <class S, class Req, class Resp>
+struct MethodTraits<grpc::Status (S::*)(grpc::ClientContext*, const Req&, Resp*)> {
+  using Request = Req;
+  using Response = Resp;
+};
+
+// A command that is one call of a unary method of a stub, or one for each page of a listing.
+template <auto kMethod>
+struct Unary {
+  using Request = typename MethodTraits<decltype(kMethod)>::Request;
+  using Response = typename MethodTraits<decltype(kMethod)>::Response;
+
+  std::string name;
+  std::string help;
+  CallKind kind = CallKind::kMutation;
+  // Declares the arguments; the request lives until the command has run.
+  std::function<void(Arguments&, Request&)> arguments = {};
+  std::function<void(const Request&, const Response&, TextOutput&)> print = {};
+  // Absent: 0.
+  std::function<int(const Response&)> exit_status = {};
+};
+
+// The methods whose replies come in pages, which all get --page-size, --page-token and --all.
+template <class Request>
+concept PagedRequest = requires(Request request) { request.mutable_page_token(); };
+
+// Where commands are registered. Owns nothing: the app and `selected` must outlive it.
+class CommandGroup {
+ public:
+  // When the command line has been parsed, `selected` is the command that it asks for.
+  CommandGroup(CLI::App* app, CommandBody* selected) : app_(app), selected_(selected) {}
+
+  // A group below this one.
+  CommandGroup Group(const std::string& name, const std::string& help);
+  // `declare` is called once, at once; it declares the arguments and returns what runs after they are parsed.
+  void Command(const std::string& name, const std::string& help, absl::FunctionRef<CommandBody(Arguments&)> declare);
+  template <auto kMethod>
+  void Add(Unary<kMethod> unary);
+
+ private:
+  CLI::App* app_;
+  CommandBody* selected_;
+};
+
+// Implementation.
+
+struct PageOptions {
+  bool all = false;
+};
+
+template <PagedRequest Request>
+void DeclarePages(Arguments& arguments, Request& request, PageOptions& pages) {
+  arguments.Number<int32_t>(
+      "--page-size", "At most so many a page; 0, the default, is the server's 100",
+      [&request](int32_t n) { request.set_page_size(n); }, 0);
+  arguments.Text("--page-token", "TOKEN", "Go on where an earlier page ended",
+                 [&request](const std::string& token) { request.set_page_token(token); });
+  arguments.Flag("--all", "All pages, one after the other", [&pages] { pages.all = true; });
+}
+
+// A message with an `object` of its own gets the namespace of the command line.
+template <class Request>
+void SetNamespace(const GlobalOptions& globals, Request& request) {
+  if constexpr (requires { request.mutable_object()->set_namespace_(globals.ns); }) {
+    request.mutable_object()->set_namespace_(globals.ns);
+  }
+}
+
+template <auto kMethod>
+int RunUnary(const Unary<kMethod>& unary, const PageOptions& pages, Session& session,
+             typename Unary<kMethod>::Request& request) {
+  using Response = typename Unary<kMethod>::Response;
+  CallKind kind = unary.kind;
+  if constexpr (requires { request.peek(); }) {
+    if (request.peek()) kind = CallKind::kRead;
+  }
+  Response merged;  // for JSON
+  while (true) {
+    absl::StatusOr<Response> response = session.client().Call(kind, kMethod, request);
+    if (!response.ok()) return session.Failed(kind, response.status());
+    if (!session.globals().json) unary.print(request, *response, session.text());
+    if constexpr (PagedRequest<std::decay_t<decltype(request)>>) {
+      const std::string token = response->next_page_token();
+      if (session.globals().json) {
+        merged.clear_next_page_token();
+        merged.MergeFrom(*response);
+      }
+      if (pages.all && !token.empty()) {
+        if (token == request.page_token()) {
+          return session.Failed(kind, absl::InternalError("the server answered a page with the token of that page"));
+        }
+        request.set_page_token(token);
+        continue;
+      }
+      if (!token.empty()) session.Note("there is more: --page-token " + token + ", or --all");
+    } else {
+      merged = *std::move(response);
+    }
+    break;
+  }
+  if (session.globals().json) {
+    if (const int status = session.PrintJson(merged); status != kExitOk) return status;
+  }
+  return unary.exit_status ? unary.exit_status(merged) : kExitOk;
+}
+
+template <auto kMethod>
+void CommandGroup::Add(Unary<kMethod> unary) {
+  using Request = typename Unary<kMethod>::Request;
+  Command(unary.name, unary.help, [&unary](Arguments& arguments) -> CommandBody {
+    auto request = std::make_shared<Request>();
+    auto pages = std::make_shared<PageOptions>();
+    if (unary.arguments) unary.arguments(arguments, *request);
+    if constexpr (PagedRequest<Request>) DeclarePages(arguments, *request, *pages);
+    return [unary = std::move(unary), request, pages](Session& session) {
+      SetNamespace(session.globals(), *request);
+      return RunUnary(unary, *pages, session, *request);
+    };
+  });
+}
+
+}  // namespace holdfast::client
+
+#endif  // HOLDFAST_CLIENT_COMMAND_H_

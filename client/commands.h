@@ -1,0 +1,19 @@
+// The commands of the tool, a file for each service: commands_counter.cc and so on.
+
+#ifndef HOLDFAST_CLIENT_COMMANDS_H_
+#define HOLDFAST_CLIENT_COMMANDS_H_
+
+#include "client/command.h"
+
+namespace holdfast::client {
+
+void AddCounterCommands(CommandGroup& root);
+void AddLimitCommands(CommandGroup& root);
+void AddBatchCommands(CommandGroup& root);
+void AddUserCommands(CommandGroup& root);
+void AddObjectCommands(CommandGroup& root);
+void AddHealthCommand(CommandGroup& root);
+
+}  // namespace holdfast::client
+
+#endif  // HOLDFAST_CLIENT_COMMANDS_H_

@@ -1,0 +1,49 @@
+// When a failed call is made again, and how long to wait before.
+
+#ifndef HOLDFAST_CLIENT_RETRY_H_
+#define HOLDFAST_CLIENT_RETRY_H_
+
+#include <optional>
+
+#include "absl/random/bit_gen_ref.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace holdfast::client {
+
+// Values out of bounds are clamped.
+struct RetryOptions {
+  // Attempts after the first one. 0 to 100.
+  int retries = 4;
+  // Before the first retry; doubles with each one after it. At least 1 ms.
+  absl::Duration backoff_initial = absl::Milliseconds(100);
+  // Where the doubling ends. At least backoff_initial.
+  absl::Duration backoff_max = absl::Seconds(2);
+};
+
+// Whether the same read may succeed later: UNAVAILABLE, or RESOURCE_EXHAUSTED with a google.rpc.RetryInfo.
+bool IsRetryable(const absl::Status& failure);
+
+// The retries of one call. It neither sleeps nor reads a clock. One thread at a time; `random` must outlive it.
+class RetrySchedule {
+ public:
+  RetrySchedule(const RetryOptions& options, absl::Time deadline, absl::BitGenRef random);
+
+  // How long to wait, from `now`, before the next attempt; nullopt if there is none: the failure is not retryable, the
+  // retries are used up, or the deadline would come first.
+  //
+  // The wait is a random part, between one half and the whole, of the backoff, so that clients that failed together
+  // don't come back together; where RetryInfo asks for longer, it is that and the random part on top.
+  std::optional<absl::Duration> Next(const absl::Status& failure, absl::Time now);
+
+ private:
+  int retries_left_;
+  absl::Duration backoff_;
+  absl::Duration backoff_max_;
+  absl::Time deadline_;
+  absl::BitGenRef random_;
+};
+
+}  // namespace holdfast::client
+
+#endif  // HOLDFAST_CLIENT_RETRY_H_

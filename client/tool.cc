@@ -1,0 +1,107 @@
+#include "client/tool.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "client/commands.h"
+
+namespace holdfast::client {
+namespace {
+
+constexpr char kAbout[] = "Talks to a Holdfast server: counters, rate limits, batches, users and objects.";
+
+constexpr char kFooter[] =
+    "Global options may come before or after the command.\n"
+    "Durations are numbers with units: 500ms, 1.5s, 10m, 168h.\n"
+    "\n"
+    "Exit status: 0 success; 1 a failed call, an item that failed, or a server that is not serving;\n"
+    "2 bad usage; 3 a denied limit, with --exit-code. With --json a failed call prints\n"
+    "{\"error\":{\"code\",\"message\",\"reason\"}} on the standard error.";
+
+constexpr char kCommandFooter[] = "The global options (--server, --namespace, --timeout, --json ...): holdfast --help";
+
+void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
+  arguments
+      .Value("--server", "ADDRESS", "Server to call; default " + globals.server,
+             [&globals](const std::string& address) {
+               if (address.empty()) return absl::InvalidArgumentError("the address is empty");
+               globals.server = address;
+               return absl::OkStatus();
+             })
+      ->envname("HOLDFAST_SERVER");
+  arguments.Text("--namespace", "NS", "Namespace of the objects; default \"default\"",
+                 [&globals](const std::string& ns) { globals.ns = ns; });
+  arguments.Value("--timeout", "DURATION", "For each call, retries included; default 10s, at most 24h",
+                  [&globals](const std::string& text) {
+                    const absl::StatusOr<absl::Duration> timeout = ParseFiniteDuration(text);
+                    if (!timeout.ok()) return timeout.status();
+                    if (*timeout < absl::Milliseconds(1) || *timeout > absl::Hours(24)) {
+                      return absl::InvalidArgumentError("must be from 1ms to 24h");
+                    }
+                    globals.timeout = *timeout;
+                    return absl::OkStatus();
+                  });
+  arguments.Number<int>(
+      "--retries", "How often a failed read is tried again; default 4. Changes are never retried",
+      [&globals](int retries) { globals.retries = retries; }, 0, 100);
+  arguments.Flag("--json", "Print replies and errors as JSON, one object a line", [&globals] { globals.json = true; });
+}
+
+// What to tell of a command line that can't be parsed.
+std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> extra = app.remaining(true);
+  const bool no_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !extra.empty();
+  return RestoreWords(no_command ? "unknown command or argument: " + absl::StrJoin(extra, " ") : error.what());
+}
+
+}  // namespace
+
+int RunTool(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+  GlobalOptions globals;
+  CommandBody selected;
+
+  CLI::App app(kAbout, "holdfast");
+  app.fallthrough();  // groups and commands inherit it, and these too
+  app.footer(kCommandFooter);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
+  Arguments arguments(&app);
+  DeclareGlobals(arguments, globals);
+
+  CommandGroup root(&app, &selected);
+  AddCounterCommands(root);
+  AddLimitCommands(root);
+  AddBatchCommands(root);
+  AddUserCommands(root);
+  AddObjectCommands(root);
+  AddHealthCommand(root);
+  app.footer(kFooter);
+
+  absl::StatusOr<std::vector<std::string>> words = PrepareWords(argc, argv);
+  if (!words.ok()) {
+    err << "holdfast: " << words.status().message() << "\n";
+    return kExitUsage;
+  }
+  std::reverse(words->begin(), words->end());  // as CLI11 takes them
+  try {
+    app.parse(*std::move(words));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error, out, err);  // --help, --version
+    err << "holdfast: " << Printable(UsageError(app, error)) << "\nRun with --help for more information.\n";
+    return kExitUsage;
+  }
+
+  Session session(globals, out, err);
+  const int status = selected(session);
+  if (!out.flush()) {
+    err << "holdfast: the output could not be written\n";
+    return kExitFailed;
+  }
+  return status;
+}
+
+}  // namespace holdfast::client

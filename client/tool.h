@@ -1,0 +1,17 @@
+// The command-line tool `holdfast`, as a function.
+
+#ifndef HOLDFAST_CLIENT_TOOL_H_
+#define HOLDFAST_CLIENT_TOOL_H_
+
+#include <ostream>
+
+namespace holdfast::client {
+
+// Parses the command line (argv[0] is the program's name), makes the calls, prints to `out` and errors to `err`, and
+// returns the exit status: 0 success, 1 a failed call, 2 bad usage, 3 a denied limit where --exit-code asks for it.
+// Reads the environment variable HOLDFAST_SERVER.
+int RunTool(int argc, const char* const* argv, std::ostream& out, std::ostream& err);
+
+}  // namespace holdfast::client
+
+#endif  // HOLDFAST_CLIENT_TOOL_H_

@@ -1,0 +1,104 @@
+#include "service/completion_queue_executor.h"
+
+#include <grpc/support/time.h>
+#include <grpcpp/alarm.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+
+// The thread sanitizer does not see inside Debian's gRPC, so the order between handing a tag over and getting it back
+// is told to it here.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HOLDFAST_TSAN 1
+extern "C" void __tsan_acquire(void* address);
+extern "C" void __tsan_release(void* address);
+#endif
+#endif
+
+namespace holdfast::service {
+namespace {
+
+// Events in one round at most, so that timers, and the commit, do not wait for a flood to end.
+constexpr int kRoundEventsMax = 256;
+// Sleeps no longer, in case the wall clock, by which the timers go, was set.
+constexpr absl::Duration kSleepMax = absl::Seconds(1);
+
+class WakeUp final : public Event {
+ public:
+  explicit WakeUp(grpc::CompletionQueue* queue) { alarm_.Set(queue, gpr_inf_past(GPR_CLOCK_MONOTONIC), Tag()); }
+  void OnEvent(bool) override { delete this; }
+
+ private:
+  grpc::Alarm alarm_;
+};
+
+void Handle(void* tag, bool ok) {
+#ifdef HOLDFAST_TSAN
+  __tsan_acquire(tag);
+#endif
+  static_cast<Event*>(tag)->OnEvent(ok);
+}
+
+}  // namespace
+
+void* Event::Tag() {
+#ifdef HOLDFAST_TSAN
+  __tsan_release(this);
+#endif
+  return this;
+}
+
+CompletionQueueExecutor::CompletionQueueExecutor(const actors::Clock* clock,
+                                                 std::unique_ptr<grpc::ServerCompletionQueue> queue)
+    : Executor(clock), queue_(std::move(queue)) {}
+
+CompletionQueueExecutor::~CompletionQueueExecutor() = default;
+
+void CompletionQueueExecutor::Start() {
+  thread_ = std::thread([this] { Run(); });
+  pthread_setname_np(thread_.native_handle(), "executor");
+}
+
+void CompletionQueueExecutor::Join() {
+  queue_->Shutdown();
+  if (thread_.joinable()) {
+    thread_.join();
+    return;
+  }
+  void* tag;
+  bool ok;
+  while (queue_->Next(&tag, &ok)) Handle(tag, ok);
+}
+
+void CompletionQueueExecutor::Wake() { new WakeUp(queue_.get()); }
+
+void CompletionQueueExecutor::Run() {
+  thread_id_ = std::this_thread::get_id();
+  void* tag;
+  bool ok;
+  while (true) {
+    bool busy = false;
+    for (int events = 0; events < kRoundEventsMax; ++events) {
+      const auto next = queue_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC));
+      if (next == grpc::CompletionQueue::SHUTDOWN) return;
+      if (next == grpc::CompletionQueue::TIMEOUT) break;
+      Handle(tag, ok);
+      busy = true;
+    }
+    busy |= RunInbox();
+    busy |= RunTimers();
+    RoundDone();
+    if (busy || !FallAsleep()) continue;
+    const absl::Time until = std::min(NextTimer(), clock().Now() + kSleepMax);
+    const auto next = queue_->AsyncNext(&tag, &ok, absl::ToChronoTime(until));
+    AwakeAgain();
+    if (next == grpc::CompletionQueue::SHUTDOWN) return;
+    if (next == grpc::CompletionQueue::GOT_EVENT) Handle(tag, ok);
+  }
+}
+
+}  // namespace holdfast::service

@@ -1,0 +1,157 @@
+#include "service/config.h"
+
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/text_format.h"
+
+namespace holdfast::service {
+namespace {
+
+using config::v1::Config;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+constexpr int64_t kKiB = 1 << 10;
+constexpr int64_t kMiB = 1 << 20;
+constexpr int64_t kGiB = 1 << 30;
+constexpr int64_t kTiB = int64_t{1} << 40;
+
+struct Setting {
+  const char* section;
+  const char* name;
+  int64_t least;
+  int64_t most;
+  int64_t by_default;
+};
+
+// As the comments of config.proto say.
+constexpr Setting kSettings[] = {
+    {"server", "calls_max", 1, 1'000'000, 10'000},
+    {"server", "stream_outstanding_max", 1, 10'000, 256},
+    {"server", "message_bytes_max", 64 * kKiB, 64 * kMiB, 4 * kMiB},
+    {"server", "drain_timeout_ms", 0, 600'000, 15'000},
+    {"actors", "executors", 0, 64, 0},
+    {"actors", "io_threads", 1, 64, 2},
+    {"actors", "mailbox_requests_max", 1, 100'000, 1'024},
+    {"actors", "mailbox_bytes_max", 64 * kKiB, kGiB, 16 * kMiB},
+    {"actors", "idle_timeout_ms", 10, 86'400'000, 10'000},
+    {"actors", "load_timeout_ms", 10, 600'000, 30'000},
+    {"actors", "turn_timeout_ms", 10, 600'000, 30'000},
+    {"actors", "alarm_timeout_ms", 10, 3'600'000, 900'000},
+    {"actors", "activation_bytes_max", kMiB, kTiB, 256 * kMiB},
+    {"actors", "overdue_alarms_per_second", 1, 1'000'000, 10'000},
+    {"storage", "column_families_max", 0, 4'096, 512},
+    {"storage", "block_cache_bytes", kMiB, kTiB, 256 * kMiB},
+    {"storage", "memtable_bytes", 4 * kMiB, 64 * kGiB, 256 * kMiB},
+    {"storage", "wal_bytes_max", 4 * kMiB, 64 * kGiB, 512 * kMiB},
+    {"storage", "turn_bytes_max", kMiB, kGiB, 64 * kMiB},
+    {"storage", "pipeline_bytes_max", kMiB, 16 * kGiB, 256 * kMiB},
+};
+
+class Errors : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    errors_.push_back(absl::StrCat("line ", line + 1, ", column ", column + 1, ": ", message));
+  }
+  std::string Joined() const { return absl::StrJoin(errors_, "; "); }
+
+ private:
+  std::vector<std::string> errors_;
+};
+
+absl::Status Impossible(absl::string_view setting, absl::string_view problem) {
+  return absl::InvalidArgumentError(absl::StrCat("configuration: ", setting, ": ", problem));
+}
+
+absl::Status CompleteSetting(const Setting& setting, Config* config) {
+  const FieldDescriptor* const section_field = Config::descriptor()->FindFieldByName(setting.section);
+  Message* const section = config->GetReflection()->MutableMessage(config, section_field);
+  const FieldDescriptor* const field = section->GetDescriptor()->FindFieldByName(setting.name);
+  const google::protobuf::Reflection* const reflection = section->GetReflection();
+  const bool wide = field->cpp_type() == FieldDescriptor::CPPTYPE_INT64;
+  if (!reflection->HasField(*section, field)) {
+    if (wide) {
+      reflection->SetInt64(section, field, setting.by_default);
+    } else {
+      reflection->SetInt32(section, field, static_cast<int32_t>(setting.by_default));
+    }
+    return absl::OkStatus();
+  }
+  const int64_t value = wide ? reflection->GetInt64(*section, field) : reflection->GetInt32(*section, field);
+  if (value >= setting.least && value <= setting.most) return absl::OkStatus();
+  return Impossible(absl::StrCat(setting.section, ".", setting.name),
+                    absl::StrCat(value, " is not from ", setting.least, " to ", setting.most));
+}
+
+absl::Status CheckListen(const Config& config) {
+  absl::string_view host = config.listen();
+  const size_t colon = host.rfind(':');
+  uint32_t port;
+  if (colon == absl::string_view::npos || !absl::SimpleAtoi(host.substr(colon + 1), &port) || port > 65535) {
+    return Impossible("listen", absl::StrCat("\"", config.listen(), "\" is not ADDRESS:PORT"));
+  }
+  host = host.substr(0, colon);
+  const bool loopback = host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  if (!loopback && !config.insecure_listen()) {
+    return Impossible("listen", absl::StrCat("\"", config.listen(),
+                                             "\" is no loopback address and there is no TLS; if that is meant, set "
+                                             "insecure_listen: true"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Config> ParseConfig(absl::string_view text) {
+  Config config;
+  Errors errors;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  if (!parser.ParseFromString(std::string(text), &config)) {
+    return absl::InvalidArgumentError(absl::StrCat("configuration: ", errors.Joined()));
+  }
+  return config;
+}
+
+absl::StatusOr<Config> ReadConfigFile(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) return absl::NotFoundError(absl::StrCat("configuration: cannot read ", path));
+  absl::StatusOr<Config> config = ParseConfig(text.str());
+  if (config.ok()) return config;
+  return absl::Status(config.status().code(), absl::StrCat(path, ": ", config.status().message()));
+}
+
+absl::Status CompleteConfig(Config* config) {
+  if (!config->has_listen()) config->set_listen("127.0.0.1:50051");
+  if (!config->has_data_dir()) config->set_data_dir("./data");
+  if (config->data_dir().empty()) return Impossible("data_dir", "is empty");
+  if (config->log_level() == Config::LOG_LEVEL_UNSPECIFIED) config->set_log_level(Config::LOG_LEVEL_INFO);
+  if (!Config::LogLevel_IsValid(config->log_level())) return Impossible("log_level", "unknown value");
+  if (config->has_tls()) return Impossible("tls", "this version has no TLS");
+  if (config->has_authorization()) return Impossible("authorization", "this version has no authorization");
+  if (absl::Status status = CheckListen(*config); !status.ok()) return status;
+  for (const Setting& setting : kSettings) {
+    if (absl::Status status = CompleteSetting(setting, config); !status.ok()) return status;
+  }
+  if (config->actors().executors() == 0) {
+    config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::service

@@ -1,0 +1,26 @@
+// The configuration of holdfastd: proto/holdfast/config/v1/config.proto in text format, with its defaults filled in and
+// its bounds checked. A setting that is unknown or out of bounds is an error that names it.
+
+#ifndef HOLDFAST_SERVICE_CONFIG_H_
+#define HOLDFAST_SERVICE_CONFIG_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "holdfast/config/v1/config.pb.h"
+
+namespace holdfast::service {
+
+// INVALID_ARGUMENT names the line and the setting.
+absl::StatusOr<config::v1::Config> ParseConfig(absl::string_view text);
+// NOT_FOUND if the file cannot be read.
+absl::StatusOr<config::v1::Config> ReadConfigFile(const std::string& path);
+
+// Sets what is not set to its default, and checks the rest.
+absl::Status CompleteConfig(config::v1::Config* config);
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CONFIG_H_

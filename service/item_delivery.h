@@ -1,0 +1,54 @@
+// One item of a batch or a stream, on its way to its object.
+
+#ifndef HOLDFAST_SERVICE_ITEM_DELIVERY_H_
+#define HOLDFAST_SERVICE_ITEM_DELIVERY_H_
+
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "actors/delivery.h"
+#include "actors/object.h"
+#include "actors/task.h"
+#include "service/endpoint.h"
+#include "service/request_object.h"
+
+namespace holdfast::service {
+
+template <typename Request, typename Response>
+using ItemHandler = actors::Task<absl::Status> (*)(actors::Object& object, const Request& request, Response* response);
+
+template <typename Request, typename Response>
+class ItemDelivery final : public actors::Delivery {
+ public:
+  // `request` and `response` live until `done`, which is called once, on the object's executor, or within Begin.
+  ItemDelivery(ItemHandler<Request, Response> handle, const Request* request, Response* response,
+               absl::AnyInvocable<void(const absl::Status&)> done)
+      : handle_(handle), request_(request), response_(response), done_(std::move(done)) {}
+
+  void Begin(Endpoint* endpoint, const actors::ObjectClass* implied, absl::Time until) {
+    const absl::Status status = FindObject(*request_, implied, *endpoint->classes, &object_);
+    if (!status.ok()) {
+      Done(status);
+      return;
+    }
+    deadline = until;
+    bytes = request_->ByteSizeLong();
+    endpoint->router->Deliver(object_.key, object_.object_class, this);
+  }
+
+  actors::Task<absl::Status> Run(actors::Object& object) override { return handle_(object, *request_, response_); }
+  void Done(const absl::Status& status) override { done_(status); }
+
+ private:
+  const ItemHandler<Request, Response> handle_;
+  const Request* const request_;
+  Response* const response_;
+  RequestObject object_;
+  absl::AnyInvocable<void(const absl::Status&)> done_;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_ITEM_DELIVERY_H_

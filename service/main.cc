@@ -1,0 +1,103 @@
+// holdfastd: the server.
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "service/config.h"
+#include "service/server.h"
+#include "storage/log.h"
+
+namespace {
+
+using holdfast::Log;
+using holdfast::LogLevel;
+using holdfast::config::v1::Config;
+
+LogLevel LevelOf(const Config& config) {
+  switch (config.log_level()) {
+    case Config::LOG_LEVEL_DEBUG:
+      return LogLevel::kDebug;
+    case Config::LOG_LEVEL_WARNING:
+      return LogLevel::kWarning;
+    case Config::LOG_LEVEL_ERROR:
+      return LogLevel::kError;
+    default:
+      return LogLevel::kInfo;
+  }
+}
+
+void Warn(const Config& config) {
+  if (config.insecure_listen()) {
+    Log(LogLevel::kWarning, "insecure_listen",
+        {{"listen", config.listen()}, {"what", "anyone who reaches it may call it"}});
+  }
+  if (config.testing().sync_off()) {
+    Log(LogLevel::kWarning, "sync_off", {{"what", "acknowledged writes can be lost; for crash tests only"}});
+  }
+  if (config.testing().lose_unsynced()) {
+    Log(LogLevel::kWarning, "lose_unsynced",
+        {{"what", "unsynced writes are kept from the disk; for crash tests only"}});
+  }
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "holdfastd: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string config_path;
+  std::string listen;
+  std::string data_dir;
+  CLI::App app("The Holdfast server: durable objects over gRPC.", "holdfastd");
+  app.set_version_flag("--version", HOLDFAST_VERSION);
+  app.add_option("--config", config_path, "Configuration file, protobuf text format of holdfast.config.v1.Config");
+  app.add_option("--listen", listen, "ADDRESS:PORT to serve on; overrides the file. Default 127.0.0.1:50051");
+  app.add_option("--data-dir", data_dir, "Where the data is; overrides the file. Default ./data");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+
+  absl::StatusOr<Config> config = Config();
+  if (!config_path.empty()) config = holdfast::service::ReadConfigFile(config_path);
+  if (!config.ok()) return Fail(config.status());
+  if (!listen.empty()) config->set_listen(listen);
+  if (!data_dir.empty()) config->set_data_dir(data_dir);
+  if (absl::Status status = holdfast::service::CompleteConfig(&*config); !status.ok()) return Fail(status);
+  holdfast::SetLogLevel(LevelOf(*config));
+  Warn(*config);
+
+  // Every thread made from here on leaves these to sigwait.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  auto server = holdfast::service::Server::Start(*config, [](const absl::Status& status) {
+    Log(LogLevel::kError, "commit_failed", {{"status", status.ToString()}});
+    // Those who wait have been told; a moment for their replies to leave, then the process ends without another write.
+    alarm(1);
+  });
+  if (!server.ok()) return Fail(server.status());
+  Log(LogLevel::kInfo, "serving", {{"listen", (*server)->address()}, {"data_dir", config->data_dir()}});
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  Log(LogLevel::kInfo, "draining", {{"signal", absl::StrCat(signal)}});
+  (*server)->Drain();
+  server->reset();
+  Log(LogLevel::kInfo, "stopped");
+  return 0;
+}

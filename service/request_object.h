@@ -1,0 +1,51 @@
+// Which object a request is for. In every request on one object that is field 1 and request_id field 2, so this needs
+// not know the method.
+
+#ifndef HOLDFAST_SERVICE_REQUEST_OBJECT_H_
+#define HOLDFAST_SERVICE_REQUEST_OBJECT_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "actors/errors.h"
+#include "actors/object.h"
+#include "storage/object_id.h"
+
+namespace holdfast::service {
+
+inline constexpr size_t kNamespaceBytesMax = 63;
+inline constexpr size_t kNameBytesMax = 512;
+inline constexpr char kDefaultNamespace[] = "default";
+inline constexpr char kDefaultClass[] = "Object";
+
+struct RequestObject {
+  storage::ObjectKey key;
+  const actors::ObjectClass* object_class = nullptr;
+};
+
+// Names within their bounds, into a key.
+absl::Status FindObject(absl::string_view ns, absl::string_view name, const actors::ObjectClass* object_class,
+                        RequestObject* object);
+absl::Status RefuseRequestId();
+
+// `implied` is the class of the service, or null where the request names the class, which is one of `classes`.
+template <typename Request>
+absl::Status FindObject(const Request& request, const actors::ObjectClass* implied,
+                        const actors::ClassRegistry& classes, RequestObject* object) {
+  if (!request.has_object()) return actors::InvalidField("object", "is missing");
+  if constexpr (requires { request.request_id(); }) {
+    if (!request.request_id().empty()) return RefuseRequestId();
+  }
+  const actors::ObjectClass* object_class = implied;
+  if constexpr (requires { request.object().object_class(); }) {
+    const std::string& name = request.object().object_class();
+    object_class = classes.Find(name.empty() ? kDefaultClass : name);
+    if (object_class == nullptr) return actors::InvalidField("object.object_class", "is no class of this server");
+  }
+  return FindObject(request.object().namespace_(), request.object().name(), object_class, object);
+}
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_REQUEST_OBJECT_H_

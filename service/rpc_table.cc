@@ -1,0 +1,185 @@
+#include "service/rpc_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "actors/objects/batch_processor.h"
+#include "actors/objects/counter.h"
+#include "actors/objects/plain_object.h"
+#include "actors/objects/rate_limiter.h"
+#include "actors/objects/user_cache.h"
+#include "google/protobuf/descriptor.h"
+#include "holdfast/v1/batch_processor_service.grpc.pb.h"
+#include "holdfast/v1/counter_service.grpc.pb.h"
+#include "holdfast/v1/object_service.grpc.pb.h"
+#include "holdfast/v1/rate_limiter_service.grpc.pb.h"
+#include "holdfast/v1/user_cache_service.grpc.pb.h"
+#include "service/batch_call.h"
+#include "service/stream_call.h"
+#include "service/unary_call.h"
+
+namespace holdfast::service {
+namespace {
+
+using actors::BatchProcessor;
+using actors::Counter;
+using actors::Object;
+using actors::ObjectClass;
+using actors::PlainObject;
+using actors::RateLimiter;
+using actors::Task;
+using actors::UserCache;
+
+constexpr int kIncrementsMax = 1000;
+
+// What a handler, a method of an object class, is made of.
+template <auto kHandler>
+struct HandlerTraits;
+template <typename Class, typename Request_, typename Response_,
+          Task<absl::Status> (Class::*kHandler)(const Request_&, Response_*)>
+struct HandlerTraits<kHandler> {
+  using Request = Request_;
+  using Response = Response_;
+  static Task<absl::Status> Handle(Object& object, const Request& request, Response* response) {
+    return (static_cast<Class&>(object).*kHandler)(request, response);
+  }
+};
+
+// A row for a method with one request for one object. `Receive` is the generated RequestXxx; a null class means that
+// the request names it.
+template <auto kHandler, typename Service, typename Receive>
+RpcTable::Row Unary(std::string method, Service* service, Receive receive, const ObjectClass* object_class) {
+  using Traits = HandlerTraits<kHandler>;
+  using Request = typename Traits::Request;
+  using Response = typename Traits::Response;
+  auto row = std::make_shared<UnaryMethod<Request, Response>>();
+  row->receive = [service, receive](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
+    (service->*receive)(context, request, writer, queue, queue, tag);
+  };
+  row->handle = Traits::Handle;
+  row->object_class = object_class;
+  return {std::move(method), [row](Endpoint* endpoint) { UnaryCall<Request, Response>::Post(row.get(), endpoint); }};
+}
+
+RpcTable::Row BatchIncrement(std::string method, v1::CounterService::AsyncService* service) {
+  using Method = BatchMethod<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
+                             v1::IncrementResponse, v1::IncrementResult>;
+  auto row = std::make_shared<Method>();
+  row->receive = [service](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
+    service->RequestBatchIncrement(context, request, writer, queue, queue, tag);
+  };
+  row->items = &v1::BatchIncrementRequest::increments;
+  row->items_field = "increments";
+  row->items_max = kIncrementsMax;
+  row->add_result = &v1::BatchIncrementResponse::add_results;
+  row->handle = HandlerTraits<&Counter::Increment>::Handle;
+  row->object_class = &Counter::Class();
+  return {std::move(method), [row](Endpoint* endpoint) {
+            BatchCall<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
+                      v1::IncrementResponse, v1::IncrementResult>::Post(row.get(), endpoint);
+          }};
+}
+
+RpcTable::Row StreamIncrement(std::string method, v1::CounterService::AsyncService* service) {
+  using Call =
+      StreamCall<v1::StreamIncrementRequest, v1::StreamIncrementResponse, v1::IncrementRequest, v1::IncrementResponse>;
+  auto row = std::make_shared<Call::Method>();
+  row->receive = [service](auto* context, auto* stream, auto* queue, void* tag) {
+    service->RequestStreamIncrement(context, stream, queue, queue, tag);
+  };
+  row->item = &v1::StreamIncrementRequest::increment;
+  row->result = &v1::StreamIncrementResponse::mutable_result;
+  row->handle = HandlerTraits<&Counter::Increment>::Handle;
+  row->object_class = &Counter::Class();
+  return {std::move(method), [row](Endpoint* endpoint) { Call::Post(row.get(), endpoint); }};
+}
+
+}  // namespace
+
+struct RpcTable::Services {
+  v1::CounterService::AsyncService counter;
+  v1::RateLimiterService::AsyncService limiter;
+  v1::BatchProcessorService::AsyncService batch;
+  v1::UserCacheService::AsyncService users;
+  v1::ObjectService::AsyncService object;
+};
+
+std::vector<const ObjectClass*> RpcTable::Classes() {
+  return {&Counter::Class(), &RateLimiter::Class(), &BatchProcessor::Class(), &UserCache::Class(),
+          &PlainObject::Class()};
+}
+
+RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
+  const auto row = [this]<auto kHandler>(auto* service, auto receive, const ObjectClass* object_class,
+                                         const char* method) {
+    rows_.push_back(Unary<kHandler>(method, service, receive, object_class));
+  };
+#define UNARY(member, Service, Method, Handler, object_class)                                                      \
+  row.template operator()<&Handler>(&services_->member, &v1::Service::AsyncService::Request##Method, object_class, \
+                                    "holdfast.v1." #Service "." #Method)
+
+  UNARY(counter, CounterService, Increment, Counter::Increment, &Counter::Class());
+  UNARY(counter, CounterService, GetValue, Counter::GetValue, &Counter::Class());
+  UNARY(counter, CounterService, GetUniqueNumber, Counter::GetUniqueNumber, &Counter::Class());
+  UNARY(counter, CounterService, ResetCounter, Counter::ResetCounter, &Counter::Class());
+  rows_.push_back(BatchIncrement("holdfast.v1.CounterService.BatchIncrement", &services_->counter));
+  rows_.push_back(StreamIncrement("holdfast.v1.CounterService.StreamIncrement", &services_->counter));
+
+  UNARY(limiter, RateLimiterService, CheckLimit, RateLimiter::CheckLimit, &RateLimiter::Class());
+  UNARY(limiter, RateLimiterService, CheckLimits, RateLimiter::CheckLimits, &RateLimiter::Class());
+  UNARY(limiter, RateLimiterService, ResetLimit, RateLimiter::ResetLimit, &RateLimiter::Class());
+
+  const ObjectClass* const batch = &BatchProcessor::Class();
+  UNARY(batch, BatchProcessorService, AddItems, BatchProcessor::AddItems, batch);
+  UNARY(batch, BatchProcessorService, ConfigureBatch, BatchProcessor::ConfigureBatch, batch);
+  UNARY(batch, BatchProcessorService, FlushBatch, BatchProcessor::FlushBatch, batch);
+  UNARY(batch, BatchProcessorService, ListProcessedItems, BatchProcessor::ListProcessedItems, batch);
+  UNARY(batch, BatchProcessorService, TrimProcessedItems, BatchProcessor::TrimProcessedItems, batch);
+  UNARY(batch, BatchProcessorService, GetBatchStatus, BatchProcessor::GetBatchStatus, batch);
+
+  UNARY(users, UserCacheService, GetUser, UserCache::GetUser, &UserCache::Class());
+  UNARY(users, UserCacheService, UpdateUser, UserCache::UpdateUser, &UserCache::Class());
+  UNARY(users, UserCacheService, DeleteUser, UserCache::DeleteUser, &UserCache::Class());
+  UNARY(users, UserCacheService, BatchGetUsers, UserCache::BatchGetUsers, &UserCache::Class());
+  UNARY(users, UserCacheService, ListUsers, UserCache::ListUsers, &UserCache::Class());
+
+  UNARY(object, ObjectService, DeleteAll, Object::DeleteAll, nullptr);
+  UNARY(object, ObjectService, Cleanup, Object::Cleanup, nullptr);
+#undef UNARY
+}
+
+RpcTable::~RpcTable() = default;
+
+void RpcTable::Register(grpc::ServerBuilder* builder) {
+  builder->RegisterService(&services_->counter);
+  builder->RegisterService(&services_->limiter);
+  builder->RegisterService(&services_->batch);
+  builder->RegisterService(&services_->users);
+  builder->RegisterService(&services_->object);
+}
+
+std::vector<std::string> RpcTable::ServiceNames() const {
+  return {v1::CounterService::service_full_name(), v1::RateLimiterService::service_full_name(),
+          v1::BatchProcessorService::service_full_name(), v1::UserCacheService::service_full_name(),
+          v1::ObjectService::service_full_name()};
+}
+
+absl::Status RpcTable::CheckComplete() const {
+  for (const std::string& name : ServiceNames()) {
+    const auto* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
+    if (service == nullptr) return absl::InternalError(absl::StrCat("service ", name, " has no descriptor"));
+    for (int i = 0; i < service->method_count(); ++i) {
+      const std::string& method = service->method(i)->full_name();
+      const bool found = std::any_of(rows_.begin(), rows_.end(), [&](const Row& row) { return row.method == method; });
+      if (!found) return absl::InternalError(absl::StrCat("method ", method, " has no row in the table of RPCs"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void RpcTable::Post(Endpoint* endpoint) const {
+  for (const Row& row : rows_) row.post(endpoint);
+}
+
+}  // namespace holdfast::service

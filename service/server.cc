@@ -1,0 +1,238 @@
+#include "service/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <atomic>
+#include <future>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "actors/router.h"
+#include "actors/shard_host.h"
+#include "actors/worker_pool.h"
+#include "grpc/health/v1/health.pb.h"
+#include "service/admission.h"
+#include "service/completion_queue_executor.h"
+#include "service/endpoint.h"
+#include "service/rpc_table.h"
+#include "storage/families.h"
+#include "storage/log.h"
+#include "storage/rocksdb_store.h"
+
+namespace holdfast::service {
+namespace {
+
+using config::v1::Config;
+
+// Clients refuse messages over 4 MiB; what is around the message has room too.
+constexpr size_t kReplyBytesMax = 3584 << 10;
+// After the calls have ended, for commits and alarms that run.
+constexpr absl::Duration kSettleMax = absl::Seconds(10);
+constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
+
+actors::HostOptions HostOptionsOf(const Config& config) {
+  const auto& actors = config.actors();
+  actors::HostOptions options;
+  options.mailbox = {static_cast<size_t>(actors.mailbox_requests_max()),
+                     static_cast<size_t>(actors.mailbox_bytes_max())};
+  options.idle_timeout = absl::Milliseconds(actors.idle_timeout_ms());
+  options.load_timeout = absl::Milliseconds(actors.load_timeout_ms());
+  options.turn_timeout = absl::Milliseconds(actors.turn_timeout_ms());
+  options.alarm_timeout = absl::Milliseconds(actors.alarm_timeout_ms());
+  options.activation_bytes_max = actors.activation_bytes_max() / actors.executors();
+  options.turn_bytes_max = config.storage().turn_bytes_max();
+  options.pipeline_bytes_max = config.storage().pipeline_bytes_max();
+  options.alarms.per_second = std::max(1, actors.overdue_alarms_per_second() / actors.executors());
+  return options;
+}
+
+// An executor with what runs on it. Members end in the reverse order: first the threads that post to the executor.
+struct Lane {
+  Lane(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue, int io_threads)
+      : executor(clock, std::move(queue)),
+        random(std::random_device{}()),
+        reads(&executor, "reads", io_threads),
+        commits(&executor, "commits", 1),
+        family_changes(&executor, "families", 1) {}
+
+  CompletionQueueExecutor executor;
+  actors::SeededRandom random;
+  std::unique_ptr<actors::ShardHost> host;
+  Endpoint endpoint;
+  actors::WorkerPool reads;
+  actors::WorkerPool commits;
+  actors::WorkerPool family_changes;
+};
+
+class RunningServer : public Server {
+ public:
+  RunningServer(const Config& config, std::function<void(const absl::Status&)> on_disk_failure)
+      : config_(config),
+        on_disk_failure_(std::move(on_disk_failure)),
+        classes_(RpcTable::Classes()),
+        admission_(config.server().calls_max()) {}
+
+  ~RunningServer() override {
+    Drain();
+    for (auto& lane : lanes_) lane->executor.Join();
+  }
+
+  absl::Status Start();
+  const std::string& address() const override { return address_; }
+  void Drain() override;
+
+ private:
+  absl::Status StartGrpc();
+  // Runs `work` on the lane's executor and waits for what it returns.
+  template <typename Work>
+  static auto OnLane(Lane* lane, Work work);
+
+  const Config config_;
+  const std::function<void(const absl::Status&)> on_disk_failure_;
+  const actors::SystemClock clock_;
+  const actors::ClassRegistry classes_;
+  Admission admission_;
+  std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<storage::Families> families_;
+  RpcTable table_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::unique_ptr<actors::Router> router_;
+  std::unique_ptr<grpc::Server> grpc_;
+  std::string address_;
+  std::atomic<bool> disk_failed_ = false;
+};
+
+template <typename Work>
+auto RunningServer::OnLane(Lane* lane, Work work) {
+  std::promise<decltype(work())> done;
+  lane->executor.Post([&] {
+    if constexpr (std::is_void_v<decltype(work())>) {
+      work();
+      done.set_value();
+    } else {
+      done.set_value(work());
+    }
+  });
+  return done.get_future().get();
+}
+
+absl::Status RunningServer::Start() {
+  if (absl::Status status = table_.CheckComplete(); !status.ok()) return status;
+  const auto& storage = config_.storage();
+  storage::RocksDbOptions options;
+  options.data_dir = config_.data_dir();
+  options.block_cache_bytes = storage.block_cache_bytes();
+  options.memtable_bytes = storage.memtable_bytes();
+  options.wal_bytes_max = storage.wal_bytes_max();
+  options.sync = !config_.testing().sync_off();
+  options.lose_unsynced = config_.testing().lose_unsynced();
+  auto store = storage::OpenRocksDbStore(options);
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
+  families_ = std::make_unique<storage::Families>(store_.get(), storage.column_families_max());
+  if (absl::Status status = families_->Recover(); !status.ok()) return status;
+  return StartGrpc();
+}
+
+absl::Status RunningServer::StartGrpc() {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // Named here so that its descriptor is linked in: reflection shows it, and tools can call the health service.
+  (void)grpc::health::v1::HealthCheckRequest::descriptor();
+
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(config_.listen(), grpc::InsecureServerCredentials(), &port);
+  // Two servers on one port would each get a part of the requests.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(config_.server().message_bytes_max()));
+  table_.Register(&builder);
+
+  std::vector<actors::Router::Host> hosts;
+  for (int i = 0; i < config_.actors().executors(); ++i) {
+    lanes_.push_back(std::make_unique<Lane>(&clock_, builder.AddCompletionQueue(), config_.actors().io_threads()));
+    Lane* const lane = lanes_.back().get();
+    lane->host = std::make_unique<actors::ShardHost>(
+        actors::HostServices{
+            .executor = &lane->executor,
+            .store = store_.get(),
+            .families = families_.get(),
+            .reads = &lane->reads,
+            .commits = &lane->commits,
+            .family_changes = &lane->family_changes,
+            .random = &lane->random,
+            .classes = &classes_,
+            .on_commit_failure =
+                [this](const absl::Status& status) {
+                  if (!disk_failed_.exchange(true)) on_disk_failure_(status);
+                },
+        },
+        HostOptionsOf(config_));
+    lane->executor.set_on_round([host = lane->host.get()] { host->OnRound(); });
+    hosts.push_back({&lane->executor, lane->host.get()});
+  }
+  router_ = std::make_unique<actors::Router>(std::move(hosts));
+
+  grpc_ = builder.BuildAndStart();
+  if (grpc_ == nullptr || port == 0) {
+    grpc_ = nullptr;
+    return absl::UnavailableError(absl::StrCat("listen: cannot bind ", config_.listen(), "; is the port in use?"));
+  }
+  address_ = absl::StrCat(config_.listen().substr(0, config_.listen().rfind(':')), ":", port);
+  for (auto& lane : lanes_) {
+    lane->endpoint = {&lane->executor,
+                      router_.get(),
+                      &classes_,
+                      &admission_,
+                      static_cast<size_t>(config_.server().stream_outstanding_max()),
+                      kReplyBytesMax};
+    table_.Post(&lane->endpoint);
+    lane->executor.Post([host = lane->host.get()] { host->Start(); });
+    lane->executor.Start();
+  }
+  for (const std::string& name : table_.ServiceNames()) grpc_->GetHealthCheckService()->SetServingStatus(name, true);
+  grpc_->GetHealthCheckService()->SetServingStatus(true);
+  return absl::OkStatus();
+}
+
+void RunningServer::Drain() {
+  if (grpc_ == nullptr) return;
+  grpc_->GetHealthCheckService()->SetServingStatus(false);
+  admission_.Drain();
+  for (auto& lane : lanes_) {
+    OnLane(lane.get(), [&lane] {
+      lane->host->Stop();
+      for (OpenStream* stream : lane->endpoint.streams) stream->Drain();
+    });
+  }
+  const absl::Duration patience = absl::Milliseconds(config_.server().drain_timeout_ms());
+  grpc_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
+
+  // Calls have ended; alarms and commits may still be at work.
+  const absl::Time until = absl::Now() + kSettleMax;
+  const auto busy = [this](Lane* lane) {
+    return OnLane(lane, [lane] { return !lane->host->idle(); }) && !disk_failed_;
+  };
+  for (auto& lane : lanes_) {
+    while (busy(lane.get()) && absl::Now() < until) absl::SleepFor(kSettleStep);
+  }
+  for (auto& lane : lanes_) lane->executor.Join();
+  grpc_ = nullptr;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
+                                                      std::function<void(const absl::Status&)> on_disk_failure) {
+  auto server = std::make_unique<RunningServer>(config, std::move(on_disk_failure));
+  if (absl::Status status = server->Start(); !status.ok()) return status;
+  return server;
+}
+
+}  // namespace holdfast::service

@@ -1,0 +1,40 @@
+// A whole server in one process: the store, the executors with their shards, and the gRPC front.
+//
+//   auto server = Server::Start(config);     // serves, health SERVING
+//   ...
+//   (*server)->Drain();                      // health NOT_SERVING, no new work; what is in progress ends
+//
+// Threading: Start, Drain and the destructor on one thread. Durability: once Drain returns everything acknowledged is
+// on disk, as it is at any other time.
+
+#ifndef HOLDFAST_SERVICE_SERVER_H_
+#define HOLDFAST_SERVICE_SERVER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "holdfast/config/v1/config.pb.h"
+
+namespace holdfast::service {
+
+class Server {
+ public:
+  // `config` has gone through CompleteConfig. `on_disk_failure` is called once, on any thread, when a commit failed:
+  // the process must end, since nobody can tell what is on disk. Errors name what is wrong: the data directory (in use,
+  // of another format, damaged) or the address (in use).
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const config::v1::Config& config,
+                                                       std::function<void(const absl::Status&)> on_disk_failure);
+  virtual ~Server() = default;
+
+  // With the port that was chosen where the configuration has 0.
+  virtual const std::string& address() const = 0;
+  // Ends the service: calls in progress have drain_timeout_ms to end by themselves. Once.
+  virtual void Drain() = 0;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_SERVER_H_

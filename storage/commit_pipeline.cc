@@ -1,0 +1,81 @@
+#include "storage/commit_pipeline.h"
+
+#include <utility>
+
+namespace holdfast::storage {
+
+CommitPipeline::CommitPipeline(Store* store, Background* committer,
+                               absl::AnyInvocable<void(const absl::Status&)> on_failure)
+    : store_(store), committer_(committer), on_failure_(std::move(on_failure)), filling_(std::make_unique<Batch>(1)) {}
+
+void CommitPipeline::Join(Keyspace* keyspace, WriteSet* writes) {
+  if (writes->empty()) return;
+  Batch& batch = *filling_;
+  if (keyspace->filling_ == nullptr) {
+    batch.parts.push_back({keyspace, {}});
+    keyspace->filling_ = &batch.parts.back().writes;
+  }
+  const size_t before = keyspace->filling_->bytes();
+  keyspace->filling_->Merge(std::move(*writes));
+  batch.bytes += keyspace->filling_->bytes() - before;
+  writes->Clear();
+}
+
+void CommitPipeline::WhenDurable(BatchNumber batch, Waiter* waiter) {
+  if (failed()) {
+    waiter->OnDurable(failure_);
+  } else if (in_flight_ != nullptr && batch <= in_flight_->number) {
+    in_flight_->waiters.push_back(waiter);
+  } else {
+    filling_->waiters.push_back(waiter);
+  }
+}
+
+void CommitPipeline::WhenDurable(BatchNumber batch, absl::AnyInvocable<void(const absl::Status&)> function) {
+  if (failed()) {
+    function(failure_);
+  } else if (in_flight_ != nullptr && batch <= in_flight_->number) {
+    in_flight_->functions.push_back(std::move(function));
+  } else {
+    filling_->functions.push_back(std::move(function));
+  }
+}
+
+void CommitPipeline::Submit() {
+  if (in_flight_ != nullptr || failed() || filling_->parts.empty()) return;
+  in_flight_ = std::move(filling_);
+  in_flight_bytes_ = in_flight_->bytes;
+  filling_ = std::make_unique<Batch>(in_flight_->number + 1);
+  auto writes = std::make_unique<std::vector<KeyspaceWrites>>();
+  writes->reserve(in_flight_->parts.size());
+  for (Part& part : in_flight_->parts) {
+    part.keyspace->filling_ = nullptr;
+    part.keyspace->in_flight_ = &part.writes;
+    writes->push_back({&part.keyspace->location(), &part.writes});
+  }
+  auto status = std::make_shared<absl::Status>();
+  committer_->Run([store = store_, writes = std::move(writes), status] { *status = store->Commit(*writes); },
+                  [this, status] { OnCommitted(*status); });
+}
+
+void CommitPipeline::OnCommitted(const absl::Status& status) {
+  std::unique_ptr<Batch> batch = std::move(in_flight_);
+  in_flight_bytes_ = 0;
+  for (Part& part : batch->parts) part.keyspace->in_flight_ = nullptr;
+  if (!status.ok()) {
+    failure_ = status;
+    Tell(batch.get(), failure_);
+    Tell(filling_.get(), failure_);
+    on_failure_(failure_);
+    return;
+  }
+  durable_ = batch->number;
+  Tell(batch.get(), status);
+}
+
+void CommitPipeline::Tell(Batch* batch, const absl::Status& status) {
+  for (Waiter* waiter : std::exchange(batch->waiters, {})) waiter->OnDurable(status);
+  for (auto& function : std::exchange(batch->functions, {})) function(status);
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,26 @@
+// The version of the format on disk, storage/FORMAT.md, and the key of the record that holds it.
+
+#ifndef HOLDFAST_STORAGE_FORMAT_H_
+#define HOLDFAST_STORAGE_FORMAT_H_
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace holdfast::storage {
+
+inline constexpr uint32_t kFormatVersion = 1;
+
+// In the node's family.
+inline constexpr absl::string_view kStoreHeaderKey = "header";
+
+// First byte of each key in an object's keyspace: what kind of key it is.
+inline constexpr char kObjectHeaderKind = 0x01;
+inline constexpr char kAlarmKind = 0x02;
+inline constexpr char kEntryKind = 0x10;
+inline constexpr char kRowKind = 0x20;
+inline constexpr char kIndexKind = 0x21;
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_FORMAT_H_

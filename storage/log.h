@@ -1,0 +1,27 @@
+// Structured log lines on standard error: time, level, an event, and fields.
+//
+//   Log(LogLevel::kInfo, "serving", {{"address", "127.0.0.1:50051"}});
+//   2026-01-02T03:04:05.678Z level=info event=serving address=127.0.0.1:50051
+//
+// Any thread. Values are quoted and escaped where needed, so a line is one event whatever a client sent.
+
+#ifndef HOLDFAST_STORAGE_LOG_H_
+#define HOLDFAST_STORAGE_LOG_H_
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+
+namespace holdfast {
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+void SetLogLevel(LogLevel lowest);
+void Log(LogLevel level, absl::string_view event,
+         std::initializer_list<std::pair<absl::string_view, std::string>> fields = {});
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_STORAGE_LOG_H_

@@ -1,0 +1,107 @@
+// What a handler sees of its object's storage: keys, records (through Table), and one alarm.
+//
+// Reads are awaited and see the writes of the turn so far. Writes are not awaited: they gather in the turn, and join
+// the commit pipeline all together when the turn ends well; otherwise they are dropped. The reply is held until they
+// are durable, so a handler never waits for the disk to write.
+//
+// Threading: the object's executor. Its handlers use it during their turn only; the activation uses the rest.
+
+#ifndef HOLDFAST_STORAGE_OBJECT_STORAGE_H_
+#define HOLDFAST_STORAGE_OBJECT_STORAGE_H_
+
+#include <coroutine>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "storage/background.h"
+#include "storage/keyspace.h"
+#include "storage/read.h"
+#include "storage/store.h"
+#include "storage/write_set.h"
+
+namespace holdfast::storage {
+
+inline constexpr size_t kEntryKeyBytesMax = 2048;
+inline constexpr size_t kEntryValueBytesMax = 2 << 20;
+inline constexpr size_t kEntriesPerCallMax = 128;
+
+using Entry = std::pair<std::string, std::string>;
+
+// Bounds keep their meaning with `reverse`. `start` and `start_after` together are refused.
+struct ListOptions {
+  std::optional<std::string> start;        // inclusive
+  std::optional<std::string> start_after;  // exclusive
+  std::optional<std::string> end;          // exclusive
+  std::string prefix;
+  bool reverse = false;
+  std::optional<int64_t> limit;  // at least 1
+};
+
+class ObjectStorage : public Reader {
+ public:
+  // `resume` lets a handler that awaited a read go on. What is pointed to must outlive this.
+  ObjectStorage(Store* store, Background* background, Keyspace* keyspace,
+                absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
+      : store_(store), background_(background), keyspace_(keyspace), resume_(std::move(resume)) {}
+
+  // --- Keys. Errors: INVALID_ARGUMENT for a key that is empty or over 2,048 bytes, a value over 2 MiB, over 128 keys.
+  Read<std::optional<std::string>> Get(absl::string_view key);
+  // Sorted by key, the missing left out.
+  Read<std::map<std::string, std::string>> GetMany(absl::Span<const std::string> keys);
+  Read<std::vector<Entry>> List(const ListOptions& options);
+  absl::Status Put(absl::string_view key, std::string value);
+  // All or none of them.
+  absl::Status PutMany(absl::Span<const Entry> entries);
+  // How many of them existed.
+  Read<int64_t> Delete(absl::Span<const std::string> keys);
+  // Removes all keys and records, and the alarm unless `keep_alarm`.
+  Read<bool> DeleteAll(bool keep_alarm);
+
+  // --- The alarm. A time in the past is due at once. One alarm at a time: setting replaces.
+  void SetAlarm(absl::Time time);
+  void DeleteAlarm();
+  // Absent also in the alarm's own handler, until that sets a new one.
+  std::optional<absl::Time> alarm() const;
+
+  // --- For Table.
+  WriteSet& writes() { return turn_; }
+  View MemoryView() override;
+  void ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
+                    absl::AnyInvocable<void()> done) override;
+  void Resume(std::coroutine_handle<> handler) override { resume_(handler); }
+
+  // --- For the activation, between turns.
+  struct AlarmChange {
+    std::optional<absl::Time> time;  // nothing: deleted
+  };
+  bool wrote() const { return !turn_.empty() || alarm_change_ || deleted_all_; }
+  bool deleted_all() const { return deleted_all_; }
+  const std::optional<AlarmChange>& alarm_change() const { return alarm_change_; }
+  // What alarm() says while the turn has not changed it.
+  void set_stored_alarm(std::optional<absl::Time> time) { stored_alarm_ = time; }
+  // The object moved. Nothing may be on its way to the keyspace before.
+  void set_keyspace(Keyspace* keyspace) { keyspace_ = keyspace; }
+  void DropTurn();
+
+ private:
+  Store* const store_;
+  Background* const background_;
+  Keyspace* keyspace_;
+  absl::AnyInvocable<void(std::coroutine_handle<>)> resume_;
+  WriteSet turn_;
+  bool deleted_all_ = false;
+  std::optional<AlarmChange> alarm_change_;
+  std::optional<absl::Time> stored_alarm_;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_OBJECT_STORAGE_H_

@@ -1,0 +1,318 @@
+#include "storage/rocksdb_store.h"
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/db.h"
+#include "rocksdb/filter_policy.h"
+#include "rocksdb/options.h"
+#include "rocksdb/table.h"
+#include "rocksdb/write_batch.h"
+#include "storage/format.h"
+#include "storage/object_id.h"
+#include "storage/rocksdb_file_system.h"
+
+namespace holdfast::storage {
+namespace {
+
+using holdfast::storage::v1::StoreHeader;
+using rocksdb::ColumnFamilyDescriptor;
+using rocksdb::ColumnFamilyHandle;
+using rocksdb::ColumnFamilyOptions;
+using rocksdb::Slice;
+
+// In the order of FamilyId. The first is the one that every RocksDB has.
+constexpr const char* kNodeFamilies[] = {"default", "catalog", "alarms", "packed"};
+constexpr size_t kOwnArenaBlockBytes = 4 << 10;
+constexpr size_t kOwnWriteBufferBytes = 8 << 20;
+constexpr int kOwnLevels = 4;
+constexpr int kOpenFilesMax = 4096;
+constexpr int kBloomBitsPerKey = 10;
+
+absl::Status FromRocksDb(const rocksdb::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  if (status.IsCorruption()) return absl::DataLossError(status.ToString());
+  if (status.IsNoSpace()) return absl::ResourceExhaustedError(status.ToString());
+  return absl::InternalError(status.ToString());
+}
+
+rocksdb::ReadOptions Reading(ReadTier tier) {
+  rocksdb::ReadOptions options;
+  options.read_tier = tier == ReadTier::kMemory ? rocksdb::kBlockCacheTier : rocksdb::kReadAllTier;
+  return options;
+}
+
+class RocksDbCursor : public Cursor {
+ public:
+  RocksDbCursor(rocksdb::DB* db, ColumnFamilyHandle* family, KeyRange range, ReadTier tier)
+      : range_(std::move(range)), start_(range_.start), end_(range_.end) {
+    rocksdb::ReadOptions options = Reading(tier);
+    options.iterate_lower_bound = &start_;
+    if (!range_.end.empty()) options.iterate_upper_bound = &end_;
+    iterator_.reset(db->NewIterator(options, family));
+  }
+
+  void SeekToFirst() override { iterator_->SeekToFirst(); }
+  void SeekToLast() override { iterator_->SeekToLast(); }
+  void Next() override { iterator_->Next(); }
+  void Prev() override { iterator_->Prev(); }
+  ReadResult state() const override {
+    if (iterator_->Valid()) return ReadResult::kFound;
+    const rocksdb::Status status = iterator_->status();
+    if (status.ok()) return ReadResult::kAbsent;
+    return status.IsIncomplete() ? ReadResult::kNeedsDisk : ReadResult::kError;
+  }
+  absl::Status error() const override { return FromRocksDb(iterator_->status()); }
+  absl::string_view key() const override { return {iterator_->key().data(), iterator_->key().size()}; }
+  absl::string_view value() const override { return {iterator_->value().data(), iterator_->value().size()}; }
+
+ private:
+  const KeyRange range_;
+  const Slice start_;
+  const Slice end_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+class RocksDbStore : public Store {
+ public:
+  RocksDbStore(const RocksDbOptions& options, std::unique_ptr<rocksdb::Env> env)
+      : env_(std::move(env)), sync_(options.sync) {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+    table.cache_index_and_filter_blocks = true;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+    table.format_version = 5;
+    node_options_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    node_options_.compression = rocksdb::kLZ4Compression;
+    node_options_.level_compaction_dynamic_level_bytes = true;
+    own_options_ = node_options_;
+    own_options_.arena_block_size = kOwnArenaBlockBytes;
+    own_options_.write_buffer_size = kOwnWriteBufferBytes;
+    own_options_.num_levels = kOwnLevels;
+
+    db_options_.env = env_.get();
+    db_options_.create_if_missing = true;
+    db_options_.create_missing_column_families = true;
+    db_options_.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+    db_options_.avoid_flush_during_recovery = true;
+    db_options_.max_total_wal_size = options.wal_bytes_max;
+    db_options_.db_write_buffer_size = options.memtable_bytes;
+    db_options_.max_open_files = kOpenFilesMax;
+    db_options_.info_log_level = rocksdb::WARN_LEVEL;
+    db_options_.keep_log_file_num = 4;
+    db_options_.max_log_file_size = 16 << 20;
+    db_options_.stats_dump_period_sec = 0;
+    db_options_.stats_persist_period_sec = 0;
+  }
+
+  ~RocksDbStore() override {
+    if (db_ == nullptr) return;
+    for (auto& [id, family] : families_) (void)db_->DestroyColumnFamilyHandle(family);
+    (void)db_->Close();
+  }
+
+  absl::Status Open(const std::string& data_dir);
+
+  ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
+                 absl::Status* error) override {
+    rocksdb::PinnableSlice slice(value);
+    const rocksdb::Status status = db_->Get(Reading(tier), Handle(family), Slice(key.data(), key.size()), &slice);
+    if (status.ok()) {
+      if (slice.IsPinned()) value->assign(slice.data(), slice.size());
+      return ReadResult::kFound;
+    }
+    if (status.IsNotFound()) return ReadResult::kAbsent;
+    if (status.IsIncomplete()) return ReadResult::kNeedsDisk;
+    *error = FromRocksDb(status);
+    return ReadResult::kError;
+  }
+
+  std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) override {
+    return std::make_unique<RocksDbCursor>(db_.get(), Handle(family), std::move(range), tier);
+  }
+
+  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override;
+
+  absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override {
+    ColumnFamilyHandle* handle = nullptr;
+    const rocksdb::Status status = db_->CreateColumnFamily(own_options_, std::string(name), &handle);
+    if (!status.ok()) return FromRocksDb(status);
+    return Add(handle);
+  }
+
+  absl::Status DropFamily(FamilyId family) override {
+    ColumnFamilyHandle* handle;
+    {
+      std::unique_lock lock(mutex_);
+      auto it = families_.find(family);
+      if (it == families_.end()) return absl::InternalError("drop of a dropped family");
+      handle = it->second;
+      families_.erase(it);
+    }
+    const rocksdb::Status status = db_->DropColumnFamily(handle);
+    (void)db_->DestroyColumnFamilyHandle(handle);
+    return FromRocksDb(status);
+  }
+
+  std::vector<OwnFamily> ListOwnFamilies() override {
+    std::shared_lock lock(mutex_);
+    std::vector<OwnFamily> list;
+    for (const auto& [id, handle] : families_) {
+      if (id >= FamilyId::kFirstOwn) list.push_back({id, handle->GetName()});
+    }
+    return list;
+  }
+
+ private:
+  absl::Status CheckHeader(const std::string& data_dir);
+
+  FamilyId Add(ColumnFamilyHandle* handle) {
+    std::unique_lock lock(mutex_);
+    const FamilyId id{next_family_++};
+    families_[id] = handle;
+    return id;
+  }
+
+  ColumnFamilyHandle* Handle(FamilyId family) {
+    std::shared_lock lock(mutex_);
+    return families_.at(family);
+  }
+
+  const std::unique_ptr<rocksdb::Env> env_;
+  const bool sync_;
+  rocksdb::DBOptions db_options_;
+  ColumnFamilyOptions node_options_;
+  ColumnFamilyOptions own_options_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::shared_mutex mutex_;
+  std::map<FamilyId, ColumnFamilyHandle*> families_;  // guarded by mutex_
+  uint32_t next_family_ = 0;                          // guarded by mutex_
+};
+
+absl::Status RocksDbStore::Open(const std::string& data_dir) {
+  std::error_code error;
+  std::filesystem::create_directories(data_dir, error);
+  if (error) {
+    return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, ": ", error.message()));
+  }
+
+  // The names of all families are needed to open; in a directory without a store there are none to list.
+  std::vector<std::string> existing;
+  if (env_->FileExists(data_dir + "/CURRENT").ok()) {
+    const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options_, data_dir, &existing);
+    if (!status.ok()) {
+      return absl::DataLossError(absl::StrCat("data directory ", data_dir, ": ", status.ToString()));
+    }
+  }
+  std::vector<ColumnFamilyDescriptor> families;
+  for (const char* name : kNodeFamilies) families.emplace_back(name, node_options_);
+  for (const std::string& name : existing) {
+    const bool is_node = std::find(std::begin(kNodeFamilies), std::end(kNodeFamilies), name) != std::end(kNodeFamilies);
+    if (!is_node) families.emplace_back(name, own_options_);
+  }
+
+  rocksdb::DB* db = nullptr;
+  std::vector<ColumnFamilyHandle*> handles;
+  const rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir, families, &handles, &db);
+  if (!status.ok()) {
+    if (absl::StrContains(status.ToString(), "lock")) {
+      return absl::UnavailableError(
+          absl::StrCat("data directory ", data_dir, " is in use by another process (", status.ToString(), ")"));
+    }
+    const absl::Status converted = FromRocksDb(status);
+    return absl::Status(converted.code(), absl::StrCat("data directory ", data_dir, ": ", converted.message()));
+  }
+  db_.reset(db);
+  for (ColumnFamilyHandle* handle : handles) Add(handle);
+  return CheckHeader(data_dir);
+}
+
+absl::Status RocksDbStore::CheckHeader(const std::string& data_dir) {
+  StoreHeader header;
+  std::string bytes;
+  absl::Status error;
+  switch (Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &error)) {
+    case ReadResult::kAbsent: {
+      // New, or a crash came before the header; with anything in it, it is not ours.
+      for (FamilyId family : {FamilyId::kNode, FamilyId::kCatalog, FamilyId::kPacked}) {
+        auto cursor = NewCursor(family, KeyRange::All(), ReadTier::kDisk);
+        cursor->SeekToFirst();
+        if (cursor->state() != ReadResult::kAbsent) {
+          return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " is no Holdfast store"));
+        }
+      }
+      header.set_format_version(kFormatVersion);
+      header.set_shard_count(kShardCount);
+      WriteSet writes;
+      writes.Put(kStoreHeaderKey, header.SerializeAsString());
+      const Location node{FamilyId::kNode, ""};
+      const KeyspaceWrites commit[] = {{&node, &writes}};
+      return Commit(commit);
+    }
+    case ReadResult::kFound:
+      break;
+    default:
+      return error;
+  }
+  if (!header.ParseFromString(bytes)) {
+    return absl::DataLossError(absl::StrCat("data directory ", data_dir, ": the store's header is garbled"));
+  }
+  if (header.format_version() != kFormatVersion) {
+    return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " has format version ",
+                                                      header.format_version(), "; this program reads version ",
+                                                      kFormatVersion));
+  }
+  if (header.shard_count() != kShardCount) {
+    return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " has ", header.shard_count(),
+                                                      " shards; this program has ", kShardCount));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::Commit(absl::Span<const KeyspaceWrites> writes) {
+  rocksdb::WriteBatch batch;
+  std::string start;
+  std::string end;
+  for (const KeyspaceWrites& part : writes) {
+    ColumnFamilyHandle* family = Handle(part.location->family);
+    const std::string& prefix = part.location->prefix;
+    for (const KeyRange& range : part.writes->removed()) {
+      start = prefix + range.start;
+      end = range.end.empty() ? PrefixEnd(prefix) : prefix + range.end;
+      // RocksDB has no open-ended range; in a family of an object all keys are below this one.
+      if (end.empty()) end = "\xff";
+      batch.DeleteRange(family, start, end);
+    }
+    for (const auto& [key, value] : part.writes->points()) {
+      const Slice key_parts[] = {prefix, key};
+      if (value) {
+        const Slice value_part = *value;
+        batch.Put(family, rocksdb::SliceParts(key_parts, 2), rocksdb::SliceParts(&value_part, 1));
+      } else {
+        batch.Delete(family, rocksdb::SliceParts(key_parts, 2));
+      }
+    }
+  }
+  rocksdb::WriteOptions options;
+  options.sync = sync_;
+  return FromRocksDb(db_->Write(options, &batch));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
+  auto store = std::make_unique<RocksDbStore>(options, NewRocksDbEnv(options.lose_unsynced));
+  if (absl::Status status = store->Open(options.data_dir); !status.ok()) return status;
+  return store;
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,36 @@
+// The store on RocksDB. This file and rocksdb_file_system are the only ones that know RocksDB.
+//
+// Durability: Commit returns when the write-ahead log is synced. The log is recovered with a torn tail cut off and
+// anything else that is damaged refused (libraries differ here: RocksDB's default would open with half of the log).
+// Errors of Commit: the write may or may not be on disk; RocksDB then refuses all later ones.
+
+#ifndef HOLDFAST_STORAGE_ROCKSDB_STORE_H_
+#define HOLDFAST_STORAGE_ROCKSDB_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "storage/store.h"
+
+namespace holdfast::storage {
+
+struct RocksDbOptions {
+  std::string data_dir;
+  uint64_t block_cache_bytes = 256 << 20;
+  uint64_t memtable_bytes = 256 << 20;
+  uint64_t wal_bytes_max = 512 << 20;
+  // For crash tests; see storage/rocksdb_file_system.h.
+  bool sync = true;
+  bool lose_unsynced = false;
+};
+
+// Opens the store in `data_dir`, or makes it. Errors: UNAVAILABLE when another process has it open;
+// FAILED_PRECONDITION when it has another format version or number of shards, or is a RocksDB of something else;
+// DATA_LOSS when RocksDB finds it damaged. None of them changes what is there.
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_ROCKSDB_STORE_H_

@@ -1,0 +1,98 @@
+// What the node keeps on disk: families of ordered keys, of which a few are the node's own and the others belong to one
+// object each, and one atomic, durable commit over any number of them.
+//
+// RocksDbStore is the one that servers run; MemoryStore is its reference model in tests and the store of simulations.
+
+#ifndef HOLDFAST_STORAGE_STORE_H_
+#define HOLDFAST_STORAGE_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "storage/key_codec.h"
+#include "storage/write_set.h"
+
+namespace holdfast::storage {
+
+// Names an open family for as long as the process lives; not stored.
+enum class FamilyId : uint32_t {
+  kNode = 0,     // the store's header
+  kCatalog = 1,  // which objects exist
+  kAlarms = 2,   // alarms by due time
+  kPacked = 3,   // objects that have no family of their own, each under its prefix
+  kFirstOwn = 4,
+};
+
+enum class ReadTier {
+  kMemory,  // only what needs no disk; otherwise kNeedsDisk
+  kDisk,    // may block
+};
+
+enum class ReadResult { kFound, kAbsent, kNeedsDisk, kError };
+
+// Goes over the keys of one family within a range, in either direction. One thread at a time; must not outlive the
+// store, nor the drop of its family. It sees the family as of its making.
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+  virtual void SeekToFirst() = 0;
+  virtual void SeekToLast() = 0;
+  virtual void Next() = 0;
+  virtual void Prev() = 0;
+  // kFound on an entry, kAbsent past the last one; kNeedsDisk and kError end the walk.
+  virtual ReadResult state() const = 0;
+  virtual absl::Status error() const = 0;
+  // Valid on an entry, until the cursor moves.
+  virtual absl::string_view key() const = 0;
+  virtual absl::string_view value() const = 0;
+};
+
+// Where in the store a keyspace lies: in a family, under a prefix, which is empty in a family of its own.
+struct Location {
+  FamilyId family = FamilyId::kPacked;
+  std::string prefix;
+
+  bool operator==(const Location&) const = default;
+};
+
+// The writes of one commit to one keyspace; the keys in the set are without the prefix.
+struct KeyspaceWrites {
+  const Location* location;
+  const WriteSet* writes;
+};
+
+struct OwnFamily {
+  FamilyId id;
+  std::string name;
+};
+
+// Any thread may call any method.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // `key` is with the prefix of its location. With kFound `*value` is set, with kError `*error`.
+  virtual ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
+                         absl::Status* error) = 0;
+  virtual std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) = 0;
+
+  // All of it or nothing, synced to disk on return; of concurrent commits the store may make one sync. Each keyspace at
+  // most once in a commit. After an error nobody can tell what is on disk: the process must stop without another try.
+  virtual absl::Status Commit(absl::Span<const KeyspaceWrites> writes) = 0;
+
+  // Families of single objects. A new one is durable on return, and empty; a family must be dropped only when no commit
+  // in progress or to come names it. Both may take milliseconds: never on an executor.
+  virtual absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) = 0;
+  virtual absl::Status DropFamily(FamilyId family) = 0;
+  virtual std::vector<OwnFamily> ListOwnFamilies() = 0;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_STORE_H_

@@ -1,0 +1,98 @@
+#include "storage/write_set.h"
+
+#include <algorithm>
+
+namespace holdfast::storage {
+namespace {
+
+// What a key costs beyond its bytes, so that a flood of tiny writes is counted too.
+constexpr size_t kPointOverheadBytes = 16;
+
+size_t Size(absl::string_view key, const std::optional<std::string>& value) {
+  return key.size() + (value ? value->size() : 0) + kPointOverheadBytes;
+}
+
+bool EndsBefore(const KeyRange& range, absl::string_view key) { return !range.end.empty() && range.end < key; }
+
+// The later of two ends, of which an empty one is the last of all.
+const std::string& LaterEnd(const std::string& a, const std::string& b) {
+  if (a.empty() || b.empty()) return a.empty() ? a : b;
+  return std::max(a, b);
+}
+
+}  // namespace
+
+void WriteSet::Set(absl::string_view key, std::optional<std::string> value) {
+  bytes_ += Size(key, value);
+  auto [it, inserted] = points_.try_emplace(key);
+  if (!inserted) bytes_ -= Size(key, it->second);
+  it->second = std::move(value);
+}
+
+void WriteSet::Put(absl::string_view key, std::string value) { Set(key, std::move(value)); }
+
+void WriteSet::Delete(absl::string_view key) { Set(key, std::nullopt); }
+
+void WriteSet::DeleteRange(KeyRange range) {
+  if (range.IsEmpty()) return;
+  auto first = points_.lower_bound(range.start);
+  auto last = range.end.empty() ? points_.end() : points_.lower_bound(range.end);
+  for (auto it = first; it != last; ++it) bytes_ -= Size(it->first, it->second);
+  points_.erase(first, last);
+
+  // Merges the ranges that the new one overlaps or touches into it.
+  auto begin = std::find_if(removed_.begin(), removed_.end(),
+                            [&](const KeyRange& other) { return !EndsBefore(other, range.start); });
+  auto end = begin;
+  while (end != removed_.end() && !EndsBefore(range, end->start)) {
+    range.start = std::min(range.start, end->start);
+    range.end = LaterEnd(range.end, end->end);
+    bytes_ -= end->start.size() + end->end.size() + kPointOverheadBytes;
+    ++end;
+  }
+  bytes_ += range.start.size() + range.end.size() + kPointOverheadBytes;
+  begin = removed_.erase(begin, end);
+  removed_.insert(begin, std::move(range));
+}
+
+void WriteSet::Merge(WriteSet&& newer) {
+  if (empty()) {
+    std::swap(*this, newer);
+    return;
+  }
+  for (KeyRange& range : newer.removed_) DeleteRange(std::move(range));
+  for (auto& [key, value] : newer.points_) Set(key, std::move(value));
+}
+
+void WriteSet::Clear() {
+  points_.clear();
+  removed_.clear();
+  bytes_ = 0;
+}
+
+bool WriteSet::RangeRemoved(absl::string_view key) const {
+  auto after = std::upper_bound(removed_.begin(), removed_.end(), key,
+                                [](absl::string_view k, const KeyRange& range) { return k < range.start; });
+  return after != removed_.begin() && std::prev(after)->Contains(key);
+}
+
+WriteSet::Verdict WriteSet::Find(absl::string_view key, const std::string** value) const {
+  if (auto it = points_.find(key); it != points_.end()) {
+    if (!it->second) return Verdict::kRemoved;
+    *value = &*it->second;
+    return Verdict::kPresent;
+  }
+  return RangeRemoved(key) ? Verdict::kRemoved : Verdict::kUnknown;
+}
+
+void WriteSet::CopyRangeOnto(const KeyRange& range, WriteSet* older) const {
+  for (const KeyRange& removed : removed_) {
+    KeyRange part{std::max(removed.start, range.start), removed.end};
+    if (part.end.empty() || (!range.end.empty() && range.end < part.end)) part.end = range.end;
+    older->DeleteRange(std::move(part));
+  }
+  auto last = range.end.empty() ? points_.end() : points_.lower_bound(range.end);
+  for (auto it = points_.lower_bound(range.start); it != last; ++it) older->Set(it->first, it->second);
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,62 @@
+// The writes of one turn, or of many turns merged: for each key its last value or its removal, and the ranges that
+// were removed before those were written.
+//
+// Invariants:
+//   1. A point in points() is newer than every range in removed(): putting a key into a removed range is seen.
+//   2. No point lies in a range that was removed after it: removing a range drops the points in it.
+//   3. The ranges in removed() are disjoint and in order.
+// So to apply a set anywhere: first the ranges, then the points. Applying it twice changes nothing.
+
+#ifndef HOLDFAST_STORAGE_WRITE_SET_H_
+#define HOLDFAST_STORAGE_WRITE_SET_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/string_view.h"
+#include "storage/key_codec.h"
+
+namespace holdfast::storage {
+
+class WriteSet {
+ public:
+  // A value, or nothing where the key was removed.
+  using Points = absl::btree_map<std::string, std::optional<std::string>>;
+
+  void Put(absl::string_view key, std::string value);
+  void Delete(absl::string_view key);
+  void DeleteRange(KeyRange range);
+
+  // Applies `newer` on top. Leaves it in an unspecified state.
+  void Merge(WriteSet&& newer);
+  void Clear();
+
+  enum class Verdict { kUnknown, kPresent, kRemoved };
+  // What this set says of a key; `*value` is set to its value (owned by the set) with kPresent.
+  Verdict Find(absl::string_view key, const std::string** value) const;
+  bool RangeRemoved(absl::string_view key) const;
+
+  // Adds to `*older`, which is a set of its own, what this one says of the keys in `range`.
+  void CopyRangeOnto(const KeyRange& range, WriteSet* older) const;
+
+  bool empty() const { return points_.empty() && removed_.empty(); }
+  // Keys and values of the points and the bounds of the ranges; what the bounds of turns and queues count.
+  size_t bytes() const { return bytes_; }
+  const Points& points() const { return points_; }
+  const std::vector<KeyRange>& removed() const { return removed_; }
+
+ private:
+  void Set(absl::string_view key, std::optional<std::string> value);
+
+  Points points_;
+  std::vector<KeyRange> removed_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_WRITE_SET_H_
