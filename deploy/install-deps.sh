@@ -8,7 +8,7 @@
 set -euo pipefail
 
 build_packages=(
-  g++ cmake ninja-build ccache pkg-config git ca-certificates
+  clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libsqlite3-dev libspdlog-dev libxxhash-dev libcli11-dev
   libgtest-dev libgmock-dev
@@ -19,10 +19,9 @@ build_packages=(
 )
 # The .proto files of google.rpc (error details), which Debian has only in versions that are too old: from PyPI's
 # package, into a place of their own, where proto/CMakeLists.txt looks for them.
-googleapis=googleapis-common-protos==1.66.0
+googleapis="googleapis-common-protos==1.66.0"
 googleapis_dir=/usr/local/share/holdfast/protos
-# g++ 12 does not turn a coroutine's symmetric transfer into a tail call in its sanitizer builds; clang 16 does.
-tool_packages=(clang-16 clang-format-16 libclang-rt-16-dev)
+tool_packages=(clang-format-16 libclang-rt-16-dev)
 
 usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
 

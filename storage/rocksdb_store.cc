@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
@@ -38,11 +39,18 @@ constexpr int kOwnLevels = 4;
 constexpr int kOpenFilesMax = 4096;
 constexpr int kBloomBitsPerKey = 10;
 
+constexpr int kLockTriesMax = 40;
+constexpr absl::Duration kLockTryAfter = absl::Milliseconds(50);
+
 absl::Status FromRocksDb(const rocksdb::Status& status) {
   if (status.ok()) return absl::OkStatus();
   if (status.IsCorruption()) return absl::DataLossError(status.ToString());
   if (status.IsNoSpace()) return absl::ResourceExhaustedError(status.ToString());
   return absl::InternalError(status.ToString());
+}
+
+bool IsLocked(const rocksdb::Status& status) {
+  return status.IsIOError() && absl::StrContains(status.ToString(), "LOCK");
 }
 
 rocksdb::ReadOptions Reading(ReadTier tier) {
@@ -222,9 +230,14 @@ absl::Status RocksDbStore::Open(const std::string& data_dir) {
 
   rocksdb::DB* db = nullptr;
   std::vector<ColumnFamilyHandle*> handles;
-  const rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir, families, &handles, &db);
+  rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir, families, &handles, &db);
+  // A process that was killed a moment ago may still hold the lock.
+  for (int tries = 0; tries < kLockTriesMax && IsLocked(status); ++tries) {
+    absl::SleepFor(kLockTryAfter);
+    status = rocksdb::DB::Open(db_options_, data_dir, families, &handles, &db);
+  }
   if (!status.ok()) {
-    if (absl::StrContains(status.ToString(), "lock")) {
+    if (IsLocked(status)) {
       return absl::UnavailableError(
           absl::StrCat("data directory ", data_dir, " is in use by another process (", status.ToString(), ")"));
     }

@@ -169,6 +169,7 @@ load_pause_image() {
   buildah --storage-driver vfs config --entrypoint '["/pause"]' "$container"
   buildah --storage-driver vfs commit -q --rm "$container" cluster.test/pause:1 >/dev/null
   buildah --storage-driver vfs push -q cluster.test/pause:1 "docker-archive:$dir/pause.tar:cluster.test/pause:1"
+  buildah --storage-driver vfs rmi cluster.test/pause:1 >/dev/null
   load "$dir/pause.tar"
 }
 

@@ -41,7 +41,7 @@ if [ -n "$binary_dir" ]; then
 fi
 
 work=$(mktemp -d)
-client_container='' cluster_started=false
+client_container='' image_name='' cluster_started=false
 cluster() { "$here/cluster.sh" "$@"; }
 kube() { cluster kubectl -n "$namespace" "$@"; }
 # Neither buildah's overlay driver nor its usual isolation works everywhere; these need only root.
@@ -61,7 +61,9 @@ clean_up() {
   trap - EXIT
   set +e
   if [ "$status" -ne 0 ] && $cluster_started; then show_what_went_wrong >&2; fi
+  # The base image stays for the next run.
   [ -z "$client_container" ] || image rm "$client_container" >/dev/null
+  [ -z "$image_name" ] || image rmi -f "$image_name" >/dev/null 2>&1
   if $cluster_started; then
     step "Stopping the cluster"
     cluster stop
@@ -108,8 +110,7 @@ build_image() {
     done
     arguments+=(--target prebuilt --build-context "binaries=$work/binaries")
   fi
-  # --layers keeps the stage of the runtime's packages for the next run.
-  image build -q --layers "${arguments[@]}" -f "$root/deploy/Dockerfile" -t "$image_name" "$root" >"$work/build.log" 2>&1 ||
+  image build -q --no-cache --force-rm "${arguments[@]}" -f "$root/deploy/Dockerfile" -t "$image_name" "$root" >"$work/build.log" 2>&1 ||
     { tail -40 "$work/build.log" >&2; fail "the image was not built"; }
 }
 
@@ -199,7 +200,9 @@ step "Calls through the Service"
 forward
 call health
 call counter increment visits --amount 41
-written=$(call counter increment visits | tee /dev/stderr | number value)
+reply=$(call counter increment visits)
+echo "$reply"
+written=$(number value <<<"$reply")
 end_forward
 [ "$written" = 42 ] || fail "the counter is '$written', not 42"
 
@@ -226,8 +229,12 @@ restarts=$(kube get pod "$pod" -o 'jsonpath={.status.containerStatuses[0].restar
 
 step "The new pod has the value"
 forward
-found=$(call counter get visits | tee /dev/stderr | number value)
-after=$(call counter increment visits | tee /dev/stderr | number value)
+reply=$(call counter get visits)
+echo "$reply"
+found=$(number value <<<"$reply")
+reply=$(call counter increment visits)
+echo "$reply"
+after=$(number value <<<"$reply")
 end_forward
 [ "$found" = 42 ] || fail "the counter is '$found', not 42"
 [ "$after" = 43 ] || fail "one more makes '$after', not 43"

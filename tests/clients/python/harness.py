@@ -266,4 +266,5 @@ class Server:
         if status is not None:
             self._process = None
             pytest.fail(f"the server ended by itself with status {status}; its log:\n{self.log()}")
+        self.api.close()
         self.stop()

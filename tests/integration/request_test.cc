@@ -1,0 +1,275 @@
+// Bad input: each a clear error that names the field, and nothing lost.
+
+#include <gtest/gtest.h>
+
+#include "google/protobuf/descriptor.h"
+#include "holdfast/v1/batch_processor_service.grpc.pb.h"
+#include "holdfast/v1/counter_service.grpc.pb.h"
+#include "holdfast/v1/object_service.grpc.pb.h"
+#include "holdfast/v1/rate_limiter_service.grpc.pb.h"
+#include "holdfast/v1/user_cache_service.grpc.pb.h"
+#include "tests/integration/rpc.h"
+#include "tests/integration/server_process.h"
+
+namespace holdfast::testing {
+namespace {
+
+class RequestTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_ = new TemporaryDirectory;
+    server_ = new ServerProcess(directory_->path() + "/data");
+  }
+  static void TearDownTestSuite() {
+    delete server_;
+    delete directory_;
+  }
+  template <typename Service>
+  auto Stub() {
+    return Service::NewStub(server_->NewChannel());
+  }
+  void ExpectInvalid(const grpc::Status& status, const std::string& field) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << field << ": " << status.error_message();
+    EXPECT_EQ(FieldOf(status), field);
+    EXPECT_EQ(ReasonOf(status), "INVALID_FIELD");
+    EXPECT_NE(status.error_message().find(field), std::string::npos) << status.error_message();
+    const auto info = DetailOf<google::rpc::ErrorInfo>(status);
+    EXPECT_EQ(info.domain(), "holdfast");
+    EXPECT_FALSE(DetailOf<google::rpc::RetryInfo>(status).has_retry_delay());
+  }
+
+  static TemporaryDirectory* directory_;
+  static ServerProcess* server_;
+};
+
+TemporaryDirectory* RequestTest::directory_ = nullptr;
+ServerProcess* RequestTest::server_ = nullptr;
+
+TEST_F(RequestTest, NamesAreChecked) {
+  auto stub = Stub<v1::CounterService>();
+  v1::IncrementRequest request;
+  const auto call = [&] { return Invoke(*stub, &v1::CounterService::Stub::Increment, request).status; };
+  ExpectInvalid(call(), "object");
+  request.mutable_object();
+  ExpectInvalid(call(), "object.name");
+  request.mutable_object()->set_name(std::string(513, 'x'));
+  ExpectInvalid(call(), "object.name");
+  request.mutable_object()->set_name(std::string(512, 'x'));
+  EXPECT_TRUE(call().ok());
+  for (const std::string& bad : {std::string("Upper"), std::string("a_b"), std::string(64, 'a'), std::string("a/b")}) {
+    request.mutable_object()->set_namespace_(bad);
+    ExpectInvalid(call(), "object.namespace");
+  }
+  request.mutable_object()->set_namespace_(std::string(63, 'a'));
+  EXPECT_TRUE(call().ok());
+  request.mutable_object()->set_name(std::string("nul\0 and \xE2\x82\xAC", 12));
+  EXPECT_TRUE(call().ok());
+}
+
+TEST_F(RequestTest, RequestIdsAreRefusedUntilTheyAreKept) {
+  auto stub = Stub<v1::CounterService>();
+  v1::IncrementRequest request;
+  request.mutable_object()->set_name("ids");
+  request.set_request_id("1");
+  const auto reply = Invoke(*stub, &v1::CounterService::Stub::Increment, request);
+  EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_NE(reply.status.error_message().find("request_id"), std::string::npos);
+  v1::GetValueRequest get;
+  get.mutable_object()->set_name("ids");
+  EXPECT_EQ(Invoke(*stub, &v1::CounterService::Stub::GetValue, get)->value(), 0);
+}
+
+TEST_F(RequestTest, UnknownClassesAreRefused) {
+  auto stub = Stub<v1::ObjectService>();
+  v1::DeleteAllRequest request;
+  request.mutable_object()->set_name("x");
+  request.mutable_object()->set_object_class("Nonsense");
+  ExpectInvalid(Invoke(*stub, &v1::ObjectService::Stub::DeleteAll, request).status, "object.object_class");
+}
+
+TEST_F(RequestTest, LimitsAreChecked) {
+  auto stub = Stub<v1::RateLimiterService>();
+  v1::CheckLimitRequest good;
+  good.mutable_object()->set_name("limits");
+  good.mutable_check()->set_key("k");
+  good.mutable_check()->set_limit(10);
+  good.mutable_check()->mutable_window()->set_seconds(1);
+  const auto expect = [&](const std::string& field, auto change) {
+    v1::CheckLimitRequest request = good;
+    change(request.mutable_check());
+    ExpectInvalid(Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimit, request).status, field);
+  };
+  expect("check.key", [](v1::RateLimit* check) { check->clear_key(); });
+  expect("check.key", [](v1::RateLimit* check) { check->set_key(std::string(513, 'k')); });
+  expect("check.limit", [](v1::RateLimit* check) { check->set_limit(0); });
+  expect("check.limit", [](v1::RateLimit* check) { check->set_limit(-5); });
+  expect("check.limit", [](v1::RateLimit* check) { check->set_limit(100'001); });
+  expect("check.window", [](v1::RateLimit* check) { check->clear_window(); });
+  expect("check.window", [](v1::RateLimit* check) { check->mutable_window()->set_seconds(0); });
+  expect("check.window", [](v1::RateLimit* check) { check->mutable_window()->set_seconds(-1); });
+  expect("check.window", [](v1::RateLimit* check) { check->mutable_window()->set_seconds(366 * 86'400 + 1); });
+  expect("check.cost", [](v1::RateLimit* check) { check->set_cost(0); });
+  expect("check.cost", [](v1::RateLimit* check) { check->set_cost(11); });
+  expect("check.burst", [](v1::RateLimit* check) { check->set_burst(3); });
+  expect("check.algorithm", [](v1::RateLimit* check) { check->set_algorithm(v1::RateLimitAlgorithm(77)); });
+  v1::CheckLimitRequest hint = good;
+  hint.mutable_check()->set_limit(100'001);
+  EXPECT_NE(Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimit, hint).status.error_message().find("GCRA"),
+            std::string::npos);
+  hint.mutable_check()->set_algorithm(v1::RATE_LIMIT_ALGORITHM_GCRA);
+  EXPECT_TRUE(Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimit, hint).ok());
+  v1::CheckLimitRequest without = good;
+  without.clear_check();
+  ExpectInvalid(Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimit, without).status, "check.key");
+
+  v1::CheckLimitsRequest many;
+  many.mutable_object()->set_name("limits");
+  ExpectInvalid(Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimits, many).status, "checks");
+  *many.add_checks() = good.check();
+  *many.add_checks() = good.check();
+  ExpectInvalid(Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimits, many).status, "checks[1]");
+}
+
+TEST_F(RequestTest, PagesAreChecked) {
+  auto stub = Stub<v1::UserCacheService>();
+  v1::ListUsersRequest request;
+  request.mutable_object()->set_name("pages");
+  request.set_page_size(-1);
+  const auto call = [&] { return Invoke(*stub, &v1::UserCacheService::Stub::ListUsers, request); };
+  ExpectInvalid(call().status, "page_size");
+  request.set_page_size(2);
+  request.set_page_token("garbled");
+  ExpectInvalid(call().status, "page_token");
+  request.set_page_token("%%%");
+  ExpectInvalid(call().status, "page_token");
+
+  for (const char* id : {"a", "b", "c"}) {
+    v1::UpdateUserRequest update;
+    update.mutable_object()->set_name("pages");
+    update.set_allow_missing(true);
+    update.mutable_user()->set_id(id);
+    ASSERT_TRUE(Invoke(*stub, &v1::UserCacheService::Stub::UpdateUser, update).ok());
+  }
+  request.clear_page_token();
+  const auto first = call();
+  ASSERT_EQ(first->users_size(), 2);
+  request.set_page_token(first->next_page_token());
+  const auto second = call();
+  ASSERT_EQ(second->users_size(), 1);
+  EXPECT_EQ(second->users(0).id(), "c");
+  EXPECT_EQ(second->next_page_token(), "");
+  request.mutable_object()->set_name("other");
+  ExpectInvalid(call().status, "page_token");
+}
+
+TEST_F(RequestTest, ItemsAreChecked) {
+  auto stub = Stub<v1::BatchProcessorService>();
+  v1::AddItemsRequest request;
+  request.mutable_object()->set_name("items");
+  const auto call = [&] { return Invoke(*stub, &v1::BatchProcessorService::Stub::AddItems, request).status; };
+  ExpectInvalid(call(), "items");
+  request.add_items("fine");
+  request.add_items("");
+  ExpectInvalid(call(), "items[1]");
+  request.set_items(1, std::string((64 << 10) + 1, 'x'));
+  ExpectInvalid(call(), "items[1]");
+  request.set_items(1, std::string(64 << 10, 'x'));
+  EXPECT_TRUE(call().ok());
+  request.clear_items();
+  for (int i = 0; i < 1001; ++i) request.add_items("x");
+  ExpectInvalid(call(), "items");
+
+  v1::ConfigureBatchRequest configure;
+  configure.mutable_object()->set_name("items");
+  configure.mutable_config()->set_max_items(100'001);
+  const auto set = [&] { return Invoke(*stub, &v1::BatchProcessorService::Stub::ConfigureBatch, configure).status; };
+  ExpectInvalid(set(), "config.max_items");
+  configure.mutable_config()->clear_max_items();
+  configure.mutable_config()->mutable_delay()->set_nanos(999'999);
+  ExpectInvalid(set(), "config.delay");
+  configure.mutable_update_mask()->add_paths("nonsense");
+  ExpectInvalid(set(), "update_mask");
+}
+
+TEST_F(RequestTest, UsersAreChecked) {
+  auto stub = Stub<v1::UserCacheService>();
+  v1::UpdateUserRequest request;
+  request.mutable_object()->set_name("users");
+  request.set_allow_missing(true);
+  const auto call = [&] { return Invoke(*stub, &v1::UserCacheService::Stub::UpdateUser, request).status; };
+  ExpectInvalid(call(), "user.id");
+  request.mutable_user()->set_id(std::string(513, 'u'));
+  ExpectInvalid(call(), "user.id");
+  request.mutable_user()->set_id("u");
+  request.mutable_update_mask()->add_paths("id");
+  ExpectInvalid(call(), "update_mask");
+  request.clear_update_mask();
+  (*request.mutable_user()->mutable_attributes()->mutable_fields())["big"].set_string_value(std::string(65 << 10, 'x'));
+  ExpectInvalid(call(), "user.attributes");
+  v1::GetUserRequest get;
+  get.mutable_object()->set_name("users");
+  ExpectInvalid(Invoke(*stub, &v1::UserCacheService::Stub::GetUser, get).status, "id");
+  get.set_id("u");
+  EXPECT_EQ(Invoke(*stub, &v1::UserCacheService::Stub::GetUser, get).status.error_code(), grpc::StatusCode::NOT_FOUND);
+  v1::BatchGetUsersRequest batch;
+  batch.mutable_object()->set_name("users");
+  for (int i = 0; i < 129; ++i) batch.add_ids("u");
+  ExpectInvalid(Invoke(*stub, &v1::UserCacheService::Stub::BatchGetUsers, batch).status, "ids");
+}
+
+TEST_F(RequestTest, AMessageOverTheBoundIsRefused) {
+  auto stub = Stub<v1::UserCacheService>();
+  v1::UpdateUserRequest request;
+  request.mutable_object()->set_name("users");
+  request.mutable_user()->set_name(std::string(5 << 20, 'x'));
+  const auto reply = Invoke(*stub, &v1::UserCacheService::Stub::UpdateUser, request);
+  EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_NE(reply.status.error_message().find("larger than max"), std::string::npos);
+}
+
+TEST_F(RequestTest, AReplyThatClientsWouldRefuseIsAnError) {
+  auto stub = Stub<v1::UserCacheService>();
+  v1::BatchGetUsersRequest batch;
+  batch.mutable_object()->set_name("big");
+  for (int i = 0; i < 70; ++i) {
+    v1::UpdateUserRequest update;
+    update.mutable_object()->set_name("big");
+    update.set_allow_missing(true);
+    update.mutable_user()->set_id(std::to_string(i));
+    (*update.mutable_user()->mutable_attributes()->mutable_fields())["x"].set_string_value(std::string(60'000, 'x'));
+    ASSERT_TRUE(Invoke(*stub, &v1::UserCacheService::Stub::UpdateUser, update).ok());
+    batch.add_ids(std::to_string(i));
+  }
+  const auto reply = Invoke(*stub, &v1::UserCacheService::Stub::BatchGetUsers, batch);
+  EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(reply.status), "RESPONSE_TOO_LARGE");
+  // A page ends at 1 MiB instead.
+  v1::ListUsersRequest list;
+  list.mutable_object()->set_name("big");
+  int users = 0;
+  int pages = 0;
+  do {
+    const auto page = Invoke(*stub, &v1::UserCacheService::Stub::ListUsers, list);
+    ASSERT_TRUE(page.ok());
+    EXPECT_LE(page->ByteSizeLong(), (1u << 20) + (66u << 10));
+    users += page->users_size();
+    ++pages;
+    list.set_page_token(page->next_page_token());
+  } while (!list.page_token().empty());
+  EXPECT_EQ(users, 70);
+  EXPECT_GE(pages, 4);
+}
+
+TEST_F(RequestTest, WorkWhoseDeadlineHasPassedIsNotCounted) {
+  auto stub = Stub<v1::CounterService>();
+  v1::IncrementRequest request;
+  request.mutable_object()->set_name("late");
+  const auto reply = Invoke(*stub, &v1::CounterService::Stub::Increment, request, std::chrono::milliseconds(-1));
+  EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  v1::GetValueRequest get;
+  get.mutable_object()->set_name("late");
+  EXPECT_EQ(Invoke(*stub, &v1::CounterService::Stub::GetValue, get)->value(), 0);
+}
+
+}  // namespace
+}  // namespace holdfast::testing

@@ -1,0 +1,139 @@
+#include "tests/integration/server_process.h"
+
+#include <fcntl.h>
+#include <grpcpp/create_channel.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+
+namespace holdfast::testing {
+namespace {
+
+constexpr absl::Duration kStartMax = absl::Seconds(30);
+constexpr absl::Duration kStep = absl::Milliseconds(2);
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Starts HOLDFASTD_PATH with its output going to a file.
+pid_t Spawn(const std::vector<std::string>& arguments, const std::string& output_path) {
+  std::vector<char*> argv = {const_cast<char*>(HOLDFASTD_PATH)};
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  const int output = open(output_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    execv(HOLDFASTD_PATH, argv.data());
+    _exit(127);
+  }
+  close(output);
+  return pid;
+}
+
+int StatusOf(int wait_status) { return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -WTERMSIG(wait_status); }
+
+// The address in the line that says that the server serves, or "".
+std::string ServingAddress(const std::string& log) {
+  for (absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (line.find("event=serving") == line.npos) continue;
+    for (absl::string_view field : absl::StrSplit(line, ' ')) {
+      if (field.substr(0, 7) == "listen=") return std::string(field.substr(7));
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string pattern = absl::StrCat(::testing::TempDir(), "/holdfast-XXXXXX");
+  if (mkdtemp(pattern.data()) == nullptr) std::abort();
+  path_ = pattern;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code error;
+  std::filesystem::remove_all(path_, error);
+}
+
+ServerProcess::ServerProcess(const std::string& data_dir, const std::string& config)
+    : log_path_(absl::StrCat(data_dir, ".log")) {
+  const std::string config_path = absl::StrCat(data_dir, ".textproto");
+  std::ofstream(config_path) << config;
+  pid_ = Spawn({"--config", config_path, "--listen", "127.0.0.1:0", "--data-dir", data_dir}, log_path_);
+  const absl::Time until = absl::Now() + kStartMax;
+  while ((address_ = ServingAddress(Log())).empty()) {
+    int status;
+    if (absl::Now() > until || waitpid(pid_, &status, WNOHANG) == pid_) {
+      std::fprintf(stderr, "holdfastd does not serve:\n%s\n", Log().c_str());
+      std::abort();
+    }
+    absl::SleepFor(kStep);  // a process that starts has no event to wait for
+  }
+}
+
+ServerProcess::~ServerProcess() {
+  if (pid_ > 0) Kill();
+}
+
+ServerProcess::Exit ServerProcess::RunToEnd(const std::vector<std::string>& arguments) {
+  TemporaryDirectory directory;
+  const std::string output = absl::StrCat(directory.path(), "/output");
+  const pid_t pid = Spawn(arguments, output);
+  const absl::Time until = absl::Now() + kStartMax;
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) != pid) {
+    if (absl::Now() > until) {
+      kill(pid, SIGKILL);
+      waitpid(pid, &status, 0);
+      break;
+    }
+    absl::SleepFor(kStep);
+  }
+  return {StatusOf(status), ReadFile(output)};
+}
+
+std::shared_ptr<grpc::Channel> ServerProcess::NewChannel() const {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
+}
+
+std::string ServerProcess::Log() const { return ReadFile(log_path_); }
+
+void ServerProcess::Signal(int signal) { kill(pid_, signal); }
+
+int ServerProcess::Wait() {
+  int status = 0;
+  waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return StatusOf(status);
+}
+
+void ServerProcess::Kill() {
+  Signal(SIGKILL);
+  Wait();
+}
+
+int ServerProcess::Terminate() {
+  Signal(SIGTERM);
+  return Wait();
+}
+
+}  // namespace holdfast::testing

@@ -1,0 +1,69 @@
+// The real holdfastd as a child process: on a port of its own choice, with a data directory of the test's, ended by its
+// pid alone.
+
+#ifndef HOLDFAST_TESTS_INTEGRATION_SERVER_PROCESS_H_
+#define HOLDFAST_TESTS_INTEGRATION_SERVER_PROCESS_H_
+
+#include <grpcpp/channel.h>
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace holdfast::testing {
+
+// A directory that is removed with everything in it.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+class ServerProcess {
+ public:
+  // Starts the server with this configuration (text format) and data directory, and waits until it serves. Aborts the
+  // test if it does not within half a minute.
+  ServerProcess(const std::string& data_dir, const std::string& config = "");
+  // Kills it if it still runs.
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+
+  // Starts the server with these arguments and returns its exit status and what it printed; for starts that fail.
+  struct Exit {
+    int status;
+    std::string output;
+  };
+  static Exit RunToEnd(const std::vector<std::string>& arguments);
+
+  const std::string& address() const { return address_; }
+  pid_t pid() const { return pid_; }
+  // A channel of its own each time.
+  std::shared_ptr<grpc::Channel> NewChannel() const;
+  std::string Log() const;
+
+  // SIGKILL, and waits for the end.
+  void Kill();
+  // SIGTERM, and waits for the end; its exit status.
+  int Terminate();
+  void Signal(int signal);
+  // Waits for the end; its exit status, or minus the signal that ended it.
+  int Wait();
+
+ private:
+  pid_t pid_ = -1;
+  std::string address_;
+  std::string log_path_;
+};
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTS_INTEGRATION_SERVER_PROCESS_H_

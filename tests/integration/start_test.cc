@@ -1,0 +1,82 @@
+// How the server starts, and how it refuses to.
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "holdfast/v1/counter_service.grpc.pb.h"
+#include "tests/integration/rpc.h"
+#include "tests/integration/server_process.h"
+
+namespace holdfast::testing {
+namespace {
+
+class StartTest : public ::testing::Test {
+ protected:
+  ServerProcess::Exit StartWith(const std::string& config) {
+    const std::string path = directory_.path() + "/config";
+    std::ofstream(path) << config;
+    return ServerProcess::RunToEnd(
+        {"--config", path, "--listen", "127.0.0.1:0", "--data-dir", directory_.path() + "/fresh"});
+  }
+  void ExpectRefused(const ServerProcess::Exit& exit, const std::string& named) {
+    EXPECT_EQ(exit.status, 1) << exit.output;
+    EXPECT_NE(exit.output.find(named), std::string::npos) << exit.output;
+  }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(StartTest, ADataDirectoryInUseIsNamed) {
+  const std::string data_dir = directory_.path() + "/data";
+  ServerProcess server(data_dir);
+  const auto exit = ServerProcess::RunToEnd({"--listen", "127.0.0.1:0", "--data-dir", data_dir});
+  ExpectRefused(exit, data_dir + " is in use by another process");
+  auto stub = v1::CounterService::NewStub(server.NewChannel());
+  v1::IncrementRequest request;
+  request.mutable_object()->set_name("still");
+  EXPECT_TRUE(Invoke(*stub, &v1::CounterService::Stub::Increment, request).ok());
+}
+
+TEST_F(StartTest, APortInUseIsNamed) {
+  ServerProcess server(directory_.path() + "/data");
+  const auto exit = ServerProcess::RunToEnd({"--listen", server.address(), "--data-dir", directory_.path() + "/other"});
+  ExpectRefused(exit, server.address());
+}
+
+TEST_F(StartTest, SettingsThatAreUnknownOrImpossibleAreNamed) {
+  ExpectRefused(StartWith("nonsense: 1"), "nonsense");
+  ExpectRefused(StartWith("actors { idle_timeout: 1 }"), "idle_timeout");
+  ExpectRefused(StartWith("actors { idle_timeout_ms: -1 }"), "actors.idle_timeout_ms");
+  ExpectRefused(StartWith("storage { column_families_max: 1000000 }"), "storage.column_families_max");
+  ExpectRefused(StartWith("log_level: LOUD"), "log_level");
+  ExpectRefused(StartWith("tls {}"), "tls");
+  ExpectRefused(ServerProcess::RunToEnd({"--config", directory_.path() + "/missing"}), "/missing");
+  ExpectRefused(ServerProcess::RunToEnd({"--listen", "nonsense"}), "listen");
+  EXPECT_EQ(ServerProcess::RunToEnd({"--nonsense"}).status, 2);
+  EXPECT_EQ(ServerProcess::RunToEnd({"--help"}).status, 0);
+}
+
+TEST_F(StartTest, WithoutTlsOnlyLoopbackIsServed) {
+  const std::string data_dir = directory_.path() + "/data";
+  ExpectRefused(ServerProcess::RunToEnd({"--listen", "0.0.0.0:0", "--data-dir", data_dir}), "insecure_listen");
+}
+
+TEST_F(StartTest, HealthAndReflectionAnswer) {
+  ServerProcess server(directory_.path() + "/data");
+  auto health = grpc::health::v1::Health::NewStub(server.NewChannel());
+  grpc::health::v1::HealthCheckRequest request;
+  EXPECT_EQ(Invoke(*health, &grpc::health::v1::Health::Stub::Check, request)->status(),
+            grpc::health::v1::HealthCheckResponse::SERVING);
+  request.set_service("holdfast.v1.CounterService");
+  EXPECT_EQ(Invoke(*health, &grpc::health::v1::Health::Stub::Check, request)->status(),
+            grpc::health::v1::HealthCheckResponse::SERVING);
+  request.set_service("nonsense");
+  EXPECT_EQ(Invoke(*health, &grpc::health::v1::Health::Stub::Check, request).status.error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace holdfast::testing
