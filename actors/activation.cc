@@ -344,8 +344,8 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
   if (end_turn) {
     if (storage_.wrote()) CommitTurn();
     if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
-    turn->time_limit_ = host_->services_.executor->At(host_->Now() + host_->options_.turn_timeout,
-                                                      [this, turn] { TimeOut(turn); });
+    turn->time_limit_ =
+        host_->services_.executor->At(host_->Now() + host_->options_.turn_timeout, [this, turn] { TimeOut(turn); });
   }
   // A load is a critical section: nothing else comes in before it ends.
   if (state_ == State::kActive && !storage_.wrote()) input_gate_.Leave();

@@ -46,7 +46,7 @@ absl::Time AlarmScheduler::HorizonTime() const {
 }
 
 void AlarmScheduler::Refill() {
-  if (!started_ || reading_) return;
+  if (!started_ || reading_ || near_.size() > options_.entries_max / 2) return;
   const absl::Time until = executor_->clock().Now() + options_.window;
   if (HorizonTime() >= until) return;
   reading_ = true;

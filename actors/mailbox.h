@@ -23,7 +23,9 @@ class Mailbox {
 
   // False, and not taken, when full.
   bool Push(Delivery* request) {
-    if (requests_.size() >= limits_->requests_max || bytes_ + request->bytes > limits_->bytes_max) return false;
+    if (requests_.size() >= limits_->requests_max) return false;
+    // One alone always fits: its size is bounded where it comes in.
+    if (!requests_.empty() && bytes_ + request->bytes > limits_->bytes_max) return false;
     bytes_ += request->bytes;
     requests_.push_back(request);
     return true;

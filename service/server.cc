@@ -32,6 +32,10 @@ using config::v1::Config;
 
 // Clients refuse messages over 4 MiB; what is around the message has room too.
 constexpr size_t kReplyBytesMax = 3584 << 10;
+// So long at least, calls that come in are told DRAINING, so that clients whose requests are on their way get an answer.
+constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
+// For streams that gRPC serves by itself (health, reflection), which do not end by themselves.
+constexpr absl::Duration kForeignStreamsMax = absl::Milliseconds(500);
 // After the calls have ended, for commits and alarms that run.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
 constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
@@ -211,8 +215,12 @@ void RunningServer::Drain() {
       for (OpenStream* stream : lane->endpoint.streams) stream->Drain();
     });
   }
-  const absl::Duration patience = absl::Milliseconds(config_.server().drain_timeout_ms());
-  grpc_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
+  const absl::Time refused_until = absl::Now() + kRefuseMin;
+  const absl::Time calls_until = absl::Now() + absl::Milliseconds(config_.server().drain_timeout_ms());
+  while (absl::Now() < refused_until || (admission_.calls() > 0 && absl::Now() < calls_until)) {
+    absl::SleepFor(kSettleStep);
+  }
+  grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kForeignStreamsMax));
 
   // Calls have ended; alarms and commits may still be at work.
   const absl::Time until = absl::Now() + kSettleMax;

@@ -59,14 +59,21 @@ rocksdb::ReadOptions Reading(ReadTier tier) {
   return options;
 }
 
+// A handle stays until its last reader is done, also when its family is dropped meanwhile.
+using Family = std::shared_ptr<ColumnFamilyHandle>;
+
 class RocksDbCursor : public Cursor {
  public:
-  RocksDbCursor(rocksdb::DB* db, ColumnFamilyHandle* family, KeyRange range, ReadTier tier)
-      : range_(std::move(range)), start_(range_.start), end_(range_.end) {
+  RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range, ReadTier tier)
+      : family_(std::move(family)), range_(std::move(range)), start_(range_.start), end_(range_.end) {
+    if (family_ == nullptr) {
+      iterator_.reset(rocksdb::NewErrorIterator(rocksdb::Status::InvalidArgument("read of a dropped family")));
+      return;
+    }
     rocksdb::ReadOptions options = Reading(tier);
     options.iterate_lower_bound = &start_;
     if (!range_.end.empty()) options.iterate_upper_bound = &end_;
-    iterator_.reset(db->NewIterator(options, family));
+    iterator_.reset(db->NewIterator(options, family_.get()));
   }
 
   void SeekToFirst() override { iterator_->SeekToFirst(); }
@@ -84,6 +91,7 @@ class RocksDbCursor : public Cursor {
   absl::string_view value() const override { return {iterator_->value().data(), iterator_->value().size()}; }
 
  private:
+  const Family family_;
   const KeyRange range_;
   const Slice start_;
   const Slice end_;
@@ -124,7 +132,7 @@ class RocksDbStore : public Store {
 
   ~RocksDbStore() override {
     if (db_ == nullptr) return;
-    for (auto& [id, family] : families_) (void)db_->DestroyColumnFamilyHandle(family);
+    families_.clear();
     (void)db_->Close();
   }
 
@@ -132,8 +140,13 @@ class RocksDbStore : public Store {
 
   ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
                  absl::Status* error) override {
+    const Family handle = Find(family);
+    if (handle == nullptr) {
+      *error = absl::InternalError("read of a dropped family");
+      return ReadResult::kError;
+    }
     rocksdb::PinnableSlice slice(value);
-    const rocksdb::Status status = db_->Get(Reading(tier), Handle(family), Slice(key.data(), key.size()), &slice);
+    const rocksdb::Status status = db_->Get(Reading(tier), handle.get(), Slice(key.data(), key.size()), &slice);
     if (status.ok()) {
       if (slice.IsPinned()) value->assign(slice.data(), slice.size());
       return ReadResult::kFound;
@@ -145,7 +158,7 @@ class RocksDbStore : public Store {
   }
 
   std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) override {
-    return std::make_unique<RocksDbCursor>(db_.get(), Handle(family), std::move(range), tier);
+    return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range), tier);
   }
 
   absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override;
@@ -158,7 +171,7 @@ class RocksDbStore : public Store {
   }
 
   absl::Status DropFamily(FamilyId family) override {
-    ColumnFamilyHandle* handle;
+    Family handle;
     {
       std::unique_lock lock(mutex_);
       auto it = families_.find(family);
@@ -166,9 +179,7 @@ class RocksDbStore : public Store {
       handle = it->second;
       families_.erase(it);
     }
-    const rocksdb::Status status = db_->DropColumnFamily(handle);
-    (void)db_->DestroyColumnFamilyHandle(handle);
-    return FromRocksDb(status);
+    return FromRocksDb(db_->DropColumnFamily(handle.get()));
   }
 
   std::vector<OwnFamily> ListOwnFamilies() override {
@@ -186,13 +197,15 @@ class RocksDbStore : public Store {
   FamilyId Add(ColumnFamilyHandle* handle) {
     std::unique_lock lock(mutex_);
     const FamilyId id{next_family_++};
-    families_[id] = handle;
+    families_[id] = Family(handle, [db = db_.get()](ColumnFamilyHandle* h) { (void)db->DestroyColumnFamilyHandle(h); });
     return id;
   }
 
-  ColumnFamilyHandle* Handle(FamilyId family) {
+  // Null if it was dropped.
+  Family Find(FamilyId family) {
     std::shared_lock lock(mutex_);
-    return families_.at(family);
+    auto it = families_.find(family);
+    return it == families_.end() ? nullptr : it->second;
   }
 
   const std::unique_ptr<rocksdb::Env> env_;
@@ -202,8 +215,8 @@ class RocksDbStore : public Store {
   ColumnFamilyOptions own_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::shared_mutex mutex_;
-  std::map<FamilyId, ColumnFamilyHandle*> families_;  // guarded by mutex_
-  uint32_t next_family_ = 0;                          // guarded by mutex_
+  std::map<FamilyId, Family> families_;  // guarded by mutex_
+  uint32_t next_family_ = 0;             // guarded by mutex_
 };
 
 absl::Status RocksDbStore::Open(const std::string& data_dir) {
@@ -296,7 +309,9 @@ absl::Status RocksDbStore::Commit(absl::Span<const KeyspaceWrites> writes) {
   std::string start;
   std::string end;
   for (const KeyspaceWrites& part : writes) {
-    ColumnFamilyHandle* family = Handle(part.location->family);
+    const Family handle = Find(part.location->family);
+    if (handle == nullptr) return absl::InternalError("a commit names a dropped family");
+    ColumnFamilyHandle* const family = handle.get();
     const std::string& prefix = part.location->prefix;
     for (const KeyRange& range : part.writes->removed()) {
       start = prefix + range.start;

@@ -49,7 +49,8 @@ image() { buildah --storage-driver vfs "$@"; }
 
 show_what_went_wrong() {
   step "FAILED; what the cluster says"
-  kube get all,pvc,events --sort-by=.metadata.creationTimestamp 2>&1 | tail -60
+  kube get all,pvc 2>&1
+  kube get events 2>&1 | tail -20
   kube describe pod "$pod" 2>&1 | tail -60
   echo "-- log of the pod, and of the one before it"
   kube logs "$pod" --tail=50 2>&1

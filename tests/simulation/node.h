@@ -35,52 +35,89 @@ class VirtualClock : public actors::Clock {
   absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
 };
 
+// More steps than these without time passing are taken for a loop that never ends.
+inline constexpr int kStepsMax = 200'000;
+
 // Runs on the thread of the test, when it is told to.
 class ManualExecutor : public actors::Executor {
  public:
   using Executor::Executor;
   bool IsCurrent() const override { return true; }
-  // Everything posted and every timer that is due, until there is no more.
-  void RunUntilIdle() {
-    while (RunInbox() || RunTimers()) {
+  // Everything posted and every timer that is due, until there is no more. Whether there was anything.
+  bool RunUntilIdle() {
+    bool ran = false;
+    for (int rounds = 0; RunInbox() || RunTimers(); ++rounds) {
+      ran = true;
+      if (rounds == kStepsMax) {
+        stuck_ = true;
+        break;
+      }
     }
+    return ran;
   }
   // One round, as a real executor would: then a commit may begin.
   void EndRound() { RoundDone(); }
+  bool stuck() const { return stuck_; }
   using Executor::NextTimer;
 
  protected:
   void Wake() override {}
+
+ private:
+  bool stuck_ = false;
 };
 
-// Background work that waits until the test runs it.
+// Background work that waits until the test runs it. Its end waits too, until the test lets the executor hear of it: a
+// crash between the two is one in which the work is done and nobody knows.
 class ManualBackground : public storage::Background {
  public:
   explicit ManualBackground(ManualExecutor* executor) : executor_(executor) {}
   void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override {
-    jobs_.emplace_back(std::move(work), std::move(done));
+    jobs_.push_back({std::move(work), std::move(done)});
   }
-  // One piece of work, and its end on the executor. False if there is none.
-  bool RunOne() {
+  // Each returns false if there is none.
+  bool RunWork() {
     if (jobs_.empty()) return false;
-    auto [work, done] = std::move(jobs_.front());
+    Job job = std::move(jobs_.front());
     jobs_.pop_front();
-    work();
-    executor_->Post(std::move(done));
+    job.work();
+    ended_.push_back(std::move(job.done));
+    return true;
+  }
+  bool RunDone() {
+    if (ended_.empty()) return false;
+    executor_->Post(std::move(ended_.front()));
+    ended_.pop_front();
     executor_->RunUntilIdle();
     return true;
   }
+  // One piece of work, and its end on the executor.
+  bool RunOne() { return RunDone() || (RunWork() && RunDone()); }
+  // The piece of work that was asked for last goes first: what several threads may do.
+  void Overtake() {
+    if (jobs_.empty()) return;
+    Job job = std::move(jobs_.back());
+    jobs_.pop_back();
+    jobs_.push_front(std::move(job));
+  }
   size_t waiting() const { return jobs_.size(); }
+  size_t ended() const { return ended_.size(); }
 
  private:
+  struct Job {
+    absl::AnyInvocable<void()> work;
+    absl::AnyInvocable<void()> done;
+  };
+
   ManualExecutor* const executor_;
-  std::deque<std::pair<absl::AnyInvocable<void()>, absl::AnyInvocable<void()>>> jobs_;
+  std::deque<Job> jobs_;
+  std::deque<absl::AnyInvocable<void()>> ended_;
 };
 
 class Node {
  public:
   // `store` and `clock` must outlive the node: a second node on the same store is a restart, after a crash if the first
-  // was destroyed with commits that had not run.
+  // was destroyed with commits that had not run. Deliveries that are not done must be destroyed before the node.
   Node(storage::Store* store, VirtualClock* clock, std::vector<const actors::ObjectClass*> classes,
        const actors::HostOptions& options = {}, int families_max = 0, uint64_t seed = 1)
       : clock_(clock),
@@ -94,7 +131,10 @@ class Node {
     recovered_ = families_.Recover();
     host_ = std::make_unique<actors::ShardHost>(
         actors::HostServices{&executor_, store, &families_, &reads_, &commits_, &family_changes_, &random_, &classes_,
-                             [this](const absl::Status& status) { disk_failure_ = status; }},
+                             [this](const absl::Status& status) {
+                               disk_failure_ = status;
+                               ++disk_failures_;
+                             }},
         options);
     router_ = std::make_unique<actors::Router>(std::vector<actors::Router::Host>{{&executor_, host_.get()}});
     executor_.set_on_round([this] { host_->OnRound(); });
@@ -103,25 +143,48 @@ class Node {
 
   // Everything that can be done now without time passing: turns, reads, families, commits.
   void Settle() {
+    int steps = 0;
     do {
       executor_.RunUntilIdle();
       executor_.EndRound();
-    } while (reads_.RunOne() || family_changes_.RunOne() || commits_.RunOne());
+      if (host_->activation_count() <= kOftenCheckedMax) host_->CheckInvariants();
+    } while ((reads_.RunOne() || family_changes_.RunOne() || commits_.RunOne()) && Counted(&steps));
+    host_->CheckInvariants();
   }
   // The same, but nothing becomes durable.
   void SettleWithoutCommits() {
+    int steps = 0;
     do {
       executor_.RunUntilIdle();
-    } while (reads_.RunOne() || family_changes_.RunOne());
+      host_->CheckInvariants();
+    } while ((reads_.RunOne() || family_changes_.RunOne()) && Counted(&steps));
+  }
+  // One of the smallest steps that can be taken now, the one that `choice` picks. False if there is none.
+  bool Step(uint64_t choice) {
+    if (executor_.RunUntilIdle()) {
+      host_->CheckInvariants();
+      return true;
+    }
+    executor_.EndRound();
+    std::vector<std::pair<ManualBackground*, bool>> possible;
+    for (ManualBackground* background : {&reads_, &family_changes_, &commits_}) {
+      if (background->ended() > 0) possible.emplace_back(background, true);
+      if (background->waiting() > 0) possible.emplace_back(background, false);
+    }
+    if (possible.empty()) return false;
+    const auto& [background, done] = possible[choice % possible.size()];
+    done ? background->RunDone() : background->RunWork();
+    host_->CheckInvariants();
+    return true;
   }
   // Moves time on, timer by timer, settling at each.
   void Advance(absl::Duration time) {
     const absl::Time until = clock_->Now() + time;
-    while (executor_.NextTimer() <= until) {
+    for (int steps = 0; executor_.NextTimer() <= until && Counted(&steps);) {
       if (executor_.NextTimer() > clock_->Now()) clock_->Set(executor_.NextTimer());
       Settle();
     }
-    clock_->Set(until);
+    if (clock_->Now() < until) clock_->Set(until);
     Settle();
   }
 
@@ -137,8 +200,20 @@ class Node {
   ManualBackground& family_changes() { return family_changes_; }
   const absl::Status& recovered() const { return recovered_; }
   const std::optional<absl::Status>& disk_failure() const { return disk_failure_; }
+  int disk_failures() const { return disk_failures_; }
+  // Something went round without end, and was left.
+  bool stuck() const { return stuck_ || executor_.stuck(); }
 
  private:
+  // With more objects the invariants are checked only when all is settled.
+  static constexpr size_t kOftenCheckedMax = 32;
+
+  bool Counted(int* steps) {
+    if (++*steps < kStepsMax) return true;
+    stuck_ = true;
+    return false;
+  }
+
   VirtualClock* const clock_;
   ManualExecutor executor_;
   ManualBackground reads_;
@@ -149,6 +224,8 @@ class Node {
   storage::Families families_;
   absl::Status recovered_;
   std::optional<absl::Status> disk_failure_;
+  int disk_failures_ = 0;
+  bool stuck_ = false;
   std::unique_ptr<actors::ShardHost> host_;
   std::unique_ptr<actors::Router> router_;
 };

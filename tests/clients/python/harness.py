@@ -220,6 +220,7 @@ class Server:
     def start(self):
         """Returns when health says SERVING."""
         assert self._process is None, "started already"
+        self._close_api()
         for attempt in range(PORT_TRIES):
             self.address = f"127.0.0.1:{free_port()}"
             self._process = self.launch(self.address, self.data_dir, self.log_path)
@@ -231,14 +232,17 @@ class Server:
             if not ended():
                 return self
             # Between the look for a free port and the start another program may have taken it.
-            self.api.close()
+            self._close_api()
             self._process = None
             if "in use" not in self.log().lower() or attempt == PORT_TRIES - 1:
                 pytest.fail(f"the server did not start; its log:\n{self.log()}")
         return self
 
     def end(self, signal_number):
-        """Sends the signal, waits for the end, and returns the exit status (negative: the signal that ended it)."""
+        """Sends the signal, waits for the end, and returns the exit status (negative: the signal that ended it).
+
+        The stubs stay as they are until the next start: threads may be calling them.
+        """
         process, self._process = self._process, None
         process.send_signal(signal_number)
         try:
@@ -247,7 +251,6 @@ class Server:
             process.kill()
             process.wait()
             pytest.fail(f"the server did not end within {STOP_TIMEOUT_S} s; its log:\n{self.log()}")
-        self.api.close()
         return status
 
     def stop(self):
@@ -260,11 +263,16 @@ class Server:
 
     def discard(self):
         """After a test: the process must not outlive it, and must not have ended by itself."""
+        self._close_api()
         if self._process is None:
             return
         status = self._process.poll()
         if status is not None:
             self._process = None
             pytest.fail(f"the server ended by itself with status {status}; its log:\n{self.log()}")
-        self.api.close()
         self.stop()
+
+    def _close_api(self):
+        if self.api is not None:
+            self.api.close()
+            self.api = None

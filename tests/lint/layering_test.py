@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""The layering check finds what it is for: runs it over small trees with and without a fault."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+CHECK = pathlib.Path(__file__).with_name("layering.py")
+CASES = [
+    ("storage/a.h", '#include "storage/b.h"', True),
+    ("service/a.h", '#include "actors/b.h"', True),
+    ("storage/rocksdb_store.cc", '#include "rocksdb/db.h"', True),
+    ("client/a.h", '#include "holdfast/v1/counter_service.grpc.pb.h"', True),
+    ("storage/a.h", '#include "actors/b.h"', False),
+    ("actors/a.h", '#include "service/b.h"', False),
+    ("client/a.h", '#include "storage/b.h"', False),
+    ("actors/a.h", '#include "rocksdb/db.h"', False),
+    ("storage/keyspace.cc", '#include "rocksdb/db.h"', False),
+    ("actors/a.h", "#include <grpcpp/grpcpp.h>", False),
+    ("service/a.h", '#include "tests/b.h"', False),
+]
+
+for path, line, allowed in CASES:
+    with tempfile.TemporaryDirectory() as root:
+        file = pathlib.Path(root) / path
+        file.parent.mkdir(parents=True)
+        file.write_text(line + "\n")
+        passed = subprocess.run([sys.executable, CHECK, root], capture_output=True).returncode == 0
+        assert passed == allowed, f"{path}: {line}: {'passed' if passed else 'refused'}"
+print(f"{len(CASES)} cases as expected")

@@ -1,0 +1,75 @@
+// A store that counts what passes through it to another one, and shows what that holds.
+
+#ifndef HOLDFAST_TESTS_SIMULATION_RECORDING_STORE_H_
+#define HOLDFAST_TESTS_SIMULATION_RECORDING_STORE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/store.h"
+
+namespace holdfast::simulation {
+
+class RecordingStore : public storage::Store {
+ public:
+  // `store` must outlive this.
+  explicit RecordingStore(storage::Store* store) : store_(store) {}
+
+  storage::ReadResult Get(storage::FamilyId family, absl::string_view key, storage::ReadTier tier, std::string* value,
+                          absl::Status* error) override {
+    ++gets[family];
+    return store_->Get(family, key, tier, value, error);
+  }
+  std::unique_ptr<storage::Cursor> NewCursor(storage::FamilyId family, storage::KeyRange range,
+                                             storage::ReadTier tier) override {
+    ++cursors[family];
+    return store_->NewCursor(family, std::move(range), tier);
+  }
+  absl::Status Commit(absl::Span<const storage::KeyspaceWrites> writes) override {
+    ++commits;
+    for (const storage::KeyspaceWrites& part : writes) points[part.location->family] += part.writes->points().size();
+    return store_->Commit(writes);
+  }
+  absl::StatusOr<storage::FamilyId> CreateFamily(absl::string_view name) override { return store_->CreateFamily(name); }
+  absl::Status DropFamily(storage::FamilyId family) override { return store_->DropFamily(family); }
+  std::vector<storage::OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }
+
+  // Everything under its family's name; the families that are empty too.
+  std::map<std::string, std::map<std::string, std::string>> Dump() {
+    std::vector<storage::OwnFamily> families = {{storage::FamilyId::kNode, "node"},
+                                                {storage::FamilyId::kCatalog, "catalog"},
+                                                {storage::FamilyId::kAlarms, "alarms"},
+                                                {storage::FamilyId::kPacked, "packed"}};
+    for (const storage::OwnFamily& family : store_->ListOwnFamilies()) families.push_back(family);
+    std::map<std::string, std::map<std::string, std::string>> dump;
+    for (const storage::OwnFamily& family : families) {
+      auto& entries = dump[family.name];
+      auto cursor = store_->NewCursor(family.id, storage::KeyRange::All(), storage::ReadTier::kDisk);
+      for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound; cursor->Next()) {
+        entries.emplace(std::string(cursor->key()), std::string(cursor->value()));
+      }
+    }
+    return dump;
+  }
+  size_t EntryCount() {
+    size_t count = 0;
+    for (const auto& [name, entries] : Dump()) count += entries.size();
+    return count;
+  }
+
+  int commits = 0;
+  std::map<storage::FamilyId, int> gets;
+  std::map<storage::FamilyId, int> cursors;
+  // Keys that were put or deleted, by family.
+  std::map<storage::FamilyId, size_t> points;
+
+ private:
+  storage::Store* const store_;
+};
+
+}  // namespace holdfast::simulation
+
+#endif  // HOLDFAST_TESTS_SIMULATION_RECORDING_STORE_H_

@@ -1,0 +1,44 @@
+// Matchers for absl::Status and absl::StatusOr, which this Abseil does not bring.
+
+#ifndef HOLDFAST_TESTS_UNIT_STORAGE_STATUS_MATCHERS_H_
+#define HOLDFAST_TESTS_UNIT_STORAGE_STATUS_MATCHERS_H_
+
+#include <gmock/gmock.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace holdfast::storage {
+
+inline const absl::Status& ToStatus(const absl::Status& status) { return status; }
+template <typename T>
+const absl::Status& ToStatus(const absl::StatusOr<T>& result) {
+  return result.status();
+}
+
+MATCHER(IsOk, "is OK") {
+  *result_listener << ToStatus(arg).ToString();
+  return ToStatus(arg).ok();
+}
+
+// Has that code and a message in which `text` is.
+MATCHER_P2(IsStatus, code, text,
+           "is " + absl::StatusCodeToString(code) + " with \"" + testing::PrintToString(text) + "\" in it") {
+  *result_listener << ToStatus(arg).ToString();
+  return ToStatus(arg).code() == code && std::string(ToStatus(arg).message()).find(text) != std::string::npos;
+}
+
+// Is OK with a value that `value` matches.
+MATCHER_P(IsOkAnd, value, "is OK and holds what is expected") {
+  if (!arg.ok()) {
+    *result_listener << arg.status().ToString();
+    return false;
+  }
+  return testing::ExplainMatchResult(value, *arg, result_listener);
+}
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_TESTS_UNIT_STORAGE_STATUS_MATCHERS_H_

@@ -1,0 +1,126 @@
+// The two stores, for tests that must hold for both.
+
+#ifndef HOLDFAST_TESTS_UNIT_STORAGE_STORES_H_
+#define HOLDFAST_TESTS_UNIT_STORAGE_STORES_H_
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/memory_store.h"
+#include "storage/rocksdb_store.h"
+#include "storage/store.h"
+#include "tests/unit/storage/status_matchers.h"
+#include "tests/unit/storage/temp_dir.h"
+
+namespace holdfast::storage {
+
+// Small, so that a test that opens many stays cheap.
+inline RocksDbOptions SmallOptions(const std::string& data_dir) {
+  RocksDbOptions options;
+  options.data_dir = data_dir;
+  options.block_cache_bytes = 8 << 20;
+  options.memtable_bytes = 8 << 20;
+  options.wal_bytes_max = 16 << 20;
+  return options;
+}
+
+inline std::unique_ptr<Store> OpenOrDie(const RocksDbOptions& options) {
+  auto store = OpenRocksDbStore(options);
+  EXPECT_THAT(store, IsOk());
+  return store.ok() ? *std::move(store) : nullptr;
+}
+
+enum class StoreKind { kMemory, kRocksDb };
+
+inline std::string StoreName(const testing::TestParamInfo<StoreKind>& info) {
+  return info.param == StoreKind::kMemory ? "Memory" : "RocksDb";
+}
+
+// A store of either kind, with nothing in it.
+class AnyStore {
+ public:
+  explicit AnyStore(StoreKind kind) {
+    if (kind == StoreKind::kMemory) {
+      store_ = std::make_unique<MemoryStore>();
+    } else {
+      RocksDbOptions options = SmallOptions(dir_.path());
+      options.sync = false;
+      store_ = OpenOrDie(options);
+    }
+  }
+  Store& operator*() { return *store_; }
+  Store* operator->() { return store_.get(); }
+  Store* get() { return store_.get(); }
+
+ private:
+  TempDir dir_;
+  std::unique_ptr<Store> store_;
+};
+
+class StoreParamTest : public testing::TestWithParam<StoreKind> {
+ protected:
+  Store& store() { return *store_; }
+
+ private:
+  AnyStore store_{GetParam()};
+};
+
+using Entries = std::map<std::string, std::string>;
+
+inline absl::Status Commit(Store& store, const std::vector<std::pair<Location, WriteSet>>& parts) {
+  std::vector<KeyspaceWrites> writes;
+  for (const auto& [location, set] : parts) writes.push_back({&location, &set});
+  return store.Commit(writes);
+}
+
+// All that a cursor passes, in its order.
+inline std::vector<std::pair<std::string, std::string>> Walk(Cursor& cursor, bool reverse) {
+  std::vector<std::pair<std::string, std::string>> entries;
+  reverse ? cursor.SeekToLast() : cursor.SeekToFirst();
+  while (cursor.state() == ReadResult::kFound) {
+    entries.emplace_back(std::string(cursor.key()), std::string(cursor.value()));
+    reverse ? cursor.Prev() : cursor.Next();
+  }
+  EXPECT_EQ(cursor.state(), ReadResult::kAbsent) << cursor.error();
+  return entries;
+}
+
+inline Entries Dump(Store& store, FamilyId family) {
+  auto entries = Walk(*store.NewCursor(family, KeyRange::All(), ReadTier::kDisk), false);
+  return {entries.begin(), entries.end()};
+}
+
+// Nothing where there is none; a failure of the test where the store could not say.
+inline std::optional<std::string> Find(Store& store, FamilyId family, absl::string_view key) {
+  std::string value;
+  absl::Status error;
+  const ReadResult found = store.Get(family, key, ReadTier::kDisk, &value, &error);
+  if (found == ReadResult::kFound) return value;
+  EXPECT_EQ(found, ReadResult::kAbsent) << error;
+  return std::nullopt;
+}
+
+// What a set of writes means, on a plain map.
+inline void Apply(const WriteSet& writes, const std::string& prefix, Entries* entries) {
+  for (const KeyRange& range : writes.removed()) {
+    const std::string end = range.end.empty() ? PrefixEnd(prefix) : prefix + range.end;
+    entries->erase(entries->lower_bound(prefix + range.start),
+                   end.empty() ? entries->end() : entries->lower_bound(end));
+  }
+  for (const auto& [key, value] : writes.points()) {
+    if (value) {
+      (*entries)[prefix + key] = *value;
+    } else {
+      entries->erase(prefix + key);
+    }
+  }
+}
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_TESTS_UNIT_STORAGE_STORES_H_

@@ -1,0 +1,251 @@
+#include "storage/write_set.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/unit/storage/random.h"
+
+namespace holdfast::storage {
+namespace {
+
+using testing::ElementsAre;
+using testing::FieldsAre;
+using testing::IsEmpty;
+using testing::Pair;
+
+// What a set says of each key that there is, kept by going over all of them with each operation.
+class Model {
+ public:
+  struct Says {
+    bool touched = false;
+    std::optional<std::string> value;
+    bool operator==(const Says&) const = default;
+  };
+
+  Model() {
+    for (const std::string& key : AllKeys()) says_[key];
+  }
+  void Put(const std::string& key, const std::string& value) { says_[key] = {true, value}; }
+  void Delete(const std::string& key) { says_[key] = {true, std::nullopt}; }
+  void DeleteRange(const KeyRange& range) {
+    for (auto& [key, says] : says_) {
+      if (range.Contains(key)) says = {true, std::nullopt};
+    }
+  }
+  void Apply(const Model& newer, const KeyRange& within) {
+    for (const auto& [key, says] : newer.says_) {
+      if (says.touched && within.Contains(key)) says_[key] = says;
+    }
+  }
+  const std::map<std::string, Says>& says() const { return says_; }
+
+ private:
+  std::map<std::string, Says> says_;
+};
+
+struct Both {
+  WriteSet set;
+  Model model;
+};
+
+void RandomStep(Random& random, Both* both) {
+  switch (random.Below(8)) {
+    case 0:
+    case 1: {
+      const KeyRange range = RandomRange(random);
+      both->set.DeleteRange(range);
+      both->model.DeleteRange(range);
+      break;
+    }
+    case 2:
+    case 3: {
+      const std::string& key = RandomKey(random);
+      both->set.Delete(key);
+      both->model.Delete(key);
+      break;
+    }
+    default: {
+      const std::string& key = RandomKey(random);
+      const std::string value = random.Bytes(20);
+      both->set.Put(key, value);
+      both->model.Put(key, value);
+    }
+  }
+}
+
+Both RandomSet(Random& random, size_t steps_max) {
+  Both both;
+  for (uint64_t n = random.Below(steps_max + 1); n > 0; --n) RandomStep(random, &both);
+  return both;
+}
+
+size_t Recount(const WriteSet& set) {
+  WriteSet one_point;
+  one_point.Delete("");
+  WriteSet one_range;
+  one_range.DeleteRange(KeyRange::All());
+  size_t bytes = 0;
+  for (const auto& [key, value] : set.points()) bytes += one_point.bytes() + key.size() + (value ? value->size() : 0);
+  for (const KeyRange& range : set.removed()) bytes += one_range.bytes() + range.start.size() + range.end.size();
+  return bytes;
+}
+
+void CheckInvariants(const WriteSet& set) {
+  const std::vector<KeyRange>& removed = set.removed();
+  for (size_t i = 0; i < removed.size(); ++i) {
+    ASSERT_FALSE(removed[i].IsEmpty());
+    if (i == 0) continue;
+    ASSERT_FALSE(removed[i - 1].end.empty()) << "a range follows one without an end";
+    ASSERT_LE(removed[i - 1].end, removed[i].start);
+  }
+  ASSERT_EQ(set.bytes(), Recount(set));
+  ASSERT_EQ(set.empty(), set.points().empty() && set.removed().empty());
+}
+
+void CheckSame(const WriteSet& set, const Model& model) {
+  for (const auto& [key, says] : model.says()) {
+    const std::string* value = nullptr;
+    const WriteSet::Verdict verdict = set.Find(key, &value);
+    ASSERT_EQ(verdict != WriteSet::Verdict::kUnknown, says.touched) << testing::PrintToString(key);
+    ASSERT_EQ(verdict == WriteSet::Verdict::kPresent, says.value.has_value()) << testing::PrintToString(key);
+    if (says.value) ASSERT_EQ(*value, *says.value) << testing::PrintToString(key);
+  }
+}
+
+void Check(const Both& both) {
+  ASSERT_NO_FATAL_FAILURE(CheckInvariants(both.set));
+  ASSERT_NO_FATAL_FAILURE(CheckSame(both.set, both.model));
+}
+
+TEST(WriteSet, SaysWhatTheOperationsSaid) {
+  ForEachSeed(50, [](Random& random) {
+    Both both;
+    for (int step = 0; step < 60; ++step) {
+      RandomStep(random, &both);
+      ASSERT_NO_FATAL_FAILURE(Check(both));
+    }
+  });
+}
+
+TEST(WriteSet, MergeIsTheNewerOnTop) {
+  ForEachSeed(300, [](Random& random) {
+    Both older = RandomSet(random, 30);
+    Both newer = RandomSet(random, 30);
+    older.set.Merge(std::move(newer.set));
+    older.model.Apply(newer.model, KeyRange::All());
+    ASSERT_NO_FATAL_FAILURE(Check(older));
+    // It goes on being a set like any other.
+    RandomStep(random, &older);
+    ASSERT_NO_FATAL_FAILURE(Check(older));
+  });
+}
+
+TEST(WriteSet, CopyOfARangeSaysNothingOfOtherKeys) {
+  ForEachSeed(500, [](Random& random) {
+    Both older = RandomSet(random, 20);
+    const Both newer = RandomSet(random, 30);
+    KeyRange range = random.OneIn(5) ? KeyRange::All() : RandomRange(random);
+    if (range.IsEmpty()) range = KeyRange::Single(range.start);
+    newer.set.CopyRangeOnto(range, &older.set);
+    older.model.Apply(newer.model, range);
+    ASSERT_NO_FATAL_FAILURE(Check(older));
+  });
+}
+
+TEST(WriteSet, CopyOfAnEmptyRangeIsNothing) {
+  WriteSet set;
+  for (const char* key : {"a", "b", "c", "d"}) set.Put(key, "value");
+  for (const KeyRange& range : {KeyRange{"c", "c"}, KeyRange{"c", "b"}, KeyRange{"z", "a"}}) {
+    WriteSet copy;
+    set.CopyRangeOnto(range, &copy);
+    EXPECT_TRUE(copy.empty()) << range.start << " to " << range.end;
+  }
+}
+
+TEST(WriteSet, ApplyingItTwiceChangesNothing) {
+  ForEachSeed(100, [](Random& random) {
+    Both base = RandomSet(random, 30);
+    const Both once = RandomSet(random, 30);
+    for (int times = 0; times < 2; ++times) {
+      WriteSet copy = once.set;
+      base.set.Merge(std::move(copy));
+      base.model.Apply(once.model, KeyRange::All());
+      ASSERT_NO_FATAL_FAILURE(Check(base));
+      if (times == 1) break;
+      base.model.Apply(once.model, KeyRange::All());
+    }
+  });
+}
+
+TEST(WriteSet, RemovedRangeDropsThePointsInIt) {
+  WriteSet set;
+  for (const char* key : {"a", "b", "c", "d"}) set.Put(key, key);
+  set.DeleteRange({"b", "d"});
+  EXPECT_THAT(set.points(), ElementsAre(Pair("a", "a"), Pair("d", "d")));
+  EXPECT_TRUE(set.RangeRemoved("b"));
+  EXPECT_TRUE(set.RangeRemoved("c\xff"));
+  EXPECT_FALSE(set.RangeRemoved("d"));
+}
+
+TEST(WriteSet, PointInARemovedRangeIsSeen) {
+  WriteSet set;
+  set.DeleteRange(KeyRange::All());
+  set.Put("a", "1");
+  const std::string* value = nullptr;
+  EXPECT_EQ(set.Find("a", &value), WriteSet::Verdict::kPresent);
+  EXPECT_EQ(*value, "1");
+  EXPECT_TRUE(set.RangeRemoved("a"));
+  EXPECT_EQ(set.Find("b", &value), WriteSet::Verdict::kRemoved);
+}
+
+TEST(WriteSet, RangesThatMeetBecomeOne) {
+  WriteSet set;
+  set.DeleteRange({"b", "c"});
+  set.DeleteRange({"f", "g"});
+  set.DeleteRange({"d", "e"});
+  EXPECT_THAT(set.removed(), ElementsAre(FieldsAre("b", "c"), FieldsAre("d", "e"), FieldsAre("f", "g")));
+  set.DeleteRange({"c", "d"});
+  EXPECT_THAT(set.removed(), ElementsAre(FieldsAre("b", "e"), FieldsAre("f", "g")));
+  set.DeleteRange({"a", ""});
+  EXPECT_THAT(set.removed(), ElementsAre(FieldsAre("a", "")));
+  set.DeleteRange({"c", "d"});
+  EXPECT_THAT(set.removed(), ElementsAre(FieldsAre("a", "")));
+}
+
+TEST(WriteSet, EmptyRangeRemovesNothing) {
+  WriteSet set;
+  set.Put("b", "1");
+  set.DeleteRange({"b", "b"});
+  set.DeleteRange({"c", "a"});
+  EXPECT_EQ(set.points().size(), 1u);
+  EXPECT_THAT(set.removed(), IsEmpty());
+}
+
+TEST(WriteSet, BytesCountKeysAndLastValues) {
+  WriteSet set;
+  set.Put("key", std::string(1000, 'x'));
+  const size_t with_long_value = set.bytes();
+  EXPECT_GE(with_long_value, 1003u);
+  set.Put("key", "x");
+  EXPECT_EQ(set.bytes(), with_long_value - 999);
+  set.Delete("key");
+  EXPECT_EQ(set.bytes(), with_long_value - 1000);
+  set.Clear();
+  EXPECT_EQ(set.bytes(), 0u);
+  EXPECT_TRUE(set.empty());
+}
+
+TEST(WriteSet, TinyWritesCountToo) {
+  WriteSet set;
+  for (int i = 0; i < 100; ++i) set.DeleteRange(KeyRange::Single(std::string(1, static_cast<char>(2 * i))));
+  EXPECT_GT(set.bytes(), 100u * 10);
+}
+
+}  // namespace
+}  // namespace holdfast::storage
