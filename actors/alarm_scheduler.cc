@@ -47,8 +47,9 @@ absl::Time AlarmScheduler::HorizonTime() const {
 
 void AlarmScheduler::Refill() {
   if (!started_ || reading_ || near_.size() > options_.entries_max / 2) return;
-  const absl::Time until = executor_->clock().Now() + options_.window;
-  if (HorizonTime() >= until) return;
+  const absl::Time now = executor_->clock().Now();
+  if (HorizonTime() >= now + options_.window / 2) return;
+  const absl::Time until = now + options_.window;
   reading_ = true;
   changes_while_reading_.clear();
 

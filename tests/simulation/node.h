@@ -230,29 +230,6 @@ class Node {
   std::unique_ptr<actors::Router> router_;
 };
 
-// A request of a test: keeps its reply and its outcome.
-template <typename Class, typename Request, typename Response>
-class Call : public actors::Delivery {
- public:
-  using Handler = actors::Task<absl::Status> (Class::*)(const Request&, Response*);
-
-  Call(Handler handler, Request request) : request_(std::move(request)), handler_(handler) {}
-  actors::Task<absl::Status> Run(actors::Object& object) override {
-    return (static_cast<Class&>(object).*handler_)(request_, &response_);
-  }
-  void Done(const absl::Status& status) override { outcome_ = status; }
-
-  bool done() const { return outcome_.has_value(); }
-  const absl::Status& status() const { return *outcome_; }
-  const Response& response() const { return response_; }
-
- private:
-  Request request_;
-  Response response_;
-  const Handler handler_;
-  std::optional<absl::Status> outcome_;
-};
-
 }  // namespace holdfast::simulation
 
 #endif  // HOLDFAST_TESTS_SIMULATION_NODE_H_
