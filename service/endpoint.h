@@ -24,6 +24,29 @@ class OpenStream {
   ~OpenStream() = default;
 };
 
+// One operation of a stream that may be under way beside others: gRPC tells them apart by tag.
+template <typename Call>
+class StreamOperation final : public Event {
+ public:
+  // `then` is called with gRPC's `ok` when the operation ends.
+  StreamOperation(Call* call, void (Call::*then)(bool)) : call_(call), then_(then) {}
+  // The tag for an operation that begins.
+  void* Begin() {
+    pending_ = true;
+    return Tag();
+  }
+  bool pending() const { return pending_; }
+  void OnEvent(bool ok) override {
+    pending_ = false;
+    (call_->*then_)(ok);
+  }
+
+ private:
+  Call* const call_;
+  void (Call::*const then_)(bool);
+  bool pending_ = false;
+};
+
 // All outlive the endpoint, and the endpoint its calls.
 struct Endpoint {
   CompletionQueueExecutor* executor;

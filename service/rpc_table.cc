@@ -16,6 +16,7 @@
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"
 #include "holdfast/v1/user_cache_service.grpc.pb.h"
 #include "service/batch_call.h"
+#include "service/health.h"
 #include "service/stream_call.h"
 #include "service/unary_call.h"
 
@@ -103,6 +104,7 @@ struct RpcTable::Services {
   v1::BatchProcessorService::AsyncService batch;
   v1::UserCacheService::AsyncService users;
   v1::ObjectService::AsyncService object;
+  HealthService health;
 };
 
 std::vector<const ObjectClass*> RpcTable::Classes() {
@@ -147,6 +149,12 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
   UNARY(object, ObjectService, DeleteAll, Object::DeleteAll, nullptr);
   UNARY(object, ObjectService, Cleanup, Object::Cleanup, nullptr);
 #undef UNARY
+
+  HealthService* const health = &services_->health;
+  for (std::string& name : ServiceNames()) health->names.insert(std::move(name));
+  health->names.insert("");
+  rows_.push_back({"grpc.health.v1.Health.Check", [health](Endpoint* endpoint) { PostHealthCheck(health, endpoint); }});
+  rows_.push_back({"grpc.health.v1.Health.Watch", [health](Endpoint* endpoint) { PostHealthWatch(health, endpoint); }});
 }
 
 RpcTable::~RpcTable() = default;
@@ -157,12 +165,13 @@ void RpcTable::Register(grpc::ServerBuilder* builder) {
   builder->RegisterService(&services_->batch);
   builder->RegisterService(&services_->users);
   builder->RegisterService(&services_->object);
+  builder->RegisterService(&services_->health.async);
 }
 
 std::vector<std::string> RpcTable::ServiceNames() const {
-  return {v1::CounterService::service_full_name(), v1::RateLimiterService::service_full_name(),
+  return {v1::CounterService::service_full_name(),        v1::RateLimiterService::service_full_name(),
           v1::BatchProcessorService::service_full_name(), v1::UserCacheService::service_full_name(),
-          v1::ObjectService::service_full_name()};
+          v1::ObjectService::service_full_name(),         grpc::health::v1::Health::service_full_name()};
 }
 
 absl::Status RpcTable::CheckComplete() const {

@@ -1,7 +1,6 @@
 #include "service/server.h"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -16,7 +15,6 @@
 #include "actors/router.h"
 #include "actors/shard_host.h"
 #include "actors/worker_pool.h"
-#include "grpc/health/v1/health.pb.h"
 #include "service/admission.h"
 #include "service/completion_queue_executor.h"
 #include "service/endpoint.h"
@@ -32,9 +30,10 @@ using config::v1::Config;
 
 // Clients refuse messages over 4 MiB; what is around the message has room too.
 constexpr size_t kReplyBytesMax = 3584 << 10;
-// So long at least, calls that come in are told DRAINING, so that clients whose requests are on their way get an answer.
+// So long at least, calls that come in are told DRAINING, so that clients whose requests are on their way get an
+// answer.
 constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
-// For streams that gRPC serves by itself (health, reflection), which do not end by themselves.
+// For streams that gRPC serves by itself (reflection), which do not end by themselves.
 constexpr absl::Duration kForeignStreamsMax = absl::Milliseconds(500);
 // After the calls have ended, for commits and alarms that run.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
@@ -145,10 +144,7 @@ absl::Status RunningServer::Start() {
 }
 
 absl::Status RunningServer::StartGrpc() {
-  grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  // Named here so that its descriptor is linked in: reflection shows it, and tools can call the health service.
-  (void)grpc::health::v1::HealthCheckRequest::descriptor();
 
   grpc::ServerBuilder builder;
   int port = 0;
@@ -200,14 +196,11 @@ absl::Status RunningServer::StartGrpc() {
     lane->executor.Post([host = lane->host.get()] { host->Start(); });
     lane->executor.Start();
   }
-  for (const std::string& name : table_.ServiceNames()) grpc_->GetHealthCheckService()->SetServingStatus(name, true);
-  grpc_->GetHealthCheckService()->SetServingStatus(true);
   return absl::OkStatus();
 }
 
 void RunningServer::Drain() {
   if (grpc_ == nullptr) return;
-  grpc_->GetHealthCheckService()->SetServingStatus(false);
   admission_.Drain();
   for (auto& lane : lanes_) {
     OnLane(lane.get(), [&lane] {

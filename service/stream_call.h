@@ -59,25 +59,7 @@ class StreamCall final : public Event, private OpenStream {
   }
 
  private:
-  // One operation of the stream: gRPC tells them apart by tag.
-  class Operation final : public Event {
-   public:
-    Operation(StreamCall* call, void (StreamCall::*then)(bool)) : call_(call), then_(then) {}
-    void* Begin() {
-      pending_ = true;
-      return Tag();
-    }
-    bool pending() const { return pending_; }
-    void OnEvent(bool ok) override {
-      pending_ = false;
-      (call_->*then_)(ok);
-    }
-
-   private:
-    StreamCall* const call_;
-    void (StreamCall::*const then_)(bool);
-    bool pending_ = false;
-  };
+  using Operation = StreamOperation<StreamCall>;
 
   struct Entry {
     Request request;
