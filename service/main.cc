@@ -1,5 +1,6 @@
 // holdfastd: the server.
 
+#include <grpc/support/log.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -47,6 +48,12 @@ void Warn(const Config& config) {
   }
 }
 
+// What gRPC has to say goes where everything else is said.
+void LogGrpc(gpr_log_func_args* args) {
+  Log(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug, "grpc",
+      {{"message", args->message}});
+}
+
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "holdfastd: %s\n", std::string(status.message()).c_str());
   return 1;
@@ -76,6 +83,7 @@ int main(int argc, char** argv) {
   if (!data_dir.empty()) config->set_data_dir(data_dir);
   if (absl::Status status = holdfast::service::CompleteConfig(&*config); !status.ok()) return Fail(status);
   holdfast::SetLogLevel(LevelOf(*config));
+  gpr_set_log_function(LogGrpc);
   Warn(*config);
 
   // Every thread made from here on leaves these to sigwait.

@@ -26,8 +26,7 @@ absl::Status FindObject(absl::string_view ns, absl::string_view name, const acto
 }
 
 absl::Status RefuseRequestId() {
-  return actors::Error(absl::StatusCode::kUnimplemented, v1::ERROR_REASON_INVALID_FIELD,
-                       "request_id: this version keeps no request records; leave it empty");
+  return actors::UnsupportedField("request_id", "this version keeps no request records; leave it empty");
 }
 
 }  // namespace holdfast::service

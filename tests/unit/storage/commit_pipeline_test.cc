@@ -1,0 +1,379 @@
+#include "storage/commit_pipeline.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/storage/manual_background.h"
+#include "tests/unit/storage/random.h"
+#include "tests/unit/storage/stores.h"
+
+namespace holdfast::storage {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::Field;
+using testing::IsEmpty;
+using testing::Optional;
+using testing::Pair;
+
+// A MemoryStore that remembers how large its commits were.
+class CountingStore : public MemoryStore {
+ public:
+  struct Counted {
+    size_t keyspaces = 0;
+    size_t points = 0;
+  };
+
+  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override {
+    Counted& counted = commits_.emplace_back();
+    counted.keyspaces = writes.size();
+    for (const KeyspaceWrites& part : writes) counted.points += part.writes->points().size();
+    return MemoryStore::Commit(writes);
+  }
+  const std::vector<Counted>& commits() const { return commits_; }
+
+ private:
+  std::vector<Counted> commits_;
+};
+
+auto Commit(size_t keyspaces, size_t points) {
+  return AllOf(Field(&CountingStore::Counted::keyspaces, keyspaces), Field(&CountingStore::Counted::points, points));
+}
+
+class CommitPipelineTest : public testing::Test {
+ protected:
+  class NamedWaiter final : public CommitPipeline::Waiter {
+   public:
+    NamedWaiter(CommitPipelineTest* test, std::string name) : test_(test), name_(std::move(name)) {}
+    void OnDurable(const absl::Status& status) override { test_->told_.emplace_back(name_, status); }
+
+   private:
+    CommitPipelineTest* const test_;
+    const std::string name_;
+  };
+
+  void Put(Keyspace* keyspace, const std::string& key, const std::string& value) {
+    WriteSet writes;
+    writes.Put(key, value);
+    pipeline_.Join(keyspace, &writes);
+    EXPECT_TRUE(writes.empty());
+  }
+  void Wait(BatchNumber batch, const std::string& name) {
+    pipeline_.WhenDurable(batch, &waiters_.emplace_back(this, name));
+  }
+  void WaitWithFunction(BatchNumber batch, const std::string& name) {
+    pipeline_.WhenDurable(batch, [this, name](const absl::Status& status) { told_.emplace_back(name, status); });
+  }
+  std::vector<std::string> Told() {
+    std::vector<std::string> names;
+    for (const auto& [name, status] : told_) names.push_back(name);
+    return names;
+  }
+  std::optional<std::string> Get(const Keyspace& keyspace, const std::string& key) {
+    View view(&store_, &keyspace.location(), keyspace.Layers(nullptr), ReadTier::kMemory);
+    auto value = view.Get(key);
+    EXPECT_THAT(value, IsOk());
+    return *value;
+  }
+
+  CountingStore store_;
+  ManualBackground committer_;
+  std::vector<absl::Status> failures_;
+  CommitPipeline pipeline_{&store_, &committer_, [this](const absl::Status& status) { failures_.push_back(status); }};
+  Keyspace a_{{FamilyId::kPacked, "a/"}};
+  Keyspace b_{{FamilyId::kPacked, "b/"}};
+  std::deque<NamedWaiter> waiters_;
+  std::vector<std::pair<std::string, absl::Status>> told_;
+};
+
+TEST_F(CommitPipelineTest, NothingIsCommittedUnlessSubmitted) {
+  EXPECT_TRUE(pipeline_.idle());
+  Put(&a_, "k", "1");
+  EXPECT_FALSE(pipeline_.idle());
+  EXPECT_EQ(committer_.waiting(), 0u);
+  pipeline_.Submit();
+  EXPECT_EQ(committer_.waiting(), 1u);
+  EXPECT_EQ(pipeline_.durable(), 0u);
+  committer_.RunOne();
+  EXPECT_EQ(pipeline_.durable(), 1u);
+  EXPECT_EQ(pipeline_.filling(), 2u);
+  EXPECT_TRUE(pipeline_.idle());
+  EXPECT_THAT(Find(store_, FamilyId::kPacked, "a/k"), Optional(std::string("1")));
+}
+
+TEST_F(CommitPipelineTest, EmptyBatchIsNotCommitted) {
+  WriteSet nothing;
+  pipeline_.Join(&a_, &nothing);
+  pipeline_.Submit();
+  EXPECT_EQ(committer_.waiting(), 0u);
+  EXPECT_EQ(pipeline_.filling(), 1u);
+  EXPECT_TRUE(pipeline_.idle());
+}
+
+TEST_F(CommitPipelineTest, OneBatchIsInFlight) {
+  Put(&a_, "k", "1");
+  pipeline_.Submit();
+  Put(&a_, "k", "2");
+  pipeline_.Submit();
+  pipeline_.Submit();
+  EXPECT_EQ(committer_.waiting(), 1u);
+  EXPECT_EQ(pipeline_.filling(), 2u);
+  committer_.RunOne();
+  EXPECT_EQ(committer_.waiting(), 0u);
+  EXPECT_EQ(pipeline_.durable(), 1u);
+  pipeline_.Submit();
+  committer_.RunOne();
+  EXPECT_EQ(pipeline_.durable(), 2u);
+  EXPECT_THAT(Find(store_, FamilyId::kPacked, "a/k"), Optional(std::string("2")));
+}
+
+TEST_F(CommitPipelineTest, ThousandTurnsOfAKeyAreOneWrite) {
+  for (int i = 1; i <= 1000; ++i) Put(&a_, "counter", absl::StrCat(i));
+  Put(&b_, "counter", "1");
+  pipeline_.Submit();
+  committer_.RunOne();
+  EXPECT_THAT(store_.commits(), ElementsAre(Commit(2, 2)));
+  EXPECT_THAT(Find(store_, FamilyId::kPacked, "a/counter"), Optional(std::string("1000")));
+}
+
+TEST_F(CommitPipelineTest, TurnsOfABatchCommitTogether) {
+  const FamilyId own = *store_.CreateFamily("own");
+  Keyspace own_keyspace({own, ""});
+  Keyspace catalog({FamilyId::kCatalog, ""});
+  Put(&a_, "k", "1");
+  Put(&own_keyspace, "k", "2");
+  Put(&catalog, "object", "3");
+  pipeline_.Submit();
+  committer_.RunOne();
+  EXPECT_THAT(store_.commits(), ElementsAre(Commit(3, 3)));
+  EXPECT_THAT(Dump(store_, own), ElementsAre(Pair("k", "2")));
+  EXPECT_THAT(Dump(store_, FamilyId::kCatalog), ElementsAre(Pair("object", "3")));
+}
+
+TEST_F(CommitPipelineTest, LaterRangeRemovesWhatJoinedBefore) {
+  Put(&a_, "k", "1");
+  WriteSet removal;
+  removal.DeleteRange(KeyRange::All());
+  pipeline_.Join(&a_, &removal);
+  Put(&a_, "l", "2");
+  pipeline_.Submit();
+  committer_.RunOne();
+  EXPECT_THAT(Dump(store_, FamilyId::kPacked), ElementsAre(Pair("a/l", "2")));
+}
+
+TEST_F(CommitPipelineTest, WaitersAreToldInOrderAndOnlyWhenDurable) {
+  Put(&a_, "k", "1");
+  Wait(pipeline_.filling(), "first");
+  Wait(pipeline_.filling(), "second");
+  pipeline_.Submit();
+  Wait(1, "third, of the batch in flight");
+  Put(&a_, "k", "2");
+  Wait(pipeline_.filling(), "of the next");
+  EXPECT_THAT(Told(), IsEmpty());
+  committer_.Work();
+  EXPECT_THAT(Told(), IsEmpty()) << "told before the executor knew";
+  committer_.RunOne();
+  EXPECT_THAT(Told(), ElementsAre("first", "second", "third, of the batch in flight"));
+  EXPECT_THAT(told_[0].second, IsOk());
+  pipeline_.Submit();
+  committer_.RunOne();
+  EXPECT_EQ(Told().back(), "of the next");
+  EXPECT_EQ(told_.size(), 4u);
+}
+
+TEST_F(CommitPipelineTest, FunctionsAndWaitersAreToldInOneOrder) {
+  Put(&a_, "k", "1");
+  Wait(1, "waiter 1");
+  WaitWithFunction(1, "function 2");
+  Wait(1, "waiter 3");
+  pipeline_.Submit();
+  WaitWithFunction(1, "function 4");
+  committer_.RunOne();
+  EXPECT_THAT(Told(), ElementsAre("waiter 1", "function 2", "waiter 3", "function 4"));
+}
+
+TEST_F(CommitPipelineTest, FunctionIsDestroyedOnceTold) {
+  auto owned = std::make_shared<int>();
+  const std::weak_ptr<int> watch = owned;
+  Put(&a_, "k", "1");
+  pipeline_.WhenDurable(1, [owned = std::move(owned)](const absl::Status&) {});
+  pipeline_.Submit();
+  EXPECT_FALSE(watch.expired());
+  committer_.RunOne();
+  EXPECT_TRUE(watch.expired());
+}
+
+TEST_F(CommitPipelineTest, WaiterMayGoOn) {
+  Put(&a_, "k", "1");
+  pipeline_.WhenDurable(1, [this](const absl::Status&) {
+    EXPECT_EQ(pipeline_.durable(), 1u);
+    Put(&a_, "k", "2");
+    Wait(pipeline_.filling(), "of the second");
+    pipeline_.Submit();
+  });
+  Wait(1, "of the first");
+  pipeline_.Submit();
+  committer_.RunAll();
+  EXPECT_THAT(Told(), ElementsAre("of the first", "of the second"));
+  EXPECT_EQ(pipeline_.durable(), 2u);
+}
+
+TEST_F(CommitPipelineTest, ReadsGoThroughPendingWrites) {
+  Put(&a_, "k", "1");
+  EXPECT_THAT(Get(a_, "k"), Optional(std::string("1")));
+  EXPECT_EQ(Get(b_, "k"), std::nullopt);
+  pipeline_.Submit();
+  EXPECT_THAT(Get(a_, "k"), Optional(std::string("1")));
+  Put(&a_, "k", "2");
+  EXPECT_THAT(Get(a_, "k"), Optional(std::string("2")));
+  committer_.RunOne();
+  EXPECT_THAT(Get(a_, "k"), Optional(std::string("2")));
+  EXPECT_THAT(Find(store_, FamilyId::kPacked, "a/k"), Optional(std::string("1")));
+}
+
+TEST_F(CommitPipelineTest, FailureFailsAllWhoWaitNowAndLater) {
+  store_.set_commit_error(absl::InternalError("fsync failed"));
+  Put(&a_, "k", "1");
+  Wait(1, "in flight");
+  WaitWithFunction(1, "function in flight");
+  pipeline_.Submit();
+  Put(&a_, "k", "2");
+  Wait(2, "filling");
+  WaitWithFunction(2, "function filling");
+  EXPECT_FALSE(pipeline_.failed());
+  committer_.RunOne();
+  EXPECT_TRUE(pipeline_.failed());
+  Wait(2, "later");
+  WaitWithFunction(pipeline_.filling(), "later function");
+  EXPECT_THAT(Told(), ElementsAre("in flight", "function in flight", "filling", "function filling", "later",
+                                  "later function"));
+  for (const auto& [name, status] : told_) {
+    EXPECT_THAT(status, IsStatus(absl::StatusCode::kInternal, "fsync failed")) << name;
+  }
+  EXPECT_THAT(failures_, ElementsAre(IsStatus(absl::StatusCode::kInternal, "fsync failed")));
+  EXPECT_EQ(pipeline_.durable(), 0u);
+}
+
+TEST_F(CommitPipelineTest, FailureIsFinal) {
+  store_.set_commit_error(absl::InternalError("fsync failed"));
+  Put(&a_, "k", "1");
+  pipeline_.Submit();
+  committer_.RunOne();
+  store_.set_commit_error(absl::OkStatus());
+  Put(&a_, "k", "2");
+  Wait(pipeline_.filling(), "later");
+  pipeline_.Submit();
+  EXPECT_EQ(committer_.waiting(), 0u);
+  EXPECT_EQ(store_.commits().size(), 1u);
+  EXPECT_EQ(failures_.size(), 1u);
+  EXPECT_THAT(told_, ElementsAre(Pair("later", IsStatus(absl::StatusCode::kInternal, "fsync failed"))));
+}
+
+TEST_F(CommitPipelineTest, PendingBytesAreThoseNotDurable) {
+  EXPECT_EQ(pipeline_.pending_bytes(), 0u);
+  Put(&a_, "k", std::string(1000, 'x'));
+  const size_t first = pipeline_.pending_bytes();
+  EXPECT_GE(first, 1001u);
+  pipeline_.Submit();
+  EXPECT_EQ(pipeline_.pending_bytes(), first);
+  Put(&a_, "k", std::string(3000, 'x'));
+  EXPECT_EQ(pipeline_.pending_bytes(), first + first + 2000);
+  Put(&a_, "k", "");  // replaces the long value
+  EXPECT_EQ(pipeline_.pending_bytes(), first + first - 1000);
+  Put(&b_, "k", "");
+  EXPECT_EQ(pipeline_.pending_bytes(), first + 2 * (first - 1000));
+  committer_.RunOne();
+  EXPECT_EQ(pipeline_.pending_bytes(), 2 * (first - 1000));
+  pipeline_.Submit();
+  committer_.RunOne();
+  EXPECT_EQ(pipeline_.pending_bytes(), 0u);
+}
+
+TEST_F(CommitPipelineTest, KeyspaceMayGoOnceItsBatchIsDurable) {
+  auto keyspace = std::make_unique<Keyspace>(Location{FamilyId::kPacked, "c/"});
+  Put(keyspace.get(), "k", "1");
+  pipeline_.Submit();
+  committer_.RunOne();
+  keyspace.reset();
+  Put(&a_, "k", "1");
+  pipeline_.Submit();
+  committer_.RunOne();
+  EXPECT_EQ(pipeline_.durable(), 2u);
+}
+
+// Turns, commits and reads in any order against a plain map per keyspace; the store is a prefix of the turns throughout.
+TEST_F(CommitPipelineTest, RandomTurnsAreReadAsTheyCame) {
+  ForEachSeed(40, [](Random& random) {
+    CountingStore store;
+    ManualBackground committer;
+    CommitPipeline pipeline(&store, &committer, [](const absl::Status& status) { ADD_FAILURE() << status; });
+    std::vector<std::unique_ptr<Keyspace>> keyspaces;
+    for (const char* prefix : {"a", "b", "c"}) {
+      keyspaces.push_back(std::make_unique<Keyspace>(Location{FamilyId::kPacked, prefix}));
+    }
+    Entries model;                            // with all turns
+    std::map<BatchNumber, Entries> at_batch;  // with the turns up to that batch
+    std::vector<BatchNumber> told;
+    for (int step = 0; step < 150; ++step) {
+      switch (random.Below(4)) {
+        case 0: {
+          pipeline.Submit();
+          break;
+        }
+        case 1: {
+          committer.RunOne();
+          break;
+        }
+        default: {
+          const BatchNumber batch = pipeline.filling();
+          for (auto& keyspace : keyspaces) {
+            WriteSet writes = RandomWrites(random, 4);
+            if (writes.empty()) continue;
+            Apply(writes, keyspace->location().prefix, &model);
+            pipeline.Join(keyspace.get(), &writes);
+          }
+          at_batch[batch] = model;
+          if (!pipeline.idle() && batch > pipeline.durable()) {
+            pipeline.WhenDurable(batch, [&, batch](const absl::Status& status) {
+              EXPECT_THAT(status, IsOk());
+              EXPECT_GE(pipeline.durable(), batch);
+              told.push_back(batch);
+            });
+          }
+        }
+      }
+      ASSERT_LT(pipeline.durable(), pipeline.filling());
+      ASSERT_LE(committer.waiting(), 1u);
+      if (auto it = at_batch.find(pipeline.durable()); it != at_batch.end()) {
+        ASSERT_EQ(Dump(store, FamilyId::kPacked), it->second);
+      }
+      for (const auto& keyspace : keyspaces) {
+        const std::string& key = RandomKey(random);
+        View view(&store, &keyspace->location(), keyspace->Layers(nullptr), ReadTier::kMemory);
+        const auto it = model.find(keyspace->location().prefix + key);
+        ASSERT_THAT(view.Get(key), IsOkAnd(it == model.end() ? std::nullopt : std::optional(it->second)));
+      }
+    }
+    do {
+      pipeline.Submit();
+    } while (committer.RunOne());
+    ASSERT_TRUE(pipeline.idle());
+    ASSERT_EQ(pipeline.pending_bytes(), 0u);
+    ASSERT_EQ(Dump(store, FamilyId::kPacked), model);
+    ASSERT_TRUE(std::is_sorted(told.begin(), told.end()));
+  });
+}
+
+}  // namespace
+}  // namespace holdfast::storage

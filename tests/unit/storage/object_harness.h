@@ -1,0 +1,99 @@
+// One object's storage over a store, without an activation: the test awaits reads, ends turns and runs what goes to
+// the disk.
+
+#ifndef HOLDFAST_TESTS_UNIT_STORAGE_OBJECT_HARNESS_H_
+#define HOLDFAST_TESTS_UNIT_STORAGE_OBJECT_HARNESS_H_
+
+#include <gtest/gtest.h>
+
+#include <coroutine>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/commit_pipeline.h"
+#include "storage/keyspace.h"
+#include "storage/object_storage.h"
+#include "storage/read.h"
+#include "storage/store.h"
+#include "tests/unit/storage/manual_background.h"
+#include "tests/unit/storage/stores.h"
+
+namespace holdfast::storage {
+
+class ObjectHarness {
+ public:
+  // `store` must outlive this.
+  explicit ObjectHarness(Store* store, Location location = {FamilyId::kPacked, "object/"})
+      : store_(store),
+        pipeline_(store, &commits_, [](const absl::Status& status) { ADD_FAILURE() << status; }),
+        keyspace_(std::move(location)),
+        storage_(std::in_place, store, &reads_, &keyspace_, [this](std::coroutine_handle<>) { ++resumed_; }) {}
+
+  ObjectStorage& storage() { return *storage_; }
+  Keyspace& keyspace() { return keyspace_; }
+  CommitPipeline& pipeline() { return pipeline_; }
+  ManualBackground& reads() { return reads_; }
+  ManualBackground& commits() { return commits_; }
+  // How many reads were told to go on, and how many of them went to the disk.
+  int resumed() const { return resumed_; }
+  int disk_reads() const { return disk_reads_; }
+
+  // As co_await does.
+  template <typename T>
+  absl::StatusOr<T> Await(Read<T> read) {
+    if (!read.await_ready()) {
+      ++disk_reads_;
+      const int resumed_before = resumed_;
+      read.await_suspend(std::noop_coroutine());
+      EXPECT_EQ(resumed_, resumed_before);
+      reads_.RunAll();
+      EXPECT_EQ(resumed_, resumed_before + 1);
+    }
+    return read.await_resume();
+  }
+
+  // The writes of the turn go on their way.
+  void EndTurn() {
+    pipeline_.Join(&keyspace_, &storage_->writes());
+    storage_->DropTurn();
+  }
+  // Everything is in the store.
+  void Settle() {
+    EndTurn();
+    do {
+      pipeline_.Submit();
+    } while (commits_.RunOne());
+  }
+
+  // What the object has, turn included, with the kinds of its keys.
+  Entries All() {
+    Entries entries;
+    View view(store_, &keyspace_.location(), keyspace_.Layers(&storage_->writes()), ReadTier::kDisk);
+    EXPECT_THAT(view.Scan(KeyRange::All(), false,
+                          [&](absl::string_view key, absl::string_view value) {
+                            entries.emplace(std::string(key), std::string(value));
+                            return true;
+                          }),
+                IsOk());
+    return entries;
+  }
+
+  // The object is reset, whatever is on its way.
+  void DestroyStorage() { storage_.reset(); }
+
+ private:
+  Store* const store_;
+  ManualBackground reads_;
+  ManualBackground commits_;
+  CommitPipeline pipeline_;
+  Keyspace keyspace_;
+  int resumed_ = 0;
+  int disk_reads_ = 0;
+  std::optional<ObjectStorage> storage_;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_TESTS_UNIT_STORAGE_OBJECT_HARNESS_H_
