@@ -146,10 +146,6 @@ void Activation::DeliverAlarm() {
 
 void Activation::MoveTo(const storage::Placement& placement) {
   wants_family_ = false;
-  if (placement_ || move_turn_ != nullptr) {
-    host_->DropFamily(placement);
-    return;
-  }
   move_turn_ = new MoveTurn(this, placement);
   mailbox_.PushReserved(move_turn_);
   Pump();
@@ -177,8 +173,7 @@ void Activation::Pump() {
                        "the deadline passed while the request waited for its turn; nothing was done"));
       continue;
     }
-    Begin(next, next->Run(*object_),
-          next == alarm_turn_ ? host_->options_.alarm_timeout : host_->options_.turn_timeout);
+    Begin(next, next->Run(*object_), LimitOf(next));
   }
   pumping_ = false;
   if (state_ == State::kActive) {
@@ -187,6 +182,10 @@ void Activation::Pump() {
     state_ = State::kPassivating;
     host_->RemoveWhenDurable(this);
   }
+}
+
+absl::Duration Activation::LimitOf(const Delivery* turn) const {
+  return turn == alarm_turn_ ? host_->options_.alarm_timeout : host_->options_.turn_timeout;
 }
 
 void Activation::Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit) {
@@ -234,6 +233,9 @@ void Activation::EndTurn(Delivery* turn) {
     EndLoad(status);
     return;
   }
+  status = FromStorage(status);
+  // What the runtime refuses, not the handler.
+  const bool by_handler = !status.ok();
   if (status.ok()) status = turn->CheckReply();
   if (status.ok() && storage_.writes().bytes() > host_->options_.turn_bytes_max) {
     status = QuotaExceeded("turn_bytes_max", absl::StrCat("the writes of one turn have ", storage_.writes().bytes(),
@@ -243,7 +245,8 @@ void Activation::EndTurn(Delivery* turn) {
   const bool alarm_stands = alarm != nullptr && alarm->ran && alarm->generation == alarm_generation_;
   bool discard = false;
   if (!status.ok()) {
-    const auto change = storage_.alarm_change();
+    auto change = storage_.alarm_change();
+    if (!by_handler) change.reset();
     discard = storage_.wrote();
     storage_.DropTurn();
     if (alarm != nullptr) {
@@ -261,7 +264,7 @@ void Activation::EndTurn(Delivery* turn) {
     if (storage_.wrote()) CommitTurn();
   }
   output_gate_.Pass(turn, std::move(status), last_batch_);
-  if (discard) Reset(ObjectReset("the object was reset while the request waited; nothing of it happened"));
+  if (discard) Reset(ObjectReset("the object was reset while the request waited; nothing of its turn happened"));
 }
 
 void Activation::EndLoad(const absl::Status& status) {
@@ -281,8 +284,8 @@ void Activation::EndLoad(const absl::Status& status) {
 void Activation::TimeOut(Delivery* turn) {
   pumping_ = true;
   turn->time_limit_.reset();
-  const absl::Status why = ObjectReset(absl::StrCat("a turn of ", key_.DebugString(),
-                                                    " took too long; the object was reset and nothing of it happened"));
+  const absl::Status why = ObjectReset(absl::StrCat(
+      "a turn of ", key_.DebugString(), " took too long; the object was reset and nothing of the turn happened"));
   Log(LogLevel::kError, "turn_timed_out", {{"object", key_.DebugString()}});
   if (turn == load_turn_.get()) {
     Retire(turn);
@@ -290,14 +293,10 @@ void Activation::TimeOut(Delivery* turn) {
   } else {
     // An alarm handler that does not end has failed.
     AlarmTurn* const alarm = turn == alarm_turn_ ? alarm_turn_ : nullptr;
-    std::optional<storage::ObjectStorage::AlarmChange> change;
-    if (alarm != nullptr) {
-      if (input_gate_.holder() == turn) change = storage_.alarm_change();
-      alarm->settled = true;
-    }
-    const bool failed = alarm != nullptr && (change || alarm->generation == alarm_generation_);
+    if (alarm != nullptr) alarm->settled = true;
+    const bool failed = alarm != nullptr && alarm->generation == alarm_generation_;
     Reset(why);
-    if (failed) CommitAlarmFailure(change);
+    if (failed) CommitAlarmFailure(std::nullopt);
   }
   pumping_ = false;
   Pump();
@@ -344,8 +343,7 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
   if (end_turn) {
     if (storage_.wrote()) CommitTurn();
     if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
-    turn->time_limit_ =
-        host_->services_.executor->At(host_->Now() + host_->options_.turn_timeout, [this, turn] { TimeOut(turn); });
+    turn->time_limit_ = host_->services_.executor->At(host_->Now() + LimitOf(turn), [this, turn] { TimeOut(turn); });
   }
   // A load is a critical section: nothing else comes in before it ends.
   if (state_ == State::kActive && !storage_.wrote()) input_gate_.Leave();
@@ -414,7 +412,12 @@ Task<absl::Status> Activation::Load() {
 }
 
 Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
-  if (!alarm_ || absl::FromUnixMicros(alarm_->due_time_us()) > host_->Now()) co_return absl::OkStatus();
+  if (!alarm_) co_return absl::OkStatus();
+  if (absl::FromUnixMicros(alarm_->due_time_us()) > host_->Now()) {
+    // Replaced by a later one, or the wall clock stepped back since it fired: it comes again.
+    host_->alarms_.Added({alarm_->due_time_us(), key_.encoded()});
+    co_return absl::OkStatus();
+  }
   turn->ran = true;
   turn->generation = alarm_generation_;
   storage_.set_stored_alarm(std::nullopt);
@@ -612,6 +615,7 @@ void Activation::CheckInvariants() const {
   check(input_gate_.open() || std::count(turns_.begin(), turns_.end(), input_gate_.holder()) == 1);
   check(!storage_.wrote() || !input_gate_.open());
   check(waits_.size() <= turns_.size());
+  check(!wants_family_ || (!placement_ && move_turn_ == nullptr));
   check(in_lru_ == (object_ != nullptr && state_ == State::kActive));
 }
 

@@ -42,7 +42,7 @@ class Activation : public ObjectContext {
     kInactive,     // no instance; begins here. Next: kLoading, or the activation is removed
     kLoading,      // migrations and Load() run. Next: kActive, kBroken
     kActive,       // takes turns. Next: kPassivating, kBroken
-    kPassivating,  // no instance; the last writes are not durable yet. Next: kInactive, kLoading
+    kPassivating,  // no instance; the last writes are not durable yet. Next: kLoading, or the activation is removed
     kBroken,       // the instance failed and is being discarded. Next: kLoading if requests wait, or kPassivating
   };
 
@@ -92,6 +92,7 @@ class Activation : public ObjectContext {
   // Runs what can run: turns that are ready to go on, a load, requests.
   void Pump();
   void Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit);
+  absl::Duration LimitOf(const Delivery* turn) const;
   // Lets a suspended coroutine of `turn`, which holds the gate, go on.
   void Continue(Delivery* turn, std::coroutine_handle<> handler);
   void EndTurn(Delivery* turn);

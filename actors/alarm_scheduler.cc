@@ -11,7 +11,7 @@ namespace {
 
 using storage::AlarmEntry;
 
-// The pace is kept in steps of this.
+// The pace is kept in steps of this, or longer ones where it is less than one alarm in a step.
 constexpr absl::Duration kPaceStep = absl::Milliseconds(10);
 
 }  // namespace
@@ -45,10 +45,16 @@ absl::Time AlarmScheduler::HorizonTime() const {
                                                                 : absl::FromUnixMicros(horizon_.due_us);
 }
 
+absl::Duration AlarmScheduler::PaceStep() const { return std::max(kPaceStep, absl::Seconds(1) / options_.per_second); }
+
+int AlarmScheduler::PaceMax() const {
+  return static_cast<int>(options_.per_second * absl::ToDoubleSeconds(PaceStep()) + 0.5);
+}
+
 void AlarmScheduler::Refill() {
-  if (!started_ || reading_ || near_.size() > options_.entries_max / 2) return;
+  // Half a window before the horizon, as soon as there is room.
   const absl::Time now = executor_->clock().Now();
-  if (HorizonTime() >= now + options_.window / 2) return;
+  if (!started_ || reading_ || now < refill_at_ || near_.size() > options_.entries_max / 2) return;
   const absl::Time until = now + options_.window;
   reading_ = true;
   changes_while_reading_.clear();
@@ -86,6 +92,7 @@ void AlarmScheduler::Refill() {
         if (!reading->status.ok()) {
           Log(LogLevel::kError, "alarm_index_unreadable", {{"status", reading->status.ToString()}});
           reading_ = false;
+          refill_at_ = executor_->clock().Now() + options_.retry_delay;
           SetTimer();
           return;
         }
@@ -99,6 +106,7 @@ void AlarmScheduler::OnRead(std::vector<AlarmEntry> entries, AlarmEntry new_hori
     if (owns_(entry.object)) near_.insert(std::move(entry));
   }
   horizon_ = std::move(new_horizon);
+  refill_at_ = HorizonTime() - options_.window / 2;
   for (const Change& change : std::exchange(changes_while_reading_, {})) Apply(change);
   Trim();
   FireDue();
@@ -129,6 +137,7 @@ void AlarmScheduler::Trim() {
   while (!reading_ && near_.size() > options_.entries_max) {
     auto last = std::prev(near_.end());
     horizon_ = *last;
+    refill_at_ = HorizonTime() - options_.window / 2;
     near_.erase(last);
   }
 }
@@ -143,12 +152,11 @@ void AlarmScheduler::FireDue() {
   if (!started_ || firing_) return;
   firing_ = true;
   const absl::Time now = executor_->clock().Now();
-  if (now >= pace_start_ + kPaceStep || now < pace_start_) {
+  if (now >= pace_start_ + PaceStep() || now < pace_start_) {
     pace_start_ = now;
     fired_in_pace_ = 0;
   }
-  const int pace_max = std::max(1, static_cast<int>(options_.per_second * absl::ToDoubleSeconds(kPaceStep)));
-  while (running_ < options_.running_max && fired_in_pace_ < pace_max) {
+  while (running_ < options_.running_max && fired_in_pace_ < PaceMax()) {
     std::string object;
     if (!near_.empty() && absl::FromUnixMicros(near_.begin()->due_us) <= now) {
       object = std::move(near_.extract(near_.begin()).value().object);
@@ -173,14 +181,9 @@ void AlarmScheduler::SetTimer() {
   if (running_ < options_.running_max) {
     if (!near_.empty()) next = absl::FromUnixMicros(near_.begin()->due_us);
     if (!again_.empty()) next = std::min(next, again_.begin()->first);
-    const int pace_max = std::max(1, static_cast<int>(options_.per_second * absl::ToDoubleSeconds(kPaceStep)));
-    if (fired_in_pace_ >= pace_max) next = std::max(next, pace_start_ + kPaceStep);
+    if (fired_in_pace_ >= PaceMax()) next = std::max(next, pace_start_ + PaceStep());
   }
-  // Reading on begins half a window before the horizon, and again a while after a read that failed.
-  if (!reading_) {
-    next =
-        std::min(next, std::max(HorizonTime() - options_.window / 2, executor_->clock().Now() + options_.retry_delay));
-  }
+  if (!reading_ && near_.size() <= options_.entries_max / 2) next = std::min(next, refill_at_);
   if (timer_) {
     if (timer_->first == next) return;
     executor_->Cancel(*timer_);

@@ -63,6 +63,8 @@ class AlarmScheduler {
   // A delivery that was fired has ended; `again`: it could not begin.
   void Ended(const std::string& object, bool again);
 
+  // Nothing is being delivered, nor read.
+  bool idle() const { return running_ == 0 && !reading_; }
   size_t running() const { return running_; }
   size_t entries() const { return near_.size(); }
 
@@ -79,6 +81,9 @@ class AlarmScheduler {
   void FireDue();
   void SetTimer();
   absl::Time HorizonTime() const;
+  // The pace: at most so many in a step of so long.
+  absl::Duration PaceStep() const;
+  int PaceMax() const;
 
   Executor* const executor_;
   storage::Store* const store_;
@@ -94,6 +99,7 @@ class AlarmScheduler {
   std::multimap<absl::Time, std::string> again_;
   storage::AlarmEntry horizon_;  // exclusive
   bool reading_ = false;
+  absl::Time refill_at_ = absl::InfinitePast();
   std::vector<Change> changes_while_reading_;  // beyond the horizon
   size_t running_ = 0;
   absl::Time pace_start_ = absl::InfinitePast();

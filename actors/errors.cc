@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "google/rpc/error_details.pb.h"
+#include "storage/log.h"
 
 namespace holdfast::actors {
 namespace {
@@ -95,9 +96,17 @@ absl::Status OutcomeUnknown() {
 
 absl::Status FromStorage(const absl::Status& status) {
   if (status.ok() || ReasonOf(status) != v1::ERROR_REASON_UNSPECIFIED) return status;
-  const auto reason =
-      status.code() == absl::StatusCode::kDataLoss ? v1::ERROR_REASON_DATA_CORRUPT : v1::ERROR_REASON_UNSPECIFIED;
-  return Error(status.code(), reason, status.message());
+  switch (status.code()) {
+    case absl::StatusCode::kDataLoss:
+      Log(LogLevel::kError, "data_loss", {{"status", status.ToString()}});
+      return Error(status.code(), v1::ERROR_REASON_DATA_CORRUPT,
+                   "stored data of the object is damaged; the server's log says what is wrong");
+    case absl::StatusCode::kInternal:
+      Log(LogLevel::kError, "internal_error", {{"status", status.ToString()}});
+      return absl::InternalError("an error inside the server; its log says which");
+    default:
+      return status;
+  }
 }
 
 v1::ErrorReason ReasonOf(const absl::Status& status) {

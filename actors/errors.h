@@ -32,7 +32,7 @@ absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message)
 absl::Status ObjectReset(absl::string_view why);
 // UNAVAILABLE: nobody knows whether it happened.
 absl::Status OutcomeUnknown();
-// What an error of storage is to a client: its code, with a reason where it has none yet.
+// What an error that has no reason yet is to a client: DATA_LOSS gets one, INTERNAL keeps its text to the log.
 absl::Status FromStorage(const absl::Status& status);
 
 // The reason in a status, or ERROR_REASON_UNSPECIFIED.

@@ -2,8 +2,8 @@
 // lock. This is the part that all executors share: an inbox that any thread may post to, and timers. What the thread
 // waits for is the subclass's: the server's executor sleeps in a gRPC completion queue, the tests' has no thread.
 //
-// Drain before you sleep: a round runs everything that is there, then tells `on_round` whether more is expected at
-// once, which is where a group commit begins.
+// Drain before you sleep: a round runs everything that is there, then calls `on_round`, which is where a group
+// commit begins.
 
 #ifndef HOLDFAST_ACTORS_EXECUTOR_H_
 #define HOLDFAST_ACTORS_EXECUTOR_H_

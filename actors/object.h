@@ -120,7 +120,8 @@ class Object {
   Waiting Wait(absl::Duration time) { return Waiting(context_, time, false); }
 
   // `co_await NextTurn()` ends the turn here, so that what it has written commits as one and is never dropped by a
-  // later error, and goes on in a turn of its own after the others that wait. For work that is too much for one turn.
+  // later error, and goes on in a turn of its own after the others that wait. For work that is too much for one turn;
+  // each part keeps well below turn_bytes_max by itself.
   Waiting NextTurn() { return Waiting(context_, absl::ZeroDuration(), true); }
 
  private:

@@ -15,7 +15,7 @@ namespace {
 using storage::FamilyId;
 
 // What an activation costs beyond its instance: the map, the mailbox, the keys.
-constexpr size_t kActivationBytes = 512;
+constexpr size_t kActivationBytes = 3 << 10;
 // The idle are looked for at most so often, so that one timer serves many.
 constexpr absl::Duration kIdleStep = absl::Milliseconds(100);
 
@@ -53,7 +53,7 @@ bool ShardHost::idle() const {
   const bool busy = std::any_of(lru_.begin(), lru_.end(), [](const Activation* activation) {
     return !activation->turns_.empty() || !activation->mailbox_.empty();
   });
-  return !busy && pipeline_.idle() && alarms_.running() == 0;
+  return !busy && pipeline_.idle() && alarms_.idle() && family_changes_under_way_ == 0;
 }
 
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {
@@ -175,9 +175,11 @@ void ShardHost::ConsiderFamily(Activation* activation) {
   }
   activation->wants_family_ = true;  // keeps it in memory
   auto made = std::make_shared<absl::StatusOr<storage::Placement>>(absl::UnknownError("not made"));
+  ++family_changes_under_way_;
   services_.family_changes->Run(
       [families, key = activation->key_, made] { *made = families->Create(key); },
       [this, activation, made] {
+        --family_changes_under_way_;
         if (made->ok()) {
           activation->MoveTo(**made);
           return;
@@ -192,9 +194,11 @@ void ShardHost::ConsiderFamily(Activation* activation) {
 
 void ShardHost::DropFamily(const storage::Placement& placement) {
   auto status = std::make_shared<absl::Status>();
+  ++family_changes_under_way_;
   services_.family_changes->Run(
       [families = services_.families, placement, status] { *status = families->Drop(placement); },
-      [status] {
+      [this, status] {
+        --family_changes_under_way_;
         if (!status->ok()) Log(LogLevel::kWarning, "family_not_dropped", {{"status", status->ToString()}});
       });
 }

@@ -127,6 +127,7 @@ class ShardHost {
   std::array<std::unique_ptr<Shard>, storage::kShardCount> shards_;
   std::list<Activation*> lru_;  // with an instance; least recently used first
   size_t activation_bytes_ = 0;
+  int family_changes_under_way_ = 0;
   std::optional<Executor::TimerId> idle_timer_;
   bool stopped_ = false;
 };

@@ -64,11 +64,16 @@ void CompletionQueueExecutor::Start() {
 }
 
 void CompletionQueueExecutor::Join() {
-  queue_->Shutdown();
   if (thread_.joinable()) {
+    // On the thread itself: it is awake then and stays so, and nobody sets an alarm on a queue that was shut down.
+    Post([this] {
+      ending_ = true;
+      queue_->Shutdown();
+    });
     thread_.join();
     return;
   }
+  queue_->Shutdown();
   void* tag;
   bool ok;
   while (queue_->Next(&tag, &ok)) Handle(tag, ok);
@@ -92,7 +97,7 @@ void CompletionQueueExecutor::Run() {
     busy |= RunInbox();
     busy |= RunTimers();
     RoundDone();
-    if (busy || !FallAsleep()) continue;
+    if (busy || ending_ || !FallAsleep()) continue;
     const absl::Time until = std::min(NextTimer(), clock().Now() + kSleepMax);
     const auto next = queue_->AsyncNext(&tag, &ok, absl::ToChronoTime(until));
     AwakeAgain();

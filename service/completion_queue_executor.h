@@ -51,6 +51,7 @@ class CompletionQueueExecutor : public actors::Executor {
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
+  bool ending_ = false;  // on the thread
   std::atomic<std::thread::id> thread_id_;
 };
 

@@ -1,7 +1,9 @@
 #include "service/config.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
-#include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -57,7 +59,7 @@ constexpr Setting kSettings[] = {
     {"storage", "block_cache_bytes", kMiB, kTiB, 256 * kMiB},
     {"storage", "memtable_bytes", 4 * kMiB, 64 * kGiB, 256 * kMiB},
     {"storage", "wal_bytes_max", 4 * kMiB, 64 * kGiB, 512 * kMiB},
-    {"storage", "turn_bytes_max", kMiB, kGiB, 64 * kMiB},
+    {"storage", "turn_bytes_max", 8 * kMiB, kGiB, 64 * kMiB},
     {"storage", "pipeline_bytes_max", kMiB, 16 * kGiB, 256 * kMiB},
 };
 
@@ -104,7 +106,10 @@ absl::Status CheckListen(const Config& config) {
     return Impossible("listen", absl::StrCat("\"", config.listen(), "\" is not ADDRESS:PORT"));
   }
   host = host.substr(0, colon);
-  const bool loopback = host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  in_addr address;
+  const bool loopback =
+      host == "localhost" || host == "[::1]" ||
+      (inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
   if (!loopback && !config.insecure_listen()) {
     return Impossible("listen", absl::StrCat("\"", config.listen(),
                                              "\" is no loopback address and there is no TLS; if that is meant, set "
@@ -127,10 +132,14 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text) {
 }
 
 absl::StatusOr<Config> ReadConfigFile(const std::string& path) {
-  std::ifstream file(path);
+  std::error_code error;
   std::stringstream text;
+  std::ifstream file;
+  if (std::filesystem::is_regular_file(path, error)) file.open(path);
   text << file.rdbuf();
-  if (!file) return absl::NotFoundError(absl::StrCat("configuration: cannot read ", path));
+  if (!file.is_open() || file.bad()) {
+    return absl::NotFoundError(absl::StrCat("configuration: cannot read ", path, " as a file"));
+  }
   absl::StatusOr<Config> config = ParseConfig(text.str());
   if (config.ok()) return config;
   return absl::Status(config.status().code(), absl::StrCat(path, ": ", config.status().message()));

@@ -5,7 +5,7 @@
 // increments of one counter in a batch are one Put. When a batch is durable, who waits for it is told, in the order in
 // which they came.
 //
-// When to commit is the executor's to say: it calls Submit when its queues are dry, and after so many turns at the
+// When to commit is the executor's to say: it calls Submit when its queues are dry, and after so many events at the
 // latest, so a lonely write is committed at once and under load a batch gathers what the last reply set free.
 //
 // Invariants:

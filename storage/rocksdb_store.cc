@@ -1,5 +1,7 @@
 #include "storage/rocksdb_store.h"
 
+#include <algorithm>
+#include <cstdarg>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -39,6 +41,7 @@ constexpr int kOwnLevels = 4;
 constexpr int kOpenFilesMax = 4096;
 constexpr int kBloomBitsPerKey = 10;
 
+constexpr uint64_t kInlineDeletedMax = 1000;
 constexpr int kLockTriesMax = 40;
 constexpr absl::Duration kLockTryAfter = absl::Milliseconds(50);
 
@@ -53,9 +56,37 @@ bool IsLocked(const rocksdb::Status& status) {
   return status.IsIOError() && absl::StrContains(status.ToString(), "LOCK");
 }
 
+bool IsNodeFamily(const std::string& name) {
+  return std::find(std::begin(kNodeFamilies), std::end(kNodeFamilies), name) != std::end(kNodeFamilies);
+}
+
+absl::Status InDirectory(const std::string& data_dir, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("data directory ", data_dir, ": ", status.message()));
+}
+
+absl::Status InUse(const std::string& data_dir, const rocksdb::Status& status) {
+  return absl::UnavailableError(
+      absl::StrCat("data directory ", data_dir, " is in use by another process (", status.ToString(), ")"));
+}
+
+absl::Status NoHoldfastStore(const std::string& data_dir) {
+  return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " is no Holdfast store"));
+}
+
+// Looking at a store leaves no log of it.
+class NoLog : public rocksdb::Logger {
+ public:
+  using Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 rocksdb::ReadOptions Reading(ReadTier tier) {
   rocksdb::ReadOptions options;
-  options.read_tier = tier == ReadTier::kMemory ? rocksdb::kBlockCacheTier : rocksdb::kReadAllTier;
+  if (tier == ReadTier::kMemory) {
+    options.read_tier = rocksdb::kBlockCacheTier;
+    // Walking over what was deleted takes time too.
+    options.max_skippable_internal_keys = kInlineDeletedMax;
+  }
   return options;
 }
 
@@ -192,7 +223,10 @@ class RocksDbStore : public Store {
   }
 
  private:
-  absl::Status CheckHeader(const std::string& data_dir);
+  // Waits a while until no other process has the store open.
+  absl::Status WaitForLock(const std::string& data_dir);
+  // Whether what is there is a store of this version; reads only.
+  absl::Status CheckExisting(const std::string& data_dir, const std::vector<std::string>& families);
 
   FamilyId Add(ColumnFamilyHandle* handle) {
     std::unique_lock lock(mutex_);
@@ -226,69 +260,83 @@ absl::Status RocksDbStore::Open(const std::string& data_dir) {
     return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, ": ", error.message()));
   }
 
+  if (absl::Status status = WaitForLock(data_dir); !status.ok()) return status;
   // The names of all families are needed to open; in a directory without a store there are none to list.
   std::vector<std::string> existing;
   if (env_->FileExists(data_dir + "/CURRENT").ok()) {
     const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options_, data_dir, &existing);
-    if (!status.ok()) {
-      return absl::DataLossError(absl::StrCat("data directory ", data_dir, ": ", status.ToString()));
-    }
+    if (!status.ok()) return InDirectory(data_dir, FromRocksDb(status));
+    if (absl::Status ours = CheckExisting(data_dir, existing); !ours.ok()) return ours;
   }
   std::vector<ColumnFamilyDescriptor> families;
   for (const char* name : kNodeFamilies) families.emplace_back(name, node_options_);
   for (const std::string& name : existing) {
-    const bool is_node = std::find(std::begin(kNodeFamilies), std::end(kNodeFamilies), name) != std::end(kNodeFamilies);
-    if (!is_node) families.emplace_back(name, own_options_);
+    if (!IsNodeFamily(name)) families.emplace_back(name, own_options_);
   }
 
   rocksdb::DB* db = nullptr;
   std::vector<ColumnFamilyHandle*> handles;
-  rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir, families, &handles, &db);
-  // A process that was killed a moment ago may still hold the lock.
-  for (int tries = 0; tries < kLockTriesMax && IsLocked(status); ++tries) {
-    absl::SleepFor(kLockTryAfter);
-    status = rocksdb::DB::Open(db_options_, data_dir, families, &handles, &db);
-  }
-  if (!status.ok()) {
-    if (IsLocked(status)) {
-      return absl::UnavailableError(
-          absl::StrCat("data directory ", data_dir, " is in use by another process (", status.ToString(), ")"));
-    }
-    const absl::Status converted = FromRocksDb(status);
-    return absl::Status(converted.code(), absl::StrCat("data directory ", data_dir, ": ", converted.message()));
-  }
+  const rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir, families, &handles, &db);
+  if (!status.ok()) return IsLocked(status) ? InUse(data_dir, status) : InDirectory(data_dir, FromRocksDb(status));
   db_.reset(db);
   for (ColumnFamilyHandle* handle : handles) Add(handle);
-  return CheckHeader(data_dir);
+
+  std::string bytes;
+  absl::Status header_error;
+  if (Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &header_error) != ReadResult::kAbsent) {
+    return header_error;
+  }
+  StoreHeader header;
+  header.set_format_version(kFormatVersion);
+  header.set_shard_count(kShardCount);
+  WriteSet writes;
+  writes.Put(kStoreHeaderKey, header.SerializeAsString());
+  const Location node{FamilyId::kNode, ""};
+  const KeyspaceWrites commit[] = {{&node, &writes}};
+  return Commit(commit);
 }
 
-absl::Status RocksDbStore::CheckHeader(const std::string& data_dir) {
-  StoreHeader header;
-  std::string bytes;
-  absl::Status error;
-  switch (Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &error)) {
-    case ReadResult::kAbsent: {
-      // New, or a crash came before the header; with anything in it, it is not ours.
-      for (FamilyId family : {FamilyId::kNode, FamilyId::kCatalog, FamilyId::kPacked}) {
-        auto cursor = NewCursor(family, KeyRange::All(), ReadTier::kDisk);
-        cursor->SeekToFirst();
-        if (cursor->state() != ReadResult::kAbsent) {
-          return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " is no Holdfast store"));
-        }
-      }
-      header.set_format_version(kFormatVersion);
-      header.set_shard_count(kShardCount);
-      WriteSet writes;
-      writes.Put(kStoreHeaderKey, header.SerializeAsString());
-      const Location node{FamilyId::kNode, ""};
-      const KeyspaceWrites commit[] = {{&node, &writes}};
-      return Commit(commit);
-    }
-    case ReadResult::kFound:
-      break;
-    default:
-      return error;
+absl::Status RocksDbStore::WaitForLock(const std::string& data_dir) {
+  const std::string path = data_dir + "/LOCK";
+  rocksdb::FileLock* lock = nullptr;
+  rocksdb::Status status = env_->LockFile(path, &lock);
+  // A process that was killed a moment ago may still hold it.
+  for (int tries = 0; tries < kLockTriesMax && !status.ok(); ++tries) {
+    absl::SleepFor(kLockTryAfter);
+    status = env_->LockFile(path, &lock);
   }
+  if (!status.ok()) return InUse(data_dir, status);
+  (void)env_->UnlockFile(lock);
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::CheckExisting(const std::string& data_dir, const std::vector<std::string>& families) {
+  rocksdb::DBOptions options = db_options_;
+  options.create_if_missing = false;
+  options.create_missing_column_families = false;
+  options.info_log = std::make_shared<NoLog>();
+  rocksdb::DB* opened = nullptr;
+  std::vector<ColumnFamilyHandle*> handles;
+  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
+      options, data_dir, {ColumnFamilyDescriptor(kNodeFamilies[0], node_options_)}, &handles, &opened);
+  if (status.IsInvalidArgument()) return NoHoldfastStore(data_dir);
+  if (!status.ok()) return InDirectory(data_dir, FromRocksDb(status));
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  const Family family(handles[0], [&db](ColumnFamilyHandle* h) { (void)db->DestroyColumnFamilyHandle(h); });
+
+  std::string bytes;
+  const rocksdb::Status found =
+      db->Get(rocksdb::ReadOptions(), family.get(), Slice(kStoreHeaderKey.data(), kStoreHeaderKey.size()), &bytes);
+  if (found.IsNotFound()) {
+    // A crash came before the header, if there is nothing else either.
+    const std::unique_ptr<rocksdb::Iterator> entries(db->NewIterator(rocksdb::ReadOptions(), family.get()));
+    entries->SeekToFirst();
+    const bool fresh =
+        !entries->Valid() && entries->status().ok() && std::all_of(families.begin(), families.end(), IsNodeFamily);
+    return fresh ? absl::OkStatus() : NoHoldfastStore(data_dir);
+  }
+  if (!found.ok()) return InDirectory(data_dir, FromRocksDb(found));
+  StoreHeader header;
   if (!header.ParseFromString(bytes)) {
     return absl::DataLossError(absl::StrCat("data directory ", data_dir, ": the store's header is garbled"));
   }

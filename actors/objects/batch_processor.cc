@@ -35,6 +35,8 @@ constexpr size_t kScanBytesMax = kPageBytesMax + 2 * kItemBytesMax;
 // The end of a retention is not watched more closely.
 constexpr absl::Duration kRetentionStep = absl::Seconds(1);
 
+constexpr int64_t kLastSequence = std::numeric_limits<int64_t>::max();
+
 std::string SequenceKey(int64_t sequence) {
   std::string key;
   storage::AppendInt64(&key, sequence);
@@ -43,10 +45,9 @@ std::string SequenceKey(int64_t sequence) {
 
 // Rows with sequences after the one and up to the other.
 KeyRange Sequences(int64_t after, int64_t up_to) {
-  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
   KeyRange range;
-  range.start = SequenceKey(after == kLast ? after : after + 1);
-  if (up_to != kLast) range.end = SequenceKey(up_to + 1);
+  range.start = SequenceKey(after == kLastSequence ? after : after + 1);
+  if (up_to != kLastSequence) range.end = SequenceKey(up_to + 1);
   return range;
 }
 
@@ -198,9 +199,9 @@ void BatchProcessor::FillConfig(v1::BatchConfig* config) const {
 }
 
 Task<absl::StatusOr<int64_t>> BatchProcessor::ProcessSome(int64_t last_sequence) {
-  auto rows = co_await pending_.Scan(Sequences(0, last_sequence),
+  auto rows = co_await pending_.Scan(Sequences(FirstPending() - 1, last_sequence),
                                      {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
-  if (!rows.ok()) co_return FromStorage(rows.status());
+  if (!rows.ok()) co_return rows.status();
   const int64_t now_us = absl::ToUnixMicros(Now());
   int64_t bytes = 0;
   for (PendingItemRow& row : *rows) {
@@ -223,8 +224,9 @@ Task<absl::StatusOr<int64_t>> BatchProcessor::ProcessSome(int64_t last_sequence)
 
 Task<absl::StatusOr<bool>> BatchProcessor::RemoveExpired() {
   const int64_t expired_us = absl::ToUnixMicros(Now()) - retention_us();
-  auto rows = co_await processed_.Scan(KeyRange::All(), {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
-  if (!rows.ok()) co_return FromStorage(rows.status());
+  auto rows = co_await processed_.Scan(Sequences(FirstProcessed() - 1, kLastSequence),
+                                       {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
+  if (!rows.ok()) co_return rows.status();
   int64_t removed = 0;
   for (const ProcessedItemRow& row : *rows) {
     if (row.process_time_us() > expired_us) break;
@@ -238,8 +240,8 @@ Task<absl::StatusOr<bool>> BatchProcessor::RemoveExpired() {
 }
 
 Task<absl::Status> BatchProcessor::SetNextAlarm() {
-  auto oldest = co_await processed_.Scan(KeyRange::All(), {.rows_max = 1});
-  if (!oldest.ok()) co_return FromStorage(oldest.status());
+  auto oldest = co_await processed_.Scan(Sequences(FirstProcessed() - 1, kLastSequence), {.rows_max = 1});
+  if (!oldest.ok()) co_return oldest.status();
   absl::Time next = absl::InfiniteFuture();
   if (!oldest->empty()) {
     const absl::Time expires = absl::FromUnixMicros(oldest->front().process_time_us() + retention_us());
@@ -295,9 +297,9 @@ Task<absl::Status> BatchProcessor::ListProcessedItems(const v1::ListProcessedIte
     co_return InvalidField("page_token", "is garbled");
   }
   // One row more tells whether there is a next page.
-  auto rows = co_await processed_.Scan(Sequences(after, std::numeric_limits<int64_t>::max()),
+  auto rows = co_await processed_.Scan(Sequences(std::max(after, FirstProcessed() - 1), kLastSequence),
                                        {.rows_max = page->size + 1, .bytes_max = kScanBytesMax});
-  if (!rows.ok()) co_return FromStorage(rows.status());
+  if (!rows.ok()) co_return rows.status();
   size_t bytes = 0;
   for (ProcessedItemRow& row : *rows) {
     if (static_cast<size_t>(response->items_size()) == page->size || bytes >= kPageBytesMax) {
@@ -317,11 +319,13 @@ Task<absl::Status> BatchProcessor::ListProcessedItems(const v1::ListProcessedIte
 Task<absl::Status> BatchProcessor::TrimProcessedItems(const v1::TrimProcessedItemsRequest& request,
                                                       v1::TrimProcessedItemsResponse* response) {
   if (request.up_to_sequence() < 0) co_return InvalidField("up_to_sequence", "must not be negative");
+  // Not what is processed while this goes on.
+  const int64_t last_sequence = std::min(request.up_to_sequence(), FirstPending() - 1);
   int64_t total = 0;
   while (true) {
-    auto rows = co_await processed_.Scan(Sequences(0, request.up_to_sequence()),
+    auto rows = co_await processed_.Scan(Sequences(FirstProcessed() - 1, last_sequence),
                                          {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
-    if (!rows.ok()) co_return FromStorage(rows.status());
+    if (!rows.ok()) co_return rows.status();
     if (rows->empty()) break;
     for (const ProcessedItemRow& row : *rows) processed_.Erase(row);
     total += static_cast<int64_t>(rows->size());

@@ -51,6 +51,11 @@ class BatchProcessor : public Object {
   Task<absl::Status> SetNextAlarm();
   absl::Status StoreState();
 
+  // Sequence numbers are handed out without gaps and leave their tables from the front, so the counts say where each
+  // table begins; scans from there do not walk over what was removed.
+  int64_t FirstPending() const { return state_.next_sequence() - state_.pending_count(); }
+  int64_t FirstProcessed() const { return FirstPending() - state_.processed_count(); }
+
   int64_t delay_us() const;
   int64_t max_items() const;
   int64_t retention_us() const;

@@ -20,8 +20,10 @@ Femtoseconds DivideUp(Femtoseconds a, Femtoseconds b) { return (a + b - 1) / b; 
 
 int64_t ToMicrosUp(Femtoseconds femtos) { return static_cast<int64_t>(DivideUp(femtos, kFemtosPerMicro)); }
 
-// Between two requests of cost 1 at the steady rate.
-Femtoseconds EmissionInterval(const LimitCheck& check) { return DivideUp(ToFemtos(check.window_us), check.limit); }
+// How long the steady rate takes for so much cost, rounded up.
+Femtoseconds TimeFor(int64_t cost, const LimitCheck& check) {
+  return DivideUp(cost * ToFemtos(check.window_us), check.limit);
+}
 
 }  // namespace
 
@@ -53,6 +55,9 @@ absl::StatusOr<LimitCheck> ValidateCheck(const v1::RateLimit& check, absl::strin
     return InvalidField(field("limit"), absl::StrCat("the sliding-window log is for limits up to ", kLogLimitMax,
                                                      "; RATE_LIMIT_ALGORITHM_GCRA has no such bound"));
   }
+  if (valid.algorithm == v1::RATE_LIMIT_ALGORITHM_GCRA && check.limit() > kGcraLimitMax) {
+    return InvalidField(field("limit"), absl::StrCat("GCRA is for limits up to ", kGcraLimitMax));
+  }
   if (!check.has_window()) return InvalidField(field("window"), "is missing");
   auto window_us = MicrosOf(check.window(), field("window"), absl::Milliseconds(1), kLongestDuration);
   if (!window_us.ok()) return window_us.status();
@@ -61,7 +66,9 @@ absl::StatusOr<LimitCheck> ValidateCheck(const v1::RateLimit& check, absl::strin
   if (valid.cost > check.limit()) return InvalidField(field("cost"), "must not exceed the limit");
   if (check.has_burst()) {
     if (valid.algorithm != v1::RATE_LIMIT_ALGORITHM_GCRA) return InvalidField(field("burst"), "is for GCRA only");
-    if (valid.burst < 1) return InvalidField(field("burst"), "must be at least 1");
+    if (valid.burst < 1 || valid.burst > kGcraLimitMax) {
+      return InvalidField(field("burst"), absl::StrCat("must be 1 to ", kGcraLimitMax));
+    }
     const Femtoseconds refill_us = DivideUp(Femtoseconds{valid.burst} * valid.window_us, valid.limit);
     if (refill_us > absl::ToInt64Microseconds(kLongestDuration)) {
       return InvalidField(field("burst"), "burst x window / limit must not exceed 366 days");
@@ -115,15 +122,17 @@ LimitState::Verdict LimitState::JudgeLog(const LimitCheck& check, int64_t now_us
 }
 
 LimitState::Verdict LimitState::JudgeGcra(const LimitCheck& check, int64_t now_us, bool counted) const {
-  const Femtoseconds interval = EmissionInterval(check);
   const Femtoseconds now = ToFemtos(now_us);
   const Femtoseconds arrival = std::max(now, ToFemtos(row_.arrival_us()) + row_.arrival_fs());
-  const Femtoseconds next = arrival + check.cost * interval;
-  const Femtoseconds tolerance = check.burst * interval;
+  const Femtoseconds next = arrival + TimeFor(check.cost, check);
+  const Femtoseconds tolerance = TimeFor(check.burst, check);
   Verdict verdict{next - tolerance <= now, 0, 0, 0};
   if (!verdict.allowed) verdict.retry_after_us = ToMicrosUp(next - tolerance - now);
   const Femtoseconds after = verdict.allowed && counted ? next : arrival;
-  verdict.remaining = static_cast<int64_t>(std::max<Femtoseconds>(0, (tolerance - (after - now)) / interval));
+  // The highest cost that would be allowed next.
+  const Femtoseconds room = std::max<Femtoseconds>(0, tolerance - (after - now));
+  verdict.remaining =
+      static_cast<int64_t>(std::min<Femtoseconds>(check.limit, room * check.limit / ToFemtos(check.window_us)));
   verdict.reset_after_us = ToMicrosUp(after - now);
   return verdict;
 }
@@ -143,8 +152,8 @@ LimitState::Verdict LimitState::JudgeFixedWindow(const LimitCheck& check, int64_
 void LimitState::Count(const LimitCheck& check, int64_t now_us) {
   switch (check.algorithm) {
     case v1::RATE_LIMIT_ALGORITHM_GCRA: {
-      const Femtoseconds arrival = std::max(ToFemtos(now_us), ToFemtos(row_.arrival_us()) + row_.arrival_fs()) +
-                                   check.cost * EmissionInterval(check);
+      const Femtoseconds arrival =
+          std::max(ToFemtos(now_us), ToFemtos(row_.arrival_us()) + row_.arrival_fs()) + TimeFor(check.cost, check);
       row_.set_arrival_us(static_cast<int64_t>(arrival / kFemtosPerMicro));
       row_.set_arrival_fs(static_cast<int64_t>(arrival % kFemtosPerMicro));
       break;

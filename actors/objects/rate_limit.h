@@ -24,6 +24,8 @@
 namespace holdfast::actors {
 
 inline constexpr int64_t kLogLimitMax = 100'000;
+// Also of the burst. Up to here its arithmetic is exact: 366 days in femtoseconds times this fits 128 bits.
+inline constexpr int64_t kGcraLimitMax = 1'000'000'000'000;
 inline constexpr size_t kLimitKeyBytesMax = 512;
 
 // A check that was found valid.

@@ -21,8 +21,10 @@ constexpr int kChecksMax = 100;
 constexpr size_t kStateBytesMax = 8 << 20;
 // Expired rows that one check removes; more wait for the next, or for the sweep.
 constexpr size_t kExpiredPerCheckMax = 1000;
+// One turn of the sweep; it runs again at once while more are due.
 constexpr size_t kSweepKeysMax = 100;
-// The sweep does not run more often.
+constexpr size_t kSweepBytesMax = 1 << 20;
+// Otherwise it does not run more often.
 constexpr absl::Duration kSweepStep = absl::Seconds(1);
 constexpr uint16_t kSweepIndex = 1;
 
@@ -149,13 +151,13 @@ Task<absl::StatusOr<LimitState*>> RateLimiter::Find(const LimitCheck& check) {
   if (LimitState* const known = states_.Find(key)) co_return known;
 
   auto stored = co_await limits_.Get(key);
-  if (!stored.ok()) co_return FromStorage(stored.status());
+  if (!stored.ok()) co_return stored.status();
   LimitState state(*stored ? **stored : row);
   if (*stored) {
     state.set_stored();
     if (IsLog(row)) {
       auto requests = co_await requests_.Scan(KeyRange::Prefix(key));
-      if (!requests.ok()) co_return FromStorage(requests.status());
+      if (!requests.ok()) co_return requests.status();
       for (const RequestRow& request : *requests) {
         state.AddToLog({request.time_us(), request.sequence(), request.cost()});
       }
@@ -197,9 +199,9 @@ Task<absl::Status> RateLimiter::ResetLimit(const v1::ResetLimitRequest& request,
   std::string prefix;
   storage::AppendText(&prefix, request.key());
   auto limits = co_await limits_.DeleteRange(KeyRange::Prefix(prefix));
-  if (!limits.ok()) co_return FromStorage(limits.status());
+  if (!limits.ok()) co_return limits.status();
   auto requests = co_await requests_.DeleteRange(KeyRange::Prefix(prefix));
-  if (!requests.ok()) co_return FromStorage(requests.status());
+  if (!requests.ok()) co_return requests.status();
   states_.EraseIf([&](const std::string& key) { return absl::StartsWith(key, prefix); });
   co_return absl::OkStatus();
 }
@@ -221,7 +223,12 @@ Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
   storage::AppendInt64(&end, now_us + 1);
   auto due = co_await limits_.ScanIndex(kSweepIndex, {"", end}, kSweepKeysMax);
   if (!due.ok()) co_return due.status();
+  bool more = due->size() == kSweepKeysMax;
   for (const LimitRow& row : *due) {
+    if (storage().writes().bytes() > kSweepBytesMax) {
+      more = true;
+      break;
+    }
     auto silent_from = co_await SilentFrom(row);
     if (!silent_from.ok()) co_return silent_from.status();
     const std::string key = limits_.PrimaryKey(row);
@@ -238,6 +245,10 @@ Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
     later.set_sweep_time_us(*silent_from);
     limits_.Write(later, &row);
     if (known != nullptr) *known->mutable_row() = later;
+  }
+  if (more) {
+    storage().SetAlarm(Now());
+    co_return absl::OkStatus();
   }
   auto next = co_await limits_.ScanIndex(kSweepIndex, KeyRange::All(), 1);
   if (!next.ok()) co_return next.status();

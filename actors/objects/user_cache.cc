@@ -139,7 +139,7 @@ void UserCache::Keep(const Row& row) {
 Task<absl::StatusOr<std::optional<UserRow>>> UserCache::Find(const std::string& id) {
   if (const Row* const known = users_.Find(id)) co_return std::optional<Row>(*known);
   auto row = co_await table_.Get(IdKey(id));
-  if (!row.ok()) co_return FromStorage(row.status());
+  if (!row.ok()) co_return row.status();
   if (*row) Keep(**row);
   co_return *std::move(row);
 }
@@ -213,9 +213,8 @@ Task<absl::Status> UserCache::ListUsers(const v1::ListUsersRequest& request, v1:
   // The position is the id of the last user of the page before.
   KeyRange range = KeyRange::All();
   if (!page->position.empty()) range.start = IdKey(page->position) + '\0';
-  auto rows =
-      co_await table_.Scan(range, {.rows_max = page->size + 1, .bytes_max = kScanBytesMax});
-  if (!rows.ok()) co_return FromStorage(rows.status());
+  auto rows = co_await table_.Scan(range, {.rows_max = page->size + 1, .bytes_max = kScanBytesMax});
+  if (!rows.ok()) co_return rows.status();
   size_t bytes = 0;
   for (const Row& row : *rows) {
     if (static_cast<size_t>(response->users_size()) == page->size || bytes >= kPageBytesMax) {

@@ -62,14 +62,16 @@ void Workload::Work(const ServerProcess& server, int thread, uint64_t seed,
   auto batches = v1::BatchProcessorService::NewStub(channel);
   auto users = v1::UserCacheService::NewStub(channel);
   std::mt19937_64 random(seed);
-  // Notes what came of a write. After the kill there is no answer any more.
+  // Notes what came of a write. The one that the kill meets gets no answer, and is the thread's last.
+  bool alive = true;
   const auto note = [&](const grpc::Status& status, const std::function<void(bool acknowledged)>& record) {
     std::lock_guard lock(mutex_);
+    alive = status.ok();
     record(status.ok());
     ++(status.ok() ? acknowledged_ : unanswered_);
     if (status.ok()) on_acknowledged();
   };
-  while (!stop) {
+  while (alive && !stop) {
     const std::string object = absl::StrCat("o", random() % kObjects);
     switch (random() % 6) {
       case 0:

@@ -50,6 +50,20 @@ TEST(DrainTest, EveryAcknowledgedIncrementIsThereAfterATerminationUnderLoad) {
   EXPECT_LE(value, acknowledged + failed);
 }
 
+// Column families were still being made when the queue was shut down, and the process aborted.
+TEST(DrainTest, ATerminationWhileFamiliesAreMadeIsAsCleanAsAnyOther) {
+  TemporaryDirectory directory;
+  const std::string data_dir = directory.path() + "/data";
+  for (int round = 0; round < 10; ++round) {
+    ServerProcess server(data_dir);
+    auto stub = v1::CounterService::NewStub(server.NewChannel());
+    v1::BatchIncrementRequest request;
+    for (int i = 0; i < 40; ++i) request.add_increments()->mutable_object()->set_name(absl::StrCat(round, "-", i));
+    ASSERT_TRUE(Invoke(*stub, &v1::CounterService::Stub::BatchIncrement, request).ok());
+    ASSERT_EQ(server.Terminate(), 0) << server.Log();
+  }
+}
+
 TEST(DrainTest, AnOpenStreamIsToldAndAWatchOfHealthEnds) {
   TemporaryDirectory directory;
   ServerProcess server(directory.path() + "/data", "server { drain_timeout_ms: 10000 }");

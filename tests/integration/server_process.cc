@@ -72,8 +72,8 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, error);
 }
 
-ServerProcess::ServerProcess(const std::string& data_dir, const std::string& config)
-    : log_path_(absl::StrCat(data_dir, ".log")) {
+ServerProcess::ServerProcess(const std::string& data_dir, const std::string& config, const std::string& log_suffix)
+    : log_path_(absl::StrCat(data_dir, log_suffix, ".log")) {
   const std::string config_path = absl::StrCat(data_dir, ".textproto");
   std::ofstream(config_path) << config;
   pid_ = Spawn({"--config", config_path, "--listen", "127.0.0.1:0", "--data-dir", data_dir}, log_path_);

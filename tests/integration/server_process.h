@@ -32,7 +32,9 @@ class ServerProcess {
  public:
   // Starts the server with this configuration (text format) and data directory, and waits until it serves. Aborts the
   // test if it does not within half a minute.
-  ServerProcess(const std::string& data_dir, const std::string& config = "");
+  // `log_suffix` tells the logs of two servers with one directory apart.
+  explicit ServerProcess(const std::string& data_dir, const std::string& config = "",
+                         const std::string& log_suffix = "");
   // Kills it if it still runs.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;

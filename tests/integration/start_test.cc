@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -40,6 +41,28 @@ TEST_F(StartTest, ADataDirectoryInUseIsNamed) {
   EXPECT_TRUE(Invoke(*stub, &v1::CounterService::Stub::Increment, request).ok());
 }
 
+// The new server has waited for the lock while the old one still made families.
+TEST_F(StartTest, AServerThatTakesOverFromOneThatIsKilledFindsAllFamilies) {
+  const std::string data_dir = directory_.path() + "/data";
+  auto old_server = std::make_unique<ServerProcess>(data_dir);
+  auto stub = v1::CounterService::NewStub(old_server->NewChannel());
+  std::unique_ptr<ServerProcess> new_server;
+  std::thread starting([&] { new_server = std::make_unique<ServerProcess>(data_dir, "", "-new"); });
+  for (int i = 0; i < 50; ++i) {
+    v1::IncrementRequest request;
+    request.mutable_object()->set_name(absl::StrCat("c", i));
+    ASSERT_TRUE(Invoke(*stub, &v1::CounterService::Stub::Increment, request).ok());
+  }
+  old_server->Kill();
+  starting.join();
+  stub = v1::CounterService::NewStub(new_server->NewChannel());
+  for (int i = 0; i < 50; ++i) {
+    v1::GetValueRequest get;
+    get.mutable_object()->set_name(absl::StrCat("c", i));
+    EXPECT_EQ(Invoke(*stub, &v1::CounterService::Stub::GetValue, get)->value(), 1) << i;
+  }
+}
+
 TEST_F(StartTest, APortInUseIsNamed) {
   ServerProcess server(directory_.path() + "/data");
   const auto exit = ServerProcess::RunToEnd({"--listen", server.address(), "--data-dir", directory_.path() + "/other"});
@@ -54,6 +77,7 @@ TEST_F(StartTest, SettingsThatAreUnknownOrImpossibleAreNamed) {
   ExpectRefused(StartWith("log_level: LOUD"), "log_level");
   ExpectRefused(StartWith("tls {}"), "tls");
   ExpectRefused(ServerProcess::RunToEnd({"--config", directory_.path() + "/missing"}), "/missing");
+  ExpectRefused(ServerProcess::RunToEnd({"--config", directory_.path()}), directory_.path());
   ExpectRefused(ServerProcess::RunToEnd({"--listen", "nonsense"}), "listen");
   EXPECT_EQ(ServerProcess::RunToEnd({"--nonsense"}).status, 2);
   EXPECT_EQ(ServerProcess::RunToEnd({"--help"}).status, 0);
@@ -62,6 +86,8 @@ TEST_F(StartTest, SettingsThatAreUnknownOrImpossibleAreNamed) {
 TEST_F(StartTest, WithoutTlsOnlyLoopbackIsServed) {
   const std::string data_dir = directory_.path() + "/data";
   ExpectRefused(ServerProcess::RunToEnd({"--listen", "0.0.0.0:0", "--data-dir", data_dir}), "insecure_listen");
+  ExpectRefused(ServerProcess::RunToEnd({"--listen", "127.example.invalid:0", "--data-dir", data_dir}),
+                "insecure_listen");
 }
 
 TEST_F(StartTest, HealthAndReflectionAnswer) {
