@@ -238,8 +238,7 @@ void Activation::EndTurn(Delivery* turn) {
   const bool by_handler = !status.ok();
   if (status.ok()) status = turn->CheckReply();
   if (status.ok() && storage_.writes().bytes() > host_->options_.turn_bytes_max) {
-    status = QuotaExceeded("turn_bytes_max", absl::StrCat("the writes of one turn have ", storage_.writes().bytes(),
-                                                          " bytes; at most ", host_->options_.turn_bytes_max));
+    status = TurnTooLarge(storage_.writes().bytes());
   }
   // The alarm that ran is still the object's: nobody set or deleted it meanwhile.
   const bool alarm_stands = alarm != nullptr && alarm->ran && alarm->generation == alarm_generation_;
@@ -281,12 +280,20 @@ void Activation::EndLoad(const absl::Status& status) {
   FailWaiting(FromStorage(status));
 }
 
+absl::Status Activation::TurnTooLarge(size_t bytes) const {
+  return QuotaExceeded("turn_bytes_max", absl::StrCat("the writes of one turn have ", bytes, " bytes; at most ",
+                                                      host_->options_.turn_bytes_max));
+}
+
 void Activation::TimeOut(Delivery* turn) {
-  pumping_ = true;
   turn->time_limit_.reset();
-  const absl::Status why = ObjectReset(absl::StrCat(
-      "a turn of ", key_.DebugString(), " took too long; the object was reset and nothing of the turn happened"));
   Log(LogLevel::kError, "turn_timed_out", {{"object", key_.DebugString()}});
+  GiveUp(turn, ObjectReset(absl::StrCat("a turn of ", key_.DebugString(),
+                                        " took too long; the object was reset and nothing of the turn happened")));
+}
+
+void Activation::GiveUp(Delivery* turn, const absl::Status& why) {
+  pumping_ = true;
   if (turn == load_turn_.get()) {
     Retire(turn);
     EndLoad(why);
@@ -341,6 +348,12 @@ bool Activation::removable() const {
 void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) {
   Delivery* const turn = input_gate_.holder();
   if (end_turn) {
+    const size_t bytes = storage_.writes().bytes();
+    if (bytes > host_->options_.turn_bytes_max) {
+      // It is never resumed. Not here: the coroutine is still on the stack.
+      host_->services_.executor->Post([this, turn, error = TurnTooLarge(bytes)] { GiveUp(turn, error); });
+      return;
+    }
     if (storage_.wrote()) CommitTurn();
     if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
     turn->time_limit_ = host_->services_.executor->At(host_->Now() + LimitOf(turn), [this, turn] { TimeOut(turn); });
@@ -412,7 +425,7 @@ Task<absl::Status> Activation::Load() {
 }
 
 Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
-  if (!alarm_) co_return absl::OkStatus();
+  if (!alarm_ || host_->stopped_) co_return absl::OkStatus();
   if (absl::FromUnixMicros(alarm_->due_time_us()) > host_->Now()) {
     // Replaced by a later one, or the wall clock stepped back since it fired: it comes again.
     host_->alarms_.Added({alarm_->due_time_us(), key_.encoded()});
@@ -536,7 +549,9 @@ void Activation::CommitDeletion() {
       kept->set_due_time_us(kept->scheduled_time_us());
     }
   }
-  if (!header_ && !kept) {
+  // The turn may have written again after it deleted: then the object is a new one.
+  const bool exists = kept || storage_.writes().has_values();
+  if (!header_ && !exists) {
     storage_.DropTurn();
     return;
   }
@@ -544,14 +559,20 @@ void Activation::CommitDeletion() {
   std::optional<storage::Placement> left = std::exchange(placement_, std::nullopt);
   std::unique_ptr<storage::Keyspace> old;
   if (left) {
-    storage_.writes().Clear();
+    if (move_batch_ > host_->pipeline_.durable()) {
+      // What the move took away may still be in the store under the packed prefix.
+      WriteSet writes;
+      writes.DeleteRange(storage::KeyRange::All());
+      writes.Merge(std::move(storage_.writes()));
+      storage_.writes() = std::move(writes);
+    }
     old = std::exchange(keyspace_, std::make_unique<storage::Keyspace>(PackedLocation(key_)));
     storage_.set_keyspace(keyspace_.get());
     host_->services_.families->Abandon(key_);
   }
   header_.reset();
   header_changed_ = false;
-  if (kept) {
+  if (exists) {
     CreateHeader(&catalog);
   } else {
     catalog.Delete(key_.encoded());
@@ -574,6 +595,7 @@ void Activation::CommitMove(MoveTurn* turn) {
   storage_.set_keyspace(keyspace_.get());
   placement_ = turn->placement;
   last_batch_ = host_->pipeline_.filling();
+  move_batch_ = last_batch_;
   host_->pipeline_.Join(old.get(), &turn->removals);
   host_->pipeline_.Join(keyspace_.get(), &turn->copies);
   host_->pipeline_.Join(&host_->catalog_, &catalog);

@@ -97,8 +97,10 @@ class Activation : public ObjectContext {
   void Continue(Delivery* turn, std::coroutine_handle<> handler);
   void EndTurn(Delivery* turn);
   void EndLoad(const absl::Status& status);
-  // The turn took too long: it and the instance are given up.
   void TimeOut(Delivery* turn);
+  // Ends a turn that is suspended, and with it the instance; `why` is what those are told whose turns end.
+  void GiveUp(Delivery* turn, const absl::Status& why);
+  absl::Status TurnTooLarge(size_t bytes) const;
   // Gives up the instance and the turns that run; `why` is what they are told.
   void Reset(const absl::Status& why);
   void FailWaiting(const absl::Status& status);
@@ -152,6 +154,7 @@ class Activation : public ObjectContext {
   bool wants_family_ = false;            // one is being made
   bool family_refused_ = false;          // too large, or it failed: not tried again while in memory
   storage::BatchNumber last_batch_ = 0;  // with writes of this object
+  storage::BatchNumber move_batch_ = 0;  // in which it moved
 
   // Kept by ShardHost.
   std::list<Activation*>::iterator lru_position_;

@@ -50,10 +50,13 @@ void ShardHost::Stop() {
 }
 
 bool ShardHost::idle() const {
-  const bool busy = std::any_of(lru_.begin(), lru_.end(), [](const Activation* activation) {
-    return !activation->turns_.empty() || !activation->mailbox_.empty();
-  });
-  return !busy && pipeline_.idle() && alarms_.idle() && family_changes_under_way_ == 0;
+  for (const auto& shard : shards_) {
+    if (shard == nullptr) continue;
+    for (const auto& [key, activation] : shard->activations) {
+      if (!activation->turns_.empty() || !activation->mailbox_.empty()) return false;
+    }
+  }
+  return pipeline_.idle() && alarms_.idle() && family_changes_under_way_ == 0;
 }
 
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {

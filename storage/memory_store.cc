@@ -36,16 +36,21 @@ class MemoryCursor : public Cursor {
   Entries::const_iterator at_;
 };
 
-class ColdCursor : public Cursor {
+// Stands still on a result.
+class StuckCursor : public Cursor {
  public:
+  explicit StuckCursor(ReadResult state) : state_(state) {}
   void SeekToFirst() override {}
   void SeekToLast() override {}
   void Next() override {}
   void Prev() override {}
-  ReadResult state() const override { return ReadResult::kNeedsDisk; }
-  absl::Status error() const override { return absl::OkStatus(); }
+  ReadResult state() const override { return state_; }
+  absl::Status error() const override { return absl::InternalError("read of a dropped family"); }
   absl::string_view key() const override { return {}; }
   absl::string_view value() const override { return {}; }
+
+ private:
+  const ReadResult state_;
 };
 
 }  // namespace
@@ -71,9 +76,11 @@ ReadResult MemoryStore::Get(FamilyId family, absl::string_view key, ReadTier tie
 }
 
 std::unique_ptr<Cursor> MemoryStore::NewCursor(FamilyId family, KeyRange range, ReadTier tier) {
-  if (tier == ReadTier::kMemory && cold_) return std::make_unique<ColdCursor>();
+  if (tier == ReadTier::kMemory && cold_) return std::make_unique<StuckCursor>(ReadResult::kNeedsDisk);
   std::lock_guard lock(mutex_);
-  return std::make_unique<MemoryCursor>(families_.at(family).entries, std::move(range));
+  auto it = families_.find(family);
+  if (it == families_.end()) return std::make_unique<StuckCursor>(ReadResult::kError);
+  return std::make_unique<MemoryCursor>(it->second.entries, std::move(range));
 }
 
 MemoryStore::Entries* MemoryStore::Writable(Family* family) {

@@ -64,6 +64,10 @@ void WriteSet::Merge(WriteSet&& newer) {
   for (auto& [key, value] : newer.points_) Set(key, std::move(value));
 }
 
+bool WriteSet::has_values() const {
+  return std::any_of(points_.begin(), points_.end(), [](const auto& point) { return point.second.has_value(); });
+}
+
 void WriteSet::Clear() {
   points_.clear();
   removed_.clear();
@@ -86,6 +90,7 @@ WriteSet::Verdict WriteSet::Find(absl::string_view key, const std::string** valu
 }
 
 void WriteSet::CopyRangeOnto(const KeyRange& range, WriteSet* older) const {
+  if (range.IsEmpty()) return;
   for (const KeyRange& removed : removed_) {
     KeyRange part{std::max(removed.start, range.start), removed.end};
     if (part.end.empty() || (!range.end.empty() && range.end < part.end)) part.end = range.end;

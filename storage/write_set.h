@@ -44,6 +44,8 @@ class WriteSet {
   void CopyRangeOnto(const KeyRange& range, WriteSet* older) const;
 
   bool empty() const { return points_.empty() && removed_.empty(); }
+  // Whether there is a value in it, not removals only.
+  bool has_values() const;
   // Keys and values of the points and the bounds of the ranges; what the bounds of turns and queues count.
   size_t bytes() const { return bytes_; }
   const Points& points() const { return points_; }

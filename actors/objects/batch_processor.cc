@@ -71,6 +71,8 @@ Task<absl::Status> AddProcessTime(storage::ObjectStorage& storage, absl::Time no
     timed.set_process_time_us(absl::ToUnixMicros(now));
     processed.Write(timed, &row);
   }
+  // Their retention ends too, also if nothing is ever added.
+  if (!rows->empty() && !storage.alarm()) storage.SetAlarm(now);
   co_return absl::OkStatus();
 }
 
@@ -204,7 +206,10 @@ Task<absl::StatusOr<int64_t>> BatchProcessor::ProcessSome(int64_t last_sequence)
   if (!rows.ok()) co_return rows.status();
   const int64_t now_us = absl::ToUnixMicros(Now());
   int64_t bytes = 0;
+  int64_t count = 0;
   for (PendingItemRow& row : *rows) {
+    if (count > 0 && bytes + row.item().size() > kBytesPerTurnMax) break;
+    ++count;
     bytes += static_cast<int64_t>(row.item().size());
     pending_.Erase(row);
     ProcessedItemRow processed;
@@ -213,7 +218,6 @@ Task<absl::StatusOr<int64_t>> BatchProcessor::ProcessSome(int64_t last_sequence)
     processed.set_process_time_us(now_us);
     processed_.Write(processed, nullptr);
   }
-  const auto count = static_cast<int64_t>(rows->size());
   state_.set_pending_count(state_.pending_count() - count);
   state_.set_pending_bytes(state_.pending_bytes() - bytes);
   state_.set_processed_count(state_.processed_count() + count);

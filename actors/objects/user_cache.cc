@@ -56,6 +56,9 @@ absl::Status CheckUser(const v1::User& user) {
   return CheckText(user.email(), "user.email");
 }
 
+// Not the same for a user who was deleted and comes back, so that an etag of before does not hold again.
+int64_t FirstRevision(Random& random) { return 1 + static_cast<int64_t>(random.Uniform() * (int64_t{1} << 52)); }
+
 // No two states of a user have the same row, since every change raises its revision.
 std::string Etag(const UserRow& row) {
   const std::string bytes = row.SerializeAsString();
@@ -167,7 +170,7 @@ Task<absl::Status> UserCache::UpdateUser(const v1::UpdateUserRequest& request, v
   if (absl::Status status = Merge(request, &row); !status.ok()) co_return status;
   const int64_t now_us = absl::ToUnixMicros(Now());
   row.set_id(user.id());
-  row.set_revision(row.revision() + 1);
+  row.set_revision(old ? row.revision() + 1 : FirstRevision(random()));
   if (!old) row.set_create_time_us(now_us);
   row.set_update_time_us(now_us);
   table_.Write(row, old ? &*old : nullptr);
