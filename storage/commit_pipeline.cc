@@ -22,22 +22,16 @@ void CommitPipeline::Join(Keyspace* keyspace, WriteSet* writes) {
 }
 
 void CommitPipeline::WhenDurable(BatchNumber batch, Waiter* waiter) {
-  if (failed()) {
-    waiter->OnDurable(failure_);
-  } else if (in_flight_ != nullptr && batch <= in_flight_->number) {
-    in_flight_->waiters.push_back(waiter);
-  } else {
-    filling_->waiters.push_back(waiter);
-  }
+  WhenDurable(batch, [waiter](const absl::Status& status) { waiter->OnDurable(status); });
 }
 
 void CommitPipeline::WhenDurable(BatchNumber batch, absl::AnyInvocable<void(const absl::Status&)> function) {
   if (failed()) {
     function(failure_);
   } else if (in_flight_ != nullptr && batch <= in_flight_->number) {
-    in_flight_->functions.push_back(std::move(function));
+    in_flight_->waiting.push_back(std::move(function));
   } else {
-    filling_->functions.push_back(std::move(function));
+    filling_->waiting.push_back(std::move(function));
   }
 }
 
@@ -74,8 +68,7 @@ void CommitPipeline::OnCommitted(const absl::Status& status) {
 }
 
 void CommitPipeline::Tell(Batch* batch, const absl::Status& status) {
-  for (Waiter* waiter : std::exchange(batch->waiters, {})) waiter->OnDurable(status);
-  for (auto& function : std::exchange(batch->functions, {})) function(status);
+  for (auto& function : std::exchange(batch->waiting, {})) function(status);
 }
 
 }  // namespace holdfast::storage

@@ -84,8 +84,7 @@ class CommitPipeline {
     BatchNumber number;
     std::deque<Part> parts;  // their addresses are in the keyspaces
     size_t bytes = 0;
-    std::vector<Waiter*> waiters;
-    std::vector<absl::AnyInvocable<void(const absl::Status&)>> functions;
+    std::vector<absl::AnyInvocable<void(const absl::Status&)>> waiting;
   };
 
   void OnCommitted(const absl::Status& status);

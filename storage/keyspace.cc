@@ -87,13 +87,13 @@ absl::Status View::Scan(const KeyRange& range, bool reverse, Visitor visit) {
   while (true) {
     const ReadResult stored = cursor->state();
     if (stored == ReadResult::kError) return cursor->error();
+    if (stored == ReadResult::kAbsent && points.done()) return absl::OkStatus();
     if (stored == ReadResult::kNeedsDisk || (tier_ == ReadTier::kMemory && ++scanned_ > kInlineEntriesMax)) {
       needs_disk_ = true;
       return absl::OkStatus();
     }
     absl::string_view stored_key;
     if (stored == ReadResult::kFound) stored_key = cursor->key().substr(prefix.size());
-    if (stored == ReadResult::kAbsent && points.done()) return absl::OkStatus();
 
     bool take_pending = stored == ReadResult::kAbsent;
     if (!take_pending && !points.done()) {

@@ -148,7 +148,7 @@ Read<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
             if (keys->size() > kDeleteByKeyMax) {
               turn_.DeleteRange(KeyRange::All());
             } else {
-              turn_.Clear();
+              // What the turn has removed before stays removed; what it has put is among the keys.
               for (const std::string& key : *keys) turn_.Delete(key);
             }
             deleted_all_ = true;

@@ -192,7 +192,7 @@ class RocksDbStore : public Store {
     return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range), tier);
   }
 
-  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override;
+  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override { return Write(writes, sync_); }
 
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override {
     ColumnFamilyHandle* handle = nullptr;
@@ -223,6 +223,7 @@ class RocksDbStore : public Store {
   }
 
  private:
+  absl::Status Write(absl::Span<const KeyspaceWrites> writes, bool sync);
   // Waits a while until no other process has the store open.
   absl::Status WaitForLock(const std::string& data_dir);
   // Whether what is there is a store of this version; reads only.
@@ -293,7 +294,7 @@ absl::Status RocksDbStore::Open(const std::string& data_dir) {
   writes.Put(kStoreHeaderKey, header.SerializeAsString());
   const Location node{FamilyId::kNode, ""};
   const KeyspaceWrites commit[] = {{&node, &writes}};
-  return Commit(commit);
+  return Write(commit, /*sync=*/true);
 }
 
 absl::Status RocksDbStore::WaitForLock(const std::string& data_dir) {
@@ -352,7 +353,7 @@ absl::Status RocksDbStore::CheckExisting(const std::string& data_dir, const std:
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStore::Commit(absl::Span<const KeyspaceWrites> writes) {
+absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool sync) {
   rocksdb::WriteBatch batch;
   std::string start;
   std::string end;
@@ -379,7 +380,7 @@ absl::Status RocksDbStore::Commit(absl::Span<const KeyspaceWrites> writes) {
     }
   }
   rocksdb::WriteOptions options;
-  options.sync = sync_;
+  options.sync = sync;
   return FromRocksDb(db_->Write(options, &batch));
 }
 

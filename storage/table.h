@@ -186,6 +186,7 @@ class Table {
     const KeyRange range = WithPrefix(IndexPrefix(index), index_keys);
     return {storage_, KeyRange::All(),
             [range, rows_max, row_prefix = RowKey("")](View& view) -> absl::StatusOr<std::vector<Row>> {
+              if (rows_max == 0) return std::vector<Row>();
               std::vector<std::string> primary_keys;
               absl::Status status = view.Scan(range, false, [&](absl::string_view, absl::string_view primary_key) {
                 primary_keys.emplace_back(primary_key);

@@ -180,6 +180,7 @@ class Node {
   // Moves time on, timer by timer, settling at each.
   void Advance(absl::Duration time) {
     const absl::Time until = clock_->Now() + time;
+    Settle();
     for (int steps = 0; executor_.NextTimer() <= until && Counted(&steps);) {
       if (executor_.NextTimer() > clock_->Now()) clock_->Set(executor_.NextTimer());
       Settle();

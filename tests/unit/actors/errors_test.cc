@@ -127,9 +127,8 @@ TEST(ErrorsTest, AMessageOfExactlyTheBoundIsNotCut) {
 
 TEST(ErrorsTest, TheDetailsStayBelow4KiBHoweverLongTheTexts) {
   const std::string text(100'000, 'x');
-  for (const absl::Status& status :
-       {InvalidField("update_mask", text), QuotaExceeded("turn_bytes_max", text), ObjectReset(text),
-        FromStorage(absl::InternalError(text)), NotFound(text)}) {
+  for (const absl::Status& status : {InvalidField("update_mask", text), QuotaExceeded("turn_bytes_max", text),
+                                     ObjectReset(text), FromStorage(absl::InternalError(text)), NotFound(text)}) {
     EXPECT_LE(DetailBytes(status), 4096u) << status.code();
     EXPECT_LE(status.message().size(), kErrorMessageBytesMax);
   }
@@ -141,11 +140,19 @@ TEST(ErrorsTest, FromStorageKeepsWhatHasAReason) {
   EXPECT_EQ(FromStorage(original), original);
 }
 
-TEST(ErrorsTest, FromStorageGivesOtherErrorsAnErrorInfoAndKeepsTheirCode) {
+TEST(ErrorsTest, FromStorageKeepsTheCodeOfOtherErrors) {
   const absl::Status status = FromStorage(absl::ResourceExhaustedError("disk full"));
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(status.message(), "disk full");
-  EXPECT_TRUE(DetailOf<google::rpc::ErrorInfo>(status));
+}
+
+TEST(ErrorsTest, WhatIsWrongWithTheDiskIsForTheLogAndNotForClients) {
+  for (const absl::Status& status : {absl::DataLossError("/var/lib/holdfast/000042.sst: bad block"),
+                                     absl::InternalError("/var/lib/holdfast/000042.sst: bad block")}) {
+    const absl::Status told = FromStorage(status);
+    EXPECT_EQ(told.code(), status.code());
+    EXPECT_THAT(std::string(told.message()), ::testing::Not(HasSubstr("000042")));
+  }
 }
 
 TEST(ErrorsTest, ReasonOfReadsTheReasonBack) {

@@ -144,7 +144,8 @@ TEST_F(FailureTest, ATurnThatWritesTooMuchIsRefusedAndNothingApplied) {
   const auto write = [](size_t bytes) {
     return [bytes](ScriptedObject& self) -> Task<absl::Status> {
       (void)self.storage().Put("k", "new");
-      for (size_t i = 0; i * 1000 < bytes; ++i) (void)self.storage().Put("large" + std::to_string(i), std::string(1000, 'x'));
+      for (size_t i = 0; i * 1000 < bytes; ++i)
+        (void)self.storage().Put("large" + std::to_string(i), std::string(1000, 'x'));
       co_return absl::OkStatus();
     };
   };
@@ -161,10 +162,9 @@ TEST_F(FailureTest, BadKeysAndValuesAreRefusedAndKeepTheInstance) {
   Start();
   const int instance = Instance("a");
   for (const std::string& key : {std::string(), std::string(2049, 'k')}) {
-    EXPECT_EQ(Ask("a",
-                  [key](ScriptedObject& self) -> Task<absl::Status> { co_return self.storage().Put(key, "v"); })
-                  .code(),
-              absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(
+        Ask("a", [key](ScriptedObject& self) -> Task<absl::Status> { co_return self.storage().Put(key, "v"); }).code(),
+        absl::StatusCode::kInvalidArgument);
   }
   EXPECT_EQ(Instance("a"), instance);
   EXPECT_EQ(recording.EntryCount(), 0u);

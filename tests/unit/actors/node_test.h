@@ -1,7 +1,7 @@
 // What the tests of objects have in common: a node over a store in memory, requests to it, and crashes.
 //
-// A request is kept by the fixture until it is done, and destroyed before the node if that never happens; the test holds
-// what came of it (Sent), which outlives both.
+// A request is kept by the fixture until it is done, and destroyed before the node if that never happens; the test
+// holds what came of it (Sent), which outlives both.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_NODE_TEST_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_NODE_TEST_H_
@@ -272,7 +272,8 @@ inline std::vector<std::string> ViolatedFields(const absl::Status& status) {
 }
 
 // `EXPECT_THAT(status, Fails(code, reason))`.
-MATCHER_P2(Fails, code, reason, absl::StrCat("is an error ", absl::StatusCodeToString(code), " with ", v1::ErrorReason_Name(reason))) {
+MATCHER_P2(Fails, code, reason,
+           absl::StrCat("is an error ", absl::StatusCodeToString(code), " with ", v1::ErrorReason_Name(reason))) {
   *result_listener << arg.ToString() << " with " << v1::ErrorReason_Name(ReasonOf(arg));
   return arg.code() == code && ReasonOf(arg) == reason;
 }

@@ -31,7 +31,8 @@ TEST(PageTokenTest, PageSizesFollowTheRules) {
 }
 
 TEST(PageTokenTest, ATokenGivesItsPositionBack) {
-  for (const std::string& position : {std::string(), std::string("a"), std::string("\0\xff\0", 3), std::string(600, 'x')}) {
+  for (const std::string& position :
+       {std::string(), std::string("a"), std::string("\0\xff\0", 3), std::string(600, 'x')}) {
     const std::string token = MakePageToken(42, position);
     EXPECT_FALSE(token.empty());
     auto parsed = ParsePageToken(token, 42);

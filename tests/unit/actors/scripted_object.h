@@ -104,8 +104,9 @@ class ScriptedTest : public NodeTest {
   std::shared_ptr<Outcome> Send(const std::string& name, Script script, const SendOptions& send_options = {}) {
     auto outcome = std::make_shared<Outcome>();
     SendBody(
-        scripted, name, [script = std::move(script)](Object& object) { return script(static_cast<ScriptedObject&>(object)); },
-        outcome, send_options);
+        scripted, name,
+        [script = std::move(script)](Object& object) { return script(static_cast<ScriptedObject&>(object)); }, outcome,
+        send_options);
     return outcome;
   }
   // The same, until it is answered.

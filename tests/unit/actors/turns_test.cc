@@ -330,8 +330,8 @@ TEST_F(TurnsTest, TurnsThatWaitInAnObjectThatIsResetAreTold) {
   EXPECT_EQ(Get("a", "k"), "old");
   node->Advance(absl::Seconds(30));
   EXPECT_TRUE(queued_behind->ok());
-  EXPECT_THAT(board().notes,
-              ElementsAre("waiting begins", "waiting too begins", "of another object begins", "of another object ends"));
+  EXPECT_THAT(board().notes, ElementsAre("waiting begins", "waiting too begins", "of another object begins",
+                                         "of another object ends"));
 }
 
 TEST_F(TurnsTest, ATurnThatIsReadyToGoOnIsToldOfTheResetToo) {
@@ -363,17 +363,13 @@ TEST_F(TurnsTest, RandomWaitsWritesAndErrorsKeepTheInvariantsAndLoseNothing) {
       const bool next_turn = !fails && dice.OneIn(4);
       sent.emplace_back(Send(name,
                              [=](ScriptedObject& self) -> Task<absl::Status> {
-                               if (i>38) printf("%d begin before %d after %d fails %d next %d\n", i, (int)absl::ToInt64Milliseconds(before), (int)absl::ToInt64Milliseconds(after), fails, next_turn);
                                if (before > absl::ZeroDuration()) co_await self.Wait(before);
-                               if (i>38) printf("%d waited\n", i);
                                auto value = co_await self.storage().Get("n");
                                if (!value.ok()) co_return value.status();
-                               if (i>38) printf("%d read\n", i);
                                int number = 0;
                                if (*value) (void)absl::SimpleAtoi(**value, &number);
                                (void)self.storage().Put("n", absl::StrCat(number + 1));
                                if (after > absl::ZeroDuration()) co_await self.Wait(after);
-                               if (i>38) printf("%d waited again\n", i);
                                if (fails) co_return NotFound("fails");
                                if (next_turn) co_await self.NextTurn();
                                co_return absl::OkStatus();
@@ -385,8 +381,6 @@ TEST_F(TurnsTest, RandomWaitsWritesAndErrorsKeepTheInvariantsAndLoseNothing) {
     }
     node->Advance(absl::Seconds(5));
     int64_t least = 0;
-    for (size_t i = 0; i < sent.size(); ++i) printf("%zu begun %d done %d %s\n", i, sent[i].first->begun, sent[i].first->done(), sent[i].first->done() ? sent[i].first->status->ToString().c_str() : "");
-    printf("reads %zu commits %zu depth %zu state %d\n", node->reads().waiting(), node->commits().waiting(), Find(name)?Find(name)->mailbox_depth():999, Find(name)?(int)Find(name)->state():-1);
     for (const auto& [outcome, next_turn] : sent) {
       ASSERT_TRUE(outcome->done());
       if (outcome->ok()) ++least;

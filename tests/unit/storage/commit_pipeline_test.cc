@@ -256,8 +256,8 @@ TEST_F(CommitPipelineTest, FailureFailsAllWhoWaitNowAndLater) {
   EXPECT_TRUE(pipeline_.failed());
   Wait(2, "later");
   WaitWithFunction(pipeline_.filling(), "later function");
-  EXPECT_THAT(Told(), ElementsAre("in flight", "function in flight", "filling", "function filling", "later",
-                                  "later function"));
+  EXPECT_THAT(Told(),
+              ElementsAre("in flight", "function in flight", "filling", "function filling", "later", "later function"));
   for (const auto& [name, status] : told_) {
     EXPECT_THAT(status, IsStatus(absl::StatusCode::kInternal, "fsync failed")) << name;
   }
@@ -312,7 +312,8 @@ TEST_F(CommitPipelineTest, KeyspaceMayGoOnceItsBatchIsDurable) {
   EXPECT_EQ(pipeline_.durable(), 2u);
 }
 
-// Turns, commits and reads in any order against a plain map per keyspace; the store is a prefix of the turns throughout.
+// Turns, commits and reads in any order against a plain map per keyspace; the store is a prefix of the turns
+// throughout.
 TEST_F(CommitPipelineTest, RandomTurnsAreReadAsTheyCame) {
   ForEachSeed(40, [](Random& random) {
     CountingStore store;

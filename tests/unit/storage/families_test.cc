@@ -22,8 +22,7 @@ using testing::UnorderedElementsAre;
 
 TEST(FamilyName, EscapesAllButPlainBytes) {
   EXPECT_EQ(FamilyName({"default", "Counter", "a.b_c-D9"}, 17), "holdfast-object:default/Counter/a.b_c-D9@17");
-  EXPECT_EQ(FamilyName({"n", "C", std::string("\0 /@%\n\xff", 7)}, 1),
-            "holdfast-object:n/C/%00%20%2f%40%25%0a%ff@1");
+  EXPECT_EQ(FamilyName({"n", "C", std::string("\0 /@%\n\xff", 7)}, 1), "holdfast-object:n/C/%00%20%2f%40%25%0a%ff@1");
 }
 
 TEST(FamilyName, IdComesBack) {

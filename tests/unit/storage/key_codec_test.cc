@@ -20,7 +20,7 @@ constexpr absl::string_view kEdgeBytes("\x00\x01\x02\x61\xfe\xff", 6);
 
 int64_t RandomInt64(Random& random) {
   static constexpr int64_t kEdges[] = {
-      std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::min() + 1, -256, -1, 0, 1, 255, 256,
+      std::numeric_limits<int64_t>::min(),     std::numeric_limits<int64_t>::min() + 1, -256, -1, 0, 1, 255, 256,
       std::numeric_limits<int64_t>::max() - 1, std::numeric_limits<int64_t>::max()};
   return random.OneIn(2) ? kEdges[random.Below(std::size(kEdges))] : static_cast<int64_t>(random.Bits());
 }

@@ -313,7 +313,9 @@ TEST_P(EntriesTest, DeleteAllOfAThousandKeysAndMore) {
     EXPECT_THAT(object_.All(), IsEmpty());
     ASSERT_THAT(storage_.Put("after", ""), IsOk());
     object_.Settle();
-    EXPECT_THAT(Dump(store_, FamilyId::kPacked), ElementsAre(Pair("object/\x10" "after", "")));
+    EXPECT_THAT(Dump(store_, FamilyId::kPacked), ElementsAre(Pair("object/\x10"
+                                                                  "after",
+                                                                  "")));
     EXPECT_THAT(Delete({"after"}), IsOkAnd(1));
     object_.Settle();
     store_.set_cold(false);
@@ -389,7 +391,10 @@ TEST_F(ObjectStorageTest, ReadThatMovedFollowsTheKeyspace) {
   object_.Settle();
   Keyspace own({*store_.CreateFamily("own"), ""});
   WriteSet moved;
-  moved.Put("\x10" "a", "own");
+  moved.Put(
+      "\x10"
+      "a",
+      "own");
   ASSERT_THAT(Commit(store_, {{own.location(), moved}}), IsOk());
   storage_.set_keyspace(&own);
   EXPECT_THAT(object_.Await(storage_.Get("a")), IsOkAnd(Optional(std::string("own"))));

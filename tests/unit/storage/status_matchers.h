@@ -36,6 +36,7 @@ MATCHER_P(IsOkAnd, value, "is OK and holds what is expected") {
     *result_listener << arg.status().ToString();
     return false;
   }
+  *result_listener << "which holds " << testing::PrintToString(*arg) << " ";
   return testing::ExplainMatchResult(value, *arg, result_listener);
 }
 

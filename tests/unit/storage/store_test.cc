@@ -59,9 +59,10 @@ TEST_P(StoreTest, ValueComesBackByteForByte) {
   std::string every_byte;
   for (int c = 0; c < 256; ++c) every_byte.push_back(static_cast<char>(c));
   const std::string large(3 << 20, '\xff');
-  ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, every_byte},
-                                Puts({{"", "of the empty key"}, {every_byte, every_byte}, {"large", large}, {"0", ""}})}}),
-              IsOk());
+  ASSERT_THAT(
+      Commit(store(), {{{FamilyId::kPacked, every_byte},
+                        Puts({{"", "of the empty key"}, {every_byte, every_byte}, {"large", large}, {"0", ""}})}}),
+      IsOk());
   EXPECT_THAT(Find(store(), FamilyId::kPacked, every_byte), Optional(std::string("of the empty key")));
   EXPECT_THAT(Find(store(), FamilyId::kPacked, every_byte + every_byte), Optional(every_byte));
   EXPECT_TRUE(Find(store(), FamilyId::kPacked, every_byte + "large") == large);
@@ -87,7 +88,8 @@ TEST_P(StoreTest, RemovedRangeEndsWhereItSays) {
 }
 
 TEST_P(StoreTest, OpenEndedRangeStaysWithinItsPrefix) {
-  for (const std::string& prefix : {std::string("p"), std::string("p\xff"), std::string("p\xff\xff"), std::string("q")}) {
+  for (const std::string& prefix :
+       {std::string("p"), std::string("p\xff"), std::string("p\xff\xff"), std::string("q")}) {
     ASSERT_THAT(
         Commit(store(), {{{FamilyId::kPacked, prefix}, Puts({{"", "1"}, {std::string("\0", 1), "2"}, {"a", "3"}})}}),
         IsOk());
@@ -215,6 +217,29 @@ TEST_P(StoreTest, DroppedFamilyIsGoneWithItsKeys) {
   EXPECT_THAT(Commit(store(), {{{second, ""}, Puts({{"k", "3"}})}}), IsOk());
 }
 
+TEST_P(StoreTest, ReadOfADroppedFamilyIsAnError) {
+  const FamilyId own = *store().CreateFamily("own");
+  ASSERT_THAT(store().DropFamily(own), IsOk());
+  std::string value;
+  absl::Status error;
+  EXPECT_EQ(store().Get(own, "k", ReadTier::kDisk, &value, &error), ReadResult::kError);
+  EXPECT_THAT(error, IsStatus(absl::StatusCode::kInternal, "dropped"));
+  auto cursor = store().NewCursor(own, KeyRange::All(), ReadTier::kDisk);
+  cursor->SeekToFirst();
+  EXPECT_EQ(cursor->state(), ReadResult::kError);
+  EXPECT_FALSE(cursor->error().ok());
+}
+
+TEST_P(StoreTest, CommitToADroppedFamilyAppliesNothing) {
+  const FamilyId own = *store().CreateFamily("own");
+  ASSERT_THAT(store().DropFamily(own), IsOk());
+  const std::vector<std::pair<Location, WriteSet>> parts = {{{FamilyId::kPacked, "p"}, Puts({{"a", "1"}})},
+                                                            {{own, ""}, Puts({{"a", "1"}})}};
+  EXPECT_THAT(Commit(store(), parts), IsStatus(absl::StatusCode::kInternal, "dropped"));
+  EXPECT_THAT(Dump(store(), FamilyId::kPacked), IsEmpty());
+  EXPECT_THAT(Commit(store(), {parts[0]}), IsOk());
+}
+
 TEST_P(StoreTest, NameOfAFamilyIsTakenOnce) {
   ASSERT_THAT(store().CreateFamily("own"), IsOk());
   EXPECT_FALSE(store().CreateFamily("own").ok());
@@ -334,18 +359,11 @@ TEST(MemoryStore, FailedCommitAppliesNothing) {
   MemoryStore store;
   ASSERT_THAT(Commit(store, {{{FamilyId::kPacked, "p"}, Puts({{"a", "1"}})}}), IsOk());
   store.set_commit_error(absl::InternalError("the disk is gone"));
-  EXPECT_THAT(Commit(store, {{{FamilyId::kPacked, "p"}, Puts({{"a", "2"}})}, {{FamilyId::kNode, ""}, Puts({{"b", ""}})}}),
-              IsStatus(absl::StatusCode::kInternal, "the disk is gone"));
+  EXPECT_THAT(
+      Commit(store, {{{FamilyId::kPacked, "p"}, Puts({{"a", "2"}})}, {{FamilyId::kNode, ""}, Puts({{"b", ""}})}}),
+      IsStatus(absl::StatusCode::kInternal, "the disk is gone"));
   EXPECT_THAT(Dump(store, FamilyId::kPacked), ElementsAre(Pair("pa", "1")));
   EXPECT_THAT(Dump(store, FamilyId::kNode), IsEmpty());
-}
-
-TEST(MemoryStore, CommitToADroppedFamilyAppliesNothing) {
-  MemoryStore store;
-  const FamilyId own = *store.CreateFamily("own");
-  ASSERT_THAT(store.DropFamily(own), IsOk());
-  EXPECT_FALSE(Commit(store, {{{FamilyId::kPacked, "p"}, Puts({{"a", "1"}})}, {{own, ""}, Puts({{"a", "1"}})}}).ok());
-  EXPECT_THAT(Dump(store, FamilyId::kPacked), IsEmpty());
 }
 
 TEST(MemoryStore, ColdReadsNeedTheDisk) {

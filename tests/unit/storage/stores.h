@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,8 +34,11 @@ inline RocksDbOptions SmallOptions(const std::string& data_dir) {
 
 inline std::unique_ptr<Store> OpenOrDie(const RocksDbOptions& options) {
   auto store = OpenRocksDbStore(options);
-  EXPECT_THAT(store, IsOk());
-  return store.ok() ? *std::move(store) : nullptr;
+  if (!store.ok()) {
+    std::cerr << store.status() << std::endl;
+    std::abort();
+  }
+  return *std::move(store);
 }
 
 enum class StoreKind { kMemory, kRocksDb };

@@ -44,11 +44,11 @@ const TableSpec<UserRow>& UserSpec() {
 const TableSpec<PendingItemRow>& ItemSpec(uint16_t id) {
   static std::map<uint16_t, TableSpec<PendingItemRow>> specs;
   return specs
-      .try_emplace(id,
-                   TableSpec<PendingItemRow>{
-                       .id = id,
-                       .append_primary_key = [](const PendingItemRow& row,
-                                                std::string* key) { AppendInt64(key, row.sequence()); }})
+      .try_emplace(id, TableSpec<PendingItemRow>{.id = id,
+                                                 .append_primary_key =
+                                                     [](const PendingItemRow& row, std::string* key) {
+                                                       AppendInt64(key, row.sequence());
+                                                     }})
       .first->second;
 }
 
@@ -158,8 +158,7 @@ TEST_P(TableTest, ScanIsInTheOrderOfPrimaryKeys) {
   for (const int64_t sequence : {int64_t{5}, int64_t{-1}, INT64_MAX, int64_t{0}, INT64_MIN, int64_t{256}}) {
     ASSERT_THAT(object_.Await(items_.Insert(Item(sequence, "item"))), IsOk());
   }
-  const std::string ascending =
-      absl::StrCat(INT64_MIN, " ", -1, " ", 0, " ", 5, " ", 256, " ", INT64_MAX, " ");
+  const std::string ascending = absl::StrCat(INT64_MIN, " ", -1, " ", 0, " ", 5, " ", 256, " ", INT64_MAX, " ");
   EXPECT_EQ(Sequences(object_.Await(items_.Scan(KeyRange::All()))), ascending);
   object_.Settle();
   EXPECT_EQ(Sequences(object_.Await(items_.Scan(KeyRange::All()))), ascending);
@@ -315,8 +314,8 @@ TEST_P(TableTest, RandomRowsAreThoseOfAPlainMap) {
     std::map<std::string, UserRow> committed;
     std::map<std::string, UserRow> model;
     const auto random_row = [&] {
-      return User(random.Text(2, absl::string_view("\x00\x61\x62", 3)), random.Text(2, absl::string_view("\x00\x61", 2)),
-                  static_cast<int64_t>(random.Below(3)) - 1);
+      return User(random.Text(2, absl::string_view("\x00\x61\x62", 3)),
+                  random.Text(2, absl::string_view("\x00\x61", 2)), static_cast<int64_t>(random.Below(3)) - 1);
     };
     const auto random_range = [&] {
       KeyRange range{TextKey(random_row().id()), random.OneIn(3) ? "" : TextKey(random_row().id())};

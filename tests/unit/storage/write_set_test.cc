@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -116,6 +117,8 @@ void CheckSame(const WriteSet& set, const Model& model) {
     ASSERT_EQ(verdict == WriteSet::Verdict::kPresent, says.value.has_value()) << testing::PrintToString(key);
     if (says.value) ASSERT_EQ(*value, *says.value) << testing::PrintToString(key);
   }
+  ASSERT_EQ(set.has_values(), std::any_of(model.says().begin(), model.says().end(),
+                                          [](const auto& entry) { return entry.second.value.has_value(); }));
 }
 
 void Check(const Both& both) {

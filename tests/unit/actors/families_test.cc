@@ -1,0 +1,367 @@
+// Where objects live: they get families of their own up to a bound, and a move loses nothing at any step.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/actors/scripted_object.h"
+
+namespace holdfast::actors {
+namespace {
+
+class FamiliesTest : public ScriptedTest {
+ protected:
+  bool HasOwnFamily(const std::string& name) {
+    const auto catalog = CatalogOf(scripted, name);
+    return catalog && catalog->family_generation() != 0;
+  }
+};
+
+TEST_F(FamiliesTest, AnObjectThatWritesGetsAFamilyOfItsOwnWithAllThatItHas) {
+  families_max = 1;
+  Start();
+  SetAlarm("a", clock.Now() + absl::Hours(1));
+  Put("a", "k", "v");
+  EXPECT_TRUE(HasOwnFamily("a"));
+  EXPECT_FALSE(Find("a")->packed());
+  EXPECT_TRUE(recording.Dump()["packed"].empty());
+  EXPECT_EQ(Get("a", "k"), "v");
+  EXPECT_TRUE(AlarmOf("a"));
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 1u);
+  ExpectFamiliesConsistent();
+  ExpectAlarmIndexConsistent(scripted, {"a"});
+}
+
+TEST_F(FamiliesTest, AnObjectThatIsOnlyReadGetsNone) {
+  families_max = 1;
+  Start();
+  EXPECT_EQ(Get("a", "k"), std::nullopt);
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 0u);
+  EXPECT_TRUE(node->families().has_room());
+}
+
+TEST_F(FamiliesTest, WritesAndReadsGoOnInTheFamily) {
+  families_max = 1;
+  Start();
+  Put("a", "k", "1");
+  Put("a", "k", "2");
+  Put("a", "l", "3");
+  EXPECT_EQ(Get("a", "k"), "2");
+  Start();
+  EXPECT_TRUE(node->families().Find(Key(scripted, "a")));
+  EXPECT_EQ(Get("a", "k"), "2");
+  EXPECT_EQ(Get("a", "l"), "3");
+  Put("a", "k", "4");
+  Start();
+  EXPECT_EQ(Get("a", "k"), "4");
+}
+
+TEST_F(FamiliesTest, TheReplyDoesNotWaitForTheFamily) {
+  families_max = 1;
+  Start();
+  auto sent = SendPut("a", "k", "v");
+  node->executor().EndRound();
+  node->commits().RunOne();
+  EXPECT_TRUE(sent->ok());
+  EXPECT_EQ(node->family_changes().waiting(), 1u);
+}
+
+TEST_F(FamiliesTest, BeyondTheBoundObjectsArePacked) {
+  families_max = 2;
+  Start();
+  for (int i = 0; i < 5; ++i) Put(absl::StrCat("object", i), "k", absl::StrCat(i));
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 2u);
+  EXPECT_FALSE(node->families().has_room());
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Get(absl::StrCat("object", i), "k"), absl::StrCat(i));
+  ExpectFamiliesConsistent();
+}
+
+TEST_F(FamiliesTest, TheBoundHoldsForManyObjectsAndAcrossRestarts) {
+  constexpr int kObjects = 600;
+  families_max = 64;
+  Start();
+  for (int i = 0; i < kObjects; ++i) {
+    SendPut(absl::StrCat("object", i), "k", absl::StrCat(i));
+    EXPECT_LE(node->families().count(), families_max);
+  }
+  node->Settle();
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 64u);
+  // The same, then less room than there are families, then more.
+  for (int bound : {64, 10, 100}) {
+    families_max = bound;
+    Start();
+    for (int i = 0; i < kObjects; ++i) {
+      ASSERT_EQ(Get(absl::StrCat("object", i), "k"), absl::StrCat(i));
+      SendPut(absl::StrCat("object", i), "k", absl::StrCat(i));
+    }
+    node->Settle();
+    EXPECT_EQ(recording.ListOwnFamilies().size(), static_cast<size_t>(std::max(64, bound)));
+    ExpectFamiliesConsistent();
+  }
+}
+
+TEST_F(FamiliesTest, ADeletedObjectGivesItsRoomBack) {
+  families_max = 1;
+  Start();
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = absl::StrCat("object", i);
+    Put(name, "k", "v");
+    EXPECT_TRUE(HasOwnFamily(name));
+    SendDeleteAll(scripted, name);
+    node->Settle();
+    EXPECT_EQ(node->families().count(), 0);
+  }
+}
+
+TEST_F(FamiliesTest, WhatIsTooLargeForOneTurnStaysPackedAndGivesTheRoomBack) {
+  families_max = 0;
+  Start();
+  for (int i = 0; i < 3; ++i) Put("large", absl::StrCat(i), std::string(500'000, 'x'));
+  families_max = 1;
+  Start();
+  Put("large", "k", "v");
+  EXPECT_FALSE(HasOwnFamily("large"));
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 0u);
+  EXPECT_EQ(node->families().count(), 0);
+  EXPECT_EQ(Get("large", "0")->size(), 500'000u);
+  EXPECT_EQ(Get("large", "k"), "v");
+  // It is not tried again at every write.
+  Put("large", "k", "w");
+  EXPECT_EQ(node->family_changes().waiting(), 0u);
+  Put("small", "k", "v");
+  EXPECT_TRUE(HasOwnFamily("small"));
+}
+
+TEST_F(FamiliesTest, WhereNoFamilyCanBeMadeTheObjectStaysPackedAndWorks) {
+  families_max = 1;
+  store.set_create_error(absl::InternalError("no more files"));
+  Start();
+  Put("a", "k", "v");
+  EXPECT_FALSE(HasOwnFamily("a"));
+  EXPECT_EQ(node->families().count(), 0);
+  EXPECT_EQ(Get("a", "k"), "v");
+  Put("a", "k", "w");
+  EXPECT_EQ(Get("a", "k"), "w");
+  store.set_create_error(absl::OkStatus());
+  Put("b", "k", "v");
+  EXPECT_TRUE(HasOwnFamily("b"));
+}
+
+TEST_F(FamiliesTest, AnObjectThatCouldNotGetAFamilyLeavesMemoryAsOthersDo) {
+  families_max = 1;
+  store.set_create_error(absl::InternalError("no more files"));
+  Start();
+  SendPut("a", "k", "v");
+  node->executor().EndRound();
+  node->commits().RunOne();
+  // It becomes idle while the family is being made.
+  clock.Advance(absl::Seconds(20));
+  node->executor().RunUntilIdle();
+  ASSERT_NE(Find("a"), nullptr);
+  node->Settle();
+  EXPECT_EQ(Find("a"), nullptr);
+}
+
+TEST_F(FamiliesTest, AMoveWaitsForTheTurnInProgress) {
+  families_max = 1;
+  Start();
+  auto busy = Send("a", [](ScriptedObject& self) -> Task<absl::Status> {
+    (void)self.storage().Put("first", "1");
+    co_await self.NextTurn();
+    (void)self.storage().Put("second", "2");
+    co_await self.Wait(absl::Seconds(5));
+    co_return self.storage().Put("third", "3");
+  });
+  node->Settle();
+  EXPECT_FALSE(HasOwnFamily("a"));
+  node->Advance(absl::Seconds(5));
+  EXPECT_TRUE(busy->ok());
+  EXPECT_TRUE(HasOwnFamily("a"));
+  for (const char* key : {"first", "second", "third"}) EXPECT_NE(Get("a", key), std::nullopt) << key;
+}
+
+TEST_F(FamiliesTest, TurnsThatWaitGoOnAfterAMove) {
+  families_max = 1;
+  Start();
+  auto waiting = Send("a", [](ScriptedObject& self) -> Task<absl::Status> {
+    co_await self.Wait(absl::Seconds(5));
+    const std::string before = (*co_await self.storage().Get("k")).value_or("lost");
+    co_return self.storage().Put("after", before);
+  });
+  Put("a", "k", "v");
+  EXPECT_TRUE(HasOwnFamily("a"));
+  node->Advance(absl::Seconds(5));
+  EXPECT_TRUE(waiting->ok());
+  EXPECT_EQ(Get("a", "after"), "v");
+  Start();
+  EXPECT_EQ(Get("a", "after"), "v");
+}
+
+TEST_F(FamiliesTest, AnObjectThatBecameIdleMeanwhileIsStillMoved) {
+  families_max = 1;
+  Start();
+  SendPut("a", "k", "v");
+  node->executor().EndRound();
+  node->commits().RunOne();
+  clock.Advance(absl::Seconds(20));
+  node->executor().RunUntilIdle();
+  EXPECT_EQ(node->host().activation_count(), 0u);
+  node->Settle();
+  EXPECT_TRUE(HasOwnFamily("a"));
+  EXPECT_EQ(Get("a", "k"), "v");
+  ExpectFamiliesConsistent();
+}
+
+TEST_F(FamiliesTest, AnObjectThatCannotBeLoadedIsNotMovedAndItsFamilyIsDropped) {
+  families_max = 1;
+  Start();
+  SendPut("a", "k", "v");
+  node->executor().EndRound();
+  node->commits().RunOne();
+  clock.Advance(absl::Seconds(20));
+  node->executor().RunUntilIdle();
+  board().load = [](ScriptedObject&) -> Task<absl::Status> { co_return absl::InternalError("fails"); };
+  node->Settle();
+  EXPECT_FALSE(HasOwnFamily("a"));
+  ExpectFamiliesConsistent();
+  board().load = nullptr;
+  EXPECT_EQ(Get("a", "k"), "v");
+}
+
+TEST_F(FamiliesTest, ItsAlarmFiresAfterAMove) {
+  families_max = 1;
+  int fired = 0;
+  board().alarm = [&](ScriptedObject&, const AlarmRun&) -> Task<absl::Status> {
+    ++fired;
+    co_return absl::OkStatus();
+  };
+  Start();
+  SetAlarm("a", clock.Now() + absl::Seconds(5));
+  ASSERT_TRUE(HasOwnFamily("a"));
+  node->Advance(absl::Seconds(5));
+  EXPECT_EQ(fired, 1);
+  ExpectAlarmIndexConsistent(scripted, {"a"});
+}
+
+TEST_F(FamiliesTest, AMoveUnderLoadLosesNothingInAnyOrderOfTheSteps) {
+  for (uint64_t run : simulation::Seeds(60)) {
+    SCOPED_TRACE(simulation::Replay(run));
+    simulation::Dice dice(run);
+    const std::string names[] = {absl::StrCat("a", run), absl::StrCat("b", run)};
+    // Objects of which something is durable, and others that are new.
+    families_max = 0;
+    Start();
+    std::map<std::string, int> numbers;
+    if (dice.OneIn(2)) {
+      for (const std::string& name : names) {
+        SendIncrement(name);
+        ++numbers[name];
+      }
+      node->Settle();
+    }
+    families_max = 1000;
+    Start();
+    store.set_cold(dice.OneIn(2));
+    std::vector<std::pair<std::shared_ptr<Sent<int>>, int>> sent;
+    for (int i = 0; i < 40; ++i) {
+      const std::string& name = names[dice.Below(2)];
+      sent.emplace_back(SendIncrement(name), ++numbers[name]);
+      for (uint64_t steps = dice.Below(4); steps > 0; --steps) node->Step(dice.Below(1000));
+    }
+    node->Settle();
+    for (const auto& [outcome, number] : sent) {
+      ASSERT_TRUE(outcome->ok());
+      ASSERT_EQ(outcome->response, number);
+    }
+    store.set_cold(false);
+    for (const std::string& name : names) EXPECT_TRUE(HasOwnFamily(name));
+    ExpectFamiliesConsistent();
+    Start();
+    for (const std::string& name : names) EXPECT_EQ(Get(name, "n"), absl::StrCat(numbers[name]));
+  }
+}
+
+TEST_F(FamiliesTest, ACrashAtAnyStepOfAMoveLosesNothingAndLeavesNoFamilyOver) {
+  for (uint64_t run : simulation::Seeds(60)) {
+    SCOPED_TRACE(simulation::Replay(run));
+    simulation::Dice dice(run);
+    const std::string name = absl::StrCat("object", run);
+    families_max = 200;
+    Start();
+    int least = 0;
+    int most = 0;
+    bool deleted = false;
+    for (int life = 0; life < 6; ++life) {
+      store.set_cold(dice.OneIn(2));
+      std::vector<std::shared_ptr<Sent<int>>> sent;
+      for (uint64_t i = dice.Between(1, 5); i > 0; --i) {
+        sent.push_back(SendIncrement(name));
+        ++most;
+        for (uint64_t steps = dice.Below(6); steps > 0; --steps) node->Step(dice.Below(1000));
+      }
+      for (const auto& outcome : sent) {
+        if (outcome->ok()) least = std::max(least, outcome->response);
+      }
+      store.set_cold(false);
+      Start();
+      ExpectFamiliesConsistent();
+      const int number = std::stoi(Get(name, "n").value_or("0"));
+      EXPECT_GE(number, least);
+      EXPECT_LE(number, most);
+      least = most = number;
+      // Now and then begins anew, so that there is something to move again.
+      deleted = dice.OneIn(2);
+      if (deleted) {
+        auto deletion = SendDeleteAll(scripted, name);
+        for (uint64_t steps = dice.Below(8); steps > 0; --steps) node->Step(dice.Below(1000));
+        const bool sure = deletion->ok();
+        Start();
+        ExpectFamiliesConsistent();
+        const int left = std::stoi(Get(name, "n").value_or("0"));
+        EXPECT_TRUE(left == 0 || (!sure && left == number)) << left;
+        least = most = left;
+      }
+    }
+    if (HasFailure()) return;
+  }
+}
+
+TEST_F(FamiliesTest, RecoveryDropsWhatACrashLeftOver) {
+  families_max = 1;
+  Start();
+  SendPut("a", "k", "v");
+  node->executor().EndRound();
+  node->commits().RunOne();
+  // Made, and the crash comes before the move.
+  ASSERT_TRUE(node->family_changes().RunWork());
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 1u);
+  Start();
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 0u);
+  EXPECT_EQ(node->families().count(), 0);
+  EXPECT_EQ(Get("a", "k"), "v");
+  // And again, with a generation of its own.
+  Put("a", "k", "w");
+  EXPECT_TRUE(HasOwnFamily("a"));
+  EXPECT_EQ(Get("a", "k"), "w");
+}
+
+TEST_F(FamiliesTest, AFamilyOfADeletedObjectThatACrashLeftOverIsDropped) {
+  families_max = 1;
+  Start();
+  Put("a", "k", "v");
+  SendDeleteAll(scripted, "a");
+  node->executor().EndRound();
+  node->commits().RunOne();
+  ASSERT_EQ(node->family_changes().waiting(), 1u);
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 1u);
+  Start();
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 0u);
+  EXPECT_EQ(Get("a", "k"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace holdfast::actors

@@ -1,0 +1,104 @@
+// What the tests of batches have in common: calls to one object, "mail", and what it has processed.
+
+#ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_BATCH_FIXTURE_H_
+#define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_BATCH_FIXTURE_H_
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "actors/objects/batch_processor.h"
+#include "actors/objects/wire_time.h"
+#include "tests/unit/actors/node_test.h"
+
+namespace holdfast::actors {
+
+inline absl::Time FromWire(const google::protobuf::Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
+}
+inline absl::Duration FromWire(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+class BatchProcessorTest : public NodeTest {
+ protected:
+  BatchProcessorTest() { classes = {&BatchProcessor::Class()}; }
+
+  std::shared_ptr<Sent<v1::AddItemsResponse>> SendAdd(const std::vector<std::string>& items,
+                                                      const std::string& name = "mail") {
+    v1::AddItemsRequest request;
+    for (const std::string& item : items) request.add_items(item);
+    return Send(name, &BatchProcessor::AddItems, request);
+  }
+  v1::AddItemsResponse Add(const std::vector<std::string>& items) {
+    auto sent = SendAdd(items);
+    node->Settle();
+    EXPECT_TRUE(sent->ok()) << *sent->status;
+    return sent->response;
+  }
+  // So many items, the numbers from `first` on.
+  static std::vector<std::string> Numbers(int first, int count) {
+    std::vector<std::string> items;
+    for (int i = first; i < first + count; ++i) items.push_back(absl::StrCat("item", i));
+    return items;
+  }
+  std::shared_ptr<Sent<v1::FlushBatchResponse>> SendFlush() {
+    return Send("mail", &BatchProcessor::FlushBatch, v1::FlushBatchRequest());
+  }
+  int64_t Flush() {
+    auto sent = SendFlush();
+    node->Settle();
+    EXPECT_TRUE(sent->ok());
+    return sent->response.processed_count();
+  }
+  v1::GetBatchStatusResponse Status(const std::string& name = "mail") {
+    auto sent = Ask(name, &BatchProcessor::GetBatchStatus, v1::GetBatchStatusRequest());
+    EXPECT_TRUE(sent->ok());
+    return sent->response;
+  }
+  std::shared_ptr<Sent<v1::ConfigureBatchResponse>> Configure(const v1::BatchConfig& config,
+                                                              const std::vector<std::string>& mask = {}) {
+    v1::ConfigureBatchRequest request;
+    *request.mutable_config() = config;
+    for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
+    return Ask("mail", &BatchProcessor::ConfigureBatch, request);
+  }
+  v1::ListProcessedItemsResponse List(const v1::ListProcessedItemsRequest& request = {},
+                                      const std::string& name = "mail") {
+    auto sent = Ask(name, &BatchProcessor::ListProcessedItems, request);
+    EXPECT_TRUE(sent->ok()) << *sent->status;
+    return sent->response;
+  }
+  // All pages of them.
+  std::vector<v1::ProcessedItem> Processed(const std::string& name = "mail") {
+    std::vector<v1::ProcessedItem> items;
+    v1::ListProcessedItemsRequest request;
+    request.set_page_size(1000);
+    do {
+      const auto page = List(request, name);
+      items.insert(items.end(), page.items().begin(), page.items().end());
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return items;
+  }
+  std::vector<std::string> ProcessedTexts() {
+    std::vector<std::string> texts;
+    for (const v1::ProcessedItem& item : Processed()) texts.push_back(item.item());
+    return texts;
+  }
+  int64_t Trim(int64_t up_to) {
+    v1::TrimProcessedItemsRequest request;
+    request.set_up_to_sequence(up_to);
+    auto sent = Ask("mail", &BatchProcessor::TrimProcessedItems, request);
+    EXPECT_TRUE(sent->ok());
+    return sent->response.removed_count();
+  }
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_BATCH_FIXTURE_H_

@@ -1,0 +1,144 @@
+// A process of its own that a test may kill: this very program, started anew, runs what was registered under a name
+// instead of the tests, and tells the test in lines what it did.
+//
+//   const ChildProgram kHold("hold", [](const std::vector<std::string>& arguments) { ...; ChildSays("open"); ... });
+//   Child child("hold", {dir});
+//   child.ReadLine();  // "open"
+//   child.Kill();
+//
+// A mere fork would not do: of RocksDB's threads, none would be in the child.
+
+#ifndef HOLDFAST_TESTS_UNIT_STORAGE_CHILD_H_
+#define HOLDFAST_TESTS_UNIT_STORAGE_CHILD_H_
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+
+namespace holdfast::storage {
+
+inline constexpr char kChildVariable[] = "HOLDFAST_TEST_CHILD";  // program and arguments, a line each
+inline constexpr int kChildLinesFd = 100;
+
+class ChildProgram {
+ public:
+  using Function = std::function<void(const std::vector<std::string>& arguments)>;
+
+  // Before main.
+  ChildProgram(const std::string& name, Function function) {
+    if (Programs().empty()) testing::AddGlobalTestEnvironment(new Runner);
+    Programs()[name] = std::move(function);
+  }
+
+ private:
+  // Runs before the first test, and instead of it.
+  class Runner : public testing::Environment {
+   public:
+    void SetUp() override {
+      const char* given = std::getenv(kChildVariable);
+      if (given == nullptr) return;
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      std::vector<std::string> arguments = absl::StrSplit(given, '\n');
+      const Function& function = Programs().at(arguments[0]);
+      arguments.erase(arguments.begin());
+      function(arguments);
+      _exit(0);
+    }
+  };
+
+  static std::map<std::string, Function>& Programs() {
+    static auto* const programs = new std::map<std::string, Function>;
+    return *programs;
+  }
+};
+
+// In the child: a line to the test that started it.
+inline void ChildSays(absl::string_view text) {
+  const std::string line = absl::StrCat(text, "\n");
+  if (write(kChildLinesFd, line.data(), line.size()) != static_cast<ssize_t>(line.size())) _exit(1);
+}
+
+// In the child: waits to be killed.
+[[noreturn]] inline void ChildWaits() {
+  while (true) pause();
+}
+
+class Child {
+ public:
+  Child(const std::string& program, const std::vector<std::string>& arguments) {
+    int lines[2];
+    if (pipe2(lines, O_CLOEXEC) != 0) {
+      ADD_FAILURE() << "no pipe";
+      return;
+    }
+    lines_ = fdopen(lines[0], "r");
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, lines[1], kChildLinesFd);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    std::string variable = absl::StrCat(kChildVariable, "=", program);
+    for (const std::string& argument : arguments) absl::StrAppend(&variable, "\n", argument);
+    std::vector<char*> environment = {variable.data()};
+    for (char** each = environ; *each != nullptr; ++each) environment.push_back(*each);
+    environment.push_back(nullptr);
+    char path[] = "/proc/self/exe";
+    char* const argv[] = {path, nullptr};
+    if (posix_spawn(&pid_, path, &actions, nullptr, argv, environment.data()) != 0) {
+      ADD_FAILURE() << "no child";
+      pid_ = 0;
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    close(lines[1]);
+  }
+  // Kills it, if it is still there.
+  ~Child() {
+    Kill();
+    if (lines_ != nullptr) std::fclose(lines_);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  // What the child said next; nothing once it is gone and all that it said was read.
+  std::optional<std::string> ReadLine() {
+    std::string line;
+    for (int c = std::fgetc(lines_); c != EOF; c = std::fgetc(lines_)) {
+      if (c == '\n') return line;
+      line.push_back(static_cast<char>(c));
+    }
+    return std::nullopt;
+  }
+
+  // SIGKILL, and waits until it is gone. What it said before can still be read.
+  void Kill() {
+    if (pid_ == 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+ private:
+  pid_t pid_ = 0;  // 0 once it is gone
+  std::FILE* lines_ = nullptr;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_TESTS_UNIT_STORAGE_CHILD_H_

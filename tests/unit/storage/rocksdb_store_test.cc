@@ -1,0 +1,466 @@
+#include "storage/rocksdb_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "storage/families.h"
+#include "storage/format.h"
+#include "tests/unit/storage/random.h"
+#include "tests/unit/storage/raw_rocksdb.h"
+#include "tests/unit/storage/stores.h"
+
+namespace holdfast::storage {
+namespace {
+
+using testing::ElementsAre;
+using testing::Optional;
+using testing::Pair;
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void WriteFile(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+void FlipBit(const std::string& path, size_t byte, int bit) {
+  std::string bytes = ReadFile(path);
+  ASSERT_LT(byte, bytes.size());
+  bytes[byte] = static_cast<char>(bytes[byte] ^ (1 << bit));
+  WriteFile(path, bytes);
+}
+
+WriteSet OnePut(const std::string& key, const std::string& value) {
+  WriteSet set;
+  set.Put(key, value);
+  return set;
+}
+
+// All files of a directory, by name; RocksDB's lock is made by who looks.
+std::map<std::string, std::string> Files(const std::string& dir) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(dir)) {
+    const std::string name = entry.path().filename();
+    if (name != "LOCK") files[name] = ReadFile(entry.path());
+  }
+  return files;
+}
+
+class RocksDbStoreTest : public testing::Test {
+ protected:
+  const std::string& dir() const { return dir_.path(); }
+  // Must be closed before it is opened again.
+  std::unique_ptr<Store> Open() { return OpenOrDie(SmallOptions(dir())); }
+  absl::Status TryOpen() { return OpenRocksDbStore(SmallOptions(dir())).status(); }
+
+ private:
+  TempDir dir_;
+};
+
+TEST_F(RocksDbStoreTest, OpenedAgainItHasEverything) {
+  ForEachSeed(4, [](Random& random) {
+    TempDir dir;
+    std::map<std::string, Entries> model = {{"", {}}};  // the packed family under no name, the others under theirs
+    for (int life = 0; life < 4; ++life) {
+      auto store = OpenOrDie(SmallOptions(dir.path()));
+      std::map<std::string, FamilyId> ids = {{"", FamilyId::kPacked}};
+      for (const OwnFamily& family : store->ListOwnFamilies()) ids[family.name] = family.id;
+      ASSERT_EQ(ids.size(), model.size());
+      for (const auto& [name, entries] : model) {
+        ASSERT_TRUE(ids.count(name)) << name;
+        ASSERT_EQ(Dump(*store, ids[name]), entries) << name;
+      }
+      for (int step = 0; step < 10; ++step) {
+        if (random.OneIn(3)) {
+          const std::string name = FamilyName({"ns", "Class", random.Bytes(20)}, random.Bits());
+          ids[name] = *store->CreateFamily(name);
+          model[name] = {};
+        }
+        if (random.OneIn(5) && model.size() > 1) {
+          const std::string name = model.rbegin()->first;
+          ASSERT_THAT(store->DropFamily(ids[name]), IsOk());
+          model.erase(name);
+        }
+        std::vector<std::pair<Location, WriteSet>> parts;
+        for (auto& [name, entries] : model) {
+          const std::string prefix = name.empty() ? "p/" : "";
+          parts.emplace_back(Location{ids[name], prefix}, RandomWrites(random, 10));
+          Apply(parts.back().second, prefix, &entries);
+        }
+        ASSERT_THAT(Commit(*store, parts), IsOk());
+      }
+    }
+  });
+}
+
+TEST_F(RocksDbStoreTest, RecoveredFamiliesAreThoseOfTheCatalog) {
+  const ObjectKey kept("default", "Counter", "kept");
+  const ObjectKey left("default", "Counter", "left over");
+  {
+    auto store = Open();
+    Families families(store.get(), 10);
+    ASSERT_THAT(families.Recover(), IsOk());
+    ASSERT_TRUE(families.Reserve() && families.Reserve());
+    const Placement placement = *families.Create(kept);
+    ASSERT_THAT(families.Create(left), IsOk());
+    v1::CatalogRecord record;
+    record.set_family_generation(placement.generation);
+    ASSERT_THAT(Commit(*store, {{{FamilyId::kCatalog, ""}, OnePut(kept.encoded(), record.SerializeAsString())},
+                                {{placement.family, ""}, OnePut("k", "v")}}),
+                IsOk());
+  }
+  for (int life = 0; life < 2; ++life) {
+    auto store = Open();
+    Families families(store.get(), 10);
+    ASSERT_THAT(families.Recover(), IsOk());
+    EXPECT_EQ(families.count(), 1);
+    ASSERT_TRUE(families.Find(kept).has_value());
+    EXPECT_THAT(Dump(*store, families.Find(kept)->family), ElementsAre(Pair("k", "v")));
+    EXPECT_EQ(store->ListOwnFamilies().size(), 1u);
+  }
+}
+
+TEST_F(RocksDbStoreTest, MissingDirectoriesAreMade) {
+  const std::string deep = dir() + "/a/b";
+  EXPECT_THAT(OpenRocksDbStore(SmallOptions(deep)), IsOk());
+  EXPECT_TRUE(std::filesystem::exists(deep + "/CURRENT"));
+}
+
+// A crash came before the header, after some of the families, or in the middle of RocksDB's first file.
+TEST_F(RocksDbStoreTest, StoreThatWasHalfMadeIsMade) {
+  const std::vector<std::string> names = {"catalog", "alarms", "packed"};
+  for (size_t made = 0; made <= names.size(); ++made) {
+    TempDir half;
+    RawFlush(half.path());
+    for (size_t i = 0; i < made; ++i) RawCreateFamily(half.path(), names[i]);
+    EXPECT_THAT(OpenRocksDbStore(SmallOptions(half.path())), IsOk()) << made << " families";
+    EXPECT_NE(RawGet(half.path(), "default", std::string(kStoreHeaderKey)), std::nullopt);
+  }
+  for (const char* bytes : {"", "\x01\x02"}) {
+    TempDir half;
+    for (const char* name : {"LOCK", "IDENTITY", "MANIFEST-000001", "000001.dbtmp"}) {
+      WriteFile(half.path() + "/" + name, bytes);
+    }
+    EXPECT_THAT(OpenRocksDbStore(SmallOptions(half.path())), IsOk());
+  }
+}
+
+TEST_F(RocksDbStoreTest, OpenTwiceIsUnavailable) {
+  auto store = Open();
+  const absl::Status second = TryOpen();
+  EXPECT_THAT(second, IsStatus(absl::StatusCode::kUnavailable, dir()));
+  EXPECT_THAT(second, IsStatus(absl::StatusCode::kUnavailable, "in use"));
+  EXPECT_THAT(Commit(*store, {{{FamilyId::kNode, ""}, OnePut("k", "v")}}), IsOk());
+  store.reset();
+  EXPECT_THAT(TryOpen(), IsOk());
+}
+
+TEST_F(RocksDbStoreTest, FileInPlaceOfTheDirectoryIsNamed) {
+  const std::string file = dir() + "/file";
+  WriteFile(file, "not a directory");
+  for (const std::string& path : {file, file + "/below"}) {
+    const auto store = OpenRocksDbStore(SmallOptions(path));
+    EXPECT_FALSE(store.ok());
+    EXPECT_THAT(std::string(store.status().message()), testing::HasSubstr(path));
+  }
+  EXPECT_EQ(ReadFile(file), "not a directory");
+}
+
+TEST_F(RocksDbStoreTest, OtherFormatVersionIsRefused) {
+  ASSERT_THAT(TryOpen(), IsOk());
+  v1::StoreHeader header;
+  header.set_format_version(kFormatVersion + 76);
+  header.set_shard_count(kShardCount);
+  RawPut(dir(), "default", std::string(kStoreHeaderKey), header.SerializeAsString());
+  const auto files = Files(dir());
+  const absl::Status refused = TryOpen();
+  EXPECT_TRUE(Files(dir()) == files) << "changed what it refused";
+  for (const std::string& text : {dir(), std::string("version 77"), absl::StrCat("version ", kFormatVersion)}) {
+    EXPECT_THAT(refused, IsStatus(absl::StatusCode::kFailedPrecondition, text));
+  }
+}
+
+TEST_F(RocksDbStoreTest, OtherNumberOfShardsIsRefused) {
+  ASSERT_THAT(TryOpen(), IsOk());
+  v1::StoreHeader header;
+  header.set_format_version(kFormatVersion);
+  header.set_shard_count(77);
+  RawPut(dir(), "default", std::string(kStoreHeaderKey), header.SerializeAsString());
+  const auto files = Files(dir());
+  const absl::Status refused = TryOpen();
+  EXPECT_TRUE(Files(dir()) == files) << "changed what it refused";
+  for (const std::string& text : {dir(), std::string("77 shards"), absl::StrCat(kShardCount)}) {
+    EXPECT_THAT(refused, IsStatus(absl::StatusCode::kFailedPrecondition, text));
+  }
+}
+
+TEST_F(RocksDbStoreTest, GarbledHeaderIsDataLoss) {
+  ASSERT_THAT(TryOpen(), IsOk());
+  RawPut(dir(), "default", std::string(kStoreHeaderKey), "\xff garbled");
+  EXPECT_THAT(TryOpen(), IsStatus(absl::StatusCode::kDataLoss, dir()));
+}
+
+// A RocksDB of something else stays as it is, whatever is in it.
+class ForeignRocksDbTest : public RocksDbStoreTest {
+ protected:
+  void ExpectRefused() {
+    const auto files = Files(dir());
+    EXPECT_THAT(TryOpen(), IsStatus(absl::StatusCode::kFailedPrecondition, dir()));
+    EXPECT_TRUE(Files(dir()) == files) << "changed what it refused";
+  }
+};
+
+TEST_F(ForeignRocksDbTest, WithKeysIsRefused) {
+  RawPut(dir(), "default", "key", "of something else");
+  ExpectRefused();
+}
+
+TEST_F(ForeignRocksDbTest, WithAnotherFamilyIsRefused) {
+  RawPut(dir(), "default", "key", "of something else");
+  RawCreateFamily(dir(), "data");
+  ExpectRefused();
+}
+
+TEST_F(ForeignRocksDbTest, WithAllItsDataInAnotherFamilyIsRefused) {
+  RawFlush(dir());
+  RawCreateFamily(dir(), "data");
+  RawPut(dir(), "data", "key", "of something else");
+  ExpectRefused();
+}
+
+TEST_F(ForeignRocksDbTest, WithAnotherOrderIsRefused) {
+  RawCreateReversed(dir());
+  ExpectRefused();
+}
+
+TEST_F(RocksDbStoreTest, NoOptionsFilesAreWritten) {
+  for (int life = 0; life < 2; ++life) {
+    auto store = Open();
+    const FamilyId own = *store->CreateFamily(absl::StrCat("own ", life));
+    ASSERT_THAT(Commit(*store, {{{own, ""}, OnePut("k", "v")}}), IsOk());
+    ASSERT_THAT(store->CreateFamily(absl::StrCat("other ", life)), IsOk());
+    ASSERT_THAT(store->DropFamily(own), IsOk());
+    for (const auto& entry : std::filesystem::directory_iterator(dir())) {
+      EXPECT_FALSE(absl::StartsWith(entry.path().filename().string(), "OPTIONS")) << entry.path();
+    }
+  }
+}
+
+TEST_F(RocksDbStoreTest, ColdKeysNeedTheDisk) {
+  FamilyId own;
+  {
+    auto store = Open();
+    own = *store->CreateFamily("own");
+    ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, "p/"}, OnePut("k", "packed")}, {{own, ""}, OnePut("k", "own")}}),
+                IsOk());
+    std::string value;
+    absl::Status error;
+    EXPECT_EQ(store->Get(own, "k", ReadTier::kMemory, &value, &error), ReadResult::kFound);
+  }
+  RawFlush(dir());
+  auto store = Open();
+  own = store->ListOwnFamilies().at(0).id;
+  for (const auto& [family, key, expected] :
+       {std::tuple(FamilyId::kPacked, "p/k", "packed"), std::tuple(own, "k", "own")}) {
+    std::string value;
+    absl::Status error;
+    EXPECT_EQ(store->Get(family, key, ReadTier::kMemory, &value, &error), ReadResult::kNeedsDisk);
+    for (const bool reverse : {false, true}) {
+      auto cursor = store->NewCursor(family, KeyRange::All(), ReadTier::kMemory);
+      reverse ? cursor->SeekToLast() : cursor->SeekToFirst();
+      EXPECT_EQ(cursor->state(), ReadResult::kNeedsDisk);
+    }
+    EXPECT_THAT(Find(*store, family, key), Optional(std::string(expected)));
+    // Now it is in the cache.
+    EXPECT_EQ(store->Get(family, key, ReadTier::kMemory, &value, &error), ReadResult::kFound);
+    EXPECT_EQ(value, expected);
+    EXPECT_EQ(store->Get(family, "none", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
+    EXPECT_THAT(Walk(*store->NewCursor(family, KeyRange::All(), ReadTier::kMemory), false),
+                ElementsAre(Pair(key, expected)));
+  }
+}
+
+TEST_F(RocksDbStoreTest, ColdKeysAreFoundUnderNewerOnes) {
+  {
+    auto store = Open();
+    WriteSet set;
+    for (const char* key : {"a", "b", "c"}) set.Put(key, "flushed");
+    ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, "p/"}, set}}), IsOk());
+  }
+  RawFlush(dir());
+  auto store = Open();
+  WriteSet set;
+  set.DeleteRange({"b", "c"});
+  set.Put("a", "new");
+  ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, "p/"}, set}}), IsOk());
+  std::string value;
+  absl::Status error;
+  EXPECT_EQ(store->Get(FamilyId::kPacked, "p/a", ReadTier::kMemory, &value, &error), ReadResult::kFound);
+  EXPECT_EQ(value, "new");
+  EXPECT_THAT(Dump(*store, FamilyId::kPacked), ElementsAre(Pair("p/a", "new"), Pair("p/c", "flushed")));
+}
+
+TEST_F(RocksDbStoreTest, LongWalkOverDeletedKeysNeedsTheDisk) {
+  auto store = Open();
+  WriteSet puts;
+  WriteSet deletes;
+  for (int i = 0; i < 2000; ++i) {
+    puts.Put(absl::StrCat(10'000 + i), "v");
+    if (i != 1999) deletes.Delete(absl::StrCat(10'000 + i));
+  }
+  ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, puts}}), IsOk());
+  ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, deletes}}), IsOk());
+  auto cursor = store->NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kMemory);
+  cursor->SeekToFirst();
+  EXPECT_EQ(cursor->state(), ReadResult::kNeedsDisk);
+  EXPECT_THAT(Dump(*store, FamilyId::kPacked), ElementsAre(Pair("11999", "v")));
+}
+
+TEST_F(RocksDbStoreTest, DamagedBlockIsDataLossForItsKeysAndNoOthers) {
+  {
+    auto store = Open();
+    ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, OnePut("k", "packed")},
+                                {{FamilyId::kCatalog, ""}, OnePut("k", "catalog")}}),
+                IsOk());
+  }
+  RawFlush(dir());
+  const std::vector<std::string> files = RawTables(dir(), "packed");
+  ASSERT_EQ(files.size(), 1u);
+  FlipBit(files[0], 5, 0);
+
+  auto store = Open();
+  std::string value;
+  absl::Status error;
+  EXPECT_EQ(store->Get(FamilyId::kPacked, "k", ReadTier::kDisk, &value, &error), ReadResult::kError);
+  EXPECT_THAT(error, IsStatus(absl::StatusCode::kDataLoss, ""));
+  for (const bool reverse : {false, true}) {
+    auto cursor = store->NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kDisk);
+    reverse ? cursor->SeekToLast() : cursor->SeekToFirst();
+    EXPECT_EQ(cursor->state(), ReadResult::kError);
+    EXPECT_THAT(cursor->error(), IsStatus(absl::StatusCode::kDataLoss, ""));
+  }
+  EXPECT_THAT(Find(*store, FamilyId::kCatalog, "k"), Optional(std::string("catalog")));
+  EXPECT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, OnePut("l", "new")}}), IsOk());
+  EXPECT_THAT(Find(*store, FamilyId::kPacked, "l"), Optional(std::string("new")));
+}
+
+TEST_F(RocksDbStoreTest, DamageIsNotTakenForAnotherProcess) {
+  for (const bool removed : {false, true}) {
+    SCOPED_TRACE(removed ? "a table is missing" : "a table is garbled");
+    const std::string path = dir() + (removed ? "/LOCK 1" : "/block lock LOCK 2");
+    ASSERT_THAT(OpenRocksDbStore(SmallOptions(path)), IsOk());
+    RawFlush(path);
+    for (const std::string& file : RawTables(path, "default")) {
+      removed ? (void)std::filesystem::remove(file) : WriteFile(file, std::string(2000, 'x'));
+    }
+    EXPECT_THAT(OpenRocksDbStore(SmallOptions(path)), IsStatus(absl::StatusCode::kDataLoss, path));
+  }
+}
+
+// The log of a store with as many commits as make three blocks of it, and one bit of it flipped.
+class WalTest : public RocksDbStoreTest {
+ protected:
+  static constexpr int kCommits = 250;
+
+  void SetUp() override {
+    Live(0);
+    const std::vector<std::string> logs = Logs();
+    ASSERT_EQ(logs.size(), 1u);
+    wal_ = logs[0];
+    records_ = WalRecords(ReadFile(wal_));
+    ASSERT_GT(records_.size(), static_cast<size_t>(kCommits));
+  }
+
+  // Opens the store, commits, and closes it, with nothing flushed from the log.
+  void Live(int number) {
+    RocksDbOptions options = SmallOptions(dir());
+    options.sync = false;  // the same log, sooner
+    auto store = OpenOrDie(options);
+    for (int i = 0; i < kCommits; ++i) {
+      const std::string key = absl::StrCat(number, "/", 1000 + i);
+      ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, OnePut(key, std::string(300, 'v'))}}), IsOk());
+    }
+  }
+  // In the order in which they were written.
+  std::vector<std::string> Logs() {
+    std::vector<std::string> logs;
+    for (const auto& entry : std::filesystem::directory_iterator(dir())) {
+      if (entry.path().extension() == ".log" && entry.file_size() > 0) logs.push_back(entry.path());
+    }
+    std::sort(logs.begin(), logs.end());
+    return logs;
+  }
+  // The first such record after `offset`.
+  const WalRecord& RecordAfter(size_t offset, WalRecord::Type type) {
+    return *std::find_if(records_.begin(), records_.end(),
+                         [&](const WalRecord& record) { return record.offset >= offset && record.type == type; });
+  }
+
+  // Opens a copy in which one bit of the log is flipped.
+  void ExpectRefused(size_t byte, int bit) {
+    TempDir copy;
+    std::filesystem::copy(dir(), copy.path());
+    ASSERT_NO_FATAL_FAILURE(FlipBit(copy.path() + "/" + std::filesystem::path(wal_).filename().string(), byte, bit));
+    auto store = OpenRocksDbStore(SmallOptions(copy.path()));
+    if (store.ok()) {
+      ADD_FAILURE() << "opened with " << Dump(**store, FamilyId::kPacked).size() << " of " << kCommits
+                    << " commits after bit " << bit << " of byte " << byte << " of the log was flipped";
+      return;
+    }
+    EXPECT_THAT(store, IsStatus(absl::StatusCode::kDataLoss, copy.path()));
+  }
+
+  std::string wal_;
+  std::vector<WalRecord> records_;
+};
+
+TEST_F(WalTest, FlippedBitOfACommitIsDataLoss) {
+  ForEachSeed(20, [this](Random& random) {
+    const WalRecord& record = records_[records_.size() / 4 + random.Below(records_.size() / 2)];
+    ExpectRefused(record.offset + WalRecord::kHeaderBytes + random.Below(record.length),
+                  static_cast<int>(random.Below(8)));
+  });
+}
+
+TEST_F(WalTest, FlippedBitOfAChecksumIsDataLoss) {
+  const WalRecord& record = records_[records_.size() / 2];
+  for (size_t byte = 0; byte < 4; ++byte) ExpectRefused(record.offset + byte, static_cast<int>(byte));
+}
+
+TEST_F(WalTest, FlippedBitOfALengthIsDataLoss) {
+  const WalRecord& record = RecordAfter(WalRecord::kBlockBytes + 1000, WalRecord::kFull);
+  for (int bit = 0; bit < 16; ++bit) ExpectRefused(record.offset + 4 + bit / 8, bit % 8);
+}
+
+TEST_F(WalTest, TornTailIsCutOff) {
+  const std::string bytes = ReadFile(wal_);
+  const WalRecord& last = records_.back();
+  for (size_t cut = last.offset; cut < last.offset + last.length; cut += 13) {
+    TempDir copy;
+    std::filesystem::copy(dir(), copy.path());
+    const std::string wal = copy.path() + "/" + std::filesystem::path(wal_).filename().string();
+    WriteFile(wal, bytes.substr(0, cut));
+    auto store = OpenRocksDbStore(SmallOptions(copy.path()));
+    ASSERT_THAT(store, IsOk()) << "cut at " << cut;
+    EXPECT_EQ(Dump(**store, FamilyId::kPacked).size(), static_cast<size_t>(kCommits - 1));
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::storage
