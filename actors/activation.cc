@@ -351,7 +351,10 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
     const size_t bytes = storage_.writes().bytes();
     if (bytes > host_->options_.turn_bytes_max) {
       // It is never resumed. Not here: the coroutine is still on the stack.
-      host_->services_.executor->Post([this, turn, error = TurnTooLarge(bytes)] { GiveUp(turn, error); });
+      host_->services_.executor->Post([this, turn, error = TurnTooLarge(bytes)] {
+        // Unless a reset came first.
+        if (input_gate_.holder() == turn) GiveUp(turn, error);
+      });
       return;
     }
     if (storage_.wrote()) CommitTurn();

@@ -263,6 +263,42 @@ TEST_F(TurnsTest, ATurnThatEndsByNextTurnIsBoundedInBytesToo) {
   EXPECT_EQ(recording.EntryCount(), 0u);
 }
 
+TEST_F(TurnsTest, ATurnThatWroteTooMuchAndIsResetBeforeItIsToldEndsOnce) {
+  options.turn_bytes_max = 1000;
+  Start();
+  auto waiting = SendNoting("a", "waiting", absl::Hours(1));
+  auto large = Send("a", [this](ScriptedObject& self) -> Task<absl::Status> {
+    co_await self.Wait(options.turn_timeout - absl::Milliseconds(1));
+    (void)self.storage().Put("large", std::string(2000, 'x'));
+    co_await self.NextTurn();
+    co_return absl::OkStatus();
+  });
+  // The executor is late: in one round the large turn goes on, and the time of the other is over.
+  clock.Advance(options.turn_timeout + absl::Seconds(1));
+  node->Settle();
+  ASSERT_TRUE(waiting->done() && large->done());
+  EXPECT_THAT(*waiting->status, IsReset());
+  EXPECT_FALSE(large->ok());
+  EXPECT_EQ(Get("a", "large"), std::nullopt);
+}
+
+TEST_F(TurnsTest, AnAlarmHandlerThatEndsATurnThatWroteTooMuchHasFailed) {
+  options.turn_bytes_max = 1000;
+  int runs = 0;
+  board().alarm = [&runs](ScriptedObject& self, const AlarmRun& run) -> Task<absl::Status> {
+    EXPECT_EQ(run.retry_count, runs);
+    if (++runs > 1) co_return absl::OkStatus();
+    (void)self.storage().Put("large", std::string(2000, 'x'));
+    co_await self.NextTurn();
+    co_return absl::OkStatus();
+  };
+  Start();
+  SetAlarm("a", clock.Now() + absl::Seconds(1));
+  node->Advance(absl::Minutes(1));
+  EXPECT_EQ(runs, 2);
+  EXPECT_TRUE(node->host().idle());
+}
+
 // --- Turns that take too long.
 
 TEST_F(TurnsTest, ATurnThatTakesTooLongIsGivenUpWithItsWritesAndTheInstance) {
