@@ -1,9 +1,9 @@
 // The store on RocksDB. This file and rocksdb_file_system are the only ones that know RocksDB.
 //
-// Durability: Commit returns when the write-ahead log is synced. The log is recovered with a torn tail cut off; a record
-// that fails its checksum before the tail is refused (RocksDB's default would open with half of the log). Not noticed
-// yet: a damaged type or length of a record that makes the rest look like a torn tail, and a log file that is missing.
-// Errors of Commit: the write may or may not be on disk; RocksDB then refuses all later ones.
+// Durability: Commit returns when the write-ahead log is synced. The log is recovered with a torn tail cut off; a
+// record that fails its checksum before the tail is refused (RocksDB's default would open with half of the log). Not
+// noticed yet: a damaged type or length of a record that makes the rest look like a torn tail, and a log file that is
+// missing. Errors of Commit: the write may or may not be on disk; RocksDB then refuses all later ones.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_STORE_H_
 #define HOLDFAST_STORAGE_ROCKSDB_STORE_H_
