@@ -56,8 +56,7 @@ class StuckCursor : public Cursor {
 }  // namespace
 
 MemoryStore::MemoryStore() {
-  for (FamilyId id :
-       {FamilyId::kNode, FamilyId::kCatalog, FamilyId::kAlarms, FamilyId::kPacked, FamilyId::kRequests}) {
+  for (FamilyId id : {FamilyId::kNode, FamilyId::kCatalog, FamilyId::kAlarms, FamilyId::kPacked, FamilyId::kRequests}) {
     families_[id] = {};
   }
 }

@@ -22,10 +22,10 @@ namespace holdfast::storage {
 
 // Names an open family for as long as the process lives; not stored.
 enum class FamilyId : uint32_t {
-  kNode = 0,     // the store's header
-  kCatalog = 1,  // which objects exist
-  kAlarms = 2,   // alarms by due time
-  kPacked = 3,   // objects that have no family of their own, each under its prefix
+  kNode = 0,      // the store's header
+  kCatalog = 1,   // which objects exist
+  kAlarms = 2,    // alarms by due time
+  kPacked = 3,    // objects that have no family of their own, each under its prefix
   kRequests = 4,  // replies to requests with a request_id
   kFirstOwn = 5,
 };
