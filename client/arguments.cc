@@ -55,7 +55,7 @@ absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now) {
   absl::Duration delay;
   if (absl::StartsWith(text, "+") && !absl::StartsWith(text, "+-") && !absl::StartsWith(text, "++") &&
       absl::ParseDuration(text.substr(1), &delay) && delay < absl::Hours(24 * 366 * 1000)) {
-    return now + delay;
+    return absl::FromUnixMicros(absl::ToUnixMicros(now + delay));  // the server has no finer times
   }
   absl::Time time;
   std::string error;

@@ -72,7 +72,10 @@ absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
     const std::optional<absl::Duration> wait = schedule.Next(status, absl::Now());
     if (!wait.has_value()) return unknown.ok() || TellsOfEarlierAttempts(status) ? status : unknown;
     if (kind == CallKind::kMutation && OutcomeUnknown(status)) unknown = status;
-    absl::SleepFor(*wait);
+    // gRPC gets on with a broken connection only while somebody waits for it, and no call does during the pause.
+    const absl::Time next = absl::Now() + *wait;
+    channel_->WaitForConnected(absl::ToChronoTime(next));
+    absl::SleepFor(next - absl::Now());
   }
 }
 

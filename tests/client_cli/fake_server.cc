@@ -75,9 +75,9 @@ class FakeServer::Call : public grpc::ServerGenericBidiReactor {
   std::atomic<bool> finished_ = false;
 };
 
-FakeServer::FakeServer() {
+FakeServer::FakeServer(int port) {
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
   builder.RegisterCallbackGenericService(this);
   server_ = builder.BuildAndStart();
 }

@@ -1,4 +1,4 @@
-// A gRPC server on a free port that answers any method as a test tells it to.
+// A gRPC server that answers any method as a test tells it to.
 
 #ifndef HOLDFAST_TESTS_CLIENT_CLI_FAKE_SERVER_H_
 #define HOLDFAST_TESTS_CLIENT_CLI_FAKE_SERVER_H_
@@ -22,10 +22,12 @@ namespace holdfast::client {
 // Threading: handlers run on gRPC's threads, one at a time. On() may be called at any time.
 class FakeServer : private grpc::CallbackGenericService {
  public:
-  FakeServer();
+  // On this port; 0: a free one.
+  explicit FakeServer(int port = 0);
   // Waits for the calls in progress.
   ~FakeServer() override;
 
+  int port() const { return port_; }
   std::string address() const;
 
   // Answers each message of the method, e.g. "/holdfast.v1.CounterService/Increment", also of a stream.

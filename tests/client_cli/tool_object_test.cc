@@ -223,7 +223,8 @@ TEST_F(ObjectToolTest, AnAlarmFromNow) {
   ASSERT_EQ(Tool({"object", "alarm", "set", "o", "+1h30m"}).status, 0);
   const absl::Time time =
       absl::FromUnixSeconds(request.scheduled_time().seconds()) + absl::Nanoseconds(request.scheduled_time().nanos());
-  EXPECT_GE(time, before + absl::Minutes(90));
+  EXPECT_GE(time, before + absl::Minutes(90) - absl::Microseconds(1));
+  EXPECT_EQ(request.scheduled_time().nanos() % 1000, 0);
   EXPECT_LE(time, absl::Now() + absl::Minutes(90));
 }
 

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <sstream>
+#include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "tests/client_cli/fake_server.h"
 #include "tests/client_cli/tool_test.h"
 
@@ -371,6 +374,28 @@ TEST_F(ToolTest, AChangeIsRetriedWithItsId) {
       });
   EXPECT_EQ(Tool({"counter", "increment", "a"}).out, "1\n");
   EXPECT_EQ(ids, std::vector<std::string>(3, ids[0]));
+}
+
+// In a process of its own: in this one the server would keep gRPC at work for the client, too.
+TEST(ToolProcessTest, RetriesReachAServerThatComesUpMeanwhile) {
+  const int port = FakeServer().port();
+  const std::string command = std::string(HOLDFAST_TOOL) +
+                              " counter get a --retries 100 --timeout 20s --server 127.0.0.1:" + std::to_string(port);
+  FILE* const tool = popen(command.c_str(), "r");
+  ASSERT_NE(tool, nullptr);
+  absl::SleepFor(absl::Seconds(1));
+  FakeServer server(port);
+  absl::Time called = absl::InfiniteFuture();
+  const absl::Time up = absl::Now();
+  server.On<v1::GetValueRequest, v1::GetValueResponse>(kCounter + std::string("GetValue"), [&](const auto&, auto*) {
+    called = absl::Now();
+    return Status::OK;
+  });
+  char out[16] = "";
+  EXPECT_STREQ(fgets(out, sizeof(out), tool), "0\n");
+  EXPECT_EQ(pclose(tool), 0);
+  // Where nobody waits for a connection, gRPC looks at it every 5 s only.
+  EXPECT_LT(called - up, absl::Seconds(4));
 }
 
 TEST_F(ToolTest, OutputThatCannotBeWrittenIsAFailure) {
