@@ -75,7 +75,8 @@ class FakeServer::Call : public grpc::ServerGenericBidiReactor {
   std::atomic<bool> finished_ = false;
 };
 
-FakeServer::FakeServer(int port) {
+FakeServer::FakeServer(int port, const std::function<void(FakeServer&)>& prepare) {
+  prepare(*this);
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
   builder.RegisterCallbackGenericService(this);

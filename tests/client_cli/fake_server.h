@@ -22,8 +22,9 @@ namespace holdfast::client {
 // Threading: handlers run on gRPC's threads, one at a time. On() may be called at any time.
 class FakeServer : private grpc::CallbackGenericService {
  public:
-  // On this port; 0: a free one.
-  explicit FakeServer(int port = 0);
+  // On this port; 0: a free one. `prepare` is called before any client can reach it.
+  explicit FakeServer(
+      int port = 0, const std::function<void(FakeServer&)>& prepare = [](FakeServer&) {});
   // Waits for the calls in progress.
   ~FakeServer() override;
 
