@@ -1,16 +1,22 @@
 #include "storage/rocksdb_store.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <shared_mutex>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "holdfast/storage/v1/storage.pb.h"
@@ -21,6 +27,7 @@
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
 #include "storage/format.h"
+#include "storage/log.h"
 #include "storage/object_id.h"
 #include "storage/rocksdb_file_system.h"
 
@@ -52,8 +59,13 @@ absl::Status FromRocksDb(const rocksdb::Status& status) {
   return absl::InternalError(status.ToString());
 }
 
+// Whether another process, or another store of this one, has the lock; RocksDB says it in no other way than its text.
 bool IsLocked(const rocksdb::Status& status) {
-  return status.IsIOError() && absl::StrContains(status.ToString(), "LOCK");
+  if (!status.IsIOError()) return false;
+  const std::string text = status.ToString();
+  if (absl::StartsWith(text, "IO error: lock hold by current process")) return true;
+  return absl::StartsWith(text, "IO error: While lock file: ") &&
+         (absl::EndsWith(text, std::strerror(EAGAIN)) || absl::EndsWith(text, std::strerror(EACCES)));
 }
 
 bool IsNodeFamily(const std::string& name) {
@@ -302,11 +314,12 @@ absl::Status RocksDbStore::WaitForLock(const std::string& data_dir) {
   rocksdb::FileLock* lock = nullptr;
   rocksdb::Status status = env_->LockFile(path, &lock);
   // A process that was killed a moment ago may still hold it.
-  for (int tries = 0; tries < kLockTriesMax && !status.ok(); ++tries) {
+  for (int tries = 0; tries < kLockTriesMax && IsLocked(status); ++tries) {
     absl::SleepFor(kLockTryAfter);
     status = env_->LockFile(path, &lock);
   }
-  if (!status.ok()) return InUse(data_dir, status);
+  if (IsLocked(status)) return InUse(data_dir, status);
+  if (!status.ok()) return InDirectory(data_dir, FromRocksDb(status));
   (void)env_->UnlockFile(lock);
   return absl::OkStatus();
 }
@@ -384,10 +397,21 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
   return FromRocksDb(db_->Write(options, &batch));
 }
 
+std::optional<uint64_t> LoseUnsyncedSeed(const RocksDbOptions& options) {
+  if (!options.lose_unsynced) return std::nullopt;
+  uint64_t seed = options.lose_unsynced_seed;
+  if (const char* given = std::getenv("HOLDFAST_TEST_SEED"); seed == 0 && given != nullptr) {
+    (void)absl::SimpleAtoi(given, &seed);
+  }
+  if (seed == 0) seed = std::random_device{}();
+  Log(LogLevel::kInfo, "lose_unsynced", {{"seed", absl::StrCat(seed)}});
+  return seed;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
-  auto store = std::make_unique<RocksDbStore>(options, NewRocksDbEnv(options.lose_unsynced));
+  auto store = std::make_unique<RocksDbStore>(options, NewRocksDbEnv(LoseUnsyncedSeed(options)));
   if (absl::Status status = store->Open(options.data_dir); !status.ok()) return status;
   return store;
 }

@@ -25,6 +25,8 @@ struct RocksDbOptions {
   // For crash tests; see storage/rocksdb_file_system.h.
   bool sync = true;
   bool lose_unsynced = false;
+  // What is lost follows from it; 0: from HOLDFAST_TEST_SEED, or else from chance. It is logged.
+  uint64_t lose_unsynced_seed = 0;
 };
 
 // Opens the store in `data_dir`, or makes it. Errors: UNAVAILABLE when another process has it open;

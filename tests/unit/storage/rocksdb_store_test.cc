@@ -373,6 +373,14 @@ TEST_F(RocksDbStoreTest, DamageIsNotTakenForAnotherProcess) {
   }
 }
 
+TEST_F(RocksDbStoreTest, LockThatCannotBeTakenIsNotTakenForAnotherProcess) {
+  std::filesystem::create_directory(dir() + "/LOCK");
+  const absl::Status refused = TryOpen();
+  EXPECT_FALSE(refused.ok());
+  EXPECT_NE(refused.code(), absl::StatusCode::kUnavailable) << refused;
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(dir()));
+}
+
 // The log of a store with as many commits as make three blocks of it, and one bit of it flipped.
 class WalTest : public RocksDbStoreTest {
  protected:
