@@ -123,6 +123,7 @@ absl::Status MemoryStore::Commit(absl::Span<const KeyspaceWrites> writes) {
 
 absl::StatusOr<FamilyId> MemoryStore::CreateFamily(absl::string_view name) {
   std::lock_guard lock(mutex_);
+  if (disk_full_) return absl::ResourceExhaustedError("the disk is full");
   if (!create_error_.ok()) return create_error_;
   for (const auto& [id, family] : families_) {
     if (family.name == name) return absl::AlreadyExistsError(absl::StrCat("family ", name, " exists"));
