@@ -208,7 +208,8 @@ void Activation::EndTurn(Delivery* turn) {
     if (!by_handler) change.reset();
     discard = storage_.wrote();
     DropTurn();
-    if (alarm != nullptr) {
+    // A full disk is no failure of the handler: it is tried again.
+    if (alarm != nullptr && ReasonOf(status) != v1::ERROR_REASON_DISK_FULL) {
       Log(LogLevel::kWarning, "alarm_failed", {{"object", key_.DebugString()}, {"status", status.ToString()}});
       if (change || alarm_stands) CommitAlarmFailure(change);
       alarm->end = AlarmScheduler::End::kSettled;
@@ -229,6 +230,13 @@ void Activation::EndTurn(Delivery* turn) {
 absl::Status Activation::CheckTurn(Delivery* turn) {
   if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
   if (storage_.writes().bytes() > host_->options_.turn_bytes_max) return TurnTooLarge(storage_.writes().bytes());
+  const bool takes_space =
+      storage_.writes().has_values() || (storage_.alarm_change() && storage_.alarm_change()->time.has_value());
+  if (takes_space && host_->services_.store->DiskFull()) {
+    return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_DISK_FULL,
+                     "the disk of the server is full; nothing was done. What only deletes is still done",
+                     absl::Seconds(1));
+  }
   const storage::UsageChange& usage = storage_.usage();
   const int64_t before = header_ && !usage.from_nothing ? header_->usage().size_bytes() : 0;
   if (usage.size_bytes > 0 && before + usage.size_bytes > host_->options_.object_bytes_max) {

@@ -144,8 +144,8 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     if (match == AlarmWatchers::Match::kNone) return Fired::kNobody;
     if (match == AlarmWatchers::Match::kFull) return Fired::kAllBusy;
   }
-  // Not more work than the disk keeps up with.
-  if (pipeline_.failed() || pipeline_.pending_bytes() > options_.pipeline_bytes_max) {
+  // Not more work than the disk keeps up with, or takes.
+  if (pipeline_.failed() || services_.store->DiskFull() || pipeline_.pending_bytes() > options_.pipeline_bytes_max) {
     alarms_.Ended(encoded_id, AlarmScheduler::End::kNotBegun);
     return Fired::kBegun;
   }

@@ -62,6 +62,7 @@ constexpr Setting kSettings[] = {
     {"storage", "wal_bytes_max", 4 * kMiB, 64 * kGiB, 512 * kMiB},
     {"storage", "turn_bytes_max", 8 * kMiB, kGiB, 64 * kMiB},
     {"storage", "pipeline_bytes_max", kMiB, 16 * kGiB, 256 * kMiB},
+    {"storage", "disk_reserve_bytes", 0, kTiB, 256 * kMiB},
     {"storage", "object_bytes_max", 1, kTiB, 10 * kGiB},
     {"storage", "request_record_age_ms", 100, 86'400'000, 600'000},
     {"storage", "request_records_max", 1, 100'000'000, 1'000'000},

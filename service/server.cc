@@ -142,6 +142,7 @@ absl::Status RunningServer::Start() {
   options.memtable_bytes = storage.memtable_bytes();
   options.wal_bytes_max = storage.wal_bytes_max();
   options.sync = !config_.testing().sync_off();
+  options.disk_reserve_bytes = storage.disk_reserve_bytes();
   options.lose_unsynced = config_.testing().lose_unsynced();
   auto store = storage::OpenRocksDbStore(options);
   if (!store.ok()) return store.status();
