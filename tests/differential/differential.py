@@ -42,7 +42,7 @@ class Tally:
 class Lying:
     """A side that gives a wrong answer to one kind of operation: a driver that does not notice is worth nothing."""
 
-    clamps_past_times = Workerd.clamps_past_times
+    is_workerd = True
 
     def __init__(self, side, kind):
         self._side, self._kind = side, kind
@@ -91,8 +91,10 @@ class Run:
         try:
             sequence.run(steps)
         except Found as found:
+            sequence.abandon()
             return found
         except Overtaken as reason:
+            sequence.abandon()
             (tally or self.tally).overtaken[str(reason)] += 1
             return None
         with self._lock:
@@ -172,6 +174,8 @@ def summary(run, taken, found_count):
     print("listed differences seen (docs/differences.md):")
     for name in differences.ALL:
         print(f"  {name:<28} {run.tally.listed[name]}")
+    if run.tally.skipped:
+        print(f"steps left out, as an alarm was under way: {run.tally.skipped}")
     for reason, count in run.tally.overtaken.items():
         print(f"sequences cut short, as the machine was too slow: {reason}: {count}")
     print(f"differences found: {found_count}")

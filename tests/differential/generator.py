@@ -220,7 +220,7 @@ class Generator:
                 else:
                     may_be_late = True
             plan.append(attempt)
-        if not sets_near and self._chance(0.1):
+        if not sets_near and self._chance(0.25):
             # At the end of the plan: what would follow may not follow on workerd.
             plan.append({"ops": [{"op": "setAlarm", "time": {"same": 0}}]})
         return plan

@@ -7,7 +7,8 @@ waits as long, and goes on for ever, 64 s apart.
 import time
 
 import differences
-from sequence import BACKOFF_SLACK_MS, BACKOFF_START_MS
+from alarm_model import BACKOFF_START_MS
+from sequence import BACKOFF_SLACK_MS
 from subject import now_ms
 
 ATTEMPTS_OF_WORKERD = 7

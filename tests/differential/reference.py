@@ -21,8 +21,7 @@ class Workerd:
     """One process over one directory."""
 
     name = "workerd"
-    clamps_past_times = True
-    may_lose_equal_times = True
+    is_workerd = True
 
     def __init__(self, directory):
         self._data_dir = directory / "data"
@@ -128,8 +127,10 @@ class WorkerdObject:
     def release(self, end):
         self._call("POST", "release", end)
 
-    def close(self):
-        pass
+    def abandon(self):
+        """Lets a handler that holds end. Nothing more is expected of this object."""
+        self.plan([])
+        self.release({})
 
     def _call(self, method, what, body=None):
         return self._workerd.call(self._worker, method, f"/{self._name}/{what}", body)

@@ -1,23 +1,22 @@
 """Takes one sequence of steps on two sides and compares what they answer.
 
-The times of alarms are real, so the steps that need an alarm to have run, or not yet to run, wait for it. A model of
-the one alarm (AlarmModel) says how long. The model decides nothing about what is right: only the two sides do. A step
-that took so long that an alarm may have come due in its midst says nothing; the sequence then ends as Overtaken.
+The times of alarms are real, so the steps that need an alarm to have run, or not yet to run, wait for it. AlarmModel
+says how long; what it expects of a run is a third opinion, with which both sides must agree. A step that took so long
+that an alarm may have come due in its midst says nothing; the sequence then ends as Overtaken.
 """
 
 import copy
 import time
 
 import differences
+from alarm_model import BACKOFF_START_MS, AlarmModel
 from subject import encoded, now_ms
 
 MARGIN_MS = 250  # a step is not begun so shortly before an alarm
-NEAR_MAX_MS = 60_000  # an alarm later than this never fires in a test
 GRACE_MS = 10_000  # by how much an alarm may be late
 AFTER_RUN_MS = 60  # until workerd has taken notice of what its handler returned
 LOST_MS = 1_000  # an alarm that workerd has not run by then after Holdfast did, is lost
 POLL_S = 0.025
-BACKOFF_START_MS = 2_000
 BACKOFF_SLACK_MS = 20
 SAME_TIME_GAP_MS = 300  # between two workerds, instead of the same time
 
@@ -39,71 +38,11 @@ def comparable(answer):
     return {"refused": True} if "refused" in answer else {"aborted": True} if "aborted" in answer else answer
 
 
-class AlarmModel:
-    """When the handler may next run, and what it will do then."""
-
-    def __init__(self):
-        self.time = None  # as getAlarm says
-        self.ready_at = None  # when the handler runs next, unless it is running
-        self.retry_count = 0
-        self.running = False
-        self.plan = []
-        self.loses_on_equal_time = False
-        # Of the run that failed last: what its retry would be, and when it would come at the latest.
-        self.retry = None
-        self._running_time = None
-        self._changed = False
-
-    def set(self, time_ms):
-        self.time = self.ready_at = time_ms
-        self._changed = True
-        if not self.running:
-            self.retry_count = 0
-
-    def delete(self):
-        if not self.running:
-            self.retry_count = 0
-        self.time = self.ready_at = None
-        self._changed = True
-
-    def is_waiting(self):
-        """For a time that will come while the test runs."""
-        return not self.running and self.ready_at is not None and self.ready_at < now_ms() + NEAR_MAX_MS
-
-    def begin_run(self):
-        """Returns what the handler does."""
-        self.running, self._running_time, self._changed = True, self.time, False
-        self.time = self.ready_at = None
-        self.loses_on_equal_time = False
-        self.retry = None
-        return self.plan.pop(0) if self.plan else {}
-
-    @property
-    def running_time(self):
-        return self._running_time
-
-    def end_run(self, failed, ended_ms):
-        self.running = False
-        if failed and self.time is None:
-            backoff = BACKOFF_START_MS << self.retry_count
-            self.retry = {"retryCount": self.retry_count + 1, "latest": ended_ms + backoff * 5 // 4}
-        if failed and not self._changed:
-            self.time = self._running_time
-            self.ready_at = ended_ms + backoff
-            self.retry_count += 1
-        else:
-            self.retry_count = 0
-
-    def replaced_retry(self):
-        """The retry in whose place another alarm is set, or will be if one is set now."""
-        return self.retry if self.retry_count == 0 else None
-
-
 class Sequence:
     def __init__(self, reference, subject, name, keeps_alarm, tally):
         """With two sides of the same kind no difference is expected."""
         self._sides = [reference, subject]
-        self._same_kind = reference.clamps_past_times == subject.clamps_past_times
+        self._same_kind = reference.is_workerd and subject.is_workerd
         self._objects = [side.open(name, keeps_alarm) for side in self._sides]
         self._keeps_alarm = keeps_alarm
         self._tally = tally
@@ -135,9 +74,9 @@ class Sequence:
         self._take({"op": "list", "options": {}})
         self._compare_run_counts()
 
-    def close(self):
+    def abandon(self):
         for one in self._objects:
-            one.close()
+            one.abandon()
 
     def late_runs(self):
         """Runs of the handler that came after the end: none may."""
@@ -158,7 +97,9 @@ class Sequence:
         self._count(operation["op"] + where)
         refused = None if self._same_kind else differences.refused_by_holdfast(operation)
         if refused:
-            if "value" not in reference or "refused" not in subject:
+            # gRPC itself refuses what is no UTF-8, before the server could say more.
+            is_refused = "refused" in subject or (refused == differences.NOT_UTF8 and "INTERNAL" in subject.get("error", ""))
+            if "value" not in reference or not is_refused:
                 self._differ(f"{operation['op']}{where}, listed as {refused}", reference, subject)
             self._listed(refused)
             return
@@ -172,7 +113,7 @@ class Sequence:
         result = []
         for side, one in zip(self._sides, pair):
             told = one.get(field)
-            if side.clamps_past_times and told is not None and asked is not None and asked < told <= now_ms():
+            if side.is_workerd and told is not None and asked is not None and asked < told <= now_ms():
                 if told not in self._clamped and not self._same_kind:
                     self._listed(differences.PAST_TIME)
                 self._clamped.add(told)
@@ -232,25 +173,28 @@ class Sequence:
 
     def _set_special_alarm(self, name, operation):
         """Only with nothing under way; afterwards no alarm is set."""
-        model = self._model
+        time_ms = operation["time"]
         answers = [one.do(operation) for one in self._objects]
         self._count("setAlarm")
         refuses = name != differences.MICROSECONDS
         if ("refused" in answers[0]) != refuses or "value" not in answers[1]:
             self._differ(f"setAlarm, listed as {name}", *answers)
         if name == differences.EARLY_TIME:
-            self._await_counts([self._runs_seen[0], self._runs_seen[1] + 1], now_ms() + GRACE_MS)
-            self._runs_seen[1] += 1
+            wanted = [self._runs_seen[0], self._runs_seen[1] + 1]
+            runs, came = self._await_counts(wanted, now_ms() + GRACE_MS)
+            if not all(came) or runs[1][-1]["scheduled"] != time_ms:
+                self._differ(f"an alarm, listed as {name}", None, runs[1])
+            self._runs_seen = wanted
         else:
             is_set = [one.do({"op": "getAlarm"})["value"] for one in self._objects]
-            before = model.time if model.time is not None else None
-            wanted = [int(operation["time"]) if not refuses else before, operation["time"]]
+            wanted = [self._model.time if refuses else int(time_ms), time_ms]
             if is_set != wanted:
                 self._differ(f"getAlarm, listed as {name}, should say {wanted}", *is_set)
         self._listed(name)
         for one in self._objects:
             one.do({"op": "deleteAlarm"})
-        model.delete()
+        self._model.delete()
+        self._model.plan = []
 
     def _resolved(self, step):
         """The operation with values and times as they are sent, and the plan that comes with it."""
@@ -395,7 +339,7 @@ class Sequence:
         replaced = self._model.replaced_retry()
         result = []
         for side, run in zip(self._sides, pair):
-            if replaced and side.clamps_past_times and run["retryCount"] == replaced["retryCount"]:
+            if replaced and side.is_workerd and run["retryCount"] == replaced["retryCount"]:
                 if not self._same_kind:
                     self._listed(differences.REPLACED_RETRY)
                 run = {**run, "scheduled": self._model.time, "retryCount": 0, "early": run["started"] < self._model.time}
@@ -440,7 +384,6 @@ class Sequence:
         runs = self._runs()
         if [len(some) for some in runs] != self._runs_seen:
             self._differ(f"alarms ran more often than {self._runs_seen}", *runs)
-
 
 
 def _bytes_of(value):

@@ -54,8 +54,7 @@ class Holdfast:
     """One server, and one stream of the alarms of all its objects."""
 
     name = "holdfast"
-    clamps_past_times = False
-    may_lose_equal_times = False
+    is_workerd = False
 
     def __init__(self, directory):
         directory.mkdir(parents=True)
@@ -96,9 +95,6 @@ class Holdfast:
         self._objects[name] = HoldfastObject(self, name, keeps_alarm)
         return self._objects[name]
 
-    def forget(self, name):
-        del self._objects[name]
-
     def _watch_alarms(self):
         request = pb.WatchAlarmsRequest(max_outstanding=WATCH_OUTSTANDING_MAX)
         request.lease.seconds = LEASE_S
@@ -117,10 +113,9 @@ class Holdfast:
         if handled_by is None:
             self.problems.append(f"an alarm of an object that has none: {delivery}")
             return
-        try:
-            handled_by.handle(delivery, now_us)
-        except Exception as error:  # a thread of the pool would swallow it
-            self.problems.append(f"the alarm handler of {delivery.object.name}: {error!r}")
+        problem = handled_by.handle(delivery, now_us)
+        if problem:
+            self.problems.append(problem)
 
 
 class HoldfastObject:
@@ -132,6 +127,7 @@ class HoldfastObject:
         self._runs = []
         self._released = threading.Event()
         self._end = {}
+        self._abandoned = False
         self._deletions = 0  # of the alarm together with its delivery
 
     # --- What the driver calls
@@ -154,13 +150,23 @@ class HoldfastObject:
         self._end = end
         self._released.set()
 
-    def close(self):
-        self._server.forget(self._id.name)
+    def abandon(self):
+        """Lets a handler that holds end. Nothing more is expected of this object."""
+        self._abandoned = True
+        self.plan([])
+        self.release({})
 
     # --- Alarms
 
     def handle(self, delivery, now_us):
-        """The alarm handler: as that of worker.js."""
+        """The alarm handler: as that of worker.js. Returns what went wrong with it, or None."""
+        try:
+            self._handle(delivery, now_us)
+        except Exception as error:  # a thread of the pool would swallow it
+            return None if self._abandoned else f"the alarm handler of {self._id.name}: {error!r}"
+        return None
+
+    def _handle(self, delivery, now_us):
         scheduled = milliseconds(delivery.scheduled_time)
         run = {
             "scheduled": scheduled,
