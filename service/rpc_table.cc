@@ -1,6 +1,7 @@
 #include "service/rpc_table.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,8 +16,11 @@
 #include "holdfast/v1/object_service.grpc.pb.h"
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"
 #include "holdfast/v1/user_cache_service.grpc.pb.h"
+#include "service/alarm_watch.h"
 #include "service/batch_call.h"
+#include "service/direct_call.h"
 #include "service/health.h"
+#include "service/object_calls.h"
 #include "service/stream_call.h"
 #include "service/unary_call.h"
 
@@ -33,13 +37,16 @@ using actors::Task;
 using actors::UserCache;
 
 constexpr int kIncrementsMax = 1000;
+// What the items of a batch and of a stream are, each by itself.
+constexpr char kIncrement[] = "holdfast.v1.CounterService.Increment";
 
 // What a handler, a method of an object class, is made of.
 template <auto kHandler>
 struct HandlerTraits;
-template <typename Class, typename Request_, typename Response_,
-          Task<absl::Status> (Class::*kHandler)(const Request_&, Response_*)>
+template <typename Class_, typename Request_, typename Response_,
+          Task<absl::Status> (Class_::*kHandler)(const Request_&, Response_*)>
 struct HandlerTraits<kHandler> {
+  using Class = Class_;
   using Request = Request_;
   using Response = Response_;
   static Task<absl::Status> Handle(Object& object, const Request& request, Response* response) {
@@ -60,7 +67,21 @@ RpcTable::Row Unary(std::string method, Service* service, Receive receive, const
   };
   row->handle = Traits::Handle;
   row->object_class = object_class;
+  row->name = method;
+  row->for_clients = std::is_same_v<typename Traits::Class, PlainObject>;
   return {std::move(method), [row](Endpoint* endpoint) { UnaryCall<Request, Response>::Post(row.get(), endpoint); }};
+}
+
+// A row for a method that the server itself answers.
+template <typename Request, typename Response, typename Service, typename Receive>
+RpcTable::Row Direct(std::string method, Service* service, Receive receive,
+                     void (*handle)(Endpoint*, const Request&, Response*, DirectDone)) {
+  auto row = std::make_shared<DirectMethod<Request, Response>>();
+  row->receive = [service, receive](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
+    (service->*receive)(context, request, writer, queue, queue, tag);
+  };
+  row->handle = handle;
+  return {std::move(method), [row](Endpoint* endpoint) { DirectCall<Request, Response>::Post(row.get(), endpoint); }};
 }
 
 RpcTable::Row BatchIncrement(std::string method, v1::CounterService::AsyncService* service) {
@@ -75,6 +96,7 @@ RpcTable::Row BatchIncrement(std::string method, v1::CounterService::AsyncServic
   row->items_max = kIncrementsMax;
   row->add_result = &v1::BatchIncrementResponse::add_results;
   row->handle = HandlerTraits<&Counter::Increment>::Handle;
+  row->item_method = kIncrement;
   row->object_class = &Counter::Class();
   return {std::move(method), [row](Endpoint* endpoint) {
             BatchCall<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
@@ -92,6 +114,7 @@ RpcTable::Row StreamIncrement(std::string method, v1::CounterService::AsyncServi
   row->item = &v1::StreamIncrementRequest::increment;
   row->result = &v1::StreamIncrementResponse::mutable_result;
   row->handle = HandlerTraits<&Counter::Increment>::Handle;
+  row->item_method = kIncrement;
   row->object_class = &Counter::Class();
   return {std::move(method), [row](Endpoint* endpoint) { Call::Post(row.get(), endpoint); }};
 }
@@ -146,9 +169,30 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
   UNARY(users, UserCacheService, BatchGetUsers, UserCache::BatchGetUsers, &UserCache::Class());
   UNARY(users, UserCacheService, ListUsers, UserCache::ListUsers, &UserCache::Class());
 
+  UNARY(object, ObjectService, GetEntries, Object::GetEntries, nullptr);
+  UNARY(object, ObjectService, PutEntries, PlainObject::PutEntries, nullptr);
+  UNARY(object, ObjectService, DeleteEntries, PlainObject::DeleteEntries, nullptr);
+  UNARY(object, ObjectService, ListEntries, Object::ListEntries, nullptr);
+  UNARY(object, ObjectService, ApplyBatch, PlainObject::ApplyBatch, nullptr);
+  UNARY(object, ObjectService, SetAlarm, PlainObject::SetAlarm, nullptr);
+  UNARY(object, ObjectService, GetAlarm, Object::GetAlarm, nullptr);
+  UNARY(object, ObjectService, DeleteAlarm, PlainObject::DeleteAlarm, nullptr);
+  UNARY(object, ObjectService, AcknowledgeAlarm, PlainObject::AcknowledgeAlarm, nullptr);
+  UNARY(object, ObjectService, ExtendAlarmLease, PlainObject::ExtendAlarmLease, nullptr);
   UNARY(object, ObjectService, DeleteAll, Object::DeleteAll, nullptr);
   UNARY(object, ObjectService, Cleanup, Object::Cleanup, nullptr);
 #undef UNARY
+
+  using Objects = v1::ObjectService::AsyncService;
+  Objects* const objects = &services_->object;
+  rows_.push_back(
+      Direct("holdfast.v1.ObjectService.ListObjects", objects, &Objects::RequestListObjects, &ListObjects));
+  rows_.push_back(
+      Direct("holdfast.v1.ObjectService.DescribeObject", objects, &Objects::RequestDescribeObject, &DescribeObject));
+  rows_.push_back(
+      Direct("holdfast.v1.ObjectService.PassivateObject", objects, &Objects::RequestPassivateObject, &PassivateObject));
+  rows_.push_back({"holdfast.v1.ObjectService.WatchAlarms",
+                   [objects](Endpoint* endpoint) { PostAlarmWatch(objects, endpoint); }});
 
   HealthService* const health = &services_->health;
   for (std::string& name : ServiceNames()) health->names.insert(std::move(name));
