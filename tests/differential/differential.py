@@ -7,9 +7,11 @@ import argparse
 import collections
 import concurrent.futures
 import json
+import os
 import pathlib
 import random
 import secrets
+import signal
 import sys
 import tempfile
 import threading
@@ -22,6 +24,7 @@ from subject import Holdfast
 from sequence import Found, Overtaken, Sequence
 from reference import Workerd
 
+CORPUS = pathlib.Path(__file__).parent / "corpus.json"
 PARALLEL = 12
 SHRINK_TIME_S = 60
 FOUND_MAX = 5  # then the run ends
@@ -139,10 +142,13 @@ def report(run, index, keeps_alarm, steps, found, shrink):
         f"  the {len(prefix)} steps:",
         *(f"    {json.dumps(step)}" for step in prefix),
     ]
-    replay = pathlib.Path(tempfile.gettempdir()) / f"differential-{run.seed}-{index}.json"
+    file, replay = tempfile.mkstemp(prefix="differential-", suffix=".json")
+    replay = pathlib.Path(replay)
+    os.close(file)
     replay.write_text(json.dumps({"keepsAlarm": keeps_alarm, "steps": prefix}))
     lines.append(f"  again: tests/differential/run.sh --replay {replay}")
-    lines.append(f"  whole: tests/differential/run.sh --seed {run.seed} --only {index} --steps {len(steps)}")
+    if isinstance(index, int):
+        lines.append(f"  whole: tests/differential/run.sh --seed {run.seed} --only {index} --steps {len(steps)}")
     print("\n".join(lines), flush=True)
 
 
@@ -164,6 +170,23 @@ def compare(run, indices, step_count, seconds_max):
         for outcome in pool.map(one, indices):
             taken += outcome is not None
     return taken, found_all
+
+
+def of_corpus(run):
+    """The sequences that are taken in every run."""
+    corpus = json.loads(CORPUS.read_text())
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        found_all = list(pool.map(lambda one: run.take(one["keepsAlarm"], one["steps"]), corpus))
+    return [(one["why"], one["keepsAlarm"], one["steps"], found) for one, found in zip(corpus, found_all) if found]
+
+
+def unseen(run):
+    """A listed difference that no longer shows is as wrong as one that is not listed."""
+    return [
+        f"{name} is listed, but did not show"
+        for name in differences.ALL
+        if name not in differences.NOT_ALWAYS_SEEN and not run.tally.listed[name]
+    ]
 
 
 def summary(run, taken, found_count):
@@ -193,9 +216,11 @@ def compare_all(arguments, run, giving_up):
         found = run.take(replay["keepsAlarm"], replay["steps"])
         taken, found_all = 1, [("replay", replay["keepsAlarm"], replay["steps"], found)] if found else []
     else:
+        found_all = of_corpus(run) if arguments.only is None else []
         indices = range(arguments.sequences) if arguments.only is None else [arguments.only]
-        taken, found_all = compare(run, indices, arguments.steps, arguments.seconds)
-        if arguments.only is None and taken < arguments.sequences and len(found_all) < FOUND_MAX:
+        taken, found_more = compare(run, indices, arguments.steps, arguments.seconds)
+        found_all += found_more
+        if arguments.only is None and taken < arguments.sequences and len(found_more) < FOUND_MAX:
             print(f"only {taken} of {arguments.sequences} sequences in {arguments.seconds} s")
             return 1
     for index, keeps_alarm, steps, found in found_all:
@@ -203,6 +228,8 @@ def compare_all(arguments, run, giving_up):
     problems = [f"an alarm ran after the end: {show(late)}" for late in run.late_runs()]
     problems += giving_up.result() if giving_up else []
     problems += run.subject.problems
+    if not arguments.replay and arguments.only is None and not run.tally.overtaken:
+        problems += unseen(run)
     for problem in problems:
         print(f"\nDIFFERENCE: {problem}")
     summary(run, taken, len(found_all) + len(problems))
@@ -222,7 +249,7 @@ def main_self_test(arguments, run):
         return 1
     missed = []
     for kind in ["put", "putMany", "get", "getMany", "delete", "deleteMany", "list", "deleteAll", "cleanup", "batch",
-                 "setAlarm", "getAlarm", "deleteAlarm", "alarm"]:  # fmt: skip
+                 "setAlarm", "getAlarm", "deleteAlarm", "alarm"]:
         lying = Run(run.reference, Lying(run.subject, kind), run.seed, label="l")
         found = None
         for index in range(20):
@@ -250,6 +277,7 @@ def arguments_of(argv):
 
 def main(argv):
     arguments = arguments_of(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and so both sides are ended too
     seed = random.SystemRandom().randrange(10**9) if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="differential-") as scratch:

@@ -1,7 +1,7 @@
 """Random sequences of steps. A sequence follows from its seed alone, and a part of it can run without the rest.
 
 A step is an operation as worker.js knows it, in JSON, but for these:
-- a value is base64, or {"size": n} for n bytes;
+- a value is base64, or {"size": n} for n bytes; a key may be that too, and keys {"count": n};
 - the time of an alarm is {"far": ms}, {"near": ms} or {"past": ms} from the moment at which the step is taken; in a
   handler {"near": ms} is from the time of the alarm that the step sets, {"same": 0} that very time;
 - a step that sets an alarm has a plan: what the handler does when it runs. "hold" in it is the number of steps to take
