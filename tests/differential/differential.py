@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import secrets
 import signal
 import sys
@@ -25,6 +26,7 @@ from sequence import Found, Overtaken, Sequence
 from reference import Workerd
 
 CORPUS = pathlib.Path(__file__).parent / "corpus.json"
+DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "differences.md"
 PARALLEL = 12
 SHRINK_TIME_S = 60
 FOUND_MAX = 5  # then the run ends
@@ -189,6 +191,12 @@ def unseen(run):
     ]
 
 
+def unexplained():
+    """Where the names here and those in the document are not the same."""
+    explained = set(re.findall(r"^\| `([a-z0-9-]+)` \|", DOCUMENT.read_text(), re.MULTILINE))
+    return [f"{name} is not both here and in {DOCUMENT.name}" for name in sorted(explained ^ set(differences.ALL))]
+
+
 def summary(run, taken, found_count):
     print(f"seed {run.seed}: {taken} sequences, {run.reference.name} and {run.subject.name}")
     print(f"operations compared: {sum(run.tally.compared.values())}")
@@ -227,7 +235,7 @@ def compare_all(arguments, run, giving_up):
         report(run, index, keeps_alarm, steps, found, shrink=not arguments.replay)
     problems = [f"an alarm ran after the end: {show(late)}" for late in run.late_runs()]
     problems += giving_up.result() if giving_up else []
-    problems += run.subject.problems
+    problems += run.subject.problems + unexplained()
     if not arguments.replay and arguments.only is None and not run.tally.overtaken:
         problems += unseen(run)
     for problem in problems:
