@@ -26,12 +26,12 @@ constexpr int kOutstandingMax = 1000;
 absl::StatusOr<AlarmWatchers::Filter> FilterOf(const v1::WatchAlarmsRequest& request) {
   if (absl::Status status = CheckNamespace(request.namespace_(), "namespace"); !status.ok()) return status;
   if (request.name_prefix().size() > kNameBytesMax) {
-    return actors::InvalidField("name_prefix", absl::StrCat("has ", request.name_prefix().size(), " bytes; at most ",
-                                                            kNameBytesMax));
+    return actors::InvalidField("name_prefix",
+                                absl::StrCat("has ", request.name_prefix().size(), " bytes; at most ", kNameBytesMax));
   }
   if (request.max_outstanding() < 0 || request.max_outstanding() > kOutstandingMax) {
-    return actors::InvalidField("max_outstanding", absl::StrCat("must be 1 to ", kOutstandingMax, ", or 0 for ",
-                                                                kOutstandingDefault));
+    return actors::InvalidField("max_outstanding",
+                                absl::StrCat("must be 1 to ", kOutstandingMax, ", or 0 for ", kOutstandingDefault));
   }
   const absl::StatusOr<int64_t> lease_us = actors::LeaseOf(request);
   if (!lease_us.ok()) return lease_us.status();

@@ -89,8 +89,8 @@ void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::
     return done(actors::InvalidField("object_class", "is no class of this server"));
   }
   if (request.name_prefix().size() > kNameBytesMax) {
-    return done(actors::InvalidField("name_prefix", absl::StrCat("has ", request.name_prefix().size(),
-                                                                 " bytes; at most ", kNameBytesMax)));
+    return done(actors::InvalidField(
+        "name_prefix", absl::StrCat("has ", request.name_prefix().size(), " bytes; at most ", kNameBytesMax)));
   }
   const auto page = actors::BeginPage(request);
   if (!page.ok()) return done(page.status());

@@ -1,5 +1,5 @@
-// The calls of ObjectService that are about objects rather than turns of one: which there are, what is known of one, and
-// unloading it.
+// The calls of ObjectService that are about objects rather than turns of one: which there are, what is known of one,
+// and unloading it.
 
 #ifndef HOLDFAST_SERVICE_OBJECT_CALLS_H_
 #define HOLDFAST_SERVICE_OBJECT_CALLS_H_

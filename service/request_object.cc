@@ -31,8 +31,8 @@ absl::Status FindObject(absl::string_view ns, absl::string_view name, const acto
 
 absl::Status CheckRequestId(absl::string_view request_id) {
   if (request_id.size() <= actors::kRequestIdBytesMax) return absl::OkStatus();
-  return actors::InvalidField("request_id", absl::StrCat("has ", request_id.size(), " bytes; at most ",
-                                                         actors::kRequestIdBytesMax));
+  return actors::InvalidField("request_id",
+                              absl::StrCat("has ", request_id.size(), " bytes; at most ", actors::kRequestIdBytesMax));
 }
 
 absl::Status CheckWritable(const actors::ObjectClass& object_class) {

@@ -185,14 +185,13 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
 
   using Objects = v1::ObjectService::AsyncService;
   Objects* const objects = &services_->object;
-  rows_.push_back(
-      Direct("holdfast.v1.ObjectService.ListObjects", objects, &Objects::RequestListObjects, &ListObjects));
+  rows_.push_back(Direct("holdfast.v1.ObjectService.ListObjects", objects, &Objects::RequestListObjects, &ListObjects));
   rows_.push_back(
       Direct("holdfast.v1.ObjectService.DescribeObject", objects, &Objects::RequestDescribeObject, &DescribeObject));
   rows_.push_back(
       Direct("holdfast.v1.ObjectService.PassivateObject", objects, &Objects::RequestPassivateObject, &PassivateObject));
-  rows_.push_back({"holdfast.v1.ObjectService.WatchAlarms",
-                   [objects](Endpoint* endpoint) { PostAlarmWatch(objects, endpoint); }});
+  rows_.push_back(
+      {"holdfast.v1.ObjectService.WatchAlarms", [objects](Endpoint* endpoint) { PostAlarmWatch(objects, endpoint); }});
 
   HealthService* const health = &services_->health;
   for (std::string& name : ServiceNames()) health->names.insert(std::move(name));

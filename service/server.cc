@@ -183,9 +183,8 @@ absl::Status RunningServer::StartGrpc() {
                 },
         },
         HostOptionsOf(config_));
-    watchers_.AddListener([lane](bool added) {
-      lane->executor.Post([host = lane->host.get(), added] { host->OnAlarmClients(added); });
-    });
+    watchers_.AddListener(
+        [lane](bool added) { lane->executor.Post([host = lane->host.get(), added] { host->OnAlarmClients(added); }); });
     lane->executor.set_on_round([host = lane->host.get()] { host->OnRound(); });
     hosts.push_back({&lane->executor, lane->host.get()});
   }
@@ -198,15 +197,10 @@ absl::Status RunningServer::StartGrpc() {
   }
   address_ = absl::StrCat(config_.listen().substr(0, config_.listen().rfind(':')), ":", port);
   for (auto& lane : lanes_) {
-    lane->endpoint = {&lane->executor,
-                      router_.get(),
-                      &classes_,
-                      store_.get(),
-                      &lane->reads,
-                      &watchers_,
-                      &admission_,
-                      static_cast<size_t>(config_.server().stream_outstanding_max()),
-                      kReplyBytesMax};
+    lane->endpoint = {
+        &lane->executor, router_.get(), &classes_,   store_.get(),
+        &lane->reads,    &watchers_,    &admission_, static_cast<size_t>(config_.server().stream_outstanding_max()),
+        kReplyBytesMax};
     table_.Post(&lane->endpoint);
     lane->executor.Post([host = lane->host.get()] { host->Start(); });
     lane->executor.Start();

@@ -70,7 +70,7 @@ class UnaryCall final : public Event, private actors::Delivery {
 
  private:
   UnaryCall(const UnaryMethod<Request, Response>* method, Endpoint* endpoint)
-     
+
       : method_(method), endpoint_(endpoint), record_(&method->name, &request_, &response_), writer_(&context_) {}
 
   actors::Task<absl::Status> Run(actors::Object& object) override {
