@@ -12,6 +12,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from harness import Server
 from holdfast.v1 import object_service_pb2 as pb
+from holdfast.v1 import object_service_pb2_grpc as object_grpc
 from holdfast.v1 import types_pb2
 
 HANDLERS_MAX = 64
@@ -100,7 +101,8 @@ class Holdfast:
         request.lease.seconds = LEASE_S
         while not self._stopping.is_set():
             try:
-                self._watch = self.api.WatchAlarms(request)
+                # Without the deadline that the calls of the harness have: this one lasts as long as the run.
+                self._watch = object_grpc.ObjectServiceStub(self._server.api.plain_channel).WatchAlarms(request)
                 for delivery in self._watch:
                     self._handlers.submit(self._handle, delivery, now_us=time.time_ns() // 1000)
             except grpc.RpcError as error:
