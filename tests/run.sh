@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test: unit, property, lint, integration against the real server, kills
-# under load, and the Python client. From a clean clone on Debian 12 it needs nothing else.
+# under load, the Python client, and the comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
 #
 #   run.sh [PRESET]    dev (the default), release, asan or tsan
 #   run.sh --help

@@ -5,14 +5,12 @@
 #   run.sh HOLDFASTD [PYTEST ARGUMENTS...]        HOLDFASTD is the path of the server's program
 #   HOLDFASTD=PATH run.sh [PYTEST ARGUMENTS...]
 #
-# Keeps its virtual environment and generated code under build/python-client, and makes them anew when
-# requirements.txt, the Python or the contract has changed.
+# Keeps its virtual environment and generated code under build/python-client (environment.sh).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
-build=$root/build/python-client
-readonly here root build
+readonly here root
 
 fail() { echo "run.sh: $*" >&2; exit 1; }
 
@@ -24,41 +22,8 @@ fi
 [ -n "$server" ] || fail "which server? Name its program as the first argument, or in HOLDFASTD"
 [ -x "$server" ] || fail "$server is no program"
 server=$(realpath "$server")
-python3 -c 'import venv, ensurepip' 2>/dev/null || fail "python3 -m venv does not work: deploy/install-deps.sh --tools"
+. "$here/environment.sh"
 
-# Runs a step unless the stamp says that it was done for these very inputs.
-unless_done() { # stamp, inputs, command...
-  local stamp=$build/$1 inputs=$2
-  shift 2
-  if [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ]; then return; fi
-  rm -f "$stamp"
-  "$@"
-  echo "$inputs" >"$stamp"
-}
-
-make_environment() {
-  echo "run.sh: making the virtual environment"
-  rm -rf "$build/venv"
-  python3 -m venv "$build/venv"
-  "$build/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-}
-
-generate_code() {
-  echo "run.sh: generating code from proto/"
-  rm -rf "$build/gen"
-  mkdir -p "$build/gen"
-  "$build/venv/bin/python" -m grpc_tools.protoc -I "$root/proto" --python_out="$build/gen" \
-    --grpc_python_out="$build/gen" "$root"/proto/holdfast/v1/*.proto
-}
-
-mkdir -p "$build"
-(
-  flock 9 # two runs at a time would write the same files
-  unless_done venv.stamp "$(python3 -c 'import sys; print(sys.prefix, sys.version)' | cat - "$here/requirements.txt" |
-    sha256sum)" make_environment
-  unless_done gen.stamp "$(cat "$build/venv.stamp" "$root"/proto/holdfast/v1/*.proto | sha256sum)" generate_code
-) 9>"$build/lock"
-
-export HOLDFASTD=$server PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$build/gen
-exec "$build/venv/bin/python" -m pytest -p no:cacheprovider --strict-markers -W error::pytest.PytestWarning \
+export HOLDFASTD=$server PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$python_client/gen
+exec "$python_client/venv/bin/python" -m pytest -p no:cacheprovider --strict-markers -W error::pytest.PytestWarning \
   --rootdir "$here" "$here" "$@"
