@@ -77,6 +77,21 @@ TEST_P(RequestIds, AReplyIsKeptForTenMinutes) {
   EXPECT_EQ(Count(), "1");
 }
 
+TEST_P(RequestIds, AtTheBoundNewIdsAreRefusedAndNoneIsForgotten) {
+  Start("storage { request_records_max: 3 }");
+  for (const char* id : {"1", "2", "3"}) ASSERT_TRUE(IsOk(Call(&ScriptStub::Run, CountingRun(id))));
+  EXPECT_TRUE(Fails(Call(&ScriptStub::Run, CountingRun("4")).status, grpc::StatusCode::RESOURCE_EXHAUSTED,
+                    "SERVER_OVERLOADED"));
+  EXPECT_EQ(Count(), "3");
+  EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("1"))->results(0).number(), 1);
+  EXPECT_TRUE(IsOk(Run("o", {"increment: \"n\""})));
+  // When they are too old there is room again.
+  Advance(absl::Minutes(11));
+  WaitUntil([&] { return Call(&ScriptStub::Run, CountingRun("4")).ok(); });
+  EXPECT_EQ(Count(), "5");
+  EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("4"))->results(0).number(), 5);
+}
+
 TEST_P(RequestIds, TheSameIdWithAnotherRequestIsRefused) {
   ASSERT_TRUE(IsOk(Call(&ScriptStub::Run, CountingRun("1"))));
   auto other = RunRequest("o", {"increment: \"m\""});

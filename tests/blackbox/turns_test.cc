@@ -1,5 +1,6 @@
 // Turns, failures and critical sections, by objects that do as they are told.
 
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/blackbox/behaviour.h"
 
 namespace holdfast::blackbox {
@@ -10,6 +11,15 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 
 constexpr char kFail[] = "fail { code: 10 message: \"on purpose\" }";  // ABORTED
+
+// What the test server adds is a service as the others are.
+TEST_P(ScriptedBehaviour, AnExtensionIsHealthy) {
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("holdfast.testing.v1.ScriptService");
+  const auto reply = Call(&grpc::health::v1::Health::Stub::Check, request);
+  ASSERT_TRUE(IsOk(reply));
+  EXPECT_EQ(reply->status(), grpc::health::v1::HealthCheckResponse::SERVING);
+}
 
 TEST_P(ScriptedBehaviour, B14_APrefixOf0xFFWorks) {
   const auto put = [](const std::string& key) { return "put { key: \"" + key + "\" value: \"1\" }"; };

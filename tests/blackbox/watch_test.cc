@@ -179,6 +179,24 @@ TEST_P(Watches, OnlyObjectsOfClassObjectAreDelivered) {
   EXPECT_EQ(watcher->Next().object().name(), "barrier");
 }
 
+TEST_P(Watches, B49_TooManyWatchersAreToldSo) {
+  Start("server { alarm_watchers_max: 1 }");
+  auto watcher = Watch();
+  ASSERT_TRUE(IsOk(SetAlarm("o", past)));
+  const auto delivery = watcher->Next();
+  EXPECT_TRUE(Fails(Watch()->End(), grpc::StatusCode::RESOURCE_EXHAUSTED, "SERVER_OVERLOADED"));
+  watcher->Cancel();
+  watcher->End();
+  ASSERT_TRUE(IsOk(Acknowledge(delivery)));
+  ASSERT_TRUE(IsOk(SetAlarm("p", past)));
+  WaitUntil([&] {
+    watcher = Watch();
+    WaitUntil([&] { return !watcher->empty() || watcher->ended(); });
+    return !watcher->empty();
+  });
+  EXPECT_EQ(watcher->Next().object().name(), "p");
+}
+
 TEST_P(Watches, GarbledRequestsAreRefused) {
   const auto refused = [&](const std::string& field, auto change) {
     v1::WatchAlarmsRequest request;

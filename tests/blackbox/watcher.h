@@ -59,6 +59,10 @@ class Watcher {
     std::lock_guard lock(mutex_);
     return deliveries_.empty();
   }
+  bool ended() {
+    std::lock_guard lock(mutex_);
+    return status_.has_value();
+  }
   void Cancel() { context_.TryCancel(); }
   // How the stream ended; waits for it.
   grpc::Status End() {
