@@ -1,98 +1,31 @@
 #include "actors/activation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "actors/errors.h"
+#include "actors/activation_turns.h"
 #include "actors/shard_host.h"
-#include "storage/catalog.h"
 #include "storage/format.h"
 #include "storage/log.h"
 
 namespace holdfast::actors {
 namespace {
 
-using storage::WriteSet;
 using storage::v1::AlarmRecord;
 using storage::v1::ObjectHeader;
 
-constexpr absl::Duration kRetryFirst = absl::Seconds(2);
-constexpr absl::Duration kRetryMax = absl::Seconds(64);
-constexpr double kRetryJitter = 0.25;
-// What moves in one turn.
-constexpr size_t kMoveBytesMax = 1 << 20;
-
-const std::string kHeaderKey(1, storage::kObjectHeaderKind);
-const std::string kAlarmKey(1, storage::kAlarmKind);
-
-absl::Duration RetryDelay(int32_t failures, Random& random) {
-  const absl::Duration delay = std::min(kRetryMax, kRetryFirst * std::exp2(std::min(failures - 1, 10)));
-  return delay * (1 + kRetryJitter * random.Uniform());
-}
-
-storage::Location PackedLocation(const storage::ObjectKey& key) {
-  std::string prefix;
-  storage::AppendUint16(&prefix, static_cast<uint16_t>(key.shard()));
-  prefix += key.encoded();
-  return {storage::FamilyId::kPacked, std::move(prefix)};
-}
+// What is copied in one step of a relocation.
+constexpr size_t kMovePartBytes = 1 << 20;
 
 // A record under one key of the object itself.
-storage::Read<std::optional<std::string>> ReadKey(storage::ObjectStorage* storage, const std::string& key) {
-  return {storage, storage::KeyRange::Single(key), [key](storage::View& view) { return view.Get(key); }};
+storage::Read<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
+  return {reader, storage::KeyRange::Single(key), [key](storage::View& view) { return view.Get(key); }};
 }
 
 }  // namespace
-
-// Loading is a turn that no delivery asked for: its outcome goes to those that wait.
-class Activation::LoadTurn : public Delivery {
- public:
-  Task<absl::Status> Run(Object&) override { std::abort(); }
-  void Done(const absl::Status&) override {}
-};
-
-class Activation::AlarmTurn : public Delivery {
- public:
-  explicit AlarmTurn(Activation* activation) : activation_(activation), host_(activation->host_) {}
-  Task<absl::Status> Run(Object&) override { return activation_->RunAlarm(this); }
-  void Done(const absl::Status&) override {
-    host_->alarms_.Ended(object_, !settled);
-    delete this;
-  }
-
-  // The handler ran, and what came of it is on its way to disk; or there was nothing to run.
-  bool settled = false;
-  bool ran = false;
-  uint64_t generation = 0;  // of the alarm that it runs
-
- private:
-  Activation* const activation_;  // while it has not ended
-  ShardHost* const host_;
-  const std::string object_ = activation_->key_.encoded();
-};
-
-class Activation::MoveTurn : public Delivery {
- public:
-  MoveTurn(Activation* activation, const storage::Placement& to)
-      : placement(to), activation_(activation), host_(activation->host_) {}
-  Task<absl::Status> Run(Object&) override { return activation_->ReadAll(this); }
-  void Done(const absl::Status&) override {
-    if (!moved) host_->DropFamily(placement);
-    delete this;
-  }
-
-  const storage::Placement placement;
-  WriteSet copies;
-  WriteSet removals;
-  bool moved = false;
-
- private:
-  Activation* const activation_;  // while it has not ended
-  ShardHost* const host_;
-};
 
 Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_class, ShardHost* host)
     : key_(key),
@@ -102,10 +35,12 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
       placement_(host->services_.families->Find(key)),
       storage_(host->services_.store, host->services_.reads, nullptr,
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
+      records_(host->services_.store, host->services_.reads, host->records_.keyspace(), nullptr,
+               [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
       output_gate_(&host->pipeline_),
       mailbox_(&host->options_.mailbox) {
   keyspace_ =
-      std::make_unique<storage::Keyspace>(placement_ ? storage::Location{placement_->family, ""} : PackedLocation(key));
+      std::make_unique<storage::Keyspace>(placement_ ? storage::Location{placement_->family, ""} : storage::PackedLocation(key));
   storage_.set_keyspace(keyspace_.get());
 }
 
@@ -121,15 +56,25 @@ absl::Time Activation::Now() {
 
 Random& Activation::random() { return *host_->services_.random; }
 
+AlarmWatchers& Activation::alarm_watchers() { return *host_->services_.watchers; }
+
+void Activation::LeaveNoRecord() { input_gate_.holder()->unrecorded_ = true; }
+
+void Activation::AfterCommit(absl::AnyInvocable<void()> function) { after_commit_.push_back(std::move(function)); }
+
 // --- Deliveries and turns.
 
 void Activation::Deliver(Delivery* request) {
   if (!mailbox_.Push(request)) {
-    request->Done(Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_MAILBOX_FULL,
-                            absl::StrCat("the mailbox of ", key_.DebugString(), " is full"), absl::Milliseconds(100)));
+    request->Done(MailboxFull());
     return;
   }
   Pump();
+}
+
+absl::Status Activation::MailboxFull() const {
+  return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_MAILBOX_FULL,
+                   absl::StrCat("the mailbox of ", key_.DebugString(), " is full"), absl::Milliseconds(100));
 }
 
 void Activation::DeliverAlarm() {
@@ -140,15 +85,34 @@ void Activation::DeliverAlarm() {
   } else if (alarm_turn_->ran && !alarm_fired_again_) {
     alarm_fired_again_ = true;  // for the alarm that was set meanwhile
   } else {
-    host_->alarms_.Ended(key_.encoded(), false);
+    host_->alarms_.Ended(key_.encoded(), AlarmScheduler::End::kSettled);
   }
 }
 
-void Activation::MoveTo(const storage::Placement& placement) {
-  wants_family_ = false;
-  move_turn_ = new MoveTurn(this, placement);
-  mailbox_.PushReserved(move_turn_);
-  Pump();
+bool Activation::InProgress(absl::string_view request_id) const {
+  return std::any_of(turns_.begin(), turns_.end(), [&](Delivery* turn) {
+    RecordedRequest* const recorded = turn->recorded();
+    return recorded != nullptr && recorded->request_id() == request_id;
+  });
+}
+
+Delivery* Activation::NextRequest() {
+  for (auto it = repeated_.begin(); it != repeated_.end(); ++it) {
+    Delivery* const request = *it;
+    if (InProgress(request->recorded()->request_id())) continue;
+    repeated_.erase(it);
+    return request;
+  }
+  while (Delivery* const request = mailbox_.Pop()) {
+    RecordedRequest* const recorded = request->recorded();
+    if (recorded == nullptr || !InProgress(recorded->request_id())) return request;
+    if (repeated_.size() < host_->options_.mailbox.requests_max) {
+      repeated_.push_back(request);
+    } else {
+      request->Done(MailboxFull());
+    }
+  }
+  return nullptr;
 }
 
 void Activation::Pump() {
@@ -159,21 +123,22 @@ void Activation::Pump() {
       Continue(ready->turn, ready->handler);
       continue;
     }
+    if (passivate_soon_ && state_ == State::kActive && turns_.empty()) Unload();
     if (state_ != State::kActive) {
-      if (mailbox_.empty()) break;
+      if (mailbox_.empty() && repeated_.empty()) break;
       state_ = State::kLoading;
       load_turn_ = std::make_unique<LoadTurn>();
       Begin(load_turn_.get(), Load(), host_->options_.load_timeout);
       continue;
     }
-    Delivery* next = mailbox_.Pop();
+    Delivery* const next = NextRequest();
     if (next == nullptr) break;
     if (next->deadline != absl::InfiniteFuture() && next->deadline < host_->Now()) {
       next->Done(Error(absl::StatusCode::kDeadlineExceeded, v1::ERROR_REASON_DEADLINE_PASSED,
                        "the deadline passed while the request waited for its turn; nothing was done"));
       continue;
     }
-    Begin(next, next->Run(*object_), LimitOf(next));
+    Begin(next, next->recorded() != nullptr ? RunRecorded(next) : next->Run(*object_), LimitOf(next));
   }
   pumping_ = false;
   if (state_ == State::kActive) {
@@ -214,7 +179,6 @@ void Activation::Retire(Delivery* turn) {
   turn->task_.reset();
   if (input_gate_.holder() == turn) input_gate_.Leave();
   turns_.erase(std::find(turns_.begin(), turns_.end(), turn));
-  if (turn == move_turn_) move_turn_ = nullptr;
   if (turn == alarm_turn_) {
     alarm_turn_ = nullptr;
     if (std::exchange(alarm_fired_again_, false)) {
@@ -227,7 +191,6 @@ void Activation::Retire(Delivery* turn) {
 void Activation::EndTurn(Delivery* turn) {
   absl::Status status = turn->task_->TakeResult();
   AlarmTurn* const alarm = turn == alarm_turn_ ? alarm_turn_ : nullptr;
-  MoveTurn* const move = turn == move_turn_ ? move_turn_ : nullptr;
   Retire(turn);
   if (turn == load_turn_.get()) {
     EndLoad(status);
@@ -236,10 +199,7 @@ void Activation::EndTurn(Delivery* turn) {
   status = FromStorage(status);
   // What the runtime refuses, not the handler.
   const bool by_handler = !status.ok();
-  if (status.ok()) status = turn->CheckReply();
-  if (status.ok() && storage_.writes().bytes() > host_->options_.turn_bytes_max) {
-    status = TurnTooLarge(storage_.writes().bytes());
-  }
+  if (status.ok()) status = CheckTurn(turn);
   // The alarm that ran is still the object's: nobody set or deleted it meanwhile.
   const bool alarm_stands = alarm != nullptr && alarm->ran && alarm->generation == alarm_generation_;
   bool discard = false;
@@ -247,34 +207,54 @@ void Activation::EndTurn(Delivery* turn) {
     auto change = storage_.alarm_change();
     if (!by_handler) change.reset();
     discard = storage_.wrote();
-    storage_.DropTurn();
+    DropTurn();
     if (alarm != nullptr) {
       Log(LogLevel::kWarning, "alarm_failed", {{"object", key_.DebugString()}, {"status", status.ToString()}});
       if (change || alarm_stands) CommitAlarmFailure(change);
-      alarm->settled = true;
+      alarm->end = AlarmScheduler::End::kSettled;
     }
-    if (move != nullptr) family_refused_ = true;
-  } else if (move != nullptr) {
-    CommitMove(move);
+    if (turn == move_turn_) AbortMove();
+  } else if (turn == move_turn_) {
+    CommitMoveStep();
   } else {
     discard = storage_.deleted_all();
-    if (alarm != nullptr) alarm->settled = true;
+    if (alarm != nullptr && alarm->end == AlarmScheduler::End::kNotBegun) alarm->end = AlarmScheduler::End::kSettled;
     if (alarm_stands && !storage_.alarm_change()) storage_.DeleteAlarm();
-    if (storage_.wrote()) CommitTurn();
+    CommitTurn();
   }
   output_gate_.Pass(turn, std::move(status), last_batch_);
   if (discard) Reset(ObjectReset("the object was reset while the request waited; nothing of its turn happened"));
 }
 
+absl::Status Activation::CheckTurn(Delivery* turn) {
+  if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
+  if (storage_.writes().bytes() > host_->options_.turn_bytes_max) return TurnTooLarge(storage_.writes().bytes());
+  const storage::UsageChange& usage = storage_.usage();
+  const int64_t before = header_ && !usage.from_nothing ? header_->usage().size_bytes() : 0;
+  if (usage.size_bytes > 0 && before + usage.size_bytes > host_->options_.object_bytes_max) {
+    return QuotaExceeded("object_bytes_max",
+                         absl::StrCat("the object would have ", before + usage.size_bytes, " bytes; at most ",
+                                      host_->options_.object_bytes_max, ". Nothing was done"));
+  }
+  if (turn->recorded() == nullptr || turn->unrecorded_) return absl::OkStatus();
+  return host_->records_.Add(key_, *turn->recorded(), &record_writes_);
+}
+
+void Activation::DropTurn() {
+  storage_.DropTurn();
+  record_writes_.Clear();
+  after_commit_.clear();
+}
+
 void Activation::EndLoad(const absl::Status& status) {
   load_turn_.reset();
   if (status.ok()) {
-    if (storage_.wrote() || header_changed_) CommitTurn();
+    CommitTurn();
     state_ = State::kActive;
     return;
   }
   state_ = State::kBroken;
-  storage_.DropTurn();
+  DropTurn();
   object_.reset();
   header_changed_ = false;
   FailWaiting(FromStorage(status));
@@ -300,7 +280,7 @@ void Activation::GiveUp(Delivery* turn, const absl::Status& why) {
   } else {
     // An alarm handler that does not end has failed.
     AlarmTurn* const alarm = turn == alarm_turn_ ? alarm_turn_ : nullptr;
-    if (alarm != nullptr) alarm->settled = true;
+    if (alarm != nullptr) alarm->end = AlarmScheduler::End::kSettled;
     const bool failed = alarm != nullptr && alarm->generation == alarm_generation_;
     Reset(why);
     if (failed) CommitAlarmFailure(std::nullopt);
@@ -311,10 +291,11 @@ void Activation::GiveUp(Delivery* turn, const absl::Status& why) {
 
 void Activation::Reset(const absl::Status& why) {
   state_ = State::kBroken;
-  storage_.DropTurn();
+  DropTurn();
   while (!turns_.empty()) {
     Delivery* const turn = turns_.back();
     Retire(turn);
+    if (turn == move_turn_) AbortMove();
     output_gate_.Pass(turn, why, last_batch_);
   }
   object_.reset();
@@ -322,25 +303,35 @@ void Activation::Reset(const absl::Status& why) {
 }
 
 void Activation::FailWaiting(const absl::Status& status) {
-  while (Delivery* waiting = mailbox_.Pop()) {
+  while (Delivery* waiting = NextRequest()) {
     if (waiting == alarm_turn_) alarm_turn_ = nullptr;
-    if (waiting == move_turn_) move_turn_ = nullptr;
+    if (waiting == move_turn_) AbortMove();
     output_gate_.Pass(waiting, status, last_batch_);
   }
 }
 
 bool Activation::Passivate() {
-  if (state_ != State::kActive || !turns_.empty() || !mailbox_.empty()) return false;
-  state_ = State::kPassivating;
-  object_.reset();
-  host_->Released(this);
+  if (state_ != State::kActive || !turns_.empty() || !mailbox_.empty() || relocation_) return false;
+  Unload();
   host_->RemoveWhenDurable(this);
   return true;
 }
 
+void Activation::PassivateSoon() {
+  passivate_soon_ = state_ == State::kActive || state_ == State::kLoading;
+  Pump();
+}
+
+void Activation::Unload() {
+  passivate_soon_ = false;
+  state_ = State::kPassivating;
+  object_.reset();
+  host_->Released(this);
+}
+
 bool Activation::removable() const {
   return object_ == nullptr && state_ != State::kLoading && mailbox_.empty() && turns_.empty() && !pumping_ &&
-         !wants_family_ && last_batch_ <= host_->pipeline_.durable();
+         !wants_family_ && !relocation_ && last_batch_ <= host_->pipeline_.durable();
 }
 
 // --- Waiting for something else than storage.
@@ -357,7 +348,7 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
       });
       return;
     }
-    if (storage_.wrote()) CommitTurn();
+    CommitTurn();
     if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
     turn->time_limit_ = host_->services_.executor->At(host_->Now() + LimitOf(turn), [this, turn] { TimeOut(turn); });
   }
@@ -389,9 +380,9 @@ Task<absl::Status> Activation::Load() {
   header_.reset();
   alarm_.reset();
   header_changed_ = false;
-  auto header_bytes = co_await ReadKey(&storage_, kHeaderKey);
+  auto header_bytes = co_await ReadKey(&storage_, storage::kObjectHeaderKey);
   if (!header_bytes.ok()) co_return header_bytes.status();
-  auto alarm_bytes = co_await ReadKey(&storage_, kAlarmKey);
+  auto alarm_bytes = co_await ReadKey(&storage_, storage::kAlarmKey);
   if (!alarm_bytes.ok()) co_return alarm_bytes.status();
 
   if (*header_bytes) {
@@ -434,202 +425,55 @@ Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
     host_->alarms_.Added({alarm_->due_time_us(), key_.encoded()});
     co_return absl::OkStatus();
   }
+  if (!object_->TakesAlarm()) {
+    turn->end = AlarmScheduler::End::kNotTaken;
+    co_return absl::OkStatus();
+  }
   turn->ran = true;
   turn->generation = alarm_generation_;
   storage_.set_stored_alarm(std::nullopt);
   co_return co_await object_->OnAlarm({absl::FromUnixMicros(alarm_->scheduled_time_us()), alarm_->retry_count()});
 }
 
-Task<absl::Status> Activation::ReadAll(MoveTurn* turn) {
-  if (!header_) co_return absl::NotFoundError("the object is gone");
-  using Entries = std::vector<storage::Entry>;
-  auto entries = co_await storage::Read<Entries>(
-      &storage_, storage::KeyRange::All(), [](storage::View& view) -> absl::StatusOr<Entries> {
-        Entries found;
-        size_t bytes = 0;
-        absl::Status status =
-            view.Scan(storage::KeyRange::All(), false, [&](absl::string_view key, absl::string_view value) {
-              found.emplace_back(std::string(key), std::string(value));
-              bytes += key.size() + value.size();
-              return bytes <= kMoveBytesMax;
-            });
-        if (!status.ok()) return status;
-        if (bytes > kMoveBytesMax) return absl::ResourceExhaustedError("too large to move in one turn");
-        return found;
-      });
-  if (!entries.ok()) co_return entries.status();
-  for (auto& [key, value] : *entries) {
-    turn->removals.Delete(key);
-    turn->copies.Put(key, std::move(value));
+Task<absl::Status> Activation::RunRecorded(Delivery* request) {
+  RecordedRequest* const recorded = request->recorded();
+  auto bytes = co_await ReadKey(&records_, RequestRecords::Key(key_, recorded->request_id()));
+  if (!bytes.ok()) co_return bytes.status();
+  if (*bytes) {
+    request->unrecorded_ = true;
+    co_return RequestRecords::Replay(**bytes, recorded);
   }
-  co_return absl::OkStatus();
+  if (absl::Status status = host_->records_.CheckRoom(); !status.ok()) co_return status;
+  co_return co_await request->Run(*object_);
 }
 
-// --- Commits.
-
-void Activation::CreateHeader(WriteSet* catalog) {
-  header_.emplace();
-  header_->set_schema_version(class_->schema_version());
-  header_->set_create_time_us(absl::ToUnixMicros(host_->Now()));
-  header_changed_ = true;
-  catalog->Put(key_.encoded(),
-               storage::CatalogValue(placement_ ? placement_->generation : 0, header_->create_time_us()));
-}
-
-void Activation::StoreAlarm(const std::optional<AlarmRecord>& next, WriteSet* alarms) {
-  if (alarm_) {
-    const storage::AlarmEntry old{alarm_->due_time_us(), key_.encoded()};
-    alarms->Delete(storage::AlarmIndexKey(old.due_us, old.object));
-    host_->alarms_.Removed(old);
-  }
-  if (next) {
-    const storage::AlarmEntry entry{next->due_time_us(), key_.encoded()};
-    alarms->Put(storage::AlarmIndexKey(entry.due_us, entry.object), "");
-    host_->alarms_.Added(entry);
-    storage_.writes().Put(kAlarmKey, next->SerializeAsString());
-  } else if (alarm_) {
-    storage_.writes().Delete(kAlarmKey);
-  }
-  alarm_ = next;
-  ++alarm_generation_;
-  storage_.set_stored_alarm(next ? std::optional(absl::FromUnixMicros(next->scheduled_time_us())) : std::nullopt);
-}
-
-void Activation::Join(WriteSet* catalog, WriteSet* alarms) {
-  if (header_ && clock_used_) {
-    const int64_t now_us = absl::ToUnixMicros(last_now_);
-    header_changed_ = header_changed_ || now_us > header_->clock_us();
-    header_->set_clock_us(std::max(header_->clock_us(), now_us));
-  }
-  clock_used_ = false;
-  if (std::exchange(header_changed_, false) && header_) {
-    storage_.writes().Put(kHeaderKey, header_->SerializeAsString());
-  }
-  last_batch_ = host_->pipeline_.filling();
-  host_->pipeline_.Join(keyspace_.get(), &storage_.writes());
-  host_->pipeline_.Join(&host_->catalog_, catalog);
-  host_->pipeline_.Join(&host_->alarm_index_, alarms);
-  storage_.DropTurn();
-}
-
-void Activation::CommitTurn() {
-  if (storage_.deleted_all()) {
-    CommitDeletion();
-    return;
-  }
-  WriteSet catalog;
-  WriteSet alarms;
-  const auto change = storage_.alarm_change();
-  const bool alarm_changes = change && (change->time || alarm_);
-  if (storage_.writes().empty() && !alarm_changes && !header_changed_) {
-    storage_.DropTurn();
-    return;
-  }
-  if (!header_) CreateHeader(&catalog);
-  if (alarm_changes) {
-    std::optional<AlarmRecord> next;
-    if (change->time) {
-      next.emplace();
-      next->set_scheduled_time_us(absl::ToUnixMicros(*change->time));
-      next->set_due_time_us(next->scheduled_time_us());
-    }
-    StoreAlarm(next, &alarms);
-  }
-  Join(&catalog, &alarms);
-  host_->ConsiderFamily(this);
-}
-
-void Activation::CommitDeletion() {
-  WriteSet catalog;
-  WriteSet alarms;
-  const auto change = storage_.alarm_change();
-  std::optional<AlarmRecord> kept = alarm_;
-  if (change) {
-    kept.reset();
-    if (change->time) {
-      kept.emplace();
-      kept->set_scheduled_time_us(absl::ToUnixMicros(*change->time));
-      kept->set_due_time_us(kept->scheduled_time_us());
-    }
-  }
-  // The turn may have written again after it deleted: then the object is a new one.
-  const bool exists = kept || storage_.writes().has_values();
-  if (!header_ && !exists) {
-    storage_.DropTurn();
-    return;
-  }
-  // A family of its own goes as a whole; what is kept is packed.
-  std::optional<storage::Placement> left = std::exchange(placement_, std::nullopt);
-  std::unique_ptr<storage::Keyspace> old;
-  if (left) {
-    if (move_batch_ > host_->pipeline_.durable()) {
-      // What the move took away may still be in the store under the packed prefix.
-      WriteSet writes;
-      writes.DeleteRange(storage::KeyRange::All());
-      writes.Merge(std::move(storage_.writes()));
-      storage_.writes() = std::move(writes);
-    }
-    old = std::exchange(keyspace_, std::make_unique<storage::Keyspace>(PackedLocation(key_)));
-    storage_.set_keyspace(keyspace_.get());
-    host_->services_.families->Abandon(key_);
-  }
-  header_.reset();
-  header_changed_ = false;
-  if (exists) {
-    CreateHeader(&catalog);
-  } else {
-    catalog.Delete(key_.encoded());
-  }
-  StoreAlarm(kept, &alarms);
-  Join(&catalog, &alarms);
-  if (left) {
-    host_->pipeline_.WhenDurable(last_batch_, [host = host_, old = std::move(old), left](const absl::Status& status) {
-      if (status.ok()) host->DropFamily(*left);
+Task<absl::Status> Activation::ReadPart(MoveTurn* turn) {
+  if (!header_ || turn != move_turn_) co_return absl::NotFoundError("the object is gone");
+  // A packed place is used again only when what a move took away from there is off the disk.
+  if (!relocation_->to && move_batch_ > host_->pipeline_.durable()) co_return absl::UnavailableError("just moved");
+  struct Part {
+    std::vector<storage::Entry> entries;
+    bool last = true;
+  };
+  const storage::KeyRange range{relocation_->copied_to, ""};
+  auto part = co_await storage::Read<Part>(&storage_, range, [range](storage::View& view) -> absl::StatusOr<Part> {
+    Part found;
+    size_t bytes = 0;
+    absl::Status status = view.Scan(range, false, [&](absl::string_view key, absl::string_view value) {
+      found.last = bytes < kMovePartBytes;
+      if (found.last) found.entries.emplace_back(std::string(key), std::string(value));
+      bytes += key.size() + value.size();
+      return found.last;
     });
-  }
-}
-
-void Activation::CommitMove(MoveTurn* turn) {
-  turn->moved = true;
-  WriteSet catalog;
-  catalog.Put(key_.encoded(), storage::CatalogValue(turn->placement.generation, header_->create_time_us()));
-  auto old =
-      std::exchange(keyspace_, std::make_unique<storage::Keyspace>(storage::Location{turn->placement.family, ""}));
-  storage_.set_keyspace(keyspace_.get());
-  placement_ = turn->placement;
-  last_batch_ = host_->pipeline_.filling();
-  move_batch_ = last_batch_;
-  host_->pipeline_.Join(old.get(), &turn->removals);
-  host_->pipeline_.Join(keyspace_.get(), &turn->copies);
-  host_->pipeline_.Join(&host_->catalog_, &catalog);
-  host_->services_.families->Adopt(key_, *placement_);
-  // Until then batches name the old place.
-  host_->pipeline_.WhenDurable(last_batch_, [old = std::move(old)](const absl::Status&) {});
-}
-
-void Activation::CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change) {
-  if (change) {
-    if (change->time) {
-      storage_.SetAlarm(*change->time);
-    } else {
-      storage_.DeleteAlarm();
-    }
-    CommitTurn();
-    return;
-  }
-  AlarmRecord next = *alarm_;
-  next.set_retry_count(next.retry_count() + 1);
-  WriteSet catalog;
-  WriteSet alarms;
-  if (class_->alarm_attempts_max > 0 && next.retry_count() >= class_->alarm_attempts_max) {
-    Log(LogLevel::kError, "alarm_dropped",
-        {{"object", key_.DebugString()}, {"attempts", absl::StrCat(next.retry_count())}});
-    StoreAlarm(std::nullopt, &alarms);
-  } else {
-    next.set_due_time_us(absl::ToUnixMicros(host_->Now() + RetryDelay(next.retry_count(), random())));
-    StoreAlarm(next, &alarms);
-  }
-  Join(&catalog, &alarms);
+    if (!status.ok()) return status;
+    return found;
+  });
+  if (!part.ok()) co_return part.status();
+  if (turn != move_turn_) co_return absl::NotFoundError("the object is gone");
+  if (!relocation_->to && !part->last) co_return absl::ResourceExhaustedError("too large to be packed");
+  turn->part = std::move(part->entries);
+  turn->last = part->last;
+  co_return absl::OkStatus();
 }
 
 void Activation::CheckInvariants() const {
@@ -640,7 +484,9 @@ void Activation::CheckInvariants() const {
   check(input_gate_.open() || std::count(turns_.begin(), turns_.end(), input_gate_.holder()) == 1);
   check(!storage_.wrote() || !input_gate_.open());
   check(waits_.size() <= turns_.size());
-  check(!wants_family_ || (!placement_ && move_turn_ == nullptr));
+  check(!wants_family_ || (!placement_ && !relocation_));
+  check(!relocation_ || move_turn_ != nullptr);
+  check(record_writes_.empty() || !input_gate_.open());
   check(in_lru_ == (object_ != nullptr && state_ == State::kActive));
 }
 

@@ -11,12 +11,14 @@
 #ifndef HOLDFAST_ACTORS_ACTIVATION_H_
 #define HOLDFAST_ACTORS_ACTIVATION_H_
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "actors/delivery.h"
@@ -29,6 +31,7 @@
 #include "storage/commit_pipeline.h"
 #include "storage/families.h"
 #include "storage/keyspace.h"
+#include "storage/keyspace_reader.h"
 #include "storage/object_id.h"
 #include "storage/object_storage.h"
 
@@ -53,11 +56,14 @@ class Activation : public ObjectContext {
   void Deliver(Delivery* request);
   // The alarm's index says that it is due. The turn looks again.
   void DeliverAlarm();
-  // The object may move into this family, which is empty; it is dropped if it does not.
-  void MoveTo(const storage::Placement& placement);
+  // Moves the object into this family, which is empty, and is dropped if it comes to nothing; nothing: packs it, if it is
+  // small. The object goes on meanwhile, step by step with the move.
+  void BeginMove(std::optional<storage::Placement> to);
 
   // Discards the instance if nothing runs or waits. False otherwise.
   bool Passivate();
+  // Discards the instance as soon as no turn is under way; what waits then meets a new one.
+  void PassivateSoon();
   // Has no instance, nothing waiting and nothing on its way to disk: can be removed.
   bool removable() const;
 
@@ -69,6 +75,9 @@ class Activation : public ObjectContext {
   // Aborts if an invariant does not hold. For tests and simulation.
   void CheckInvariants() const;
 
+  // The most that is known of the object without reading: nothing if it was not loaded, or does not exist.
+  const std::optional<storage::v1::ObjectHeader>& header() const { return header_; }
+
   // ObjectContext.
   storage::ObjectStorage& storage() override { return storage_; }
   absl::Time Now() override;
@@ -76,6 +85,9 @@ class Activation : public ObjectContext {
   const storage::ObjectKey& key() const override { return key_; }
   void BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) override;
   void CancelWait(std::coroutine_handle<> handler) override;
+  AlarmWatchers& alarm_watchers() override;
+  void LeaveNoRecord() override;
+  void AfterCommit(absl::AnyInvocable<void()> function) override;
 
  private:
   friend class ShardHost;
@@ -89,8 +101,22 @@ class Activation : public ObjectContext {
     Executor::TimerId timer;
   };
 
+  // A move that has begun. What is below `copied_to` is at both places, where every turn's writes go too; a batch that
+  // removes the old place and names the new one in the catalog ends it.
+  struct Relocation {
+    std::optional<storage::Placement> to;
+    std::unique_ptr<storage::Keyspace> keyspace;
+    std::string copied_to;
+  };
+
   // Runs what can run: turns that are ready to go on, a load, requests.
   void Pump();
+  // The next that may begin; null if there is none.
+  Delivery* NextRequest();
+  // A turn with this id has begun and not ended.
+  bool InProgress(absl::string_view request_id) const;
+  absl::Status MailboxFull() const;
+  void Unload();
   void Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit);
   absl::Duration LimitOf(const Delivery* turn) const;
   // Lets a suspended coroutine of `turn`, which holds the gate, go on.
@@ -101,6 +127,9 @@ class Activation : public ObjectContext {
   // Ends a turn that is suspended, and with it the instance; `why` is what those are told whose turns end.
   void GiveUp(Delivery* turn, const absl::Status& why);
   absl::Status TurnTooLarge(size_t bytes) const;
+  // What the runtime has against a turn that ended well. Makes the record of its reply.
+  absl::Status CheckTurn(Delivery* turn);
+  void DropTurn();
   // Gives up the instance and the turns that run; `why` is what they are told.
   void Reset(const absl::Status& why);
   void FailWaiting(const absl::Status& status);
@@ -109,15 +138,22 @@ class Activation : public ObjectContext {
 
   Task<absl::Status> Load();
   Task<absl::Status> RunAlarm(AlarmTurn* turn);
-  Task<absl::Status> ReadAll(MoveTurn* turn);
+  Task<absl::Status> RunRecorded(Delivery* request);
+  Task<absl::Status> ReadPart(MoveTurn* turn);
 
-  // What a turn wrote joins the pipeline, with what belongs to it: header, catalog, alarm.
+  // --- activation_commit.cc: what a turn leaves.
+  // What a turn wrote joins the pipeline, with what belongs to it: header, catalog, alarm, record.
   void CommitTurn();
+  void CommitWrites();
   void CommitDeletion();
-  void CommitMove(MoveTurn* turn);
+  void NextMoveStep();
+  void CommitMoveStep();
+  void AbortMove();
   // Gives the turn's writes, those to the node's own families, and the header if it changed, to the pipeline.
   void Join(storage::WriteSet* catalog, storage::WriteSet* alarms);
-  void CreateHeader(storage::WriteSet* catalog);
+  void CreateHeader();
+  // Brings usage, clock and catalog record up to what the turn did.
+  void UpdateHeader(storage::WriteSet* catalog);
   void StoreAlarm(const std::optional<storage::v1::AlarmRecord>& next, storage::WriteSet* alarms);
   // Commits what a failed alarm handler leaves: its own change of the alarm, or the next attempt.
   void CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change);
@@ -128,31 +164,40 @@ class Activation : public ObjectContext {
   std::unique_ptr<storage::Keyspace> keyspace_;
   std::optional<storage::Placement> placement_;  // nothing: packed
   storage::ObjectStorage storage_;
+  storage::KeyspaceReader records_;
   OutputGate output_gate_;
 
   State state_ = State::kInactive;
   std::unique_ptr<Object> object_;
   Mailbox mailbox_;
   InputGate input_gate_;
-  std::vector<Delivery*> turns_;  // begun and not ended
+  std::deque<Delivery*> repeated_;  // requests whose id is that of a turn
+  std::vector<Delivery*> turns_;    // begun and not ended
   std::list<ActiveWait> waits_;
   bool pumping_ = false;
 
   // What is stored about the object itself, as the turns so far have left it.
   std::optional<storage::v1::ObjectHeader> header_;
   bool header_changed_ = false;
+  bool catalog_changed_ = false;
   std::optional<storage::v1::AlarmRecord> alarm_;
   uint64_t alarm_generation_ = 0;  // counts changes of alarm_
   absl::Time last_now_ = absl::InfinitePast();
   bool clock_used_ = false;
+  // Of the turn, like storage_.writes().
+  storage::WriteSet record_writes_;
+  std::vector<absl::AnyInvocable<void()>> after_commit_;
 
   std::unique_ptr<LoadTurn> load_turn_;
-  // Waiting or running; they own themselves and end with Done.
+  std::optional<Relocation> relocation_;
+  // Waiting, running or, a move, on its way to disk; they own themselves and end with Done.
   AlarmTurn* alarm_turn_ = nullptr;
   MoveTurn* move_turn_ = nullptr;
   bool alarm_fired_again_ = false;       // while the alarm's turn ran
+  bool passivate_soon_ = false;
   bool wants_family_ = false;            // one is being made
-  bool family_refused_ = false;          // too large, or it failed: not tried again while in memory
+  bool family_refused_ = false;          // it failed: not tried again while in memory
+  int commits_ = 0;                      // of turns, since it came into memory
   storage::BatchNumber last_batch_ = 0;  // with writes of this object
   storage::BatchNumber move_batch_ = 0;  // in which it moved
 

@@ -13,6 +13,8 @@ using storage::AlarmEntry;
 
 // The pace is kept in steps of this, or longer ones where it is less than one alarm in a step.
 constexpr absl::Duration kPaceStep = absl::Milliseconds(10);
+// So many that wait for a client are looked at when one is free.
+constexpr size_t kWaitingLookMax = 256;
 
 }  // namespace
 
@@ -102,6 +104,10 @@ void AlarmScheduler::Refill() {
 
 void AlarmScheduler::OnRead(std::vector<AlarmEntry> entries, AlarmEntry new_horizon) {
   reading_ = false;
+  if (read_again_) {
+    ReadAgain();
+    return;
+  }
   for (AlarmEntry& entry : entries) {
     if (owns_(entry.object)) near_.insert(std::move(entry));
   }
@@ -142,16 +148,84 @@ void AlarmScheduler::Trim() {
   }
 }
 
-void AlarmScheduler::Ended(const std::string& object, bool again) {
+void AlarmScheduler::Ended(const std::string& object, End end) {
   --running_;
-  if (again) again_.emplace(executor_->clock().Now() + options_.retry_delay, object);
+  if (end == End::kNotBegun) TryAgain(object);
+  // The last place went to another a moment ago.
+  if (end == End::kNotTaken) FireOne(object);
   SetTimer();
+}
+
+void AlarmScheduler::TryAgain(const std::string& object) {
+  const absl::Time at = executor_->clock().Now() + options_.retry_delay;
+  if (again_.size() < options_.entries_max) {
+    again_.emplace(at, object);
+  } else {
+    read_again_at_ = std::min(read_again_at_, at);
+  }
+}
+
+void AlarmScheduler::OnClients(bool added) {
+  if (!started_) return;
+  if ((added && nobody_) || (forgotten_ && waiting_.empty())) {
+    ReadAgain();
+  } else {
+    looks_left_ = waiting_.size();
+    FireWaiting();
+    SetTimer();
+  }
+}
+
+void AlarmScheduler::ReadAgain() {
+  if (reading_) {
+    read_again_ = true;
+    return;
+  }
+  // What is being delivered may be read too; it is looked at again in its turn.
+  read_again_ = false;
+  nobody_ = false;
+  forgotten_ = false;
+  read_again_at_ = absl::InfiniteFuture();
+  near_.clear();
+  again_.clear();
+  waiting_.clear();
+  looks_left_ = 0;
+  horizon_ = {std::numeric_limits<int64_t>::min(), ""};
+  refill_at_ = absl::InfinitePast();
+  Refill();
+}
+
+void AlarmScheduler::FireWaiting() {
+  looks_left_ = std::min(looks_left_, waiting_.size());
+  for (size_t i = 0; i < kWaitingLookMax && looks_left_ > 0 && running_ < options_.running_max; ++i) {
+    --looks_left_;
+    std::string object = std::move(waiting_.front());
+    waiting_.pop_front();
+    FireOne(std::move(object));
+  }
+}
+
+bool AlarmScheduler::FireOne(std::string object) {
+  ++running_;
+  const Fired fired = fire_(object);
+  if (fired == Fired::kBegun) return true;
+  --running_;
+  if (fired == Fired::kNobody) {
+    nobody_ = true;
+  } else if (waiting_.size() < options_.entries_max) {
+    waiting_.push_back(std::move(object));
+  } else {
+    forgotten_ = true;
+  }
+  return false;
 }
 
 void AlarmScheduler::FireDue() {
   if (!started_ || firing_) return;
   firing_ = true;
   const absl::Time now = executor_->clock().Now();
+  if (now >= read_again_at_) ReadAgain();
+  if (looks_left_ > 0) FireWaiting();
   if (now >= pace_start_ + PaceStep() || now < pace_start_) {
     pace_start_ = now;
     fired_in_pace_ = 0;
@@ -166,9 +240,7 @@ void AlarmScheduler::FireDue() {
     } else {
       break;
     }
-    ++running_;
-    ++fired_in_pace_;
-    fire_(object);
+    if (FireOne(std::move(object))) ++fired_in_pace_;
   }
   firing_ = false;
   Refill();
@@ -181,6 +253,8 @@ void AlarmScheduler::SetTimer() {
   if (running_ < options_.running_max) {
     if (!near_.empty()) next = absl::FromUnixMicros(near_.begin()->due_us);
     if (!again_.empty()) next = std::min(next, again_.begin()->first);
+    next = std::min(next, read_again_at_);
+    if (looks_left_ > 0) next = std::min(next, executor_->clock().Now() + kPaceStep);
     if (fired_in_pace_ >= PaceMax()) next = std::max(next, pace_start_ + PaceStep());
   }
   if (!reading_ && near_.size() <= options_.entries_max / 2) next = std::min(next, refill_at_);

@@ -5,11 +5,16 @@
 // horizon, off the executor. A change of an alarm before the horizon changes memory too; one beyond it does not.
 //
 // Invariants:
-//   1. Every alarm in the index before the horizon is in memory, or is being delivered, or waits for another try.
+//   1. Every alarm in the index before the horizon is in memory, or is being delivered, or waits for another try or for a
+//      client, or was forgotten, which forgotten_ or nobody_ says.
 //   2. Nothing is fired before its time, nor more than `running_max` at once, nor more than `per_second` in a second.
 //
 // Firing only asks the object to look at its alarm; it looks again inside its turn. A delivery that could not begin
 // (the object did not load, the disk is full) is tried again after `retry_delay`, and counts as no attempt.
+//
+// An alarm that is for clients, and finds none that could take it, stays due. As long as there are some, but all have
+// their hands full, it waits in memory for one to be free; if there is none it is forgotten. What is forgotten, or is too
+// much to wait in memory, is read from the index again when there is somebody for it.
 //
 // Threading: the executor.
 
@@ -17,6 +22,7 @@
 #define HOLDFAST_ACTORS_ALARM_SCHEDULER_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -44,7 +50,9 @@ struct AlarmOptions {
 
 class AlarmScheduler {
  public:
-  using Fire = absl::AnyInvocable<void(const std::string& object)>;
+  // What came of firing: it will end with Ended, unless there was no client for it.
+  enum class Fired { kBegun, kNobody, kAllBusy };
+  using Fire = absl::AnyInvocable<Fired(const std::string& object)>;
   // Whether this executor runs the object.
   using Owns = absl::AnyInvocable<bool(const std::string& object) const>;
 
@@ -60,13 +68,21 @@ class AlarmScheduler {
   // The index has, or has no longer, this entry; called along with the write.
   void Added(const storage::AlarmEntry& entry);
   void Removed(const storage::AlarmEntry& entry);
-  // A delivery that was fired has ended; `again`: it could not begin.
-  void Ended(const std::string& object, bool again);
+  // How a delivery that was fired has ended.
+  enum class End {
+    kSettled,   // it ran, or there was nothing to run
+    kNotBegun,  // it is to be tried again
+    kNotTaken,  // there was no client for it
+  };
+  void Ended(const std::string& object, End end);
+  // There may be a client for alarms that found none: `added`, a new one.
+  void OnClients(bool added);
 
   // Nothing is being delivered, nor read.
   bool idle() const { return running_ == 0 && !reading_; }
   size_t running() const { return running_; }
-  size_t entries() const { return near_.size(); }
+  // In memory, waiting to be due, for another try, or for a client.
+  size_t entries() const { return near_.size() + again_.size() + waiting_.size(); }
 
  private:
   struct Change {
@@ -79,6 +95,13 @@ class AlarmScheduler {
   void Apply(const Change& change);
   void Trim();
   void FireDue();
+  // Whether it may begin; otherwise it is kept for later.
+  bool FireOne(std::string object);
+  void FireWaiting();
+  // Another try, of which there are no more in memory than of others.
+  void TryAgain(const std::string& object);
+  // Begins to read from the first alarm on.
+  void ReadAgain();
   void SetTimer();
   absl::Time HorizonTime() const;
   // The pace: at most so many in a step of so long.
@@ -97,6 +120,12 @@ class AlarmScheduler {
   bool firing_ = false;
   std::set<storage::AlarmEntry> near_;
   std::multimap<absl::Time, std::string> again_;
+  std::deque<std::string> waiting_;  // for a client to be free
+  bool nobody_ = false;              // some are due and forgotten, until there is a new client
+  bool forgotten_ = false;           // the same, until there is room
+  size_t looks_left_ = 0;            // of waiting_, since there was a client to be free
+  bool read_again_ = false;          // when the read that is on its way has ended
+  absl::Time read_again_at_ = absl::InfiniteFuture();
   storage::AlarmEntry horizon_;  // exclusive
   bool reading_ = false;
   absl::Time refill_at_ = absl::InfinitePast();

@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_ACTORS_CLOCK_H_
 #define HOLDFAST_ACTORS_CLOCK_H_
 
+#include <cstdint>
 #include <random>
 
 #include "absl/time/clock.h"
@@ -29,12 +30,15 @@ class Random {
   virtual ~Random() = default;
   // Uniform in [0, 1).
   virtual double Uniform() = 0;
+  // 64 random bits.
+  virtual uint64_t Bits() = 0;
 };
 
 class SeededRandom : public Random {
  public:
   explicit SeededRandom(uint64_t seed) : engine_(seed) {}
   double Uniform() override { return std::uniform_real_distribution<double>(0, 1)(engine_); }
+  uint64_t Bits() override { return engine_(); }
 
  private:
   std::mt19937_64 engine_;

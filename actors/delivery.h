@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "actors/executor.h"
+#include "actors/recorded_request.h"
 #include "actors/task.h"
 #include "storage/commit_pipeline.h"
 
@@ -28,6 +29,8 @@ class Delivery : private storage::CommitPipeline::Waiter {
   virtual Task<absl::Status> Run(Object& object) = 0;
   // Whether the outcome can be given at all (its size), before it is committed.
   virtual absl::Status CheckReply() { return absl::OkStatus(); }
+  // Not null for a request with a request_id.
+  virtual RecordedRequest* recorded() { return nullptr; }
   // Everything that the turn wrote or read is durable, or nothing of it happened.
   virtual void Done(const absl::Status& status) = 0;
 
@@ -44,6 +47,8 @@ class Delivery : private storage::CommitPipeline::Waiter {
 
   std::optional<Task<absl::Status>> task_;
   std::optional<Executor::TimerId> time_limit_;
+  // No record is kept of its reply: it asked for that, or it is itself a replay.
+  bool unrecorded_ = false;
   // What waits behind the output gate.
   absl::Status outcome_;
 };

@@ -25,9 +25,12 @@
 #include <coroutine>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "actors/clock.h"
@@ -40,9 +43,17 @@ class CleanupRequest;
 class CleanupResponse;
 class DeleteAllRequest;
 class DeleteAllResponse;
+class GetAlarmRequest;
+class GetAlarmResponse;
+class GetEntriesRequest;
+class GetEntriesResponse;
+class ListEntriesRequest;
+class ListEntriesResponse;
 }  // namespace holdfast::v1
 
 namespace holdfast::actors {
+
+class AlarmWatchers;
 
 // What an instance has of its activation, which makes it and outlives it. Executor's thread only.
 class ObjectContext {
@@ -54,6 +65,11 @@ class ObjectContext {
   virtual Random& random() = 0;
   virtual const storage::ObjectKey& key() const = 0;
 
+  virtual AlarmWatchers& alarm_watchers() = 0;
+
+  // What the methods of Object with the same name do.
+  virtual void LeaveNoRecord() = 0;
+  virtual void AfterCommit(absl::AnyInvocable<void()> function) = 0;
   // What Object::Wait and Object::NextTurn do.
   virtual void BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) = 0;
   virtual void CancelWait(std::coroutine_handle<> handler) = 0;
@@ -82,17 +98,34 @@ class Object {
   // this one and its retries.
   virtual Task<absl::Status> OnAlarm(const AlarmRun& run);
 
+  // Whether the alarm, which is due, can be taken now. If not it stays due, no attempt counts, and it comes again when
+  // AlarmWatchers says that there is somebody for it.
+  virtual bool TakesAlarm() { return true; }
+
   // An estimate of what the instance keeps in memory, for the bound on all of them. Called after every turn: quick.
   virtual size_t MemoryBytes() const { return 0; }
 
-  // --- Handlers that every class has. The instance is discarded afterwards.
-  Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response);
+  // --- Handlers that every class has (actors/object.cc). After those that delete the instance is discarded.
+  Task<absl::Status> GetEntries(const v1::GetEntriesRequest& request, v1::GetEntriesResponse* response);
+  Task<absl::Status> ListEntries(const v1::ListEntriesRequest& request, v1::ListEntriesResponse* response);
+  Task<absl::Status> GetAlarm(const v1::GetAlarmRequest& request, v1::GetAlarmResponse* response);
+  virtual Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response);
   Task<absl::Status> Cleanup(const v1::CleanupRequest& request, v1::CleanupResponse* response);
 
  protected:
   storage::ObjectStorage& storage() { return context_->storage(); }
   absl::Time Now() { return context_->Now(); }
   Random& random() { return context_->random(); }
+  ObjectContext& context() { return *context_; }
+  // What a client sees of the alarm.
+  virtual std::optional<absl::Time> VisibleAlarm() { return storage().alarm(); }
+
+  // No record is kept of the reply that this turn gives, if its request has a request_id: a denial, which a retry may
+  // find otherwise.
+  void LeaveNoRecord() { context_->LeaveNoRecord(); }
+  // Runs `function`, on the executor, when what the turn has written is durable; never, if the turn fails. The instance
+  // may be gone by then.
+  void AfterCommit(absl::AnyInvocable<void()> function) { context_->AfterCommit(std::move(function)); }
 
   // `co_await Wait(d)` suspends the handler for so long. If the turn has written nothing yet, the input gate opens and
   // other requests run meanwhile; so check again what you knew before. Otherwise the gate stays closed.
@@ -143,6 +176,8 @@ struct ObjectClass {
   std::vector<Migration> migrations = {};
   // Failed attempts after which the alarm is dropped; 0: never.
   int32_t alarm_attempts_max = 0;
+  // Its objects are their clients', who may write them through ObjectService and watch their alarms.
+  bool for_clients = false;
 
   int64_t schema_version() const { return migrations.empty() ? 0 : migrations.back().version; }
 };

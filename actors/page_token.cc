@@ -6,9 +6,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "actors/deterministic.h"
 #include "actors/errors.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "storage/key_codec.h"
 
 namespace holdfast::actors {
@@ -27,13 +26,7 @@ absl::StatusOr<size_t> PageSize(int32_t page_size) {
 }
 
 uint64_t PageFingerprint(const google::protobuf::Message& request) {
-  std::string bytes = request.GetDescriptor()->full_name();
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&coded);
-  }
+  const std::string bytes = request.GetDescriptor()->full_name() + SerializeDeterministically(request);
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 

@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/errors.h"
+#include "actors/client_alarm.h"
+#include "storage/format.h"
 #include "storage/log.h"
 
 namespace holdfast::actors {
@@ -19,6 +21,39 @@ constexpr size_t kActivationBytes = 3 << 10;
 // The idle are looked for at most so often, so that one timer serves many.
 constexpr absl::Duration kIdleStep = absl::Milliseconds(100);
 
+// While there are families for all, whatever is written gets one. Beyond, what is so large or was written so often since
+// it was loaded gets that of one that is small and not in memory; so many of those are looked at, so often.
+constexpr int64_t kLargeBytes = 1 << 20;
+constexpr int kBusyCommits = 1000;
+constexpr size_t kPackLookMax = 64;
+constexpr absl::Duration kPackStep = absl::Milliseconds(20);
+
+template <typename Record>
+absl::Status ReadRecord(storage::View& view, const std::string& key, std::optional<Record>* record) {
+  auto bytes = view.Get(key);
+  if (!bytes.ok()) return bytes.status();
+  if (*bytes && !record->emplace().ParseFromString(**bytes)) {
+    return absl::DataLossError("a record of the object is garbled");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadDescription(storage::View& view, bool for_clients, absl::Time now, ObjectDescription* description) {
+  if (absl::Status status = ReadRecord(view, storage::kObjectHeaderKey, &description->header); !status.ok()) {
+    return status;
+  }
+  if (for_clients) {
+    std::optional<storage::v1::ClientAlarm> record;
+    if (absl::Status status = ReadRecord(view, storage::kClientAlarmKey, &record); !status.ok()) return status;
+    description->alarm = ClientAlarm(record.value_or(storage::v1::ClientAlarm())).Visible(now);
+  } else {
+    std::optional<storage::v1::AlarmRecord> record;
+    if (absl::Status status = ReadRecord(view, storage::kAlarmKey, &record); !status.ok()) return status;
+    if (record) description->alarm = absl::FromUnixMicros(record->scheduled_time_us());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 ShardHost::ShardHost(HostServices services, const HostOptions& options)
@@ -27,9 +62,11 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
       pipeline_(services_.store, services_.commits, std::move(services_.on_commit_failure)),
       catalog_({FamilyId::kCatalog, ""}),
       alarm_index_({FamilyId::kAlarms, ""}),
+      records_(services_.executor, services_.store, services_.reads, &pipeline_, options.records,
+               [this](storage::ShardId shard) { return Owns(shard); }),
       alarms_(
           services_.executor, services_.store, services_.reads, &alarm_index_, options.alarms,
-          [this](const std::string& object) { FireAlarm(object); },
+          [this](const std::string& object) { return FireAlarm(object); },
           [this](const std::string& object) { return Owns(storage::ObjectKey::FromEncoded(object).shard()); }) {}
 
 ShardHost::~ShardHost() = default;
@@ -40,11 +77,18 @@ void ShardHost::Own(storage::ShardId shard) {
   slot->id = shard;
 }
 
-void ShardHost::Start() { alarms_.Start(); }
+void ShardHost::Start() {
+  for (const storage::ObjectKey& key : services_.families->List()) {
+    if (Owns(key.shard())) placed_.push_back(key);
+  }
+  records_.Start();
+  alarms_.Start();
+}
 
 void ShardHost::Stop() {
   stopped_ = true;
   alarms_.Stop();
+  records_.Stop();
   if (idle_timer_) services_.executor->Cancel(*idle_timer_);
   idle_timer_.reset();
 }
@@ -56,7 +100,7 @@ bool ShardHost::idle() const {
       if (!activation->turns_.empty() || !activation->mailbox_.empty()) return false;
     }
   }
-  return pipeline_.idle() && alarms_.idle() && family_changes_under_way_ == 0;
+  return pipeline_.idle() && alarms_.idle() && records_.idle() && family_changes_under_way_ == 0;
 }
 
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {
@@ -85,21 +129,28 @@ const Activation* ShardHost::Find(const storage::ObjectKey& key) const {
   return it == shard->activations.end() ? nullptr : it->second.get();
 }
 
-void ShardHost::FireAlarm(const std::string& encoded_id) {
+AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
+  using Fired = AlarmScheduler::Fired;
   const auto key = storage::ObjectKey::FromEncoded(encoded_id);
   storage::ObjectId id;
   const ObjectClass* object_class = key.Decode(&id) ? services_.classes->Find(id.object_class) : nullptr;
   if (object_class == nullptr) {
     Log(LogLevel::kError, "alarm_of_unknown_class", {{"object", key.DebugString()}});
-    alarms_.Ended(encoded_id, false);
-    return;
+    alarms_.Ended(encoded_id, AlarmScheduler::End::kSettled);
+    return Fired::kBegun;
+  }
+  if (object_class->for_clients) {
+    const AlarmWatchers::Match match = services_.watchers->Find(id);
+    if (match == AlarmWatchers::Match::kNone) return Fired::kNobody;
+    if (match == AlarmWatchers::Match::kFull) return Fired::kAllBusy;
   }
   // Not more work than the disk keeps up with.
   if (pipeline_.failed() || pipeline_.pending_bytes() > options_.pipeline_bytes_max) {
-    alarms_.Ended(encoded_id, true);
-    return;
+    alarms_.Ended(encoded_id, AlarmScheduler::End::kNotBegun);
+    return Fired::kBegun;
   }
   GetOrCreate(key, object_class)->DeliverAlarm();
+  return Fired::kBegun;
 }
 
 void ShardHost::Touch(Activation* activation) {
@@ -172,8 +223,13 @@ void ShardHost::ShrinkToBudget(const Activation* keep) {
 
 void ShardHost::ConsiderFamily(Activation* activation) {
   storage::Families* const families = services_.families;
-  if (!activation->packed() || activation->wants_family_ || activation->family_refused_ ||
-      activation->move_turn_ != nullptr || !families->has_room() || stopped_ || !families->Reserve()) {
+  if (!activation->packed() || activation->wants_family_ || activation->family_refused_ || activation->relocation_ ||
+      stopped_) {
+    return;
+  }
+  if (!families->has_room() || !families->Reserve()) {
+    const bool large = activation->header_ && activation->header_->usage().size_bytes() >= kLargeBytes;
+    if (large || activation->commits_ >= kBusyCommits) PackOne();
     return;
   }
   activation->wants_family_ = true;  // keeps it in memory
@@ -184,7 +240,7 @@ void ShardHost::ConsiderFamily(Activation* activation) {
       [this, activation, made] {
         --family_changes_under_way_;
         if (made->ok()) {
-          activation->MoveTo(**made);
+          activation->BeginMove(**made);
           return;
         }
         Log(LogLevel::kWarning, "family_not_created",
@@ -195,6 +251,33 @@ void ShardHost::ConsiderFamily(Activation* activation) {
       });
 }
 
+void ShardHost::PackOne() {
+  if (packing_ || Now() < packed_time_ + kPackStep) return;
+  packed_time_ = Now();
+  for (size_t left = std::min(placed_.size(), kPackLookMax); left > 0; --left) {
+    storage::ObjectKey key = std::move(placed_.front());
+    placed_.pop_front();
+    storage::ObjectId id;
+    const ObjectClass* object_class = key.Decode(&id) ? services_.classes->Find(id.object_class) : nullptr;
+    // Deleted or moved meanwhile; or no class of this server.
+    if (!services_.families->Find(key) || object_class == nullptr) continue;
+    if (Find(key) != nullptr) {  // in use
+      placed_.push_back(std::move(key));
+      continue;
+    }
+    packing_ = key;
+    GetOrCreate(key, object_class)->BeginMove(std::nullopt);
+    return;
+  }
+}
+
+void ShardHost::Moved(Activation* activation, bool done) {
+  const bool packing = packing_ == activation->key_;
+  if (packing) packing_.reset();
+  // One that could not be packed is large: it keeps its family for as long as this process lives.
+  if (!packing && done && !activation->packed()) placed_.push_back(activation->key_);
+}
+
 void ShardHost::DropFamily(const storage::Placement& placement) {
   auto status = std::make_shared<absl::Status>();
   ++family_changes_under_way_;
@@ -203,6 +286,62 @@ void ShardHost::DropFamily(const storage::Placement& placement) {
       [this, status] {
         --family_changes_under_way_;
         if (!status->ok()) Log(LogLevel::kWarning, "family_not_dropped", {{"status", status->ToString()}});
+      });
+}
+
+void ShardHost::PassivateSoon(const storage::ObjectKey& key) {
+  auto& activations = ShardOf(key).activations;
+  if (auto it = activations.find(key); it != activations.end()) it->second->PassivateSoon();
+}
+
+void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
+                         absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done) {
+  struct Reading {
+    ObjectDescription description;
+    storage::Location location;
+    storage::WriteSet pending;
+    absl::Status status;
+    storage::BatchNumber batch = 0;
+    decltype(done) tell;
+  };
+  auto reading = std::make_shared<Reading>();
+  reading->tell = std::move(done);
+  const storage::KeyRange range{storage::kObjectHeaderKey, std::string(1, storage::kEntryKind)};
+  if (const Activation* const activation = Find(key)) {
+    reading->description.state = activation->state();
+    reading->description.packed = activation->packed();
+    reading->description.mailbox_depth = activation->mailbox_depth();
+    reading->location = activation->keyspace_->location();
+    reading->batch = activation->last_batch_;
+    const std::vector<const storage::WriteSet*> layers = activation->keyspace_->Layers(nullptr);
+    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+      (*layer)->CopyRangeOnto(range, &reading->pending);
+    }
+  } else {
+    const auto placement = services_.families->Find(key);
+    reading->description.packed = !placement;
+    reading->location = placement ? storage::Location{placement->family, ""} : storage::PackedLocation(key);
+  }
+  services_.reads->Run(
+      [this, reading, for_clients = object_class->for_clients, now = Now()] {
+        storage::View view(services_.store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
+        reading->status = ReadDescription(view, for_clients, now, &reading->description);
+      },
+      [this, reading] {
+        const auto tell = [reading](const absl::Status& status) {
+          if (!status.ok()) {
+            reading->tell(OutcomeUnknown());
+          } else if (!reading->status.ok()) {
+            reading->tell(FromStorage(reading->status));
+          } else {
+            reading->tell(std::move(reading->description));
+          }
+        };
+        if (reading->batch <= pipeline_.durable()) {
+          tell(absl::OkStatus());
+        } else {
+          pipeline_.WhenDurable(reading->batch, tell);
+        }
       });
 }
 

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
@@ -17,11 +18,14 @@
 #include "absl/time/time.h"
 #include "actors/activation.h"
 #include "actors/alarm_scheduler.h"
+#include "actors/alarm_watchers.h"
 #include "actors/clock.h"
 #include "actors/delivery.h"
 #include "actors/executor.h"
 #include "actors/mailbox.h"
 #include "actors/object.h"
+#include "actors/object_description.h"
+#include "actors/request_records.h"
 #include "storage/background.h"
 #include "storage/commit_pipeline.h"
 #include "storage/families.h"
@@ -40,7 +44,9 @@ struct HostOptions {
   size_t activation_bytes_max = 256 << 20;
   size_t turn_bytes_max = 64 << 20;
   size_t pipeline_bytes_max = 256 << 20;
+  int64_t object_bytes_max = int64_t{10} << 30;
   AlarmOptions alarms;
+  RequestRecordOptions records;
 };
 
 // All of them outlive the host.
@@ -53,6 +59,7 @@ struct HostServices {
   storage::Background* family_changes;  // one thread
   Random* random;
   const ClassRegistry* classes;
+  AlarmWatchers* watchers;
   // The disk failed; the process must end.
   absl::AnyInvocable<void(const absl::Status&)> on_commit_failure;
 };
@@ -90,6 +97,14 @@ class ShardHost {
   // The end of a round of the executor: begins a commit.
   void OnRound() { pipeline_.Submit(); }
 
+  // What is known of an object, durably; does not load it. `done` comes on this executor. DATA_LOSS where it is damaged.
+  void Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
+                absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done);
+  // Unloads the object as soon as nothing of it is under way.
+  void PassivateSoon(const storage::ObjectKey& key);
+  // There may be a client for alarms that found none.
+  void OnAlarmClients(bool added) { alarms_.OnClients(added); }
+
   // Null if the object is not in memory.
   const Activation* Find(const storage::ObjectKey& key) const;
   size_t activation_count() const { return lru_.size(); }
@@ -101,7 +116,7 @@ class ShardHost {
 
   Activation* GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class);
   Shard& ShardOf(const storage::ObjectKey& key) { return *shards_[static_cast<size_t>(key.shard())]; }
-  void FireAlarm(const std::string& encoded_id);
+  AlarmScheduler::Fired FireAlarm(const std::string& encoded_id);
 
   // --- For activations.
   absl::Time Now() const { return services_.executor->clock().Now(); }
@@ -113,6 +128,10 @@ class ShardHost {
   // The object is packed and has written: gives it a family if there is room.
   void ConsiderFamily(Activation* activation);
   void DropFamily(const storage::Placement& placement);
+  // A move has ended; `done`: the object is where it was to go.
+  void Moved(Activation* activation, bool done);
+  // Packs an object that is small and not in use, so that there is room for another.
+  void PackOne();
 
   void SetIdleTimer();
   void PassivateIdle();
@@ -123,11 +142,16 @@ class ShardHost {
   storage::CommitPipeline pipeline_;
   storage::Keyspace catalog_;
   storage::Keyspace alarm_index_;
+  RequestRecords records_;
   AlarmScheduler alarms_;
   std::array<std::unique_ptr<Shard>, storage::kShardCount> shards_;
   std::list<Activation*> lru_;  // with an instance; least recently used first
   size_t activation_bytes_ = 0;
   int family_changes_under_way_ = 0;
+  // Objects with a family of their own, in the order in which they are looked at to be packed; and the one that is.
+  std::deque<storage::ObjectKey> placed_;
+  std::optional<storage::ObjectKey> packing_;
+  absl::Time packed_time_ = absl::InfinitePast();
   std::optional<Executor::TimerId> idle_timer_;
   bool stopped_ = false;
 };

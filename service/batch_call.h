@@ -33,6 +33,7 @@ struct BatchMethod {
   int items_max;
   Result* (Reply::*add_result)();
   ItemHandler<Item, ItemResponse> handle;
+  std::string item_method;
   const actors::ObjectClass* object_class;
 };
 
@@ -71,7 +72,7 @@ class BatchCall final : public Event {
     left_ = items.size() + 1;
     for (const Item& item : items) {
       Result* const result = (reply_.*method_->add_result)();
-      deliveries_.emplace_back(method_->handle, &item, result->mutable_response(),
+      deliveries_.emplace_back(method_->handle, &method_->item_method, &item, result->mutable_response(),
                                [this, result](const absl::Status& status) {
                                  if (!status.ok()) ToItemError(status, result->mutable_error());
                                  OneEnded();

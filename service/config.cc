@@ -45,6 +45,7 @@ constexpr Setting kSettings[] = {
     {"server", "stream_outstanding_max", 1, 10'000, 256},
     {"server", "message_bytes_max", 64 * kKiB, 64 * kMiB, 4 * kMiB},
     {"server", "drain_timeout_ms", 0, 600'000, 15'000},
+    {"server", "alarm_watchers_max", 1, 100'000, 1'000},
     {"actors", "executors", 0, 64, 0},
     {"actors", "io_threads", 1, 64, 2},
     {"actors", "mailbox_requests_max", 1, 100'000, 1'024},
@@ -61,6 +62,10 @@ constexpr Setting kSettings[] = {
     {"storage", "wal_bytes_max", 4 * kMiB, 64 * kGiB, 512 * kMiB},
     {"storage", "turn_bytes_max", 8 * kMiB, kGiB, 64 * kMiB},
     {"storage", "pipeline_bytes_max", kMiB, 16 * kGiB, 256 * kMiB},
+    {"storage", "object_bytes_max", 1, kTiB, 10 * kGiB},
+    {"storage", "request_record_age_ms", 100, 86'400'000, 600'000},
+    {"storage", "request_records_max", 1, 100'000'000, 1'000'000},
+    {"storage", "request_record_bytes_max", kMiB, kTiB, kGiB},
 };
 
 class Errors : public google::protobuf::io::ErrorCollector {

@@ -8,10 +8,13 @@
 #include <cstddef>
 #include <set>
 
+#include "actors/alarm_watchers.h"
 #include "actors/object.h"
 #include "actors/router.h"
 #include "service/admission.h"
 #include "service/completion_queue_executor.h"
+#include "storage/background.h"
+#include "storage/store.h"
 
 namespace holdfast::service {
 
@@ -52,6 +55,9 @@ struct Endpoint {
   CompletionQueueExecutor* executor;
   const actors::Router* router;
   const actors::ClassRegistry* classes;
+  storage::Store* store;
+  storage::Background* reads;
+  actors::AlarmWatchers* watchers;
   Admission* admission;
   size_t stream_outstanding_max;
   size_t reply_bytes_max;

@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_SERVICE_ITEM_DELIVERY_H_
 #define HOLDFAST_SERVICE_ITEM_DELIVERY_H_
 
+#include <string>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -12,6 +13,7 @@
 #include "actors/object.h"
 #include "actors/task.h"
 #include "service/endpoint.h"
+#include "service/message_record.h"
 #include "service/request_object.h"
 
 namespace holdfast::service {
@@ -23,9 +25,14 @@ template <typename Request, typename Response>
 class ItemDelivery final : public actors::Delivery {
  public:
   // `request` and `response` live until `done`, which is called once, on the object's executor, or within Begin.
-  ItemDelivery(ItemHandler<Request, Response> handle, const Request* request, Response* response,
-               absl::AnyInvocable<void(const absl::Status&)> done)
-      : handle_(handle), request_(request), response_(response), done_(std::move(done)) {}
+  // `method` is the name of the method for one item alone, and outlives this too.
+  ItemDelivery(ItemHandler<Request, Response> handle, const std::string* method, const Request* request,
+               Response* response, absl::AnyInvocable<void(const absl::Status&)> done)
+      : handle_(handle),
+        request_(request),
+        response_(response),
+        record_(method, request, response),
+        done_(std::move(done)) {}
 
   void Begin(Endpoint* endpoint, const actors::ObjectClass* implied, absl::Time until) {
     const absl::Status status = FindObject(*request_, implied, *endpoint->classes, &object_);
@@ -39,12 +46,14 @@ class ItemDelivery final : public actors::Delivery {
   }
 
   actors::Task<absl::Status> Run(actors::Object& object) override { return handle_(object, *request_, response_); }
+  actors::RecordedRequest* recorded() override { return record_.IfAny(); }
   void Done(const absl::Status& status) override { done_(status); }
 
  private:
   const ItemHandler<Request, Response> handle_;
   const Request* const request_;
   Response* const response_;
+  MessageRecord<Request, Response> record_;
   RequestObject object_;
   absl::AnyInvocable<void(const absl::Status&)> done_;
 };

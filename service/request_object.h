@@ -24,10 +24,14 @@ struct RequestObject {
   const actors::ObjectClass* object_class = nullptr;
 };
 
+// A namespace within its bounds, or empty.
+absl::Status CheckNamespace(absl::string_view ns, absl::string_view field);
 // Names within their bounds, into a key.
 absl::Status FindObject(absl::string_view ns, absl::string_view name, const actors::ObjectClass* object_class,
                         RequestObject* object);
-absl::Status RefuseRequestId();
+absl::Status CheckRequestId(absl::string_view request_id);
+// FAILED_PRECONDITION for a class that is not for clients to write.
+absl::Status CheckWritable(const actors::ObjectClass& object_class);
 
 // `implied` is the class of the service, or null where the request names the class, which is one of `classes`.
 template <typename Request>
@@ -35,7 +39,7 @@ absl::Status FindObject(const Request& request, const actors::ObjectClass* impli
                         const actors::ClassRegistry& classes, RequestObject* object) {
   if (!request.has_object()) return actors::InvalidField("object", "is missing");
   if constexpr (requires { request.request_id(); }) {
-    if (!request.request_id().empty()) return RefuseRequestId();
+    if (absl::Status status = CheckRequestId(request.request_id()); !status.ok()) return status;
   }
   const actors::ObjectClass* object_class = implied;
   if constexpr (requires { request.object().object_class(); }) {

@@ -5,10 +5,12 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "actors/object.h"
+#include "actors/objects/plain_object.h"
 #include "actors/task.h"
 #include "service/rpc_table.h"
 #include "service/unary_call.h"
@@ -18,9 +20,10 @@ namespace holdfast::service {
 // What a handler, a method of an object class, is made of.
 template <auto kHandler>
 struct HandlerTraits;
-template <typename Class, typename Request_, typename Response_,
-          actors::Task<absl::Status> (Class::*kHandler)(const Request_&, Response_*)>
+template <typename Class_, typename Request_, typename Response_,
+          actors::Task<absl::Status> (Class_::*kHandler)(const Request_&, Response_*)>
 struct HandlerTraits<kHandler> {
+  using Class = Class_;
   using Request = Request_;
   using Response = Response_;
   static actors::Task<absl::Status> Handle(actors::Object& object, const Request& request, Response* response) {
@@ -41,6 +44,8 @@ RpcTable::Row Unary(std::string method, Service* service, Receive receive, const
   };
   row->handle = Traits::Handle;
   row->object_class = object_class;
+  row->name = method;
+  row->for_clients = std::is_same_v<typename Traits::Class, actors::PlainObject>;
   return {std::move(method), [row](Endpoint* endpoint) { UnaryCall<Request, Response>::Post(row.get(), endpoint); }};
 }
 

@@ -16,8 +16,11 @@
 #include "holdfast/v1/object_service.grpc.pb.h"
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"
 #include "holdfast/v1/user_cache_service.grpc.pb.h"
+#include "service/alarm_watch.h"
 #include "service/batch_call.h"
+#include "service/direct_call.h"
 #include "service/health.h"
+#include "service/object_calls.h"
 #include "service/rpc_row.h"
 #include "service/stream_call.h"
 
@@ -33,6 +36,20 @@ using actors::RateLimiter;
 using actors::UserCache;
 
 constexpr int kIncrementsMax = 1000;
+// What the items of a batch and of a stream are, each by itself.
+constexpr char kIncrement[] = "holdfast.v1.CounterService.Increment";
+
+// A row for a method that the server itself answers.
+template <typename Request, typename Response, typename Service, typename Receive>
+RpcTable::Row Direct(std::string method, Service* service, Receive receive,
+                     void (*handle)(Endpoint*, const Request&, Response*, DirectDone)) {
+  auto row = std::make_shared<DirectMethod<Request, Response>>();
+  row->receive = [service, receive](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
+    (service->*receive)(context, request, writer, queue, queue, tag);
+  };
+  row->handle = handle;
+  return {std::move(method), [row](Endpoint* endpoint) { DirectCall<Request, Response>::Post(row.get(), endpoint); }};
+}
 
 RpcTable::Row BatchIncrement(std::string method, v1::CounterService::AsyncService* service) {
   using Method = BatchMethod<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
@@ -46,6 +63,7 @@ RpcTable::Row BatchIncrement(std::string method, v1::CounterService::AsyncServic
   row->items_max = kIncrementsMax;
   row->add_result = &v1::BatchIncrementResponse::add_results;
   row->handle = HandlerTraits<&Counter::Increment>::Handle;
+  row->item_method = kIncrement;
   row->object_class = &Counter::Class();
   return {std::move(method), [row](Endpoint* endpoint) {
             BatchCall<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
@@ -63,6 +81,7 @@ RpcTable::Row StreamIncrement(std::string method, v1::CounterService::AsyncServi
   row->item = &v1::StreamIncrementRequest::increment;
   row->result = &v1::StreamIncrementResponse::mutable_result;
   row->handle = HandlerTraits<&Counter::Increment>::Handle;
+  row->item_method = kIncrement;
   row->object_class = &Counter::Class();
   return {std::move(method), [row](Endpoint* endpoint) { Call::Post(row.get(), endpoint); }};
 }
@@ -117,9 +136,29 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
   UNARY(users, UserCacheService, BatchGetUsers, UserCache::BatchGetUsers, &UserCache::Class());
   UNARY(users, UserCacheService, ListUsers, UserCache::ListUsers, &UserCache::Class());
 
+  UNARY(object, ObjectService, GetEntries, Object::GetEntries, nullptr);
+  UNARY(object, ObjectService, PutEntries, PlainObject::PutEntries, nullptr);
+  UNARY(object, ObjectService, DeleteEntries, PlainObject::DeleteEntries, nullptr);
+  UNARY(object, ObjectService, ListEntries, Object::ListEntries, nullptr);
+  UNARY(object, ObjectService, ApplyBatch, PlainObject::ApplyBatch, nullptr);
+  UNARY(object, ObjectService, SetAlarm, PlainObject::SetAlarm, nullptr);
+  UNARY(object, ObjectService, GetAlarm, Object::GetAlarm, nullptr);
+  UNARY(object, ObjectService, DeleteAlarm, PlainObject::DeleteAlarm, nullptr);
+  UNARY(object, ObjectService, AcknowledgeAlarm, PlainObject::AcknowledgeAlarm, nullptr);
+  UNARY(object, ObjectService, ExtendAlarmLease, PlainObject::ExtendAlarmLease, nullptr);
   UNARY(object, ObjectService, DeleteAll, Object::DeleteAll, nullptr);
   UNARY(object, ObjectService, Cleanup, Object::Cleanup, nullptr);
 #undef UNARY
+
+  using Objects = v1::ObjectService::AsyncService;
+  Objects* const objects = &services_->object;
+  rows_.push_back(Direct("holdfast.v1.ObjectService.ListObjects", objects, &Objects::RequestListObjects, &ListObjects));
+  rows_.push_back(
+      Direct("holdfast.v1.ObjectService.DescribeObject", objects, &Objects::RequestDescribeObject, &DescribeObject));
+  rows_.push_back(
+      Direct("holdfast.v1.ObjectService.PassivateObject", objects, &Objects::RequestPassivateObject, &PassivateObject));
+  rows_.push_back(
+      {"holdfast.v1.ObjectService.WatchAlarms", [objects](Endpoint* endpoint) { PostAlarmWatch(objects, endpoint); }});
 
   HealthService* const health = &services_->health;
   for (std::string& name : ServiceNames()) health->names.insert(std::move(name));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "actors/alarm_watchers.h"
 #include "actors/router.h"
 #include "actors/shard_host.h"
 #include "actors/worker_pool.h"
@@ -51,6 +52,11 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   options.activation_bytes_max = actors.activation_bytes_max() / actors.executors();
   options.turn_bytes_max = config.storage().turn_bytes_max();
   options.pipeline_bytes_max = config.storage().pipeline_bytes_max();
+  const auto& storage = config.storage();
+  options.object_bytes_max = storage.object_bytes_max();
+  options.records.age = absl::Milliseconds(storage.request_record_age_ms());
+  options.records.records_max = std::max<int64_t>(1, storage.request_records_max() / actors.executors());
+  options.records.bytes_max = std::max<int64_t>(1, storage.request_record_bytes_max() / actors.executors());
   options.alarms.per_second = std::max(1, actors.overdue_alarms_per_second() / actors.executors());
   return options;
 }
@@ -87,7 +93,8 @@ class RunningServer : public Server {
         clock_(extension.clock != nullptr ? extension.clock : &system_clock_),
         classes_(ClassesWith(extension)),
         open_store_(std::move(extension.open_store)),
-        admission_(config.server().calls_max()) {
+        admission_(config.server().calls_max()),
+        watchers_(config.server().alarm_watchers_max()) {
     for (auto& [name, service, rows] : extension.services) table_.Add(std::move(name), service, std::move(rows));
   }
 
@@ -115,6 +122,7 @@ class RunningServer : public Server {
   Admission admission_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Families> families_;
+  actors::AlarmWatchers watchers_;
   RpcTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<actors::Router> router_;
@@ -172,12 +180,15 @@ absl::Status RunningServer::StartGrpc() {
             .family_changes = &lane->family_changes,
             .random = &lane->random,
             .classes = &classes_,
+            .watchers = &watchers_,
             .on_commit_failure =
                 [this](const absl::Status& status) {
                   if (!disk_failed_.exchange(true)) on_disk_failure_(status);
                 },
         },
         HostOptionsOf(config_));
+    watchers_.AddListener(
+        [lane](bool added) { lane->executor.Post([host = lane->host.get(), added] { host->OnAlarmClients(added); }); });
     lane->executor.set_on_round([host = lane->host.get()] { host->OnRound(); });
     hosts.push_back({&lane->executor, lane->host.get()});
   }
@@ -190,12 +201,10 @@ absl::Status RunningServer::StartGrpc() {
   }
   address_ = absl::StrCat(config_.listen().substr(0, config_.listen().rfind(':')), ":", port);
   for (auto& lane : lanes_) {
-    lane->endpoint = {&lane->executor,
-                      router_.get(),
-                      &classes_,
-                      &admission_,
-                      static_cast<size_t>(config_.server().stream_outstanding_max()),
-                      kReplyBytesMax};
+    lane->endpoint = {
+        &lane->executor, router_.get(), &classes_,   store_.get(),
+        &lane->reads,    &watchers_,    &admission_, static_cast<size_t>(config_.server().stream_outstanding_max()),
+        kReplyBytesMax};
     table_.Post(&lane->endpoint);
     lane->executor.Post([host = lane->host.get()] { host->Start(); });
     lane->executor.Start();
@@ -227,6 +236,7 @@ void RunningServer::Drain() {
   for (auto& lane : lanes_) {
     while (busy(lane.get()) && absl::Now() < until) absl::SleepFor(kSettleStep);
   }
+  watchers_.Close();
   for (auto& lane : lanes_) lane->executor.Join();
   grpc_ = nullptr;
 }

@@ -32,6 +32,7 @@ struct StreamMethod {
   // The result that the item's response or error goes into.
   decltype(std::declval<Response>().mutable_result()) (Response::*result)();
   ItemHandler<Item, ItemResponse> handle;
+  std::string item_method;
   const actors::ObjectClass* object_class;
 };
 
@@ -107,7 +108,7 @@ class StreamCall final : public Event, private OpenStream {
     Entry* const entry = entries_.emplace_back(std::move(next_)).get();
     auto* const result = (entry->response.*method_->result)();
     entry->delivery = std::make_unique<ItemDelivery<Item, ItemResponse>>(
-        method_->handle, &(entry->request.*method_->item)(), result->mutable_response(),
+        method_->handle, &method_->item_method, &(entry->request.*method_->item)(), result->mutable_response(),
         [this, entry, result](const absl::Status& status) {
           if (!status.ok()) ToItemError(status, result->mutable_error());
           if (endpoint_->executor->IsCurrent()) {

@@ -11,6 +11,9 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_unary_call.h>
 
+#include <functional>
+#include <string>
+
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "actors/delivery.h"
@@ -18,6 +21,7 @@
 #include "actors/task.h"
 #include "service/completion_queue_executor.h"
 #include "service/endpoint.h"
+#include "service/message_record.h"
 #include "service/request_object.h"
 #include "service/status.h"
 
@@ -32,6 +36,8 @@ struct UnaryMethod {
       receive;
   actors::Task<absl::Status> (*handle)(actors::Object& object, const Request& request, Response* response);
   const actors::ObjectClass* object_class;  // null: the request names it
+  std::string name;
+  bool for_clients = false;  // of classes that are for clients to write
 };
 
 template <typename Request, typename Response>
@@ -52,6 +58,7 @@ class UnaryCall final : public Event, private actors::Delivery {
     Post(method_, endpoint_);
     absl::Status status = endpoint_->admission->Begin();
     if (status.ok()) status = FindObject(request_, method_->object_class, *endpoint_->classes, &object_);
+    if (status.ok() && method_->for_clients) status = CheckWritable(*object_.object_class);
     if (!status.ok()) {
       Done(status);
       return;
@@ -63,12 +70,14 @@ class UnaryCall final : public Event, private actors::Delivery {
 
  private:
   UnaryCall(const UnaryMethod<Request, Response>* method, Endpoint* endpoint)
-      : method_(method), endpoint_(endpoint), writer_(&context_) {}
+
+      : method_(method), endpoint_(endpoint), record_(&method->name, &request_, &response_), writer_(&context_) {}
 
   actors::Task<absl::Status> Run(actors::Object& object) override {
     return method_->handle(object, request_, &response_);
   }
   absl::Status CheckReply() override { return CheckReplySize(response_.ByteSizeLong(), endpoint_->reply_bytes_max); }
+  actors::RecordedRequest* recorded() override { return record_.IfAny(); }
   void Done(const absl::Status& status) override {
     finished_ = true;
     if (status.ok()) {
@@ -83,6 +92,7 @@ class UnaryCall final : public Event, private actors::Delivery {
   grpc::ServerContext context_;
   Request request_;
   Response response_;
+  MessageRecord<Request, Response> record_;
   RequestObject object_;
   grpc::ServerAsyncResponseWriter<Response> writer_;
   bool finished_ = false;

@@ -45,6 +45,13 @@ bool ConsumeEscaped(absl::string_view* in, char end, std::string* text) {
 
 }  // namespace
 
+Location PackedLocation(const ObjectKey& key) {
+  std::string prefix;
+  AppendUint16(&prefix, static_cast<uint16_t>(key.shard()));
+  prefix += key.encoded();
+  return {FamilyId::kPacked, std::move(prefix)};
+}
+
 std::string FamilyName(const ObjectId& id, uint64_t generation) {
   std::string name(kNamePrefix);
   AppendEscaped(&name, id.ns);
@@ -99,6 +106,13 @@ std::optional<Placement> Families::Find(const ObjectKey& key) const {
   auto it = by_key_.find(key.encoded());
   if (it == by_key_.end()) return std::nullopt;
   return it->second;
+}
+
+std::vector<ObjectKey> Families::List() const {
+  std::lock_guard lock(mutex_);
+  std::vector<ObjectKey> keys;
+  for (const auto& [key, placement] : by_key_) keys.push_back(ObjectKey::FromEncoded(key));
+  return keys;
 }
 
 bool Families::Reserve() {

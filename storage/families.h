@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -30,6 +31,9 @@ struct Placement {
   uint64_t generation;
 };
 
+// Where a packed object lies.
+Location PackedLocation(const ObjectKey& key);
+
 // "holdfast-object:NAMESPACE/CLASS/NAME@GENERATION", with every byte that is not a letter, a digit, '.', '_' or '-'
 // written as %XX, since RocksDB puts the name into its log as it is.
 std::string FamilyName(const ObjectId& id, uint64_t generation);
@@ -44,6 +48,8 @@ class Families {
   absl::Status Recover();
 
   std::optional<Placement> Find(const ObjectKey& key) const;
+  // The objects that have a family.
+  std::vector<ObjectKey> List() const;
   int count() const { return taken_.load(std::memory_order_relaxed); }
 
   // Whether Reserve would succeed now; cheap.

@@ -4,12 +4,13 @@
 #define HOLDFAST_STORAGE_FORMAT_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/strings/string_view.h"
 
 namespace holdfast::storage {
 
-inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kFormatVersion = 2;
 
 // In the node's family.
 inline constexpr absl::string_view kStoreHeaderKey = "header";
@@ -17,9 +18,19 @@ inline constexpr absl::string_view kStoreHeaderKey = "header";
 // First byte of each key in an object's keyspace: what kind of key it is.
 inline constexpr char kObjectHeaderKind = 0x01;
 inline constexpr char kAlarmKind = 0x02;
+inline constexpr char kClientAlarmKind = 0x03;
+// These kinds have one key each.
+inline const std::string kObjectHeaderKey(1, kObjectHeaderKind);
+inline const std::string kAlarmKey(1, kAlarmKind);
+inline const std::string kClientAlarmKey(1, kClientAlarmKind);
+
 inline constexpr char kEntryKind = 0x10;
 inline constexpr char kRowKind = 0x20;
 inline constexpr char kIndexKind = 0x21;
+
+// First byte of each key in the family of request records.
+inline constexpr char kRequestRecordKind = 0x10;
+inline constexpr char kRequestAgeKind = 0x20;
 
 }  // namespace holdfast::storage
 

@@ -16,6 +16,9 @@
 
 namespace holdfast::storage {
 
+// Of the end of a text.
+inline constexpr size_t kTextEndBytes = 2;
+
 void AppendText(std::string* key, absl::string_view text);
 void AppendInt64(std::string* key, int64_t value);
 void AppendUint16(std::string* key, uint16_t value);

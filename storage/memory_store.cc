@@ -56,7 +56,10 @@ class StuckCursor : public Cursor {
 }  // namespace
 
 MemoryStore::MemoryStore() {
-  for (FamilyId id : {FamilyId::kNode, FamilyId::kCatalog, FamilyId::kAlarms, FamilyId::kPacked}) families_[id] = {};
+  for (FamilyId id :
+       {FamilyId::kNode, FamilyId::kCatalog, FamilyId::kAlarms, FamilyId::kPacked, FamilyId::kRequests}) {
+    families_[id] = {};
+  }
 }
 
 ReadResult MemoryStore::Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,

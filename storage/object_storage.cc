@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,12 @@ absl::Status CheckKey(absl::string_view key) {
     return absl::InvalidArgumentError(absl::StrCat("key has ", key.size(), " bytes; at most ", kEntryKeyBytesMax));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckEntry(absl::string_view key, absl::string_view value) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  if (value.size() <= kEntryValueBytesMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("value has ", value.size(), " bytes; at most ", kEntryValueBytesMax));
 }
 
 absl::Status CheckCount(size_t count) {
@@ -76,12 +83,14 @@ Read<std::vector<Entry>> ObjectStorage::List(const ListOptions& options) {
   absl::StatusOr<KeyRange> range = ListRange(options);
   if (!range.ok()) return Read<std::vector<Entry>>(range.status());
   return {this, *range,
-          [range = *range, reverse = options.reverse,
-           limit = options.limit](View& view) -> absl::StatusOr<std::vector<Entry>> {
+          [range = *range, reverse = options.reverse, limit = options.limit,
+           bytes_max = options.bytes_max](View& view) -> absl::StatusOr<std::vector<Entry>> {
             std::vector<Entry> entries;
+            size_t bytes = 0;
             absl::Status status = view.Scan(range, reverse, [&](absl::string_view key, absl::string_view value) {
               entries.emplace_back(std::string(key.substr(1)), std::string(value));
-              return !limit || static_cast<int64_t>(entries.size()) < *limit;
+              bytes += key.size() + value.size();
+              return bytes < bytes_max && (!limit || static_cast<int64_t>(entries.size()) < *limit);
             });
             if (!status.ok()) return status;
             return entries;
@@ -89,45 +98,66 @@ Read<std::vector<Entry>> ObjectStorage::List(const ListOptions& options) {
 }
 
 absl::Status ObjectStorage::Put(absl::string_view key, std::string value) {
-  if (absl::Status status = CheckKey(key); !status.ok()) return status;
-  if (value.size() > kEntryValueBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("value has ", value.size(), " bytes; at most ", kEntryValueBytesMax));
+  if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
+  // For the object's size. What is not in memory is taken to have the same size: a put does not wait for the disk.
+  std::optional<size_t> replaced_bytes;
+  View view = MemoryView();
+  auto old = view.Get(EntryKey(key));
+  if (!old.ok() || view.needs_disk()) {
+    replaced_bytes = value.size();
+  } else if (*old) {
+    replaced_bytes = (*old)->size();
   }
+  return Write(key, std::move(value), replaced_bytes);
+}
+
+absl::Status ObjectStorage::Write(absl::string_view key, std::string value, std::optional<size_t> replaced_bytes) {
+  if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
+  if (!replaced_bytes) {
+    ++usage_.entries;
+    usage_.size_bytes += static_cast<int64_t>(key.size());
+  }
+  usage_.size_bytes += static_cast<int64_t>(value.size()) - static_cast<int64_t>(replaced_bytes.value_or(0));
   turn_.Put(EntryKey(key), std::move(value));
   return absl::OkStatus();
+}
+
+void ObjectStorage::Erase(absl::string_view key, size_t value_bytes) {
+  --usage_.entries;
+  usage_.size_bytes -= static_cast<int64_t>(key.size() + value_bytes);
+  turn_.Delete(EntryKey(key));
 }
 
 absl::Status ObjectStorage::PutMany(absl::Span<const Entry> entries) {
   if (absl::Status status = CheckCount(entries.size()); !status.ok()) return status;
   for (const auto& [key, value] : entries) {
-    if (absl::Status status = CheckKey(key); !status.ok()) return status;
-    if (value.size() > kEntryValueBytesMax) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("value has ", value.size(), " bytes; at most ", kEntryValueBytesMax));
-    }
+    if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
   }
-  for (const auto& [key, value] : entries) turn_.Put(EntryKey(key), value);
+  for (const auto& [key, value] : entries) {
+    if (absl::Status status = Put(key, value); !status.ok()) return status;
+  }
   return absl::OkStatus();
 }
 
 Read<int64_t> ObjectStorage::Delete(absl::Span<const std::string> keys) {
   if (absl::Status status = CheckKeys(keys); !status.ok()) return Read<int64_t>(status);
-  auto unique = std::make_shared<std::vector<std::string>>(keys.begin(), keys.end());
-  std::sort(unique->begin(), unique->end());
-  unique->erase(std::unique(unique->begin(), unique->end()), unique->end());
+  struct Found {
+    std::string key;
+    size_t value_bytes;
+  };
+  auto found = std::make_shared<std::vector<Found>>();
   return {this, KeyRange::Prefix({&kEntryKind, 1}),
-          [unique](View& view) -> absl::StatusOr<int64_t> {
-            int64_t existed = 0;
-            for (const std::string& key : *unique) {
+          [keys = std::set<std::string>(keys.begin(), keys.end()), found](View& view) -> absl::StatusOr<int64_t> {
+            found->clear();
+            for (const std::string& key : keys) {
               auto value = view.Get(EntryKey(key));
               if (!value.ok()) return value.status();
-              if (*value) ++existed;
+              if (*value) found->push_back({key, (*value)->size()});
             }
-            return existed;
+            return static_cast<int64_t>(found->size());
           },
-          [this, unique](int64_t&) {
-            for (const std::string& key : *unique) turn_.Delete(EntryKey(key));
+          [this, found](int64_t&) {
+            for (const Found& entry : *found) Erase(entry.key, entry.value_bytes);
             return absl::OkStatus();
           }};
 }
@@ -152,6 +182,8 @@ Read<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
               for (const std::string& key : *keys) turn_.Delete(key);
             }
             deleted_all_ = true;
+            usage_ = {};
+            usage_.from_nothing = true;
             if (!keep_alarm) DeleteAlarm();
             return absl::OkStatus();
           }};
@@ -163,26 +195,9 @@ void ObjectStorage::DeleteAlarm() { alarm_change_ = AlarmChange{}; }
 
 std::optional<absl::Time> ObjectStorage::alarm() const { return alarm_change_ ? alarm_change_->time : stored_alarm_; }
 
-View ObjectStorage::MemoryView() {
-  return View(store_, &keyspace_->location(), keyspace_->Layers(&turn_), ReadTier::kMemory);
-}
-
-void ObjectStorage::ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
-                                 absl::AnyInvocable<void()> done) {
-  auto pending = std::make_unique<WriteSet>();
-  const std::vector<const WriteSet*> layers = keyspace_->Layers(&turn_);
-  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) (*layer)->CopyRangeOnto(range, pending.get());
-  background_->Run(
-      [store = store_, location = keyspace_->location(), pending = std::move(pending),
-       read = std::move(read)]() mutable {
-        View view(store, &location, {pending.get()}, ReadTier::kDisk);
-        read(view);
-      },
-      std::move(done));
-}
-
 void ObjectStorage::DropTurn() {
   turn_.Clear();
+  usage_ = {};
   deleted_all_ = false;
   alarm_change_.reset();
 }

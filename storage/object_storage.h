@@ -23,8 +23,10 @@
 #include "absl/types/span.h"
 #include "storage/background.h"
 #include "storage/keyspace.h"
+#include "storage/keyspace_reader.h"
 #include "storage/read.h"
 #include "storage/store.h"
+#include "storage/usage.h"
 #include "storage/write_set.h"
 
 namespace holdfast::storage {
@@ -43,14 +45,16 @@ struct ListOptions {
   std::string prefix;
   bool reverse = false;
   std::optional<int64_t> limit;  // at least 1
+  // Ends after the entry with which they have so many bytes.
+  size_t bytes_max = SIZE_MAX;
 };
 
-class ObjectStorage : public Reader {
+class ObjectStorage : public KeyspaceReader {
  public:
   // `resume` lets a handler that awaited a read go on. What is pointed to must outlive this.
   ObjectStorage(Store* store, Background* background, Keyspace* keyspace,
                 absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
-      : store_(store), background_(background), keyspace_(keyspace), resume_(std::move(resume)) {}
+      : KeyspaceReader(store, background, keyspace, &turn_, std::move(resume)) {}
 
   // --- Keys. Errors: INVALID_ARGUMENT for a key that is empty or over 2,048 bytes, a value over 2 MiB, over 128 keys.
   Read<std::optional<std::string>> Get(absl::string_view key);
@@ -58,6 +62,9 @@ class ObjectStorage : public Reader {
   Read<std::map<std::string, std::string>> GetMany(absl::Span<const std::string> keys);
   Read<std::vector<Entry>> List(const ListOptions& options);
   absl::Status Put(absl::string_view key, std::string value);
+  // The same for who knows how many bytes the value has that is replaced; nothing: there is none.
+  absl::Status Write(absl::string_view key, std::string value, std::optional<size_t> replaced_bytes);
+  void Erase(absl::string_view key, size_t value_bytes);
   // All or none of them.
   absl::Status PutMany(absl::Span<const Entry> entries);
   // How many of them existed.
@@ -71,12 +78,9 @@ class ObjectStorage : public Reader {
   // Absent also in the alarm's own handler, until that sets a new one.
   std::optional<absl::Time> alarm() const;
 
-  // --- For Table.
+  // --- For Table, and what is stored about the object itself.
   WriteSet& writes() { return turn_; }
-  View MemoryView() override;
-  void ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
-                    absl::AnyInvocable<void()> done) override;
-  void Resume(std::coroutine_handle<> handler) override { resume_(handler); }
+  UsageChange& usage() { return usage_; }
 
   // --- For the activation, between turns.
   struct AlarmChange {
@@ -87,16 +91,11 @@ class ObjectStorage : public Reader {
   const std::optional<AlarmChange>& alarm_change() const { return alarm_change_; }
   // What alarm() says while the turn has not changed it.
   void set_stored_alarm(std::optional<absl::Time> time) { stored_alarm_ = time; }
-  // The object moved. Nothing may be on its way to the keyspace before.
-  void set_keyspace(Keyspace* keyspace) { keyspace_ = keyspace; }
   void DropTurn();
 
  private:
-  Store* const store_;
-  Background* const background_;
-  Keyspace* keyspace_;
-  absl::AnyInvocable<void(std::coroutine_handle<>)> resume_;
   WriteSet turn_;
+  UsageChange usage_;
   bool deleted_all_ = false;
   std::optional<AlarmChange> alarm_change_;
   std::optional<absl::Time> stored_alarm_;

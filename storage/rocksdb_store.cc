@@ -34,7 +34,7 @@ using rocksdb::ColumnFamilyOptions;
 using rocksdb::Slice;
 
 // In the order of FamilyId. The first is the one that every RocksDB has.
-constexpr const char* kNodeFamilies[] = {"default", "catalog", "alarms", "packed"};
+constexpr const char* kNodeFamilies[] = {"default", "catalog", "alarms", "packed", "requests"};
 constexpr size_t kOwnArenaBlockBytes = 4 << 10;
 constexpr size_t kOwnWriteBufferBytes = 8 << 20;
 constexpr int kOwnLevels = 4;

@@ -26,7 +26,8 @@ enum class FamilyId : uint32_t {
   kCatalog = 1,  // which objects exist
   kAlarms = 2,   // alarms by due time
   kPacked = 3,   // objects that have no family of their own, each under its prefix
-  kFirstOwn = 4,
+  kRequests = 4,  // replies to requests with a request_id
+  kFirstOwn = 5,
 };
 
 enum class ReadTier {

@@ -105,10 +105,19 @@ class Table {
         const std::string old_key = IndexKey(index, *old, primary_key);
         if (old_key == key) continue;
         storage_->writes().Delete(old_key);
+        Count(0, -static_cast<int64_t>(old_key.size() + primary_key.size()));
       }
       storage_->writes().Put(key, primary_key);
+      Count(0, static_cast<int64_t>(key.size() + primary_key.size()));
     }
-    storage_->writes().Put(RowKey(primary_key), row.SerializeAsString());
+    std::string row_key = RowKey(primary_key);
+    std::string value = row.SerializeAsString();
+    if (old == nullptr) {
+      Count(1, static_cast<int64_t>(row_key.size() + value.size()));
+    } else {
+      Count(0, static_cast<int64_t>(value.size()) - static_cast<int64_t>(old->ByteSizeLong()));
+    }
+    storage_->writes().Put(row_key, std::move(value));
   }
 
   // Whether there was one.
@@ -132,9 +141,13 @@ class Table {
   void Erase(const Row& row) {
     const std::string primary_key = PrimaryKey(row);
     for (const IndexSpec<Row>& index : spec_->indexes) {
-      storage_->writes().Delete(IndexKey(index, row, primary_key));
+      const std::string key = IndexKey(index, row, primary_key);
+      storage_->writes().Delete(key);
+      Count(0, -static_cast<int64_t>(key.size() + primary_key.size()));
     }
-    storage_->writes().Delete(RowKey(primary_key));
+    const std::string row_key = RowKey(primary_key);
+    storage_->writes().Delete(row_key);
+    Count(-1, -static_cast<int64_t>(row_key.size() + row.ByteSizeLong()));
   }
 
   // Removes the rows whose primary keys are in the range; how many there were.
@@ -151,6 +164,9 @@ class Table {
             [this, range, rows](int64_t&) {
               if (spec_->indexes.empty() && rows->size() > kEraseOneByOneMax) {
                 storage_->writes().DeleteRange(range);
+                for (const Row& row : *rows) {
+                  Count(-1, -static_cast<int64_t>(RowKey(PrimaryKey(row)).size() + row.ByteSizeLong()));
+                }
                 return absl::OkStatus();
               }
               for (const Row& row : *rows) Erase(row);
@@ -250,6 +266,12 @@ class Table {
       return !garbled && rows->size() < options.rows_max && bytes < options.bytes_max;
     });
     return garbled ? absl::DataLossError("a stored row is garbled") : status;
+  }
+
+  void Count(int64_t rows, int64_t bytes) {
+    UsageChange& usage = storage_->usage();
+    usage.size_bytes += bytes;
+    if (rows != 0) usage.rows[spec_->id] += rows;
   }
 
   ObjectStorage* const storage_;

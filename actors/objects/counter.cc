@@ -1,6 +1,7 @@
 #include "actors/objects/counter.h"
 
 #include <limits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "actors/errors.h"
@@ -36,6 +37,8 @@ Task<absl::Status> Counter::Load() {
   }
   value_ = value.value();
   next_unique_ = unique.next();
+  if (*value_bytes) value_bytes_ = (*value_bytes)->size();
+  if (*unique_bytes) unique_bytes_ = (*unique_bytes)->size();
   co_return absl::OkStatus();
 }
 
@@ -43,7 +46,12 @@ absl::Status Counter::SetValue(int64_t value) {
   storage::v1::CounterState state;
   state.set_value(value);
   value_ = value;
-  return storage().Put(kValueKey, state.SerializeAsString());
+  return Store(kValueKey, state.SerializeAsString(), &value_bytes_);
+}
+
+absl::Status Counter::Store(absl::string_view key, std::string record, std::optional<size_t>* stored_bytes) {
+  const std::optional<size_t> replaced_bytes = std::exchange(*stored_bytes, record.size());
+  return storage().Write(key, std::move(record), replaced_bytes);
 }
 
 Task<absl::Status> Counter::Increment(const v1::IncrementRequest& request, v1::IncrementResponse* response) {
@@ -68,7 +76,7 @@ Task<absl::Status> Counter::GetUniqueNumber(const v1::GetUniqueNumberRequest&, v
   response->set_number(next_unique_++);
   storage::v1::UniqueNumberState state;
   state.set_next(next_unique_);
-  co_return storage().Put(kUniqueKey, state.SerializeAsString());
+  co_return Store(kUniqueKey, state.SerializeAsString(), &unique_bytes_);
 }
 
 Task<absl::Status> Counter::ResetCounter(const v1::ResetCounterRequest& request, v1::ResetCounterResponse* response) {

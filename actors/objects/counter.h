@@ -9,6 +9,7 @@
 #define HOLDFAST_ACTORS_OBJECTS_COUNTER_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "actors/object.h"
@@ -32,9 +33,13 @@ class Counter : public Object {
 
  private:
   absl::Status SetValue(int64_t value);
+  absl::Status Store(absl::string_view key, std::string record, std::optional<size_t>* stored_bytes);
 
   int64_t value_ = 0;
   int64_t next_unique_ = 0;
+  // Of the two records as they are stored; nothing: there is none.
+  std::optional<size_t> value_bytes_;
+  std::optional<size_t> unique_bytes_;
 };
 
 }  // namespace holdfast::actors

@@ -1,10 +1,340 @@
 #include "actors/objects/plain_object.h"
 
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "actors/entry.h"
+#include "actors/errors.h"
+#include "actors/objects/alarm_lease.h"
+#include "actors/objects/wire_time.h"
+#include "storage/format.h"
+
 namespace holdfast::actors {
+namespace {
+
+constexpr int kPreconditionsMax = 128;
+constexpr int kStepsMax = 128;
+
+absl::Status Stale() {
+  return Error(absl::StatusCode::kAborted, v1::ERROR_REASON_ALARM_DELIVERY_STALE,
+               "this delivery of the alarm has ended, or its lease has expired; nothing was done");
+}
+
+absl::Status CheckToken(absl::string_view token) {
+  if (token.empty()) return InvalidField("delivery_token", "must not be empty");
+  return absl::OkStatus();
+}
+
+// The key that a condition is about.
+const std::string& KeyOf(const v1::Precondition& precondition) {
+  switch (precondition.condition_case()) {
+    case v1::Precondition::kKeyAbsent:
+      return precondition.key_absent();
+    case v1::Precondition::kKeyPresent:
+      return precondition.key_present();
+    default:
+      return precondition.etag_equals().key();
+  }
+}
+
+absl::Status CheckPreconditions(const v1::ApplyBatchRequest& request) {
+  if (request.preconditions_size() > kPreconditionsMax) {
+    return InvalidField("preconditions", absl::StrCat("has ", request.preconditions_size(), " items; at most ",
+                                                      kPreconditionsMax));
+  }
+  for (int i = 0; i < request.preconditions_size(); ++i) {
+    const v1::Precondition& precondition = request.preconditions(i);
+    const std::string field = absl::StrCat("preconditions[", i, "]");
+    if (precondition.condition_case() == v1::Precondition::CONDITION_NOT_SET) {
+      return InvalidField(field, "has no condition");
+    }
+    if (absl::Status status = CheckEntryKey(KeyOf(precondition), absl::StrCat(field, ".key")); !status.ok()) {
+      return status;
+    }
+    if (precondition.has_etag_equals() && precondition.etag_equals().etag().empty()) {
+      return InvalidField(absl::StrCat(field, ".etag_equals.etag"), "must not be empty");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckStep(const v1::BatchStep& step, const std::string& field) {
+  switch (step.step_case()) {
+    case v1::BatchStep::kPut:
+      if (absl::Status status = CheckEntryKey(step.put().key(), field + ".put.key"); !status.ok()) return status;
+      return CheckEntryValue(step.put().value(), field + ".put.value");
+    case v1::BatchStep::kDeleteKey:
+      return CheckEntryKey(step.delete_key(), field + ".delete_key");
+    case v1::BatchStep::kSetAlarm:
+      return MicrosOf(step.set_alarm(), field + ".set_alarm").status();
+    case v1::BatchStep::kDeleteAlarm:
+      return step.delete_alarm() ? absl::OkStatus() : InvalidField(field + ".delete_alarm", "must be true");
+    case v1::BatchStep::STEP_NOT_SET:
+      break;
+  }
+  return InvalidField(field, "has no step");
+}
+
+absl::Status CheckSteps(const v1::ApplyBatchRequest& request) {
+  const bool none_needed = !request.alarm_delivery_token().empty();
+  if ((request.steps().empty() && !none_needed) || request.steps_size() > kStepsMax) {
+    return InvalidField("steps", absl::StrCat("has ", request.steps_size(), " items; must be 1 to ", kStepsMax));
+  }
+  for (int i = 0; i < request.steps_size(); ++i) {
+    if (absl::Status status = CheckStep(request.steps(i), absl::StrCat("steps[", i, "]")); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Evaluate(const v1::Precondition& precondition, int index, const std::string* value) {
+  absl::string_view problem;
+  v1::ErrorReason reason = v1::ERROR_REASON_PRECONDITION_FAILED;
+  if (precondition.has_key_absent()) {
+    if (value != nullptr) problem = "is present";
+  } else if (value == nullptr) {
+    problem = "is absent";
+    if (precondition.has_etag_equals()) reason = v1::ERROR_REASON_ETAG_MISMATCH;
+  } else if (precondition.has_etag_equals() && EtagOf(*value) != precondition.etag_equals().etag()) {
+    problem = "has another etag";
+    reason = v1::ERROR_REASON_ETAG_MISMATCH;
+  }
+  if (problem.empty()) return absl::OkStatus();
+  return Error(absl::StatusCode::kAborted, reason,
+               absl::StrCat("preconditions[", index, "]: the key ", KeyForPeople(KeyOf(precondition)), " ", problem,
+                            "; nothing was done"));
+}
+
+}  // namespace
 
 const ObjectClass& PlainObject::Class() {
-  static const auto* const object_class = new ObjectClass{.name = "Object", .make = Make<PlainObject>};
+  static const auto* const object_class =
+      new ObjectClass{.name = "Object", .make = Make<PlainObject>, .for_clients = true};
   return *object_class;
+}
+
+Task<absl::Status> PlainObject::Load() {
+  // There is a record exactly when there is an alarm.
+  if (!storage().alarm()) co_return absl::OkStatus();
+  auto bytes = co_await storage::Read<std::optional<std::string>>(
+      &storage(), storage::KeyRange::Single(storage::kClientAlarmKey),
+      [](storage::View& view) { return view.Get(storage::kClientAlarmKey); });
+  if (!bytes.ok()) co_return bytes.status();
+  storage::v1::ClientAlarm record;
+  if (!*bytes || !record.ParseFromString(**bytes)) co_return absl::DataLossError("the client's alarm is garbled");
+  alarm_ = ClientAlarm(std::move(record));
+  alarm_stored_ = true;
+  co_return absl::OkStatus();
+}
+
+// --- Keys.
+
+Task<absl::StatusOr<PlainObject::Values>> PlainObject::Read(const std::set<std::string>& keys) {
+  Values values;
+  for (auto it = keys.begin(); it != keys.end();) {
+    std::vector<std::string> some;
+    while (it != keys.end() && some.size() < storage::kEntriesPerCallMax) some.push_back(*it++);
+    auto found = co_await storage().GetMany(some);
+    if (!found.ok()) co_return found.status();
+    values.merge(*found);
+  }
+  co_return values;
+}
+
+Task<absl::Status> PlainObject::PutEntries(const v1::PutEntriesRequest& request, v1::PutEntriesResponse*) {
+  if (absl::Status status = CheckEntryCount(request.entries_size(), "entries"); !status.ok()) co_return status;
+  std::map<std::string, const std::string*> entries;
+  std::set<std::string> keys;
+  for (int i = 0; i < request.entries_size(); ++i) {
+    const v1::Entry& entry = request.entries(i);
+    const std::string field = absl::StrCat("entries[", i, "]");
+    if (absl::Status status = CheckEntryKey(entry.key(), field + ".key"); !status.ok()) co_return status;
+    if (absl::Status status = CheckEntryValue(entry.value(), field + ".value"); !status.ok()) co_return status;
+    entries[entry.key()] = &entry.value();
+    keys.insert(entry.key());
+  }
+  const auto before = co_await Read(keys);
+  if (!before.ok()) co_return before.status();
+  for (const auto& [key, value] : entries) {
+    const auto replaced = before->find(key);
+    const std::optional<size_t> bytes =
+        replaced == before->end() ? std::nullopt : std::optional(replaced->second.size());
+    if (absl::Status status = storage().Write(key, *value, bytes); !status.ok()) co_return status;
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::DeleteEntries(const v1::DeleteEntriesRequest& request,
+                                              v1::DeleteEntriesResponse* response) {
+  if (absl::Status status = CheckEntryCount(request.keys_size(), "keys"); !status.ok()) co_return status;
+  for (int i = 0; i < request.keys_size(); ++i) {
+    absl::Status status = CheckEntryKey(request.keys(i), absl::StrCat("keys[", i, "]"));
+    if (!status.ok()) co_return status;
+  }
+  const std::vector<std::string> keys(request.keys().begin(), request.keys().end());
+  auto deleted = co_await storage().Delete(keys);
+  if (!deleted.ok()) co_return deleted.status();
+  response->set_deleted_count(static_cast<int32_t>(*deleted));
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request, v1::ApplyBatchResponse*) {
+  if (absl::Status status = CheckPreconditions(request); !status.ok()) co_return status;
+  if (absl::Status status = CheckSteps(request); !status.ok()) co_return status;
+  const std::string& token = request.alarm_delivery_token();
+  if (!token.empty() && !alarm_.Holds(token, Now())) co_return Stale();
+
+  std::set<std::string> keys;
+  for (const v1::Precondition& precondition : request.preconditions()) keys.insert(KeyOf(precondition));
+  for (const v1::BatchStep& step : request.steps()) {
+    if (step.has_put()) keys.insert(step.put().key());
+    if (step.has_delete_key()) keys.insert(step.delete_key());
+  }
+  auto read = co_await Read(keys);
+  if (!read.ok()) co_return read.status();
+  std::map<std::string, size_t> sizes;
+  for (const auto& [key, value] : *read) sizes[key] = value.size();
+  for (int i = 0; i < request.preconditions_size(); ++i) {
+    const auto it = read->find(KeyOf(request.preconditions(i)));
+    absl::Status status =
+        Evaluate(request.preconditions(i), i, it == read->end() ? nullptr : &it->second);
+    if (!status.ok()) co_return status;
+  }
+
+  // From here on nothing is refused.
+  bool alarm_changed = !token.empty();
+  if (!token.empty()) Ended(alarm_.Acknowledge());
+  for (const v1::BatchStep& step : request.steps()) {
+    if (step.has_put()) {
+      const auto replaced = sizes.find(step.put().key());
+      absl::Status status =
+          storage().Write(step.put().key(), step.put().value(),
+                          replaced == sizes.end() ? std::nullopt : std::optional(replaced->second));
+      if (!status.ok()) co_return status;
+      sizes[step.put().key()] = step.put().value().size();
+    } else if (step.has_delete_key()) {
+      const auto found = sizes.find(step.delete_key());
+      if (found == sizes.end()) continue;
+      storage().Erase(found->first, found->second);
+      sizes.erase(found);
+    } else {
+      SettleLease();
+      alarm_changed = true;
+      if (step.has_set_alarm()) {
+        alarm_.Set(absl::FromUnixMicros(*MicrosOf(step.set_alarm(), "set_alarm")));
+      } else {
+        alarm_.Delete();
+      }
+    }
+  }
+  if (alarm_changed) StoreAlarm();
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse*) {
+  auto deleted = co_await storage().DeleteAll(request.keep_alarm());
+  if (!deleted.ok()) co_return deleted.status();
+  if (request.keep_alarm() && !alarm_.empty()) {
+    storage().writes().Put(storage::kClientAlarmKey, alarm_.record().SerializeAsString());
+  } else if (alarm_.record().has_delivery()) {
+    Ended(alarm_.record().delivery().token());
+  }
+  co_return absl::OkStatus();
+}
+
+// --- The alarm.
+
+void PlainObject::SettleLease() {
+  if (!alarm_.LeaseExpired(Now())) return;
+  Ended(alarm_.Fail(absl::FromUnixMicros(alarm_.record().delivery().lease_expire_time_us()), random()));
+}
+
+void PlainObject::Ended(std::string token) {
+  AfterCommit([watchers = &context().alarm_watchers(), token = std::move(token)] { watchers->Ended(token); });
+}
+
+void PlainObject::StoreAlarm() {
+  const std::optional<absl::Time> wake = alarm_.WakeTime();
+  if (wake) {
+    storage().writes().Put(storage::kClientAlarmKey, alarm_.record().SerializeAsString());
+    storage().SetAlarm(*wake);
+  } else if (alarm_stored_) {
+    storage().writes().Delete(storage::kClientAlarmKey);
+    storage().DeleteAlarm();
+  }
+  alarm_stored_ = wake.has_value();
+}
+
+bool PlainObject::TakesAlarm() {
+  // To end a lease takes nobody.
+  if (alarm_.LeaseExpired(Now())) return true;
+  storage::ObjectId id;
+  auto claim = context().key().Decode(&id) ? context().alarm_watchers().TakePlace(id) : std::nullopt;
+  if (!claim) return false;
+  claim_.emplace(*std::move(claim));
+  return true;
+}
+
+Task<absl::Status> PlainObject::OnAlarm(const AlarmRun&) {
+  if (!claim_) {
+    SettleLease();
+    StoreAlarm();
+    co_return absl::OkStatus();
+  }
+  AlarmWatchers::Claim claim = *std::move(claim_);
+  claim_.reset();
+  const std::string token =
+      absl::StrCat(absl::Hex(random().Bits(), absl::kZeroPad16), absl::Hex(random().Bits(), absl::kZeroPad16));
+  alarm_.Deliver(token, Now() + claim.lease());
+  StoreAlarm();
+
+  AlarmWatchers::Delivery delivery;
+  context().key().Decode(&delivery.object);
+  delivery.token = token;
+  delivery.scheduled_time_us = alarm_.record().delivery().scheduled_time_us();
+  delivery.retry_count = alarm_.record().delivery().retry_count();
+  delivery.lease_expire_time_us = alarm_.record().delivery().lease_expire_time_us();
+  AfterCommit([claim = std::move(claim), delivery]() mutable { claim.Deliver(delivery); });
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::SetAlarm(const v1::SetAlarmRequest& request, v1::SetAlarmResponse*) {
+  if (!request.has_scheduled_time()) co_return InvalidField("scheduled_time", "is missing");
+  const auto time_us = MicrosOf(request.scheduled_time(), "scheduled_time");
+  if (!time_us.ok()) co_return time_us.status();
+  SettleLease();
+  alarm_.Set(absl::FromUnixMicros(*time_us));
+  StoreAlarm();
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::DeleteAlarm(const v1::DeleteAlarmRequest&, v1::DeleteAlarmResponse*) {
+  SettleLease();
+  alarm_.Delete();
+  StoreAlarm();
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::AcknowledgeAlarm(const v1::AcknowledgeAlarmRequest& request,
+                                                 v1::AcknowledgeAlarmResponse*) {
+  if (absl::Status status = CheckToken(request.delivery_token()); !status.ok()) co_return status;
+  if (!alarm_.Holds(request.delivery_token(), Now())) co_return Stale();
+  Ended(request.has_error() ? alarm_.Fail(Now(), random()) : alarm_.Acknowledge());
+  StoreAlarm();
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::ExtendAlarmLease(const v1::ExtendAlarmLeaseRequest& request,
+                                                 v1::ExtendAlarmLeaseResponse* response) {
+  if (absl::Status status = CheckToken(request.delivery_token()); !status.ok()) co_return status;
+  const auto lease_us = LeaseOf(request);
+  if (!lease_us.ok()) co_return lease_us.status();
+  if (!alarm_.Holds(request.delivery_token(), Now())) co_return Stale();
+  alarm_.Extend(Now() + absl::Microseconds(*lease_us));
+  StoreAlarm();
+  SetTimestamp(alarm_.record().delivery().lease_expire_time_us(), response->mutable_lease_expire_time());
+  co_return absl::OkStatus();
 }
 
 }  // namespace holdfast::actors

@@ -1,10 +1,24 @@
-// The class "Object": an object with no behaviour of its own, whose storage is its client's. Its handlers are those
-// that every object has.
+// The class "Object": an object with no behaviour of its own, whose keys and alarm are its clients'.
+//
+// Its alarm is delivered to a client that watches, under a lease. What is stored of that is one record, ClientAlarm, kept
+// in memory too; the runtime's own alarm wakes the object when there is something to do with it.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_PLAIN_OBJECT_H_
 #define HOLDFAST_ACTORS_OBJECTS_PLAIN_OBJECT_H_
 
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "actors/alarm_watchers.h"
+#include "actors/client_alarm.h"
 #include "actors/object.h"
+#include "actors/task.h"
+#include "holdfast/v1/object_service.pb.h"
 
 namespace holdfast::actors {
 
@@ -12,6 +26,40 @@ class PlainObject : public Object {
  public:
   using Object::Object;
   static const ObjectClass& Class();
+
+  Task<absl::Status> Load() override;
+  bool TakesAlarm() override;
+  Task<absl::Status> OnAlarm(const AlarmRun& run) override;
+  size_t MemoryBytes() const override { return sizeof(*this) + alarm_.record().delivery().token().size(); }
+
+  Task<absl::Status> PutEntries(const v1::PutEntriesRequest& request, v1::PutEntriesResponse* response);
+  Task<absl::Status> DeleteEntries(const v1::DeleteEntriesRequest& request, v1::DeleteEntriesResponse* response);
+  Task<absl::Status> ApplyBatch(const v1::ApplyBatchRequest& request, v1::ApplyBatchResponse* response);
+  Task<absl::Status> SetAlarm(const v1::SetAlarmRequest& request, v1::SetAlarmResponse* response);
+  Task<absl::Status> DeleteAlarm(const v1::DeleteAlarmRequest& request, v1::DeleteAlarmResponse* response);
+  Task<absl::Status> AcknowledgeAlarm(const v1::AcknowledgeAlarmRequest& request,
+                                      v1::AcknowledgeAlarmResponse* response);
+  Task<absl::Status> ExtendAlarmLease(const v1::ExtendAlarmLeaseRequest& request,
+                                      v1::ExtendAlarmLeaseResponse* response);
+  Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response) override;
+
+ protected:
+  std::optional<absl::Time> VisibleAlarm() override { return alarm_.Visible(Now()); }
+
+ private:
+  using Values = std::map<std::string, std::string>;
+
+  // The values of any number of keys.
+  Task<absl::StatusOr<Values>> Read(const std::set<std::string>& keys);
+  // Ends a lease that has expired. Like every change of alarm_, to be followed by StoreAlarm.
+  void SettleLease();
+  void Ended(std::string token);
+  void StoreAlarm();
+
+  ClientAlarm alarm_;
+  bool alarm_stored_ = false;
+  // From TakesAlarm to OnAlarm.
+  std::optional<AlarmWatchers::Claim> claim_;
 };
 
 }  // namespace holdfast::actors

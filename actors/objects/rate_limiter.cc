@@ -142,6 +142,7 @@ Task<absl::StatusOr<bool>> RateLimiter::CheckAll(const std::vector<LimitCheck>& 
     if (allowed && !peek) Count(checks[i], states[i], now_us);
   }
   states_.Trim();
+  if (!allowed || peek) LeaveNoRecord();
   co_return allowed;
 }
 

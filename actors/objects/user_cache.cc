@@ -6,11 +6,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "actors/deterministic.h"
 #include "actors/errors.h"
 #include "actors/objects/wire_time.h"
 #include "actors/page_token.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "storage/key_codec.h"
 
 namespace holdfast::actors {
@@ -65,16 +64,6 @@ std::string Etag(const UserRow& row) {
   return absl::StrCat(absl::Hex(XXH3_64bits(bytes.data(), bytes.size()), absl::kZeroPad16));
 }
 
-std::string SerializeAttributes(const google::protobuf::Struct& attributes) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  attributes.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 void FillUser(const UserRow& row, v1::User* user) {
   user->set_id(row.id());
   user->set_name(row.name());
@@ -109,7 +98,7 @@ absl::Status Merge(const v1::UpdateUserRequest& request, UserRow* row) {
   }
   for (const std::string& key : request.remove_attributes()) attributes.mutable_fields()->erase(key);
 
-  row->set_attributes(SerializeAttributes(attributes));
+  row->set_attributes(SerializeDeterministically(attributes));
   if (row->attributes().size() > kAttributesBytesMax) {
     return InvalidField("user.attributes",
                         absl::StrCat("would have ", row->attributes().size(), " bytes; at most ", kAttributesBytesMax));

@@ -48,6 +48,18 @@ inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Duration& durati
   return absl::ToInt64Microseconds(absl::Ceil(value, absl::Microseconds(1)));
 }
 
+// In microseconds, rounded up, so that nothing is early. INVALID_ARGUMENT, naming the field, where it is none.
+inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Timestamp& timestamp, absl::string_view field) {
+  // From the year 1 to the year 9999.
+  constexpr int64_t kSecondsMin = -62'135'596'800;
+  constexpr int64_t kSecondsMax = 253'402'300'799;
+  if (timestamp.seconds() < kSecondsMin || timestamp.seconds() > kSecondsMax || timestamp.nanos() < 0 ||
+      timestamp.nanos() > 999'999'999) {
+    return InvalidField(field, "must be a time from the year 1 to the year 9999");
+  }
+  return timestamp.seconds() * kMicrosPerSecond + (timestamp.nanos() + 999) / 1000;
+}
+
 }  // namespace holdfast::actors
 
 #endif  // HOLDFAST_ACTORS_OBJECTS_WIRE_TIME_H_

@@ -14,6 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "actors/alarm_watchers.h"
 #include "actors/clock.h"
 #include "actors/delivery.h"
 #include "actors/executor.h"
@@ -131,12 +132,16 @@ class Node {
     recovered_ = families_.Recover();
     host_ = std::make_unique<actors::ShardHost>(
         actors::HostServices{&executor_, store, &families_, &reads_, &commits_, &family_changes_, &random_, &classes_,
+                             &watchers_,
                              [this](const absl::Status& status) {
                                disk_failure_ = status;
                                ++disk_failures_;
                              }},
         options);
     router_ = std::make_unique<actors::Router>(std::vector<actors::Router::Host>{{&executor_, host_.get()}});
+    watchers_.AddListener([this](bool added) {
+      executor_.Post([this, added] { host_->OnAlarmClients(added); });
+    });
     executor_.set_on_round([this] { host_->OnRound(); });
     host_->Start();
   }
@@ -195,6 +200,7 @@ class Node {
 
   actors::ShardHost& host() { return *host_; }
   storage::Families& families() { return families_; }
+  actors::AlarmWatchers& watchers() { return watchers_; }
   ManualExecutor& executor() { return executor_; }
   ManualBackground& reads() { return reads_; }
   ManualBackground& commits() { return commits_; }
@@ -222,6 +228,7 @@ class Node {
   ManualBackground family_changes_;
   actors::SeededRandom random_;
   const actors::ClassRegistry classes_;
+  actors::AlarmWatchers watchers_;
   storage::Families families_;
   absl::Status recovered_;
   std::optional<absl::Status> disk_failure_;

@@ -46,7 +46,7 @@ class RouterTest : public ::testing::Test {
     Lane(RouterTest* test)
         : executor(&test->clock), reads(&executor), commits(&executor), family_changes(&executor), random(1) {
       host = std::make_unique<ShardHost>(HostServices{&executor, &test->store, &test->families, &reads, &commits,
-                                                      &family_changes, &random, &test->classes, nullptr},
+                                                      &family_changes, &random, &test->classes, &test->watchers, nullptr},
                                          HostOptions());
     }
     ForeignExecutor executor;
@@ -72,6 +72,7 @@ class RouterTest : public ::testing::Test {
   storage::Families families{&store, 0};
   ObjectClass scripted = MakeScriptedClass();
   ClassRegistry classes{{&scripted}};
+  AlarmWatchers watchers;
   std::vector<std::unique_ptr<Lane>> lanes;
   std::unique_ptr<Router> router;
 };

@@ -120,7 +120,7 @@ class BatchMigrationTest : public BatchProcessorTest {
       row.set_item("item0");
       object.Put(key, row.SerializeAsString());
     }
-    catalog.Put(Key(BatchProcessor::Class(), name).encoded(), storage::CatalogValue(0, header.create_time_us()));
+    catalog.Put(Key(BatchProcessor::Class(), name).encoded(), storage::CatalogValue(0, header));
     storage::Location packed{storage::FamilyId::kPacked, ""};
     storage::AppendUint16(&packed.prefix, static_cast<uint16_t>(Key(BatchProcessor::Class(), name).shard()));
     packed.prefix += Key(BatchProcessor::Class(), name).encoded();

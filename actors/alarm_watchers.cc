@@ -1,0 +1,118 @@
+#include "actors/alarm_watchers.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "actors/errors.h"
+
+namespace holdfast::actors {
+
+void AlarmWatchers::Claim::Deliver(const Delivery& delivery) {
+  AlarmWatchers* const watchers = std::exchange(watchers_, nullptr);
+  std::lock_guard lock(watchers->mutex_);
+  const auto watcher = watchers->ById(watcher_);
+  // One that is gone took the lease with it; it expires.
+  if (watcher == watchers->watchers_.end()) return;
+  watchers->by_token_[delivery.token] = watcher_;
+  watcher->deliver(delivery);
+}
+
+absl::StatusOr<AlarmWatchers::WatcherId> AlarmWatchers::Add(Filter filter, Deliver deliver) {
+  WatcherId id;
+  {
+    std::lock_guard lock(mutex_);
+    if (watchers_.size() >= watchers_max_) {
+      return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
+                       absl::StrCat("there are ", watchers_max_, " watchers already"), absl::Seconds(1));
+    }
+    id = next_id_++;
+    watchers_.push_front({id, std::move(filter), std::move(deliver)});
+  }
+  Notify(/*added=*/true);
+  return id;
+}
+
+void AlarmWatchers::Remove(WatcherId watcher) {
+  std::lock_guard lock(mutex_);
+  const auto at = ById(watcher);
+  if (at != watchers_.end()) watchers_.erase(at);
+  absl::erase_if(by_token_, [watcher](const auto& entry) { return entry.second == watcher; });
+}
+
+bool AlarmWatchers::Matches(const Filter& filter, const storage::ObjectId& object) {
+  return filter.ns == object.ns && absl::StartsWith(object.name, filter.name_prefix);
+}
+
+AlarmWatchers::Watchers::iterator AlarmWatchers::ById(WatcherId id) {
+  return std::find_if(watchers_.begin(), watchers_.end(), [id](const Watcher& watcher) { return watcher.id == id; });
+}
+
+AlarmWatchers::Match AlarmWatchers::FindLocked(const storage::ObjectId& object, Watchers::iterator* found) {
+  Match match = Match::kNone;
+  for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
+    if (!Matches(it->filter, object)) continue;
+    if (it->outstanding < it->filter.outstanding_max) {
+      *found = it;
+      return Match::kFree;
+    }
+    match = Match::kFull;
+  }
+  turned_away_ = true;
+  return match;
+}
+
+AlarmWatchers::Match AlarmWatchers::Find(const storage::ObjectId& object) {
+  std::lock_guard lock(mutex_);
+  Watchers::iterator found;
+  return FindLocked(object, &found);
+}
+
+std::optional<AlarmWatchers::Claim> AlarmWatchers::TakePlace(const storage::ObjectId& object) {
+  std::lock_guard lock(mutex_);
+  Watchers::iterator found;
+  if (FindLocked(object, &found) != Match::kFree) return std::nullopt;
+  ++found->outstanding;
+  watchers_.splice(watchers_.end(), watchers_, found);
+  return Claim(this, found->id, found->filter.lease);
+}
+
+void AlarmWatchers::Ended(absl::string_view token) {
+  WatcherId watcher;
+  {
+    std::lock_guard lock(mutex_);
+    const auto it = by_token_.find(token);
+    if (it == by_token_.end()) return;
+    watcher = it->second;
+    by_token_.erase(it);
+  }
+  GiveBack(watcher);
+}
+
+void AlarmWatchers::GiveBack(WatcherId watcher) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto at = ById(watcher);
+    if (at == watchers_.end()) return;
+    --at->outstanding;
+  }
+  Notify(/*added=*/false);
+}
+
+void AlarmWatchers::Notify(bool added) {
+  if (!turned_away_.exchange(false) && !added) return;
+  std::lock_guard lock(listen_mutex_);
+  for (auto& listen : listeners_) listen(added);
+}
+
+void AlarmWatchers::AddListener(absl::AnyInvocable<void(bool added)> listen) {
+  std::lock_guard lock(listen_mutex_);
+  listeners_.push_back(std::move(listen));
+}
+
+void AlarmWatchers::Close() {
+  std::lock_guard lock(listen_mutex_);
+  listeners_.clear();
+}
+
+}  // namespace holdfast::actors

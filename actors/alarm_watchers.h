@@ -1,0 +1,119 @@
+// The clients that watch for alarms, and which of them a due alarm goes to.
+//
+// A watcher takes the alarms of a namespace whose objects' names begin with its prefix, so many at a time. An object
+// whose alarm is due claims a place of a watcher, stores the lease, and when that is durable delivers; the place is free
+// again when the delivery ends. Of the watchers that match and have a place the one that was served longest ago is taken.
+//
+// Threading: any thread may call any method. Ownership: outlives its claims and the executors that listen.
+
+#ifndef HOLDFAST_ACTORS_ALARM_WATCHERS_H_
+#define HOLDFAST_ACTORS_ALARM_WATCHERS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "storage/object_id.h"
+
+namespace holdfast::actors {
+
+class AlarmWatchers {
+ public:
+  struct Filter {
+    std::string ns;
+    std::string name_prefix;
+    int outstanding_max = 16;
+    absl::Duration lease = absl::Seconds(30);
+  };
+  struct Delivery {
+    storage::ObjectId object;
+    std::string token;
+    int64_t scheduled_time_us = 0;
+    int32_t retry_count = 0;
+    int64_t lease_expire_time_us = 0;
+  };
+  // Called on the thread of the object; must not call back.
+  using Deliver = absl::AnyInvocable<void(const Delivery&)>;
+  using WatcherId = uint64_t;
+
+  // A place of a watcher; given back unless it is used.
+  class Claim {
+   public:
+    Claim(AlarmWatchers* watchers, WatcherId watcher, absl::Duration lease)
+        : watchers_(watchers), watcher_(watcher), lease_(lease) {}
+    Claim(Claim&& other) noexcept
+        : watchers_(std::exchange(other.watchers_, nullptr)), watcher_(other.watcher_), lease_(other.lease_) {}
+    Claim& operator=(Claim&&) = delete;
+    ~Claim() {
+      if (watchers_ != nullptr) watchers_->GiveBack(watcher_);
+    }
+    absl::Duration lease() const { return lease_; }
+    // The lease is durable: it goes to the watcher, if that is still there. Once.
+    void Deliver(const Delivery& delivery);
+
+   private:
+    AlarmWatchers* watchers_;
+    WatcherId watcher_;
+    absl::Duration lease_;
+  };
+
+  explicit AlarmWatchers(size_t watchers_max = 1000) : watchers_max_(watchers_max) {}
+
+  // `listen` is called, on any thread, when there may be somebody for alarms that were turned away: a new watcher, which
+  // `added` says, or a place that became free. Before there are watchers.
+  void AddListener(absl::AnyInvocable<void(bool added)> listen);
+
+  // Tells the listeners nothing any more: on return they may end.
+  void Close();
+
+  // RESOURCE_EXHAUSTED when there are too many.
+  absl::StatusOr<WatcherId> Add(Filter filter, Deliver deliver);
+  // `deliver` is not called any more on return.
+  void Remove(WatcherId watcher);
+
+  enum class Match { kNone, kFull, kFree };
+  Match Find(const storage::ObjectId& object);
+  std::optional<Claim> TakePlace(const storage::ObjectId& object);
+  // The delivery with this token has ended.
+  void Ended(absl::string_view token);
+
+ private:
+  struct Watcher {
+    WatcherId id;
+    Filter filter;
+    Deliver deliver;
+    int outstanding = 0;
+  };
+  using Watchers = std::list<Watcher>;
+
+  static bool Matches(const Filter& filter, const storage::ObjectId& object);
+  Match FindLocked(const storage::ObjectId& object, Watchers::iterator* found);
+  Watchers::iterator ById(WatcherId id);
+  void GiveBack(WatcherId watcher);
+  void Notify(bool added);
+
+  const size_t watchers_max_;
+  std::mutex listen_mutex_;
+  std::vector<absl::AnyInvocable<void(bool)>> listeners_;  // guarded by listen_mutex_
+  // Somebody was turned away since the listeners were told last.
+  std::atomic<bool> turned_away_ = false;
+  std::mutex mutex_;
+  // Everything below is guarded by mutex_.
+  Watchers watchers_;  // served longest ago first
+  absl::flat_hash_map<std::string, WatcherId> by_token_;
+  WatcherId next_id_ = 1;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_ALARM_WATCHERS_H_

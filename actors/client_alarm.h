@@ -1,0 +1,55 @@
+// The alarm of an object of class Object: what is set, and the delivery that is out.
+//
+//   set --due, taken by a watcher--> out --acknowledged--> nothing
+//    ^                                |
+//    +--- retry, with a backoff ------+ lease expired, or an error
+//
+// What the object says while a delivery is out (set, delete) stands, whatever comes of the delivery. This is the state
+// and its changes; storing it and talking to watchers is PlainObject's. Times are the object's clock, in microseconds.
+
+#ifndef HOLDFAST_ACTORS_CLIENT_ALARM_H_
+#define HOLDFAST_ACTORS_CLIENT_ALARM_H_
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "actors/clock.h"
+#include "holdfast/storage/v1/storage.pb.h"
+
+namespace holdfast::actors {
+
+class ClientAlarm {
+ public:
+  ClientAlarm() = default;
+  explicit ClientAlarm(storage::v1::ClientAlarm record) : record_(std::move(record)) {}
+
+  const storage::v1::ClientAlarm& record() const { return record_; }
+  bool empty() const { return !record_.has_scheduled_time_us() && !record_.has_delivery(); }
+  // What a client sees: absent while it is being delivered, unless another was set.
+  std::optional<absl::Time> Visible(absl::Time now) const;
+  // When there is something to do: to deliver, or to end a lease.
+  std::optional<absl::Time> WakeTime() const;
+  bool LeaseExpired(absl::Time now) const;
+  // The token's delivery is out and its lease has not expired.
+  bool Holds(absl::string_view token, absl::Time now) const;
+
+  void Set(absl::Time time);
+  void Delete();
+  // It is due and none is out.
+  void Deliver(std::string token, absl::Time lease_expire_time);
+  void Extend(absl::Time lease_expire_time);
+  // The delivery ends; returns its token.
+  std::string Acknowledge();
+  // The same, and it failed at that time.
+  std::string Fail(absl::Time time, Random& random);
+
+ private:
+  storage::v1::ClientAlarm record_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_CLIENT_ALARM_H_

@@ -1,0 +1,93 @@
+// The replies to requests with a request_id, of the objects of one executor, so that a retry has no second effect.
+//
+// A record is written in the commit of the turn whose reply it keeps, and outlives the object. It is removed when it is
+// old enough, and never before: at a bound new requests with an id are refused. How many there are is counted when the
+// executor starts, which a few requests may come before.
+//
+// Threading: the executor.
+
+#ifndef HOLDFAST_ACTORS_REQUEST_RECORDS_H_
+#define HOLDFAST_ACTORS_REQUEST_RECORDS_H_
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "actors/executor.h"
+#include "actors/recorded_request.h"
+#include "storage/background.h"
+#include "storage/commit_pipeline.h"
+#include "storage/keyspace.h"
+#include "storage/object_id.h"
+#include "storage/store.h"
+#include "storage/write_set.h"
+
+namespace holdfast::actors {
+
+inline constexpr size_t kRequestIdBytesMax = 128;
+// A larger reply to a request with an id is refused.
+inline constexpr size_t kRecordedReplyBytesMax = 64 << 10;
+
+struct RequestRecordOptions {
+  absl::Duration age = absl::Minutes(10);
+  int64_t records_max = 1'000'000;
+  int64_t bytes_max = int64_t{1} << 30;
+};
+
+class RequestRecords {
+ public:
+  // Whether this executor runs the shard.
+  using Owns = absl::AnyInvocable<bool(storage::ShardId shard) const>;
+
+  RequestRecords(Executor* executor, storage::Store* store, storage::Background* reads,
+                 storage::CommitPipeline* pipeline, const RequestRecordOptions& options, Owns owns);
+  ~RequestRecords();
+
+  void Start();
+  void Stop();
+  // Nothing is being read.
+  bool idle() const { return !reading_; }
+
+  static std::string Key(const storage::ObjectKey& object, absl::string_view request_id);
+  storage::Keyspace* keyspace() { return &keyspace_; }
+  // RESOURCE_EXHAUSTED at the bound.
+  absl::Status CheckRoom() const;
+  // Puts the record of the reply that `request` has now into `writes`, which are to be committed with its turn.
+  // RESOURCE_EXHAUSTED, and nothing put, where the reply is too large.
+  absl::Status Add(const storage::ObjectKey& object, const RecordedRequest& request, storage::WriteSet* writes);
+  // Answers `request` from the bytes of a record. ALREADY_EXISTS where it was another request.
+  static absl::Status Replay(absl::string_view record_bytes, RecordedRequest* request);
+
+  int64_t count() const { return count_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  void Sweep();
+  void SweepLater(absl::Duration time);
+
+  Executor* const executor_;
+  storage::Store* const store_;
+  storage::Background* const reads_;
+  storage::CommitPipeline* const pipeline_;
+  const RequestRecordOptions options_;
+  const Owns owns_;
+  storage::Keyspace keyspace_;
+
+  bool started_ = false;
+  bool reading_ = false;
+  int64_t count_ = 0;
+  int64_t bytes_ = 0;
+  // Times of records never go back, so what is behind the sweep stays empty.
+  int64_t last_time_us_ = std::numeric_limits<int64_t>::min();
+  std::string swept_to_;
+  std::optional<Executor::TimerId> timer_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_REQUEST_RECORDS_H_

@@ -1,0 +1,178 @@
+#include "service/alarm_watch.h"
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_stream.h>
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "actors/alarm_watchers.h"
+#include "actors/objects/alarm_lease.h"
+#include "actors/objects/wire_time.h"
+#include "service/request_object.h"
+#include "service/status.h"
+
+namespace holdfast::service {
+namespace {
+
+using actors::AlarmWatchers;
+
+constexpr int kOutstandingDefault = 16;
+constexpr int kOutstandingMax = 1000;
+
+absl::StatusOr<AlarmWatchers::Filter> FilterOf(const v1::WatchAlarmsRequest& request) {
+  if (absl::Status status = CheckNamespace(request.namespace_(), "namespace"); !status.ok()) return status;
+  if (request.name_prefix().size() > kNameBytesMax) {
+    return actors::InvalidField("name_prefix",
+                                absl::StrCat("has ", request.name_prefix().size(), " bytes; at most ", kNameBytesMax));
+  }
+  if (request.max_outstanding() < 0 || request.max_outstanding() > kOutstandingMax) {
+    return actors::InvalidField("max_outstanding",
+                                absl::StrCat("must be 1 to ", kOutstandingMax, ", or 0 for ", kOutstandingDefault));
+  }
+  const absl::StatusOr<int64_t> lease_us = actors::LeaseOf(request);
+  if (!lease_us.ok()) return lease_us.status();
+  AlarmWatchers::Filter filter;
+  filter.ns = request.namespace_().empty() ? std::string(kDefaultNamespace) : request.namespace_();
+  filter.name_prefix = request.name_prefix();
+  filter.outstanding_max = request.max_outstanding() == 0 ? kOutstandingDefault : request.max_outstanding();
+  filter.lease = absl::Microseconds(*lease_us);
+  return filter;
+}
+
+v1::WatchAlarmsResponse ToWire(const AlarmWatchers::Delivery& delivery) {
+  v1::WatchAlarmsResponse response;
+  response.mutable_object()->set_namespace_(delivery.object.ns);
+  response.mutable_object()->set_object_class(delivery.object.object_class);
+  response.mutable_object()->set_name(delivery.object.name);
+  response.set_delivery_token(delivery.token);
+  actors::SetTimestamp(delivery.scheduled_time_us, response.mutable_scheduled_time());
+  response.set_retry_count(delivery.retry_count);
+  actors::SetTimestamp(delivery.lease_expire_time_us, response.mutable_lease_expire_time());
+  return response;
+}
+
+// Everything of a call happens on the executor of its queue. Its headers are sent when the watch has begun.
+class AlarmWatchCall final : public Event, private OpenStream {
+ public:
+  AlarmWatchCall(v1::ObjectService::AsyncService* service, Endpoint* endpoint)
+      : service_(service),
+        endpoint_(endpoint),
+        writer_(&context_),
+        headers_(this, &AlarmWatchCall::OnWritten),
+        write_(this, &AlarmWatchCall::OnWritten),
+        finish_(this, &AlarmWatchCall::OnFinished),
+        gone_(this, &AlarmWatchCall::OnGone) {
+    grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
+    context_.AsyncNotifyWhenDone(gone_.Begin());
+    service_->RequestWatchAlarms(&context_, &request_, &writer_, queue, queue, Tag());
+  }
+
+  void OnEvent(bool ok) override {
+    if (!ok) {
+      delete this;
+      return;
+    }
+    PostAlarmWatch(service_, endpoint_);
+    endpoint_->streams.insert(this);
+    if (absl::Status status = Begin(); !status.ok()) End(status);
+    Go();
+  }
+
+ private:
+  using Operation = StreamOperation<AlarmWatchCall>;
+
+  absl::Status Begin() {
+    if (absl::Status status = endpoint_->admission->Begin(); !status.ok()) return status;
+    auto filter = FilterOf(request_);
+    if (!filter.ok()) return filter.status();
+    auto watcher = endpoint_->watchers->Add(*std::move(filter), [this](const AlarmWatchers::Delivery& delivery) {
+      endpoint_->executor->Post([this, delivery] {
+        deliveries_.push_back(ToWire(delivery));
+        Go();
+      });
+    });
+    if (!watcher.ok()) return watcher.status();
+    watcher_ = *watcher;
+    writer_.SendInitialMetadata(headers_.Begin());
+    return absl::OkStatus();
+  }
+
+  // Nothing is delivered from now on; what was is still sent.
+  void End(const absl::Status& outcome) {
+    if (ended_) return;
+    ended_ = true;
+    outcome_ = outcome;
+    if (watcher_) endpoint_->watchers->Remove(*watcher_);
+  }
+
+  void Go() {
+    const bool busy = headers_.pending() || write_.pending();
+    if (broken_) deliveries_.clear();
+    if (!busy && !deliveries_.empty()) {
+      writer_.Write(deliveries_.front(), write_.Begin());
+      deliveries_.pop_front();
+    } else if (!busy && ended_ && !finishing_) {
+      finishing_ = true;
+      writer_.Finish(ToGrpc(outcome_), finish_.Begin());
+    }
+    if (finished_ && !gone_.pending() && !deleting_) {
+      deleting_ = true;
+      // After what was posted by the watch.
+      endpoint_->executor->Post([this] { delete this; });
+    }
+  }
+
+  void OnWritten(bool ok) {
+    if (!ok) Break();
+    Go();
+  }
+  // The client is gone, or the call has ended.
+  void OnGone(bool) {
+    Break();
+    Go();
+  }
+  void OnFinished(bool) {
+    finished_ = true;
+    endpoint_->streams.erase(this);
+    endpoint_->admission->End();
+    Go();
+  }
+  void Break() {
+    broken_ = true;
+    End(absl::CancelledError("the client is gone"));
+  }
+  void Drain() override {
+    End(Admission::Draining());
+    Go();
+  }
+
+  v1::ObjectService::AsyncService* const service_;
+  Endpoint* const endpoint_;
+  grpc::ServerContext context_;
+  v1::WatchAlarmsRequest request_;
+  grpc::ServerAsyncWriter<v1::WatchAlarmsResponse> writer_;
+  Operation headers_;
+  Operation write_;
+  Operation finish_;
+  Operation gone_;
+  std::optional<AlarmWatchers::WatcherId> watcher_;
+  std::deque<v1::WatchAlarmsResponse> deliveries_;  // at most as many as may be outstanding
+  absl::Status outcome_;
+  bool ended_ = false;
+  bool broken_ = false;
+  bool finishing_ = false;
+  bool finished_ = false;
+  bool deleting_ = false;
+};
+
+}  // namespace
+
+void PostAlarmWatch(v1::ObjectService::AsyncService* service, Endpoint* endpoint) {
+  new AlarmWatchCall(service, endpoint);
+}
+
+}  // namespace holdfast::service

@@ -1,0 +1,53 @@
+// A request and its reply, as the record of a request_id keeps them.
+
+#ifndef HOLDFAST_SERVICE_MESSAGE_RECORD_H_
+#define HOLDFAST_SERVICE_MESSAGE_RECORD_H_
+
+#include <xxhash.h>
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "actors/deterministic.h"
+#include "actors/recorded_request.h"
+
+namespace holdfast::service {
+
+template <typename Request>
+concept HasRequestId = requires(const Request& request) { request.request_id(); };
+
+template <typename Request, typename Response>
+class MessageRecord final : public actors::RecordedRequest {
+ public:
+  // All of them must outlive this.
+  MessageRecord(const std::string* method, const Request* request, Response* response)
+      : method_(method), request_(request), response_(response) {}
+
+  // What a delivery answers to recorded().
+  actors::RecordedRequest* IfAny() { return request_id().empty() ? nullptr : this; }
+
+  absl::string_view request_id() const override {
+    if constexpr (HasRequestId<Request>) return request_->request_id();
+    return "";
+  }
+  absl::string_view method() const override { return *method_; }
+  std::string Hash() const override {
+    const std::string bytes = actors::SerializeDeterministically(*request_);
+    XXH128_canonical_t hash;
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(bytes.data(), bytes.size()));
+    return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
+  }
+  std::string SerializeReply() const override { return response_->SerializeAsString(); }
+  bool ParseReply(absl::string_view bytes) override {
+    return response_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  }
+
+ private:
+  const std::string* const method_;
+  const Request* const request_;
+  Response* const response_;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_MESSAGE_RECORD_H_
