@@ -234,5 +234,14 @@ TEST_P(Deliveries, B43_ADeliverySurvivesPassivation) {
   EXPECT_TRUE(IsOk(Acknowledge(delivery)));
 }
 
+TEST_P(Deliveries, B43_ALeaseOfAnObjectThatIsNotLoadedExpires) {
+  Passivate("o");
+  Advance(absl::Seconds(34));
+  const auto again = watcher->Next();
+  EXPECT_EQ(again.retry_count(), 1);
+  EXPECT_TRUE(IsStale(Acknowledge(delivery)));
+  EXPECT_TRUE(IsOk(Acknowledge(again)));
+}
+
 }  // namespace
 }  // namespace holdfast::blackbox

@@ -215,5 +215,31 @@ TEST_P(Behaviour, B46_ObjectsAreIsolated) {
   EXPECT_EQ(Call(&ObjectStub::GetEntries, same)->entries_size(), 1);
 }
 
+TEST_P(Behaviour, B46_PackedObjectsAreIsolated) {
+  Start("storage { column_families_max: 0 }");
+  // Names that are each other's beginnings, also with bytes that codecs escape.
+  const std::vector<std::string> names = {"a", "ab", std::string("a\0", 2), std::string("a\0b", 3), "a\x01", "a\x7F"};
+  for (const std::string& name : names) ASSERT_TRUE(IsOk(Put(name, {{"k", name}, {"b", "1"}})));
+  for (const std::string& name : names) EXPECT_THAT(All(name), ElementsAre(Pair("b", "1"), Pair("k", name)));
+  ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("a"))));
+  EXPECT_TRUE(All("a").empty());
+  for (size_t i = 1; i < names.size(); ++i) {
+    EXPECT_THAT(All(names[i]), ElementsAre(Pair("b", "1"), Pair("k", names[i])));
+    EXPECT_EQ(Describe(names[i]).placement(), v1::PLACEMENT_PACKED);
+  }
+}
+
+TEST_P(Behaviour, B46_AnObjectThatGrowsOutOfThePackedFamilyKeepsItsEntries) {
+  Start("storage { column_families_max: 2 }");
+  for (const char* name : {"1", "2", "3"}) ASSERT_TRUE(IsOk(Put(name, "k", name)));
+  const std::string large(700 << 10, 'v');
+  for (const char* key : {"a", "b", "c", "d"}) ASSERT_TRUE(IsOk(Put("3", key, large)));
+  for (const char* key : {"a", "b", "c", "d"}) EXPECT_EQ(Get("3", key), large);
+  EXPECT_EQ(Get("3", "k"), "3");
+  EXPECT_EQ(Describe("3").key_count(), 5);
+  EXPECT_EQ(Describe("3").summary().size_bytes(), 4 * int64_t{700 << 10} + 4 + 2);
+  for (const char* name : {"1", "2"}) EXPECT_THAT(All(name), ElementsAre(Pair("k", name)));
+}
+
 }  // namespace
 }  // namespace holdfast::blackbox

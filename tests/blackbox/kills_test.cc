@@ -211,6 +211,20 @@ TEST_F(ScriptedKillBehaviour, B42_ADeliveryOutlivesAKill) {
   EXPECT_EQ(third.retry_count(), 2);
 }
 
+TEST_F(KillBehaviour, TheSizeOfAnObjectOutlivesAKill) {
+  const std::string config = "storage { object_bytes_max: 100000 }";
+  Start(config);
+  for (int i = 0; i < 9; ++i) ASSERT_TRUE(IsOk(Put("o", absl::StrCat(i), std::string(9'999, 'v'))));
+  EXPECT_EQ(Describe("o").summary().size_bytes(), 90'000);
+  Kill();
+  Start(config);
+  EXPECT_EQ(Describe("o").summary().size_bytes(), 90'000);
+  EXPECT_EQ(Describe("o").key_count(), 9);
+  EXPECT_TRUE(Fails(Put("o", "a", std::string(20'000, 'v')), grpc::StatusCode::RESOURCE_EXHAUSTED, "OBJECT_QUOTA"));
+  EXPECT_TRUE(IsOk(Put("o", "1", "")));
+  EXPECT_EQ(Describe("o").summary().size_bytes(), 80'001);
+}
+
 TEST_F(KillBehaviour, AServerThatDrainsEndsItsWatches) {
   Watcher watcher(channel_, v1::WatchAlarmsRequest());
   ASSERT_TRUE(IsOk(SetAlarm("o", kPast)));

@@ -1,5 +1,7 @@
 // Request ids: what is sent again is done once and answered the same.
 
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"
@@ -127,7 +129,25 @@ TEST_P(RequestIds, ARequestThatIsUnderWayIsWaitedFor) {
   EXPECT_THAT(Notes("o", "runs"), SizeIs(1));
 }
 
-TEST_P(RequestIds, AnotherRequestWithAnIdThatIsUnderWayIsRefusedOrWaits) {
+TEST_P(RequestIds, AClientThatGaveUpAndSendsAgainGetsTheReply) {
+  auto request = RunRequest("o", {"increment: \"n\"", "note: \"runs\"", "await_signal: \"go\""});
+  request.set_request_id("1");
+  grpc::ClientContext context;
+  std::thread impatient([&] {
+    ScriptStub stub(channel_);
+    script::RunResponse response;
+    EXPECT_EQ(stub.Run(&context, request, &response).error_code(), grpc::StatusCode::CANCELLED);
+  });
+  Notes("o", "runs", 1);
+  context.TryCancel();
+  impatient.join();
+  auto again = Send(&ScriptStub::Run, request);
+  Signal("o", "go");
+  EXPECT_EQ(again.get()->results(0).number(), 1);
+  EXPECT_EQ(Count(), "1");
+}
+
+TEST_P(RequestIds, AnotherRequestWithAnIdThatIsUnderWayIsRefused) {
   auto request = RunRequest("o", {"note: \"runs\"", "await_signal: \"go\"", "increment: \"n\""});
   request.set_request_id("1");
   auto first = Send(&ScriptStub::Run, request);

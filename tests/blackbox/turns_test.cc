@@ -179,6 +179,32 @@ TEST_P(ScriptedBehaviour, B30_ALoadThatFailsIsTriedAgainByTheNextRequest) {
   EXPECT_THAT(Notes("o", "runs"), IsEmpty());
 }
 
+TEST_P(ScriptedBehaviour, PassivateObjectWaitsForWhatIsUnderWay) {
+  auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\"", "get: \"a\""});
+  Notes("o", "busy", 1);
+  auto passivation = Send(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o", "Scripted"));
+  auto waiting = SendRun("o", {"get: \"a\""});
+  WaitUntil([&] { return Describe("o", "Scripted").mailbox_depth() >= 1; });
+  Signal("o", "go");
+  EXPECT_TRUE(IsOk(busy.get()));
+  EXPECT_EQ(waiting.get()->results(0).value(), "1");
+  EXPECT_TRUE(IsOk(passivation.get()));
+  WaitUntil([&] { return Describe("o", "Scripted").activation_state() == v1::ACTIVATION_STATE_INACTIVE; });
+}
+
+TEST_P(ScriptedBehaviour, ARequestWhoseDeadlinePassesInTheQueueIsNotBegun) {
+  auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\""});
+  Notes("o", "busy", 1);
+  auto late = SendRun("o", {"note: \"late\"", "put { key: \"b\" value: \"1\" }"});
+  WaitUntil([&] { return Describe("o", "Scripted").mailbox_depth() == 1; });
+  Advance(absl::Seconds(25));
+  Signal("o", "go");
+  EXPECT_TRUE(IsOk(busy.get()));
+  EXPECT_TRUE(Fails(late.get().status, grpc::StatusCode::DEADLINE_EXCEEDED, "DEADLINE_PASSED"));
+  EXPECT_THAT(Notes("o", "late"), IsEmpty());
+  EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("a", "1")));
+}
+
 TEST_P(ScriptedBehaviour, B49_OverloadIsToldApartFromFailure) {
   Start("actors { mailbox_requests_max: 2 }");
   auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\""});

@@ -54,11 +54,12 @@ class Watcher {
     deliveries_.pop_front();
     return next;
   }
-  // None has come that was not taken.
-  bool empty() {
+  // Those that have come and were not taken.
+  size_t size() {
     std::lock_guard lock(mutex_);
-    return deliveries_.empty();
+    return deliveries_.size();
   }
+  bool empty() { return size() == 0; }
   bool ended() {
     std::lock_guard lock(mutex_);
     return status_.has_value();
