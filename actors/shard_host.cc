@@ -81,8 +81,8 @@ void ShardHost::Start() {
   for (const storage::ObjectKey& key : services_.families->List()) {
     if (Owns(key.shard())) placed_.push_back(key);
   }
-  records_.Start();
   alarms_.Start();
+  records_.Start();
 }
 
 void ShardHost::Stop() {

@@ -128,7 +128,7 @@ TEST_F(AlarmSchedulerTest, ChangesWhileTheIndexIsBeingReadAreNotLost) {
   for (int i = 0; i < 10; ++i) SetAlarm(absl::StrCat("object", i), clock.Now() + absl::Seconds(100 + i));
   const absl::Time begin = clock.Now();
   Start();
-  ASSERT_EQ(node->reads().waiting(), 1u) << "the index";
+  ASSERT_EQ(node->reads().waiting(), 2u) << "the index, and then the request records";
   node->reads().RunWork();
   // One earlier, one later, one gone, one new, all after the read and before its end is known.
   const auto set = [this](const std::string& name, absl::Time time) {

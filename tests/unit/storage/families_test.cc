@@ -60,7 +60,9 @@ TEST(FamilyName, OtherNamesAreRefused) {
 
 class FamiliesTest : public StoreParamTest {
  protected:
-  void SetCatalog(const ObjectKey& key, uint64_t generation) { SetCatalogBytes(key, CatalogValue(generation, v1::ObjectHeader())); }
+  void SetCatalog(const ObjectKey& key, uint64_t generation) {
+    SetCatalogBytes(key, CatalogValue(generation, v1::ObjectHeader()));
+  }
   void SetCatalogBytes(const ObjectKey& key, const std::string& bytes) {
     WriteSet set;
     set.Put(key.encoded(), bytes);
