@@ -183,13 +183,16 @@ TEST_P(ScriptedBehaviour, PassivateObjectWaitsForWhatIsUnderWay) {
   auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\"", "get: \"a\""});
   Notes("o", "busy", 1);
   auto passivation = Send(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o", "Scripted"));
-  auto waiting = SendRun("o", {"get: \"a\""});
-  WaitUntil([&] { return Describe("o", "Scripted").mailbox_depth() >= 1; });
+  EXPECT_EQ(Describe("o", "Scripted").activation_state(), v1::ACTIVATION_STATE_ACTIVE);
   Signal("o", "go");
-  EXPECT_TRUE(IsOk(busy.get()));
-  EXPECT_EQ(waiting.get()->results(0).value(), "1");
+  const auto first = busy.get();
+  ASSERT_TRUE(IsOk(first));
+  EXPECT_EQ(first->results(0).value(), "1");
   EXPECT_TRUE(IsOk(passivation.get()));
   WaitUntil([&] { return Describe("o", "Scripted").activation_state() == v1::ACTIVATION_STATE_INACTIVE; });
+  const auto next = Run("o", {"get: \"a\""});
+  EXPECT_EQ(next->results(0).value(), "1");
+  EXPECT_GT(next->instance(), first->instance());
 }
 
 TEST_P(ScriptedBehaviour, ARequestWhoseDeadlinePassesInTheQueueIsNotBegun) {
