@@ -225,6 +225,40 @@ TEST_F(KillBehaviour, TheSizeOfAnObjectOutlivesAKill) {
   EXPECT_EQ(Describe("o").summary().size_bytes(), 80'001);
 }
 
+TEST_F(KillBehaviour, AnObjectThatIsPassivatedAndWrittenWhileItMovesLosesNothing) {
+  constexpr int kLarge = 24;
+  Start("storage { column_families_max: 0 }");
+  const auto large = [](int i) { return std::string(1 << 20, static_cast<char>('a' + i)); };
+  for (int i = 0; i < kLarge; ++i) ASSERT_TRUE(IsOk(Put("o", absl::StrCat("large", i), large(i))));
+  EXPECT_EQ(Describe("o").placement(), v1::PLACEMENT_PACKED);
+  Kill();
+  // Now there is room for a family of its own.
+  Start("storage { column_families_max: 8 }");
+  std::atomic<bool> stop = false;
+  std::atomic<int> written = 0;
+  std::thread writer([&] {
+    for (; !stop; ++written) {
+      EXPECT_TRUE(IsOk(Put("o", {{"n", absl::StrCat(written.load())}, {absl::StrCat("small", written % 50), "1"}})));
+    }
+  });
+  std::thread passivater([&] {
+    while (!stop) {
+      EXPECT_TRUE(IsOk(Call(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o"))));
+    }
+  });
+  WaitUntil([&] { return Describe("o").placement() == v1::PLACEMENT_OWN_COLUMN_FAMILY && written > 50; });
+  stop = true;
+  writer.join();
+  passivater.join();
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(Get("o", "n"), absl::StrCat(written - 1));
+    for (int i = 0; i < kLarge; ++i) EXPECT_TRUE(Get("o", absl::StrCat("large", i)) == large(i)) << i;
+    EXPECT_EQ(Describe("o").key_count(), kLarge + 1 + 50);
+    Kill();
+    Start("storage { column_families_max: 8 }");
+  }
+}
+
 TEST_F(KillBehaviour, AServerThatDrainsEndsItsWatches) {
   Watcher watcher(channel_, v1::WatchAlarmsRequest());
   ASSERT_TRUE(IsOk(SetAlarm("o", kPast)));

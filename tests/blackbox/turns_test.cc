@@ -180,6 +180,7 @@ TEST_P(ScriptedBehaviour, B30_ALoadThatFailsIsTriedAgainByTheNextRequest) {
 }
 
 TEST_P(ScriptedBehaviour, PassivateObjectWaitsForWhatIsUnderWay) {
+  Start("actors { idle_timeout_ms: 600000 } storage { column_families_max: 0 }");
   auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\"", "get: \"a\""});
   Notes("o", "busy", 1);
   auto passivation = Send(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o", "Scripted"));
@@ -193,6 +194,18 @@ TEST_P(ScriptedBehaviour, PassivateObjectWaitsForWhatIsUnderWay) {
   const auto next = Run("o", {"get: \"a\""});
   EXPECT_EQ(next->results(0).value(), "1");
   EXPECT_GT(next->instance(), first->instance());
+}
+
+TEST_P(ScriptedBehaviour, PassivateObjectIsNotUndoneByAMoveThatIsUnderWay) {
+  // The first write has the server make a family for the object, and move it there, beside all that is asked here.
+  Start("actors { idle_timeout_ms: 600000 }");
+  ASSERT_TRUE(IsOk(Run("o", {"put { key: \"a\" value: \"1\" }"})));
+  ASSERT_TRUE(IsOk(Call(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o", "Scripted"))));
+  WaitUntil([&] {
+    const auto described = Describe("o", "Scripted");
+    return described.placement() == v1::PLACEMENT_OWN_COLUMN_FAMILY &&
+           described.activation_state() == v1::ACTIVATION_STATE_INACTIVE;
+  });
 }
 
 TEST_P(ScriptedBehaviour, ARequestWhoseDeadlinePassesInTheQueueIsNotBegun) {
