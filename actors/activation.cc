@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
 #include "actors/activation_turns.h"
+#include "actors/errors.h"
 #include "actors/shard_host.h"
 #include "storage/format.h"
 #include "storage/log.h"
@@ -39,8 +39,8 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
       output_gate_(&host->pipeline_),
       mailbox_(&host->options_.mailbox) {
-  keyspace_ =
-      std::make_unique<storage::Keyspace>(placement_ ? storage::Location{placement_->family, ""} : storage::PackedLocation(key));
+  keyspace_ = std::make_unique<storage::Keyspace>(placement_ ? storage::Location{placement_->family, ""}
+                                                             : storage::PackedLocation(key));
   storage_.set_keyspace(keyspace_.get());
 }
 

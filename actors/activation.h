@@ -56,8 +56,8 @@ class Activation : public ObjectContext {
   void Deliver(Delivery* request);
   // The alarm's index says that it is due. The turn looks again.
   void DeliverAlarm();
-  // Moves the object into this family, which is empty, and is dropped if it comes to nothing; nothing: packs it, if it is
-  // small. The object goes on meanwhile, step by step with the move.
+  // Moves the object into this family, which is empty, and is dropped if it comes to nothing; nothing: packs it, if it
+  // is small. The object goes on meanwhile, step by step with the move.
   void BeginMove(std::optional<storage::Placement> to);
 
   // Discards the instance if nothing runs or waits. False otherwise.
@@ -71,6 +71,8 @@ class Activation : public ObjectContext {
   size_t mailbox_depth() const { return mailbox_.depth(); }
   absl::Time last_used() const { return last_used_; }
   bool packed() const { return !placement_; }
+  // Packed, and nothing speaks against a family.
+  bool WantsFamily() const { return !placement_ && !wants_family_ && !family_refused_ && !relocation_; }
 
   // Aborts if an invariant does not hold. For tests and simulation.
   void CheckInvariants() const;
@@ -193,7 +195,7 @@ class Activation : public ObjectContext {
   // Waiting, running or, a move, on its way to disk; they own themselves and end with Done.
   AlarmTurn* alarm_turn_ = nullptr;
   MoveTurn* move_turn_ = nullptr;
-  bool alarm_fired_again_ = false;       // while the alarm's turn ran
+  bool alarm_fired_again_ = false;  // while the alarm's turn ran
   bool passivate_soon_ = false;
   bool wants_family_ = false;            // one is being made
   bool family_refused_ = false;          // it failed: not tried again while in memory

@@ -191,8 +191,8 @@ void Activation::BeginMove(std::optional<storage::Placement> to) {
   wants_family_ = false;
   relocation_.emplace();
   relocation_->to = to;
-  relocation_->keyspace = std::make_unique<storage::Keyspace>(to ? storage::Location{to->family, ""}
-                                                                 : storage::PackedLocation(key_));
+  relocation_->keyspace =
+      std::make_unique<storage::Keyspace>(to ? storage::Location{to->family, ""} : storage::PackedLocation(key_));
   move_turn_ = new MoveTurn(this);
   mailbox_.PushReserved(move_turn_);
   Pump();
@@ -249,7 +249,7 @@ void Activation::CommitMoveStep() {
   host_->pipeline_.WhenDurable(last_batch_, [host = host_, old = std::move(old), left](const absl::Status& status) {
     if (status.ok() && left) host->DropFamily(*left);
   });
-  host_->Moved(this, true);
+  host_->Moved(this, true, left);
 }
 
 void Activation::AbortMove() {
@@ -257,7 +257,7 @@ void Activation::AbortMove() {
   relocation_.reset();
   move_turn_->goes_on = false;
   move_turn_ = nullptr;
-  host_->Moved(this, false);
+  host_->Moved(this, false, std::nullopt);
   if (!relocation.to) return;
   family_refused_ = true;
   if (last_batch_ <= host_->pipeline_.durable()) {

@@ -152,7 +152,7 @@ void AlarmScheduler::Ended(const std::string& object, End end) {
   --running_;
   if (end == End::kNotBegun) TryAgain(object);
   // The last place went to another a moment ago.
-  if (end == End::kNotTaken) FireOne(object);
+  if (end == End::kNotTaken && started_) FireOne(object);
   SetTimer();
 }
 

@@ -5,7 +5,8 @@
 // horizon, off the executor. A change of an alarm before the horizon changes memory too; one beyond it does not.
 //
 // Invariants:
-//   1. Every alarm in the index before the horizon is in memory, or is being delivered, or waits for another try or for a
+//   1. Every alarm in the index before the horizon is in memory, or is being delivered, or waits for another try or for
+//   a
 //      client, or was forgotten, which forgotten_ or nobody_ says.
 //   2. Nothing is fired before its time, nor more than `running_max` at once, nor more than `per_second` in a second.
 //
@@ -13,8 +14,8 @@
 // (the object did not load, the disk is full) is tried again after `retry_delay`, and counts as no attempt.
 //
 // An alarm that is for clients, and finds none that could take it, stays due. As long as there are some, but all have
-// their hands full, it waits in memory for one to be free; if there is none it is forgotten. What is forgotten, or is too
-// much to wait in memory, is read from the index again when there is somebody for it.
+// their hands full, it waits in memory for one to be free; if there is none it is forgotten. What is forgotten, or is
+// too much to wait in memory, is read from the index again when there is somebody for it.
 //
 // Threading: the executor.
 

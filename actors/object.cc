@@ -14,6 +14,9 @@
 namespace holdfast::actors {
 namespace {
 
+// No reply may have more; the server looks at the exact size.
+constexpr size_t kEntriesBytesMax = 3584 << 10;
+
 void Fill(const std::string& key, std::string value, v1::Entry* entry) {
   entry->set_key(key);
   entry->set_etag(EtagOf(value));
@@ -33,7 +36,11 @@ Task<absl::Status> Object::GetEntries(const v1::GetEntriesRequest& request, v1::
     if (!status.ok()) co_return status;
   }
   const std::vector<std::string> keys(request.keys().begin(), request.keys().end());
-  auto found = co_await storage().GetMany(keys);
+  auto found = co_await storage().GetMany(keys, kEntriesBytesMax);
+  if (absl::IsOutOfRange(found.status())) {
+    co_return Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_RESPONSE_TOO_LARGE,
+                    absl::StrCat("these entries have over ", kEntriesBytesMax, " bytes; ask for fewer at once"));
+  }
   if (!found.ok()) co_return found.status();
   for (auto& [key, value] : *found) Fill(key, std::move(value), response->add_entries());
   co_return absl::OkStatus();

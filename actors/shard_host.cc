@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
 #include "actors/client_alarm.h"
+#include "actors/errors.h"
 #include "storage/format.h"
 #include "storage/log.h"
 
@@ -21,8 +21,8 @@ constexpr size_t kActivationBytes = 3 << 10;
 // The idle are looked for at most so often, so that one timer serves many.
 constexpr absl::Duration kIdleStep = absl::Milliseconds(100);
 
-// While there are families for all, whatever is written gets one. Beyond, what is so large or was written so often since
-// it was loaded gets that of one that is small and not in memory; so many of those are looked at, so often.
+// While there are families for all, whatever is written gets one. Beyond, what is so large or was written so often
+// since it was loaded gets that of one that is small and not in memory; so many of those are looked at, so often.
 constexpr int64_t kLargeBytes = 1 << 20;
 constexpr int kBusyCommits = 1000;
 constexpr size_t kPackLookMax = 64;
@@ -223,20 +223,21 @@ void ShardHost::ShrinkToBudget(const Activation* keep) {
 
 void ShardHost::ConsiderFamily(Activation* activation) {
   storage::Families* const families = services_.families;
-  if (!activation->packed() || activation->wants_family_ || activation->family_refused_ || activation->relocation_ ||
-      stopped_) {
+  if (!activation->WantsFamily() || stopped_) return;
+  if (families->has_room() && families->Reserve()) {
+    GiveFamily(activation);
     return;
   }
-  if (!families->has_room() || !families->Reserve()) {
-    const bool large = activation->header_ && activation->header_->usage().size_bytes() >= kLargeBytes;
-    if (large || activation->commits_ >= kBusyCommits) PackOne();
-    return;
-  }
+  const bool large = activation->header_ && activation->header_->usage().size_bytes() >= kLargeBytes;
+  if (large || activation->commits_ >= kBusyCommits) PackOneFor(activation);
+}
+
+void ShardHost::GiveFamily(Activation* activation) {
   activation->wants_family_ = true;  // keeps it in memory
   auto made = std::make_shared<absl::StatusOr<storage::Placement>>(absl::UnknownError("not made"));
   ++family_changes_under_way_;
   services_.family_changes->Run(
-      [families, key = activation->key_, made] { *made = families->Create(key); },
+      [families = services_.families, key = activation->key_, made] { *made = families->Create(key); },
       [this, activation, made] {
         --family_changes_under_way_;
         if (made->ok()) {
@@ -251,7 +252,7 @@ void ShardHost::ConsiderFamily(Activation* activation) {
       });
 }
 
-void ShardHost::PackOne() {
+void ShardHost::PackOneFor(const Activation* activation) {
   if (packing_ || Now() < packed_time_ + kPackStep) return;
   packed_time_ = Now();
   for (size_t left = std::min(placed_.size(), kPackLookMax); left > 0; --left) {
@@ -265,28 +266,49 @@ void ShardHost::PackOne() {
       placed_.push_back(std::move(key));
       continue;
     }
-    packing_ = key;
+    packing_ = Packing{key, activation->key_, std::nullopt};
     GetOrCreate(key, object_class)->BeginMove(std::nullopt);
     return;
   }
 }
 
-void ShardHost::Moved(Activation* activation, bool done) {
-  const bool packing = packing_ == activation->key_;
-  if (packing) packing_.reset();
-  // One that could not be packed is large: it keeps its family for as long as this process lives.
-  if (!packing && done && !activation->packed()) placed_.push_back(activation->key_);
+void ShardHost::Moved(Activation* activation, bool done, const std::optional<storage::Placement>& left) {
+  if (packing_ && packing_->object == activation->key_) {
+    // One that could not be packed is large: it keeps its family for as long as this process lives.
+    if (done && left) {
+      packing_->left = left;
+    } else {
+      packing_.reset();
+    }
+    return;
+  }
+  if (done && !activation->packed()) placed_.push_back(activation->key_);
 }
 
 void ShardHost::DropFamily(const storage::Placement& placement) {
+  // Its room is another's already, who could not be sure of it otherwise.
+  std::optional<storage::ObjectKey> room_for;
+  if (packing_ && packing_->left && packing_->left->generation == placement.generation) {
+    room_for = packing_->room_for;
+    packing_.reset();
+  }
   auto status = std::make_shared<absl::Status>();
   ++family_changes_under_way_;
-  services_.family_changes->Run(
-      [families = services_.families, placement, status] { *status = families->Drop(placement); },
-      [this, status] {
-        --family_changes_under_way_;
-        if (!status->ok()) Log(LogLevel::kWarning, "family_not_dropped", {{"status", status->ToString()}});
-      });
+  services_.family_changes->Run([families = services_.families, placement, status,
+                                 keep = room_for.has_value()] { *status = families->Drop(placement, keep); },
+                                [this, status, room_for] {
+                                  --family_changes_under_way_;
+                                  if (!status->ok())
+                                    Log(LogLevel::kWarning, "family_not_dropped", {{"status", status->ToString()}});
+                                  if (!room_for) return;
+                                  auto& activations = ShardOf(*room_for).activations;
+                                  const auto it = activations.find(*room_for);
+                                  if (it == activations.end() || !it->second->WantsFamily() || stopped_) {
+                                    services_.families->CancelReservation();
+                                  } else {
+                                    GiveFamily(it->second.get());
+                                  }
+                                });
 }
 
 void ShardHost::PassivateSoon(const storage::ObjectKey& key) {
@@ -295,7 +317,7 @@ void ShardHost::PassivateSoon(const storage::ObjectKey& key) {
 }
 
 void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
-                         absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done) {
+                         absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done, int tries_left) {
   struct Reading {
     ObjectDescription description;
     storage::Location location;
@@ -327,7 +349,12 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
         storage::View view(services_.store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
         reading->status = ReadDescription(view, for_clients, now, &reading->description);
       },
-      [this, reading] {
+      [this, reading, key, object_class, tries_left] {
+        if (absl::IsInternal(reading->status) && tries_left > 0) {
+          // It moved or was deleted meanwhile.
+          Describe(key, object_class, std::move(reading->tell), tries_left - 1);
+          return;
+        }
         const auto tell = [reading](const absl::Status& status) {
           if (!status.ok()) {
             reading->tell(OutcomeUnknown());

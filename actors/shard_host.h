@@ -97,9 +97,10 @@ class ShardHost {
   // The end of a round of the executor: begins a commit.
   void OnRound() { pipeline_.Submit(); }
 
-  // What is known of an object, durably; does not load it. `done` comes on this executor. DATA_LOSS where it is damaged.
+  // What is known of an object, durably; does not load it. `done` comes on this executor. DATA_LOSS where it is
+  // damaged.
   void Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
-                absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done);
+                absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done, int tries_left = 3);
   // Unloads the object as soon as nothing of it is under way.
   void PassivateSoon(const storage::ObjectKey& key);
   // There may be a client for alarms that found none.
@@ -127,11 +128,13 @@ class ShardHost {
   void RemoveWhenDurable(Activation* activation);
   // The object is packed and has written: gives it a family if there is room.
   void ConsiderFamily(Activation* activation);
+  // Makes a family for the object, for which there is room reserved.
+  void GiveFamily(Activation* activation);
   void DropFamily(const storage::Placement& placement);
-  // A move has ended; `done`: the object is where it was to go.
-  void Moved(Activation* activation, bool done);
-  // Packs an object that is small and not in use, so that there is room for another.
-  void PackOne();
+  // A move has ended; `done`: the object is where it was to go, and has left what it had, if it had a family.
+  void Moved(Activation* activation, bool done, const std::optional<storage::Placement>& left);
+  // Packs an object that is small and not in use, so that there is room for this one.
+  void PackOneFor(const Activation* activation);
 
   void SetIdleTimer();
   void PassivateIdle();
@@ -148,9 +151,15 @@ class ShardHost {
   std::list<Activation*> lru_;  // with an instance; least recently used first
   size_t activation_bytes_ = 0;
   int family_changes_under_way_ = 0;
-  // Objects with a family of their own, in the order in which they are looked at to be packed; and the one that is.
+  // Objects with a family of their own, in the order in which they are looked at to be packed.
   std::deque<storage::ObjectKey> placed_;
-  std::optional<storage::ObjectKey> packing_;
+  // One is being packed so that another gets its room.
+  struct Packing {
+    storage::ObjectKey object;
+    storage::ObjectKey room_for;
+    std::optional<storage::Placement> left;  // once it is packed
+  };
+  std::optional<Packing> packing_;
   absl::Time packed_time_ = absl::InfinitePast();
   std::optional<Executor::TimerId> idle_timer_;
   bool stopped_ = false;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "client/utf8.h"
 
 namespace holdfast::client {
 namespace {
@@ -17,32 +18,6 @@ bool NeedsMark(absl::string_view word) {
 }
 
 std::string Received(const std::string& word) { return std::string(absl::StripPrefix(word, kMark)); }
-
-// How many bytes the character at the beginning of `text` has; 0 if it is not UTF-8.
-size_t CharacterSize(absl::string_view text) {
-  const auto byte = [&text](size_t i) -> unsigned { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  const size_t size = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-  if (size == 0 || text.size() < size) return 0;
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const unsigned second = byte(1);
-  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
-  const bool surrogate = first == 0xED && second >= 0xA0;
-  const bool too_large = first == 0xF4 && second >= 0x90;
-  return overlong || surrogate || too_large ? 0 : size;
-}
-
-bool IsUtf8(absl::string_view text) {
-  while (!text.empty()) {
-    const size_t size = CharacterSize(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
-}
 
 // A callback of CLI11; it says what is wrong with a value by throwing.
 CLI::callback_t Callback(const std::string& name, Arguments::Parse parse) {
@@ -76,6 +51,24 @@ absl::StatusOr<absl::Duration> ParseFiniteDuration(absl::string_view text) {
   return value;
 }
 
+absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now) {
+  absl::Duration delay;
+  if (absl::StartsWith(text, "+") && !absl::StartsWith(text, "+-") && !absl::StartsWith(text, "++") &&
+      absl::ParseDuration(text.substr(1), &delay) && delay < absl::Hours(24 * 366 * 1000)) {
+    return absl::FromUnixMicros(absl::ToUnixMicros(now + delay));  // the server has no finer times
+  }
+  absl::Time time;
+  std::string error;
+  // The bounds are those of google.protobuf.Timestamp. ParseTime also knows words, such as infinite-future.
+  if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error) ||
+      time < absl::FromCivil(absl::CivilYear(1), absl::UTCTimeZone()) ||
+      time >= absl::FromCivil(absl::CivilYear(10'000), absl::UTCTimeZone())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", text, "' is not a time such as 2024-05-01T12:00:00Z, or +10m for in ten minutes"));
+  }
+  return time;
+}
+
 absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text) {
   if (text == "sliding-window-log") return v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG;
   if (text == "gcra") return v1::RATE_LIMIT_ALGORITHM_GCRA;
@@ -87,6 +80,13 @@ google::protobuf::Duration ToProto(absl::Duration duration) {
   google::protobuf::Duration proto;
   proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
   proto.set_nanos(static_cast<int32_t>(absl::IDivDuration(duration, absl::Nanoseconds(1), &duration)));
+  return proto;
+}
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  google::protobuf::Timestamp proto;
+  proto.set_seconds(absl::ToUnixSeconds(time));  // rounded down, as in a Timestamp
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(proto.seconds()))));
   return proto;
 }
 
@@ -147,7 +147,49 @@ CLI::Option* Arguments::Flag(const std::string& name, const std::string& help, s
   return app_->add_flag_callback(name, std::move(set), help);
 }
 
+CLI::Option* Arguments::ValuesInOrder(const std::string& name, const std::string& type, const std::string& help,
+                                      Parse parse) {
+  auto in_order = std::make_shared<InOrder>(InOrder{.words = {}, .parse = std::move(parse)});
+  CLI::Option* option = Values(name, type, help, [in_order](const std::string& word) {
+    in_order->words.push_back(word);
+    return absl::OkStatus();
+  });
+  in_order_[option] = in_order;
+  return option;
+}
+
+CLI::Option* Arguments::FlagInOrder(const std::string& name, const std::string& help, std::function<void()> set) {
+  CLI::Option* option = app_->add_flag(name, help)->take_all();
+  in_order_[option] = std::make_shared<InOrder>(InOrder{.words = {}, .parse = [set = std::move(set)](const auto&) {
+                                                          set();
+                                                          return absl::OkStatus();
+                                                        }});
+  return option;
+}
+
+absl::Status Arguments::ParseInOrder() const {
+  std::map<const CLI::Option*, size_t> parsed;
+  // CLI11 has an option here once for each value.
+  for (const CLI::Option* option : app_->parse_order()) {
+    const auto found = in_order_.find(option);
+    if (found == in_order_.end()) continue;
+    const auto& [words, parse] = *found->second;
+    const size_t i = parsed[option]++;
+    const absl::Status status = parse(i < words.size() ? words[i] : "");
+    if (!status.ok()) return absl::InvalidArgumentError(absl::StrCat(option->get_name(), ": ", status.message()));
+  }
+  return absl::OkStatus();
+}
+
+void Arguments::TakesNoRequestId() {
+  Finish([](const GlobalOptions& globals) {
+    return globals.request_id.empty() ? absl::OkStatus()
+                                      : absl::InvalidArgumentError("this command takes no --request-id");
+  });
+}
+
 absl::Status Arguments::RunFinish(const GlobalOptions& globals) const {
+  if (absl::Status status = ParseInOrder(); !status.ok()) return status;
   for (const auto& finish : finish_) {
     if (absl::Status status = finish(globals); !status.ok()) return status;
   }

@@ -8,11 +8,13 @@
 #define HOLDFAST_CLIENT_ARGUMENTS_H_
 
 #include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -34,15 +36,19 @@ struct GlobalOptions {
   absl::Duration timeout = absl::Seconds(10);
   int retries = 4;
   bool json = false;
+  std::string request_id;  // empty: another one for each request
 };
 
 // Values. The errors, all INVALID_ARGUMENT, say what is expected and don't name the option.
 absl::StatusOr<int64_t> ParseInteger(absl::string_view text, int64_t min, int64_t max);
 // absl::ParseDuration, finite only.
 absl::StatusOr<absl::Duration> ParseFiniteDuration(absl::string_view text);
+// RFC 3339, e.g. 2024-05-01T12:00:00Z, or + and a duration from `now`, e.g. +10m.
+absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
 absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text);
 
 google::protobuf::Duration ToProto(absl::Duration duration);
+google::protobuf::Timestamp ToProto(absl::Time time);
 
 // Makes the words of the command line, without the program's name, safe for CLI11. Errors: not UTF-8.
 absl::StatusOr<std::vector<std::string>> PrepareWords(int argc, const char* const* argv);
@@ -68,6 +74,11 @@ class Arguments {
                         std::function<void(const google::protobuf::Duration&)> set);
   CLI::Option* Flag(const std::string& name, const std::string& help, std::function<void()> set);
 
+  // Options of which each may come any number of times, and whose order among each other counts: `parse` and `set` are
+  // called in the order of the command line, after all else is parsed and before what Finish was given.
+  CLI::Option* ValuesInOrder(const std::string& name, const std::string& type, const std::string& help, Parse parse);
+  CLI::Option* FlagInOrder(const std::string& name, const std::string& help, std::function<void()> set);
+
   template <class Integer = int64_t>
   CLI::Option* Number(const std::string& name, const std::string& help,
                       std::function<void(std::type_identity_t<Integer>)> set,
@@ -86,12 +97,22 @@ class Arguments {
     Text(metavar, "", "Name of the object", [object](const std::string& name) { object->set_name(name); })->required();
   }
 
+  // Refuses the global --request-id; for commands that change nothing or send many requests.
+  void TakesNoRequestId();
+
   // Runs after all is parsed, before the command; for what needs several arguments or the global options.
   void Finish(std::function<absl::Status(const GlobalOptions&)> finish) { finish_.push_back(std::move(finish)); }
   absl::Status RunFinish(const GlobalOptions& globals) const;
 
  private:
+  struct InOrder {
+    std::vector<std::string> words;  // none of a flag
+    Parse parse;
+  };
+  absl::Status ParseInOrder() const;
+
   CLI::App* app_;
+  std::map<const CLI::Option*, std::shared_ptr<InOrder>> in_order_;
   std::vector<std::function<absl::Status(const GlobalOptions&)>> finish_;
 };
 

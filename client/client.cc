@@ -34,6 +34,17 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
   return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
 }
 
+// How long after its first attempt a mutation may be sent again. The server keeps the record of a request for 10
+// minutes by default, and after that would do it a second time.
+constexpr absl::Duration kReplayWindow = absl::Minutes(5);
+
+// Whether a failed attempt tells about those before it with the same request_id. It does where the server got as far as
+// to look for their record; it doesn't where it turned the request away at once, or where the error isn't the server's.
+bool TellsOfEarlierAttempts(const absl::Status& failure) {
+  if (OutcomeUnknown(failure)) return true;  // then neither is known
+  return !ReasonOf(failure).empty() && !IsRetryable(failure) && !absl::IsDeadlineExceeded(failure);
+}
+
 }  // namespace
 
 Client::Client(ClientOptions options) : Client(options, MakeChannel(options)) {}
@@ -45,18 +56,26 @@ Client::Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
              v1::BatchProcessorService::NewStub(channel_), v1::UserCacheService::NewStub(channel_),
              v1::ObjectService::NewStub(channel_), grpc::health::v1::Health::NewStub(channel_)) {}
 
-absl::Status Client::Run(CallKind kind, absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) {
-  const absl::Time deadline = absl::Now() + options_.timeout;
+absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
+                         absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) {
+  const absl::Time start = absl::Now();
+  const absl::Time deadline = start + options_.timeout;
   absl::InsecureBitGen random;
-  RetrySchedule schedule(options_.retry, deadline, random);
+  RetrySchedule schedule(retry, kind == CallKind::kMutation ? std::min(deadline, start + kReplayWindow) : deadline,
+                         random);
+  absl::Status unknown;  // of an earlier attempt at a mutation, which may have happened
   while (true) {
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(deadline));
     absl::Status status = FromGrpcStatus(attempt(&context));
-    if (status.ok() || kind == CallKind::kMutation) return status;
+    if (status.ok()) return status;
     const std::optional<absl::Duration> wait = schedule.Next(status, absl::Now());
-    if (!wait.has_value()) return status;
-    absl::SleepFor(*wait);
+    if (!wait.has_value()) return unknown.ok() || TellsOfEarlierAttempts(status) ? status : unknown;
+    if (kind == CallKind::kMutation && OutcomeUnknown(status)) unknown = status;
+    // gRPC gets on with a broken connection only while somebody waits for it, and no call does during the pause.
+    const absl::Time next = absl::Now() + *wait;
+    channel_->WaitForConnected(absl::ToChronoTime(next));
+    absl::SleepFor(next - absl::Now());
   }
 }
 
@@ -102,6 +121,23 @@ absl::Status Client::StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest
                                             all_sent ? " requests" : " requests and more to send"));
   }
   return status;
+}
+
+absl::Status Client::WatchAlarms(const v1::WatchAlarmsRequest& request,
+                                 absl::FunctionRef<bool(const v1::WatchAlarmsResponse&)> on_alarm) {
+  grpc::ClientContext context;
+  auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->WatchAlarms(&context, request);
+  v1::WatchAlarmsResponse alarm;
+  while (stream->Read(&alarm)) {
+    if (on_alarm(alarm)) continue;
+    context.TryCancel();
+    while (stream->Read(&alarm)) {
+    }
+    stream->Finish();
+    return absl::OkStatus();
+  }
+  const absl::Status status = FromGrpcStatus(stream->Finish());
+  return status.ok() ? absl::InternalError("the server ended the watch, which has no end of its own") : status;
 }
 
 }  // namespace holdfast::client

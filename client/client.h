@@ -4,7 +4,7 @@
 //   holdfast::v1::GetValueRequest request;
 //   request.mutable_object()->set_name("visits");
 //   absl::StatusOr<holdfast::v1::GetValueResponse> reply =
-//       client.Call(CallKind::kRead, &holdfast::v1::CounterService::Stub::GetValue, request);
+//       client.Call(CallKind::kIdempotent, &holdfast::v1::CounterService::Stub::GetValue, request);
 
 #ifndef HOLDFAST_CLIENT_CLIENT_H_
 #define HOLDFAST_CLIENT_CLIENT_H_
@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/request_id.h"
 #include "client/retry.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"
@@ -38,17 +39,23 @@ struct ClientOptions {
   RetryOptions retry;
 };
 
-// Whether calling twice does the same as calling once. A peek at a limit is a read.
+// Whether calling twice does the same as calling once. Both are retried as `retry` says.
 enum class CallKind {
-  kRead,      // retried as `retry` says
-  kMutation,  // one attempt: requests carry no request_id yet, so a second one could do it twice
+  // By itself: reads, a peek at a limit, PassivateObject.
+  kIdempotent,
+  // By its request_id: one that is empty is filled in with a random one, in BatchIncrement item by item, if the call
+  // may
+  // be retried at all. It is retried for 5 minutes at most, which is within the time for which the server keeps
+  // records.
+  kMutation,
 };
 
 // Ownership: owns its channel and stubs. Neither copied nor moved; must outlive the calls made with it.
 // Threading: every method may be called from any thread, and blocks it until the reply.
 // Errors: the server's, with the google.rpc details as payloads (status.h); UNAVAILABLE where there is no connection;
-// DEADLINE_EXCEEDED where the timeout passed, of which a read's last failure, if there was one, is told instead when no
-// time is left for another attempt. OutcomeUnknown (status.h) tells whether a failed mutation may have happened.
+// DEADLINE_EXCEEDED where the timeout passed. Where no retry is left, the last attempt's; but a mutation's earlier one
+// if that may have happened and the last says nothing of it. So OutcomeUnknown (status.h) tells whether a failed
+// mutation may have happened in any of its attempts.
 class Client {
  public:
   // Connects on the first call.
@@ -64,10 +71,24 @@ class Client {
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const Request& request) {
     Stub& stub = *std::get<std::unique_ptr<Stub>>(stubs_);
+    RetryOptions retry = options_.retry;
+    const Request* sent = &request;
+    Request with_ids;
+    if (kind == CallKind::kMutation) {
+      if constexpr (TakesRequestIds<Request>) {
+        if (retry.retries > 0) {
+          with_ids = request;
+          FillRequestIds(with_ids);
+          sent = &with_ids;
+        }
+      } else {
+        retry.retries = 0;
+      }
+    }
     Response response;
-    absl::Status status = Run(kind, [&](grpc::ClientContext* context) {
+    absl::Status status = Run(kind, retry, [&](grpc::ClientContext* context) {
       response.Clear();
-      return (stub.*method)(context, request, &response);
+      return (stub.*method)(context, *sent, &response);
     });
     if (!status.ok()) return status;
     return response;
@@ -79,13 +100,22 @@ class Client {
   // `next` fills in the next request, which it gets cleared, or returns false at the end; it runs on a thread of its
   // own, and should not block, as the call ends only after it. `result` gets the results in the order of the requests,
   // on the caller's thread; it returns false to cancel the rest, and the call is then CANCELLED. Neither is called
-  // after the return. An item's error is part of its result and ends nothing. Not retried. Where the stream ends with
-  // fewer results than requests, it is an error; what was sent but not answered may have happened.
+  // after the return. An item's error is part of its result and ends nothing. Not retried, and no request_id is filled
+  // in. Where the stream ends with fewer results than requests, it is an error; what was sent but not answered may have
+  // happened.
   absl::Status StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest*)> next,
                                absl::FunctionRef<bool(const v1::IncrementResult&)> result);
 
+  // Watches for alarms until `on_alarm`, which gets each delivery on the caller's thread, returns false: then OK. Any
+  // other end is an error; whether to watch again is the caller's to decide, as is how long to wait before
+  // (RetrySchedule in retry.h). Deliveries that are out stay leased. `on_alarm` may make calls with this client, e.g.
+  // AcknowledgeAlarm. It has no timeout, and does not notice a connection that dies without a word.
+  absl::Status WatchAlarms(const v1::WatchAlarmsRequest& request,
+                           absl::FunctionRef<bool(const v1::WatchAlarmsResponse&)> on_alarm);
+
  private:
-  absl::Status Run(CallKind kind, absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt);
+  absl::Status Run(CallKind kind, const RetryOptions& retry,
+                   absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt);
 
   const ClientOptions options_;
   const std::shared_ptr<grpc::Channel> channel_;

@@ -13,7 +13,7 @@ Session::Session(GlobalOptions globals, std::ostream& out, std::ostream& err)
 
 int Session::PrintJson(const google::protobuf::Message& message) {
   const absl::StatusOr<std::string> json = ToJson(message);
-  if (!json.ok()) return Failed(CallKind::kRead, json.status());
+  if (!json.ok()) return Failed(CallKind::kIdempotent, json.status());
   out_ << *json << "\n";
   return kExitOk;
 }
@@ -22,13 +22,13 @@ void Session::Note(const std::string& text) {
   if (!globals_.json) err_ << "holdfast: " << Printable(text) << "\n";
 }
 
-int Session::Failed(CallKind kind, const absl::Status& error) {
+int Session::Failed(CallKind kind, const absl::Status& error, absl::string_view request_id) {
   const bool outcome_unknown = kind == CallKind::kMutation && OutcomeUnknown(error);
   out_.flush();
   if (globals_.json) {
-    err_ << ErrorJson(error, outcome_unknown) << "\n";
+    err_ << ErrorJson(error, outcome_unknown, request_id) << "\n";
   } else {
-    PrintError(err_, error, outcome_unknown);
+    PrintError(err_, error, outcome_unknown, request_id);
   }
   return kExitFailed;
 }

@@ -20,6 +20,7 @@
 #include "client/arguments.h"
 #include "client/client.h"
 #include "client/output.h"
+#include "client/request_id.h"
 
 namespace holdfast::client {
 
@@ -42,8 +43,10 @@ class Session {
   int PrintJson(const google::protobuf::Message& message);
   // A remark that is part of no reply; only where the output is for people.
   void Note(const std::string& text);
-  // These report an error and return the exit status.
-  int Failed(CallKind kind, const absl::Status& error);
+  // What is printed so far goes out at once. Whether it could be written.
+  bool Flush() { return out_.flush().good(); }
+  // These report an error and return the exit status. `request_id`, if any, is what a mutation was sent with.
+  int Failed(CallKind kind, const absl::Status& error, absl::string_view request_id = "");
   int BadUsage(const absl::Status& error);
 
  private:
@@ -119,11 +122,13 @@ void DeclarePages(Arguments& arguments, Request& request, PageOptions& pages) {
   arguments.Flag("--all", "All pages, one after the other", [&pages] { pages.all = true; });
 }
 
-// A message with an `object` of its own gets the namespace of the command line.
+// A message with an `object` or a namespace of its own gets the namespace of the command line.
 template <class Request>
 void SetNamespace(const GlobalOptions& globals, Request& request) {
   if constexpr (requires { request.mutable_object()->set_namespace_(globals.ns); }) {
     request.mutable_object()->set_namespace_(globals.ns);
+  } else if constexpr (requires { request.set_namespace_(globals.ns); }) {
+    request.set_namespace_(globals.ns);
   }
 }
 
@@ -133,12 +138,23 @@ int RunUnary(const Unary<kMethod>& unary, const PageOptions& pages, Session& ses
   using Response = typename Unary<kMethod>::Response;
   CallKind kind = unary.kind;
   if constexpr (requires { request.peek(); }) {
-    if (request.peek()) kind = CallKind::kRead;
+    if (request.peek()) kind = CallKind::kIdempotent;
+  }
+  std::string request_id = session.globals().request_id;
+  if constexpr (TakesRequestIds<typename Unary<kMethod>::Request>) {
+    if (kind == CallKind::kMutation) {
+      // Made here and not by the client, so that a failure can tell it.
+      if (request_id.empty()) request_id = NewRequestId();
+      SetRequestIds(request, request_id);
+    }
+  }
+  if (kind == CallKind::kIdempotent && !request_id.empty()) {
+    return session.BadUsage(absl::InvalidArgumentError("this command takes no --request-id"));
   }
   Response merged;  // for JSON
   while (true) {
     absl::StatusOr<Response> response = session.client().Call(kind, kMethod, request);
-    if (!response.ok()) return session.Failed(kind, response.status());
+    if (!response.ok()) return session.Failed(kind, response.status(), request_id);
     if (!session.globals().json) unary.print(request, *response, session.text());
     if constexpr (PagedRequest<std::decay_t<decltype(request)>>) {
       const std::string token = response->next_page_token();

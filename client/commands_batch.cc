@@ -81,7 +81,7 @@ void AddBatchCommands(CommandGroup& root) {
   batch.Add(Unary<&BatchProcessorService::Stub::ListProcessedItems>{
       .name = "list",
       .help = "List processed items, in the order in which they were added",
-      .kind = CallKind::kRead,
+      .kind = CallKind::kIdempotent,
       .arguments =
           [](Arguments& arguments, auto& request) {
             arguments.ObjectName(request.mutable_object());
@@ -113,7 +113,7 @@ void AddBatchCommands(CommandGroup& root) {
   batch.Add(Unary<&BatchProcessorService::Stub::GetBatchStatus>{
       .name = "status",
       .help = "Print what is pending, and the settings",
-      .kind = CallKind::kRead,
+      .kind = CallKind::kIdempotent,
       .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
       .print =
           [](const auto&, const auto& response, TextOutput& text) {

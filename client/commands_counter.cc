@@ -51,6 +51,7 @@ int RunStream(const StreamArguments& arguments, Session& session) {
 
 CommandBody DeclareStream(Arguments& arguments) {
   auto stream = std::make_shared<StreamArguments>();
+  arguments.TakesNoRequestId();
   arguments
       .Values("NAME", "", "Names of the counters",
               [stream](const std::string& name) {
@@ -125,7 +126,7 @@ void AddCounterCommands(CommandGroup& root) {
   counter.Add(Unary<&CounterService::Stub::GetValue>{
       .name = "get",
       .help = "Print the value of a counter",
-      .kind = CallKind::kRead,
+      .kind = CallKind::kIdempotent,
       .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
       .print = [](const auto&, const auto& response, TextOutput& text) { text.Line(absl::StrCat(response.value())); },
   });

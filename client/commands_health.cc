@@ -7,7 +7,7 @@ void AddHealthCommand(CommandGroup& root) {
   root.Add(Unary<&grpc::health::v1::Health::Stub::Check>{
       .name = "health",
       .help = "Ask whether the server is serving; exits with 0 only if it is",
-      .kind = CallKind::kRead,
+      .kind = CallKind::kIdempotent,
       .arguments =
           [](Arguments& arguments, auto& request) {
             arguments.Text("SERVICE", "", "One service, e.g. holdfast.v1.CounterService; default the whole server",

@@ -117,7 +117,7 @@ void AddUserCommands(CommandGroup& root) {
   user.Add(Unary<&UserCacheService::Stub::GetUser>{
       .name = "get",
       .help = "Print a user",
-      .kind = CallKind::kRead,
+      .kind = CallKind::kIdempotent,
       .arguments =
           [](Arguments& arguments, auto& request) {
             arguments.ObjectName(request.mutable_object(), kCache);
@@ -148,7 +148,7 @@ void AddUserCommands(CommandGroup& root) {
   user.Add(Unary<&UserCacheService::Stub::BatchGetUsers>{
       .name = "batch-get",
       .help = "Print several users; succeeds also where some do not exist",
-      .kind = CallKind::kRead,
+      .kind = CallKind::kIdempotent,
       .arguments =
           [](Arguments& arguments, auto& request) {
             arguments.ObjectName(request.mutable_object(), kCache);
@@ -165,7 +165,7 @@ void AddUserCommands(CommandGroup& root) {
   user.Add(Unary<&UserCacheService::Stub::ListUsers>{
       .name = "list",
       .help = "List users in order of their ids",
-      .kind = CallKind::kRead,
+      .kind = CallKind::kIdempotent,
       .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object(), kCache); },
       .print = [](const auto&, const auto& response, TextOutput& text) { PrintUsers(response.users(), text); },
   });

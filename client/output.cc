@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "client/status.h"
+#include "client/utf8.h"
 
 namespace holdfast::client {
 namespace {
@@ -44,21 +45,22 @@ std::string DurationText(const google::protobuf::Duration& duration) {
 
 std::string Printable(absl::string_view text) {
   std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const unsigned char after = i + 1 < text.size() ? text[i + 1] : 0;
+  while (!text.empty()) {
+    const size_t size = Utf8CharacterSize(text);
+    const auto c = static_cast<unsigned char>(text[0]);
     if (c == '\n') {
       result += "\\n";
     } else if (c == '\t') {
       result += "\\t";
-    } else if (c < 0x20 || c == 0x7F) {
+    } else if (size == 0 || c < 0x20 || c == 0x7F) {
       absl::StrAppendFormat(&result, "\\x%02x", c);
-    } else if (c == 0xC2 && after >= 0x80 && after < 0xA0) {  // U+0080 to U+009F: control characters too
-      absl::StrAppendFormat(&result, "\\u%04x", after);
-      ++i;
+    } else if (size == 2 && c == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0) {
+      // U+0080 to U+009F: control characters too
+      absl::StrAppendFormat(&result, "\\u%04x", static_cast<unsigned char>(text[1]));
     } else {
-      result += text[i];
+      absl::StrAppend(&result, text.substr(0, size));
     }
+    text.remove_prefix(std::max<size_t>(size, 1));
   }
   return result;
 }
@@ -81,7 +83,7 @@ absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
   return json;
 }
 
-std::string ErrorJson(const absl::Status& error, bool outcome_unknown) {
+std::string ErrorJson(const absl::Status& error, bool outcome_unknown, absl::string_view request_id) {
   std::string json =
       absl::StrCat("{\"error\":{\"code\":", Quoted(absl::StatusCodeToString(error.code())),
                    ",\"message\":", Quoted(std::string(error.message())), ",\"reason\":", Quoted(ReasonOf(error)));
@@ -104,10 +106,13 @@ std::string ErrorJson(const absl::Status& error, bool outcome_unknown) {
     absl::StrAppend(&json, ",\"retry_delay\":", Quoted(absl::FormatDuration(*delay)));
   }
   if (outcome_unknown) json += ",\"outcome_unknown\":true";
+  if (outcome_unknown && !request_id.empty()) {
+    absl::StrAppend(&json, ",\"request_id\":", Quoted(std::string(request_id)));
+  }
   return json + "}}";
 }
 
-void PrintError(std::ostream& err, const absl::Status& error, bool outcome_unknown) {
+void PrintError(std::ostream& err, const absl::Status& error, bool outcome_unknown, absl::string_view request_id) {
   err << "holdfast: " << ErrorText(error) << "\n";
   if (const auto detail = DetailOf<google::rpc::BadRequest>(error)) {
     for (const auto& violation : detail->field_violations()) {
@@ -121,9 +126,14 @@ void PrintError(std::ostream& err, const absl::Status& error, bool outcome_unkno
   }
   if (const auto delay = RetryDelayOf(error)) err << "  may succeed after " << absl::FormatDuration(*delay) << "\n";
   if (outcome_unknown) err << "  it may or may not have happened\n";
+  if (outcome_unknown && !request_id.empty()) {
+    err << "  the same again with this has it happen once: --request-id " << Printable(request_id) << "\n";
+  }
 }
 
 void TextOutput::Line(absl::string_view text) { out_ << Printable(text) << "\n"; }
+
+void TextOutput::Raw(absl::string_view bytes) { out_ << bytes; }
 
 void TextOutput::Fields(const std::vector<std::pair<std::string, std::string>>& fields, size_t name_width_min) {
   size_t width = name_width_min;

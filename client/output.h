@@ -23,7 +23,7 @@ namespace holdfast::client {
 std::string TimeText(const google::protobuf::Timestamp& time);
 // E.g. 1.5s, 2m30s: what the tool's options take.
 std::string DurationText(const google::protobuf::Duration& duration);
-// The text with what would steer a terminal, or break a line, escaped (\n, \x1b).
+// The text with what would steer a terminal, or break a line, or is not UTF-8, escaped (\n, \x1b).
 std::string Printable(absl::string_view text);
 // How many columns of a terminal it takes when made Printable, a character being one.
 size_t TextWidth(absl::string_view text);
@@ -34,10 +34,10 @@ std::string ErrorText(const absl::Status& error);
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
 
 // {"error":{"code":...,"message":...,"reason":...}}, and where there are such, "field_violations", "quota_violations",
-// "retry_delay" and, with `outcome_unknown`, "outcome_unknown":true.
-std::string ErrorJson(const absl::Status& error, bool outcome_unknown);
+// "retry_delay" and, with `outcome_unknown`, "outcome_unknown":true and the "request_id" to send it again with, if any.
+std::string ErrorJson(const absl::Status& error, bool outcome_unknown, absl::string_view request_id);
 // "holdfast: " and ErrorText, and a line each for what ErrorJson would name besides.
-void PrintError(std::ostream& err, const absl::Status& error, bool outcome_unknown);
+void PrintError(std::ostream& err, const absl::Status& error, bool outcome_unknown, absl::string_view request_id);
 
 // Text for people. Everything passed in is made Printable. `out` must outlive it.
 class TextOutput {
@@ -45,6 +45,8 @@ class TextOutput {
   explicit TextOutput(std::ostream& out) : out_(out) {}
 
   void Line(absl::string_view text);
+  // Byte for byte, nothing escaped or added.
+  void Raw(absl::string_view bytes);
   // A name and a value a line, the values below each other. Pairs with an empty value are left out.
   // `name_width_min` is for names that are to line up with those of other calls.
   void Fields(const std::vector<std::pair<std::string, std::string>>& fields, size_t name_width_min = 0);

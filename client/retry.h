@@ -21,7 +21,7 @@ struct RetryOptions {
   absl::Duration backoff_max = absl::Seconds(2);
 };
 
-// Whether the same read may succeed later: UNAVAILABLE, or RESOURCE_EXHAUSTED with a google.rpc.RetryInfo.
+// Whether the same call may succeed later: UNAVAILABLE, or RESOURCE_EXHAUSTED with a google.rpc.RetryInfo.
 bool IsRetryable(const absl::Status& failure);
 
 // The retries of one call. It neither sleeps nor reads a clock. One thread at a time; `random` must outlive it.

@@ -15,7 +15,7 @@ constexpr char kAbout[] = "Talks to a Holdfast server: counters, rate limits, ba
 
 constexpr char kFooter[] =
     "Global options may come before or after the command.\n"
-    "Durations are numbers with units: 500ms, 1.5s, 10m, 168h.\n"
+    "Durations are numbers with units: 500ms, 1.5s, 10m, 168h. Times are 2024-05-01T12:00:00Z, or +10m from now.\n"
     "\n"
     "Exit status: 0 success; 1 a failed call, an item that failed, or a server that is not serving;\n"
     "2 bad usage; 3 a denied limit, with --exit-code. With --json a failed call prints\n"
@@ -45,8 +45,16 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
                     return absl::OkStatus();
                   });
   arguments.Number<int>(
-      "--retries", "How often a failed read is tried again; default 4. Changes are never retried",
+      "--retries",
+      "How often a failed call is tried again; default 4. A change has a request id, so it happens once all the same",
       [&globals](int retries) { globals.retries = retries; }, 0, 100);
+  arguments.Value("--request-id", "ID",
+                  "Id of the change; default a random one. The server does the same command with the same id once and "
+                  "answers it again, for 10 minutes by default. The items of batch-increment get ID-0, ID-1 ...",
+                  [&globals](const std::string& id) {
+                    globals.request_id = id;
+                    return id.empty() ? absl::InvalidArgumentError("is empty") : absl::OkStatus();
+                  });
   arguments.Flag("--json", "Print replies and errors as JSON, one object a line", [&globals] { globals.json = true; });
 }
 

@@ -13,7 +13,7 @@ if [ $# -ne 2 ]; then
   exit 2
 fi
 readonly address=$1 tool=$2
-readonly method_count=22 call_timeout_s=30 alarm_timeout_s=15
+readonly method_count=36 call_timeout_s=30 alarm_timeout_s=15 watch_s=5
 run=$(date +%Y%m%d-%H%M%S)-$$
 readonly run
 
@@ -35,11 +35,14 @@ quoted() {
 
 # SERVICE/METHOD, the request as JSON, and the same as words for the tool. Puts the reply in $reply and runs nothing in a
 # subshell. With quiet=1 only what fails is shown. tool_status: the tool's exit status when all is as it must be.
+# fails=1: the call must end with an error, which is then in $reply. max_time: after so many seconds grpcurl ends a
+# stream that has no end of its own, which to it is an error too.
 call() {
   local method=$1 request=$2 status=0 expected=0 word
   local -a command
   if [ "$through" = grpcurl ]; then
-    command=(grpcurl -plaintext -emit-defaults -d "$request" "$address" "holdfast.v1.$method")
+    command=(grpcurl -plaintext -emit-defaults ${max_time:+-max-time "$max_time"} -d "$request" "$address"
+      "holdfast.v1.$method")
   else
     command=("$tool" --server "$address" --json "${@:3}")
     expected=${tool_status:-0}
@@ -51,7 +54,13 @@ call() {
     printf '\n'
   fi
   reply=$(timeout "$call_timeout_s" "${command[@]}" 2>&1) || status=$?
-  if [ "$status" -ne "$expected" ]; then
+  if [ "$through" = grpcurl ] && [ -n "${fails:-}${max_time:-}" ]; then
+    # Its status of a failed call tells the code: it is 64 and more. From 124 on the command itself has failed.
+    if [ "$status" -gt 64 ] && [ "$status" -lt 124 ]; then expected=$status; else expected='that of an error'; fi
+  elif [ -n "${fails:-}" ]; then
+    expected=1
+  fi
+  if [ "$status" != "$expected" ]; then
     fail "$method ended with status $status, not $expected: ${command[*]:1}"$'\n'"$reply"
   fi
   # Line breaks of a pretty-printer are in the way of reading as of searching.
@@ -124,6 +133,114 @@ tour_of_counters() {
   call CounterService/GetUniqueNumber "$(object "$one")" counter unique "$one"
   expect "its first number" "$(field number)" 0
   quiet=1 delete_all "$one" Counter
+}
+
+# Values are bytes, which JSON has in base64.
+base64_of() { printf '%s' "$1" | base64 -w 0; }
+entry() { printf '{"key":"%s","value":"%s"}' "$1" "${2:-}"; }
+texts() {
+  local value
+  while read -r value; do base64 -d <<<"$value" && echo; done < <(fields value)
+}
+
+tour_of_request_ids() {
+  local name=tour-once-$run try
+
+  headline "Every change: the same request_id twice has one effect, and the same reply"
+  for try in 1 2; do
+    call CounterService/Increment "$(object "$name" '"amount":5,"request_id":"once"')" \
+      counter increment "$name" --amount 5 --request-id once
+    expect "the value after try $try" "$(field value)" 5
+  done
+  get_value "$name"
+  expect "the value read" "$(field value)" 5
+  quiet=1 delete_all "$name" Counter
+}
+
+tour_of_entries() {
+  local name=tour-keys-$run red M blue etag conditions steps end
+  red=$(base64_of red) M=$(base64_of M) blue=$(base64_of blue)
+
+  headline "ObjectService: PutEntries, GetEntries, ListEntries, DeleteEntries"
+  call ObjectService/PutEntries "$(object "$name" "\"entries\":[$(entry color "$red"),$(entry size "$M"),$(entry old)]")" \
+    object put "$name" color=red size=M old=
+  call ObjectService/GetEntries "$(object "$name" '"keys":["size","nothing","color"]')" \
+    object get "$name" size nothing color
+  expect "the keys that exist, in order" "$(fields key | xargs)" "color size"
+  expect "their values" "$(texts | xargs)" "red M"
+  etag=$(field etag)
+  call ObjectService/DeleteEntries "$(object "$name" '"keys":["old","nothing"]')" object delete "$name" old nothing
+  expect "how many are deleted" "$(field deleted_count)" 1
+  call ObjectService/ListEntries "$(object "$name")" object list "$name"
+  expect "the keys that are left" "$(fields key | xargs)" "color size"
+
+  headline "ObjectService: ApplyBatch (a condition that does not hold: nothing is done)"
+  conditions='"preconditions":[{"key_absent":"color"}]' steps='"steps":[{"delete_key":"size"}]'
+  fails=1 call ObjectService/ApplyBatch "$(object "$name" "$conditions,$steps")" \
+    object apply "$name" --if-absent color --delete size
+  expect "the reason" "$(field reason)" PRECONDITION_FAILED
+  call ObjectService/ListEntries "$(object "$name")" object list "$name"
+  expect "the values, as before" "$(texts | xargs)" "red M"
+  conditions="\"preconditions\":[{\"etag_equals\":{\"key\":\"color\",\"etag\":\"$etag\"}}]"
+  steps="\"steps\":[{\"put\":$(entry color "$blue")},{\"delete_key\":\"size\"}]"
+  call ObjectService/ApplyBatch "$(object "$name" "$conditions,$steps")" \
+    object apply "$name" --if-etag "color=$etag" --put color=blue --delete size
+  call ObjectService/ListEntries "$(object "$name")" object list "$name"
+  expect "the values after a batch whose condition holds" "$(texts | xargs)" blue
+
+  headline "ObjectService: ListObjects, DescribeObject, PassivateObject"
+  call ObjectService/ListObjects "{\"name_prefix\":\"$name\"}" object objects --prefix "$name"
+  expect "the object, which is there since its first write" "$(field name) $(field object_class)" "$name Object"
+  call ObjectService/DescribeObject "$(object "$name")" object describe "$name"
+  expect "how many keys it has" "$(field key_count)" 1
+  expect "whether it is in memory" "$(field activation_state)" ACTIVATION_STATE_ACTIVE
+  call ObjectService/PassivateObject "$(object "$name")" object passivate "$name"
+  end=$((SECONDS + alarm_timeout_s))
+  while :; do
+    quiet=1 call ObjectService/DescribeObject "$(object "$name")" object describe "$name"
+    [ "$(field activation_state)" != ACTIVATION_STATE_INACTIVE ] || break
+    [ "$SECONDS" -lt "$end" ] || fail "the object is still in memory after $alarm_timeout_s s: $reply"
+    sleep 0.1
+  done
+  say "unloaded; the next request loads it again:"
+  call ObjectService/GetEntries "$(object "$name" '"keys":["color"]')" object get "$name" color
+  expect "its value" "$(texts)" blue
+  quiet=1 delete_all "$name" Object
+  call ObjectService/ListObjects "{\"name_prefix\":\"$name\"}" object objects --prefix "$name"
+  expect "what is listed of it once it is deleted" "$(field name)" ""
+}
+
+# The time for which the alarm is set; nothing where none is.
+alarm_time() { field scheduled_time | grep -v null || true; }
+
+tour_of_alarms() {
+  local name=tour-alarm-$run at token
+
+  headline "ObjectService: SetAlarm, GetAlarm, DeleteAlarm"
+  call ObjectService/SetAlarm "$(object "$name" '"scheduled_time":"2100-01-01T00:00:00Z"')" \
+    object alarm set "$name" 2100-01-01T00:00:00Z
+  call ObjectService/GetAlarm "$(object "$name")" object alarm get "$name"
+  expect "when it comes" "$(alarm_time)" 2100-01-01T00:00:00Z
+  call ObjectService/DeleteAlarm "$(object "$name")" object alarm delete "$name"
+  call ObjectService/GetAlarm "$(object "$name")" object alarm get "$name"
+  expect "when it comes once it is deleted" "$(alarm_time)" ""
+
+  headline "ObjectService: WatchAlarms, ExtendAlarmLease, AcknowledgeAlarm"
+  at=$(date -u -d '+1 second' +%Y-%m-%dT%H:%M:%SZ)
+  call ObjectService/SetAlarm "$(object "$name" "\"scheduled_time\":\"$at\"")" object alarm set "$name" "$at"
+  max_time=$watch_s call ObjectService/WatchAlarms "{\"name_prefix\":\"$name\"}" \
+    object alarm watch --prefix "$name" --count 1
+  expect "the alarm that comes" "$(field name) $(field scheduled_time)" "$name $at"
+  expect "attempts before this one" "$(field retry_count)" 0
+  token=$(field delivery_token)
+  call ObjectService/ExtendAlarmLease "$(object "$name" "\"delivery_token\":\"$token\",\"lease\":\"60s\"")" \
+    object alarm extend "$name" "$token" --lease 60s
+  call ObjectService/AcknowledgeAlarm "$(object "$name" "\"delivery_token\":\"$token\"")" \
+    object alarm ack "$name" "$token"
+  fails=1 call ObjectService/AcknowledgeAlarm "$(object "$name" "\"delivery_token\":\"$token\"")" \
+    object alarm ack "$name" "$token"
+  expect "the reason why a delivery ends only once" "$(field reason)" ALARM_DELIVERY_STALE
+  quiet=1 delete_all "$name" Object
 }
 
 delete_all() { # name, class
@@ -238,6 +355,9 @@ tour_of_counters
 tour_of_limits
 tour_of_batches
 tour_of_users
+tour_of_entries
+tour_of_alarms
+tour_of_request_ids
 
 [ ${#methods_called[@]} -eq "$method_count" ] ||
   fail "called ${#methods_called[@]} methods, not all $method_count: ${!methods_called[*]}"

@@ -153,9 +153,9 @@ void Families::Abandon(const ObjectKey& key) {
   by_key_.erase(key.encoded());
 }
 
-absl::Status Families::Drop(const Placement& placement) {
+absl::Status Families::Drop(const Placement& placement, bool keep_room) {
   absl::Status status = store_->DropFamily(placement.family);
-  CancelReservation();
+  if (!keep_room) CancelReservation();
   return status;
 }
 

@@ -62,8 +62,9 @@ class Families {
   void Adopt(const ObjectKey& key, const Placement& placement);
   // Not found any more; Drop must follow once no commit names it.
   void Abandon(const ObjectKey& key);
-  // Blocking. Gives the room back. A failure leaves the family for the next Recover.
-  absl::Status Drop(const Placement& placement);
+  // Blocking. Gives the room back, or keeps it for the caller, as Reserve does. A failure leaves the family for the
+  // next Recover.
+  absl::Status Drop(const Placement& placement, bool keep_room = false);
 
  private:
   Store* const store_;

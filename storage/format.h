@@ -15,6 +15,9 @@ inline constexpr uint32_t kFormatVersion = 2;
 // In the node's family.
 inline constexpr absl::string_view kStoreHeaderKey = "header";
 
+// A file beside RocksDB's, with WriteAheadLogs.
+inline constexpr absl::string_view kWriteAheadLogsFile = "HOLDFAST-LOGS";
+
 // First byte of each key in an object's keyspace: what kind of key it is.
 inline constexpr char kObjectHeaderKind = 0x01;
 inline constexpr char kAlarmKind = 0x02;

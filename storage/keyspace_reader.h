@@ -1,4 +1,5 @@
-// Carries the reads of one keyspace out: at once from memory, or on a thread of its own against a copy of what is pending.
+// Carries the reads of one keyspace out: at once from memory, or on a thread of its own against a copy of what is
+// pending.
 //
 // Threading: the keyspace's executor.
 

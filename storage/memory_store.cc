@@ -11,8 +11,13 @@ class MemoryCursor : public Cursor {
  public:
   using Entries = std::map<std::string, std::string, std::less<>>;
 
-  MemoryCursor(std::shared_ptr<const Entries> entries, KeyRange range)
-      : entries_(std::move(entries)), range_(std::move(range)), at_(entries_->end()) {}
+  // `mutex`, which is the store's, orders what was read here before what is written once this is gone.
+  MemoryCursor(std::mutex* mutex, std::shared_ptr<const Entries> entries, KeyRange range)
+      : mutex_(mutex), entries_(std::move(entries)), range_(std::move(range)), at_(entries_->end()) {}
+  ~MemoryCursor() override {
+    std::lock_guard lock(*mutex_);
+    entries_ = nullptr;
+  }
 
   void SeekToFirst() override { Settle(entries_->lower_bound(range_.start)); }
   void SeekToLast() override {
@@ -31,7 +36,8 @@ class MemoryCursor : public Cursor {
     at_ = at != entries_->end() && range_.Contains(at->first) ? at : entries_->end();
   }
 
-  const std::shared_ptr<const Entries> entries_;
+  std::mutex* const mutex_;
+  std::shared_ptr<const Entries> entries_;
   const KeyRange range_;
   Entries::const_iterator at_;
 };
@@ -56,8 +62,7 @@ class StuckCursor : public Cursor {
 }  // namespace
 
 MemoryStore::MemoryStore() {
-  for (FamilyId id :
-       {FamilyId::kNode, FamilyId::kCatalog, FamilyId::kAlarms, FamilyId::kPacked, FamilyId::kRequests}) {
+  for (FamilyId id : {FamilyId::kNode, FamilyId::kCatalog, FamilyId::kAlarms, FamilyId::kPacked, FamilyId::kRequests}) {
     families_[id] = {};
   }
 }
@@ -83,7 +88,7 @@ std::unique_ptr<Cursor> MemoryStore::NewCursor(FamilyId family, KeyRange range, 
   std::lock_guard lock(mutex_);
   auto it = families_.find(family);
   if (it == families_.end()) return std::make_unique<StuckCursor>(ReadResult::kError);
-  return std::make_unique<MemoryCursor>(it->second.entries, std::move(range));
+  return std::make_unique<MemoryCursor>(&mutex_, it->second.entries, std::move(range));
 }
 
 MemoryStore::Entries* MemoryStore::Writable(Family* family) {
@@ -120,6 +125,7 @@ absl::Status MemoryStore::Commit(absl::Span<const KeyspaceWrites> writes) {
 
 absl::StatusOr<FamilyId> MemoryStore::CreateFamily(absl::string_view name) {
   std::lock_guard lock(mutex_);
+  if (disk_full_) return absl::ResourceExhaustedError("the disk is full");
   if (!create_error_.ok()) return create_error_;
   for (const auto& [id, family] : families_) {
     if (family.name == name) return absl::AlreadyExistsError(absl::StrCat("family ", name, " exists"));

@@ -27,9 +27,11 @@ class MemoryStore : public Store {
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
   absl::Status DropFamily(FamilyId family) override;
   std::vector<OwnFamily> ListOwnFamilies() override;
+  bool DiskFull() override { return disk_full_; }
 
   // For tests. While cold, reads of the memory tier answer kNeedsDisk.
   void set_cold(bool cold) { cold_ = cold; }
+  void set_disk_full(bool full) { disk_full_ = full; }
   // The next commits fail with this, having applied nothing.
   void set_commit_error(absl::Status error);
   // The next creations of a family fail with this.
@@ -47,6 +49,7 @@ class MemoryStore : public Store {
   static Entries* Writable(Family* family);
 
   std::atomic<bool> cold_ = false;
+  std::atomic<bool> disk_full_ = false;
   std::mutex mutex_;
   // Everything below is guarded by mutex_.
   std::map<FamilyId, Family> families_;

@@ -14,8 +14,6 @@ namespace {
 // An object with no more keys than this is emptied key by key: a removed range costs every later read in its family.
 constexpr size_t kDeleteByKeyMax = 1000;
 
-std::string EntryKey(absl::string_view key) { return absl::StrCat(absl::string_view(&kEntryKind, 1), key); }
-
 absl::Status CheckKey(absl::string_view key) {
   if (key.empty()) return absl::InvalidArgumentError("key is empty");
   if (key.size() > kEntryKeyBytesMax) {
@@ -58,22 +56,28 @@ absl::StatusOr<KeyRange> ListRange(const ListOptions& options) {
 
 }  // namespace
 
+std::string EntryKey(absl::string_view key) { return absl::StrCat(absl::string_view(&kEntryKind, 1), key); }
+
 Read<std::optional<std::string>> ObjectStorage::Get(absl::string_view key) {
   if (absl::Status status = CheckKey(key); !status.ok()) return Read<std::optional<std::string>>(status);
   const std::string full = EntryKey(key);
   return {this, KeyRange::Single(full), [full](View& view) { return view.Get(full); }};
 }
 
-Read<std::map<std::string, std::string>> ObjectStorage::GetMany(absl::Span<const std::string> keys) {
+Read<std::map<std::string, std::string>> ObjectStorage::GetMany(absl::Span<const std::string> keys, size_t bytes_max) {
   using Map = std::map<std::string, std::string>;
   if (absl::Status status = CheckKeys(keys); !status.ok()) return Read<Map>(status);
   return {this, KeyRange::Prefix({&kEntryKind, 1}),
-          [keys = std::vector<std::string>(keys.begin(), keys.end())](View& view) -> absl::StatusOr<Map> {
+          [keys = std::set<std::string>(keys.begin(), keys.end()), bytes_max](View& view) -> absl::StatusOr<Map> {
             Map found;
+            size_t bytes = 0;
             for (const std::string& key : keys) {
               auto value = view.Get(EntryKey(key));
               if (!value.ok()) return value.status();
-              if (*value) found.emplace(key, std::move(**value));
+              if (!*value) continue;
+              bytes += key.size() + (*value)->size();
+              if (bytes > bytes_max) return absl::OutOfRangeError(absl::StrCat("over ", bytes_max, " bytes"));
+              found.emplace(key, std::move(**value));
             }
             return found;
           }};
@@ -89,7 +93,7 @@ Read<std::vector<Entry>> ObjectStorage::List(const ListOptions& options) {
             size_t bytes = 0;
             absl::Status status = view.Scan(range, reverse, [&](absl::string_view key, absl::string_view value) {
               entries.emplace_back(std::string(key.substr(1)), std::string(value));
-              bytes += key.size() + value.size();
+              bytes += key.size() - 1 + value.size();
               return bytes < bytes_max && (!limit || static_cast<int64_t>(entries.size()) < *limit);
             });
             if (!status.ok()) return status;

@@ -37,6 +37,9 @@ inline constexpr size_t kEntriesPerCallMax = 128;
 
 using Entry = std::pair<std::string, std::string>;
 
+// Where an entry lies in the keyspace.
+std::string EntryKey(absl::string_view key);
+
 // Bounds keep their meaning with `reverse`. `start` and `start_after` together are refused.
 struct ListOptions {
   std::optional<std::string> start;        // inclusive
@@ -58,8 +61,8 @@ class ObjectStorage : public KeyspaceReader {
 
   // --- Keys. Errors: INVALID_ARGUMENT for a key that is empty or over 2,048 bytes, a value over 2 MiB, over 128 keys.
   Read<std::optional<std::string>> Get(absl::string_view key);
-  // Sorted by key, the missing left out.
-  Read<std::map<std::string, std::string>> GetMany(absl::Span<const std::string> keys);
+  // Sorted by key, the missing left out. OUT_OF_RANGE if keys and values have more bytes than that.
+  Read<std::map<std::string, std::string>> GetMany(absl::Span<const std::string> keys, size_t bytes_max = SIZE_MAX);
   Read<std::vector<Entry>> List(const ListOptions& options);
   absl::Status Put(absl::string_view key, std::string value);
   // The same for who knows how many bytes the value has that is replaced; nothing: there is none.

@@ -37,9 +37,11 @@ class OptionsFilesRefused : public rocksdb::FileSystemWrapper {
 
 // The unsynced bytes of files that were closed, by path.
 struct LostBytes {
+  explicit LostBytes(uint64_t seed) : random(seed) {}
+
   std::mutex mutex;
-  std::map<std::string, std::string> tails;         // guarded by mutex
-  std::minstd_rand random{std::random_device{}()};  // guarded by mutex
+  std::map<std::string, std::string> tails;  // guarded by mutex
+  std::mt19937_64 random;                    // guarded by mutex
 };
 
 class UnsyncedFile : public rocksdb::FSWritableFileOwnerWrapper {
@@ -109,7 +111,7 @@ class UnsyncedFile : public rocksdb::FSWritableFileOwnerWrapper {
 
 class UnsyncedLost : public OptionsFilesRefused {
  public:
-  using OptionsFilesRefused::OptionsFilesRefused;
+  UnsyncedLost(const std::shared_ptr<FileSystem>& target, uint64_t seed) : OptionsFilesRefused(target), lost_(seed) {}
 
   IOStatus NewWritableFile(const std::string& path, const FileOptions& options, std::unique_ptr<FSWritableFile>* result,
                            IODebugContext* debug) override {
@@ -202,10 +204,10 @@ class UnsyncedLost : public OptionsFilesRefused {
 
 }  // namespace
 
-std::unique_ptr<rocksdb::Env> NewRocksDbEnv(bool lose_unsynced) {
+std::unique_ptr<rocksdb::Env> NewRocksDbEnv(std::optional<uint64_t> lose_unsynced_seed) {
   std::shared_ptr<FileSystem> file_system;
-  if (lose_unsynced) {
-    file_system = std::make_shared<UnsyncedLost>(FileSystem::Default());
+  if (lose_unsynced_seed) {
+    file_system = std::make_shared<UnsyncedLost>(FileSystem::Default(), *lose_unsynced_seed);
   } else {
     file_system = std::make_shared<OptionsFilesRefused>(FileSystem::Default());
   }

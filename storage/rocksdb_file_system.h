@@ -7,18 +7,21 @@
 // For crash tests it can lose what is not synced. SIGKILL leaves the page cache whole, so a test that kills a process
 // cannot tell a synced write from one that was only written. With `lose_unsynced`, appended bytes stay in the memory of
 // the process until the file is synced, except that at random a part of them reaches the file, as a power failure may
-// leave it (a torn record). A file that is read again after it was closed gets its bytes first.
+// leave it (a torn record). A file that is read again after it was closed gets its bytes first. What is torn follows
+// from the seed, and from the order in which RocksDB's threads write.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_FILE_SYSTEM_H_
 #define HOLDFAST_STORAGE_ROCKSDB_FILE_SYSTEM_H_
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "rocksdb/env.h"
 
 namespace holdfast::storage {
 
-std::unique_ptr<rocksdb::Env> NewRocksDbEnv(bool lose_unsynced);
+std::unique_ptr<rocksdb::Env> NewRocksDbEnv(std::optional<uint64_t> lose_unsynced_seed);
 
 }  // namespace holdfast::storage
 

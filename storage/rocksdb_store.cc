@@ -1,16 +1,22 @@
 #include "storage/rocksdb_store.h"
 
 #include <algorithm>
-#include <cstdarg>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <shared_mutex>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "holdfast/storage/v1/storage.pb.h"
@@ -21,8 +27,13 @@
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
 #include "storage/format.h"
+#include "storage/log.h"
 #include "storage/object_id.h"
+#include "storage/rocksdb_existing.h"
 #include "storage/rocksdb_file_system.h"
+#include "storage/rocksdb_listener.h"
+#include "storage/rocksdb_status.h"
+#include "storage/rocksdb_wal_check.h"
 
 namespace holdfast::storage {
 namespace {
@@ -44,41 +55,16 @@ constexpr int kBloomBitsPerKey = 10;
 constexpr uint64_t kInlineDeletedMax = 1000;
 constexpr int kLockTriesMax = 40;
 constexpr absl::Duration kLockTryAfter = absl::Milliseconds(50);
-
-absl::Status FromRocksDb(const rocksdb::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  if (status.IsCorruption()) return absl::DataLossError(status.ToString());
-  if (status.IsNoSpace()) return absl::ResourceExhaustedError(status.ToString());
-  return absl::InternalError(status.ToString());
-}
-
-bool IsLocked(const rocksdb::Status& status) {
-  return status.IsIOError() && absl::StrContains(status.ToString(), "LOCK");
-}
+constexpr auto kUpkeepEvery = std::chrono::milliseconds(100);
 
 bool IsNodeFamily(const std::string& name) {
   return std::find(std::begin(kNodeFamilies), std::end(kNodeFamilies), name) != std::end(kNodeFamilies);
-}
-
-absl::Status InDirectory(const std::string& data_dir, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat("data directory ", data_dir, ": ", status.message()));
 }
 
 absl::Status InUse(const std::string& data_dir, const rocksdb::Status& status) {
   return absl::UnavailableError(
       absl::StrCat("data directory ", data_dir, " is in use by another process (", status.ToString(), ")"));
 }
-
-absl::Status NoHoldfastStore(const std::string& data_dir) {
-  return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " is no Holdfast store"));
-}
-
-// Looking at a store leaves no log of it.
-class NoLog : public rocksdb::Logger {
- public:
-  using Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 rocksdb::ReadOptions Reading(ReadTier tier) {
   rocksdb::ReadOptions options;
@@ -132,7 +118,10 @@ class RocksDbCursor : public Cursor {
 class RocksDbStore : public Store {
  public:
   RocksDbStore(const RocksDbOptions& options, std::unique_ptr<rocksdb::Env> env)
-      : env_(std::move(env)), sync_(options.sync) {
+      : env_(std::move(env)),
+        data_dir_(options.data_dir),
+        sync_(options.sync),
+        space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
     table.cache_index_and_filter_blocks = true;
@@ -147,6 +136,7 @@ class RocksDbStore : public Store {
     own_options_.num_levels = kOwnLevels;
 
     db_options_.env = env_.get();
+    db_options_.listeners.push_back(listener_);
     db_options_.create_if_missing = true;
     db_options_.create_missing_column_families = true;
     db_options_.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
@@ -162,12 +152,22 @@ class RocksDbStore : public Store {
   }
 
   ~RocksDbStore() override {
+    if (upkeep_.joinable()) {
+      {
+        std::lock_guard lock(upkeep_mutex_);
+        closing_ = true;
+      }
+      upkeep_wake_.notify_one();
+      upkeep_.join();
+    }
     if (db_ == nullptr) return;
+    (void)RecordLogs();
     families_.clear();
     (void)db_->Close();
   }
 
-  absl::Status Open(const std::string& data_dir);
+  // Once, before all else.
+  absl::Status Open();
 
   ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
                  absl::Status* error) override {
@@ -194,7 +194,10 @@ class RocksDbStore : public Store {
 
   absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override { return Write(writes, sync_); }
 
+  bool DiskFull() override { return space_.full(); }
+
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override {
+    if (DiskFull()) return absl::ResourceExhaustedError("the disk is full");
     ColumnFamilyHandle* handle = nullptr;
     const rocksdb::Status status = db_->CreateColumnFamily(own_options_, std::string(name), &handle);
     if (!status.ok()) return FromRocksDb(status);
@@ -225,9 +228,16 @@ class RocksDbStore : public Store {
  private:
   absl::Status Write(absl::Span<const KeyspaceWrites> writes, bool sync);
   // Waits a while until no other process has the store open.
-  absl::Status WaitForLock(const std::string& data_dir);
-  // Whether what is there is a store of this version; reads only.
-  absl::Status CheckExisting(const std::string& data_dir, const std::vector<std::string>& families);
+  absl::StatusOr<rocksdb::FileLock*> TakeLock();
+  absl::Status WriteHeader();
+
+  // On a thread of its own.
+  void Upkeep();
+  void StopCompactionsOfCorrupt();
+  // Writes down which logs there are and where they end, so that what goes missing is missed.
+  absl::Status RecordLogs();
+  // Of one that is not being written.
+  bool HasCommits(uint64_t log) const;
 
   FamilyId Add(ColumnFamilyHandle* handle) {
     std::unique_lock lock(mutex_);
@@ -244,49 +254,82 @@ class RocksDbStore : public Store {
   }
 
   const std::unique_ptr<rocksdb::Env> env_;
+  const std::string data_dir_;
   const bool sync_;
+  DiskSpace space_;
+  const std::shared_ptr<RocksDbListener> listener_ = std::make_shared<RocksDbListener>();
   rocksdb::DBOptions db_options_;
   ColumnFamilyOptions node_options_;
   ColumnFamilyOptions own_options_;
   std::unique_ptr<rocksdb::DB> db_;
+  std::vector<uint64_t> empty_logs_;  // that were there at the start; set then
   std::shared_mutex mutex_;
   std::map<FamilyId, Family> families_;  // guarded by mutex_
   uint32_t next_family_ = 0;             // guarded by mutex_
+
+  std::atomic<bool> failed_ = false;  // a commit has: how far the logs reach is not known any more
+  std::mutex upkeep_mutex_;
+  std::condition_variable upkeep_wake_;
+  bool closing_ = false;  // guarded by upkeep_mutex_
+  std::thread upkeep_;
 };
 
-absl::Status RocksDbStore::Open(const std::string& data_dir) {
+absl::Status RocksDbStore::Open() {
   std::error_code error;
-  std::filesystem::create_directories(data_dir, error);
+  std::filesystem::create_directories(data_dir_, error);
   if (error) {
-    return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, ": ", error.message()));
+    const auto code = error == std::errc::no_space_on_device ? absl::StatusCode::kResourceExhausted
+                                                             : absl::StatusCode::kFailedPrecondition;
+    return InDirectory(data_dir_, absl::Status(code, error.message()));
   }
+  if (absl::Status room = space_.CheckOpen(); !room.ok()) return InDirectory(data_dir_, room);
 
-  if (absl::Status status = WaitForLock(data_dir); !status.ok()) return status;
-  // The names of all families are needed to open; in a directory without a store there are none to list.
-  std::vector<std::string> existing;
-  if (env_->FileExists(data_dir + "/CURRENT").ok()) {
-    const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options_, data_dir, &existing);
-    if (!status.ok()) return InDirectory(data_dir, FromRocksDb(status));
-    if (absl::Status ours = CheckExisting(data_dir, existing); !ours.ok()) return ours;
-  }
+  absl::StatusOr<rocksdb::FileLock*> lock = TakeLock();
+  if (!lock.ok()) return lock.status();
+  // The names of all families are needed to open.
+  ExistingStore existing;
+  absl::Status checked = CheckExistingStore(data_dir_, db_options_, node_options_, sync_, IsNodeFamily, &existing);
+  (void)env_->UnlockFile(*lock);  // RocksDB takes it itself
+  if (!checked.ok()) return checked;
   std::vector<ColumnFamilyDescriptor> families;
   for (const char* name : kNodeFamilies) families.emplace_back(name, node_options_);
-  for (const std::string& name : existing) {
+  for (const std::string& name : existing.families) {
     if (!IsNodeFamily(name)) families.emplace_back(name, own_options_);
   }
 
   rocksdb::DB* db = nullptr;
   std::vector<ColumnFamilyHandle*> handles;
-  const rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir, families, &handles, &db);
-  if (!status.ok()) return IsLocked(status) ? InUse(data_dir, status) : InDirectory(data_dir, FromRocksDb(status));
+  const rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir_, families, &handles, &db);
+  if (!status.ok()) return IsLocked(status) ? InUse(data_dir_, status) : InDirectory(data_dir_, FromRocksDb(status));
   db_.reset(db);
+  empty_logs_ = std::move(existing.empty_logs);
   for (ColumnFamilyHandle* handle : handles) Add(handle);
 
-  std::string bytes;
-  absl::Status header_error;
-  if (Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &header_error) != ReadResult::kAbsent) {
-    return header_error;
+  if (absl::Status header = WriteHeader(); !header.ok()) return InDirectory(data_dir_, header);
+  if (absl::Status recorded = RecordLogs(); !recorded.ok()) return InDirectory(data_dir_, recorded);
+  space_.Refresh();
+  upkeep_ = std::thread([this] { Upkeep(); });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {
+  const std::string path = data_dir_ + "/LOCK";
+  rocksdb::FileLock* lock = nullptr;
+  rocksdb::Status status = env_->LockFile(path, &lock);
+  // A process that was killed a moment ago may still hold it.
+  for (int tries = 0; tries < kLockTriesMax && IsLocked(status); ++tries) {
+    absl::SleepFor(kLockTryAfter);
+    status = env_->LockFile(path, &lock);
   }
+  if (IsLocked(status)) return InUse(data_dir_, status);
+  if (!status.ok()) return InDirectory(data_dir_, FromRocksDb(status));
+  return lock;
+}
+
+absl::Status RocksDbStore::WriteHeader() {
+  std::string bytes;
+  absl::Status error;
+  if (Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &error) != ReadResult::kAbsent) return error;
   StoreHeader header;
   header.set_format_version(kFormatVersion);
   header.set_shard_count(kShardCount);
@@ -297,60 +340,56 @@ absl::Status RocksDbStore::Open(const std::string& data_dir) {
   return Write(commit, /*sync=*/true);
 }
 
-absl::Status RocksDbStore::WaitForLock(const std::string& data_dir) {
-  const std::string path = data_dir + "/LOCK";
-  rocksdb::FileLock* lock = nullptr;
-  rocksdb::Status status = env_->LockFile(path, &lock);
-  // A process that was killed a moment ago may still hold it.
-  for (int tries = 0; tries < kLockTriesMax && !status.ok(); ++tries) {
-    absl::SleepFor(kLockTryAfter);
-    status = env_->LockFile(path, &lock);
-  }
-  if (!status.ok()) return InUse(data_dir, status);
-  (void)env_->UnlockFile(lock);
-  return absl::OkStatus();
+bool RocksDbStore::HasCommits(uint64_t log) const {
+  if (std::find(empty_logs_.begin(), empty_logs_.end(), log) != empty_logs_.end()) return false;
+  uint64_t bytes = 0;
+  return env_->GetFileSize(WalPath(data_dir_, log), &bytes).ok() && bytes > 0;
 }
 
-absl::Status RocksDbStore::CheckExisting(const std::string& data_dir, const std::vector<std::string>& families) {
-  rocksdb::DBOptions options = db_options_;
-  options.create_if_missing = false;
-  options.create_missing_column_families = false;
-  options.info_log = std::make_shared<NoLog>();
-  rocksdb::DB* opened = nullptr;
-  std::vector<ColumnFamilyHandle*> handles;
-  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
-      options, data_dir, {ColumnFamilyDescriptor(kNodeFamilies[0], node_options_)}, &handles, &opened);
-  if (status.IsInvalidArgument()) return NoHoldfastStore(data_dir);
-  if (!status.ok()) return InDirectory(data_dir, FromRocksDb(status));
-  const std::unique_ptr<rocksdb::DB> db(opened);
-  const Family family(handles[0], [&db](ColumnFamilyHandle* h) { (void)db->DestroyColumnFamilyHandle(h); });
+absl::Status RocksDbStore::RecordLogs() {
+  if (!sync_ || failed_) return absl::OkStatus();
+  WalMarks marks;
+  (void)db_->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &marks.oldest);
+  marks.last_sequence = db_->GetLatestSequenceNumber();
+  const absl::StatusOr<std::vector<uint64_t>> numbers = ListWals(data_dir_);
+  if (!numbers.ok()) return numbers.status();
+  for (uint64_t number : *numbers) {
+    const bool newest = number == numbers->back();
+    if (number >= marks.oldest && (newest || HasCommits(number))) marks.listed.push_back(number);
+  }
+  return WriteWalMarks(env_.get(), data_dir_, marks);
+}
 
-  std::string bytes;
-  const rocksdb::Status found =
-      db->Get(rocksdb::ReadOptions(), family.get(), Slice(kStoreHeaderKey.data(), kStoreHeaderKey.size()), &bytes);
-  if (found.IsNotFound()) {
-    // A crash came before the header, if there is nothing else either.
-    const std::unique_ptr<rocksdb::Iterator> entries(db->NewIterator(rocksdb::ReadOptions(), family.get()));
-    entries->SeekToFirst();
-    const bool fresh =
-        !entries->Valid() && entries->status().ok() && std::all_of(families.begin(), families.end(), IsNodeFamily);
-    return fresh ? absl::OkStatus() : NoHoldfastStore(data_dir);
+void RocksDbStore::StopCompactionsOfCorrupt() {
+  for (const std::string& name : listener_->TakeCorrupt()) {
+    Family family;
+    {
+      std::shared_lock lock(mutex_);
+      for (const auto& [id, handle] : families_) {
+        if (handle->GetName() == name) family = handle;
+      }
+    }
+    if (family == nullptr) continue;
+    // RocksDB answers with an error when it can't write its OPTIONS file, which is so here; the option is set all the
+    // same.
+    (void)db_->SetOptions(family.get(), {{"disable_auto_compactions", "true"}});
+    Log(LogLevel::kError, "corrupt_block", {{"family", name}, {"compaction", "off"}});
   }
-  if (!found.ok()) return InDirectory(data_dir, FromRocksDb(found));
-  StoreHeader header;
-  if (!header.ParseFromString(bytes)) {
-    return absl::DataLossError(absl::StrCat("data directory ", data_dir, ": the store's header is garbled"));
+}
+
+void RocksDbStore::Upkeep() {
+  std::unique_lock lock(upkeep_mutex_);
+  while (!upkeep_wake_.wait_for(lock, kUpkeepEvery, [this] { return closing_; })) {
+    lock.unlock();
+    space_.Refresh();
+    StopCompactionsOfCorrupt();
+    if (!space_.full() && listener_->TakeLogSwitched()) {
+      if (absl::Status status = RecordLogs(); !status.ok()) {
+        Log(LogLevel::kError, "logs_not_recorded", {{"status", status.ToString()}});
+      }
+    }
+    lock.lock();
   }
-  if (header.format_version() != kFormatVersion) {
-    return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " has format version ",
-                                                      header.format_version(), "; this program reads version ",
-                                                      kFormatVersion));
-  }
-  if (header.shard_count() != kShardCount) {
-    return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " has ", header.shard_count(),
-                                                      " shards; this program has ", kShardCount));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool sync) {
@@ -381,14 +420,27 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
   }
   rocksdb::WriteOptions options;
   options.sync = sync;
-  return FromRocksDb(db_->Write(options, &batch));
+  const rocksdb::Status status = db_->Write(options, &batch);
+  if (!status.ok()) failed_ = true;
+  return FromRocksDb(status);
+}
+
+std::optional<uint64_t> LoseUnsyncedSeed(const RocksDbOptions& options) {
+  if (!options.lose_unsynced) return std::nullopt;
+  uint64_t seed = options.lose_unsynced_seed;
+  if (const char* given = std::getenv("HOLDFAST_TEST_SEED"); seed == 0 && given != nullptr) {
+    (void)absl::SimpleAtoi(given, &seed);
+  }
+  if (seed == 0) seed = std::random_device{}();
+  Log(LogLevel::kInfo, "lose_unsynced", {{"seed", absl::StrCat(seed)}});
+  return seed;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
-  auto store = std::make_unique<RocksDbStore>(options, NewRocksDbEnv(options.lose_unsynced));
-  if (absl::Status status = store->Open(options.data_dir); !status.ok()) return status;
+  auto store = std::make_unique<RocksDbStore>(options, NewRocksDbEnv(LoseUnsyncedSeed(options)));
+  if (absl::Status status = store->Open(); !status.ok()) return status;
   return store;
 }
 

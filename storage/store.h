@@ -22,10 +22,10 @@ namespace holdfast::storage {
 
 // Names an open family for as long as the process lives; not stored.
 enum class FamilyId : uint32_t {
-  kNode = 0,     // the store's header
-  kCatalog = 1,  // which objects exist
-  kAlarms = 2,   // alarms by due time
-  kPacked = 3,   // objects that have no family of their own, each under its prefix
+  kNode = 0,      // the store's header
+  kCatalog = 1,   // which objects exist
+  kAlarms = 2,    // alarms by due time
+  kPacked = 3,    // objects that have no family of their own, each under its prefix
   kRequests = 4,  // replies to requests with a request_id
   kFirstOwn = 5,
 };
@@ -87,8 +87,13 @@ class Store {
   // most once in a commit. After an error nobody can tell what is on disk: the process must stop without another try.
   virtual absl::Status Commit(absl::Span<const KeyspaceWrites> writes) = 0;
 
+  // Whether the disk is so full that only a reserve is left. Then whoever would commit is to refuse it with
+  // RESOURCE_EXHAUSTED instead; reads go on, and so does what is on its way. Cheap; up to some 100 ms old.
+  virtual bool DiskFull() { return false; }
+
   // Families of single objects. A new one is durable on return, and empty; a family must be dropped only when no commit
-  // in progress or to come names it. Both may take milliseconds: never on an executor.
+  // in progress or to come names it. Both may take milliseconds: never on an executor. While the disk is full none is
+  // made: RESOURCE_EXHAUSTED.
   virtual absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) = 0;
   virtual absl::Status DropFamily(FamilyId family) = 0;
   virtual std::vector<OwnFamily> ListOwnFamilies() = 0;

@@ -41,8 +41,8 @@ const std::string& KeyOf(const v1::Precondition& precondition) {
 
 absl::Status CheckPreconditions(const v1::ApplyBatchRequest& request) {
   if (request.preconditions_size() > kPreconditionsMax) {
-    return InvalidField("preconditions", absl::StrCat("has ", request.preconditions_size(), " items; at most ",
-                                                      kPreconditionsMax));
+    return InvalidField("preconditions",
+                        absl::StrCat("has ", request.preconditions_size(), " items; at most ", kPreconditionsMax));
   }
   for (int i = 0; i < request.preconditions_size(); ++i) {
     const v1::Precondition& precondition = request.preconditions(i);
@@ -88,15 +88,16 @@ absl::Status CheckSteps(const v1::ApplyBatchRequest& request) {
   return absl::OkStatus();
 }
 
-absl::Status Evaluate(const v1::Precondition& precondition, int index, const std::string* value) {
+// `etag`: of the key's entry, if the condition is about that; null if there is no entry.
+absl::Status Evaluate(const v1::Precondition& precondition, int index, const std::string* etag) {
   absl::string_view problem;
   v1::ErrorReason reason = v1::ERROR_REASON_PRECONDITION_FAILED;
   if (precondition.has_key_absent()) {
-    if (value != nullptr) problem = "is present";
-  } else if (value == nullptr) {
+    if (etag != nullptr) problem = "is present";
+  } else if (etag == nullptr) {
     problem = "is absent";
     if (precondition.has_etag_equals()) reason = v1::ERROR_REASON_ETAG_MISMATCH;
-  } else if (precondition.has_etag_equals() && EtagOf(*value) != precondition.etag_equals().etag()) {
+  } else if (precondition.has_etag_equals() && *etag != precondition.etag_equals().etag()) {
     problem = "has another etag";
     reason = v1::ERROR_REASON_ETAG_MISMATCH;
   }
@@ -130,36 +131,37 @@ Task<absl::Status> PlainObject::Load() {
 
 // --- Keys.
 
-Task<absl::StatusOr<PlainObject::Values>> PlainObject::Read(const std::set<std::string>& keys) {
-  Values values;
-  for (auto it = keys.begin(); it != keys.end();) {
-    std::vector<std::string> some;
-    while (it != keys.end() && some.size() < storage::kEntriesPerCallMax) some.push_back(*it++);
-    auto found = co_await storage().GetMany(some);
-    if (!found.ok()) co_return found.status();
-    values.merge(*found);
-  }
-  co_return values;
+storage::Read<PlainObject::SeenEntries> PlainObject::Look(std::map<std::string, bool> keys) {
+  return {&storage(), storage::KeyRange::Prefix({&storage::kEntryKind, 1}),
+          [keys = std::move(keys)](storage::View& view) -> absl::StatusOr<SeenEntries> {
+            SeenEntries seen;
+            for (const auto& [key, with_etag] : keys) {
+              auto value = view.Get(storage::EntryKey(key));
+              if (!value.ok()) return value.status();
+              if (*value) seen[key] = {(*value)->size(), with_etag ? EtagOf(**value) : ""};
+            }
+            return seen;
+          }};
 }
 
 Task<absl::Status> PlainObject::PutEntries(const v1::PutEntriesRequest& request, v1::PutEntriesResponse*) {
   if (absl::Status status = CheckEntryCount(request.entries_size(), "entries"); !status.ok()) co_return status;
   std::map<std::string, const std::string*> entries;
-  std::set<std::string> keys;
+  std::map<std::string, bool> keys;
   for (int i = 0; i < request.entries_size(); ++i) {
     const v1::Entry& entry = request.entries(i);
     const std::string field = absl::StrCat("entries[", i, "]");
     if (absl::Status status = CheckEntryKey(entry.key(), field + ".key"); !status.ok()) co_return status;
     if (absl::Status status = CheckEntryValue(entry.value(), field + ".value"); !status.ok()) co_return status;
     entries[entry.key()] = &entry.value();
-    keys.insert(entry.key());
+    keys[entry.key()] = false;
   }
-  const auto before = co_await Read(keys);
+  const auto before = co_await Look(std::move(keys));
   if (!before.ok()) co_return before.status();
   for (const auto& [key, value] : entries) {
     const auto replaced = before->find(key);
     const std::optional<size_t> bytes =
-        replaced == before->end() ? std::nullopt : std::optional(replaced->second.size());
+        replaced == before->end() ? std::nullopt : std::optional(replaced->second.value_bytes);
     if (absl::Status status = storage().Write(key, *value, bytes); !status.ok()) co_return status;
   }
   co_return absl::OkStatus();
@@ -185,20 +187,20 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
   const std::string& token = request.alarm_delivery_token();
   if (!token.empty() && !alarm_.Holds(token, Now())) co_return Stale();
 
-  std::set<std::string> keys;
-  for (const v1::Precondition& precondition : request.preconditions()) keys.insert(KeyOf(precondition));
+  std::map<std::string, bool> keys;
   for (const v1::BatchStep& step : request.steps()) {
-    if (step.has_put()) keys.insert(step.put().key());
-    if (step.has_delete_key()) keys.insert(step.delete_key());
+    if (step.has_put()) keys[step.put().key()] = false;
+    if (step.has_delete_key()) keys[step.delete_key()] = false;
   }
-  auto read = co_await Read(keys);
-  if (!read.ok()) co_return read.status();
-  std::map<std::string, size_t> sizes;
-  for (const auto& [key, value] : *read) sizes[key] = value.size();
+  for (const v1::Precondition& precondition : request.preconditions()) {
+    bool& with_etag = keys[KeyOf(precondition)];
+    with_etag = with_etag || precondition.has_etag_equals();
+  }
+  auto entries = co_await Look(std::move(keys));
+  if (!entries.ok()) co_return entries.status();
   for (int i = 0; i < request.preconditions_size(); ++i) {
-    const auto it = read->find(KeyOf(request.preconditions(i)));
-    absl::Status status =
-        Evaluate(request.preconditions(i), i, it == read->end() ? nullptr : &it->second);
+    const auto it = entries->find(KeyOf(request.preconditions(i)));
+    absl::Status status = Evaluate(request.preconditions(i), i, it == entries->end() ? nullptr : &it->second.etag);
     if (!status.ok()) co_return status;
   }
 
@@ -207,17 +209,17 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
   if (!token.empty()) Ended(alarm_.Acknowledge());
   for (const v1::BatchStep& step : request.steps()) {
     if (step.has_put()) {
-      const auto replaced = sizes.find(step.put().key());
+      const auto replaced = entries->find(step.put().key());
       absl::Status status =
           storage().Write(step.put().key(), step.put().value(),
-                          replaced == sizes.end() ? std::nullopt : std::optional(replaced->second));
+                          replaced == entries->end() ? std::nullopt : std::optional(replaced->second.value_bytes));
       if (!status.ok()) co_return status;
-      sizes[step.put().key()] = step.put().value().size();
+      (*entries)[step.put().key()].value_bytes = step.put().value().size();
     } else if (step.has_delete_key()) {
-      const auto found = sizes.find(step.delete_key());
-      if (found == sizes.end()) continue;
-      storage().Erase(found->first, found->second);
-      sizes.erase(found);
+      const auto found = entries->find(step.delete_key());
+      if (found == entries->end()) continue;
+      storage().Erase(found->first, found->second.value_bytes);
+      entries->erase(found);
     } else {
       SettleLease();
       alarm_changed = true;

@@ -1,7 +1,7 @@
 // The class "Object": an object with no behaviour of its own, whose keys and alarm are its clients'.
 //
-// Its alarm is delivered to a client that watches, under a lease. What is stored of that is one record, ClientAlarm, kept
-// in memory too; the runtime's own alarm wakes the object when there is something to do with it.
+// Its alarm is delivered to a client that watches, under a lease. What is stored of that is one record, ClientAlarm,
+// kept in memory too; the runtime's own alarm wakes the object when there is something to do with it.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_PLAIN_OBJECT_H_
 #define HOLDFAST_ACTORS_OBJECTS_PLAIN_OBJECT_H_
@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -47,10 +46,15 @@ class PlainObject : public Object {
   std::optional<absl::Time> VisibleAlarm() override { return alarm_.Visible(Now()); }
 
  private:
-  using Values = std::map<std::string, std::string>;
+  // An entry as it is stored.
+  struct Seen {
+    size_t value_bytes;
+    std::string etag;  // if that was asked for
+  };
+  using SeenEntries = std::map<std::string, Seen>;
 
-  // The values of any number of keys.
-  Task<absl::StatusOr<Values>> Read(const std::set<std::string>& keys);
+  // Those of the keys that are there; `true` asks for the etag.
+  storage::Read<SeenEntries> Look(std::map<std::string, bool> keys);
   // Ends a lease that has expired. Like every change of alarm_, to be followed by StoreAlarm.
   void SettleLease();
   void Ended(std::string token);

@@ -29,6 +29,21 @@ TEST(ArgumentsTest, Durations) {
   EXPECT_EQ(DurationText(ToProto(absl::Milliseconds(1500))), "1.5s");
 }
 
+TEST(ArgumentsTest, Moments) {
+  const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  EXPECT_EQ(*ParseMoment("+1.5s", now), now + absl::Milliseconds(1500));
+  EXPECT_EQ(*ParseMoment("2024-05-01T14:00:00.25+02:00", now), absl::FromUnixMillis(1'714'564'800'250));
+  EXPECT_EQ(*ParseMoment("0001-01-01T00:00:00Z", now), absl::FromUnixSeconds(-62'135'596'800));
+  for (const char* bad :
+       {"", "+", "+5", "+-5s", "++5s", "+inf", "5s", "now", "2024-05-01", "2024-05-01T12:00:00", "2024-13-01T00:00:00Z",
+        "infinite-future", "infinite-past", "10000-01-01T00:00:00Z", "0000-12-31T23:59:59Z", "+99999999h"}) {
+    EXPECT_FALSE(ParseMoment(bad, now).ok()) << bad;
+  }
+  const google::protobuf::Timestamp before = ToProto(absl::UnixEpoch() - absl::Milliseconds(250));
+  EXPECT_EQ(before.seconds(), -1);
+  EXPECT_EQ(before.nanos(), 750'000'000);
+}
+
 TEST(ArgumentsTest, WordsMustBeUtf8) {
   const auto ok = [](const char* word) {
     const char* const argv[] = {"holdfast", word};
@@ -44,6 +59,8 @@ TEST(ArgumentsTest, WordsMustBeUtf8) {
 
 TEST(OutputTest, WhatSteersATerminalIsEscaped) {
   EXPECT_EQ(Printable("a\tb\nc\x1b[2J\x7f \xc2\x9b \xc3\xa9"), "a\\tb\\nc\\x1b[2J\\x7f \\u009b \xc3\xa9");
+  EXPECT_EQ(Printable(absl::string_view("\0\xff\xc3", 3)), "\\x00\\xff\\xc3");
+  EXPECT_EQ(Printable("\xe2\x82\xac\xe2\x82"), "\xe2\x82\xac\\xe2\\x82");
 }
 
 TEST(OutputTest, Times) {

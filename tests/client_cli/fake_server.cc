@@ -3,6 +3,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
+#include <utility>
 #include <vector>
 
 namespace holdfast::client {
@@ -18,36 +19,66 @@ std::string ToBytes(const grpc::ByteBuffer& buffer) {
 
 }  // namespace
 
-// Reads a message, writes its answer, and so on until the client has no more or an answer is an error.
+// Reads a message, writes its answer, and so on until the client has no more or an answer ends the call.
 class FakeServer::Call : public grpc::ServerGenericBidiReactor {
  public:
   Call(FakeServer* server, std::string method) : server_(server), method_(std::move(method)) { StartRead(&request_); }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status::OK);
-    std::string bytes;
-    const grpc::Status status = server_->Handle(method_, ToBytes(request_), &bytes);
-    if (!status.ok()) return Finish(status);
-    const grpc::Slice slice(bytes);
-    response_ = grpc::ByteBuffer(&slice, 1);
-    StartWrite(&response_);
+    if (!ok) return FinishOnce(grpc::Status::OK);
+    answer_ = server_->Handle(method_, ToBytes(request_));
+    written_ = 0;
+    WriteNext();
   }
   void OnWriteDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status::CANCELLED);
-    StartRead(&request_);
+    if (!ok) return answer_.until_cancelled ? FinishCancelled() : FinishOnce(grpc::Status::CANCELLED);
+    WriteNext();
+  }
+  void OnCancel() override {
+    cancelled_ = true;
+    if (waits_) FinishCancelled();
   }
   void OnDone() override { delete this; }
 
  private:
+  void WriteNext() {
+    if (written_ < answer_.messages.size()) {
+      const grpc::Slice slice(answer_.messages[written_++]);
+      response_ = grpc::ByteBuffer(&slice, 1);
+      StartWrite(&response_);
+    } else if (!answer_.status.ok()) {
+      FinishOnce(answer_.status);
+    } else if (answer_.until_cancelled) {
+      waits_ = true;
+      if (cancelled_) FinishCancelled();
+    } else {
+      StartRead(&request_);
+    }
+  }
+  void FinishCancelled() {
+    if (finished_.exchange(true)) return;
+    ++server_->cancelled_;
+    Finish(grpc::Status::CANCELLED);
+  }
+  void FinishOnce(const grpc::Status& status) {
+    if (!finished_.exchange(true)) Finish(status);
+  }
+
   FakeServer* const server_;
   const std::string method_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
+  Answer answer_;
+  size_t written_ = 0;
+  std::atomic<bool> waits_ = false;  // for the client to cancel, which may come from another thread
+  std::atomic<bool> cancelled_ = false;
+  std::atomic<bool> finished_ = false;
 };
 
-FakeServer::FakeServer() {
+FakeServer::FakeServer(int port, const std::function<void(FakeServer&)>& prepare) {
+  prepare(*this);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
   builder.RegisterCallbackGenericService(this);
   server_ = builder.BuildAndStart();
 }
@@ -60,11 +91,13 @@ grpc::ServerGenericBidiReactor* FakeServer::CreateReactor(grpc::GenericCallbackS
   return new Call(this, context->method());
 }
 
-grpc::Status FakeServer::Handle(const std::string& method, const std::string& request, std::string* response) {
+FakeServer::Answer FakeServer::Handle(const std::string& method, const std::string& request) {
   std::lock_guard lock(mutex_);
   const auto handler = handlers_.find(method);
-  if (handler == handlers_.end()) return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no handler for " + method);
-  return handler->second(request, response);
+  if (handler != handlers_.end()) return handler->second(request);
+  Answer answer;
+  answer.status = grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no handler for " + method);
+  return answer;
 }
 
 }  // namespace holdfast::client

@@ -1,4 +1,4 @@
-// A gRPC server on a free port that answers any method as a test tells it to.
+// A gRPC server that answers any method as a test tells it to.
 
 #ifndef HOLDFAST_TESTS_CLIENT_CLI_FAKE_SERVER_H_
 #define HOLDFAST_TESTS_CLIENT_CLI_FAKE_SERVER_H_
@@ -6,11 +6,13 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/server.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -20,34 +22,66 @@ namespace holdfast::client {
 // Threading: handlers run on gRPC's threads, one at a time. On() may be called at any time.
 class FakeServer : private grpc::CallbackGenericService {
  public:
-  FakeServer();
+  // On this port; 0: a free one. `prepare` is called before any client can reach it.
+  explicit FakeServer(
+      int port = 0, const std::function<void(FakeServer&)>& prepare = [](FakeServer&) {});
   // Waits for the calls in progress.
   ~FakeServer() override;
 
+  int port() const { return port_; }
   std::string address() const;
 
   // Answers each message of the method, e.g. "/holdfast.v1.CounterService/Increment", also of a stream.
   template <class Request, class Response>
   void On(const std::string& method, std::function<grpc::Status(const Request&, Response*)> handler) {
     std::lock_guard lock(mutex_);
-    handlers_[method] = [handler](const std::string& request_bytes, std::string* response_bytes) {
+    handlers_[method] = [handler](const std::string& request_bytes) {
       Request request;
       request.ParseFromString(request_bytes);
       Response response;
-      grpc::Status status = handler(request, &response);
-      response.SerializeToString(response_bytes);
-      return status;
+      Answer answer;
+      answer.status = handler(request, &response);
+      if (answer.status.ok()) answer.messages.push_back(response.SerializeAsString());
+      return answer;
     };
   }
 
+  // Answers the message of a server-streaming method with any number of messages, then ends the call with what the
+  // handler returned. With OK the call stays open until the client cancels it.
+  template <class Request, class Response>
+  void OnStream(const std::string& method,
+                std::function<grpc::Status(const Request&, std::vector<Response>*)> handler) {
+    std::lock_guard lock(mutex_);
+    handlers_[method] = [handler](const std::string& request_bytes) {
+      Request request;
+      request.ParseFromString(request_bytes);
+      std::vector<Response> responses;
+      Answer answer;
+      answer.status = handler(request, &responses);
+      answer.until_cancelled = true;
+      for (const Response& response : responses) answer.messages.push_back(response.SerializeAsString());
+      return answer;
+    };
+  }
+
+  // How many calls of OnStream the client has cancelled.
+  int cancelled() const { return cancelled_; }
+
  private:
   class Call;
-  using Handler = std::function<grpc::Status(const std::string&, std::string*)>;
+  // What a message of the client is answered with; then, if the status is not OK, the call ends.
+  struct Answer {
+    std::vector<std::string> messages;
+    grpc::Status status;
+    bool until_cancelled = false;
+  };
+  using Handler = std::function<Answer(const std::string&)>;
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
-  grpc::Status Handle(const std::string& method, const std::string& request, std::string* response);
+  Answer Handle(const std::string& method, const std::string& request);
 
   std::mutex mutex_;
+  std::atomic<int> cancelled_ = 0;
   std::map<std::string, Handler> handlers_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;

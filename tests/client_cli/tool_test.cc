@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <cstdio>
 #include <sstream>
+#include <string>
 #include <vector>
 
-#include "client/client.h"
+#include "absl/time/clock.h"
 #include "tests/client_cli/fake_server.h"
+#include "tests/client_cli/tool_test.h"
 
 namespace holdfast::client {
 namespace {
@@ -21,51 +23,6 @@ constexpr char kCounter[] = "/holdfast.v1.CounterService/";
 constexpr char kLimiter[] = "/holdfast.v1.RateLimiterService/";
 constexpr char kBatch[] = "/holdfast.v1.BatchProcessorService/";
 constexpr char kUsers[] = "/holdfast.v1.UserCacheService/";
-constexpr char kObjects[] = "/holdfast.v1.ObjectService/";
-
-struct Result {
-  int status;
-  std::string out;
-  std::string err;
-};
-
-Result Tool(std::vector<std::string> words) {
-  std::vector<const char*> argv = {"holdfast"};
-  for (const std::string& word : words) argv.push_back(word.c_str());
-  std::ostringstream out, err;
-  const int status = RunTool(static_cast<int>(argv.size()), argv.data(), out, err);
-  return {status, out.str(), err.str()};
-}
-
-class ToolTest : public testing::Test {
- protected:
-  void SetUp() override { setenv("HOLDFAST_SERVER", server_.address().c_str(), 1); }
-  void TearDown() override { unsetenv("HOLDFAST_SERVER"); }
-
-  // The method replies with this; the request that came is in ShortDebugString form in request_.
-  template <class Request, class Response>
-  void Reply(const std::string& method, Response reply = Response()) {
-    server_.On<Request, Response>(method, [this, reply](const Request& request, Response* response) {
-      request_ = request.ShortDebugString();
-      *response = reply;
-      return Status::OK;
-    });
-  }
-  template <class Request, class Response>
-  void Fail(const std::string& method, const Status& status) {
-    server_.On<Request, Response>(method, [status](const Request&, Response*) { return status; });
-  }
-
-  void ExpectUsage(std::vector<std::string> words, const std::string& message) {
-    const Result result = Tool(std::move(words));
-    EXPECT_EQ(result.status, 2);
-    EXPECT_EQ(result.out, "");
-    EXPECT_EQ(result.err, "holdfast: " + message + "\nRun with --help for more information.\n");
-  }
-
-  std::string request_;
-  FakeServer server_;
-};
 
 TEST_F(ToolTest, HelpAndVersion) {
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
@@ -339,14 +296,6 @@ TEST_F(ToolTest, TheOtherUserCommands) {
   EXPECT_EQ(request_, "object { name: \"c\" } id: \"u\" etag: \"5\" allow_missing: true");
 }
 
-TEST_F(ToolTest, Objects) {
-  Reply<v1::DeleteAllRequest, v1::DeleteAllResponse>(kObjects + std::string("DeleteAll"));
-  Reply<v1::CleanupRequest, v1::CleanupResponse>(kObjects + std::string("Cleanup"));
-  EXPECT_EQ(Tool({"object", "delete-all", "a", "--class", "Counter", "--keep-alarm", "--namespace", "n"}).status, 0);
-  EXPECT_EQ(request_, "object { namespace: \"n\" name: \"a\" object_class: \"Counter\" } keep_alarm: true");
-  EXPECT_EQ(Tool({"object", "cleanup", "a"}).out, "cleaned up\n");
-}
-
 TEST_F(ToolTest, Health) {
   const std::string check = "/grpc.health.v1.Health/Check";
   HealthCheckResponse reply;
@@ -386,8 +335,65 @@ TEST_F(ToolTest, Errors) {
 
   Fail<v1::IncrementRequest, v1::IncrementResponse>(kCounter + std::string("Increment"),
                                                     Error(StatusCode::UNAVAILABLE, "sync failed", "OUTCOME_UNKNOWN"));
-  EXPECT_EQ(Tool({"counter", "increment", "a"}).err,
-            "holdfast: UNAVAILABLE: sync failed (OUTCOME_UNKNOWN)\n  it may or may not have happened\n");
+  EXPECT_EQ(Tool({"counter", "increment", "a", "--retries", "0", "--request-id", "once"}).err,
+            "holdfast: UNAVAILABLE: sync failed (OUTCOME_UNKNOWN)\n  it may or may not have happened\n"
+            "  the same again with this has it happen once: --request-id once\n");
+  EXPECT_EQ(Tool({"counter", "increment", "a", "--retries", "0", "--request-id", "once", "--json"}).err,
+            "{\"error\":{\"code\":\"UNAVAILABLE\",\"message\":\"sync failed\",\"reason\":\"OUTCOME_UNKNOWN\","
+            "\"outcome_unknown\":true,\"request_id\":\"once\"}}\n");
+}
+
+TEST_F(ToolTest, RequestIds) {
+  Reply<v1::IncrementRequest, v1::IncrementResponse>(kCounter + std::string("Increment"));
+  Reply<v1::BatchIncrementRequest, v1::BatchIncrementResponse>(kCounter + std::string("BatchIncrement"));
+  Reply<v1::CheckLimitRequest, v1::CheckLimitResponse>(kLimiter + std::string("CheckLimit"));
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(Tool({"counter", "increment", "a", "--request-id", "once"}).status, 0);
+  EXPECT_EQ(ids_, Ids{"once"});
+  EXPECT_EQ(Tool({"counter", "increment", "a", "--retries", "0"}).status, 0);
+  ASSERT_EQ(ids_.size(), 1u);
+  EXPECT_EQ(ids_[0].size(), 32u);
+  EXPECT_EQ(Tool({"counter", "batch-increment", "a", "b", "--request-id", "once"}).status, 0);
+  EXPECT_EQ(ids_, (Ids{"once-0", "once-1"}));
+  const std::vector<std::string> peek = {"limit",   "check", "a",        "--key", "k",
+                                         "--limit", "1",     "--window", "1s",    "--peek"};
+  EXPECT_EQ(Tool(peek).status, 0);
+  EXPECT_EQ(ids_, Ids{""});
+  ExpectUsage({"counter", "get", "a", "--request-id", "once"}, "this command takes no --request-id");
+  ExpectUsage({"counter", "stream", "a", "--request-id", "once"}, "this command takes no --request-id");
+  ExpectUsage({"counter", "increment", "a", "--request-id", ""}, "--request-id: is empty");
+}
+
+TEST_F(ToolTest, AChangeIsRetriedWithItsId) {
+  std::vector<std::string> ids;
+  server_.On<v1::IncrementRequest, v1::IncrementResponse>(
+      kCounter + std::string("Increment"), [&ids](const auto& request, auto* response) {
+        ids.push_back(request.request_id());
+        response->set_value(1);
+        return ids.size() < 3 ? Status(StatusCode::UNAVAILABLE, "connection lost") : Status::OK;
+      });
+  EXPECT_EQ(Tool({"counter", "increment", "a"}).out, "1\n");
+  EXPECT_EQ(ids, std::vector<std::string>(3, ids[0]));
+}
+
+// In a process of its own: in this one the server would keep gRPC at work for the client, too.
+TEST(ToolProcessTest, RetriesReachAServerThatComesUpMeanwhile) {
+  const int port = FakeServer().port();
+  const std::string command = std::string(HOLDFAST_TOOL) +
+                              " counter get a --retries 100 --timeout 20s --server 127.0.0.1:" + std::to_string(port);
+  FILE* const tool = popen(command.c_str(), "r");
+  ASSERT_NE(tool, nullptr);
+  absl::SleepFor(absl::Seconds(1));
+  const FakeServer server(port, [](FakeServer& fake) {
+    fake.On<v1::GetValueRequest, v1::GetValueResponse>(kCounter + std::string("GetValue"),
+                                                       [](const auto&, auto*) { return Status::OK; });
+  });
+  const absl::Time up = absl::Now();
+  char out[16] = "";
+  EXPECT_STREQ(fgets(out, sizeof(out), tool), "0\n");
+  EXPECT_EQ(pclose(tool), 0);
+  // Where nobody waits for a connection, gRPC looks at it every 5 s only.
+  EXPECT_LT(absl::Now() - up, absl::Seconds(4));
 }
 
 TEST_F(ToolTest, OutputThatCannotBeWrittenIsAFailure) {

@@ -66,17 +66,22 @@ TEST_F(RequestTest, NamesAreChecked) {
   EXPECT_TRUE(call().ok());
 }
 
-TEST_F(RequestTest, RequestIdsAreRefusedUntilTheyAreKept) {
+TEST_F(RequestTest, RequestIdsAreChecked) {
   auto stub = Stub<v1::CounterService>();
   v1::IncrementRequest request;
   request.mutable_object()->set_name("ids");
-  request.set_request_id("1");
-  const auto reply = Invoke(*stub, &v1::CounterService::Stub::Increment, request);
-  EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_NE(reply.status.error_message().find("request_id"), std::string::npos);
-  v1::GetValueRequest get;
-  get.mutable_object()->set_name("ids");
-  EXPECT_EQ(Invoke(*stub, &v1::CounterService::Stub::GetValue, get)->value(), 0);
+  const auto call = [&] { return Invoke(*stub, &v1::CounterService::Stub::Increment, request); };
+  request.set_request_id(std::string(129, 'x'));
+  ExpectInvalid(call().status, "request_id");
+  request.set_request_id(std::string(128, 'x'));
+  EXPECT_EQ(call()->value(), 1);
+  EXPECT_EQ(call()->value(), 1);
+  request.set_amount(2);
+  const auto reply = call();
+  EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(ReasonOf(reply.status), "REQUEST_ID_REUSED");
+  request.clear_request_id();
+  EXPECT_EQ(call()->value(), 3);
 }
 
 TEST_F(RequestTest, UnknownClassesAreRefused) {

@@ -4,7 +4,7 @@ import uuid
 import pytest
 
 pytest.register_assert_rewrite("harness")
-from harness import Server  # noqa: E402 (after the line above, by which its assertions show their values)
+from harness import Server, object_id  # noqa: E402 (after the line above, by which its assertions show their values)
 from holdfast.v1 import types_pb2  # noqa: E402
 
 
@@ -48,3 +48,15 @@ def make_ref():
 @pytest.fixture
 def ref(make_ref):
     return make_ref()
+
+
+@pytest.fixture
+def obj(ref):
+    """The same as `ref`, of class Object."""
+    return object_id(ref)
+
+
+@pytest.fixture
+def own_namespace():
+    """A namespace in which only this test has objects."""
+    return "test-" + uuid.uuid4().hex[:12]

@@ -19,6 +19,7 @@ from holdfast.v1 import counter_service_pb2_grpc as counter_grpc
 from holdfast.v1 import errors_pb2
 from holdfast.v1 import object_service_pb2_grpc as object_grpc
 from holdfast.v1 import rate_limiter_service_pb2_grpc as limiter_grpc
+from holdfast.v1 import types_pb2
 from holdfast.v1 import user_cache_service_pb2_grpc as users_grpc
 
 CALL_TIMEOUT_S = 20
@@ -60,7 +61,9 @@ class _CallDetails(
     pass
 
 
-class _Deadline(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
+class _Deadline(
+    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor
+):
     """Gives a deadline to every call that has none, so that a server that hangs fails a test instead of stopping it."""
 
     def _with_deadline(self, details):
@@ -74,6 +77,9 @@ class _Deadline(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterce
         )
 
     def intercept_unary_unary(self, continuation, client_call_details, request):
+        return continuation(self._with_deadline(client_call_details), request)
+
+    def intercept_unary_stream(self, continuation, client_call_details, request):
         return continuation(self._with_deadline(client_call_details), request)
 
     def intercept_stream_stream(self, continuation, client_call_details, request_iterator):
@@ -103,6 +109,11 @@ class Api:
 
     def close(self):
         self.plain_channel.close()
+
+
+def object_id(ref, object_class=""):
+    """What ObjectService calls the object that `ref` is in the service of its class; no class means "Object"."""
+    return types_pb2.ObjectId(namespace=ref.namespace, name=ref.name, object_class=object_class)
 
 
 # --- Errors

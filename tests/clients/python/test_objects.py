@@ -1,14 +1,13 @@
-"""DeleteAll and Cleanup, which every class of object has."""
+"""DeleteAll and Cleanup, which every class of object has. For keys, alarms and lists: test_object_*.py."""
 
 import pytest
 from google.protobuf import duration_pb2
 
-from harness import assert_invalid, eventually, failure_of
+from harness import assert_invalid, eventually, failure_of, object_id
 from holdfast.v1 import batch_processor_service_pb2 as batch_pb
 from holdfast.v1 import counter_service_pb2 as counter_pb
 from holdfast.v1 import object_service_pb2 as pb
 from holdfast.v1 import rate_limiter_service_pb2 as limiter_pb
-from holdfast.v1 import types_pb2
 from holdfast.v1 import user_cache_service_pb2 as users_pb
 
 HOUR = duration_pb2.Duration(seconds=3600)
@@ -58,10 +57,6 @@ class Contents:
 
 
 CLASSES = ["Counter", "RateLimiter", "BatchProcessor", "UserCache"]
-
-
-def object_id(ref, object_class):
-    return types_pb2.ObjectId(namespace=ref.namespace, name=ref.name, object_class=object_class)
 
 
 def delete_all(api, ref, object_class, **fields):

@@ -97,11 +97,12 @@ std::unique_ptr<Store> OpenInChild(const RocksDbOptions& options) {
   return *std::move(store);
 }
 
-// Data directory, seed, last commit, whether to sync, bytes of memtables.
+// Data directory, seed, last commit, whether to sync, bytes of memtables, seed of what is lost.
 const ChildProgram kCommit("commit", [](const std::vector<std::string>& arguments) {
   RocksDbOptions options = SmallOptions(arguments[0]);
   options.memtable_bytes = Number(arguments[4]);
   options.lose_unsynced = true;
+  options.lose_unsynced_seed = Number(arguments[5]);
   options.sync = arguments[3] == "sync";
   CommitUpTo(*OpenInChild(options), Number(arguments[1]), Number(arguments[2]));
 });
@@ -181,7 +182,10 @@ TEST(RocksDbCrashTest, KillLosesNothingThatWasAcknowledged) {
     uint64_t acknowledged = 0;
     for (int life = 0; life < 5; ++life) {
       SCOPED_TRACE(absl::StrCat("life ", life));
-      Child child("commit", {dir.path(), absl::StrCat(seed), "1000000", "sync", memtable_bytes});
+      const uint64_t lose_seed = random.Bits() | 1;
+      SCOPED_TRACE(absl::StrCat("what is lost follows from ", lose_seed));
+      Child child("commit",
+                  {dir.path(), absl::StrCat(seed), "1000000", "sync", memtable_bytes, absl::StrCat(lose_seed)});
       Heard heard;
       for (uint64_t lines = random.OneIn(3) ? random.Below(4) : random.Below(80); lines > 0; --lines) {
         const auto line = child.ReadLine();
@@ -216,7 +220,7 @@ TEST(RocksDbCrashTest, KillLosesWhatWasNotSynced) {
       // That there is a store, with its families, is synced.
       ASSERT_THAT(OpenOrDie(SmallOptions(dir.path()))->CreateFamily(kOwnName), IsOk());
       Child child("commit", {dir.path(), absl::StrCat(seed), absl::StrCat(kCommits), sync ? "sync" : "no sync",
-                             absl::StrCat(8 << 20)});
+                             absl::StrCat(8 << 20), absl::StrCat(seed)});
       Heard heard;
       while (!heard.done) {
         const auto line = child.ReadLine();

@@ -3,10 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +16,7 @@
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/families.h"
 #include "storage/format.h"
+#include "tests/unit/storage/files.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/raw_rocksdb.h"
 #include "tests/unit/storage/stores.h"
@@ -29,28 +27,6 @@ namespace {
 using testing::ElementsAre;
 using testing::Optional;
 using testing::Pair;
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void WriteFile(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
-
-void FlipBit(const std::string& path, size_t byte, int bit) {
-  std::string bytes = ReadFile(path);
-  ASSERT_LT(byte, bytes.size());
-  bytes[byte] = static_cast<char>(bytes[byte] ^ (1 << bit));
-  WriteFile(path, bytes);
-}
-
-WriteSet OnePut(const std::string& key, const std::string& value) {
-  WriteSet set;
-  set.Put(key, value);
-  return set;
-}
 
 // All files of a directory, by name; RocksDB's lock is made by who looks.
 std::map<std::string, std::string> Files(const std::string& dir) {
@@ -373,93 +349,12 @@ TEST_F(RocksDbStoreTest, DamageIsNotTakenForAnotherProcess) {
   }
 }
 
-// The log of a store with as many commits as make three blocks of it, and one bit of it flipped.
-class WalTest : public RocksDbStoreTest {
- protected:
-  static constexpr int kCommits = 250;
-
-  void SetUp() override {
-    Live(0);
-    const std::vector<std::string> logs = Logs();
-    ASSERT_EQ(logs.size(), 1u);
-    wal_ = logs[0];
-    records_ = WalRecords(ReadFile(wal_));
-    ASSERT_GT(records_.size(), static_cast<size_t>(kCommits));
-  }
-
-  // Opens the store, commits, and closes it, with nothing flushed from the log.
-  void Live(int number) {
-    RocksDbOptions options = SmallOptions(dir());
-    options.sync = false;  // the same log, sooner
-    auto store = OpenOrDie(options);
-    for (int i = 0; i < kCommits; ++i) {
-      const std::string key = absl::StrCat(number, "/", 1000 + i);
-      ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, OnePut(key, std::string(300, 'v'))}}), IsOk());
-    }
-  }
-  // In the order in which they were written.
-  std::vector<std::string> Logs() {
-    std::vector<std::string> logs;
-    for (const auto& entry : std::filesystem::directory_iterator(dir())) {
-      if (entry.path().extension() == ".log" && entry.file_size() > 0) logs.push_back(entry.path());
-    }
-    std::sort(logs.begin(), logs.end());
-    return logs;
-  }
-  // The first such record after `offset`.
-  const WalRecord& RecordAfter(size_t offset, WalRecord::Type type) {
-    return *std::find_if(records_.begin(), records_.end(),
-                         [&](const WalRecord& record) { return record.offset >= offset && record.type == type; });
-  }
-
-  // Opens a copy in which one bit of the log is flipped.
-  void ExpectRefused(size_t byte, int bit) {
-    TempDir copy;
-    std::filesystem::copy(dir(), copy.path());
-    ASSERT_NO_FATAL_FAILURE(FlipBit(copy.path() + "/" + std::filesystem::path(wal_).filename().string(), byte, bit));
-    auto store = OpenRocksDbStore(SmallOptions(copy.path()));
-    if (store.ok()) {
-      ADD_FAILURE() << "opened with " << Dump(**store, FamilyId::kPacked).size() << " of " << kCommits
-                    << " commits after bit " << bit << " of byte " << byte << " of the log was flipped";
-      return;
-    }
-    EXPECT_THAT(store, IsStatus(absl::StatusCode::kDataLoss, copy.path()));
-  }
-
-  std::string wal_;
-  std::vector<WalRecord> records_;
-};
-
-TEST_F(WalTest, FlippedBitOfACommitIsDataLoss) {
-  ForEachSeed(20, [this](Random& random) {
-    const WalRecord& record = records_[records_.size() / 4 + random.Below(records_.size() / 2)];
-    ExpectRefused(record.offset + WalRecord::kHeaderBytes + random.Below(record.length),
-                  static_cast<int>(random.Below(8)));
-  });
-}
-
-TEST_F(WalTest, FlippedBitOfAChecksumIsDataLoss) {
-  const WalRecord& record = records_[records_.size() / 2];
-  for (size_t byte = 0; byte < 4; ++byte) ExpectRefused(record.offset + byte, static_cast<int>(byte));
-}
-
-TEST_F(WalTest, FlippedBitOfALengthIsDataLoss) {
-  const WalRecord& record = RecordAfter(WalRecord::kBlockBytes + 1000, WalRecord::kFull);
-  for (int bit = 0; bit < 16; ++bit) ExpectRefused(record.offset + 4 + bit / 8, bit % 8);
-}
-
-TEST_F(WalTest, TornTailIsCutOff) {
-  const std::string bytes = ReadFile(wal_);
-  const WalRecord& last = records_.back();
-  for (size_t cut = last.offset; cut < last.offset + last.length; cut += 13) {
-    TempDir copy;
-    std::filesystem::copy(dir(), copy.path());
-    const std::string wal = copy.path() + "/" + std::filesystem::path(wal_).filename().string();
-    WriteFile(wal, bytes.substr(0, cut));
-    auto store = OpenRocksDbStore(SmallOptions(copy.path()));
-    ASSERT_THAT(store, IsOk()) << "cut at " << cut;
-    EXPECT_EQ(Dump(**store, FamilyId::kPacked).size(), static_cast<size_t>(kCommits - 1));
-  }
+TEST_F(RocksDbStoreTest, LockThatCannotBeTakenIsNotTakenForAnotherProcess) {
+  std::filesystem::create_directory(dir() + "/LOCK");
+  const absl::Status refused = TryOpen();
+  EXPECT_FALSE(refused.ok());
+  EXPECT_NE(refused.code(), absl::StatusCode::kUnavailable) << refused;
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(dir()));
 }
 
 }  // namespace

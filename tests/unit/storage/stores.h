@@ -84,6 +84,12 @@ inline absl::Status Commit(Store& store, const std::vector<std::pair<Location, W
   return store.Commit(writes);
 }
 
+inline WriteSet OnePut(const std::string& key, const std::string& value) {
+  WriteSet set;
+  set.Put(key, value);
+  return set;
+}
+
 // All that a cursor passes, in its order.
 inline std::vector<std::pair<std::string, std::string>> Walk(Cursor& cursor, bool reverse) {
   std::vector<std::pair<std::string, std::string>> entries;

@@ -1,0 +1,17 @@
+#ifndef HOLDFAST_CLIENT_UTF8_H_
+#define HOLDFAST_CLIENT_UTF8_H_
+
+#include <cstddef>
+
+#include "absl/strings/string_view.h"
+
+namespace holdfast::client {
+
+// How many bytes the character at the beginning of `text`, which is not empty, has; 0 if it is not UTF-8.
+size_t Utf8CharacterSize(absl::string_view text);
+
+bool IsUtf8(absl::string_view text);
+
+}  // namespace holdfast::client
+
+#endif  // HOLDFAST_CLIENT_UTF8_H_

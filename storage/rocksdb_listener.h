@@ -1,0 +1,49 @@
+// What RocksDB tells of its work in the background, kept for the store's upkeep: a listener itself must not call
+// RocksDB. Any thread.
+//
+// A compaction that meets a corrupt block would end all writes of all families for good. Here it does not; the family
+// is compacted no more until the next start, since each try would fail again. The block's keys answer DATA_LOSS.
+
+#ifndef HOLDFAST_STORAGE_ROCKSDB_LISTENER_H_
+#define HOLDFAST_STORAGE_ROCKSDB_LISTENER_H_
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "rocksdb/listener.h"
+
+namespace holdfast::storage {
+
+class RocksDbListener : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    if (reason == rocksdb::BackgroundErrorReason::kCompaction && error->IsCorruption()) *error = rocksdb::Status::OK();
+  }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& info) override {
+    if (!info.status.IsCorruption()) return;
+    std::lock_guard lock(mutex_);
+    corrupt_.insert(info.cf_name);
+  }
+  // With its memtable full, a family gets a new one, and the store a new log.
+  void OnMemTableSealed(const rocksdb::MemTableInfo&) override { log_switched_ = true; }
+
+  // The names of the families whose compaction has met a corrupt block since the last call.
+  std::set<std::string> TakeCorrupt() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(corrupt_, {});
+  }
+  // Whether there may be a new log since the last call.
+  bool TakeLogSwitched() { return log_switched_.exchange(false); }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> corrupt_;  // guarded by mutex_
+  std::atomic<bool> log_switched_ = false;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_ROCKSDB_LISTENER_H_

@@ -1,0 +1,337 @@
+// The commands of `holdfast object`.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/client_cli/fake_server.h"
+#include "tests/client_cli/tool_test.h"
+
+namespace holdfast::client {
+namespace {
+
+class ObjectToolTest : public ToolTest {
+ protected:
+  template <class Request, class Response>
+  void ReplyTo(const std::string& method, const Response& reply = Response()) {
+    Reply<Request, Response>("/holdfast.v1.ObjectService/" + method, reply);
+  }
+};
+
+v1::Entry Entry(const std::string& key, const std::string& value, const std::string& etag) {
+  v1::Entry entry;
+  entry.set_key(key);
+  entry.set_value(value);
+  entry.set_etag(etag);
+  return entry;
+}
+
+TEST_F(ObjectToolTest, Get) {
+  v1::GetEntriesResponse reply;
+  *reply.add_entries() = Entry("a", "one", "e1");
+  *reply.add_entries() = Entry(std::string("b\0", 2), std::string("\0\xff\x1b[2J\xc3\xa9\n", 9), "e2");
+  ReplyTo<v1::GetEntriesRequest>("GetEntries", reply);
+  Result result = Tool({"object", "get", "o", "a", "c", "--class", "UserCache", "--namespace", "n"});
+  EXPECT_EQ(request_, "object { namespace: \"n\" name: \"o\" object_class: \"UserCache\" } keys: \"a\" keys: \"c\"");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out,
+            "KEY    ETAG  VALUE\n"
+            "a      e1    one\n"
+            "b\\x00  e2    \\x00\\xff\\x1b[2J\xc3\xa9\\n\n"
+            "no entry c\n");
+  result = Tool({"object", "get", "o", "a", "--json"});
+  EXPECT_EQ(result.out,
+            "{\"entries\":[{\"key\":\"a\",\"value\":\"b25l\",\"etag\":\"e1\"},"
+            "{\"key\":\"b\\u0000\",\"value\":\"AP8bWzJKw6kK\",\"etag\":\"e2\"}]}\n");
+}
+
+TEST_F(ObjectToolTest, GetRaw) {
+  v1::GetEntriesResponse reply;
+  *reply.add_entries() = Entry("a", std::string("\0\xff\n", 3), "e1");
+  ReplyTo<v1::GetEntriesRequest>("GetEntries", reply);
+  Result result = Tool({"object", "get", "o", "a", "--raw"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, std::string("\0\xff\n", 3));
+  ReplyTo<v1::GetEntriesRequest>("GetEntries", v1::GetEntriesResponse());
+  result = Tool({"object", "get", "o", "a", "--raw"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.out, "");
+  ExpectUsage({"object", "get", "o", "a", "b", "--raw"}, "--raw is for one KEY, without --json");
+  ExpectUsage({"object", "get", "o", "a", "--raw", "--json"}, "--raw is for one KEY, without --json");
+}
+
+TEST_F(ObjectToolTest, Put) {
+  const std::string path = testing::TempDir() + "/holdfast_put";
+  std::ofstream(path, std::ios::binary) << std::string("\0\xff", 2);
+  ReplyTo<v1::PutEntriesRequest, v1::PutEntriesResponse>("PutEntries");
+  const Result result =
+      Tool({"object", "put", "o", "a=1=2", "b=", "c=@" + path, "d=@@x", "e=[1,\\n]", "a=2", "--request-id", "once"});
+  EXPECT_EQ(result.out, "put  5\n") << result.err;
+  EXPECT_EQ(request_,
+            "object { name: \"o\" } entries { key: \"a\" value: \"1=2\" } entries { key: \"b\" } "
+            "entries { key: \"c\" value: \"\\000\\377\" } entries { key: \"d\" value: \"@x\" } "
+            "entries { key: \"e\" value: \"[1,\\\\n]\" } entries { key: \"a\" value: \"2\" }");
+  EXPECT_EQ(ids_, std::vector<std::string>{"once"});
+  std::remove(path.c_str());
+  ExpectUsage({"object", "put", "o", "c=@" + path}, absl::StrCat("KEY=VALUE: '", path, "' can't be read"));
+  ExpectUsage({"object", "put", "o", "c=@/"}, "KEY=VALUE: '/' can't be read");
+  ExpectUsage({"object", "put", "o", "c=@/dev/zero"}, "KEY=VALUE: '/dev/zero' is over 2 MiB");
+  ExpectUsage({"object", "put", "o", "c"}, "KEY=VALUE: 'c' has no =");
+  ExpectUsage({"object", "put", "o"}, "KEY=VALUE is required");
+}
+
+TEST_F(ObjectToolTest, EscapesGiveEveryKeyAndValue) {
+  ReplyTo<v1::PutEntriesRequest, v1::PutEntriesResponse>("PutEntries");
+  EXPECT_EQ(Tool({"object", "put", "o", "nul\\000\\075=\\377\\000", "--escapes"}).out, "put  1\n");
+  EXPECT_EQ(request_, "object { name: \"o\" } entries { key: \"nul\\000=\" value: \"\\377\\000\" }");
+  ReplyTo<v1::DeleteEntriesRequest, v1::DeleteEntriesResponse>("DeleteEntries");
+  EXPECT_EQ(Tool({"object", "delete", "--escapes", "o", "\\000"}).status, 0);
+  EXPECT_EQ(request_, "object { name: \"o\" } keys: \"\\000\"");
+  ExpectUsage({"object", "delete", "o", "\\377", "--escapes"}, "KEY: '\\377' is not UTF-8");
+  EXPECT_EQ(Tool({"object", "delete", "o", "\\q", "--escapes"}).status, 2);
+}
+
+TEST_F(ObjectToolTest, Delete) {
+  v1::DeleteEntriesResponse reply;
+  reply.set_deleted_count(1);
+  ReplyTo<v1::DeleteEntriesRequest>("DeleteEntries", reply);
+  EXPECT_EQ(Tool({"object", "delete", "o", "a", "alarm", "--", "-k"}).out, "deleted  1\n");
+  EXPECT_EQ(request_, "object { name: \"o\" } keys: \"a\" keys: \"alarm\" keys: \"-k\"");
+}
+
+TEST_F(ObjectToolTest, List) {
+  v1::ListEntriesResponse reply;
+  *reply.add_entries() = Entry("a", "1", "e1");
+  ReplyTo<v1::ListEntriesRequest>("ListEntries", reply);
+  EXPECT_EQ(Tool({"object", "list", "o", "--start", "", "--end", "z", "--prefix", "p", "--reverse", "--limit", "7",
+                  "--page-size", "2", "--page-token", "t"})
+                .out,
+            "KEY  ETAG  VALUE\na    e1    1\n");
+  EXPECT_EQ(request_,
+            "object { name: \"o\" } page_size: 2 page_token: \"t\" start: \"\" end: \"z\" prefix: \"p\" reverse: true "
+            "limit: 7");
+  EXPECT_EQ(Tool({"object", "list", "o", "--start-after=\\000", "--escapes", "--class", "Counter"}).status, 0);
+  EXPECT_EQ(request_, "object { name: \"o\" object_class: \"Counter\" } start_after: \"\\000\"");
+  ExpectUsage({"object", "list", "o", "--limit", "0"}, "--limit: '0' is not a whole number from 1 to 2147483647");
+}
+
+TEST_F(ObjectToolTest, ApplyKeepsTheOrderOfTheCommandLine) {
+  ReplyTo<v1::ApplyBatchRequest, v1::ApplyBatchResponse>("ApplyBatch");
+  const Result result = Tool({"object",
+                              "apply",
+                              "--delete",
+                              "a",
+                              "--put",
+                              "b=1",
+                              "o",
+                              "--if-etag",
+                              "k=1=e",
+                              "--delete",
+                              "c",
+                              "--json",
+                              "--if-absent",
+                              "x",
+                              "--set-alarm",
+                              "2024-05-01T12:00:00.5Z",
+                              "--put",
+                              "-d=[2]",
+                              "--delete-alarm",
+                              "--put",
+                              "e=",
+                              "--if-etag",
+                              "l=f",
+                              "--if-present",
+                              "y",
+                              "--token",
+                              "t",
+                              "--if-absent",
+                              "z",
+                              "--request-id",
+                              "once"});
+  EXPECT_EQ(result.out, "{}\n") << result.err;
+  EXPECT_EQ(request_,
+            "object { name: \"o\" } preconditions { etag_equals { key: \"k=1\" etag: \"e\" } } "
+            "preconditions { key_absent: \"x\" } preconditions { etag_equals { key: \"l\" etag: \"f\" } } "
+            "preconditions { key_present: \"y\" } preconditions { key_absent: \"z\" } "
+            "steps { delete_key: \"a\" } steps { put { key: \"b\" value: \"1\" } } steps { delete_key: \"c\" } "
+            "steps { set_alarm { seconds: 1714564800 nanos: 500000000 } } steps { put { key: \"-d\" value: \"[2]\" } } "
+            "steps { delete_alarm: true } steps { put { key: \"e\" } } alarm_delivery_token: \"t\"");
+  EXPECT_EQ(ids_, std::vector<std::string>{"once"});
+  EXPECT_EQ(Tool({"object", "apply", "o", "--put", "a=1", "--delete=b"}).out, "applied  2\n");
+  EXPECT_EQ(Tool({"object", "apply", "o", "--token", "t"}).out, "applied  0\n");
+  ExpectUsage({"object", "apply", "o", "--if-absent", "a"},
+              "give one of --put, --delete, --set-alarm, --delete-alarm, --token");
+  ExpectUsage({"object", "apply", "o", "--put", "a"}, "--put: 'a' has no =");
+  ExpectUsage({"object", "apply", "o", "--delete", "b", "--if-etag", "a"}, "--if-etag: 'a' has no =");
+}
+
+TEST_F(ObjectToolTest, AConditionThatDoesNotHoldIsNotRetried) {
+  int calls = 0;
+  server_.On<v1::ApplyBatchRequest, v1::ApplyBatchResponse>(
+      "/holdfast.v1.ObjectService/ApplyBatch", [&calls](const auto&, auto*) {
+        ++calls;
+        return Error(grpc::StatusCode::ABORTED, "preconditions[0]: \"a\" exists", "PRECONDITION_FAILED");
+      });
+  const Result result = Tool({"object", "apply", "o", "--if-absent", "a", "--put", "a=1"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.err, "holdfast: ABORTED: preconditions[0]: \"a\" exists (PRECONDITION_FAILED)\n");
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(ObjectToolTest, Alarm) {
+  ReplyTo<v1::SetAlarmRequest, v1::SetAlarmResponse>("SetAlarm");
+  EXPECT_EQ(Tool({"object", "alarm", "set", "o", "2024-05-01T14:00:00+02:00"}).out, "set for  2024-05-01T12:00:00Z\n");
+  EXPECT_EQ(request_, "object { name: \"o\" } scheduled_time { seconds: 1714564800 }");
+  v1::GetAlarmResponse alarm;
+  ReplyTo<v1::GetAlarmRequest>("GetAlarm", alarm);
+  EXPECT_EQ(Tool({"object", "alarm", "get", "o"}).out, "no alarm is set\n");
+  alarm.mutable_scheduled_time()->set_seconds(1'700'000'000);
+  ReplyTo<v1::GetAlarmRequest>("GetAlarm", alarm);
+  EXPECT_EQ(Tool({"object", "alarm", "get", "set", "--class", "BatchProcessor"}).out, "2023-11-14T22:13:20Z\n");
+  EXPECT_EQ(request_, "object { name: \"set\" object_class: \"BatchProcessor\" }");
+  ReplyTo<v1::DeleteAlarmRequest, v1::DeleteAlarmResponse>("DeleteAlarm");
+  EXPECT_EQ(Tool({"object", "alarm", "delete", "o"}).out, "deleted\n");
+
+  ReplyTo<v1::AcknowledgeAlarmRequest, v1::AcknowledgeAlarmResponse>("AcknowledgeAlarm");
+  EXPECT_EQ(Tool({"object", "alarm", "ack", "o", "t"}).out, "acknowledged\n");
+  EXPECT_EQ(request_, "object { name: \"o\" } delivery_token: \"t\"");
+  EXPECT_EQ(Tool({"object", "alarm", "ack", "o", "t", "--error", "later"}).status, 0);
+  EXPECT_EQ(request_, "object { name: \"o\" } delivery_token: \"t\" error { code: 2 message: \"later\" }");
+  v1::ExtendAlarmLeaseResponse extended;
+  extended.mutable_lease_expire_time()->set_seconds(1'700'000'000);
+  ReplyTo<v1::ExtendAlarmLeaseRequest>("ExtendAlarmLease", extended);
+  EXPECT_EQ(Tool({"object", "alarm", "extend", "o", "t", "--lease", "2m"}).out, "lease ends  2023-11-14T22:13:20Z\n");
+  EXPECT_EQ(request_, "object { name: \"o\" } delivery_token: \"t\" lease { seconds: 120 }");
+  EXPECT_EQ(ids_.at(0).size(), 32u);
+}
+
+TEST_F(ObjectToolTest, AnAlarmFromNow) {
+  v1::SetAlarmRequest request;
+  server_.On<v1::SetAlarmRequest, v1::SetAlarmResponse>("/holdfast.v1.ObjectService/SetAlarm",
+                                                        [&request](const auto& r, auto*) {
+                                                          request = r;
+                                                          return grpc::Status::OK;
+                                                        });
+  const absl::Time before = absl::Now();
+  ASSERT_EQ(Tool({"object", "alarm", "set", "o", "+1h30m"}).status, 0);
+  const absl::Time time =
+      absl::FromUnixSeconds(request.scheduled_time().seconds()) + absl::Nanoseconds(request.scheduled_time().nanos());
+  EXPECT_GE(time, before + absl::Minutes(90) - absl::Microseconds(1));
+  EXPECT_EQ(request.scheduled_time().nanos() % 1000, 0);
+  EXPECT_LE(time, absl::Now() + absl::Minutes(90));
+}
+
+class WatchToolTest : public ObjectToolTest {
+ protected:
+  void Serve(const grpc::Status& status) {
+    server_.OnStream<v1::WatchAlarmsRequest, v1::WatchAlarmsResponse>(
+        "/holdfast.v1.ObjectService/WatchAlarms",
+        [=, this](const v1::WatchAlarmsRequest& request, std::vector<v1::WatchAlarmsResponse>* responses) {
+          request_ = request.ShortDebugString();
+          for (int i = 0; i < 3; ++i) {
+            v1::WatchAlarmsResponse& alarm = responses->emplace_back();
+            alarm.mutable_object()->set_name(absl::StrCat("o", i));
+            alarm.set_delivery_token(absl::StrCat("t", i));
+            alarm.mutable_scheduled_time()->set_seconds(1'700'000'000);
+            alarm.mutable_lease_expire_time()->set_seconds(1'700'000'030);
+            alarm.set_retry_count(i);
+          }
+          return status;
+        });
+  }
+};
+
+TEST_F(WatchToolTest, EndsAfterItsCount) {
+  Serve(grpc::Status::OK);
+  const Result result = Tool({"object", "alarm", "watch", "--count", "2", "--prefix", "o", "--lease", "1m",
+                              "--max-outstanding", "5", "--namespace", "n"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(request_, "namespace: \"n\" name_prefix: \"o\" max_outstanding: 5 lease { seconds: 60 }");
+  EXPECT_EQ(result.out,
+            "SCHEDULED             RETRIES  LEASE ENDS            TOKEN  NAME\n"
+            "2023-11-14T22:13:20Z  0        2023-11-14T22:13:50Z  t0     o0\n"
+            "2023-11-14T22:13:20Z  1        2023-11-14T22:13:50Z  t1     o1\n");
+}
+
+TEST_F(WatchToolTest, AnEndByTheServerIsAFailure) {
+  Serve(Error(grpc::StatusCode::UNAVAILABLE, "draining", "DRAINING", RetryAfterMs(500)));
+  const Result result = Tool({"object", "alarm", "watch", "--json"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 3) << result.out;
+  EXPECT_NE(result.err.find("\"reason\":\"DRAINING\""), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("outcome_unknown"), std::string::npos) << result.err;
+}
+
+TEST_F(WatchToolTest, AnOutputThatIsGoneEndsIt) {
+  Serve(grpc::Status::OK);
+  std::ostringstream out, err;
+  out.setstate(std::ios::badbit);
+  const char* const argv[] = {"holdfast", "object", "alarm", "watch"};
+  EXPECT_EQ(RunTool(4, argv, out, err), 1);
+}
+
+TEST_F(ObjectToolTest, DeleteAllAndCleanup) {
+  ReplyTo<v1::DeleteAllRequest, v1::DeleteAllResponse>("DeleteAll");
+  ReplyTo<v1::CleanupRequest, v1::CleanupResponse>("Cleanup");
+  EXPECT_EQ(Tool({"object", "delete-all", "a", "--class", "Counter", "--keep-alarm", "--namespace", "n"}).status, 0);
+  EXPECT_EQ(request_, "object { namespace: \"n\" name: \"a\" object_class: \"Counter\" } keep_alarm: true");
+  EXPECT_EQ(Tool({"object", "cleanup", "a"}).out, "cleaned up\n");
+}
+
+TEST_F(ObjectToolTest, Objects) {
+  v1::ListObjectsResponse reply;
+  v1::ObjectSummary& object = *reply.add_objects();
+  object.mutable_object()->set_name("visits");
+  object.mutable_object()->set_object_class("Counter");
+  object.mutable_create_time()->set_seconds(1'700'000'000);
+  object.mutable_update_time()->set_seconds(1'700'000'060);
+  object.set_size_bytes(12);
+  reply.set_next_page_token("more");
+  ReplyTo<v1::ListObjectsRequest>("ListObjects", reply);
+  const Result result = Tool({"object", "objects", "--class", "Counter", "--prefix", "v", "--namespace", "n"});
+  EXPECT_EQ(request_, "namespace: \"n\" object_class: \"Counter\" name_prefix: \"v\"");
+  EXPECT_EQ(result.out,
+            "CLASS    BYTES  CREATED               UPDATED               NAME\n"
+            "Counter  12     2023-11-14T22:13:20Z  2023-11-14T22:14:20Z  visits\n");
+  EXPECT_EQ(result.err, "holdfast: there is more: --page-token more, or --all\n");
+}
+
+TEST_F(ObjectToolTest, DescribeAndPassivate) {
+  v1::DescribeObjectResponse reply;
+  reply.mutable_summary()->mutable_object()->set_name("o");
+  reply.mutable_summary()->mutable_object()->set_object_class("Object");
+  reply.mutable_summary()->set_size_bytes(5);
+  reply.set_placement(v1::PLACEMENT_OWN_COLUMN_FAMILY);
+  reply.set_activation_state(v1::ActivationState(77));
+  reply.set_key_count(2);
+  reply.mutable_alarm_time()->set_seconds(1'700'000'000);
+  reply.set_shard(200);
+  reply.add_tables()->set_name("t");
+  ReplyTo<v1::DescribeObjectRequest>("DescribeObject", reply);
+  EXPECT_EQ(Tool({"object", "describe", "o"}).out,
+            "name            o\n"
+            "class           Object\n"
+            "bytes           5\n"
+            "keys            2\n"
+            "alarm           2023-11-14T22:13:20Z\n"
+            "in memory       77\n"
+            "waiting         0\n"
+            "on disk         own column family\n"
+            "shard           200\n"
+            "schema version  0\n"
+            "TABLE  ROWS  SQL\n"
+            "t      0\n");
+  ReplyTo<v1::PassivateObjectRequest, v1::PassivateObjectResponse>("PassivateObject");
+  EXPECT_EQ(Tool({"object", "passivate", "o", "--class", "Counter"}).out, "passivated\n");
+  EXPECT_EQ(request_, "object { name: \"o\" object_class: \"Counter\" }");
+}
+
+}  // namespace
+}  // namespace holdfast::client
