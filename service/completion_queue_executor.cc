@@ -98,8 +98,9 @@ void CompletionQueueExecutor::Run() {
     busy |= RunTimers();
     RoundDone();
     if (busy || ending_ || !FallAsleep()) continue;
-    const absl::Time until = std::min(NextTimer(), clock().Now() + kSleepMax);
-    const auto next = queue_->AsyncNext(&tag, &ok, absl::ToChronoTime(until));
+    // The queue goes by the system's clock, the timers by the executor's.
+    const absl::Duration rest = std::min(NextTimer() - clock().Now(), kSleepMax);
+    const auto next = queue_->AsyncNext(&tag, &ok, absl::ToChronoTime(absl::Now() + rest));
     AwakeAgain();
     if (next == grpc::CompletionQueue::SHUTDOWN) return;
     if (next == grpc::CompletionQueue::GOT_EVENT) Handle(tag, ok);

@@ -1,7 +1,7 @@
 #include "service/rpc_table.h"
 
 #include <algorithm>
-#include <type_traits>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,8 +21,8 @@
 #include "service/direct_call.h"
 #include "service/health.h"
 #include "service/object_calls.h"
+#include "service/rpc_row.h"
 #include "service/stream_call.h"
-#include "service/unary_call.h"
 
 namespace holdfast::service {
 namespace {
@@ -33,44 +33,11 @@ using actors::Object;
 using actors::ObjectClass;
 using actors::PlainObject;
 using actors::RateLimiter;
-using actors::Task;
 using actors::UserCache;
 
 constexpr int kIncrementsMax = 1000;
 // What the items of a batch and of a stream are, each by itself.
 constexpr char kIncrement[] = "holdfast.v1.CounterService.Increment";
-
-// What a handler, a method of an object class, is made of.
-template <auto kHandler>
-struct HandlerTraits;
-template <typename Class_, typename Request_, typename Response_,
-          Task<absl::Status> (Class_::*kHandler)(const Request_&, Response_*)>
-struct HandlerTraits<kHandler> {
-  using Class = Class_;
-  using Request = Request_;
-  using Response = Response_;
-  static Task<absl::Status> Handle(Object& object, const Request& request, Response* response) {
-    return (static_cast<Class&>(object).*kHandler)(request, response);
-  }
-};
-
-// A row for a method with one request for one object. `Receive` is the generated RequestXxx; a null class means that
-// the request names it.
-template <auto kHandler, typename Service, typename Receive>
-RpcTable::Row Unary(std::string method, Service* service, Receive receive, const ObjectClass* object_class) {
-  using Traits = HandlerTraits<kHandler>;
-  using Request = typename Traits::Request;
-  using Response = typename Traits::Response;
-  auto row = std::make_shared<UnaryMethod<Request, Response>>();
-  row->receive = [service, receive](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
-    (service->*receive)(context, request, writer, queue, queue, tag);
-  };
-  row->handle = Traits::Handle;
-  row->object_class = object_class;
-  row->name = method;
-  row->for_clients = std::is_same_v<typename Traits::Class, PlainObject>;
-  return {std::move(method), [row](Endpoint* endpoint) { UnaryCall<Request, Response>::Post(row.get(), endpoint); }};
-}
 
 // A row for a method that the server itself answers.
 template <typename Request, typename Response, typename Service, typename Receive>
@@ -202,6 +169,12 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
 
 RpcTable::~RpcTable() = default;
 
+void RpcTable::Add(std::string name, grpc::Service* service, std::vector<Row> rows) {
+  services_->health.names.insert(name);
+  added_.emplace_back(std::move(name), service);
+  std::move(rows.begin(), rows.end(), std::back_inserter(rows_));
+}
+
 void RpcTable::Register(grpc::ServerBuilder* builder) {
   builder->RegisterService(&services_->counter);
   builder->RegisterService(&services_->limiter);
@@ -209,12 +182,16 @@ void RpcTable::Register(grpc::ServerBuilder* builder) {
   builder->RegisterService(&services_->users);
   builder->RegisterService(&services_->object);
   builder->RegisterService(&services_->health.async);
+  for (const auto& [name, service] : added_) builder->RegisterService(service);
 }
 
 std::vector<std::string> RpcTable::ServiceNames() const {
-  return {v1::CounterService::service_full_name(),        v1::RateLimiterService::service_full_name(),
-          v1::BatchProcessorService::service_full_name(), v1::UserCacheService::service_full_name(),
-          v1::ObjectService::service_full_name(),         grpc::health::v1::Health::service_full_name()};
+  std::vector<std::string> names = {
+      v1::CounterService::service_full_name(),        v1::RateLimiterService::service_full_name(),
+      v1::BatchProcessorService::service_full_name(), v1::UserCacheService::service_full_name(),
+      v1::ObjectService::service_full_name(),         grpc::health::v1::Health::service_full_name()};
+  for (const auto& [name, service] : added_) names.push_back(name);
+  return names;
 }
 
 absl::Status RpcTable::CheckComplete() const {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -31,6 +32,9 @@ class RpcTable {
   // The classes that the rows name.
   static std::vector<const actors::ObjectClass*> Classes();
 
+  // One more service, by its full name; its rows are as those of the others. Before Register.
+  void Add(std::string name, grpc::Service* service, std::vector<Row> rows);
+
   void Register(grpc::ServerBuilder* builder);
   std::vector<std::string> ServiceNames() const;
   // An error that names the first method of a registered service without a row: a call to it would hang.
@@ -44,6 +48,7 @@ class RpcTable {
   struct Services;
 
   std::unique_ptr<Services> services_;
+  std::vector<std::pair<std::string, grpc::Service*>> added_;
   std::vector<Row> rows_;
 };
 

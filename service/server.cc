@@ -61,6 +61,12 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   return options;
 }
 
+std::vector<const actors::ObjectClass*> ClassesWith(const Extension& extension) {
+  std::vector<const actors::ObjectClass*> classes = RpcTable::Classes();
+  classes.insert(classes.end(), extension.object_classes.begin(), extension.object_classes.end());
+  return classes;
+}
+
 // An executor with what runs on it. Members end in the reverse order: first the threads that post to the executor.
 struct Lane {
   Lane(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue, int io_threads)
@@ -81,12 +87,16 @@ struct Lane {
 
 class RunningServer : public Server {
  public:
-  RunningServer(const Config& config, std::function<void(const absl::Status&)> on_disk_failure)
+  RunningServer(const Config& config, std::function<void(const absl::Status&)> on_disk_failure, Extension extension)
       : config_(config),
         on_disk_failure_(std::move(on_disk_failure)),
-        classes_(RpcTable::Classes()),
+        clock_(extension.clock != nullptr ? extension.clock : &system_clock_),
+        classes_(ClassesWith(extension)),
+        open_store_(std::move(extension.open_store)),
         admission_(config.server().calls_max()),
-        watchers_(config.server().alarm_watchers_max()) {}
+        watchers_(config.server().alarm_watchers_max()) {
+    for (auto& [name, service, rows] : extension.services) table_.Add(std::move(name), service, std::move(rows));
+  }
 
   ~RunningServer() override {
     Drain();
@@ -105,8 +115,10 @@ class RunningServer : public Server {
 
   const Config config_;
   const std::function<void(const absl::Status&)> on_disk_failure_;
-  const actors::SystemClock clock_;
+  const actors::SystemClock system_clock_;
+  const actors::Clock* const clock_;
   const actors::ClassRegistry classes_;
+  const decltype(Extension::open_store) open_store_;
   Admission admission_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Families> families_;
@@ -135,6 +147,7 @@ auto RunningServer::OnLane(Lane* lane, Work work) {
 
 absl::Status RunningServer::Start() {
   if (absl::Status status = table_.CheckComplete(); !status.ok()) return status;
+<<<<<<< HEAD
   const auto& storage = config_.storage();
   storage::RocksDbOptions options;
   options.data_dir = config_.data_dir();
@@ -145,9 +158,12 @@ absl::Status RunningServer::Start() {
   options.disk_reserve_bytes = storage.disk_reserve_bytes();
   options.lose_unsynced = config_.testing().lose_unsynced();
   auto store = storage::OpenRocksDbStore(options);
+=======
+  auto store = open_store_(config_);
+>>>>>>> h-blackbox
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
-  families_ = std::make_unique<storage::Families>(store_.get(), storage.column_families_max());
+  families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
   if (absl::Status status = families_->Recover(); !status.ok()) return status;
   return StartGrpc();
 }
@@ -165,7 +181,7 @@ absl::Status RunningServer::StartGrpc() {
 
   std::vector<actors::Router::Host> hosts;
   for (int i = 0; i < config_.actors().executors(); ++i) {
-    lanes_.push_back(std::make_unique<Lane>(&clock_, builder.AddCompletionQueue(), config_.actors().io_threads()));
+    lanes_.push_back(std::make_unique<Lane>(clock_, builder.AddCompletionQueue(), config_.actors().io_threads()));
     Lane* const lane = lanes_.back().get();
     lane->host = std::make_unique<actors::ShardHost>(
         actors::HostServices{
@@ -240,9 +256,22 @@ void RunningServer::Drain() {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config) {
+  const auto& settings = config.storage();
+  storage::RocksDbOptions options;
+  options.data_dir = config.data_dir();
+  options.block_cache_bytes = settings.block_cache_bytes();
+  options.memtable_bytes = settings.memtable_bytes();
+  options.wal_bytes_max = settings.wal_bytes_max();
+  options.sync = !config.testing().sync_off();
+  options.lose_unsynced = config.testing().lose_unsynced();
+  return storage::OpenRocksDbStore(options);
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
-                                                      std::function<void(const absl::Status&)> on_disk_failure) {
-  auto server = std::make_unique<RunningServer>(config, std::move(on_disk_failure));
+                                                      std::function<void(const absl::Status&)> on_disk_failure,
+                                                      Extension extension) {
+  auto server = std::make_unique<RunningServer>(config, std::move(on_disk_failure), std::move(extension));
   if (absl::Status status = server->Start(); !status.ok()) return status;
   return server;
 }

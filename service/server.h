@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "holdfast/config/v1/config.pb.h"
+#include "service/extension.h"
 
 namespace holdfast::service {
 
@@ -26,7 +27,8 @@ class Server {
   // the process must end, since nobody can tell what is on disk. Errors name what is wrong: the data directory (in use,
   // of another format, damaged) or the address (in use).
   static absl::StatusOr<std::unique_ptr<Server>> Start(const config::v1::Config& config,
-                                                       std::function<void(const absl::Status&)> on_disk_failure);
+                                                       std::function<void(const absl::Status&)> on_disk_failure,
+                                                       Extension extension = {});
   virtual ~Server() = default;
 
   // With the port that was chosen where the configuration has 0.

@@ -29,17 +29,19 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Starts HOLDFASTD_PATH with its output going to a file.
-pid_t Spawn(const std::vector<std::string>& arguments, const std::string& output_path) {
-  std::vector<char*> argv = {const_cast<char*>(HOLDFASTD_PATH)};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+// Starts the program with these arguments and its own, its output going to a file.
+pid_t Spawn(const ServerProgram& program, std::vector<std::string> arguments, const std::string& output_path) {
+  arguments.insert(arguments.begin(), program.path);
+  arguments.insert(arguments.end(), program.arguments.begin(), program.arguments.end());
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   const int output = open(output_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   const pid_t pid = fork();
   if (pid == 0) {
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
-    execv(HOLDFASTD_PATH, argv.data());
+    execv(argv[0], argv.data());
     _exit(127);
   }
   close(output);
@@ -61,6 +63,11 @@ std::string ServingAddress(const std::string& log) {
 
 }  // namespace
 
+const ServerProgram& Holdfastd() {
+  static const auto* const program = new ServerProgram{HOLDFASTD_PATH};
+  return *program;
+}
+
 TemporaryDirectory::TemporaryDirectory() {
   std::string pattern = absl::StrCat(::testing::TempDir(), "/holdfast-XXXXXX");
   if (mkdtemp(pattern.data()) == nullptr) std::abort();
@@ -72,16 +79,17 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, error);
 }
 
-ServerProcess::ServerProcess(const std::string& data_dir, const std::string& config, const std::string& log_suffix)
+ServerProcess::ServerProcess(const std::string& data_dir, const std::string& config, const std::string& log_suffix,
+                             const ServerProgram& program)
     : log_path_(absl::StrCat(data_dir, log_suffix, ".log")) {
   const std::string config_path = absl::StrCat(data_dir, ".textproto");
   std::ofstream(config_path) << config;
-  pid_ = Spawn({"--config", config_path, "--listen", "127.0.0.1:0", "--data-dir", data_dir}, log_path_);
+  pid_ = Spawn(program, {"--config", config_path, "--listen", "127.0.0.1:0", "--data-dir", data_dir}, log_path_);
   const absl::Time until = absl::Now() + kStartMax;
   while ((address_ = ServingAddress(Log())).empty()) {
     int status;
     if (absl::Now() > until || waitpid(pid_, &status, WNOHANG) == pid_) {
-      std::fprintf(stderr, "holdfastd does not serve:\n%s\n", Log().c_str());
+      std::fprintf(stderr, "%s does not serve:\n%s\n", program.path.c_str(), Log().c_str());
       std::abort();
     }
     absl::SleepFor(kStep);  // a process that starts has no event to wait for
@@ -95,7 +103,7 @@ ServerProcess::~ServerProcess() {
 ServerProcess::Exit ServerProcess::RunToEnd(const std::vector<std::string>& arguments) {
   TemporaryDirectory directory;
   const std::string output = absl::StrCat(directory.path(), "/output");
-  const pid_t pid = Spawn(arguments, output);
+  const pid_t pid = Spawn(Holdfastd(), arguments, output);
   const absl::Time until = absl::Now() + kStartMax;
   int status = 0;
   while (waitpid(pid, &status, WNOHANG) != pid) {

@@ -28,13 +28,20 @@ class TemporaryDirectory {
   std::string path_;
 };
 
+// holdfastd, or another program that takes its arguments and some of its own.
+struct ServerProgram {
+  std::string path;
+  std::vector<std::string> arguments = {};
+};
+const ServerProgram& Holdfastd();
+
 class ServerProcess {
  public:
   // Starts the server with this configuration (text format) and data directory, and waits until it serves. Aborts the
   // test if it does not within half a minute.
   // `log_suffix` tells the logs of two servers with one directory apart.
   explicit ServerProcess(const std::string& data_dir, const std::string& config = "",
-                         const std::string& log_suffix = "");
+                         const std::string& log_suffix = "", const ServerProgram& program = Holdfastd());
   // Kills it if it still runs.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;

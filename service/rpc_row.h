@@ -1,0 +1,54 @@
+// Makes a row of the table of RPCs out of a handler: the method of an object class is all that is written by hand.
+
+#ifndef HOLDFAST_SERVICE_RPC_ROW_H_
+#define HOLDFAST_SERVICE_RPC_ROW_H_
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "actors/object.h"
+#include "actors/objects/plain_object.h"
+#include "actors/task.h"
+#include "service/rpc_table.h"
+#include "service/unary_call.h"
+
+namespace holdfast::service {
+
+// What a handler, a method of an object class, is made of.
+template <auto kHandler>
+struct HandlerTraits;
+template <typename Class_, typename Request_, typename Response_,
+          actors::Task<absl::Status> (Class_::*kHandler)(const Request_&, Response_*)>
+struct HandlerTraits<kHandler> {
+  using Class = Class_;
+  using Request = Request_;
+  using Response = Response_;
+  static actors::Task<absl::Status> Handle(actors::Object& object, const Request& request, Response* response) {
+    return (static_cast<Class&>(object).*kHandler)(request, response);
+  }
+};
+
+// A row for a method with one request for one object. `Receive` is the generated RequestXxx; a null class means that
+// the request names it.
+template <auto kHandler, typename Service, typename Receive>
+RpcTable::Row Unary(std::string method, Service* service, Receive receive, const actors::ObjectClass* object_class) {
+  using Traits = HandlerTraits<kHandler>;
+  using Request = typename Traits::Request;
+  using Response = typename Traits::Response;
+  auto row = std::make_shared<UnaryMethod<Request, Response>>();
+  row->receive = [service, receive](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
+    (service->*receive)(context, request, writer, queue, queue, tag);
+  };
+  row->handle = Traits::Handle;
+  row->object_class = object_class;
+  row->name = method;
+  row->for_clients = std::is_same_v<typename Traits::Class, actors::PlainObject>;
+  return {std::move(method), [row](Endpoint* endpoint) { UnaryCall<Request, Response>::Post(row.get(), endpoint); }};
+}
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_RPC_ROW_H_

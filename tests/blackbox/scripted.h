@@ -1,0 +1,86 @@
+// The object class that ScriptService drives, and the one that answers beside it: an object of class "ScriptBoard" has
+// the scripts, the notes and the signals of the "Scripted" of the same name.
+
+#ifndef HOLDFAST_TESTS_BLACKBOX_SCRIPTED_H_
+#define HOLDFAST_TESTS_BLACKBOX_SCRIPTED_H_
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "actors/clock.h"
+#include "actors/object.h"
+#include "actors/task.h"
+#include "holdfast/testing/v1/script.pb.h"
+#include "tests/blackbox/fault_store.h"
+
+namespace holdfast::testing {
+
+// The system's clock, moved forward. Any thread.
+class MovedClock : public actors::Clock {
+ public:
+  absl::Time Now() const override { return absl::Now() + absl::Microseconds(moved_us_.load()); }
+  void Advance(absl::Duration by) { moved_us_ += absl::ToInt64Microseconds(by); }
+
+ private:
+  std::atomic<int64_t> moved_us_ = 0;
+};
+
+// What the handlers reach beyond their objects.
+struct World {
+  MovedClock clock;
+  Fault fault;
+};
+World& TheWorld();
+
+// Of one object. Without a lock: the test server has one executor, whose thread alone comes here.
+struct Board {
+  v1::Script load;
+  std::deque<v1::Script> alarms;
+  std::vector<v1::Note> notes;
+  std::set<std::string> signals;
+  int instances = 0;
+};
+
+class Scripted : public actors::Object {
+ public:
+  explicit Scripted(actors::ObjectContext* context);
+  static const actors::ObjectClass& Class();
+
+  actors::Task<absl::Status> Load() override;
+  actors::Task<absl::Status> OnAlarm(const actors::AlarmRun& run) override;
+  actors::Task<absl::Status> Run(const v1::RunRequest& request, v1::RunResponse* response);
+
+ private:
+  // `response` is null, and `run` not, where there is none.
+  actors::Task<absl::Status> TakeStep(const v1::Step& step, v1::RunResponse* response, const actors::AlarmRun* run);
+  v1::Note* AddNote(const std::string& text);
+
+  const std::shared_ptr<Board> board_;
+  const int instance_;
+};
+
+class ScriptBoard : public actors::Object {
+ public:
+  explicit ScriptBoard(actors::ObjectContext* context);
+  static const actors::ObjectClass& Class();
+
+  actors::Task<absl::Status> SetScripts(const v1::SetScriptsRequest& request, v1::SetScriptsResponse* response);
+  actors::Task<absl::Status> ReadNotes(const v1::ReadNotesRequest& request, v1::ReadNotesResponse* response);
+  actors::Task<absl::Status> Signal(const v1::SignalRequest& request, v1::SignalResponse* response);
+  actors::Task<absl::Status> AdvanceClock(const v1::AdvanceClockRequest& request, v1::AdvanceClockResponse* response);
+  actors::Task<absl::Status> FailCommits(const v1::FailCommitsRequest& request, v1::FailCommitsResponse* response);
+
+ private:
+  const std::shared_ptr<Board> board_;
+};
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTS_BLACKBOX_SCRIPTED_H_

@@ -1,0 +1,111 @@
+// A server as holdfastd, from the same library, with objects that do what a test tells them, a clock that it moves, a
+// disk that it breaks, and either store. One executor, whose thread all of that is used on.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "holdfast/testing/v1/script.grpc.pb.h"
+#include "service/config.h"
+#include "service/rpc_row.h"
+#include "service/server.h"
+#include "storage/log.h"
+#include "storage/memory_store.h"
+#include "tests/blackbox/fault_store.h"
+#include "tests/blackbox/scripted.h"
+
+namespace holdfast::testing {
+namespace {
+
+using config::v1::Config;
+using Scripts = v1::ScriptService::AsyncService;
+
+service::Extension::Service Rows(Scripts* scripts) {
+  using service::Unary;
+  const std::string name = v1::ScriptService::service_full_name();
+  const auto* const board = &ScriptBoard::Class();
+  service::Extension::Service rows{name, scripts, {}};
+  rows.rows.push_back(Unary<&Scripted::Run>(name + ".Run", scripts, &Scripts::RequestRun, &Scripted::Class()));
+  rows.rows.push_back(
+      Unary<&ScriptBoard::SetScripts>(name + ".SetScripts", scripts, &Scripts::RequestSetScripts, board));
+  rows.rows.push_back(Unary<&ScriptBoard::ReadNotes>(name + ".ReadNotes", scripts, &Scripts::RequestReadNotes, board));
+  rows.rows.push_back(Unary<&ScriptBoard::Signal>(name + ".Signal", scripts, &Scripts::RequestSignal, board));
+  rows.rows.push_back(
+      Unary<&ScriptBoard::AdvanceClock>(name + ".AdvanceClock", scripts, &Scripts::RequestAdvanceClock, board));
+  rows.rows.push_back(
+      Unary<&ScriptBoard::FailCommits>(name + ".FailCommits", scripts, &Scripts::RequestFailCommits, board));
+  return rows;
+}
+
+int Serve(const Config& config, bool in_memory) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  Scripts scripts;
+  service::Extension extension;
+  extension.object_classes = {&Scripted::Class(), &ScriptBoard::Class()};
+  extension.services.push_back(Rows(&scripts));
+  extension.open_store = [in_memory](const Config& settings) -> absl::StatusOr<std::unique_ptr<storage::Store>> {
+    std::unique_ptr<storage::Store> store = std::make_unique<storage::MemoryStore>();
+    if (!in_memory) {
+      auto opened = service::OpenStore(settings);
+      if (!opened.ok()) return opened.status();
+      store = *std::move(opened);
+    }
+    return std::make_unique<FaultStore>(std::move(store), &TheWorld().fault);
+  };
+  extension.clock = &TheWorld().clock;
+  // As holdfastd ends: those who wait are told, then nothing more is written.
+  auto server = service::Server::Start(
+      config, [](const absl::Status&) { alarm(1); }, std::move(extension));
+  if (!server.ok()) {
+    std::fprintf(stderr, "test_server: %s\n", server.status().ToString().c_str());
+    return 1;
+  }
+  Log(LogLevel::kInfo, "serving", {{"listen", (*server)->address()}});
+  int signal = 0;
+  sigwait(&signals, &signal);
+  (*server)->Drain();
+  server->reset();
+  return 0;
+}
+
+}  // namespace
+}  // namespace holdfast::testing
+
+int main(int argc, char** argv) {
+  using holdfast::config::v1::Config;
+  std::string config_path;
+  std::string listen;
+  std::string data_dir;
+  bool in_memory = false;
+  double advance_s = 0;
+  CLI::App app("The server of the black-box tests.", "test_server");
+  app.add_option("--config", config_path);
+  app.add_option("--listen", listen);
+  app.add_option("--data-dir", data_dir);
+  app.add_flag("--in-memory", in_memory, "Keeps the store in memory");
+  app.add_option("--advance-s", advance_s, "How far ahead the clock is, in seconds");
+  CLI11_PARSE(app, argc, argv);
+
+  auto config = holdfast::service::ReadConfigFile(config_path);
+  if (config.ok()) {
+    config->set_listen(listen);
+    config->set_data_dir(data_dir);
+    config->mutable_actors()->set_executors(1);
+    if (absl::Status status = holdfast::service::CompleteConfig(&*config); !status.ok()) config = status;
+  }
+  if (!config.ok()) {
+    std::fprintf(stderr, "test_server: %s\n", config.status().ToString().c_str());
+    return 1;
+  }
+  holdfast::testing::TheWorld().clock.Advance(absl::Seconds(advance_s));
+  return holdfast::testing::Serve(*config, in_memory);
+}

@@ -1,0 +1,243 @@
+// Turns, failures and critical sections, by objects that do as they are told.
+
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/blackbox/behaviour.h"
+
+namespace holdfast::blackbox {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+constexpr char kFail[] = "fail { code: 10 message: \"on purpose\" }";  // ABORTED
+
+// What the test server adds is a service as the others are.
+TEST_P(ScriptedBehaviour, AnExtensionIsHealthy) {
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("holdfast.testing.v1.ScriptService");
+  const auto reply = Call(&grpc::health::v1::Health::Stub::Check, request);
+  ASSERT_TRUE(IsOk(reply));
+  EXPECT_EQ(reply->status(), grpc::health::v1::HealthCheckResponse::SERVING);
+}
+
+TEST_P(ScriptedBehaviour, B14_APrefixOf0xFFWorks) {
+  const auto put = [](const std::string& key) { return "put { key: \"" + key + "\" value: \"1\" }"; };
+  ASSERT_TRUE(IsOk(Run("o", {put("a"), put("\\xFE"), put("\\xFF"), put("\\xFF\\xFF"), put("\\xFFz")})));
+  const auto reply = Run("o", {"list: \"\\xFF\"", "list: \"\\xFF\\xFF\"", "list: \"\""});
+  ASSERT_EQ(reply->results_size(), 3);
+  EXPECT_THAT(reply->results(0).keys(), ElementsAre("\xFF", "\xFFz", "\xFF\xFF"));
+  EXPECT_THAT(reply->results(1).keys(), ElementsAre("\xFF\xFF"));
+  EXPECT_THAT(reply->results(2).keys(), ElementsAre("a", "\xFE", "\xFF", "\xFFz", "\xFF\xFF"));
+}
+
+TEST_P(ScriptedBehaviour, B20_ConcurrentTurnsThatReadAndWriteDoNotInterleave) {
+  constexpr int kTurns = 40;
+  std::vector<std::future<Reply<script::RunResponse>>> sent;
+  for (int i = 0; i < kTurns; ++i) {
+    // Between its write and its end each waits, so others would come in if they could.
+    sent.push_back(SendRun("o", {"increment: \"n\"", "wait { nanos: 1000000 }", "increment: \"n\""}));
+  }
+  for (auto& reply : sent) {
+    const auto run = reply.get();
+    ASSERT_TRUE(IsOk(run));
+    ASSERT_EQ(run->results_size(), 2);
+    EXPECT_EQ(run->results(0).number() % 2, 1);
+    EXPECT_EQ(run->results(1).number(), run->results(0).number() + 1);
+  }
+  EXPECT_EQ(Run("o", {"get: \"n\""})->results(0).value(), std::to_string(2 * kTurns));
+}
+
+TEST_P(ScriptedBehaviour, B20_AHandlerThatWaitsBeforeItWritesLetsOthersIn) {
+  auto waiting = SendRun("o", {"note: \"waits\"", "await_signal: \"go\"", "put { key: \"a\" value: \"late\" }"});
+  Notes("o", "waits", 1);
+  EXPECT_TRUE(IsOk(Run("o", {"put { key: \"a\" value: \"early\" }"})));
+  Signal("o", "go");
+  EXPECT_TRUE(IsOk(waiting.get()));
+  EXPECT_EQ(Run("o", {"get: \"a\""})->results(0).value(), "late");
+}
+
+TEST_P(ScriptedBehaviour, B22_AnAbortedObjectDropsWhatItHasNotCommitted) {
+  const auto first = Run("o", {"put { key: \"kept\" value: \"1\" }"});
+  ASSERT_TRUE(IsOk(first));
+  // A turn that has written and then takes too long.
+  auto stuck = SendRun(
+      "o", {"put { key: \"dropped\" value: \"1\" }", "delete: \"kept\"", "note: \"wrote\"", "await_signal: \"never\""});
+  Notes("o", "wrote", 1);
+  Advance(absl::Seconds(31));
+  EXPECT_TRUE(Fails(stuck.get().status, grpc::StatusCode::UNAVAILABLE, "OBJECT_RESET"));
+  const auto after = Run("o", {"get: \"kept\"", "get: \"dropped\""});
+  ASSERT_TRUE(IsOk(after));
+  EXPECT_TRUE(after->results(0).found());
+  EXPECT_FALSE(after->results(1).found());
+  EXPECT_GT(after->instance(), first->instance());
+}
+
+TEST_P(ScriptedBehaviour, B22_TheTurnsBesideOneThatTimesOutAreReset) {
+  // Both wait before they have written; one began a while later, so the other times out first.
+  auto old = SendRun("o", {"note: \"old\"", "await_signal: \"never\""});
+  Notes("o", "old", 1);
+  Advance(absl::Seconds(20));
+  auto young = SendRun("o", {"note: \"young\"", "await_signal: \"never\"", "put { key: \"a\" value: \"1\" }"});
+  Notes("o", "young", 1);
+  Advance(absl::Seconds(11));
+  EXPECT_TRUE(Fails(old.get().status, grpc::StatusCode::UNAVAILABLE, "OBJECT_RESET"));
+  EXPECT_TRUE(Fails(young.get().status, grpc::StatusCode::UNAVAILABLE, "OBJECT_RESET"));
+  EXPECT_THAT(All("o", "Scripted"), IsEmpty());
+}
+
+TEST_P(ScriptedBehaviour, B24_TheObjectWorksAfterAReset) {
+  const auto first = Run("o", {"put { key: \"a\" value: \"1\" }"});
+  EXPECT_EQ(Run("o", {"put { key: \"a\" value: \"2\" }", kFail}).status.error_code(), grpc::StatusCode::ABORTED);
+  const auto second = Run("o", {"get: \"a\"", "put { key: \"b\" value: \"3\" }"});
+  ASSERT_TRUE(IsOk(second));
+  EXPECT_EQ(second->results(0).value(), "1");
+  EXPECT_GT(second->instance(), first->instance());
+  // An error before any write keeps the instance.
+  EXPECT_EQ(Run("o", {"get: \"a\"", kFail}).status.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(Run("o", {})->instance(), second->instance());
+}
+
+TEST_P(ScriptedBehaviour, B25_ATurnThatFailsLeavesNothing) {
+  ASSERT_TRUE(IsOk(Run("o", {"put { key: \"kept\" value: \"1\" }"})));
+  const auto failed = Run("o", {"put { key: \"a\" value: \"1\" }", "put { key: \"kept\" value: \"2\" }",
+                                "delete: \"kept\"", "set_alarm { in { seconds: 3600 } }", kFail});
+  EXPECT_EQ(failed.status.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(failed.status.error_message(), "on purpose");
+  EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("kept", "1")));
+  EXPECT_EQ(AlarmOf("o", "Scripted"), std::nullopt);
+  Passivate("o", "Scripted");
+  EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("kept", "1")));
+}
+
+TEST_P(ScriptedBehaviour, B25_WhatANextTurnCommittedStays) {
+  EXPECT_FALSE(
+      Run("o", {"put { key: \"a\" value: \"1\" }", "next_turn: true", "put { key: \"b\" value: \"1\" }", kFail}).ok());
+  EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("a", "1")));
+}
+
+TEST_P(ScriptedBehaviour, B27_ATurnReadsItsOwnWrites) {
+  ASSERT_TRUE(IsOk(Run("o", {"put { key: \"old\" value: \"0\" }"})));
+  const auto reply =
+      Run("o", {"put { key: \"a\" value: \"1\" }", "get: \"a\"", "put { key: \"a\" value: \"2\" }", "get: \"a\"",
+                "list: \"\"", "delete: \"old\"", "get: \"old\"", "delete: \"old\"", "list: \"\"",
+                "set_alarm { in { seconds: 3600 } }", "get_alarm: true", "delete_alarm: true", "get_alarm: true"});
+  ASSERT_TRUE(IsOk(reply));
+  const auto& results = reply->results();
+  ASSERT_EQ(results.size(), 9);
+  EXPECT_EQ(results[0].value(), "1");
+  EXPECT_EQ(results[1].value(), "2");
+  EXPECT_THAT(results[2].keys(), ElementsAre("a", "old"));
+  EXPECT_TRUE(results[3].found());
+  EXPECT_FALSE(results[4].found());
+  EXPECT_FALSE(results[5].found());
+  EXPECT_THAT(results[6].keys(), ElementsAre("a"));
+  EXPECT_TRUE(results[7].found());
+  EXPECT_FALSE(results[8].found());
+}
+
+TEST_P(ScriptedBehaviour, B30_ACriticalSectionKeepsOthersOut) {
+  SetLoad("o", {"note: \"loads\"", "await_signal: \"go\"", "put { key: \"a\" value: \"loaded\" }",
+                "wait { nanos: 1000000 }", "note: \"loaded\""});
+  std::vector<std::future<Reply<script::RunResponse>>> sent;
+  for (int i = 0; i < 3; ++i) sent.push_back(SendRun("o", {"note: \"runs\"", "get: \"a\""}));
+  WaitUntil([&] { return Describe("o", "Scripted").mailbox_depth() == 3; });
+  EXPECT_EQ(Describe("o", "Scripted").activation_state(), v1::ACTIVATION_STATE_LOADING);
+  EXPECT_THAT(NoteTexts("o"), ElementsAre("loads"));
+  Signal("o", "go");
+  for (auto& reply : sent) EXPECT_EQ(reply.get()->results(0).value(), "loaded");
+  EXPECT_THAT(NoteTexts("o"), ElementsAre("loads", "loaded", "runs", "runs", "runs"));
+  EXPECT_EQ(Describe("o", "Scripted").activation_state(), v1::ACTIVATION_STATE_ACTIVE);
+}
+
+TEST_P(ScriptedBehaviour, B31_TheTimeoutOfACriticalSectionResetsTheObject) {
+  SetLoad("o", {"put { key: \"a\" value: \"1\" }", "note: \"loads\"", "await_signal: \"never\""});
+  auto one = SendRun("o", {"note: \"runs\""});
+  auto other = SendRun("o", {"note: \"runs\""});
+  Notes("o", "loads", 1);
+  WaitUntil([&] { return Describe("o", "Scripted").mailbox_depth() == 2; });
+  Advance(absl::Seconds(31));
+  EXPECT_TRUE(Fails(one.get().status, grpc::StatusCode::UNAVAILABLE, "OBJECT_RESET"));
+  EXPECT_TRUE(Fails(other.get().status, grpc::StatusCode::UNAVAILABLE, "OBJECT_RESET"));
+  EXPECT_THAT(Notes("o", "runs"), IsEmpty());
+  SetLoad("o", {});
+  const auto after = Run("o", {"get: \"a\""});
+  ASSERT_TRUE(IsOk(after));
+  EXPECT_FALSE(after->results(0).found());
+}
+
+TEST_P(ScriptedBehaviour, B30_ALoadThatFailsIsTriedAgainByTheNextRequest) {
+  SetLoad("o", {"put { key: \"a\" value: \"1\" }", kFail});
+  const auto failed = Run("o", {"note: \"runs\""});
+  EXPECT_EQ(failed.status.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(failed.status.error_message(), "on purpose");
+  SetLoad("o", {"increment: \"loads\""});
+  const auto after = Run("o", {"get: \"a\"", "get: \"loads\""});
+  ASSERT_TRUE(IsOk(after));
+  EXPECT_FALSE(after->results(0).found());
+  EXPECT_EQ(after->results(1).value(), "1");
+  EXPECT_THAT(Notes("o", "runs"), IsEmpty());
+}
+
+TEST_P(ScriptedBehaviour, PassivateObjectWaitsForWhatIsUnderWay) {
+  Start("actors { idle_timeout_ms: 600000 } storage { column_families_max: 0 }");
+  auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\"", "get: \"a\""});
+  Notes("o", "busy", 1);
+  auto passivation = Send(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o", "Scripted"));
+  EXPECT_EQ(Describe("o", "Scripted").activation_state(), v1::ACTIVATION_STATE_ACTIVE);
+  Signal("o", "go");
+  const auto first = busy.get();
+  ASSERT_TRUE(IsOk(first));
+  EXPECT_EQ(first->results(0).value(), "1");
+  EXPECT_TRUE(IsOk(passivation.get()));
+  WaitUntil([&] { return Describe("o", "Scripted").activation_state() == v1::ACTIVATION_STATE_INACTIVE; });
+  const auto next = Run("o", {"get: \"a\""});
+  EXPECT_EQ(next->results(0).value(), "1");
+  EXPECT_GT(next->instance(), first->instance());
+}
+
+TEST_P(ScriptedBehaviour, PassivateObjectIsNotUndoneByAMoveThatIsUnderWay) {
+  // The first write has the server make a family for the object, and move it there, beside all that is asked here.
+  Start("actors { idle_timeout_ms: 600000 }");
+  ASSERT_TRUE(IsOk(Run("o", {"put { key: \"a\" value: \"1\" }"})));
+  ASSERT_TRUE(IsOk(Call(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o", "Scripted"))));
+  WaitUntil([&] {
+    const auto described = Describe("o", "Scripted");
+    return described.placement() == v1::PLACEMENT_OWN_COLUMN_FAMILY &&
+           described.activation_state() == v1::ACTIVATION_STATE_INACTIVE;
+  });
+}
+
+TEST_P(ScriptedBehaviour, ARequestWhoseDeadlinePassesInTheQueueIsNotBegun) {
+  auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\""});
+  Notes("o", "busy", 1);
+  auto late = SendRun("o", {"note: \"late\"", "put { key: \"b\" value: \"1\" }"});
+  WaitUntil([&] { return Describe("o", "Scripted").mailbox_depth() == 1; });
+  Advance(absl::Seconds(25));
+  Signal("o", "go");
+  EXPECT_TRUE(IsOk(busy.get()));
+  EXPECT_TRUE(Fails(late.get().status, grpc::StatusCode::DEADLINE_EXCEEDED, "DEADLINE_PASSED"));
+  EXPECT_THAT(Notes("o", "late"), IsEmpty());
+  EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("a", "1")));
+}
+
+TEST_P(ScriptedBehaviour, B49_OverloadIsToldApartFromFailure) {
+  Start("actors { mailbox_requests_max: 2 }");
+  auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\""});
+  Notes("o", "busy", 1);
+  auto one = SendRun("o", {});
+  auto two = SendRun("o", {});
+  WaitUntil([&] { return Describe("o", "Scripted").mailbox_depth() == 2; });
+  EXPECT_TRUE(Fails(Run("o", {}).status, grpc::StatusCode::RESOURCE_EXHAUSTED, "MAILBOX_FULL"));
+  EXPECT_TRUE(IsOk(Run("another", {})));
+  Signal("o", "go");
+  EXPECT_TRUE(IsOk(busy.get()));
+  EXPECT_TRUE(IsOk(one.get()));
+  EXPECT_TRUE(IsOk(two.get()));
+  // A failure of the handler is its own.
+  EXPECT_EQ(Run("o", {kFail}).status.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_FALSE(DetailOf<google::rpc::RetryInfo>(Run("o", {kFail}).status).has_retry_delay());
+}
+
+}  // namespace
+}  // namespace holdfast::blackbox

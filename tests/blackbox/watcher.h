@@ -1,0 +1,105 @@
+// A client that watches alarms: a stream of its own, read on a thread of its own.
+
+#ifndef HOLDFAST_TESTS_BLACKBOX_WATCHER_H_
+#define HOLDFAST_TESTS_BLACKBOX_WATCHER_H_
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "holdfast/v1/object_service.grpc.pb.h"
+#include "tests/blackbox/behaviour.h"
+
+namespace holdfast::blackbox {
+
+class Watcher {
+ public:
+  using Delivery = v1::WatchAlarmsResponse;
+
+  Watcher(const std::shared_ptr<grpc::Channel>& channel, const v1::WatchAlarmsRequest& request) : stub_(channel) {
+    thread_ = std::thread([this, request] {
+      const auto reader = stub_.WatchAlarms(&context_, request);
+      Delivery delivery;
+      while (reader->Read(&delivery)) {
+        std::lock_guard lock(mutex_);
+        deliveries_.push_back(delivery);
+        changed_.notify_all();
+      }
+      const grpc::Status status = reader->Finish();
+      std::lock_guard lock(mutex_);
+      status_ = status;
+      changed_.notify_all();
+    });
+  }
+  ~Watcher() {
+    Cancel();
+    thread_.join();
+  }
+
+  // The next one that comes; a failure of the test and an empty one if none comes soon.
+  Delivery Next() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoMilliseconds(kSoon), [this] { return !deliveries_.empty() || status_; });
+    if (deliveries_.empty()) {
+      ADD_FAILURE() << "no delivery; " << (status_ ? status_->error_message() : "the stream is open");
+      return {};
+    }
+    Delivery next = std::move(deliveries_.front());
+    deliveries_.pop_front();
+    return next;
+  }
+  // Those that have come and were not taken.
+  size_t size() {
+    std::lock_guard lock(mutex_);
+    return deliveries_.size();
+  }
+  bool empty() { return size() == 0; }
+  bool ended() {
+    std::lock_guard lock(mutex_);
+    return status_.has_value();
+  }
+  void Cancel() { context_.TryCancel(); }
+  // How the stream ended; waits for it.
+  grpc::Status End() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoMilliseconds(kSoon), [this] { return status_.has_value(); });
+    return status_.value_or(grpc::Status(grpc::StatusCode::UNKNOWN, "the stream has not ended"));
+  }
+
+ private:
+  v1::ObjectService::Stub stub_;
+  grpc::ClientContext context_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Delivery> deliveries_;     // guarded by mutex_
+  std::optional<grpc::Status> status_;  // guarded by mutex_
+  std::thread thread_;
+};
+
+// Requests on a delivery.
+template <typename Request>
+Request OfDelivery(const Watcher::Delivery& delivery) {
+  Request request;
+  *request.mutable_object() = delivery.object();
+  request.set_delivery_token(delivery.delivery_token());
+  return request;
+}
+inline v1::AcknowledgeAlarmRequest Acknowledgement(const Watcher::Delivery& delivery) {
+  return OfDelivery<v1::AcknowledgeAlarmRequest>(delivery);
+}
+inline v1::AcknowledgeAlarmRequest Refusal(const Watcher::Delivery& delivery) {
+  auto request = Acknowledgement(delivery);
+  request.mutable_error()->set_code(grpc::StatusCode::INTERNAL);
+  request.mutable_error()->set_message("on purpose");
+  return request;
+}
+
+}  // namespace holdfast::blackbox
+
+#endif  // HOLDFAST_TESTS_BLACKBOX_WATCHER_H_
