@@ -147,20 +147,7 @@ auto RunningServer::OnLane(Lane* lane, Work work) {
 
 absl::Status RunningServer::Start() {
   if (absl::Status status = table_.CheckComplete(); !status.ok()) return status;
-<<<<<<< HEAD
-  const auto& storage = config_.storage();
-  storage::RocksDbOptions options;
-  options.data_dir = config_.data_dir();
-  options.block_cache_bytes = storage.block_cache_bytes();
-  options.memtable_bytes = storage.memtable_bytes();
-  options.wal_bytes_max = storage.wal_bytes_max();
-  options.sync = !config_.testing().sync_off();
-  options.disk_reserve_bytes = storage.disk_reserve_bytes();
-  options.lose_unsynced = config_.testing().lose_unsynced();
-  auto store = storage::OpenRocksDbStore(options);
-=======
   auto store = open_store_(config_);
->>>>>>> h-blackbox
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
   families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
@@ -264,6 +251,7 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config) 
   options.memtable_bytes = settings.memtable_bytes();
   options.wal_bytes_max = settings.wal_bytes_max();
   options.sync = !config.testing().sync_off();
+  options.disk_reserve_bytes = storage.disk_reserve_bytes();
   options.lose_unsynced = config.testing().lose_unsynced();
   return storage::OpenRocksDbStore(options);
 }
