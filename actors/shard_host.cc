@@ -5,9 +5,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
 #include "actors/client_alarm.h"
+#include "actors/errors.h"
 #include "storage/format.h"
 #include "storage/log.h"
 
@@ -21,8 +22,8 @@ constexpr size_t kActivationBytes = 3 << 10;
 // The idle are looked for at most so often, so that one timer serves many.
 constexpr absl::Duration kIdleStep = absl::Milliseconds(100);
 
-// While there are families for all, whatever is written gets one. Beyond, what is so large or was written so often since
-// it was loaded gets that of one that is small and not in memory; so many of those are looked at, so often.
+// While there are families for all, whatever is written gets one. Beyond, what is so large or was written so often
+// since it was loaded gets that of one that is small and not in memory; so many of those are looked at, so often.
 constexpr int64_t kLargeBytes = 1 << 20;
 constexpr int kBusyCommits = 1000;
 constexpr size_t kPackLookMax = 64;
@@ -275,7 +276,14 @@ void ShardHost::Moved(Activation* activation, bool done) {
   const bool packing = packing_ == activation->key_;
   if (packing) packing_.reset();
   // One that could not be packed is large: it keeps its family for as long as this process lives.
-  if (!packing && done && !activation->packed()) placed_.push_back(activation->key_);
+  if (packing || !done || activation->packed()) return;
+  placed_.push_back(activation->key_);
+  // Those deleted meanwhile are still in it, and those made anew twice.
+  if (placed_.size() <= 2 * static_cast<size_t>(services_.families->count()) + kPackLookMax) return;
+  absl::flat_hash_set<std::string> seen;
+  std::erase_if(placed_, [&](const storage::ObjectKey& key) {
+    return !services_.families->Find(key) || !seen.insert(key.encoded()).second;
+  });
 }
 
 void ShardHost::DropFamily(const storage::Placement& placement) {
