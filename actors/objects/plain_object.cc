@@ -251,7 +251,9 @@ void PlainObject::SettleLease() {
 }
 
 void PlainObject::Ended(std::string token) {
-  AfterCommit([watchers = &context().alarm_watchers(), token = std::move(token)] { watchers->Ended(token); });
+  AfterCommit([watchers = &context().alarm_watchers(), object = context().key(), token = std::move(token)] {
+    watchers->Ended(object, token);
+  });
 }
 
 void PlainObject::StoreAlarm() {
