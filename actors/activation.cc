@@ -123,7 +123,9 @@ void Activation::Pump() {
       Continue(ready->turn, ready->handler);
       continue;
     }
-    if (passivate_soon_ && state_ == State::kActive && turns_.empty()) Unload();
+    // A move would load it again.
+    const bool at_rest = turns_.empty() && !relocation_ && !wants_family_;
+    if (passivate_soon_ && state_ == State::kActive && at_rest) Unload();
     if (state_ != State::kActive) {
       if (mailbox_.empty() && repeated_.empty()) break;
       state_ = State::kLoading;

@@ -167,13 +167,15 @@ void AlarmScheduler::TryAgain(const std::string& object) {
 
 void AlarmScheduler::OnClients(bool added) {
   if (!started_) return;
-  if ((added && nobody_) || (forgotten_ && waiting_.empty())) {
+  if (added && nobody_) {
     ReadAgain();
-  } else {
-    looks_left_ = waiting_.size();
-    FireWaiting();
-    SetTimer();
+    return;
   }
+  // Those in memory may all be for others than the client that is free now.
+  if (forgotten_) read_again_at_ = std::min(read_again_at_, executor_->clock().Now() + options_.retry_delay);
+  looks_left_ = waiting_.size();
+  FireWaiting();
+  SetTimer();
 }
 
 void AlarmScheduler::ReadAgain() {
@@ -203,6 +205,7 @@ void AlarmScheduler::FireWaiting() {
     waiting_.pop_front();
     FireOne(std::move(object));
   }
+  if (forgotten_ && waiting_.empty()) ReadAgain();
 }
 
 bool AlarmScheduler::FireOne(std::string object) {

@@ -14,7 +14,7 @@ void AlarmWatchers::Claim::Deliver(const Delivery& delivery) {
   const auto watcher = watchers->ById(watcher_);
   // One that is gone took the lease with it; it expires.
   if (watcher == watchers->watchers_.end()) return;
-  watchers->by_token_[delivery.token] = watcher_;
+  watchers->out_[storage::ObjectKey(delivery.object).encoded()] = {delivery.token, watcher_};
   watcher->deliver(delivery);
 }
 
@@ -37,7 +37,7 @@ void AlarmWatchers::Remove(WatcherId watcher) {
   std::lock_guard lock(mutex_);
   const auto at = ById(watcher);
   if (at != watchers_.end()) watchers_.erase(at);
-  absl::erase_if(by_token_, [watcher](const auto& entry) { return entry.second == watcher; });
+  absl::erase_if(out_, [watcher](const auto& entry) { return entry.second.watcher == watcher; });
 }
 
 bool AlarmWatchers::Matches(const Filter& filter, const storage::ObjectId& object) {
@@ -65,7 +65,8 @@ AlarmWatchers::Match AlarmWatchers::FindLocked(const storage::ObjectId& object, 
 AlarmWatchers::Match AlarmWatchers::Find(const storage::ObjectId& object) {
   std::lock_guard lock(mutex_);
   Watchers::iterator found;
-  return FindLocked(object, &found);
+  const Match match = FindLocked(object, &found);
+  return match == Match::kFull && out_.contains(storage::ObjectKey(object).encoded()) ? Match::kFree : match;
 }
 
 std::optional<AlarmWatchers::Claim> AlarmWatchers::TakePlace(const storage::ObjectId& object) {
@@ -77,14 +78,14 @@ std::optional<AlarmWatchers::Claim> AlarmWatchers::TakePlace(const storage::Obje
   return Claim(this, found->id, found->filter.lease);
 }
 
-void AlarmWatchers::Ended(absl::string_view token) {
+void AlarmWatchers::Ended(const storage::ObjectKey& object, absl::string_view token) {
   WatcherId watcher;
   {
     std::lock_guard lock(mutex_);
-    const auto it = by_token_.find(token);
-    if (it == by_token_.end()) return;
-    watcher = it->second;
-    by_token_.erase(it);
+    const auto it = out_.find(object.encoded());
+    if (it == out_.end() || it->second.token != token) return;
+    watcher = it->second.watcher;
+    out_.erase(it);
   }
   GiveBack(watcher);
 }

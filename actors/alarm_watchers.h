@@ -83,10 +83,11 @@ class AlarmWatchers {
   void Remove(WatcherId watcher);
 
   enum class Match { kNone, kFull, kFree };
+  // kFree also for an object that has a delivery out: to end it takes no place, and may be what frees one.
   Match Find(const storage::ObjectId& object);
   std::optional<Claim> TakePlace(const storage::ObjectId& object);
-  // The delivery with this token has ended.
-  void Ended(absl::string_view token);
+  // The object's delivery with this token has ended.
+  void Ended(const storage::ObjectKey& object, absl::string_view token);
 
  private:
   struct Watcher {
@@ -96,6 +97,10 @@ class AlarmWatchers {
     int outstanding = 0;
   };
   using Watchers = std::list<Watcher>;
+  struct Out {
+    std::string token;
+    WatcherId watcher;
+  };
 
   static bool Matches(const Filter& filter, const storage::ObjectId& object);
   Match FindLocked(const storage::ObjectId& object, Watchers::iterator* found);
@@ -111,7 +116,7 @@ class AlarmWatchers {
   std::mutex mutex_;
   // Everything below is guarded by mutex_.
   Watchers watchers_;  // served longest ago first
-  absl::flat_hash_map<std::string, WatcherId> by_token_;
+  absl::flat_hash_map<std::string, Out> out_;  // by the encoded id of the object
   WatcherId next_id_ = 1;
 };
 

@@ -69,20 +69,27 @@ RequestRecords::~RequestRecords() { Stop(); }
 void RequestRecords::Start() {
   started_ = true;
   reading_ = true;
+  counting_ = true;
   struct Counted {
     int64_t count = 0;
     int64_t bytes = 0;
+    // Of the time since the start, by their keys in the index, with their bytes: some may be new.
+    std::vector<std::pair<std::string, int64_t>> late;
     absl::Status status;
   };
   auto counted = std::make_shared<Counted>();
+  const std::string start = AgeKey(absl::ToUnixMicros(executor_->clock().Now()), "");
   reads_->Run(
-      [this, counted] {
+      [this, counted, start] {
         const storage::Location location = keyspace_.location();
         storage::View view(store_, &location, {}, storage::ReadTier::kDisk);
         counted->status = view.Scan(KeyRange::Prefix({&storage::kRequestAgeKind, 1}), false,
                                     [&](absl::string_view key, absl::string_view value) {
                                       AgeEntry entry;
-                                      if (ParseAgeEntry(key, value, &entry) && owns_(entry.shard)) {
+                                      if (!ParseAgeEntry(key, value, &entry) || !owns_(entry.shard)) return true;
+                                      if (key >= start) {
+                                        counted->late.emplace_back(std::string(key), entry.bytes);
+                                      } else {
                                         ++counted->count;
                                         counted->bytes += entry.bytes;
                                       }
@@ -91,6 +98,13 @@ void RequestRecords::Start() {
       },
       [this, counted] {
         reading_ = false;
+        counting_ = false;
+        for (const auto& [key, bytes] : counted->late) {
+          if (added_while_counting_.contains(key)) continue;
+          ++counted->count;
+          counted->bytes += bytes;
+        }
+        added_while_counting_.clear();
         if (!counted->status.ok()) {
           Log(LogLevel::kError, "request_records_unreadable", {{"status", counted->status.ToString()}});
         }
@@ -138,7 +152,9 @@ absl::Status RequestRecords::Add(const storage::ObjectKey& object, const Recorde
   const int64_t bytes = static_cast<int64_t>(2 * key.size() + value.size());
   std::string age_value;
   storage::AppendInt64(&age_value, bytes);
-  writes->Put(AgeKey(last_time_us_, key), std::move(age_value));
+  std::string age_key = AgeKey(last_time_us_, key);
+  if (counting_) added_while_counting_.insert(age_key);
+  writes->Put(age_key, std::move(age_value));
   writes->Put(key, std::move(value));
   ++count_;
   bytes_ += bytes;

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -82,6 +83,9 @@ class RequestRecords {
   bool reading_ = false;
   int64_t count_ = 0;
   int64_t bytes_ = 0;
+  // Made since the start, while those before are counted: not to be counted again.
+  absl::flat_hash_set<std::string> added_while_counting_;
+  bool counting_ = false;
   // Times of records never go back, so what is behind the sweep stays empty.
   int64_t last_time_us_ = std::numeric_limits<int64_t>::min();
   std::string swept_to_;

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "actors/client_alarm.h"
 #include "actors/errors.h"
@@ -248,7 +249,7 @@ void ShardHost::GiveFamily(Activation* activation) {
             {{"object", activation->key_.DebugString()}, {"status", made->status().ToString()}});
         activation->wants_family_ = false;
         activation->family_refused_ = true;
-        if (activation->removable()) RemoveWhenDurable(activation);
+        activation->Pump();
       });
 }
 
@@ -282,7 +283,14 @@ void ShardHost::Moved(Activation* activation, bool done, const std::optional<sto
     }
     return;
   }
-  if (done && !activation->packed()) placed_.push_back(activation->key_);
+  if (!done || activation->packed()) return;
+  placed_.push_back(activation->key_);
+  // Those deleted meanwhile are still in it, and those made anew twice.
+  if (placed_.size() <= 2 * static_cast<size_t>(services_.families->count()) + kPackLookMax) return;
+  absl::flat_hash_set<std::string> seen;
+  std::erase_if(placed_, [&](const storage::ObjectKey& key) {
+    return !services_.families->Find(key) || !seen.insert(key.encoded()).second;
+  });
 }
 
 void ShardHost::DropFamily(const storage::Placement& placement) {

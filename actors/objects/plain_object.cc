@@ -253,7 +253,9 @@ void PlainObject::SettleLease() {
 }
 
 void PlainObject::Ended(std::string token) {
-  AfterCommit([watchers = &context().alarm_watchers(), token = std::move(token)] { watchers->Ended(token); });
+  AfterCommit([watchers = &context().alarm_watchers(), object = context().key(), token = std::move(token)] {
+    watchers->Ended(object, token);
+  });
 }
 
 void PlainObject::StoreAlarm() {
@@ -321,6 +323,9 @@ Task<absl::Status> PlainObject::DeleteAlarm(const v1::DeleteAlarmRequest&, v1::D
 Task<absl::Status> PlainObject::AcknowledgeAlarm(const v1::AcknowledgeAlarmRequest& request,
                                                  v1::AcknowledgeAlarmResponse*) {
   if (absl::Status status = CheckToken(request.delivery_token()); !status.ok()) co_return status;
+  if (request.has_error() && request.error().code() == 0) {
+    co_return InvalidField("error.code", "must not be OK (0)");
+  }
   if (!alarm_.Holds(request.delivery_token(), Now())) co_return Stale();
   Ended(request.has_error() ? alarm_.Fail(Now(), random()) : alarm_.Acknowledge());
   StoreAlarm();

@@ -9,7 +9,7 @@
 extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() {
   return "leak:holdfast::actors::Activation::DeliverAlarm\n"
-         "leak:holdfast::actors::Activation::MoveTo\n"
+         "leak:holdfast::actors::Activation::BeginMove\n"
          "leak:holdfast::actors::Activation::Retire\n";
 }
 

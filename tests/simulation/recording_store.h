@@ -37,7 +37,7 @@ class RecordingStore : public storage::Store {
   absl::Status DropFamily(storage::FamilyId family) override { return store_->DropFamily(family); }
   std::vector<storage::OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }
 
-  // Everything under its family's name; the families that are empty too.
+  // Everything under its family's name, but the records of requests; the families that are empty too.
   std::map<std::string, std::map<std::string, std::string>> Dump() {
     std::vector<storage::OwnFamily> families = {{storage::FamilyId::kNode, "node"},
                                                 {storage::FamilyId::kCatalog, "catalog"},
@@ -45,14 +45,16 @@ class RecordingStore : public storage::Store {
                                                 {storage::FamilyId::kPacked, "packed"}};
     for (const storage::OwnFamily& family : store_->ListOwnFamilies()) families.push_back(family);
     std::map<std::string, std::map<std::string, std::string>> dump;
-    for (const storage::OwnFamily& family : families) {
-      auto& entries = dump[family.name];
-      auto cursor = store_->NewCursor(family.id, storage::KeyRange::All(), storage::ReadTier::kDisk);
-      for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound; cursor->Next()) {
-        entries.emplace(std::string(cursor->key()), std::string(cursor->value()));
-      }
-    }
+    for (const storage::OwnFamily& family : families) dump[family.name] = DumpFamily(family.id);
     return dump;
+  }
+  std::map<std::string, std::string> DumpFamily(storage::FamilyId family) {
+    std::map<std::string, std::string> entries;
+    auto cursor = store_->NewCursor(family, storage::KeyRange::All(), storage::ReadTier::kDisk);
+    for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound; cursor->Next()) {
+      entries.emplace(std::string(cursor->key()), std::string(cursor->value()));
+    }
+    return entries;
   }
   size_t EntryCount() {
     size_t count = 0;

@@ -20,8 +20,10 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "actors/delivery.h"
+#include "actors/deterministic.h"
 #include "actors/errors.h"
 #include "actors/object.h"
+#include "actors/recorded_request.h"
 #include "google/rpc/error_details.pb.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "holdfast/v1/object_service.pb.h"
@@ -58,6 +60,15 @@ struct SendOptions {
   absl::Status reply_check;
 };
 
+// A request with a request_id, as its record names it.
+struct Recording {
+  std::string request_id;
+  std::string method;
+  std::string request;
+  std::function<std::string()> serialize_reply;
+  std::function<bool(absl::string_view)> parse_reply;
+};
+
 class NodeTest : public ::testing::Test {
  protected:
   using Body = std::function<Task<absl::Status>(Object&)>;
@@ -90,8 +101,9 @@ class NodeTest : public ::testing::Test {
   }
 
   void SendBody(const ObjectClass& object_class, const std::string& name, Body body, std::shared_ptr<Outcome> outcome,
-                const SendOptions& send_options = {}) {
+                const SendOptions& send_options = {}, std::optional<Recording> recording = {}) {
     auto request = std::make_unique<Request>(this, Key(object_class, name), std::move(body), std::move(outcome));
+    if (recording) request->record.emplace(*std::move(recording));
     request->deadline = send_options.deadline;
     request->bytes = send_options.bytes;
     request->reply_check = send_options.reply_check;
@@ -117,8 +129,24 @@ class NodeTest : public ::testing::Test {
         [handler, request, sent](Object& object) {
           return (static_cast<Class&>(object).*handler)(request, &sent->response);
         },
-        sent, send_options);
+        sent, send_options, RecordingOf(request, sent));
     return sent;
+  }
+  // Nothing, if the request has no request_id.
+  template <typename Req, typename Response>
+  static std::optional<Recording> RecordingOf(const Req& request, const std::shared_ptr<Sent<Response>>& sent) {
+    if constexpr (requires { request.request_id(); }) {
+      if (!request.request_id().empty()) {
+        return Recording{
+            .request_id = request.request_id(),
+            .method = Req::descriptor()->full_name(),
+            .request = SerializeDeterministically(request),
+            .serialize_reply = [sent] { return sent->response.SerializeAsString(); },
+            .parse_reply =
+                [sent](absl::string_view bytes) { return sent->response.ParseFromString(std::string(bytes)); }};
+      }
+    }
+    return std::nullopt;
   }
   // The same, until it is answered.
   template <typename Class, typename Req, typename Response>
@@ -224,6 +252,19 @@ class NodeTest : public ::testing::Test {
   std::unique_ptr<simulation::Node> node;
 
  private:
+  class Record final : public RecordedRequest {
+   public:
+    explicit Record(Recording recording) : recording_(std::move(recording)) {}
+    absl::string_view request_id() const override { return recording_.request_id; }
+    absl::string_view method() const override { return recording_.method; }
+    std::string Hash() const override { return recording_.request; }
+    std::string SerializeReply() const override { return recording_.serialize_reply(); }
+    bool ParseReply(absl::string_view bytes) override { return recording_.parse_reply(bytes); }
+
+   private:
+    const Recording recording_;
+  };
+
   class Request : public Delivery {
    public:
     Request(NodeTest* test, storage::ObjectKey object, Body body, std::shared_ptr<Outcome> outcome)
@@ -234,6 +275,7 @@ class NodeTest : public ::testing::Test {
       return body_(object);
     }
     absl::Status CheckReply() override { return reply_check; }
+    RecordedRequest* recorded() override { return record ? &*record : nullptr; }
     void Done(const absl::Status& status) override {
       EXPECT_FALSE(outcome_->done()) << "done twice";
       outcome_->status = status;
@@ -244,6 +286,7 @@ class NodeTest : public ::testing::Test {
 
     const storage::ObjectKey key;
     absl::Status reply_check;
+    std::optional<Record> record;
 
    private:
     NodeTest* const test_;

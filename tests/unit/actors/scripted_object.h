@@ -61,6 +61,8 @@ class ScriptedObject : public Object {
   }
   size_t MemoryBytes() const override { return board().memory_bytes; }
 
+  using Object::AfterCommit;
+  using Object::LeaveNoRecord;
   using Object::NextTurn;
   using Object::Now;
   using Object::random;
@@ -108,6 +110,29 @@ class ScriptedTest : public NodeTest {
         [script = std::move(script)](Object& object) { return script(static_cast<ScriptedObject&>(object)); }, outcome,
         send_options);
     return outcome;
+  }
+  // A request with a request_id; `text` is what it asks for, and the response what the script replies.
+  using ReplyScript = std::function<Task<absl::Status>(ScriptedObject&, std::string* reply)>;
+  std::shared_ptr<Sent<std::string>> SendRecorded(const std::string& name, const std::string& request_id,
+                                                  const std::string& text, ReplyScript script,
+                                                  const SendOptions& send_options = {}) {
+    auto sent = std::make_shared<Sent<std::string>>();
+    SendBody(
+        scripted, name,
+        [script = std::move(script), sent](Object& object) {
+          return script(static_cast<ScriptedObject&>(object), &sent->response);
+        },
+        sent, send_options,
+        Recording{.request_id = request_id,
+                  .method = "Script",
+                  .request = text,
+                  .serialize_reply = [sent] { return sent->response; },
+                  .parse_reply =
+                      [sent](absl::string_view bytes) {
+                        sent->response = std::string(bytes);
+                        return true;
+                      }});
+    return sent;
   }
   // The same, until it is answered.
   absl::Status Ask(const std::string& name, Script script) {

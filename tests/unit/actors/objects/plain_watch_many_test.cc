@@ -1,0 +1,120 @@
+// Alarms of clients, many of them: more than fit in memory, and through crashes.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/seed.h"
+#include "tests/unit/actors/objects/plain_fixture.h"
+
+namespace holdfast::actors {
+namespace {
+
+using ::testing::SizeIs;
+
+class PlainWatchManyTest : public PlainObjectTest {
+ protected:
+  Deliveries deliveries;
+};
+
+TEST_F(PlainWatchManyTest, MoreDueAlarmsThanFitInMemoryAreAllDelivered) {
+  for (size_t entries_max : {1, 3, 10}) {
+    for (int outstanding_max : {1, 4}) {
+      SCOPED_TRACE(absl::StrCat(entries_max, " in memory, ", outstanding_max, " outstanding"));
+      options.alarms.entries_max = entries_max;
+      deliveries.clear();
+      Start();
+      Watch(&deliveries, Of("", outstanding_max));
+      SetMany(50);
+      EXPECT_THAT(AcknowledgeAll(&deliveries), SizeIs(50));
+      EXPECT_TRUE(recording.Dump()["alarms"].empty());
+    }
+  }
+}
+
+TEST_F(PlainWatchManyTest, ThoseOfABusyWatcherDoNotKeepThoseOfAnotherOut) {
+  options.alarms.entries_max = 5;
+  Start();
+  Deliveries busy;
+  Deliveries quick;
+  AlarmWatchers::Filter slow = Of("busy", 1);
+  slow.lease = absl::Minutes(15);
+  Watch(&busy, slow);
+  Watch(&quick, Of("quick", 1));
+  // What is due first fills the memory; then the others, of which one is out.
+  SetMany(20, "busy", clock.Now() - absl::Minutes(1));
+  SetMany(20, "quick");
+  EXPECT_THAT(busy, SizeIs(1));
+  EXPECT_THAT(AcknowledgeAll(&quick), SizeIs(20));
+}
+
+TEST_F(PlainWatchManyTest, RandomClientsAndCrashesLoseNoAlarmAndDeliverNoneEarly) {
+  for (uint64_t run : simulation::Seeds(30)) {
+    SCOPED_TRACE(simulation::Replay(run));
+    simulation::Dice dice(run);
+    options.alarms.entries_max = static_cast<size_t>(dice.Between(1, 6));
+    options.alarms.window = absl::Seconds(dice.Between(1, 20));
+    options.idle_timeout = absl::Seconds(dice.Between(1, 5));
+    families_max = static_cast<int>(dice.Below(4));
+    seed = run;
+    Deliveries out;
+    Start();
+    std::map<std::string, absl::Time> set;
+    std::set<std::string> delivered;
+    std::vector<AlarmWatchers::WatcherId> watching;
+    for (int i = 0; i < 80; ++i) {
+      const std::string name = absl::StrCat("run", run, "object", dice.Below(12));
+      if (!set.contains(name)) {
+        const absl::Time time = clock.Now() + absl::Seconds(dice.Between(-5, 30));
+        auto reply = SendSetAlarm(name, time);
+        node->Settle();
+        if (reply->ok()) set[name] = time;
+      }
+      if (dice.OneIn(6)) {
+        AlarmWatchers::Filter filter = Of("", static_cast<int>(dice.Between(1, 3)));
+        filter.lease = absl::Milliseconds(dice.Between(100, 5000));
+        watching.push_back(Watch(&out, filter));
+      }
+      if (dice.OneIn(10) && !watching.empty()) node->watchers().Remove(watching[dice.Below(watching.size())]);
+      for (const Delivered& one : std::exchange(out, {})) {
+        EXPECT_GE(one.time, one.scheduled_time) << "early";
+        delivered.insert(one.name);
+        if (!dice.OneIn(3)) SendAcknowledge(one.name, one.token, dice.OneIn(4));
+      }
+      if (dice.OneIn(3)) node->Advance(absl::Milliseconds(dice.Below(4000)));
+      for (uint64_t steps = dice.Below(5); steps > 0; --steps) {
+        if (!node->Step(dice.Below(1000))) clock.Advance(absl::Milliseconds(100));
+      }
+      if (dice.OneIn(10)) {
+        watching.clear();
+        Start();
+      }
+    }
+    Watch(&out);
+    for (int i = 0; i < 200; ++i) {
+      for (const Delivered& one : std::exchange(out, {})) {
+        SendAcknowledge(one.name, one.token);
+        delivered.insert(one.name);
+      }
+      node->Advance(absl::Seconds(5));
+    }
+    std::vector<std::string> names;
+    for (const auto& [name, time] : set) {
+      EXPECT_TRUE(delivered.contains(name)) << name << " was never delivered";
+      names.push_back(name);
+      EXPECT_EQ(AlarmOf(name), std::nullopt) << name;
+    }
+    EXPECT_TRUE(recording.Dump()["alarms"].empty());
+    ExpectAlarmIndexConsistent(PlainObject::Class(), names);
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::actors
