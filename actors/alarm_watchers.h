@@ -115,7 +115,7 @@ class AlarmWatchers {
   std::atomic<bool> turned_away_ = false;
   std::mutex mutex_;
   // Everything below is guarded by mutex_.
-  Watchers watchers_;  // served longest ago first
+  Watchers watchers_;                          // served longest ago first
   absl::flat_hash_map<std::string, Out> out_;  // by the encoded id of the object
   WatcherId next_id_ = 1;
 };

@@ -251,7 +251,7 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config) 
   options.memtable_bytes = settings.memtable_bytes();
   options.wal_bytes_max = settings.wal_bytes_max();
   options.sync = !config.testing().sync_off();
-  options.disk_reserve_bytes = storage.disk_reserve_bytes();
+  options.disk_reserve_bytes = settings.disk_reserve_bytes();
   options.lose_unsynced = config.testing().lose_unsynced();
   return storage::OpenRocksDbStore(options);
 }

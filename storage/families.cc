@@ -112,6 +112,7 @@ std::vector<ObjectKey> Families::List() const {
   std::lock_guard lock(mutex_);
   std::vector<ObjectKey> keys;
   for (const auto& [key, placement] : by_key_) keys.push_back(ObjectKey::FromEncoded(key));
+  std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return a.encoded() < b.encoded(); });
   return keys;
 }
 

@@ -48,7 +48,7 @@ class Families {
   absl::Status Recover();
 
   std::optional<Placement> Find(const ObjectKey& key) const;
-  // The objects that have a family.
+  // The objects that have a family, in the order of their ids, so that a simulation is its seed.
   std::vector<ObjectKey> List() const;
   int count() const { return taken_.load(std::memory_order_relaxed); }
 

@@ -48,7 +48,7 @@ struct ListOptions {
   std::string prefix;
   bool reverse = false;
   std::optional<int64_t> limit;  // at least 1
-  // Ends after the entry with which they have so many bytes.
+  // Ends after the entry with which keys and values have so many bytes.
   size_t bytes_max = SIZE_MAX;
 };
 

@@ -99,7 +99,7 @@ TEST_P(Deliveries, B40_ARefusedOneIsRetriedWithinTheBackoff) {
 TEST_P(Deliveries, AnErrorMustBeOne) {
   auto request = Refusal(delivery);
   request.mutable_error()->set_code(grpc::StatusCode::OK);
-  EXPECT_TRUE(IsInvalid(Call(&ObjectStub::AcknowledgeAlarm, request).status, "error"));
+  EXPECT_TRUE(IsInvalid(Call(&ObjectStub::AcknowledgeAlarm, request).status, "error.code"));
   EXPECT_TRUE(IsOk(Acknowledge(delivery)));
 }
 

@@ -193,6 +193,15 @@ TEST_P(EntriesTest, LimitIsAtLeastOne) {
   }
 }
 
+TEST_P(EntriesTest, ListEndsWithTheEntryThatFillsItsBytes) {
+  PutAndLay({{"a", "123"}, {"b", "123"}, {"c", ""}});
+  // Keys and values count as a caller sees them.
+  EXPECT_EQ(List({.bytes_max = 4}), "a ");
+  EXPECT_EQ(List({.bytes_max = 5}), "a b ");
+  EXPECT_EQ(List({.bytes_max = 8}), "a b ");
+  EXPECT_EQ(List({.bytes_max = 9}), "a b c ");
+}
+
 TEST_P(EntriesTest, NulIsAByteOfAKeyLikeAnyOther) {
   const std::string nul("a\0", 2);
   const std::string nul_b("a\0b", 3);

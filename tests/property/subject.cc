@@ -1,0 +1,74 @@
+#include "tests/property/subject.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "actors/objects/plain_object.h"
+#include "tests/property/world.h"
+
+namespace holdfast::property {
+namespace {
+
+constexpr size_t kShownMax = 5;
+
+actors::HostOptions Options() {
+  actors::HostOptions options;
+  options.object_bytes_max = kObjectBytesMax;
+  options.records.age = kRecordAge;
+  return options;
+}
+
+}  // namespace
+
+void Subject::OpenStore() {
+  if (kind_ == storage::StoreKind::kMemory) {
+    if (store_ == nullptr) store_ = std::make_unique<storage::MemoryStore>();
+  } else {
+    store_.reset();
+    // Nobody takes the machine's power away; what a kill of the node loses is what it had not committed.
+    storage::RocksDbOptions options = storage::SmallOptions(dir_.path());
+    options.sync = false;
+    store_ = storage::OpenOrDie(options);
+  }
+  counting_ = std::make_unique<CountingStore>(store_.get(), counts_);
+}
+
+void Subject::StartNode(uint64_t seed) {
+  node_ = std::make_unique<simulation::Node>(counting_.get(), &clock_,
+                                             std::vector<const actors::ObjectClass*>{&actors::PlainObject::Class()},
+                                             Options(), kFamiliesMax, seed);
+  EXPECT_TRUE(node_->recovered().ok()) << node_->recovered();
+}
+
+void Subject::EndNode() {
+  if (node_ == nullptr) return;
+  EXPECT_FALSE(node_->stuck()) << "something goes round without end";
+  node_.reset();
+  counting_->NodeEnded();
+}
+
+void Subject::ReopenStore() { OpenStore(); }
+
+void Subject::Reset(uint64_t seed) {
+  clock_.Set(simulation::VirtualClock().Now());
+  counting_->set_cold(false);
+  counting_->set_seed(seed);
+}
+
+std::vector<std::string> Subject::LeftInStore() {
+  using storage::FamilyId;
+  std::vector<std::string> left;
+  for (const auto& [name, family] :
+       {std::pair("catalog", FamilyId::kCatalog), std::pair("alarms", FamilyId::kAlarms),
+        std::pair("packed", FamilyId::kPacked), std::pair("requests", FamilyId::kRequests)}) {
+    auto cursor = store_->NewCursor(family, storage::KeyRange::All(), storage::ReadTier::kDisk);
+    size_t shown = 0;
+    for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound && shown < kShownMax; cursor->Next()) {
+      left.push_back(absl::StrCat(name, ": ", absl::CHexEscape(cursor->key())));
+      ++shown;
+    }
+  }
+  for (const storage::OwnFamily& family : store_->ListOwnFamilies()) left.push_back("family " + family.name);
+  return left;
+}
+
+}  // namespace holdfast::property

@@ -1,0 +1,61 @@
+// What is tested: a node over a store of either kind, its lives and its ends. Several sequences share one, one after
+// the other; each leaves the store empty.
+
+#ifndef HOLDFAST_TESTS_PROPERTY_SUBJECT_H_
+#define HOLDFAST_TESTS_PROPERTY_SUBJECT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "storage/memory_store.h"
+#include "storage/rocksdb_store.h"
+#include "tests/property/counting_store.h"
+#include "tests/simulation/node.h"
+#include "tests/unit/storage/stores.h"
+#include "tests/unit/storage/temp_dir.h"
+
+namespace holdfast::property {
+
+// How long a record of a request id is kept here.
+inline constexpr absl::Duration kRecordAge = absl::Seconds(60);
+inline constexpr int kFamiliesMax = 3;
+
+class Subject {
+ public:
+  Subject(storage::StoreKind kind, MoveCounts* counts) : kind_(kind), counts_(counts) { OpenStore(); }
+  ~Subject() { EndNode(); }
+
+  // Begins a life of the node. The one before, and its calls, must have ended.
+  void StartNode(uint64_t seed);
+  // What is not in the store now is lost.
+  void EndNode();
+  // Closes the store and opens it again. Between lives.
+  void ReopenStore();
+  // A random seed's own clock and dice.
+  void Reset(uint64_t seed);
+
+  simulation::Node& node() { return *node_; }
+  CountingStore& store() { return *counting_; }
+  simulation::VirtualClock& clock() { return clock_; }
+  int64_t now_us() const { return absl::ToUnixMicros(clock_.Now()); }
+
+  // What is in the store apart from its header; a line each, of the first few.
+  std::vector<std::string> LeftInStore();
+
+ private:
+  void OpenStore();
+
+  const storage::StoreKind kind_;
+  MoveCounts* const counts_;
+  storage::TempDir dir_;
+  simulation::VirtualClock clock_;
+  std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<CountingStore> counting_;
+  std::unique_ptr<simulation::Node> node_;
+};
+
+}  // namespace holdfast::property
+
+#endif  // HOLDFAST_TESTS_PROPERTY_SUBJECT_H_
