@@ -310,10 +310,16 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
     storage::WriteSet pending;
     absl::Status status;
     storage::BatchNumber batch = 0;
+    uint64_t generation = 0;  // of the place that is read; 0: packed
     decltype(done) tell;
+  };
+  const auto generation_now = [this, key] {
+    const auto placement = services_.families->Find(key);
+    return placement ? placement->generation : 0;
   };
   auto reading = std::make_shared<Reading>();
   reading->tell = std::move(done);
+  reading->generation = generation_now();
   const storage::KeyRange range{storage::kObjectHeaderKey, std::string(1, storage::kEntryKind)};
   if (const Activation* const activation = Find(key)) {
     reading->description.state = activation->state();
@@ -335,7 +341,12 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
         storage::View view(services_.store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
         reading->status = ReadDescription(view, for_clients, now, &reading->description);
       },
-      [this, reading] {
+      [this, key, object_class, reading, generation_now] {
+        if (reading->generation != generation_now()) {
+          // It moved, or was deleted, before it was read.
+          Describe(key, object_class, std::move(reading->tell));
+          return;
+        }
         const auto tell = [reading](const absl::Status& status) {
           if (!status.ok()) {
             reading->tell(OutcomeUnknown());
