@@ -1,8 +1,9 @@
 // The clients that watch for alarms, and which of them a due alarm goes to.
 //
 // A watcher takes the alarms of a namespace whose objects' names begin with its prefix, so many at a time. An object
-// whose alarm is due claims a place of a watcher, stores the lease, and when that is durable delivers; the place is free
-// again when the delivery ends. Of the watchers that match and have a place the one that was served longest ago is taken.
+// whose alarm is due claims a place of a watcher, stores the lease, and when that is durable delivers; the place is
+// free again when the delivery ends. Of the watchers that match and have a place the one that was served longest ago is
+// taken.
 //
 // Threading: any thread may call any method. Ownership: outlives its claims and the executors that listen.
 
@@ -69,8 +70,8 @@ class AlarmWatchers {
 
   explicit AlarmWatchers(size_t watchers_max = 1000) : watchers_max_(watchers_max) {}
 
-  // `listen` is called, on any thread, when there may be somebody for alarms that were turned away: a new watcher, which
-  // `added` says, or a place that became free. Before there are watchers.
+  // `listen` is called, on any thread, when there may be somebody for alarms that were turned away: a new watcher,
+  // which `added` says, or a place that became free. Before there are watchers.
   void AddListener(absl::AnyInvocable<void(bool added)> listen);
 
   // Tells the listeners nothing any more: on return they may end.
@@ -114,7 +115,7 @@ class AlarmWatchers {
   std::atomic<bool> turned_away_ = false;
   std::mutex mutex_;
   // Everything below is guarded by mutex_.
-  Watchers watchers_;  // served longest ago first
+  Watchers watchers_;                          // served longest ago first
   absl::flat_hash_map<std::string, Out> out_;  // by the encoded id of the object
   WatcherId next_id_ = 1;
 };

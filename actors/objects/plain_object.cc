@@ -41,8 +41,8 @@ const std::string& KeyOf(const v1::Precondition& precondition) {
 
 absl::Status CheckPreconditions(const v1::ApplyBatchRequest& request) {
   if (request.preconditions_size() > kPreconditionsMax) {
-    return InvalidField("preconditions", absl::StrCat("has ", request.preconditions_size(), " items; at most ",
-                                                      kPreconditionsMax));
+    return InvalidField("preconditions",
+                        absl::StrCat("has ", request.preconditions_size(), " items; at most ", kPreconditionsMax));
   }
   for (int i = 0; i < request.preconditions_size(); ++i) {
     const v1::Precondition& precondition = request.preconditions(i);
@@ -197,8 +197,7 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
   for (const auto& [key, value] : *read) sizes[key] = value.size();
   for (int i = 0; i < request.preconditions_size(); ++i) {
     const auto it = read->find(KeyOf(request.preconditions(i)));
-    absl::Status status =
-        Evaluate(request.preconditions(i), i, it == read->end() ? nullptr : &it->second);
+    absl::Status status = Evaluate(request.preconditions(i), i, it == read->end() ? nullptr : &it->second);
     if (!status.ok()) co_return status;
   }
 
@@ -208,9 +207,8 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
   for (const v1::BatchStep& step : request.steps()) {
     if (step.has_put()) {
       const auto replaced = sizes.find(step.put().key());
-      absl::Status status =
-          storage().Write(step.put().key(), step.put().value(),
-                          replaced == sizes.end() ? std::nullopt : std::optional(replaced->second));
+      absl::Status status = storage().Write(step.put().key(), step.put().value(),
+                                            replaced == sizes.end() ? std::nullopt : std::optional(replaced->second));
       if (!status.ok()) co_return status;
       sizes[step.put().key()] = step.put().value().size();
     } else if (step.has_delete_key()) {
