@@ -325,17 +325,23 @@ void ShardHost::PassivateSoon(const storage::ObjectKey& key) {
 }
 
 void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
-                         absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done, int tries_left) {
+                         absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done) {
   struct Reading {
     ObjectDescription description;
     storage::Location location;
     storage::WriteSet pending;
     absl::Status status;
     storage::BatchNumber batch = 0;
+    uint64_t generation = 0;  // of the place that is read; 0: packed
     decltype(done) tell;
+  };
+  const auto generation_now = [this, key] {
+    const auto placement = services_.families->Find(key);
+    return placement ? placement->generation : 0;
   };
   auto reading = std::make_shared<Reading>();
   reading->tell = std::move(done);
+  reading->generation = generation_now();
   const storage::KeyRange range{storage::kObjectHeaderKey, std::string(1, storage::kEntryKind)};
   if (const Activation* const activation = Find(key)) {
     reading->description.state = activation->state();
@@ -357,10 +363,10 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
         storage::View view(services_.store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
         reading->status = ReadDescription(view, for_clients, now, &reading->description);
       },
-      [this, reading, key, object_class, tries_left] {
-        if (absl::IsInternal(reading->status) && tries_left > 0) {
-          // It moved or was deleted meanwhile.
-          Describe(key, object_class, std::move(reading->tell), tries_left - 1);
+      [this, key, object_class, reading, generation_now] {
+        if (reading->generation != generation_now()) {
+          // It moved, or was deleted, before it was read.
+          Describe(key, object_class, std::move(reading->tell));
           return;
         }
         const auto tell = [reading](const absl::Status& status) {

@@ -100,7 +100,7 @@ class ShardHost {
   // What is known of an object, durably; does not load it. `done` comes on this executor. DATA_LOSS where it is
   // damaged.
   void Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
-                absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done, int tries_left = 3);
+                absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done);
   // Unloads the object as soon as nothing of it is under way.
   void PassivateSoon(const storage::ObjectKey& key);
   // There may be a client for alarms that found none.

@@ -92,8 +92,9 @@ Read<std::vector<Entry>> ObjectStorage::List(const ListOptions& options) {
             std::vector<Entry> entries;
             size_t bytes = 0;
             absl::Status status = view.Scan(range, reverse, [&](absl::string_view key, absl::string_view value) {
-              entries.emplace_back(std::string(key.substr(1)), std::string(value));
-              bytes += entries.back().first.size() + value.size();  // as the caller sees them, without the kind
+              key.remove_prefix(1);
+              entries.emplace_back(std::string(key), std::string(value));
+              bytes += key.size() + value.size();
               return bytes < bytes_max && (!limit || static_cast<int64_t>(entries.size()) < *limit);
             });
             if (!status.ok()) return status;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kObjects = 2000;
 constexpr int kFamiliesMax = 512;
-constexpr size_t kNodeFamilies = 4;
+constexpr size_t kNodeFamilies = 5;
 
 // Those that the data directory of a stopped server has.
 std::vector<std::string> FamiliesIn(const std::string& data_dir) {

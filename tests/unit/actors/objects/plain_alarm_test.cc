@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tests/simulation/seed.h"
@@ -235,86 +234,6 @@ TEST_F(PlainAlarmTest, AnExtensionSurvivesARestartAndAShortOneEndsSooner) {
   EXPECT_TRUE(Extend("a", out.token, absl::Seconds(1))->ok());
   node->Advance(absl::Seconds(1) + absl::Seconds(2.5));
   EXPECT_THAT(deliveries, SizeIs(2));
-}
-
-// --- One commit with what the client writes.
-
-TEST_F(PlainAlarmTest, ABatchAcknowledgesWithItsWrites) {
-  const std::string token = DeliverOne().token;
-  v1::ApplyBatchRequest batch;
-  batch.set_alarm_delivery_token(token);
-  EXPECT_TRUE(Ask("a", &PlainObject::ApplyBatch, batch)->ok()) << "no steps are needed";
-  ExpectNoAlarm("a");
-  EXPECT_THAT(*Ask("a", &PlainObject::ApplyBatch, batch)->status, IsStale());
-}
-
-TEST_F(PlainAlarmTest, ABatchThatDoesNotHoldAcknowledgesNothing) {
-  const std::string token = DeliverOne().token;
-  v1::ApplyBatchRequest batch;
-  batch.set_alarm_delivery_token(token);
-  batch.add_preconditions()->set_key_present("missing");
-  batch.add_steps()->mutable_put()->set_key("k");
-  EXPECT_THAT(*Ask("a", &PlainObject::ApplyBatch, batch)->status,
-              Fails(absl::StatusCode::kAborted, v1::ERROR_REASON_PRECONDITION_FAILED));
-  EXPECT_EQ(Get("a", "k"), std::nullopt);
-  EXPECT_TRUE(Acknowledge("a", token).ok());
-}
-
-TEST_F(PlainAlarmTest, ABatchThatAcknowledgesMaySetTheNextAlarm) {
-  const std::string token = DeliverOne().token;
-  v1::ApplyBatchRequest batch;
-  batch.set_alarm_delivery_token(token);
-  SetTimestamp(absl::ToUnixMicros(scheduled), batch.add_steps()->mutable_set_alarm());
-  EXPECT_TRUE(Ask("a", &PlainObject::ApplyBatch, batch)->ok());
-  ASSERT_THAT(deliveries, SizeIs(2));
-  EXPECT_EQ(deliveries[1].retry_count, 0);
-  // Set and deleted again in one batch: nothing is left.
-  batch.set_alarm_delivery_token(deliveries[1].token);
-  batch.add_steps()->set_delete_alarm(true);
-  EXPECT_TRUE(Ask("a", &PlainObject::ApplyBatch, batch)->ok());
-  ExpectNoAlarm("a");
-}
-
-TEST_F(PlainAlarmTest, WhereTheHandlersWritesAreTheBatchItsEffectIsExactlyOnce) {
-  bool seen_crash_after_delivery = false;
-  bool seen_twice = false;
-  for (int crash_after = 0; crash_after < 30; ++crash_after) {
-    SCOPED_TRACE(absl::StrCat("crash after ", crash_after, " steps"));
-    families_max = crash_after % 2;
-    Start();
-    Deliveries out;
-    Watch(&out);
-    const std::string name = absl::StrCat("object", crash_after);
-    auto set = SendSetAlarm(name, clock.Now());
-    int steps = 0;
-    int handled = 0;
-    // A client that leaves a key of its own whenever the alarm comes, and is gone when the server is.
-    const auto handle = [&] {
-      for (const Delivered& one : std::exchange(out, {})) {
-        v1::ApplyBatchRequest batch;
-        batch.set_alarm_delivery_token(one.token);
-        batch.add_steps()->mutable_put()->set_key(absl::StrCat("effect", ++handled));
-        Send(name, &PlainObject::ApplyBatch, batch);
-      }
-    };
-    while (steps++ < crash_after && (node->Step(0) || !out.empty())) handle();
-    const bool was_set = set->ok();
-    seen_crash_after_delivery |= handled > 0;
-    Start();
-    Watch(&out);
-    for (int i = 0; i < 20; ++i) {
-      handle();
-      node->Advance(absl::Seconds(10));
-    }
-    EXPECT_EQ(AlarmOf(name), std::nullopt);
-    int effects = 0;
-    for (int i = 1; i <= handled; ++i) effects += Get(name, absl::StrCat("effect", i)).has_value() ? 1 : 0;
-    EXPECT_EQ(effects, was_set || handled > 0 ? 1 : 0);
-    seen_twice |= handled > 1;
-    DeleteAll(name).IgnoreError();
-    EXPECT_TRUE(recording.Dump()["alarms"].empty());
-  }
-  EXPECT_TRUE(seen_crash_after_delivery && seen_twice);
 }
 
 }  // namespace
