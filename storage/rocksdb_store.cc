@@ -179,7 +179,12 @@ class RocksDbStore : public Store {
     rocksdb::PinnableSlice slice(value);
     const rocksdb::Status status = db_->Get(Reading(tier), handle.get(), Slice(key.data(), key.size()), &slice);
     if (status.ok()) {
-      if (slice.IsPinned()) value->assign(slice.data(), slice.size());
+      if (slice.IsPinned()) {
+        value->assign(slice.data(), slice.size());
+      } else if (tier == ReadTier::kMemory && slice.data() != value->data()) {
+        // Told not to block, RocksDB says OK of any key of a table that is not open, and sets no value.
+        return ReadResult::kNeedsDisk;
+      }
       return ReadResult::kFound;
     }
     if (status.IsNotFound()) return ReadResult::kAbsent;

@@ -357,5 +357,47 @@ TEST_F(RocksDbStoreTest, LockThatCannotBeTakenIsNotTakenForAnotherProcess) {
   EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(dir()));
 }
 
+// RocksDB opens the first sixteen tables along with the store. Of the others a read that must not block finds "found",
+// without a value.
+TEST_F(RocksDbStoreTest, WhatIsInATableThatIsNotOpenYetNeedsTheDisk) {
+  constexpr int kFamilies = 40;
+  {
+    auto store = Open();
+    for (int i = 0; i < kFamilies; ++i) {
+      const auto family = store->CreateFamily(FamilyName({"default", "Object", absl::StrCat(i)}, 1));
+      ASSERT_TRUE(family.ok());
+      WriteSet writes = OnePut("key", absl::StrCat(i));
+      writes.Put("empty", "");
+      ASSERT_THAT(Commit(*store, {{{*family, ""}, writes}}), IsOk());
+    }
+  }
+  RawFlush(dir());
+  auto store = Open();
+  int needed_disk = 0;
+  for (const OwnFamily& family : store->ListOwnFamilies()) {
+    ObjectId id;
+    uint64_t generation;
+    ASSERT_TRUE(ParseFamilyName(family.name, &id, &generation));
+    std::string value;
+    absl::Status error;
+    auto cursor = store->NewCursor(family.id, KeyRange::All(), ReadTier::kMemory);
+    cursor->SeekToFirst();
+    if (cursor->state() != ReadResult::kNeedsDisk) EXPECT_EQ(Walk(*cursor, false).size(), 2u);
+    EXPECT_NE(store->Get(family.id, "absent", ReadTier::kMemory, &value, &error), ReadResult::kFound) << id.name;
+    const ReadResult found = store->Get(family.id, "key", ReadTier::kMemory, &value, &error);
+    if (found == ReadResult::kNeedsDisk) {
+      ++needed_disk;
+    } else {
+      EXPECT_EQ(found, ReadResult::kFound);
+      EXPECT_EQ(value, id.name);
+    }
+    EXPECT_THAT(Find(*store, family.id, "key"), Optional(id.name));
+    // In memory from now on.
+    ASSERT_EQ(store->Get(family.id, "empty", ReadTier::kMemory, &value, &error), ReadResult::kFound);
+    EXPECT_EQ(value, "");
+  }
+  EXPECT_GT(needed_disk, 0);
+}
+
 }  // namespace
 }  // namespace holdfast::storage
