@@ -130,18 +130,15 @@ class Node {
         classes_(std::move(classes)),
         families_(store, families_max) {
     recovered_ = families_.Recover();
-    host_ = std::make_unique<actors::ShardHost>(
-        actors::HostServices{&executor_, store, &families_, &reads_, &commits_, &family_changes_, &random_, &classes_,
-                             &watchers_,
-                             [this](const absl::Status& status) {
-                               disk_failure_ = status;
-                               ++disk_failures_;
-                             }},
-        options);
+    host_ = std::make_unique<actors::ShardHost>(actors::HostServices{&executor_, store, &families_, &reads_, &commits_,
+                                                                     &family_changes_, &random_, &classes_, &watchers_,
+                                                                     [this](const absl::Status& status) {
+                                                                       disk_failure_ = status;
+                                                                       ++disk_failures_;
+                                                                     }},
+                                                options);
     router_ = std::make_unique<actors::Router>(std::vector<actors::Router::Host>{{&executor_, host_.get()}});
-    watchers_.AddListener([this](bool added) {
-      executor_.Post([this, added] { host_->OnAlarmClients(added); });
-    });
+    watchers_.AddListener([this](bool added) { executor_.Post([this, added] { host_->OnAlarmClients(added); }); });
     executor_.set_on_round([this] { host_->OnRound(); });
     host_->Start();
   }

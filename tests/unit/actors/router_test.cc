@@ -45,9 +45,10 @@ class RouterTest : public ::testing::Test {
   struct Lane {
     Lane(RouterTest* test)
         : executor(&test->clock), reads(&executor), commits(&executor), family_changes(&executor), random(1) {
-      host = std::make_unique<ShardHost>(HostServices{&executor, &test->store, &test->families, &reads, &commits,
-                                                      &family_changes, &random, &test->classes, &test->watchers, nullptr},
-                                         HostOptions());
+      host =
+          std::make_unique<ShardHost>(HostServices{&executor, &test->store, &test->families, &reads, &commits,
+                                                   &family_changes, &random, &test->classes, &test->watchers, nullptr},
+                                      HostOptions());
     }
     ForeignExecutor executor;
     simulation::ManualBackground reads;

@@ -167,7 +167,8 @@ TEST_F(RocksDbStoreTest, OtherFormatVersionIsRefused) {
   const auto files = Files(dir());
   const absl::Status refused = TryOpen();
   EXPECT_TRUE(Files(dir()) == files) << "changed what it refused";
-  for (const std::string& text : {dir(), absl::StrCat("version ", kFormatVersion + 76), absl::StrCat("version ", kFormatVersion)}) {
+  for (const std::string& text :
+       {dir(), absl::StrCat("version ", kFormatVersion + 76), absl::StrCat("version ", kFormatVersion)}) {
     EXPECT_THAT(refused, IsStatus(absl::StatusCode::kFailedPrecondition, text));
   }
 }
