@@ -13,7 +13,7 @@ constexpr int kObjectsMore = 4;
 constexpr absl::Duration kLeaseMin = absl::Seconds(4);
 constexpr absl::Duration kWatchTime = absl::Milliseconds(1500);
 constexpr uint64_t kCallsBeforeKillMax = 15;
-constexpr uint64_t kStepsBeforeKillMax = 20;
+constexpr uint64_t kStepsBeforeKillMax = 12;
 
 }  // namespace
 
@@ -55,15 +55,15 @@ void Sequence::Step() {
     Advance(absl::Milliseconds(static_cast<int64_t>(dice_.Below(3000))));
   } else if (kind < 938) {
     Advance(absl::Seconds(12));  // the idle are passivated
-  } else if (kind < 962) {
+  } else if (kind < 960) {
     subject_->node().host().PassivateSoon(storage::ObjectKey("default", "Object", any()->first));
-  } else if (kind < 968) {
+  } else if (kind < 964) {
     subject_->store().set_cold(dice_.OneIn(2));
-  } else if (kind < 978) {
+  } else if (kind < 972) {
     Watch();
-  } else if (kind < 980) {
+  } else if (kind < 976) {
     WatchAndKill();
-  } else if (kind < 986) {
+  } else if (kind < 981) {
     Restart();
   } else if (kind < 994) {
     Kill();
