@@ -8,6 +8,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"
@@ -17,7 +19,10 @@
 namespace holdfast::testing {
 namespace {
 
-constexpr int kThreads = 8;
+constexpr int kThreads = 6;
+constexpr int kObjectWriters = 3;
+constexpr std::chrono::milliseconds kBetweenAlarms(5);
+constexpr absl::Duration kFinishMax = absl::Minutes(3);
 constexpr int kObjects = 4;
 constexpr int64_t kLimit = 100'000;
 constexpr int kLimitWindowSeconds = 86'400;
@@ -32,6 +37,22 @@ v1::RateLimit LimitOf(const std::string& key) {
 
 }  // namespace
 
+Workload::Workload(uint64_t seed) : random_(seed), alarms_(seed) {
+  for (int i = 0; i < kObjectWriters; ++i) writers_.emplace_back(i, random_());
+}
+
+int64_t Workload::repeated() const {
+  int64_t sum = alarms_.repeated();
+  for (const ObjectWriter& writer : writers_) sum += writer.repeated();
+  return sum;
+}
+
+int64_t Workload::moves_seen() const {
+  int64_t sum = 0;
+  for (const ObjectWriter& writer : writers_) sum += writer.moves_seen();
+  return sum;
+}
+
 void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
   std::mutex mutex;
   std::condition_variable enough;
@@ -45,13 +66,43 @@ void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i, seed = random_()] { Work(*server, i, seed, on_acknowledged, stop); });
   }
+  for (ObjectWriter& writer : writers_) {
+    threads.emplace_back([&, writer = &writer] { WriteObjects(*server, writer, on_acknowledged, stop); });
+  }
+  threads.emplace_back([&] { SetAlarms(*server, on_acknowledged, stop); });
+  grpc::ClientContext watch;
+  threads.emplace_back([&] { alarms_.Watch(Stubs(*server), &watch, on_acknowledged); });
   {
     std::unique_lock lock(mutex);
     enough.wait_for(lock, std::chrono::seconds(60), [&] { return count >= acknowledged; });
   }
   server->Kill();
   stop = true;
+  watch.TryCancel();
   for (std::thread& thread : threads) thread.join();
+}
+
+void Workload::WriteObjects(const ServerProcess& server, ObjectWriter* writer,
+                            const std::function<void()>& on_acknowledged, const std::atomic<bool>& stop) {
+  const Stubs stubs(server);
+  bool alive = true;
+  while (alive && !stop) {
+    alive = writer->Write(stubs);
+    {
+      std::lock_guard lock(mutex_);
+      ++(alive ? acknowledged_ : unanswered_);
+    }
+    if (alive) on_acknowledged();
+  }
+}
+
+void Workload::SetAlarms(const ServerProcess& server, const std::function<void()>& on_acknowledged,
+                         const std::atomic<bool>& stop) {
+  const Stubs stubs(server);
+  while (!stop && alarms_.Set(stubs)) {
+    on_acknowledged();
+    std::this_thread::sleep_for(kBetweenAlarms);
+  }
 }
 
 void Workload::Work(const ServerProcess& server, int thread, uint64_t seed,
@@ -189,6 +240,30 @@ std::vector<std::string> Workload::Verify(const ServerProcess& server) {
   for (const auto& [object, items] : items_) {
     for (std::string& difference : VerifyItems(server, object)) differences.push_back(std::move(difference));
   }
+  const Stubs stubs(server);
+  for (ObjectWriter& writer : writers_) {
+    for (std::string& difference : writer.Verify(stubs)) differences.push_back(std::move(difference));
+  }
+  for (std::string& difference : alarms_.Verify(stubs)) differences.push_back(std::move(difference));
+  return differences;
+}
+
+std::vector<std::string> Workload::Finish(const ServerProcess& server) {
+  std::vector<std::string> differences = Verify(server);
+  const Stubs stubs(server);
+  grpc::ClientContext context;
+  std::thread watch([&] { alarms_.Watch(stubs, &context, [] {}); });
+  const auto waiting = [&] {
+    int64_t count = alarms_.outstanding();
+    for (ObjectWriter& writer : writers_) count += writer.PendingItems(stubs);
+    return count;
+  };
+  const absl::Time until = absl::Now() + kFinishMax;
+  while (waiting() > 0 && absl::Now() < until) absl::SleepFor(absl::Milliseconds(20));
+  if (const int64_t left = waiting()) differences.push_back(absl::StrCat(left, " alarms and items never came"));
+  context.TryCancel();
+  watch.join();
+  for (std::string& difference : Verify(server)) differences.push_back(std::move(difference));
   return differences;
 }
 

@@ -3,6 +3,9 @@
 // Each thread writes to counters, unique numbers, batches, users and rate limits, and notes what was acknowledged and
 // what it never got an answer to. A write that was acknowledged must be there; one without an answer may be there or
 // not, but once at most. The expected state lives through all rounds.
+//
+// Other threads write to objects of class Object with request ids (object_writer.h), and set and watch alarms
+// (alarm_load.h); what those must be is known exactly.
 
 #ifndef HOLDFAST_TESTS_CRASH_WORKLOAD_H_
 #define HOLDFAST_TESTS_CRASH_WORKLOAD_H_
@@ -17,21 +20,30 @@
 #include <string>
 #include <vector>
 
+#include "tests/crash/alarm_load.h"
+#include "tests/crash/object_writer.h"
 #include "tests/integration/server_process.h"
 
 namespace holdfast::testing {
 
 class Workload {
  public:
-  explicit Workload(uint64_t seed) : random_(seed) {}
+  explicit Workload(uint64_t seed);
 
   // Loads the server from several threads until so many writes were acknowledged, then kills it under the load.
   void RunAndKill(ServerProcess* server, int64_t acknowledged);
   // Compares what the server has with what it must have. Every difference is one line; none means that all is well.
   std::vector<std::string> Verify(const ServerProcess& server);
+  // Lets every alarm that is set come, without a kill, and verifies. One that never comes is a difference.
+  std::vector<std::string> Finish(const ServerProcess& server);
 
   int64_t acknowledged() const { return acknowledged_; }
   int64_t unanswered() const { return unanswered_; }
+  // Calls with a request id that were sent again, in a later life of the server.
+  int64_t repeated() const;
+  // Objects of class Object that were found in another place than before.
+  int64_t moves_seen() const;
+  const AlarmLoad& alarms() const { return alarms_; }
 
  private:
   struct Counted {
@@ -47,7 +59,14 @@ class Workload {
             const std::atomic<bool>& stop);
   std::vector<std::string> VerifyItems(const ServerProcess& server, const std::string& object);
 
+  void WriteObjects(const ServerProcess& server, ObjectWriter* writer, const std::function<void()>& on_acknowledged,
+                    const std::atomic<bool>& stop);
+  void SetAlarms(const ServerProcess& server, const std::function<void()>& on_acknowledged,
+                 const std::atomic<bool>& stop);
+
   std::mt19937_64 random_;
+  std::vector<ObjectWriter> writers_;
+  AlarmLoad alarms_;
   std::mutex mutex_;
   // Guarded by mutex_ while threads work.
   std::map<std::string, Counted> counters_;

@@ -26,7 +26,7 @@ class Call : public actors::Delivery {
   bool done() const { return status_.has_value(); }
   // Once done.
   Reply reply() const {
-    Reply reply{status_->code(), actors::ReasonOf(*status_), ""};
+    Reply reply{status_->code(), actors::ReasonOf(*status_), "", std::string(status_->message())};
     if (status_->ok()) reply.bytes = ReplyBytes();
     return reply;
   }

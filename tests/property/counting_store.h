@@ -40,7 +40,10 @@ class CountingStore : public storage::Store {
   }
 
   void set_cold(bool cold) { cold_ = cold; }
-  void set_seed(uint64_t seed) { dice_ = simulation::Dice(seed); }
+  void set_seed(uint64_t seed) {
+    dice_ = simulation::Dice(seed);
+    as_it_is_ = seed % 2 == 0;
+  }
   storage::Store* behind() { return store_; }
 
   // The node ends, as by a crash: what it has begun and not named is left over.
@@ -52,12 +55,12 @@ class CountingStore : public storage::Store {
   storage::ReadResult Get(storage::FamilyId family, absl::string_view key, storage::ReadTier tier, std::string* value,
                           absl::Status* error) override {
     if (tier == storage::ReadTier::kMemory && NeedsDisk()) return storage::ReadResult::kNeedsDisk;
-    return store_->Get(family, key, tier, value, error);
+    return store_->Get(family, key, as_it_is_ ? tier : storage::ReadTier::kDisk, value, error);
   }
   std::unique_ptr<storage::Cursor> NewCursor(storage::FamilyId family, storage::KeyRange range,
                                              storage::ReadTier tier) override {
     if (tier == storage::ReadTier::kMemory && NeedsDisk()) return std::make_unique<ColdCursor>();
-    return store_->NewCursor(family, std::move(range), tier);
+    return store_->NewCursor(family, std::move(range), as_it_is_ ? tier : storage::ReadTier::kDisk);
   }
   absl::Status Commit(absl::Span<const storage::KeyspaceWrites> writes) override {
     for (const storage::KeyspaceWrites& part : writes) {
@@ -134,6 +137,7 @@ class CountingStore : public storage::Store {
   MoveCounts* const counts_;
   simulation::Dice dice_{1};
   bool cold_ = false;
+  bool as_it_is_ = true;
   std::map<std::string, Place> places_;
   std::map<storage::FamilyId, Made> unnamed_;
 };

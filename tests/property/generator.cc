@@ -31,8 +31,8 @@ std::string Generator::KeyOf(const World& world) {
 std::string Generator::Value(const std::string& key) {
   const uint64_t kind = dice_->Below(200);
   size_t size = dice_->Below(64);
-  if (kind < 40) size = dice_->Below(4096);
-  if (kind < (heavy_ ? 24 : 4)) size = 100'000 + dice_->Below(300'000);
+  if (kind < 60) size = dice_->Below(4096);
+  if (kind < (heavy_ ? 36 : 4)) size = 100'000 + dice_->Below(300'000);
   // One that just fills a page by itself, or just does not.
   if (kind < 2) size = actors::kPageBytesMax + 2 - key.size() - dice_->Below(5);
   std::string value(size, static_cast<char>('a' + dice_->Below(26)));

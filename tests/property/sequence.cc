@@ -12,8 +12,9 @@ constexpr int kObjectsMin = 4;
 constexpr int kObjectsMore = 4;
 constexpr absl::Duration kLeaseMin = absl::Seconds(4);
 constexpr absl::Duration kWatchTime = absl::Milliseconds(1500);
+constexpr int64_t kBurstMax = 12;
 constexpr uint64_t kCallsBeforeKillMax = 15;
-constexpr uint64_t kStepsBeforeKillMax = 20;
+constexpr uint64_t kStepsBeforeKillMax = 12;
 
 }  // namespace
 
@@ -48,33 +49,38 @@ std::vector<std::string> Sequence::Run(int steps) {
 
 void Sequence::Step() {
   const uint64_t kind = dice_.Below(1000);
-  const auto any = [this] { return std::next(objects_.begin(), static_cast<int64_t>(dice_.Below(objects_.size()))); };
-  if (kind < 880) {
+  if (kind < 850) {
     SendSome();
+  } else if (kind < 880) {
+    Burst();
   } else if (kind < 925) {
     Advance(absl::Milliseconds(static_cast<int64_t>(dice_.Below(3000))));
   } else if (kind < 938) {
     Advance(absl::Seconds(12));  // the idle are passivated
-  } else if (kind < 962) {
-    subject_->node().host().PassivateSoon(storage::ObjectKey("default", "Object", any()->first));
-  } else if (kind < 968) {
+  } else if (kind < 960) {
+    subject_->node().host().PassivateSoon(storage::ObjectKey("default", "Object", AnyObject()));
+  } else if (kind < 964) {
     subject_->store().set_cold(dice_.OneIn(2));
-  } else if (kind < 978) {
+  } else if (kind < 972) {
     Watch();
-  } else if (kind < 980) {
+  } else if (kind < 976) {
     WatchAndKill();
-  } else if (kind < 986) {
+  } else if (kind < 981) {
     Restart();
   } else if (kind < 994) {
     Kill();
   } else {
     Settle();
-    if (differences_.empty()) Verify(any()->first);
+    if (differences_.empty()) Verify(AnyObject());
   }
 }
 
-void Sequence::SendOne() {
-  auto& [name, object] = *std::next(objects_.begin(), static_cast<int64_t>(dice_.Below(objects_.size())));
+const std::string& Sequence::AnyObject() {
+  return std::next(objects_.begin(), static_cast<int64_t>(dice_.Below(objects_.size())))->first;
+}
+
+void Sequence::SendOne(const std::string& name) {
+  Tested& object = objects_.at(name);
   const uint64_t kind = dice_.Below(20);
   if (kind < 2 && !object.known.empty()) {
     Replay(name);
@@ -89,8 +95,22 @@ void Sequence::SendOne() {
   }
 }
 
+void Sequence::Burst() {
+  const std::string& name = AnyObject();
+  for (uint64_t i = dice_.Between(2, kBurstMax); i > 0; --i) {
+    if (dice_.OneIn(8)) {
+      v1::DeleteAllRequest request;
+      request.set_keep_alarm(dice_.OneIn(2));
+      Send({.object = name, .request = request});
+    } else {
+      SendOne(name);
+    }
+    for (uint64_t j = dice_.Below(4); j > 0; --j) subject_->node().Step(dice_.Below(UINT64_MAX));
+  }
+}
+
 void Sequence::SendSome() {
-  SendOne();
+  SendOne(AnyObject());
   // All of it at once, or step by step while others come.
   if (dice_.OneIn(3)) {
     Settle();
@@ -140,7 +160,7 @@ void Sequence::Restart() {
 
 void Sequence::Kill() {
   ++counts_->kills;
-  for (uint64_t i = dice_.Below(kCallsBeforeKillMax); i > 0; --i) SendOne();
+  for (uint64_t i = dice_.Below(kCallsBeforeKillMax); i > 0; --i) SendOne(AnyObject());
   if (dice_.OneIn(4)) {
     subject_->node().SettleWithoutCommits();
   } else {

@@ -66,7 +66,10 @@ class Sequence {
 
   // --- sequence.cc: steps.
   void Step();
-  void SendOne();
+  const std::string& AnyObject();
+  void SendOne(const std::string& name);
+  // Many to one object, which is deleted now and then, while its commits and moves go on step by step.
+  void Burst();
   void SendSome();
   // Sends one again, as it was or with another request under its id.
   void Replay(const std::string& name);

@@ -46,10 +46,14 @@ void Subject::EndNode() {
   counting_->NodeEnded();
 }
 
-void Subject::ReopenStore() { OpenStore(); }
+void Subject::ReopenStore() {
+  OpenStore();
+  counting_->set_seed(seed_);
+}
 
 void Subject::Reset(uint64_t seed) {
   clock_.Set(simulation::VirtualClock().Now());
+  seed_ = seed;
   counting_->set_cold(false);
   counting_->set_seed(seed);
 }

@@ -20,7 +20,7 @@ namespace holdfast::property {
 
 // How long a record of a request id is kept here.
 inline constexpr absl::Duration kRecordAge = absl::Seconds(60);
-inline constexpr int kFamiliesMax = 3;
+inline constexpr int kFamiliesMax = 2;
 
 class Subject {
  public:
@@ -51,6 +51,7 @@ class Subject {
   MoveCounts* const counts_;
   storage::TempDir dir_;
   simulation::VirtualClock clock_;
+  uint64_t seed_ = 1;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<CountingStore> counting_;
   std::unique_ptr<simulation::Node> node_;

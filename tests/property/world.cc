@@ -239,7 +239,7 @@ std::string Operation::DebugString() const {
 
 std::string Reply::DebugString() const {
   return absl::StrCat(absl::StatusCodeToString(code), " ", v1::ErrorReason_Name(reason), " ", bytes.size(), " bytes \"",
-                      absl::CEscape(bytes.substr(0, kShownBytesMax)), "\"");
+                      absl::CEscape(bytes.substr(0, kShownBytesMax)), "\" ", message);
 }
 
 int64_t World::bytes() const {
@@ -286,14 +286,14 @@ Reply Apply(const Operation& operation, int64_t now_us, World* world) {
         if (const auto known = world->records.find(id); !id.empty() && known != world->records.end()) {
           const bool same = known->second.method == record.method && known->second.request_hash == record.request_hash;
           if (same) return {.bytes = known->second.reply};
-          return {StatusCode::kAlreadyExists, v1::ERROR_REASON_REQUEST_ID_REUSED, ""};
+          return {.code = StatusCode::kAlreadyExists, .reason = v1::ERROR_REASON_REQUEST_ID_REUSED};
         }
         World after = *world;
         typename Method<Req>::Response response;
         const Error error = Do(request, {now_us, operation}, &after, &response);
-        if (error.code != StatusCode::kOk) return {error.code, error.reason, ""};
+        if (error.code != StatusCode::kOk) return {.code = error.code, .reason = error.reason};
         if (after.bytes() > std::max(world->bytes(), kObjectBytesMax)) {
-          return {StatusCode::kResourceExhausted, v1::ERROR_REASON_OBJECT_QUOTA, ""};
+          return {.code = StatusCode::kResourceExhausted, .reason = v1::ERROR_REASON_OBJECT_QUOTA};
         }
         if (after.alarm || after.lease) after.exists = true;
         record.reply = response.SerializeAsString();

@@ -40,8 +40,12 @@ struct Reply {
   v1::ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
   // The message; of a page the token is only there or not.
   std::string bytes;
+  // Of an error, for people; not compared.
+  std::string message;
 
-  bool operator==(const Reply&) const = default;
+  bool operator==(const Reply& other) const {
+    return code == other.code && reason == other.reason && bytes == other.bytes;
+  }
   std::string DebugString() const;
 };
 

@@ -1,0 +1,72 @@
+// Alarms of objects of class Object under kills: set by one thread, watched by another, which ends each delivery with
+// an ApplyBatch that carries its token and counts it.
+//
+// An object has one alarm at a time, so its count must be that of the alarms set: one that never came, or whose effect
+// came twice, is seen. None may come before its time.
+
+#ifndef HOLDFAST_TESTS_CRASH_ALARM_LOAD_H_
+#define HOLDFAST_TESTS_CRASH_ALARM_LOAD_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/crash/retried_call.h"
+
+namespace holdfast::testing {
+
+class AlarmLoad {
+ public:
+  explicit AlarmLoad(uint64_t seed) : random_(seed) {}
+
+  // Sets an alarm of an object that has none; false where it got no answer. One thread.
+  bool Set(const Stubs& stubs);
+  // Handles deliveries until the stream ends. Another thread. `on_handled` after each that was acknowledged.
+  void Watch(const Stubs& stubs, grpc::ClientContext* context, const std::function<void()>& on_handled);
+  // In the next life, while nobody sets and watches.
+  std::vector<std::string> Verify(const Stubs& stubs);
+
+  // Alarms that are set and have not had their effect.
+  int64_t outstanding();
+  int64_t handled() const { return handled_; }
+  // Deliveries of an alarm that had been delivered before.
+  int64_t redelivered() const { return redelivered_; }
+  // Deliveries that a kill met before their acknowledgement was answered.
+  int64_t interrupted() const { return interrupted_; }
+  int64_t repeated() const { return repeated_; }
+
+ private:
+  struct Alarm {
+    int64_t count = 0;                    // that had their effect
+    std::optional<int64_t> scheduled_us;  // of the one that is set, or may be
+    bool delivered = false;
+  };
+
+  bool Handle(const Stubs& stubs, const v1::WatchAlarmsResponse& delivery, bool* acknowledged);
+  v1::ApplyBatchRequest Acknowledgement(const v1::WatchAlarmsResponse& delivery, int64_t count);
+  void Handled(const std::string& object);
+  void Differ(const std::string& what);
+
+  std::mt19937_64 random_;
+  RetriedCalls sets_;
+  int64_t next_id_ = 0;
+  std::mutex mutex_;
+  // Guarded by mutex_ while threads work.
+  std::map<std::string, Alarm> alarms_;
+  std::vector<std::string> differences_;
+  // The acknowledgement that got no answer.
+  std::optional<v1::ApplyBatchRequest> unanswered_;
+  int64_t handled_ = 0;
+  int64_t redelivered_ = 0;
+  int64_t interrupted_ = 0;
+  int64_t repeated_ = 0;
+};
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTS_CRASH_ALARM_LOAD_H_
