@@ -32,13 +32,15 @@ std::string ObjectWriter::Name(const std::string& what) const { return absl::Str
 std::string ObjectWriter::NextId() { return absl::StrCat("writer", index_, "-", ++next_id_); }
 
 bool ObjectWriter::Write(const Stubs& stubs) {
+  created_ = false;
   switch (random_() % 8) {
     case 0:
-    case 1:
       return PutTogether(stubs);
-    case 2:
+    case 1:
       return Grow(stubs);
+    case 2:
     case 3:
+      return ComeOrGo(stubs);
     case 4:
       return Count(stubs);
     case 5:
@@ -83,6 +85,27 @@ bool ObjectWriter::Grow(const Stubs& stubs) {
   return calls_.Send(
       stubs, MakeRetried<ObjectService::Stub, v1::ApplyBatchRequest, v1::ApplyBatchResponse>(
                  &Stubs::objects, &ObjectService::Stub::ApplyBatch, request, [this](const auto&) { ++growth_; }));
+}
+
+bool ObjectWriter::ComeOrGo(const Stubs& stubs) {
+  if (changes_ % 2 == 1) {
+    v1::CleanupRequest request;
+    request.mutable_object()->set_name(Name("brief"));
+    request.set_request_id(NextId());
+    return calls_.Send(
+        stubs, MakeRetried<ObjectService::Stub, v1::CleanupRequest, v1::CleanupResponse>(
+                   &Stubs::objects, &ObjectService::Stub::Cleanup, request, [this](const auto&) { ++changes_; }));
+  }
+  v1::PutEntriesRequest request;
+  request.mutable_object()->set_name(Name("brief"));
+  request.set_request_id(NextId());
+  created_ = true;
+  v1::Entry* const entry = request.add_entries();
+  entry->set_key("change");
+  entry->set_value(absl::StrCat(changes_ + 1));
+  return calls_.Send(
+      stubs, MakeRetried<ObjectService::Stub, v1::PutEntriesRequest, v1::PutEntriesResponse>(
+                 &Stubs::objects, &ObjectService::Stub::PutEntries, request, [this](const auto&) { ++changes_; }));
 }
 
 // A second effect is refused by its condition, a lost one leaves a gap.
@@ -142,6 +165,7 @@ std::vector<std::string> ObjectWriter::Verify(const Stubs& stubs) {
   repeated_ += calls_.Repeat(stubs);
   VerifyTogether(stubs);
   VerifyLarge(stubs);
+  VerifyBrief(stubs);
   VerifyCount(stubs);
   VerifyItems(stubs);
   NotePlaces(stubs);
@@ -187,6 +211,15 @@ void ObjectWriter::VerifyLarge(const Stubs& stubs) {
     calls_.differences.push_back(absl::StrCat(Name("large"), " has ", found.size(), " entries at growth ",
                                               found.contains("growth") ? found.at("growth") : "", "; acknowledged was ",
                                               growth_, " with ", expected.size()));
+  }
+}
+
+void ObjectWriter::VerifyBrief(const Stubs& stubs) {
+  std::map<std::string, std::string> expected;
+  if (changes_ % 2 == 1) expected["change"] = absl::StrCat(changes_);
+  if (const auto found = ReadAll(stubs, Name("brief")); found != expected) {
+    calls_.differences.push_back(absl::StrCat(
+        Name("brief"), " is at ", found.empty() ? "nothing" : found.begin()->second, "; acknowledged was ", changes_));
   }
 }
 
@@ -244,7 +277,7 @@ void ObjectWriter::VerifyItems(const Stubs& stubs) {
 }
 
 void ObjectWriter::NotePlaces(const Stubs& stubs) {
-  for (const char* what : {"together", "large", "count"}) {
+  for (const char* what : {"together", "large", "brief", "count"}) {
     v1::DescribeObjectRequest request;
     request.mutable_object()->set_name(Name(what));
     const auto described = Invoke(*stubs.objects, &ObjectService::Stub::DescribeObject, request);

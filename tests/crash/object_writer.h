@@ -23,6 +23,8 @@ class ObjectWriter {
 
   // One write; false where it got no answer.
   bool Write(const Stubs& stubs);
+  // The last write made an object that was not there.
+  bool created() const { return created_; }
   // In the next life, before anything is written: sends the last calls again and compares all objects.
   std::vector<std::string> Verify(const Stubs& stubs);
   // Items that wait for the batch's alarm.
@@ -38,6 +40,7 @@ class ObjectWriter {
 
   bool PutTogether(const Stubs& stubs);
   bool Grow(const Stubs& stubs);
+  bool ComeOrGo(const Stubs& stubs);
   bool Count(const Stubs& stubs);
   bool Increment(const Stubs& stubs);
   bool AddItems(const Stubs& stubs);
@@ -45,6 +48,7 @@ class ObjectWriter {
   std::map<std::string, std::string> ReadAll(const Stubs& stubs, const std::string& object);
   void VerifyTogether(const Stubs& stubs);
   void VerifyLarge(const Stubs& stubs);
+  void VerifyBrief(const Stubs& stubs);
   void VerifyCount(const Stubs& stubs);
   void VerifyItems(const Stubs& stubs);
   void NotePlaces(const Stubs& stubs);
@@ -56,11 +60,13 @@ class ObjectWriter {
   // What was acknowledged.
   int64_t revision_ = 0;
   int64_t growth_ = 0;
+  int64_t changes_ = 0;
   int64_t count_ = 0;
   int64_t increments_ = 0;
   std::map<std::string, int64_t> items_;  // with the time before which its alarm must not come
   bool configured_ = false;
   int64_t next_item_ = 0;
+  bool created_ = false;
 
   std::map<std::string, int> places_;
   int64_t repeated_ = 0;

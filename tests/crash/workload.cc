@@ -22,6 +22,7 @@ namespace {
 constexpr int kThreads = 6;
 constexpr int kObjectWriters = 3;
 constexpr std::chrono::milliseconds kBetweenAlarms(5);
+constexpr uint64_t kMoveMicrosMax = 5000;
 constexpr absl::Duration kFinishMax = absl::Minutes(3);
 constexpr int kObjects = 4;
 constexpr int64_t kLimit = 100'000;
@@ -57,7 +58,13 @@ void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
   std::mutex mutex;
   std::condition_variable enough;
   int64_t count = 0;
+  int64_t created = 0;
   std::atomic<bool> stop = false;
+  const auto on_created = [&] {
+    std::lock_guard lock(mutex);
+    ++created;
+    enough.notify_one();
+  };
   const auto on_acknowledged = [&] {
     std::lock_guard lock(mutex);
     if (++count == acknowledged) enough.notify_one();
@@ -67,7 +74,7 @@ void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
     threads.emplace_back([&, i, seed = random_()] { Work(*server, i, seed, on_acknowledged, stop); });
   }
   for (ObjectWriter& writer : writers_) {
-    threads.emplace_back([&, writer = &writer] { WriteObjects(*server, writer, on_acknowledged, stop); });
+    threads.emplace_back([&, writer = &writer] { WriteObjects(*server, writer, on_acknowledged, on_created, stop); });
   }
   threads.emplace_back([&] { SetAlarms(*server, on_acknowledged, stop); });
   grpc::ClientContext watch;
@@ -75,6 +82,13 @@ void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
   {
     std::unique_lock lock(mutex);
     enough.wait_for(lock, std::chrono::seconds(60), [&] { return count >= acknowledged; });
+    if (random_() % 2 == 0) {
+      // A moment after an object came into being, which is then given a family.
+      const int64_t before = created;
+      enough.wait_for(lock, std::chrono::seconds(1), [&] { return created > before; });
+      lock.unlock();
+      std::this_thread::sleep_for(std::chrono::microseconds(random_() % kMoveMicrosMax));
+    }
   }
   server->Kill();
   stop = true;
@@ -83,7 +97,8 @@ void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
 }
 
 void Workload::WriteObjects(const ServerProcess& server, ObjectWriter* writer,
-                            const std::function<void()>& on_acknowledged, const std::atomic<bool>& stop) {
+                            const std::function<void()>& on_acknowledged, const std::function<void()>& on_created,
+                            const std::atomic<bool>& stop) {
   const Stubs stubs(server);
   bool alive = true;
   while (alive && !stop) {
@@ -93,6 +108,7 @@ void Workload::WriteObjects(const ServerProcess& server, ObjectWriter* writer,
       ++(alive ? acknowledged_ : unanswered_);
     }
     if (alive) on_acknowledged();
+    if (alive && writer->created()) on_created();
   }
 }
 

@@ -60,7 +60,7 @@ class Workload {
   std::vector<std::string> VerifyItems(const ServerProcess& server, const std::string& object);
 
   void WriteObjects(const ServerProcess& server, ObjectWriter* writer, const std::function<void()>& on_acknowledged,
-                    const std::atomic<bool>& stop);
+                    const std::function<void()>& on_created, const std::atomic<bool>& stop);
   void SetAlarms(const ServerProcess& server, const std::function<void()>& on_acknowledged,
                  const std::atomic<bool>& stop);
 
