@@ -59,6 +59,8 @@ class Activation : public ObjectContext {
   // Moves the object into this family, which is empty, and is dropped if it comes to nothing; nothing: packs it, if it
   // is small. The object goes on meanwhile, step by step with the move.
   void BeginMove(std::optional<storage::Placement> to);
+  // There is none after all.
+  void FamilyRefused();
 
   // Discards the instance if nothing runs or waits. False otherwise.
   bool Passivate();
@@ -72,7 +74,7 @@ class Activation : public ObjectContext {
   absl::Time last_used() const { return last_used_; }
   bool packed() const { return !placement_; }
   // Packed, and nothing speaks against a family.
-  bool WantsFamily() const { return !placement_ && !wants_family_ && !family_refused_ && !relocation_; }
+  bool WantsFamily() const;
 
   // Aborts if an invariant does not hold. For tests and simulation.
   void CheckInvariants() const;
@@ -197,11 +199,11 @@ class Activation : public ObjectContext {
   MoveTurn* move_turn_ = nullptr;
   bool alarm_fired_again_ = false;  // while the alarm's turn ran
   bool passivate_soon_ = false;
-  bool wants_family_ = false;            // one is being made
-  bool family_refused_ = false;          // it failed: not tried again while in memory
-  int commits_ = 0;                      // of turns, since it came into memory
-  storage::BatchNumber last_batch_ = 0;  // with writes of this object
-  storage::BatchNumber move_batch_ = 0;  // in which it moved
+  bool wants_family_ = false;                               // one is being made
+  absl::Time family_refused_until_ = absl::InfinitePast();  // it failed
+  int commits_ = 0;                                         // of turns, since it came into memory
+  storage::BatchNumber last_batch_ = 0;                     // with writes of this object
+  storage::BatchNumber move_batch_ = 0;                     // in which it moved
 
   // Kept by ShardHost.
   std::list<Activation*>::iterator lru_position_;

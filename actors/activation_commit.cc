@@ -22,6 +22,8 @@ using storage::v1::AlarmRecord;
 constexpr absl::Duration kCatalogAge = absl::Minutes(1);
 constexpr int64_t kCatalogBytesOff = 4 << 10;
 constexpr int64_t kCatalogPartOff = 8;
+// After a move that failed, the next is tried no sooner.
+constexpr absl::Duration kFamilyRefused = absl::Minutes(1);
 // A packed object with more keys than this goes as a range: a removed range costs every later read in its family.
 constexpr size_t kRemoveByKeyMax = 1000;
 
@@ -137,7 +139,10 @@ void Activation::CommitWrites() {
 }
 
 void Activation::CommitDeletion() {
-  if (relocation_) AbortMove();
+  if (relocation_) {
+    AbortMove();
+    family_refused_until_ = absl::InfinitePast();
+  }
   WriteSet catalog;
   WriteSet alarms;
   const auto change = storage_.alarm_change();
@@ -186,6 +191,16 @@ void Activation::CommitDeletion() {
 }
 
 // --- Moves.
+
+bool Activation::WantsFamily() const {
+  return !placement_ && !wants_family_ && !relocation_ && family_refused_until_ <= host_->Now();
+}
+
+void Activation::FamilyRefused() {
+  wants_family_ = false;
+  family_refused_until_ = host_->Now() + kFamilyRefused;
+  Pump();
+}
 
 void Activation::BeginMove(std::optional<storage::Placement> to) {
   wants_family_ = false;
@@ -259,7 +274,7 @@ void Activation::AbortMove() {
   move_turn_ = nullptr;
   host_->Moved(this, false, std::nullopt);
   if (!relocation.to) return;
-  family_refused_ = true;
+  family_refused_until_ = host_->Now() + kFamilyRefused;
   if (last_batch_ <= host_->pipeline_.durable()) {
     host_->DropFamily(*relocation.to);
     return;

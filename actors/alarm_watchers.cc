@@ -10,12 +10,26 @@ namespace holdfast::actors {
 
 void AlarmWatchers::Claim::Deliver(const Delivery& delivery) {
   AlarmWatchers* const watchers = std::exchange(watchers_, nullptr);
-  std::lock_guard lock(watchers->mutex_);
-  const auto watcher = watchers->ById(watcher_);
-  // One that is gone took the lease with it; it expires.
-  if (watcher == watchers->watchers_.end()) return;
-  watchers->out_[storage::ObjectKey(delivery.object).encoded()] = {delivery.token, watcher_};
-  watcher->deliver(delivery);
+  {
+    std::lock_guard lock(watchers->mutex_);
+    const auto watcher = watchers->ById(watcher_);
+    if (watcher != watchers->watchers_.end()) {
+      watchers->out_[storage::ObjectKey(delivery.object).encoded()] = {delivery.token, watcher_};
+      watcher->deliver(delivery);
+      return;
+    }
+  }
+  watchers->Undelivered(delivery);
+}
+
+void AlarmWatchers::Undelivered(const Delivery& delivery) {
+  std::lock_guard lock(listen_mutex_);
+  if (undelivered_) undelivered_(delivery);
+}
+
+void AlarmWatchers::SetUndelivered(absl::AnyInvocable<void(const Delivery&)> undelivered) {
+  std::lock_guard lock(listen_mutex_);
+  undelivered_ = std::move(undelivered);
 }
 
 absl::StatusOr<AlarmWatchers::WatcherId> AlarmWatchers::Add(Filter filter, Deliver deliver) {
@@ -114,6 +128,7 @@ void AlarmWatchers::AddListener(absl::AnyInvocable<void(bool added)> listen) {
 void AlarmWatchers::Close() {
   std::lock_guard lock(listen_mutex_);
   listeners_.clear();
+  undelivered_ = nullptr;
 }
 
 }  // namespace holdfast::actors

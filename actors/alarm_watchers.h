@@ -74,13 +74,17 @@ class AlarmWatchers {
   // which `added` says, or a place that became free. Before there are watchers.
   void AddListener(absl::AnyInvocable<void(bool added)> listen);
 
-  // Tells the listeners nothing any more: on return they may end.
+  // `undelivered` is called, on any thread, with a delivery that no watcher got: it is to be returned to its object.
+  void SetUndelivered(absl::AnyInvocable<void(const Delivery&)> undelivered);
+  // Tells nobody anything any more: on return they may end.
   void Close();
 
   // RESOURCE_EXHAUSTED when there are too many.
   absl::StatusOr<WatcherId> Add(Filter filter, Deliver deliver);
   // `deliver` is not called any more on return.
   void Remove(WatcherId watcher);
+  // What was given to a watcher, and did not get to its client.
+  void Undelivered(const Delivery& delivery);
 
   enum class Match { kNone, kFull, kFree };
   // kFree also for an object that has a delivery out: to end it takes no place, and may be what frees one.
@@ -111,6 +115,7 @@ class AlarmWatchers {
   const size_t watchers_max_;
   std::mutex listen_mutex_;
   std::vector<absl::AnyInvocable<void(bool)>> listeners_;  // guarded by listen_mutex_
+  absl::AnyInvocable<void(const Delivery&)> undelivered_;  // guarded by listen_mutex_
   // Somebody was turned away since the listeners were told last.
   std::atomic<bool> turned_away_ = false;
   std::mutex mutex_;

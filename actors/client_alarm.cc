@@ -60,6 +60,16 @@ std::string ClientAlarm::Acknowledge() {
   return token;
 }
 
+std::string ClientAlarm::Return() {
+  const storage::v1::AlarmDelivery& delivery = record_.delivery();
+  if (!record_.has_scheduled_time_us() && !delivery.retry_stopped()) {
+    record_.set_scheduled_time_us(delivery.scheduled_time_us());
+    record_.set_retry_count(delivery.retry_count());
+    record_.set_due_time_us(delivery.scheduled_time_us());
+  }
+  return Acknowledge();
+}
+
 std::string ClientAlarm::Fail(absl::Time time, Random& random) {
   const storage::v1::AlarmDelivery& delivery = record_.delivery();
   if (!record_.has_scheduled_time_us() && !delivery.retry_stopped()) {

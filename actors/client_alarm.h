@@ -43,6 +43,8 @@ class ClientAlarm {
   void Extend(absl::Time lease_expire_time);
   // The delivery ends; returns its token.
   std::string Acknowledge();
+  // The same, and it never came to anybody: the alarm is due again, and no attempt counts.
+  std::string Return();
   // The same, and it failed at that time.
   std::string Fail(absl::Time time, Random& random);
 

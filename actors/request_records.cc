@@ -110,7 +110,7 @@ void RequestRecords::Start() {
         }
         count_ += counted->count;
         bytes_ += counted->bytes;
-        if (count_ > 0) SweepLater(absl::ZeroDuration());
+        if (count_ > 0 || !counted->status.ok()) SweepLater(absl::ZeroDuration());
       });
 }
 

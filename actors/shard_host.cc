@@ -247,9 +247,7 @@ void ShardHost::GiveFamily(Activation* activation) {
         }
         Log(LogLevel::kWarning, "family_not_created",
             {{"object", activation->key_.DebugString()}, {"status", made->status().ToString()}});
-        activation->wants_family_ = false;
-        activation->family_refused_ = true;
-        activation->Pump();
+        activation->FamilyRefused();
       });
 }
 

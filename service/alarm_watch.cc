@@ -91,7 +91,7 @@ class AlarmWatchCall final : public Event, private OpenStream {
     if (!filter.ok()) return filter.status();
     auto watcher = endpoint_->watchers->Add(*std::move(filter), [this](const AlarmWatchers::Delivery& delivery) {
       endpoint_->executor->Post([this, delivery] {
-        deliveries_.push_back(ToWire(delivery));
+        deliveries_.push_back(delivery);
         Go();
       });
     });
@@ -111,9 +111,12 @@ class AlarmWatchCall final : public Event, private OpenStream {
 
   void Go() {
     const bool busy = headers_.pending() || write_.pending();
-    if (broken_) deliveries_.clear();
+    while (broken_ && !deliveries_.empty()) {
+      endpoint_->watchers->Undelivered(deliveries_.front());
+      deliveries_.pop_front();
+    }
     if (!busy && !deliveries_.empty()) {
-      writer_.Write(deliveries_.front(), write_.Begin());
+      writer_.Write(ToWire(deliveries_.front()), write_.Begin());
       deliveries_.pop_front();
     } else if (!busy && ended_ && !finishing_) {
       finishing_ = true;
@@ -160,7 +163,7 @@ class AlarmWatchCall final : public Event, private OpenStream {
   Operation finish_;
   Operation gone_;
   std::optional<AlarmWatchers::WatcherId> watcher_;
-  std::deque<v1::WatchAlarmsResponse> deliveries_;  // at most as many as may be outstanding
+  std::deque<AlarmWatchers::Delivery> deliveries_;  // at most as many as may be outstanding
   absl::Status outcome_;
   bool ended_ = false;
   bool broken_ = false;

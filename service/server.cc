@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/alarm_watchers.h"
+#include "actors/objects/return_alarm.h"
 #include "actors/router.h"
 #include "actors/shard_host.h"
 #include "actors/worker_pool.h"
@@ -193,6 +194,15 @@ absl::Status RunningServer::StartGrpc() {
     hosts.push_back({&lane->executor, lane->host.get()});
   }
   router_ = std::make_unique<actors::Router>(std::move(hosts));
+
+  watchers_.SetUndelivered([this](const actors::AlarmWatchers::Delivery& delivery) {
+    const actors::ObjectClass* const object_class = classes_.Find(delivery.object.object_class);
+    if (object_class == nullptr) return;
+    auto* const returned = new actors::ReturnAlarm(delivery);
+    router_->HostOf(returned->key()).executor->Post([this, returned, object_class] {
+      router_->Deliver(returned->key(), object_class, returned);
+    });
+  });
 
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr || port == 0) {

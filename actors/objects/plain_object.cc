@@ -332,6 +332,13 @@ Task<absl::Status> PlainObject::AcknowledgeAlarm(const v1::AcknowledgeAlarmReque
   co_return absl::OkStatus();
 }
 
+Task<absl::Status> PlainObject::ReturnAlarm(const std::string& token) {
+  if (!alarm_.Holds(token, Now())) co_return absl::OkStatus();
+  Ended(alarm_.Return());
+  StoreAlarm();
+  co_return absl::OkStatus();
+}
+
 Task<absl::Status> PlainObject::ExtendAlarmLease(const v1::ExtendAlarmLeaseRequest& request,
                                                  v1::ExtendAlarmLeaseResponse* response) {
   if (absl::Status status = CheckToken(request.delivery_token()); !status.ok()) co_return status;

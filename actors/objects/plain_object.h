@@ -40,6 +40,8 @@ class PlainObject : public Object {
                                       v1::AcknowledgeAlarmResponse* response);
   Task<absl::Status> ExtendAlarmLease(const v1::ExtendAlarmLeaseRequest& request,
                                       v1::ExtendAlarmLeaseResponse* response);
+  // The delivery with this token, if it is out, never came to its watcher.
+  Task<absl::Status> ReturnAlarm(const std::string& token);
   Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response) override;
 
  protected:

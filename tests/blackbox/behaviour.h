@@ -15,6 +15,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -148,6 +149,7 @@ class ScriptTest : public ServerTest {
 };
 
 enum class StoreKind { kRocksDb, kMemory };
+inline void PrintTo(StoreKind kind, std::ostream* out) { *out << (kind == StoreKind::kRocksDb ? "RocksDb" : "Memory"); }
 
 class Behaviour : public ServerTest, public ::testing::WithParamInterface<StoreKind> {
  protected:

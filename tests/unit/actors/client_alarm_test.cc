@@ -110,6 +110,23 @@ TEST_F(ClientAlarmTest, TheDelaysOfRetriesGrowAndStayAtTheirGreatest) {
   }
 }
 
+TEST_F(ClientAlarmTest, ReturnedItIsDueAgainAndNoAttemptCounts) {
+  DeliverOne();
+  alarm.Fail(kStart + absl::Seconds(1), random);
+  alarm.Deliver("second", kStart + absl::Minutes(1));
+  EXPECT_EQ(alarm.Return(), "second");
+  EXPECT_EQ(alarm.record().retry_count(), 1);
+  EXPECT_EQ(alarm.WakeTime(), kStart);
+  alarm.Deliver("third", kStart + absl::Minutes(1));
+  alarm.Set(kStart + absl::Hours(1));
+  alarm.Return();
+  EXPECT_EQ(alarm.WakeTime(), kStart + absl::Hours(1)) << "what was set meanwhile stands";
+  alarm.Deliver("fourth", kStart + absl::Hours(2));
+  alarm.Delete();
+  alarm.Return();
+  EXPECT_TRUE(alarm.empty());
+}
+
 TEST_F(ClientAlarmTest, OneThatIsSetMeanwhileTakesThePlaceOfTheRetry) {
   // Earlier, at the same time, later.
   for (absl::Duration offset : {-absl::Seconds(5), absl::ZeroDuration(), absl::Seconds(5)}) {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -300,37 +299,6 @@ TEST_F(WalTest, SoundLogsAreNeverRefused) {
       }
     }
   });
-}
-
-// How fast: run with --gtest_also_run_disabled_tests.
-TEST(WalSpeed, DISABLED_HalfAGibibyte) {
-  TempDir dir;
-  RocksDbOptions options = SmallOptions(dir.path());
-  options.memtable_bytes = 1 << 30;
-  options.wal_bytes_max = 1 << 30;
-  options.sync = false;
-  {
-    auto store = OpenOrDie(options);
-    Random random(1);
-    WriteSet set;
-    for (int i = 0; i < 100; ++i) set.Put(absl::StrCat(i), random.Bytes(1000));
-    for (int i = 0; i < 10'000; ++i) {
-      ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, absl::StrCat(i, "/")}, set}}), IsOk());
-    }
-  }
-  for (const bool check : {true, false}) {
-    const auto start = std::chrono::steady_clock::now();
-    if (check) {
-      const auto files = ReadWals(dir.path());
-      uint64_t bytes = 0;
-      for (const WalFile& file : *files) bytes += std::filesystem::file_size(file.path);
-      std::cout << bytes << " bytes, ";
-    } else {
-      (void)OpenOrDie(options);
-    }
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    std::cout << (check ? "the check: " : "a start without it: ") << took.count() << " s\n";
-  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "actors/objects/return_alarm.h"
 #include "tests/unit/actors/objects/plain_fixture.h"
 
 namespace holdfast::actors {
@@ -72,6 +73,28 @@ TEST_F(PlainWatchTest, AnAlarmThatWasSetOrDeletedWhileNobodyWatchedIsAsItIsNow) 
   node->Advance(absl::Minutes(1));
   ASSERT_THAT(deliveries, SizeIs(2));
   EXPECT_EQ(deliveries[1].name, "later");
+}
+
+TEST_F(PlainWatchTest, OneThatIsLeasedToAWatcherWhoGoesBeforeItComesIsDueAgainAndNoAttemptCounts) {
+  Start();
+  node->watchers().SetUndelivered([this](const AlarmWatchers::Delivery& delivery) {
+    auto* const returned = new ReturnAlarm(delivery);
+    node->executor().Post([this, returned] { node->Deliver(returned->key(), PlainObject::Class(), returned); });
+  });
+  const auto watcher = Watch(&deliveries);
+  SendSetAlarm("a", clock.Now());
+  node->Settle();
+  SendAcknowledge("a", deliveries.at(0).token, /*failed=*/true);
+  node->Settle();
+  deliveries.clear();
+  clock.Advance(absl::Seconds(3));
+  node->SettleWithoutCommits();
+  node->watchers().Remove(watcher);
+  node->Settle();
+  EXPECT_THAT(deliveries, IsEmpty());
+  Watch(&deliveries);
+  ASSERT_THAT(deliveries, SizeIs(1)) << "at once, not when the lease has expired";
+  EXPECT_EQ(deliveries[0].retry_count, 1);
 }
 
 // --- Which watcher.

@@ -1,0 +1,33 @@
+// Gives an alarm back that was leased to a watcher who was gone before it came: it is due again, and no attempt counts.
+
+#ifndef HOLDFAST_ACTORS_OBJECTS_RETURN_ALARM_H_
+#define HOLDFAST_ACTORS_OBJECTS_RETURN_ALARM_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "actors/alarm_watchers.h"
+#include "actors/delivery.h"
+#include "actors/objects/plain_object.h"
+#include "actors/task.h"
+#include "storage/object_id.h"
+
+namespace holdfast::actors {
+
+// Deletes itself. An error leaves the lease to expire.
+class ReturnAlarm final : public Delivery {
+ public:
+  explicit ReturnAlarm(const AlarmWatchers::Delivery& delivery) : key_(delivery.object), token_(delivery.token) {}
+  const storage::ObjectKey& key() const { return key_; }
+
+  Task<absl::Status> Run(Object& object) override { return static_cast<PlainObject&>(object).ReturnAlarm(token_); }
+  void Done(const absl::Status&) override { delete this; }
+
+ private:
+  const storage::ObjectKey key_;
+  const std::string token_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_OBJECTS_RETURN_ALARM_H_
