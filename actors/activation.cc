@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -106,7 +107,10 @@ Delivery* Activation::NextRequest() {
   while (Delivery* const request = mailbox_.Pop()) {
     RecordedRequest* const recorded = request->recorded();
     if (recorded == nullptr || !InProgress(recorded->request_id())) return request;
-    if (repeated_.size() < host_->options_.mailbox.requests_max) {
+    const MailboxLimits& limits = host_->options_.mailbox;
+    const size_t bytes = std::accumulate(repeated_.begin(), repeated_.end(), request->bytes,
+                                         [](size_t sum, const Delivery* other) { return sum + other->bytes; });
+    if (repeated_.size() < limits.requests_max && (repeated_.empty() || bytes <= limits.bytes_max)) {
       repeated_.push_back(request);
     } else {
       request->Done(MailboxFull());
