@@ -235,6 +235,12 @@ void Activation::EndTurn(Delivery* turn) {
 
 absl::Status Activation::CheckTurn(Delivery* turn) {
   if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
+  if (absl::Status status = CheckWrites(); !status.ok()) return status;
+  if (turn->recorded() == nullptr || turn->unrecorded_) return absl::OkStatus();
+  return host_->records_.Add(key_, *turn->recorded(), &record_writes_);
+}
+
+absl::Status Activation::CheckWrites() {
   if (storage_.writes().bytes() > host_->options_.turn_bytes_max) return TurnTooLarge(storage_.writes().bytes());
   const bool takes_space =
       storage_.writes().has_values() || (storage_.alarm_change() && storage_.alarm_change()->time.has_value());
@@ -250,8 +256,7 @@ absl::Status Activation::CheckTurn(Delivery* turn) {
                          absl::StrCat("the object would have ", before + usage.size_bytes, " bytes; at most ",
                                       host_->options_.object_bytes_max, ". Nothing was done"));
   }
-  if (turn->recorded() == nullptr || turn->unrecorded_) return absl::OkStatus();
-  return host_->records_.Add(key_, *turn->recorded(), &record_writes_);
+  return absl::OkStatus();
 }
 
 void Activation::DropTurn() {
@@ -292,8 +297,8 @@ void Activation::GiveUp(Delivery* turn, const absl::Status& why) {
     Retire(turn);
     EndLoad(why);
   } else {
-    // An alarm handler that does not end has failed.
-    AlarmTurn* const alarm = turn == alarm_turn_ ? alarm_turn_ : nullptr;
+    // An alarm handler that does not end has failed; a full disk is not its failure.
+    AlarmTurn* const alarm = turn == alarm_turn_ && ReasonOf(why) != v1::ERROR_REASON_DISK_FULL ? alarm_turn_ : nullptr;
     if (alarm != nullptr) alarm->end = AlarmScheduler::End::kSettled;
     const bool failed = alarm != nullptr && alarm->generation == alarm_generation_;
     Reset(why);
@@ -353,10 +358,9 @@ bool Activation::removable() const {
 void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) {
   Delivery* const turn = input_gate_.holder();
   if (end_turn) {
-    const size_t bytes = storage_.writes().bytes();
-    if (bytes > host_->options_.turn_bytes_max) {
+    if (absl::Status error = CheckWrites(); !error.ok()) {
       // It is never resumed. Not here: the coroutine is still on the stack.
-      host_->services_.executor->Post([this, turn, error = TurnTooLarge(bytes)] {
+      host_->services_.executor->Post([this, turn, error = std::move(error)] {
         // Unless a reset came first.
         if (input_gate_.holder() == turn) GiveUp(turn, error);
       });
@@ -463,6 +467,7 @@ Task<absl::Status> Activation::RunRecorded(Delivery* request) {
 
 Task<absl::Status> Activation::ReadPart(MoveTurn* turn) {
   if (!header_ || turn != move_turn_) co_return absl::NotFoundError("the object is gone");
+  if (host_->services_.store->DiskFull()) co_return absl::ResourceExhaustedError("the disk is full");
   // A packed place is used again only when what a move took away from there is off the disk.
   if (!relocation_->to && move_batch_ > host_->pipeline_.durable()) co_return absl::UnavailableError("just moved");
   struct Part {

@@ -133,6 +133,8 @@ class Activation : public ObjectContext {
   absl::Status TurnTooLarge(size_t bytes) const;
   // What the runtime has against a turn that ended well. Makes the record of its reply.
   absl::Status CheckTurn(Delivery* turn);
+  // Of that, what it has against the writes.
+  absl::Status CheckWrites();
   void DropTurn();
   // Gives up the instance and the turns that run; `why` is what they are told.
   void Reset(const absl::Status& why);

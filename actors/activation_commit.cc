@@ -163,13 +163,13 @@ void Activation::CommitDeletion() {
   std::optional<storage::Placement> left = std::exchange(placement_, std::nullopt);
   std::unique_ptr<storage::Keyspace> old;
   if (left) {
-    if (move_batch_ > host_->pipeline_.durable()) {
-      // What the move took away may still be in the store under the packed prefix.
-      WriteSet writes;
-      writes.DeleteRange(storage::KeyRange::All());
-      writes.Merge(std::move(storage_.writes()));
-      storage_.writes() = std::move(writes);
+    // Under the packed prefix there is nothing to remove, but for what a move took away that is not durable yet.
+    WriteSet writes;
+    if (move_batch_ > host_->pipeline_.durable()) writes.DeleteRange(storage::KeyRange::All());
+    for (const auto& [key, value] : storage_.writes().points()) {
+      if (value) writes.Put(key, *value);
     }
+    storage_.writes() = std::move(writes);
     old = std::exchange(keyspace_, std::make_unique<storage::Keyspace>(storage::PackedLocation(key_)));
     storage_.set_keyspace(keyspace_.get());
     host_->services_.families->Abandon(key_);

@@ -6,8 +6,7 @@
 //
 // Invariants:
 //   1. Every alarm in the index before the horizon is in memory, or is being delivered, or waits for another try or for
-//   a
-//      client, or was forgotten, which forgotten_ or nobody_ says.
+//      a client, or was forgotten, which forgotten_ or nobody_ says.
 //   2. Nothing is fired before its time, nor more than `running_max` at once, nor more than `per_second` in a second.
 //
 // Firing only asks the object to look at its alarm; it looks again inside its turn. A delivery that could not begin

@@ -224,7 +224,7 @@ void ShardHost::ShrinkToBudget(const Activation* keep) {
 
 void ShardHost::ConsiderFamily(Activation* activation) {
   storage::Families* const families = services_.families;
-  if (!activation->WantsFamily() || stopped_) return;
+  if (!activation->WantsFamily() || stopped_ || services_.store->DiskFull()) return;
   if (families->has_room() && families->Reserve()) {
     GiveFamily(activation);
     return;

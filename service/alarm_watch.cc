@@ -89,9 +89,10 @@ class AlarmWatchCall final : public Event, private OpenStream {
     if (absl::Status status = endpoint_->admission->Begin(); !status.ok()) return status;
     auto filter = FilterOf(request_);
     if (!filter.ok()) return filter.status();
+    deliveries_max_ = static_cast<size_t>(filter->outstanding_max);
     auto watcher = endpoint_->watchers->Add(*std::move(filter), [this](const AlarmWatchers::Delivery& delivery) {
       endpoint_->executor->Post([this, delivery] {
-        deliveries_.push_back(delivery);
+        Queue(delivery);
         Go();
       });
     });
@@ -109,12 +110,24 @@ class AlarmWatchCall final : public Event, private OpenStream {
     if (watcher_) endpoint_->watchers->Remove(*watcher_);
   }
 
+  // A client that reads slowly has deliveries here that have ended meanwhile (the lease expired, the object was
+  // deleted), and others in their places: too many, so some of them have. The oldest goes, back to its object if it has
+  // not ended.
+  void Queue(const AlarmWatchers::Delivery& delivery) {
+    deliveries_.push_back(delivery);
+    if (deliveries_.size() > deliveries_max_) Return();
+  }
+
+  // To its object.
+  void Return() {
+    endpoint_->watchers->Undelivered(deliveries_.front());
+    deliveries_.pop_front();
+  }
+
   void Go() {
     const bool busy = headers_.pending() || write_.pending();
-    while (broken_ && !deliveries_.empty()) {
-      endpoint_->watchers->Undelivered(deliveries_.front());
-      deliveries_.pop_front();
-    }
+    // What was posted before the watch ended may come after it.
+    while ((broken_ || finishing_) && !deliveries_.empty()) Return();
     if (!busy && !deliveries_.empty()) {
       writer_.Write(ToWire(deliveries_.front()), write_.Begin());
       deliveries_.pop_front();
@@ -163,7 +176,8 @@ class AlarmWatchCall final : public Event, private OpenStream {
   Operation finish_;
   Operation gone_;
   std::optional<AlarmWatchers::WatcherId> watcher_;
-  std::deque<AlarmWatchers::Delivery> deliveries_;  // at most as many as may be outstanding
+  std::deque<AlarmWatchers::Delivery> deliveries_;
+  size_t deliveries_max_ = 0;  // as many as may be outstanding
   absl::Status outcome_;
   bool ended_ = false;
   bool broken_ = false;

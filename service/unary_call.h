@@ -14,7 +14,6 @@
 #include <functional>
 #include <string>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "actors/delivery.h"
 #include "actors/object.h"
@@ -70,7 +69,6 @@ class UnaryCall final : public Event, private actors::Delivery {
 
  private:
   UnaryCall(const UnaryMethod<Request, Response>* method, Endpoint* endpoint)
-
       : method_(method), endpoint_(endpoint), record_(&method->name, &request_, &response_), writer_(&context_) {}
 
   actors::Task<absl::Status> Run(actors::Object& object) override {

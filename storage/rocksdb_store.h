@@ -1,4 +1,4 @@
-// The store on RocksDB. This file and rocksdb_file_system are the only ones that know RocksDB.
+// The store on RocksDB. Its .cc and the other rocksdb_* files are the only ones that know RocksDB.
 //
 // Durability: Commit returns when the write-ahead log is synced. The log is recovered with a torn tail cut off; one
 // that is damaged, has a gap or falls short is refused (storage/rocksdb_wal_check.h). Errors of Commit: the write may

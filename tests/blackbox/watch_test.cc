@@ -1,5 +1,12 @@
 // WatchAlarms: who gets which alarm, and when.
 
+#include <grpcpp/create_channel.h>
+
+#include <csignal>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "tests/blackbox/watcher.h"
 
@@ -197,6 +204,37 @@ TEST_P(Watches, B49_TooManyWatchersAreToldSo) {
     return !watcher->empty();
   });
   EXPECT_EQ(watcher->Next().object().name(), "p");
+}
+
+// What waits for a client that does not read is bounded, although deliveries end and others take their places.
+TEST_P(Watches, ASlowClientGetsNoMoreThanMayBeOutstanding) {
+  constexpr int kObjects = 200;
+  constexpr int kRounds = 10;
+  std::vector<std::string> names;
+  for (int i = 0; i < kObjects; ++i) names.push_back(absl::StrCat(std::string(500, 'n'), i));
+  for (const std::string& name : names) ASSERT_TRUE(IsOk(SetAlarm(name, past)));
+  v1::WatchAlarmsRequest request;
+  request.set_max_outstanding(kObjects);
+  // Little fits on the way.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
+  v1::ObjectService::Stub stub(
+      grpc::CreateCustomChannel(server_->address(), grpc::InsecureChannelCredentials(), arguments));
+  grpc::ClientContext context;
+  const auto reader = stub.WatchAlarms(&context, request);
+  for (int round = 0; round < kRounds; ++round) {
+    // All are out; then all leases expire, and all retries are due.
+    WaitUntil([&] { return !AlarmOf(names.front()) && !AlarmOf(names.back()); });
+    Advance(absl::Minutes(2));
+  }
+  server_->Signal(SIGTERM);
+  int deliveries = 0;
+  for (v1::WatchAlarmsResponse delivery; reader->Read(&delivery);) ++deliveries;
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  // Those that wait, and those on the way.
+  EXPECT_GE(deliveries, kObjects);
+  EXPECT_LE(deliveries, kObjects * kRounds / 2);
 }
 
 TEST_P(Watches, GarbledRequestsAreRefused) {

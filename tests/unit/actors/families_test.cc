@@ -117,6 +117,18 @@ TEST_F(FamiliesTest, ADeletedObjectGivesItsRoomBack) {
   }
 }
 
+TEST_F(FamiliesTest, DeletingAFamilyRemovesNothingFromTheOneThatOthersShare) {
+  families_max = 1;
+  Start();
+  Put("a", "k", "v");
+  ASSERT_TRUE(HasOwnFamily("a"));
+  const size_t packed = recording.points[storage::FamilyId::kPacked];
+  SendDeleteAll(scripted, "a");
+  node->Settle();
+  EXPECT_EQ(recording.EntryCount(), 0u);
+  EXPECT_EQ(recording.points[storage::FamilyId::kPacked], packed);
+}
+
 TEST_F(FamiliesTest, WhatIsTooLargeForOneTurnMovesInSteps) {
   families_max = 0;
   Start();
