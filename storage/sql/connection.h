@@ -46,7 +46,7 @@ namespace holdfast::storage::sql {
 
 struct ConnectionOptions {
   Limits limits;
-  // What SQL takes for the time.
+  // What SQL takes for the time. Required.
   absl::AnyInvocable<absl::Time()> now;
   // Asked about every 1,000 steps of SQLite's virtual machine, if not null: whether the statement is to end now. A
   // single function is not interrupted, however long it takes.

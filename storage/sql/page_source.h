@@ -15,8 +15,8 @@
 
 namespace holdfast::storage::sql {
 
-// SQLite's own default. A quarter of it would be rewritten with each change of a row at less cost in bytes, but more
-// pages: the CPU is the same (measured).
+// SQLite's own default. With smaller pages a change costs the same CPU and takes more of them (measured: 3.6 of 1,024
+// bytes instead of 2.6). Part of the format on disk.
 inline constexpr size_t kPageBytes = 4096;
 
 // What a read answers that would need the disk where it may not be waited for. Whatever the turn has done in SQL so far

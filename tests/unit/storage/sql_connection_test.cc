@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/format.h"
 #include "storage/sql/connection.h"
 #include "tests/unit/storage/sql_harness.h"
 
@@ -196,6 +198,10 @@ TEST(SqlConnection, WhatIsNotOfThisDatabaseIsRefused) {
                                 "CREATE TEMP VIEW x AS SELECT 1",
                                 "CREATE TEMP TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
                                 "CREATE VIRTUAL TABLE temp.x USING fts5(v)",
+                                "PRAGMA page_size=512",
+                                "PRAGMA auto_vacuum=NONE",
+                                "PRAGMA encoding='UTF-16'",
+                                "PRAGMA secure_delete=ON",
                                 "PRAGMA journal_mode=DELETE",
                                 "PRAGMA Journal_Mode",
                                 "PRAGMA locking_mode=NORMAL",
@@ -326,10 +332,41 @@ TEST(SqlConnection, TellsThatTheDiskIsNeededAndRunsWhereItMay) {
   EXPECT_EQ((*results)[1].rows, (std::vector<Row>{Of(int64_t{100000}), Of(int64_t{1})}));
 }
 
+// As a worker would, while the executor holds the object's input gate.
+TEST(SqlConnection, RunsOnAnotherThreadOverACopyOfWhatIsPending) {
+  SqlObject object;
+  ASSERT_THAT(object.Turn({{"CREATE TABLE t (v)"}, {"INSERT INTO t VALUES ('in the store')"}}), IsOk());
+  object.Settle();
+  ASSERT_THAT(object.Do("INSERT INTO t VALUES ('on its way')"), IsOk());
+  object.Reopen();
+  object.store().set_cold(true);
+  std::unique_ptr<Connection> connection;
+  object.object().storage().ReadFromDisk(
+      DatabaseRange(),
+      [&](View& view) {
+        std::thread worker([&] {
+          object.pages().set_view(&view);
+          auto opened = Connection::Open(&object.pages(), {.limits = {}, .now = absl::Now, .stop = nullptr});
+          ASSERT_THAT(opened, IsOk());
+          connection = *std::move(opened);
+          EXPECT_THAT(connection->Begin(), IsOk());
+          EXPECT_THAT(connection->Execute("INSERT INTO t VALUES ('by the worker')", {}), IsOk());
+          EXPECT_THAT(connection->Commit(), IsOk());
+        });
+        worker.join();
+      },
+      [] {});
+  object.object().reads().RunAll();
+  connection = nullptr;
+  object.EndTurn();
+  EXPECT_EQ(object.Rows("SELECT v FROM t ORDER BY rowid"),
+            (std::vector<Row>{Text("in the store"), Text("on its way"), Text("by the worker")}));
+}
+
 TEST(SqlConnection, DamageIsDataLoss) {
   SqlObject object;
   ASSERT_THAT(object.Turn({{"CREATE TABLE t (v)"}, {"INSERT INTO t VALUES (zeroblob(100000))"}}), IsOk());
-  const auto read_with = [&](uint32_t page, absl::optional<std::string> contents) {
+  const auto read_with = [&](uint32_t page, std::optional<std::string> contents) {
     object.Reopen();
     WriteSet& writes = object.object().storage().writes();
     if (contents) {
@@ -342,8 +379,8 @@ TEST(SqlConnection, DamageIsDataLoss) {
     return status;
   };
   const auto data_loss = [](const std::string& text) { return IsStatus(StatusCode::kDataLoss, text); };
-  EXPECT_THAT(read_with(9, absl::nullopt), data_loss("page 9 "));
-  EXPECT_THAT(read_with(1, absl::nullopt), data_loss("page 1 "));
+  EXPECT_THAT(read_with(9, std::nullopt), data_loss("page 9 "));
+  EXPECT_THAT(read_with(1, std::nullopt), data_loss("page 1 "));
   EXPECT_THAT(read_with(3, std::string(kPageBytes, '\xee')), data_loss("malformed"));
   EXPECT_THAT(read_with(1, std::string(kPageBytes, '\xee')), data_loss("not a database"));
   EXPECT_EQ(object.Rows("SELECT length(v) FROM t"), std::vector<Row>{Of(int64_t{100000})});
