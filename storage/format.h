@@ -31,6 +31,11 @@ inline constexpr char kEntryKind = 0x10;
 inline constexpr char kRowKind = 0x20;
 inline constexpr char kIndexKind = 0x21;
 
+// The SQL database: its record, and its pages. Next to each other, so that one range holds them and nothing else.
+inline constexpr char kSqlDatabaseKind = 0x30;
+inline constexpr char kSqlPageKind = 0x31;
+inline const std::string kSqlDatabaseKey(1, kSqlDatabaseKind);
+
 // First byte of each key in the family of request records.
 inline constexpr char kRequestRecordKind = 0x10;
 inline constexpr char kRequestAgeKind = 0x20;

@@ -32,6 +32,8 @@ void AppendInt64(std::string* key, int64_t value) { AppendBigEndian(key, static_
 
 void AppendUint16(std::string* key, uint16_t value) { AppendBigEndian(key, value, 2); }
 
+void AppendUint32(std::string* key, uint32_t value) { AppendBigEndian(key, value, 4); }
+
 bool ConsumeText(absl::string_view* key, std::string* text) {
   text->clear();
   for (size_t i = 0; i + 1 < key->size(); ++i) {
@@ -62,6 +64,13 @@ bool ConsumeUint16(absl::string_view* key, uint16_t* value) {
   uint64_t bits;
   if (!ConsumeBigEndian(key, 2, &bits)) return false;
   *value = static_cast<uint16_t>(bits);
+  return true;
+}
+
+bool ConsumeUint32(absl::string_view* key, uint32_t* value) {
+  uint64_t bits;
+  if (!ConsumeBigEndian(key, 4, &bits)) return false;
+  *value = static_cast<uint32_t>(bits);
   return true;
 }
 

@@ -3,6 +3,7 @@
 //   text     each 0x00 becomes 0x00 0xFF, and 0x00 0x01 ends it; so "a" sorts before "a\0" before "ab"
 //   int64    eight bytes, big-endian, the sign bit flipped
 //   uint16   two bytes, big-endian
+//   uint32   four bytes, big-endian
 //
 // storage/FORMAT.md shows which tuples there are.
 
@@ -22,11 +23,13 @@ inline constexpr size_t kTextEndBytes = 2;
 void AppendText(std::string* key, absl::string_view text);
 void AppendInt64(std::string* key, int64_t value);
 void AppendUint16(std::string* key, uint16_t value);
+void AppendUint32(std::string* key, uint32_t value);
 
 // Each takes its part off the front of `*key`; false, with `*key` unspecified, when it does not begin with one.
 bool ConsumeText(absl::string_view* key, std::string* text);
 bool ConsumeInt64(absl::string_view* key, int64_t* value);
 bool ConsumeUint16(absl::string_view* key, uint16_t* value);
+bool ConsumeUint32(absl::string_view* key, uint32_t* value);
 
 // The first key after all keys that begin with `prefix`; empty, which means "no end", when there is none.
 std::string PrefixEnd(absl::string_view prefix);

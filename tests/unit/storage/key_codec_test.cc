@@ -13,7 +13,7 @@
 namespace holdfast::storage {
 namespace {
 
-using Part = std::variant<std::string, int64_t, uint16_t>;
+using Part = std::variant<std::string, int64_t, uint16_t, uint32_t>;
 using Tuple = std::vector<Part>;
 
 constexpr absl::string_view kEdgeBytes("\x00\x01\x02\x61\xfe\xff", 6);
@@ -31,8 +31,10 @@ Part RandomPart(Random& random, size_t type) {
       return random.Text(4, kEdgeBytes);
     case 1:
       return RandomInt64(random);
-    default:
+    case 2:
       return static_cast<uint16_t>(random.Bits());
+    default:
+      return static_cast<uint32_t>(random.Bits());
   }
 }
 
@@ -42,6 +44,7 @@ std::string Encode(const Tuple& tuple) {
     if (const auto* text = std::get_if<std::string>(&part)) AppendText(&key, *text);
     if (const auto* number = std::get_if<int64_t>(&part)) AppendInt64(&key, *number);
     if (const auto* number = std::get_if<uint16_t>(&part)) AppendUint16(&key, *number);
+    if (const auto* number = std::get_if<uint32_t>(&part)) AppendUint32(&key, *number);
   }
   return key;
 }
@@ -54,7 +57,7 @@ TEST(KeyCodec, OrderOfEncodingsIsOrderOfTuples) {
       Tuple a;
       Tuple b;
       for (uint64_t parts = 1 + random.Below(4); parts > 0; --parts) {
-        const size_t type = random.Below(3);
+        const size_t type = random.Below(4);
         a.push_back(RandomPart(random, type));
         b.push_back(random.OneIn(2) ? a.back() : RandomPart(random, type));
       }
@@ -69,7 +72,7 @@ TEST(KeyCodec, TuplesComeBack) {
   ForEachSeed(20, [](Random& random) {
     for (int round = 0; round < 500; ++round) {
       Tuple tuple;
-      for (uint64_t parts = random.Below(5); parts > 0; --parts) tuple.push_back(RandomPart(random, random.Below(3)));
+      for (uint64_t parts = random.Below(5); parts > 0; --parts) tuple.push_back(RandomPart(random, random.Below(4)));
       const std::string rest = random.Bytes(3);
       const std::string key = Encode(tuple) + rest;
       absl::string_view left = key;
@@ -82,10 +85,14 @@ TEST(KeyCodec, TuplesComeBack) {
           int64_t decoded;
           ASSERT_TRUE(ConsumeInt64(&left, &decoded));
           EXPECT_EQ(decoded, *number);
-        } else {
+        } else if (const auto* number = std::get_if<uint16_t>(&part)) {
           uint16_t decoded;
           ASSERT_TRUE(ConsumeUint16(&left, &decoded));
-          EXPECT_EQ(decoded, std::get<uint16_t>(part));
+          EXPECT_EQ(decoded, *number);
+        } else {
+          uint32_t decoded;
+          ASSERT_TRUE(ConsumeUint32(&left, &decoded));
+          EXPECT_EQ(decoded, std::get<uint32_t>(part));
         }
       }
       EXPECT_EQ(std::string(left), rest);
@@ -98,11 +105,12 @@ TEST(KeyCodec, BytesAreAsDocumented) {
   AppendText(&key, absl::string_view("a\0b", 3));
   AppendInt64(&key, -2);
   AppendUint16(&key, 0x1234);
+  AppendUint32(&key, 0x56789abc);
   EXPECT_EQ(key, std::string("a\0\xff"
                              "b\0\x01"
                              "\x7f\xff\xff\xff\xff\xff\xff\xfe"
-                             "\x12\x34",
-                             16));
+                             "\x12\x34\x56\x78\x9a\xbc",
+                             20));
 }
 
 TEST(KeyCodec, TextWithoutItsEndIsRefused) {
@@ -135,6 +143,11 @@ TEST(KeyCodec, ShortNumbersAreRefused) {
     absl::string_view left(bytes.data(), length);
     uint16_t number;
     EXPECT_FALSE(ConsumeUint16(&left, &number)) << length;
+  }
+  for (size_t length = 0; length < 4; ++length) {
+    absl::string_view left(bytes.data(), length);
+    uint32_t number;
+    EXPECT_FALSE(ConsumeUint32(&left, &number)) << length;
   }
 }
 

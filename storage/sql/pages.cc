@@ -1,0 +1,130 @@
+#include "storage/sql/pages.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "storage/format.h"
+
+namespace holdfast::storage::sql {
+namespace {
+
+// No more pages than this are removed one by one: a removed range costs every later read in its family.
+constexpr uint32_t kRemoveByKeyMax = 1000;
+
+constexpr size_t kPageKeyBytes = 1 + sizeof(uint32_t);
+
+}  // namespace
+
+std::string PageKey(uint32_t number) {
+  std::string key(1, kSqlPageKind);
+  AppendUint32(&key, number);
+  return key;
+}
+
+KeyRange DatabaseRange() { return {kSqlDatabaseKey, PrefixEnd({&kSqlPageKind, 1})}; }
+
+absl::Status Pages::Load() {
+  if (stored_) return absl::OkStatus();
+  auto record = view_->Get(kSqlDatabaseKey);
+  if (!record.ok()) return record.status();
+  if (view_->needs_disk()) return NeedsDisk();
+  v1::SqlDatabase database;
+  if (*record && (!database.ParseFromString(**record) || database.page_count() == 0)) {
+    return absl::DataLossError("the record of the SQL database cannot be read");
+  }
+  stored_ = count_ = kept_ = database.page_count();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint32_t> Pages::PageCount() {
+  if (absl::Status status = Load(); !status.ok()) return status;
+  return count_;
+}
+
+absl::Status Pages::ReadPage(uint32_t number, char* page) {
+  if (absl::Status status = Load(); !status.ok()) return status;
+  if (number == 0 || number > count_) return absl::InternalError(absl::StrCat("there is no page ", number));
+  if (auto it = overlay_.find(number); it != overlay_.end()) {
+    std::memcpy(page, it->second.data(), kPageBytes);
+    return absl::OkStatus();
+  }
+  if (number > kept_) {
+    std::memset(page, 0, kPageBytes);
+    return absl::OkStatus();
+  }
+  auto stored = view_->Get(PageKey(number));
+  if (!stored.ok()) return stored.status();
+  if (view_->needs_disk()) return NeedsDisk();
+  if (!*stored) return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database is missing"));
+  if ((*stored)->empty()) {
+    std::memset(page, 0, kPageBytes);
+  } else if ((*stored)->size() == kPageBytes) {
+    std::memcpy(page, (*stored)->data(), kPageBytes);
+  } else {
+    return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database has ", (*stored)->size(), " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Pages::WritePage(uint32_t number, absl::string_view page) {
+  if (absl::Status status = Load(); !status.ok()) return status;
+  if (number == 0 || page.size() != kPageBytes) {
+    return absl::InternalError(absl::StrCat("page ", number, " is written with ", page.size(), " bytes"));
+  }
+  auto it = overlay_.find(number);
+  if (it == overlay_.end()) {
+    if ((overlay_.size() + 1) * kPageBytes > turn_bytes_max_) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the pages that the SQL of one turn changes have over ", turn_bytes_max_, " bytes"));
+    }
+    it = overlay_.try_emplace(number).first;
+  }
+  it->second.assign(page.data(), page.size());
+  count_ = std::max(count_, number);
+  return absl::OkStatus();
+}
+
+absl::Status Pages::Truncate(uint32_t page_count) {
+  if (absl::Status status = Load(); !status.ok()) return status;
+  overlay_.erase(overlay_.upper_bound(page_count), overlay_.end());
+  count_ = std::min(count_, page_count);
+  kept_ = std::min(kept_, page_count);
+  return absl::OkStatus();
+}
+
+void Pages::JoinTurn(WriteSet* writes, UsageChange* usage) {
+  if (!wrote()) return;
+  const uint32_t stored = *stored_;
+  if (stored > count_ && stored - count_ > kRemoveByKeyMax) {
+    writes->DeleteRange({PageKey(count_ + 1), DatabaseRange().end});
+  } else {
+    for (uint32_t number = count_ + 1; number <= stored; ++number) writes->Delete(PageKey(number));
+  }
+  for (uint32_t number = kept_ + 1; number <= count_; ++number) {
+    if (!overlay_.contains(number)) writes->Put(PageKey(number), "");
+  }
+  for (auto& [number, page] : overlay_) writes->Put(PageKey(number), std::move(page));
+  if (count_ == 0) {
+    writes->Delete(kSqlDatabaseKey);
+  } else if (count_ != stored) {
+    v1::SqlDatabase database;
+    database.set_page_count(count_);
+    writes->Put(kSqlDatabaseKey, database.SerializeAsString());
+  }
+  // Pages of zeros in full, so that no page's old size has to be read for it.
+  usage->size_bytes +=
+      (static_cast<int64_t>(count_) - static_cast<int64_t>(stored)) * static_cast<int64_t>(kPageKeyBytes + kPageBytes);
+  overlay_.clear();
+  stored_ = kept_ = count_;
+}
+
+void Pages::DropTurn() {
+  overlay_.clear();
+  // Read again: what was dropped may have joined the turn before.
+  stored_.reset();
+}
+
+}  // namespace holdfast::storage::sql

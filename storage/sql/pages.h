@@ -1,0 +1,74 @@
+// The pages of an object's SQL database in its keyspace: a record that says how many there are, and a key for each
+// (storage/FORMAT.md).
+//
+// What a turn writes gathers here, in an overlay, and not in the turn's own writes: SQLite may write pages in the
+// middle of a statement that fails later. JoinTurn() moves the overlay to the turn's writes, DropTurn() forgets it.
+// Both end the turn's SQL; a connection whose turn was dropped has pages in its cache that never were, and must go too.
+//
+// Invariants:
+//   1. Every page up to the stored number has its key: one without is DATA_LOSS.
+//   2. In the turn, a page is, first that applies: what the overlay has; what is stored, up to kept_; zeros.
+//
+// Threading: one thread at a time; which one may change between calls.
+
+#ifndef HOLDFAST_STORAGE_SQL_PAGES_H_
+#define HOLDFAST_STORAGE_SQL_PAGES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/key_codec.h"
+#include "storage/keyspace.h"
+#include "storage/sql/page_source.h"
+#include "storage/usage.h"
+#include "storage/write_set.h"
+
+namespace holdfast::storage::sql {
+
+// Where a page lies in the keyspace.
+std::string PageKey(uint32_t number);
+// Everything of the database.
+KeyRange DatabaseRange();
+
+class Pages : public PageSource {
+ public:
+  // The overlay may hold so many bytes of pages.
+  explicit Pages(size_t turn_bytes_max) : turn_bytes_max_(turn_bytes_max) {}
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  // Through what is read from now on; must outlive the reads, and see the database without this turn's SQL. A view that
+  // has once needed the disk answers nothing more.
+  void set_view(View* view) { view_ = view; }
+
+  absl::StatusOr<uint32_t> PageCount() override;
+  absl::Status ReadPage(uint32_t number, char* page) override;
+  absl::Status WritePage(uint32_t number, absl::string_view page) override;
+  absl::Status Truncate(uint32_t page_count) override;
+
+  bool wrote() const { return !overlay_.empty() || (stored_ && (count_ != *stored_ || kept_ != *stored_)); }
+  // What the turn has written, to its other writes. The next view must see them.
+  void JoinTurn(WriteSet* writes, UsageChange* usage);
+  void DropTurn();
+
+ private:
+  // Reads the record, once.
+  absl::Status Load();
+
+  const size_t turn_bytes_max_;
+  View* view_ = nullptr;
+  std::optional<uint32_t> stored_;  // pages in the keyspace, without the turn; nothing: not read yet
+  uint32_t count_ = 0;              // in the turn
+  uint32_t kept_ = 0;               // the fewest that there were in the turn
+  absl::btree_map<uint32_t, std::string> overlay_;
+};
+
+}  // namespace holdfast::storage::sql
+
+#endif  // HOLDFAST_STORAGE_SQL_PAGES_H_

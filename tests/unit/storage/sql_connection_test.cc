@@ -1,0 +1,411 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "storage/sql/connection.h"
+#include "tests/unit/storage/sql_harness.h"
+
+namespace holdfast::storage::sql {
+namespace {
+
+using absl::StatusCode;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+
+Row Of(Value value) { return {std::move(value)}; }
+Row Text(std::string text) { return {Value(std::move(text))}; }
+
+TEST(SqlConnection, ValuesComeBackAsTheyWere) {
+  SqlObject object;
+  const std::vector<Value> values = {Null{},
+                                     std::numeric_limits<int64_t>::min(),
+                                     int64_t{0},
+                                     -0.125,
+                                     std::string(),
+                                     std::string("a\0b", 3),
+                                     std::string("\xff"),
+                                     Blob{},
+                                     Blob{std::string("\0\xff", 2)},
+                                     Blob{std::string(300'000, 'x')}};
+  ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY, v)"), IsOk());
+  for (const Value& value : values) ASSERT_THAT(object.Do("INSERT INTO t (v) VALUES (?)", {value}), IsOk());
+  object.Settle();
+  object.Reopen();
+  const auto rows = object.Rows("SELECT v FROM t ORDER BY id");
+  ASSERT_EQ(rows.size(), values.size());
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(rows[i], Of(values[i])) << i;
+}
+
+TEST(SqlConnection, AResultSaysWhatItIs) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(9))"), IsOk());
+  const auto results = object.Turn({{"INSERT INTO t VALUES (7, 'a'), (9, 'b')"},
+                                    {"SELECT id, name, id + 1 AS next FROM t"},
+                                    {"UPDATE t SET name = 'c' RETURNING id"}});
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ((*results)[0].rows_written, 2);
+  EXPECT_EQ((*results)[0].last_insert_rowid, 9);
+  EXPECT_GT((*results)[0].vm_steps, 5);
+  ASSERT_EQ((*results)[1].columns.size(), 3u);
+  EXPECT_EQ((*results)[1].columns[1].name, "name");
+  EXPECT_EQ((*results)[1].columns[1].declared_type, "VARCHAR(9)");
+  EXPECT_EQ((*results)[1].columns[2].name, "next");
+  EXPECT_EQ((*results)[1].columns[2].declared_type, "");
+  EXPECT_EQ((*results)[1].rows_written, 0);
+  EXPECT_EQ((*results)[2].rows.size(), 2u);
+  EXPECT_EQ((*results)[2].rows_written, 2);
+}
+
+TEST(SqlConnection, WhatOnlyReadsStoresNothing) {
+  SqlObject object;
+  EXPECT_EQ(object.Rows("SELECT count(*) FROM sqlite_schema"), std::vector<Row>{Of(int64_t{0})});
+  EXPECT_THAT(object.Do("SELECT * FROM missing"), IsStatus(StatusCode::kInvalidArgument, "no such table: missing"));
+  EXPECT_THAT(object.object().All(), IsEmpty());
+  EXPECT_NE(object.connection(), nullptr) << "a turn that failed before it wrote costs no connection";
+}
+
+TEST(SqlConnection, GivesPagesBack) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (v)"), IsOk());
+  ASSERT_THAT(object.Do("INSERT INTO t VALUES (zeroblob(1000000))"), IsOk());
+  EXPECT_GT(object.PageCount(), 200u);
+  ASSERT_THAT(object.Do("DELETE FROM t"), IsOk());
+  EXPECT_THAT(object.Rows("PRAGMA incremental_vacuum"), IsEmpty());
+  EXPECT_LT(object.PageCount(), 5u) << "auto-vacuum is incremental from the start";
+}
+
+// One page for a change of one row: neither the change counter on page 1 nor anything else is written by each turn.
+TEST(SqlConnection, ASmallChangeWritesOnePage) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY, v)"), IsOk());
+  ASSERT_THAT(object.Do("INSERT INTO t VALUES (1, 1)"), IsOk());
+  object.faults().FailWrite(0);
+  ASSERT_THAT(object.Do("UPDATE t SET v = 2"), IsOk());
+  EXPECT_EQ(object.faults().writes(), 1);
+}
+
+TEST(SqlConnection, AFailedTurnIsGoneAndTheNextSeesWhatWasBefore) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY)"), IsOk());
+  const Entries before = object.object().All();
+  EXPECT_THAT(object.Turn({{"INSERT INTO t VALUES (1)"}, {"CREATE TABLE u (v)"}, {"SELECT nonsense"}}),
+              IsStatus(StatusCode::kInvalidArgument, "nonsense"));
+  EXPECT_EQ(object.connection(), nullptr);
+  EXPECT_EQ(object.object().All(), before);
+  EXPECT_THAT(object.Rows("SELECT * FROM t"), IsEmpty());
+  EXPECT_EQ(object.Rows("SELECT name FROM sqlite_schema"), std::vector<Row>{Text("t")});
+}
+
+TEST(SqlConnection, ACrashInATurnLeavesTheTurnsBefore) {
+  SqlObject object;
+  ASSERT_THAT(object.Turn({{"CREATE TABLE t (v)"}, {"INSERT INTO t VALUES ('kept')"}}), IsOk());
+  ASSERT_THAT(object.connection()->Begin(), IsOk());
+  ASSERT_THAT(object.connection()->Execute("UPDATE t SET v = 'lost'", {}), IsOk());
+  ASSERT_THAT(object.connection()->Commit(), IsOk());
+  EXPECT_TRUE(object.pages().wrote());
+  object.Reopen();
+  EXPECT_EQ(object.Rows("SELECT v FROM t"), std::vector<Row>{Text("kept")});
+}
+
+TEST(SqlConnection, AConstraintThatFailsLeavesTheTransaction) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY)"), IsOk());
+  Connection* connection = object.connection();
+  object.BeginTurn();
+  ASSERT_THAT(connection->Begin(), IsOk());
+  ASSERT_THAT(connection->Execute("INSERT INTO t VALUES (1)", {}), IsOk());
+  EXPECT_THAT(connection->Execute("INSERT INTO t VALUES (2), (1)", {}),
+              IsStatus(StatusCode::kFailedPrecondition, "UNIQUE"));
+  EXPECT_TRUE(connection->usable());
+  ASSERT_THAT(connection->Commit(), IsOk());
+  object.EndTurn();
+  EXPECT_EQ(object.Rows("SELECT * FROM t"), std::vector<Row>{Of(int64_t{1})});
+}
+
+// What follows would be committed one by one.
+TEST(SqlConnection, AStatementThatEndsTheTransactionEndsTheConnection) {
+  for (const std::string conflict :
+       {"INSERT OR ROLLBACK INTO t VALUES (1)", "UPDATE OR ROLLBACK t SET id = 1", "DELETE FROM t WHERE id = 2"}) {
+    SqlObject object;
+    ASSERT_THAT(object.Turn({{"CREATE TABLE t (id INTEGER PRIMARY KEY)"},
+                             {"INSERT INTO t VALUES (1), (2)"},
+                             {"CREATE TRIGGER never BEFORE DELETE ON t BEGIN SELECT raise(ROLLBACK, 'never'); END"}}),
+                IsOk());
+    const Entries before = object.object().All();
+    Connection* connection = object.connection();
+    ASSERT_THAT(connection->Begin(), IsOk());
+    ASSERT_THAT(connection->Execute("INSERT INTO t VALUES (3)", {}), IsOk());
+    EXPECT_THAT(connection->Execute(conflict, {}), IsStatus(StatusCode::kFailedPrecondition, ""));
+    EXPECT_FALSE(connection->usable()) << conflict;
+    EXPECT_THAT(connection->Execute("INSERT INTO t VALUES (4)", {}), IsStatus(StatusCode::kFailedPrecondition, ""));
+    EXPECT_THAT(connection->Commit(), IsStatus(StatusCode::kFailedPrecondition, ""));
+    EXPECT_THAT(connection->Begin(), Not(IsOk()));
+    object.DropTurn();
+    EXPECT_EQ(object.object().All(), before);
+    EXPECT_EQ(object.Rows("SELECT count(*) FROM t"), std::vector<Row>{Of(int64_t{2})});
+  }
+}
+
+TEST(SqlConnection, ADeferredConstraintFailsTheCommit) {
+  SqlObject object;
+  ASSERT_THAT(object.Turn({{"CREATE TABLE p (id INTEGER PRIMARY KEY)"},
+                           {"CREATE TABLE c (p REFERENCES p DEFERRABLE INITIALLY DEFERRED)"}}),
+              IsOk());
+  EXPECT_THAT(object.Turn({{"INSERT INTO c VALUES (1)"}, {"INSERT INTO p VALUES (1)"}}), IsOk());
+  EXPECT_THAT(object.Do("INSERT INTO c VALUES (2)"), IsStatus(StatusCode::kFailedPrecondition, "FOREIGN KEY"));
+  EXPECT_EQ(object.Rows("SELECT p FROM c"), std::vector<Row>{Of(int64_t{1})});
+}
+
+TEST(SqlConnection, OneStatementWithItsParameters) {
+  SqlObject object;
+  const auto invalid = [](const std::string& text) { return IsStatus(StatusCode::kInvalidArgument, text); };
+  EXPECT_THAT(object.Do(""), invalid("no statement"));
+  EXPECT_THAT(object.Do(" ; -- nothing\n"), invalid("no statement"));
+  EXPECT_THAT(object.Do("SELECT 1; ; /* so far */ SELECT 2"), invalid("more than one"));
+  EXPECT_THAT(object.Do("SELECT 1; nonsense"), invalid("more than one"));
+  EXPECT_THAT(object.Do(" ; SELECT 1; -- the end"), IsOk());
+  EXPECT_THAT(object.Do(std::string("SELECT 1\0 nonsense", 18)), invalid("NUL"));
+  EXPECT_THAT(object.Do("SELECT ?1, ?2", {Null{}}), invalid("2 parameters; 1"));
+  EXPECT_THAT(object.Do("SELECT ?1, ?1", {Null{}, Null{}}), invalid("1 parameters; 2"));
+  EXPECT_THAT(object.Do(absl::StrCat("SELECT 1 -- ", std::string(100'000, 'x'))), invalid("at most 100000"));
+  EXPECT_THAT(object.Do("SELECT ?101"), invalid("variable number"));
+  EXPECT_THAT(object.Do("SELECT length(?)", {Blob{std::string(3 << 20, 'x')}}), invalid("too big"));
+  EXPECT_NE(object.connection(), nullptr);
+}
+
+TEST(SqlConnection, WhatIsNotOfThisDatabaseIsRefused) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (v)"), IsOk());
+  for (const std::string sql : {"BEGIN",
+                                "COMMIT",
+                                "ROLLBACK",
+                                "SAVEPOINT s",
+                                "RELEASE s",
+                                "ATTACH 'x' AS y",
+                                "DETACH y",
+                                "VACUUM",
+                                "VACUUM INTO '/tmp/x'",
+                                "CREATE TEMP TABLE x (v)",
+                                "CREATE TABLE temp.x (v)",
+                                "CREATE TEMP VIEW x AS SELECT 1",
+                                "CREATE TEMP TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
+                                "CREATE VIRTUAL TABLE temp.x USING fts5(v)",
+                                "PRAGMA page_size=512",
+                                "PRAGMA auto_vacuum=NONE",
+                                "PRAGMA encoding='UTF-16'",
+                                "PRAGMA secure_delete=ON",
+                                "PRAGMA journal_mode=DELETE",
+                                "PRAGMA Journal_Mode",
+                                "PRAGMA locking_mode=NORMAL",
+                                "PRAGMA cache_size=9999999",
+                                "PRAGMA writable_schema=ON",
+                                "PRAGMA foreign_keys=OFF",
+                                "PRAGMA max_page_count=9999999",
+                                "PRAGMA temp_store=2",
+                                "SELECT * FROM pragma_journal_mode",
+                                "SELECT load_extension('x')",
+                                "SELECT fts3_tokenizer('simple')",
+                                "SELECT FTS3_Tokenizer('x', zeroblob(8))",
+                                "CREATE VIRTUAL TABLE x USING fts3(v)",
+                                "CREATE VIRTUAL TABLE x USING FTS4(v)",
+                                "UPDATE sqlite_schema SET sql = 'x'"}) {
+    EXPECT_THAT(object.Do(sql), IsStatus(StatusCode::kInvalidArgument, "")) << sql;
+  }
+  EXPECT_EQ(object.Rows("SELECT name FROM sqlite_schema"), std::vector<Row>{Text("t")});
+}
+
+TEST(SqlConnection, WhatClientsUseIsAllowed) {
+  SqlObject object;
+  for (const std::string sql : {"CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)",
+                                "INSERT INTO t (body) VALUES ('one two'), ('two three')",
+                                "ALTER TABLE t ADD COLUMN extra NOT NULL DEFAULT 5 CHECK (extra > 1)",
+                                "ALTER TABLE t RENAME COLUMN extra TO more",
+                                "ALTER TABLE t RENAME TO texts",
+                                "CREATE VIEW shown AS SELECT body FROM texts",
+                                "SELECT * FROM shown",
+                                "CREATE VIRTUAL TABLE search USING fts5(body, content=texts, content_rowid=id)",
+                                "INSERT INTO search (search) VALUES ('rebuild')",
+                                "INSERT INTO texts (body) VALUES ('three four')",
+                                "INSERT INTO search (rowid, body) SELECT id, body FROM texts WHERE id = 3",
+                                "CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1)",
+                                "INSERT INTO boxes VALUES (1, 0, 1)",
+                                "ANALYZE",
+                                "REINDEX",
+                                "PRAGMA table_info(texts)",
+                                "PRAGMA user_version = 4",
+                                "SELECT name FROM pragma_table_info('texts')",
+                                "SELECT json_extract('{\"a\": 1}', '$.a'), sqrt(2)",
+                                "EXPLAIN QUERY PLAN SELECT * FROM texts",
+                                "ALTER TABLE texts DROP COLUMN more"}) {
+    EXPECT_THAT(object.Do(sql), IsOk()) << sql;
+  }
+  object.Reopen();
+  EXPECT_EQ(object.Rows("SELECT rowid FROM search WHERE search MATCH 'three' ORDER BY rowid"),
+            (std::vector<Row>{Of(int64_t{2}), Of(int64_t{3})}));
+  EXPECT_EQ(object.Rows("PRAGMA user_version"), std::vector<Row>{Of(int64_t{4})});
+}
+
+TEST(SqlConnection, EverythingIsBounded) {
+  const auto exhausted = [](const std::string& text) { return IsStatus(StatusCode::kResourceExhausted, text); };
+  const std::string fill =
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT "
+      "randomblob(1000) FROM n";
+  const std::string sort = "SELECT count(*) FROM (SELECT v FROM t ORDER BY v LIMIT -1 OFFSET 1)";
+  const auto filled = [&](Limits limits, size_t turn_bytes_max, absl::Status* status) {
+    auto object = std::make_unique<SqlObject>(limits, turn_bytes_max);
+    EXPECT_THAT(object->Do("CREATE TABLE t (v)"), IsOk());
+    *status = object->Do(fill);
+    return object;
+  };
+  absl::Status status;
+  // The turn, and the database.
+  auto object = filled({.cache_bytes = 64 << 10}, 1 << 20, &status);
+  EXPECT_THAT(status, exhausted("1048576 bytes"));
+  EXPECT_EQ(object->Rows("SELECT count(*) FROM t"), std::vector<Row>{Of(int64_t{0})});
+  object = filled({.pages_max = 100}, 64 << 20, &status);
+  EXPECT_THAT(status, exhausted("full"));
+  // What is sorted.
+  object = filled({.cache_bytes = 64 << 10, .temp_bytes_max = 1 << 20}, 64 << 20, &status);
+  ASSERT_THAT(status, IsOk());
+  EXPECT_THAT(object->Do(sort), exhausted("full"));
+  object = filled({.cache_bytes = 64 << 10, .temp_bytes_max = 32 << 20}, 64 << 20, &status);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(object->Rows(sort), std::vector<Row>{Of(int64_t{2999})}) << "and given back";
+  // The result, and the time.
+  object = filled({.result_bytes_max = 1 << 20}, 64 << 20, &status);
+  EXPECT_THAT(object->Do("SELECT v FROM t"), exhausted("the result"));
+  EXPECT_THAT(object->Do("SELECT v FROM t LIMIT 1000"), IsOk());
+  object->set_stop(true);
+  EXPECT_THAT(object->Do("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"),
+              exhausted("interrupted"));
+  EXPECT_NE(object->connection(), nullptr);
+  EXPECT_THAT(object->Do("UPDATE t SET v = zeroblob(1001)"), exhausted("interrupted"));
+  EXPECT_EQ(object->connection(), nullptr) << "SQLite has ended the transaction";
+  object->set_stop(false);
+  EXPECT_EQ(object->Rows("SELECT count(*) FROM t WHERE length(v) = 1000"), std::vector<Row>{Of(int64_t{3000})});
+}
+
+TEST(SqlConnection, StatementsAreKeptAndFollowTheSchema) {
+  SqlObject object;
+  ASSERT_THAT(object.Turn({{"CREATE TABLE t (a)"}, {"INSERT INTO t VALUES (1)"}}), IsOk());
+  EXPECT_EQ(object.Rows("SELECT * FROM t"), std::vector<Row>{Of(int64_t{1})});
+  ASSERT_THAT(object.Do("ALTER TABLE t ADD COLUMN b DEFAULT 2"), IsOk());
+  auto results = object.Turn({{"SELECT * FROM t"}});
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ((*results)[0].rows, (std::vector<Row>{{int64_t{1}, int64_t{2}}}));
+  EXPECT_EQ((*results)[0].columns.size(), 2u);
+  EXPECT_EQ(object.connection()->cached_statements(), 4u);
+  ASSERT_THAT(object.Do(absl::StrCat("SELECT 1 -- ", std::string(Connection::kCachedStatementBytesMax, 'x'))), IsOk());
+  EXPECT_EQ(object.connection()->cached_statements(), 4u);
+  for (int i = 0; i < 200; ++i) ASSERT_THAT(object.Do(absl::StrCat("SELECT ", i % 50)), IsOk());
+  EXPECT_EQ(object.connection()->cached_statements(), Connection::kCachedStatementsMax);
+}
+
+TEST(SqlConnection, TheTimeIsTheObjects) {
+  SqlObject object;
+  object.set_now(absl::FromUnixMillis(1'700'000'000'123));
+  EXPECT_EQ(object.Rows("SELECT strftime('%s %f', 'now')"), std::vector<Row>{Text("1700000000 20.123")});
+}
+
+TEST(SqlConnection, TellsThatTheDiskIsNeededAndRunsWhereItMay) {
+  SqlObject object;
+  ASSERT_THAT(object.Turn({{"CREATE TABLE t (v)"}, {"INSERT INTO t VALUES (zeroblob(100000))"}}), IsOk());
+  object.Settle();
+  object.Reopen();
+  object.set_tier(ReadTier::kMemory);
+  object.store().set_cold(true);
+  const std::vector<Statement> turn = {{"INSERT INTO t VALUES (1)"}, {"SELECT length(v) FROM t"}};
+  const auto failed = object.Turn(turn);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_TRUE(IsNeedsDisk(failed.status())) << failed.status();
+  EXPECT_EQ(object.connection(), nullptr);
+  object.set_tier(ReadTier::kDisk);
+  const auto results = object.Turn(turn);
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ((*results)[1].rows, (std::vector<Row>{Of(int64_t{100000}), Of(int64_t{1})}));
+}
+
+// As a worker would, while the executor holds the object's input gate.
+TEST(SqlConnection, RunsOnAnotherThreadOverACopyOfWhatIsPending) {
+  SqlObject object;
+  ASSERT_THAT(object.Turn({{"CREATE TABLE t (v)"}, {"INSERT INTO t VALUES ('in the store')"}}), IsOk());
+  object.Settle();
+  ASSERT_THAT(object.Do("INSERT INTO t VALUES ('on its way')"), IsOk());
+  object.Reopen();
+  object.store().set_cold(true);
+  std::unique_ptr<Connection> connection;
+  object.object().storage().ReadFromDisk(
+      DatabaseRange(),
+      [&](View& view) {
+        std::thread worker([&] {
+          object.pages().set_view(&view);
+          auto opened = Connection::Open(&object.pages(), {.limits = {}, .now = absl::Now, .stop = nullptr});
+          ASSERT_THAT(opened, IsOk());
+          connection = *std::move(opened);
+          EXPECT_THAT(connection->Begin(), IsOk());
+          EXPECT_THAT(connection->Execute("INSERT INTO t VALUES ('by the worker')", {}), IsOk());
+          EXPECT_THAT(connection->Commit(), IsOk());
+        });
+        worker.join();
+      },
+      [] {});
+  object.object().reads().RunAll();
+  connection = nullptr;
+  object.EndTurn();
+  EXPECT_EQ(object.Rows("SELECT v FROM t ORDER BY rowid"),
+            (std::vector<Row>{Text("in the store"), Text("on its way"), Text("by the worker")}));
+}
+
+TEST(SqlConnection, DamageIsDataLoss) {
+  SqlObject object;
+  ASSERT_THAT(object.Turn({{"CREATE TABLE t (v)"}, {"INSERT INTO t VALUES (zeroblob(100000))"}}), IsOk());
+  const auto read_with = [&](uint32_t page, std::optional<std::string> contents) {
+    object.Reopen();
+    WriteSet& writes = object.object().storage().writes();
+    if (contents) {
+      writes.Put(PageKey(page), *contents);
+    } else {
+      writes.Delete(PageKey(page));
+    }
+    const absl::Status status = object.Do("SELECT * FROM t");
+    object.Reopen();
+    return status;
+  };
+  const auto data_loss = [](const std::string& text) { return IsStatus(StatusCode::kDataLoss, text); };
+  EXPECT_THAT(read_with(9, std::nullopt), data_loss("page 9 "));
+  EXPECT_THAT(read_with(1, std::nullopt), data_loss("page 1 "));
+  EXPECT_THAT(read_with(3, std::string(kPageBytes, '\xee')), data_loss("malformed"));
+  EXPECT_THAT(read_with(1, std::string(kPageBytes, '\xee')), data_loss("not a database"));
+  EXPECT_EQ(object.Rows("SELECT length(v) FROM t"), std::vector<Row>{Of(int64_t{100000})});
+}
+
+// Two objects at once on one thread: temporary files and times are each one's own.
+TEST(SqlConnection, ConnectionsAreApart) {
+  SqlObject a;
+  SqlObject b;
+  a.set_now(absl::FromUnixSeconds(1));
+  b.set_now(absl::FromUnixSeconds(2));
+  ASSERT_THAT(a.Do("CREATE TABLE t (v)"), IsOk());
+  ASSERT_THAT(b.Do("CREATE TABLE u (v)"), IsOk());
+  ASSERT_THAT(a.connection()->Begin(), IsOk());
+  ASSERT_THAT(b.connection()->Begin(), IsOk());
+  ASSERT_THAT(a.connection()->Execute("INSERT INTO t VALUES (unixepoch())", {}), IsOk());
+  ASSERT_THAT(b.connection()->Execute("INSERT INTO u VALUES (unixepoch())", {}), IsOk());
+  EXPECT_THAT(b.connection()->Execute("SELECT * FROM t", {}), Not(IsOk()));
+  ASSERT_THAT(a.connection()->Commit(), IsOk());
+  b.connection()->Rollback();
+  a.EndTurn();
+  b.DropTurn();
+  EXPECT_EQ(a.Rows("SELECT v FROM t"), std::vector<Row>{Of(int64_t{1})});
+  EXPECT_THAT(b.Rows("SELECT v FROM u"), ElementsAre());
+}
+
+}  // namespace
+}  // namespace holdfast::storage::sql
