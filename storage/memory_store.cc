@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "storage/stuck_cursor.h"
 
 namespace holdfast::storage {
 namespace {
@@ -42,23 +43,6 @@ class MemoryCursor : public Cursor {
   Entries::const_iterator at_;
 };
 
-// Stands still on a result.
-class StuckCursor : public Cursor {
- public:
-  explicit StuckCursor(ReadResult state) : state_(state) {}
-  void SeekToFirst() override {}
-  void SeekToLast() override {}
-  void Next() override {}
-  void Prev() override {}
-  ReadResult state() const override { return state_; }
-  absl::Status error() const override { return absl::InternalError("read of a dropped family"); }
-  absl::string_view key() const override { return {}; }
-  absl::string_view value() const override { return {}; }
-
- private:
-  const ReadResult state_;
-};
-
 }  // namespace
 
 MemoryStore::MemoryStore() {
@@ -84,10 +68,12 @@ ReadResult MemoryStore::Get(FamilyId family, absl::string_view key, ReadTier tie
 }
 
 std::unique_ptr<Cursor> MemoryStore::NewCursor(FamilyId family, KeyRange range, ReadTier tier) {
-  if (tier == ReadTier::kMemory && cold_) return std::make_unique<StuckCursor>(ReadResult::kNeedsDisk);
+  if (tier == ReadTier::kMemory && cold_) return std::make_unique<StuckCursor>(StuckCursor::NeedsDisk());
   std::lock_guard lock(mutex_);
   auto it = families_.find(family);
-  if (it == families_.end()) return std::make_unique<StuckCursor>(ReadResult::kError);
+  if (it == families_.end()) {
+    return std::make_unique<StuckCursor>(ReadResult::kError, absl::InternalError("read of a dropped family"));
+  }
   return std::make_unique<MemoryCursor>(&mutex_, it->second.entries, std::move(range));
 }
 

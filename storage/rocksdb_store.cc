@@ -34,6 +34,7 @@
 #include "storage/rocksdb_listener.h"
 #include "storage/rocksdb_status.h"
 #include "storage/rocksdb_wal_check.h"
+#include "storage/stuck_cursor.h"
 
 namespace holdfast::storage {
 namespace {
@@ -52,7 +53,6 @@ constexpr int kOwnLevels = 4;
 constexpr int kOpenFilesMax = 4096;
 constexpr int kBloomBitsPerKey = 10;
 
-constexpr uint64_t kInlineDeletedMax = 1000;
 constexpr int kLockTriesMax = 40;
 constexpr absl::Duration kLockTryAfter = absl::Milliseconds(50);
 constexpr auto kUpkeepEvery = std::chrono::milliseconds(100);
@@ -66,28 +66,18 @@ absl::Status InUse(const std::string& data_dir, const rocksdb::Status& status) {
       absl::StrCat("data directory ", data_dir, " is in use by another process (", status.ToString(), ")"));
 }
 
-rocksdb::ReadOptions Reading(ReadTier tier) {
-  rocksdb::ReadOptions options;
-  if (tier == ReadTier::kMemory) {
-    options.read_tier = rocksdb::kBlockCacheTier;
-    // Walking over what was deleted takes time too.
-    options.max_skippable_internal_keys = kInlineDeletedMax;
-  }
-  return options;
-}
-
 // A handle stays until its last reader is done, also when its family is dropped meanwhile.
 using Family = std::shared_ptr<ColumnFamilyHandle>;
 
 class RocksDbCursor : public Cursor {
  public:
-  RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range, ReadTier tier)
+  RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range)
       : family_(std::move(family)), range_(std::move(range)), start_(range_.start), end_(range_.end) {
     if (family_ == nullptr) {
       iterator_.reset(rocksdb::NewErrorIterator(rocksdb::Status::InvalidArgument("read of a dropped family")));
       return;
     }
-    rocksdb::ReadOptions options = Reading(tier);
+    rocksdb::ReadOptions options;
     options.iterate_lower_bound = &start_;
     if (!range_.end.empty()) options.iterate_upper_bound = &end_;
     iterator_.reset(db->NewIterator(options, family_.get()));
@@ -100,8 +90,7 @@ class RocksDbCursor : public Cursor {
   ReadResult state() const override {
     if (iterator_->Valid()) return ReadResult::kFound;
     const rocksdb::Status status = iterator_->status();
-    if (status.ok()) return ReadResult::kAbsent;
-    return status.IsIncomplete() ? ReadResult::kNeedsDisk : ReadResult::kError;
+    return status.ok() ? ReadResult::kAbsent : ReadResult::kError;
   }
   absl::Status error() const override { return FromRocksDb(iterator_->status()); }
   absl::string_view key() const override { return {iterator_->key().data(), iterator_->key().size()}; }
@@ -176,8 +165,10 @@ class RocksDbStore : public Store {
       *error = absl::InternalError("read of a dropped family");
       return ReadResult::kError;
     }
+    rocksdb::ReadOptions options;
+    if (tier == ReadTier::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
     rocksdb::PinnableSlice slice(value);
-    const rocksdb::Status status = db_->Get(Reading(tier), handle.get(), Slice(key.data(), key.size()), &slice);
+    const rocksdb::Status status = db_->Get(options, handle.get(), Slice(key.data(), key.size()), &slice);
     if (status.ok()) {
       if (slice.IsPinned()) {
         value->assign(slice.data(), slice.size());
@@ -194,7 +185,10 @@ class RocksDbStore : public Store {
   }
 
   std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) override {
-    return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range), tier);
+    // RocksDB's iterators (7.8) cannot be told not to block: where a block that they need is not in memory they leave
+    // keys out when they go backward, and abort when they meet a removed range. So every walk may block.
+    if (tier == ReadTier::kMemory) return std::make_unique<StuckCursor>(StuckCursor::NeedsDisk());
+    return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range));
   }
 
   absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override { return Write(writes, sync_); }

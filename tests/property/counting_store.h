@@ -15,6 +15,7 @@
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/families.h"
 #include "storage/store.h"
+#include "storage/stuck_cursor.h"
 #include "tests/simulation/seed.h"
 
 namespace holdfast::property {
@@ -59,7 +60,8 @@ class CountingStore : public storage::Store {
   }
   std::unique_ptr<storage::Cursor> NewCursor(storage::FamilyId family, storage::KeyRange range,
                                              storage::ReadTier tier) override {
-    if (tier == storage::ReadTier::kMemory && NeedsDisk()) return std::make_unique<ColdCursor>();
+    if (tier == storage::ReadTier::kMemory && NeedsDisk())
+      return std::make_unique<storage::StuckCursor>(storage::StuckCursor::NeedsDisk());
     return store_->NewCursor(family, std::move(range), as_it_is_ ? tier : storage::ReadTier::kDisk);
   }
   absl::Status Commit(absl::Span<const storage::KeyspaceWrites> writes) override {
@@ -86,17 +88,6 @@ class CountingStore : public storage::Store {
   std::vector<storage::OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }
 
  private:
-  class ColdCursor : public storage::Cursor {
-   public:
-    void SeekToFirst() override {}
-    void SeekToLast() override {}
-    void Next() override {}
-    void Prev() override {}
-    storage::ReadResult state() const override { return storage::ReadResult::kNeedsDisk; }
-    absl::Status error() const override { return absl::OkStatus(); }
-    absl::string_view key() const override { return ""; }
-    absl::string_view value() const override { return ""; }
-  };
   // A family that was made, and that the catalog does not name yet.
   struct Made {
     uint64_t generation = 0;

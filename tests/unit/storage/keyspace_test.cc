@@ -92,7 +92,7 @@ TEST_P(ViewTest, ReadsAreThoseOfAPlainMap) {
         const KeyRange range = random.OneIn(5) ? KeyRange::All() : RandomRange(random);
         const bool reverse = random.OneIn(2);
         const size_t entries_max = random.OneIn(2) ? SIZE_MAX : 1 + random.Below(5);
-        View view(store.get(), &location, layers, random.OneIn(2) ? ReadTier::kMemory : ReadTier::kDisk);
+        View view(store.get(), &location, layers, ReadTier::kDisk);
         ASSERT_EQ(Scan(view, range, reverse, entries_max), Expected(seen, range, reverse, entries_max))
             << testing::PrintToString(range.start) << " to " << testing::PrintToString(range.end)
             << (reverse ? ", reverse" : "");

@@ -239,76 +239,6 @@ TEST_F(RocksDbStoreTest, NoOptionsFilesAreWritten) {
   }
 }
 
-TEST_F(RocksDbStoreTest, ColdKeysNeedTheDisk) {
-  FamilyId own;
-  {
-    auto store = Open();
-    own = *store->CreateFamily("own");
-    ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, "p/"}, OnePut("k", "packed")}, {{own, ""}, OnePut("k", "own")}}),
-                IsOk());
-    std::string value;
-    absl::Status error;
-    EXPECT_EQ(store->Get(own, "k", ReadTier::kMemory, &value, &error), ReadResult::kFound);
-  }
-  RawFlush(dir());
-  auto store = Open();
-  own = store->ListOwnFamilies().at(0).id;
-  for (const auto& [family, key, expected] :
-       {std::tuple(FamilyId::kPacked, "p/k", "packed"), std::tuple(own, "k", "own")}) {
-    std::string value;
-    absl::Status error;
-    EXPECT_EQ(store->Get(family, key, ReadTier::kMemory, &value, &error), ReadResult::kNeedsDisk);
-    for (const bool reverse : {false, true}) {
-      auto cursor = store->NewCursor(family, KeyRange::All(), ReadTier::kMemory);
-      reverse ? cursor->SeekToLast() : cursor->SeekToFirst();
-      EXPECT_EQ(cursor->state(), ReadResult::kNeedsDisk);
-    }
-    EXPECT_THAT(Find(*store, family, key), Optional(std::string(expected)));
-    // Now it is in the cache.
-    EXPECT_EQ(store->Get(family, key, ReadTier::kMemory, &value, &error), ReadResult::kFound);
-    EXPECT_EQ(value, expected);
-    EXPECT_EQ(store->Get(family, "none", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
-    EXPECT_THAT(Walk(*store->NewCursor(family, KeyRange::All(), ReadTier::kMemory), false),
-                ElementsAre(Pair(key, expected)));
-  }
-}
-
-TEST_F(RocksDbStoreTest, ColdKeysAreFoundUnderNewerOnes) {
-  {
-    auto store = Open();
-    WriteSet set;
-    for (const char* key : {"a", "b", "c"}) set.Put(key, "flushed");
-    ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, "p/"}, set}}), IsOk());
-  }
-  RawFlush(dir());
-  auto store = Open();
-  WriteSet set;
-  set.DeleteRange({"b", "c"});
-  set.Put("a", "new");
-  ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, "p/"}, set}}), IsOk());
-  std::string value;
-  absl::Status error;
-  EXPECT_EQ(store->Get(FamilyId::kPacked, "p/a", ReadTier::kMemory, &value, &error), ReadResult::kFound);
-  EXPECT_EQ(value, "new");
-  EXPECT_THAT(Dump(*store, FamilyId::kPacked), ElementsAre(Pair("p/a", "new"), Pair("p/c", "flushed")));
-}
-
-TEST_F(RocksDbStoreTest, LongWalkOverDeletedKeysNeedsTheDisk) {
-  auto store = Open();
-  WriteSet puts;
-  WriteSet deletes;
-  for (int i = 0; i < 2000; ++i) {
-    puts.Put(absl::StrCat(10'000 + i), "v");
-    if (i != 1999) deletes.Delete(absl::StrCat(10'000 + i));
-  }
-  ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, puts}}), IsOk());
-  ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, deletes}}), IsOk());
-  auto cursor = store->NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kMemory);
-  cursor->SeekToFirst();
-  EXPECT_EQ(cursor->state(), ReadResult::kNeedsDisk);
-  EXPECT_THAT(Dump(*store, FamilyId::kPacked), ElementsAre(Pair("11999", "v")));
-}
-
 TEST_F(RocksDbStoreTest, DamagedBlockIsDataLossForItsKeysAndNoOthers) {
   {
     auto store = Open();
@@ -356,48 +286,6 @@ TEST_F(RocksDbStoreTest, LockThatCannotBeTakenIsNotTakenForAnotherProcess) {
   EXPECT_FALSE(refused.ok());
   EXPECT_NE(refused.code(), absl::StatusCode::kUnavailable) << refused;
   EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(dir()));
-}
-
-// RocksDB opens the first sixteen tables along with the store. Of the others a read that must not block finds "found",
-// without a value.
-TEST_F(RocksDbStoreTest, WhatIsInATableThatIsNotOpenYetNeedsTheDisk) {
-  constexpr int kFamilies = 40;
-  {
-    auto store = Open();
-    for (int i = 0; i < kFamilies; ++i) {
-      const auto family = store->CreateFamily(FamilyName({"default", "Object", absl::StrCat(i)}, 1));
-      ASSERT_TRUE(family.ok());
-      WriteSet writes = OnePut("key", absl::StrCat(i));
-      writes.Put("empty", "");
-      ASSERT_THAT(Commit(*store, {{{*family, ""}, writes}}), IsOk());
-    }
-  }
-  RawFlush(dir());
-  auto store = Open();
-  int needed_disk = 0;
-  for (const OwnFamily& family : store->ListOwnFamilies()) {
-    ObjectId id;
-    uint64_t generation;
-    ASSERT_TRUE(ParseFamilyName(family.name, &id, &generation));
-    std::string value;
-    absl::Status error;
-    auto cursor = store->NewCursor(family.id, KeyRange::All(), ReadTier::kMemory);
-    cursor->SeekToFirst();
-    if (cursor->state() != ReadResult::kNeedsDisk) EXPECT_EQ(Walk(*cursor, false).size(), 2u);
-    EXPECT_NE(store->Get(family.id, "absent", ReadTier::kMemory, &value, &error), ReadResult::kFound) << id.name;
-    const ReadResult found = store->Get(family.id, "key", ReadTier::kMemory, &value, &error);
-    if (found == ReadResult::kNeedsDisk) {
-      ++needed_disk;
-    } else {
-      EXPECT_EQ(found, ReadResult::kFound);
-      EXPECT_EQ(value, id.name);
-    }
-    EXPECT_THAT(Find(*store, family.id, "key"), Optional(id.name));
-    // In memory from now on.
-    ASSERT_EQ(store->Get(family.id, "empty", ReadTier::kMemory, &value, &error), ReadResult::kFound);
-    EXPECT_EQ(value, "");
-  }
-  EXPECT_GT(needed_disk, 0);
 }
 
 }  // namespace

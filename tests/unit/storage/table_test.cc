@@ -300,8 +300,9 @@ TEST_P(TableTest, ManyRowsAreReadAwayFromTheExecutor) {
   EXPECT_THAT(object_.Await(users_.ScanIndex(kByRevision, KeyRange::All(), SIZE_MAX)),
               IsOkAnd(SizeIs(2 * View::kInlineEntriesMax)));
   EXPECT_EQ(object_.disk_reads(), 3);
+  // Of RocksDB every walk may have to wait for the disk.
   EXPECT_THAT(object_.Await(users_.Scan(KeyRange::All(), {.rows_max = 100})), IsOkAnd(SizeIs(100)));
-  EXPECT_EQ(object_.disk_reads(), 3);
+  EXPECT_EQ(object_.disk_reads(), GetParam() == StoreKind::kMemory ? 3 : 4);
 }
 
 // Any calls against a plain map. The index has an entry for each row, and no other: no key is stale.
