@@ -12,7 +12,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "storage/format.h"
 #include "storage/memory_store.h"
 #include "storage/stuck_cursor.h"
 #include "tests/unit/storage/object_harness.h"
