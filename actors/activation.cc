@@ -34,7 +34,7 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
       host_(host),
       keyspace_(),
       placement_(host->services_.families->Find(key)),
-      storage_(host->services_.store, host->services_.reads, nullptr,
+      storage_(host->services_.store, host->services_.reads, nullptr, &host->sql_,
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
       records_(host->services_.store, host->services_.reads, host->records_.keyspace(), nullptr,
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
@@ -260,6 +260,7 @@ absl::Status Activation::CheckWrites() {
 }
 
 void Activation::DropTurn() {
+  if (storage_.wrote()) storage_.CloseSql();
   storage_.DropTurn();
   record_writes_.Clear();
   after_commit_.clear();
@@ -275,6 +276,7 @@ void Activation::EndLoad(const absl::Status& status) {
   state_ = State::kBroken;
   DropTurn();
   object_.reset();
+  storage_.CloseSql();
   header_changed_ = false;
   FailWaiting(FromStorage(status));
 }
@@ -318,6 +320,7 @@ void Activation::Reset(const absl::Status& why) {
     output_gate_.Pass(turn, why, last_batch_);
   }
   object_.reset();
+  storage_.CloseSql();
   host_->Released(this);
 }
 
@@ -345,6 +348,7 @@ void Activation::Unload() {
   passivate_soon_ = false;
   state_ = State::kPassivating;
   object_.reset();
+  storage_.CloseSql();
   host_->Released(this);
 }
 

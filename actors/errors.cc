@@ -46,10 +46,15 @@ absl::Status FieldError(absl::StatusCode code, absl::string_view field, absl::st
 }  // namespace
 
 absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message) {
+  return SqlError(code, reason, 0, message);
+}
+
+absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message) {
   absl::Status status(code, Cut(message));
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), kReasonPrefix)));
   info.set_domain(kDomain);
+  if (sqlite_code != 0) (*info.mutable_metadata())["sqlite_code"] = absl::StrCat(sqlite_code);
   Attach(&status, info);
   return status;
 }

@@ -19,6 +19,8 @@ inline constexpr size_t kErrorMessageBytesMax = 1024;
 
 // A status with an ErrorInfo.
 absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message);
+// The same with SQLite's extended result code in its metadata; 0: there is none.
+absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message);
 // INVALID_ARGUMENT with the field as clients write it ("check.window") in a BadRequest.
 absl::Status InvalidField(absl::string_view field, absl::string_view problem);
 // UNIMPLEMENTED, the same: what this version does not know to do.

@@ -60,6 +60,11 @@ absl::Status ReadDescription(storage::View& view, bool for_clients, absl::Time n
 ShardHost::ShardHost(HostServices services, const HostOptions& options)
     : services_(std::move(services)),
       options_(options),
+      sql_({.workers = services_.sql,
+            .now = [clock = &services_.executor->clock()] { return clock->Now(); },
+            .limits = options.sql,
+            .time_max = options.sql_time_max,
+            .turn_bytes_max = options.turn_bytes_max}),
       pipeline_(services_.store, services_.commits, std::move(services_.on_commit_failure)),
       catalog_({FamilyId::kCatalog, ""}),
       alarm_index_({FamilyId::kAlarms, ""}),
@@ -162,7 +167,8 @@ void ShardHost::Touch(Activation* activation) {
     activation->lru_position_ = lru_.insert(lru_.end(), activation);
     activation->in_lru_ = true;
   }
-  const size_t bytes = kActivationBytes + activation->key_.encoded().size() + activation->object_->MemoryBytes();
+  const size_t bytes = kActivationBytes + activation->key_.encoded().size() + activation->object_->MemoryBytes() +
+                       activation->storage_.MemoryBytes();
   activation_bytes_ += bytes - activation->counted_bytes_;
   activation->counted_bytes_ = bytes;
   if (activation_bytes_ > options_.activation_bytes_max) ShrinkToBudget(activation);

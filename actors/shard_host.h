@@ -31,6 +31,7 @@
 #include "storage/families.h"
 #include "storage/keyspace.h"
 #include "storage/object_id.h"
+#include "storage/sql/database.h"
 #include "storage/store.h"
 
 namespace holdfast::actors {
@@ -45,6 +46,8 @@ struct HostOptions {
   size_t turn_bytes_max = 64 << 20;
   size_t pipeline_bytes_max = 256 << 20;
   int64_t object_bytes_max = int64_t{10} << 30;
+  storage::sql::Limits sql;
+  absl::Duration sql_time_max = absl::Seconds(5);
   AlarmOptions alarms;
   RequestRecordOptions records;
 };
@@ -55,6 +58,7 @@ struct HostServices {
   storage::Store* store;
   storage::Families* families;
   storage::Background* reads;
+  storage::Background* sql;             // for SQL that may take long
   storage::Background* commits;         // one thread
   storage::Background* family_changes;  // one thread
   Random* random;
@@ -142,6 +146,7 @@ class ShardHost {
 
   HostServices services_;
   const HostOptions options_;
+  const storage::sql::Environment sql_;
   storage::CommitPipeline pipeline_;
   storage::Keyspace catalog_;
   storage::Keyspace alarm_index_;

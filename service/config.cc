@@ -67,6 +67,11 @@ constexpr Setting kSettings[] = {
     {"storage", "request_record_age_ms", 100, 86'400'000, 600'000},
     {"storage", "request_records_max", 1, 100'000'000, 1'000'000},
     {"storage", "request_record_bytes_max", kMiB, kTiB, kGiB},
+    {"sql", "threads", 1, 64, 2},
+    {"sql", "time_limit_ms", 10, 600'000, 5'000},
+    {"sql", "statement_bytes_max", 100, 1'000'000, 100'000},
+    {"sql", "cache_bytes", 64 * kKiB, kGiB, kMiB},
+    {"sql", "temp_bytes_max", kMiB, 64 * kGiB, 16 * kMiB},
 };
 
 class Errors : public google::protobuf::io::ErrorCollector {

@@ -141,6 +141,8 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
   UNARY(object, ObjectService, DeleteEntries, PlainObject::DeleteEntries, nullptr);
   UNARY(object, ObjectService, ListEntries, Object::ListEntries, nullptr);
   UNARY(object, ObjectService, ApplyBatch, PlainObject::ApplyBatch, nullptr);
+  UNARY(object, ObjectService, ExecuteSql, PlainObject::ExecuteSql, nullptr);
+  UNARY(object, ObjectService, MigrateSchema, PlainObject::MigrateSchema, nullptr);
   UNARY(object, ObjectService, SetAlarm, PlainObject::SetAlarm, nullptr);
   UNARY(object, ObjectService, GetAlarm, Object::GetAlarm, nullptr);
   UNARY(object, ObjectService, DeleteAlarm, PlainObject::DeleteAlarm, nullptr);

@@ -55,6 +55,11 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   options.pipeline_bytes_max = config.storage().pipeline_bytes_max();
   const auto& storage = config.storage();
   options.object_bytes_max = storage.object_bytes_max();
+  const auto& sql = config.sql();
+  options.sql_time_max = absl::Milliseconds(sql.time_limit_ms());
+  options.sql.statement_bytes_max = sql.statement_bytes_max();
+  options.sql.cache_bytes = sql.cache_bytes();
+  options.sql.temp_bytes_max = sql.temp_bytes_max();
   options.records.age = absl::Milliseconds(storage.request_record_age_ms());
   options.records.records_max = std::max<int64_t>(1, storage.request_records_max() / actors.executors());
   options.records.bytes_max = std::max<int64_t>(1, storage.request_record_bytes_max() / actors.executors());
@@ -70,10 +75,11 @@ std::vector<const actors::ObjectClass*> ClassesWith(const Extension& extension) 
 
 // An executor with what runs on it. Members end in the reverse order: first the threads that post to the executor.
 struct Lane {
-  Lane(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue, int io_threads)
+  Lane(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue, int io_threads, int sql_threads)
       : executor(clock, std::move(queue)),
         random(std::random_device{}()),
         reads(&executor, "reads", io_threads),
+        sql(&executor, "sql", sql_threads),
         commits(&executor, "commits", 1),
         family_changes(&executor, "families", 1) {}
 
@@ -82,6 +88,7 @@ struct Lane {
   std::unique_ptr<actors::ShardHost> host;
   Endpoint endpoint;
   actors::WorkerPool reads;
+  actors::WorkerPool sql;
   actors::WorkerPool commits;
   actors::WorkerPool family_changes;
 };
@@ -169,7 +176,8 @@ absl::Status RunningServer::StartGrpc() {
 
   std::vector<actors::Router::Host> hosts;
   for (int i = 0; i < config_.actors().executors(); ++i) {
-    lanes_.push_back(std::make_unique<Lane>(clock_, builder.AddCompletionQueue(), config_.actors().io_threads()));
+    lanes_.push_back(std::make_unique<Lane>(clock_, builder.AddCompletionQueue(), config_.actors().io_threads(),
+                                            config_.sql().threads()));
     Lane* const lane = lanes_.back().get();
     lane->host = std::make_unique<actors::ShardHost>(
         actors::HostServices{
@@ -177,6 +185,7 @@ absl::Status RunningServer::StartGrpc() {
             .store = store_.get(),
             .families = families_.get(),
             .reads = &lane->reads,
+            .sql = &lane->sql,
             .commits = &lane->commits,
             .family_changes = &lane->family_changes,
             .random = &lane->random,

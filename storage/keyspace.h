@@ -58,6 +58,9 @@ class View {
   absl::Status Scan(const KeyRange& range, bool reverse, Visitor visit);
 
   bool needs_disk() const { return needs_disk_; }
+  // Whoever reads finds that it would hold up the executor.
+  void GoToDisk() { needs_disk_ = true; }
+  ReadTier tier() const { return tier_; }
 
   // So many entries one read may look at on the executor; beyond it the read moves to a thread of its own.
   static constexpr int kInlineEntriesMax = 512;

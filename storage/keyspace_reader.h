@@ -33,10 +33,15 @@ class KeyspaceReader : public Reader {
   }
   void ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
                     absl::AnyInvocable<void()> done) override {
+    ReadOn(background_, range, std::move(read), std::move(done));
+  }
+  // The same on other threads.
+  void ReadOn(Background* background, const KeyRange& range, absl::AnyInvocable<void(View&)> read,
+              absl::AnyInvocable<void()> done) {
     auto pending = std::make_unique<WriteSet>();
     const std::vector<const WriteSet*> layers = keyspace_->Layers(turn_);
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) (*layer)->CopyRangeOnto(range, pending.get());
-    background_->Run(
+    background->Run(
         [store = store_, location = keyspace_->location(), pending = std::move(pending),
          read = std::move(read)]() mutable {
           View view(store, &location, {pending.get()}, ReadTier::kDisk);

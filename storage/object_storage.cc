@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "storage/format.h"
+#include "storage/sql/database.h"
 
 namespace holdfast::storage {
 namespace {
@@ -57,6 +58,21 @@ absl::StatusOr<KeyRange> ListRange(const ListOptions& options) {
 }  // namespace
 
 std::string EntryKey(absl::string_view key) { return absl::StrCat(absl::string_view(&kEntryKind, 1), key); }
+
+ObjectStorage::ObjectStorage(Store* store, Background* background, Keyspace* keyspace, const sql::Environment* sql,
+                             absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
+    : KeyspaceReader(store, background, keyspace, &turn_, std::move(resume)), sql_environment_(sql) {}
+
+ObjectStorage::~ObjectStorage() = default;
+
+sql::Database& ObjectStorage::sql() {
+  if (sql_ == nullptr) sql_ = std::make_unique<sql::Database>(this, sql_environment_);
+  return *sql_;
+}
+
+void ObjectStorage::CloseSql() { sql_ = nullptr; }
+
+size_t ObjectStorage::MemoryBytes() const { return sql_ == nullptr ? 0 : sql_->MemoryBytes(); }
 
 Read<std::optional<std::string>> ObjectStorage::Get(absl::string_view key) {
   if (absl::Status status = CheckKey(key); !status.ok()) return Read<std::optional<std::string>>(status);
@@ -186,6 +202,7 @@ Read<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
               // What the turn has removed before stays removed; what it has put is among the keys.
               for (const std::string& key : *keys) turn_.Delete(key);
             }
+            CloseSql();
             deleted_all_ = true;
             usage_ = {};
             usage_.from_nothing = true;

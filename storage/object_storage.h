@@ -1,4 +1,4 @@
-// What a handler sees of its object's storage: keys, records (through Table), and one alarm.
+// What a handler sees of its object's storage: keys, records (through Table), a SQL database, and one alarm.
 //
 // Reads are awaited and see the writes of the turn so far. Writes are not awaited: they gather in the turn, and join
 // the commit pipeline all together when the turn ends well; otherwise they are dropped. The reply is held until they
@@ -11,6 +11,7 @@
 
 #include <coroutine>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,6 +31,11 @@
 #include "storage/write_set.h"
 
 namespace holdfast::storage {
+
+namespace sql {
+class Database;
+struct Environment;
+}  // namespace sql
 
 inline constexpr size_t kEntryKeyBytesMax = 2048;
 inline constexpr size_t kEntryValueBytesMax = 2 << 20;
@@ -54,10 +60,11 @@ struct ListOptions {
 
 class ObjectStorage : public KeyspaceReader {
  public:
-  // `resume` lets a handler that awaited a read go on. What is pointed to must outlive this.
-  ObjectStorage(Store* store, Background* background, Keyspace* keyspace,
-                absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
-      : KeyspaceReader(store, background, keyspace, &turn_, std::move(resume)) {}
+  // `resume` lets a handler that awaited a read go on. `sql` may be null where there is no SQL. What is pointed to must
+  // outlive this.
+  ObjectStorage(Store* store, Background* background, Keyspace* keyspace, const sql::Environment* sql,
+                absl::AnyInvocable<void(std::coroutine_handle<>)> resume);
+  ~ObjectStorage() override;
 
   // --- Keys. Errors: INVALID_ARGUMENT for a key that is empty or over 2,048 bytes, a value over 2 MiB, over 128 keys.
   Read<std::optional<std::string>> Get(absl::string_view key);
@@ -72,8 +79,11 @@ class ObjectStorage : public KeyspaceReader {
   absl::Status PutMany(absl::Span<const Entry> entries);
   // How many of them existed.
   Read<int64_t> Delete(absl::Span<const std::string> keys);
-  // Removes all keys and records, and the alarm unless `keep_alarm`.
+  // Removes all keys, records and the SQL database, and the alarm unless `keep_alarm`.
   Read<bool> DeleteAll(bool keep_alarm);
+
+  // --- The SQL database, which is opened at its first use.
+  sql::Database& sql();
 
   // --- The alarm. A time in the past is due at once. One alarm at a time: setting replaces.
   void SetAlarm(absl::Time time);
@@ -95,8 +105,14 @@ class ObjectStorage : public KeyspaceReader {
   // What alarm() says while the turn has not changed it.
   void set_stored_alarm(std::optional<absl::Time> time) { stored_alarm_ = time; }
   void DropTurn();
+  // Closes the SQL database, whose connection may have seen what was dropped.
+  void CloseSql();
+  // An estimate of what it keeps in memory.
+  size_t MemoryBytes() const;
 
  private:
+  const sql::Environment* const sql_environment_;
+  std::unique_ptr<sql::Database> sql_;
   WriteSet turn_;
   UsageChange usage_;
   bool deleted_all_ = false;

@@ -17,17 +17,16 @@ namespace {
 constexpr int kPreconditionsMax = 128;
 constexpr int kStepsMax = 128;
 
-absl::Status Stale() {
-  return Error(absl::StatusCode::kAborted, v1::ERROR_REASON_ALARM_DELIVERY_STALE,
-               "this delivery of the alarm has ended, or its lease has expired; nothing was done");
-}
-
 absl::Status CheckToken(absl::string_view token) {
   if (token.empty()) return InvalidField("delivery_token", "must not be empty");
   return absl::OkStatus();
 }
 
-// The key that a condition is about.
+bool IsAboutSql(const v1::Precondition& precondition) {
+  return precondition.has_query_returns_row() || precondition.has_schema_version_equals();
+}
+
+// The key that a condition that is not about SQL is about.
 const std::string& KeyOf(const v1::Precondition& precondition) {
   switch (precondition.condition_case()) {
     case v1::Precondition::kKeyAbsent:
@@ -50,6 +49,15 @@ absl::Status CheckPreconditions(const v1::ApplyBatchRequest& request) {
     if (precondition.condition_case() == v1::Precondition::CONDITION_NOT_SET) {
       return InvalidField(field, "has no condition");
     }
+    if (precondition.has_query_returns_row()) {
+      absl::Status status = SqlTextOf(precondition.query_returns_row(), field + ".query_returns_row").status();
+      if (!status.ok()) return status;
+      continue;
+    }
+    if (precondition.has_schema_version_equals()) {
+      if (precondition.schema_version_equals() >= 0) continue;
+      return InvalidField(field + ".schema_version_equals", "must not be negative");
+    }
     if (absl::Status status = CheckEntryKey(KeyOf(precondition), absl::StrCat(field, ".key")); !status.ok()) {
       return status;
     }
@@ -67,6 +75,8 @@ absl::Status CheckStep(const v1::BatchStep& step, const std::string& field) {
       return CheckEntryValue(step.put().value(), field + ".put.value");
     case v1::BatchStep::kDeleteKey:
       return CheckEntryKey(step.delete_key(), field + ".delete_key");
+    case v1::BatchStep::kSql:
+      return SqlTextOf(step.sql(), field + ".sql").status();
     case v1::BatchStep::kSetAlarm:
       return MicrosOf(step.set_alarm(), field + ".set_alarm").status();
     case v1::BatchStep::kDeleteAlarm:
@@ -107,7 +117,21 @@ absl::Status Evaluate(const v1::Precondition& precondition, int index, const std
                             "; nothing was done"));
 }
 
+absl::Status SqlConditionFailed(const v1::Precondition& precondition, int index) {
+  return Error(absl::StatusCode::kAborted, v1::ERROR_REASON_PRECONDITION_FAILED,
+               absl::StrCat("preconditions[", index, "]: ",
+                            precondition.has_query_returns_row()
+                                ? "the query returns no row"
+                                : absl::StrCat("the schema version is not ", precondition.schema_version_equals()),
+                            "; nothing was done"));
+}
+
 }  // namespace
+
+absl::Status StaleDelivery() {
+  return Error(absl::StatusCode::kAborted, v1::ERROR_REASON_ALARM_DELIVERY_STALE,
+               "this delivery of the alarm has ended, or its lease has expired; nothing was done");
+}
 
 const ObjectClass& PlainObject::Class() {
   static const auto* const object_class =
@@ -181,30 +205,55 @@ Task<absl::Status> PlainObject::DeleteEntries(const v1::DeleteEntriesRequest& re
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request, v1::ApplyBatchResponse*) {
+Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request, v1::ApplyBatchResponse* response) {
   if (absl::Status status = CheckPreconditions(request); !status.ok()) co_return status;
   if (absl::Status status = CheckSteps(request); !status.ok()) co_return status;
   const std::string& token = request.alarm_delivery_token();
-  if (!token.empty() && !alarm_.Holds(token, Now())) co_return Stale();
+  if (!token.empty() && !alarm_.Holds(token, Now())) co_return StaleDelivery();
 
   std::map<std::string, bool> keys;
-  for (const v1::BatchStep& step : request.steps()) {
+  std::vector<SqlText> sql_steps;
+  for (int i = 0; i < request.steps_size(); ++i) {
+    const v1::BatchStep& step = request.steps(i);
     if (step.has_put()) keys[step.put().key()] = false;
     if (step.has_delete_key()) keys[step.delete_key()] = false;
+    if (step.has_sql()) sql_steps.push_back(*SqlTextOf(step.sql(), absl::StrCat("steps[", i, "].sql")));
   }
+  bool asks_sql = false;
   for (const v1::Precondition& precondition : request.preconditions()) {
+    if (IsAboutSql(precondition)) {
+      asks_sql = true;
+      continue;
+    }
     bool& with_etag = keys[KeyOf(precondition)];
     with_etag = with_etag || precondition.has_etag_equals();
   }
   auto entries = co_await Look(std::move(keys));
   if (!entries.ok()) co_return entries.status();
+  std::vector<bool> answers;
+  if (asks_sql) {
+    auto answered = co_await AskSql(request);
+    if (!answered.ok()) co_return SqlFailed(answered.status(), "preconditions");
+    answers = *std::move(answered);
+  }
+  auto answer = answers.begin();
   for (int i = 0; i < request.preconditions_size(); ++i) {
+    if (IsAboutSql(request.preconditions(i))) {
+      if (!*answer++) co_return SqlConditionFailed(request.preconditions(i), i);
+      continue;
+    }
     const auto it = entries->find(KeyOf(request.preconditions(i)));
     absl::Status status = Evaluate(request.preconditions(i), i, it == entries->end() ? nullptr : &it->second.etag);
     if (!status.ok()) co_return status;
   }
 
-  // From here on nothing is refused.
+  if (!sql_steps.empty()) {
+    const auto results = co_await RunAll(std::move(sql_steps));
+    if (!results.ok()) co_return SqlFailed(results.status(), "steps");
+    for (const auto& result : *results) FillSqlResult(result, response->add_sql_results());
+  }
+
+  // From here on nothing is refused. What SQL was to do is done.
   bool alarm_changed = !token.empty();
   if (!token.empty()) Ended(alarm_.Acknowledge());
   for (const v1::BatchStep& step : request.steps()) {
@@ -220,7 +269,7 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
       if (found == entries->end()) continue;
       storage().Erase(found->first, found->second.value_bytes);
       entries->erase(found);
-    } else {
+    } else if (!step.has_sql()) {
       SettleLease();
       alarm_changed = true;
       if (step.has_set_alarm()) {
@@ -326,7 +375,7 @@ Task<absl::Status> PlainObject::AcknowledgeAlarm(const v1::AcknowledgeAlarmReque
   if (request.has_error() && request.error().code() == 0) {
     co_return InvalidField("error.code", "must not be OK (0)");
   }
-  if (!alarm_.Holds(request.delivery_token(), Now())) co_return Stale();
+  if (!alarm_.Holds(request.delivery_token(), Now())) co_return StaleDelivery();
   Ended(request.has_error() ? alarm_.Fail(Now(), random()) : alarm_.Acknowledge());
   StoreAlarm();
   co_return absl::OkStatus();
@@ -344,7 +393,7 @@ Task<absl::Status> PlainObject::ExtendAlarmLease(const v1::ExtendAlarmLeaseReque
   if (absl::Status status = CheckToken(request.delivery_token()); !status.ok()) co_return status;
   const auto lease_us = LeaseOf(request);
   if (!lease_us.ok()) co_return lease_us.status();
-  if (!alarm_.Holds(request.delivery_token(), Now())) co_return Stale();
+  if (!alarm_.Holds(request.delivery_token(), Now())) co_return StaleDelivery();
   alarm_.Extend(Now() + absl::Microseconds(*lease_us));
   StoreAlarm();
   SetTimestamp(alarm_.record().delivery().lease_expire_time_us(), response->mutable_lease_expire_time());

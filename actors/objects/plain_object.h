@@ -1,4 +1,4 @@
-// The class "Object": an object with no behaviour of its own, whose keys and alarm are its clients'.
+// The class "Object": an object with no behaviour of its own, whose keys, SQL database and alarm are its clients'.
 //
 // Its alarm is delivered to a client that watches, under a lease. What is stored of that is one record, ClientAlarm,
 // kept in memory too; the runtime's own alarm wakes the object when there is something to do with it.
@@ -10,16 +10,22 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "actors/alarm_watchers.h"
 #include "actors/client_alarm.h"
 #include "actors/object.h"
+#include "actors/sql_wire.h"
 #include "actors/task.h"
 #include "holdfast/v1/object_service.pb.h"
+#include "storage/sql/value.h"
 
 namespace holdfast::actors {
+
+// ABORTED: the token is not that of the delivery that is out.
+absl::Status StaleDelivery();
 
 class PlainObject : public Object {
  public:
@@ -34,6 +40,8 @@ class PlainObject : public Object {
   Task<absl::Status> PutEntries(const v1::PutEntriesRequest& request, v1::PutEntriesResponse* response);
   Task<absl::Status> DeleteEntries(const v1::DeleteEntriesRequest& request, v1::DeleteEntriesResponse* response);
   Task<absl::Status> ApplyBatch(const v1::ApplyBatchRequest& request, v1::ApplyBatchResponse* response);
+  Task<absl::Status> ExecuteSql(const v1::ExecuteSqlRequest& request, v1::ExecuteSqlResponse* response);
+  Task<absl::Status> MigrateSchema(const v1::MigrateSchemaRequest& request, v1::MigrateSchemaResponse* response);
   Task<absl::Status> SetAlarm(const v1::SetAlarmRequest& request, v1::SetAlarmResponse* response);
   Task<absl::Status> DeleteAlarm(const v1::DeleteAlarmRequest& request, v1::DeleteAlarmResponse* response);
   Task<absl::Status> AcknowledgeAlarm(const v1::AcknowledgeAlarmRequest& request,
@@ -57,6 +65,10 @@ class PlainObject : public Object {
 
   // Those of the keys that are there; `true` asks for the etag.
   storage::Read<SeenEntries> Look(std::map<std::string, bool> keys);
+  // Runs the statements in one transaction.
+  storage::Read<std::vector<storage::sql::Result>> RunAll(std::vector<SqlText> texts);
+  // Whether the preconditions that are about SQL hold, in order.
+  storage::Read<std::vector<bool>> AskSql(const v1::ApplyBatchRequest& request);
   // Ends a lease that has expired. Like every change of alarm_, to be followed by StoreAlarm.
   void SettleLease();
   void Ended(std::string token);

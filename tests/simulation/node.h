@@ -124,19 +124,21 @@ class Node {
       : clock_(clock),
         executor_(clock),
         reads_(&executor_),
+        sql_(&executor_),
         commits_(&executor_),
         family_changes_(&executor_),
         random_(seed),
         classes_(std::move(classes)),
         families_(store, families_max) {
     recovered_ = families_.Recover();
-    host_ = std::make_unique<actors::ShardHost>(actors::HostServices{&executor_, store, &families_, &reads_, &commits_,
-                                                                     &family_changes_, &random_, &classes_, &watchers_,
-                                                                     [this](const absl::Status& status) {
-                                                                       disk_failure_ = status;
-                                                                       ++disk_failures_;
-                                                                     }},
-                                                options);
+    host_ = std::make_unique<actors::ShardHost>(
+        actors::HostServices{&executor_, store, &families_, &reads_, &sql_, &commits_, &family_changes_, &random_,
+                             &classes_, &watchers_,
+                             [this](const absl::Status& status) {
+                               disk_failure_ = status;
+                               ++disk_failures_;
+                             }},
+        options);
     router_ = std::make_unique<actors::Router>(std::vector<actors::Router::Host>{{&executor_, host_.get()}});
     watchers_.AddListener([this](bool added) { executor_.Post([this, added] { host_->OnAlarmClients(added); }); });
     executor_.set_on_round([this] { host_->OnRound(); });
@@ -150,7 +152,7 @@ class Node {
       executor_.RunUntilIdle();
       executor_.EndRound();
       if (host_->activation_count() <= kOftenCheckedMax) host_->CheckInvariants();
-    } while ((reads_.RunOne() || family_changes_.RunOne() || commits_.RunOne()) && Counted(&steps));
+    } while ((reads_.RunOne() || sql_.RunOne() || family_changes_.RunOne() || commits_.RunOne()) && Counted(&steps));
     host_->CheckInvariants();
   }
   // The same, but nothing becomes durable.
@@ -159,7 +161,7 @@ class Node {
     do {
       executor_.RunUntilIdle();
       host_->CheckInvariants();
-    } while ((reads_.RunOne() || family_changes_.RunOne()) && Counted(&steps));
+    } while ((reads_.RunOne() || sql_.RunOne() || family_changes_.RunOne()) && Counted(&steps));
   }
   // One of the smallest steps that can be taken now, the one that `choice` picks. False if there is none.
   bool Step(uint64_t choice) {
@@ -169,7 +171,7 @@ class Node {
     }
     executor_.EndRound();
     std::vector<std::pair<ManualBackground*, bool>> possible;
-    for (ManualBackground* background : {&reads_, &family_changes_, &commits_}) {
+    for (ManualBackground* background : {&reads_, &sql_, &family_changes_, &commits_}) {
       if (background->ended() > 0) possible.emplace_back(background, true);
       if (background->waiting() > 0) possible.emplace_back(background, false);
     }
@@ -200,6 +202,7 @@ class Node {
   actors::AlarmWatchers& watchers() { return watchers_; }
   ManualExecutor& executor() { return executor_; }
   ManualBackground& reads() { return reads_; }
+  ManualBackground& sql() { return sql_; }
   ManualBackground& commits() { return commits_; }
   ManualBackground& family_changes() { return family_changes_; }
   const absl::Status& recovered() const { return recovered_; }
@@ -221,6 +224,7 @@ class Node {
   VirtualClock* const clock_;
   ManualExecutor executor_;
   ManualBackground reads_;
+  ManualBackground sql_;
   ManualBackground commits_;
   ManualBackground family_changes_;
   actors::SeededRandom random_;

@@ -44,14 +44,20 @@ class RouterTest : public ::testing::Test {
  protected:
   struct Lane {
     Lane(RouterTest* test)
-        : executor(&test->clock), reads(&executor), commits(&executor), family_changes(&executor), random(1) {
+        : executor(&test->clock),
+          reads(&executor),
+          sql(&executor),
+          commits(&executor),
+          family_changes(&executor),
+          random(1) {
       host =
-          std::make_unique<ShardHost>(HostServices{&executor, &test->store, &test->families, &reads, &commits,
+          std::make_unique<ShardHost>(HostServices{&executor, &test->store, &test->families, &reads, &sql, &commits,
                                                    &family_changes, &random, &test->classes, &test->watchers, nullptr},
                                       HostOptions());
     }
     ForeignExecutor executor;
     simulation::ManualBackground reads;
+    simulation::ManualBackground sql;
     simulation::ManualBackground commits;
     simulation::ManualBackground family_changes;
     SeededRandom random;

@@ -16,6 +16,7 @@
 #include "storage/keyspace.h"
 #include "storage/object_storage.h"
 #include "storage/read.h"
+#include "storage/sql/database.h"
 #include "storage/store.h"
 #include "tests/unit/storage/manual_background.h"
 #include "tests/unit/storage/stores.h"
@@ -29,7 +30,7 @@ class ObjectHarness {
       : store_(store),
         pipeline_(store, &commits_, [](const absl::Status& status) { ADD_FAILURE() << status; }),
         keyspace_(std::move(location)),
-        storage_(std::in_place, store, &reads_, &keyspace_, [this](std::coroutine_handle<>) { ++resumed_; }) {}
+        storage_(std::in_place, store, &reads_, &keyspace_, &sql_, [this](std::coroutine_handle<>) { ++resumed_; }) {}
 
   ObjectStorage& storage() { return *storage_; }
   Keyspace& keyspace() { return keyspace_; }
@@ -89,6 +90,8 @@ class ObjectHarness {
   ManualBackground commits_;
   CommitPipeline pipeline_;
   Keyspace keyspace_;
+  const sql::Environment sql_{.workers = &reads_, .now = [this] { return now_; }};
+  absl::Time now_ = absl::UnixEpoch();
   int resumed_ = 0;
   int disk_reads_ = 0;
   std::optional<ObjectStorage> storage_;

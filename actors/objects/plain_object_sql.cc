@@ -1,0 +1,140 @@
+// The SQL of class "Object".
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "actors/errors.h"
+#include "actors/objects/plain_object.h"
+#include "actors/objects/schema_version.h"
+#include "actors/sql_wire.h"
+#include "storage/sql/database.h"
+
+namespace holdfast::actors {
+namespace {
+
+namespace sql = storage::sql;
+
+constexpr int kStatementsMax = 128;
+constexpr int kMigrationsMax = 1000;
+
+absl::StatusOr<std::vector<SqlText>> TextsOf(const google::protobuf::RepeatedPtrField<v1::SqlStatement>& statements,
+                                             const std::string& field) {
+  if (statements.empty() || statements.size() > kStatementsMax) {
+    return InvalidField(field, absl::StrCat("has ", statements.size(), " items; must be 1 to ", kStatementsMax));
+  }
+  std::vector<SqlText> texts;
+  for (int i = 0; i < statements.size(); ++i) {
+    auto text = SqlTextOf(statements[i], absl::StrCat(field, "[", i, "]"));
+    if (!text.ok()) return text.status();
+    texts.push_back(*std::move(text));
+  }
+  return texts;
+}
+
+absl::StatusOr<std::vector<SqlMigration>> MigrationsOf(const v1::MigrateSchemaRequest& request) {
+  const int count = request.migrations_size();
+  if (count == 0 || count > kMigrationsMax) {
+    return InvalidField("migrations", absl::StrCat("has ", count, " items; must be 1 to ", kMigrationsMax));
+  }
+  std::vector<SqlMigration> migrations;
+  int64_t last = 0;
+  for (int i = 0; i < count; ++i) {
+    const v1::Migration& migration = request.migrations(i);
+    const std::string field = absl::StrCat("migrations[", i, "]");
+    if (migration.version() <= last) {
+      return InvalidField(field + ".version", last == 0 ? "must be at least 1" : "must be above the one before");
+    }
+    last = migration.version();
+    auto texts = TextsOf(migration.statements(), field + ".statements");
+    if (!texts.ok()) return texts.status();
+    migrations.push_back({migration.version(), *std::move(texts)});
+  }
+  return migrations;
+}
+
+}  // namespace
+
+storage::Read<std::vector<sql::Result>> PlainObject::RunAll(std::vector<SqlText> texts) {
+  using Results = std::vector<sql::Result>;
+  return storage().sql().Run<Results>(
+      [texts = std::move(texts)](sql::Connection& connection) -> absl::StatusOr<Results> {
+        Results results;
+        for (const SqlText& text : texts) {
+          auto result = RunSql(connection, text);
+          if (!result.ok()) return result.status();
+          results.push_back(*std::move(result));
+        }
+        return results;
+      });
+}
+
+Task<absl::Status> PlainObject::ExecuteSql(const v1::ExecuteSqlRequest& request, v1::ExecuteSqlResponse* response) {
+  auto texts = TextsOf(request.statements(), "statements");
+  if (!texts.ok()) co_return texts.status();
+  const std::string& token = request.alarm_delivery_token();
+  if (!token.empty() && !alarm_.Holds(token, Now())) co_return StaleDelivery();
+  const auto results = co_await RunAll(*std::move(texts));
+  if (!results.ok()) co_return SqlFailed(results.status(), "");
+  for (const sql::Result& result : *results) FillSqlResult(result, response->add_results());
+  if (!token.empty()) {
+    Ended(alarm_.Acknowledge());
+    StoreAlarm();
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::MigrateSchema(const v1::MigrateSchemaRequest& request,
+                                              v1::MigrateSchemaResponse* response) {
+  auto migrations = MigrationsOf(request);
+  if (!migrations.ok()) co_return migrations.status();
+  const auto versions =
+      co_await storage().sql().Run<SchemaVersions>([migrations = *std::move(migrations)](sql::Connection& connection) {
+        return MigrateSql(connection, migrations);
+      });
+  if (!versions.ok()) co_return SqlFailed(versions.status(), "");
+  response->set_version_before(versions->before);
+  response->set_version_after(versions->after);
+  co_return absl::OkStatus();
+}
+
+// --- For ApplyBatch.
+
+storage::Read<std::vector<bool>> PlainObject::AskSql(const v1::ApplyBatchRequest& request) {
+  struct Question {
+    std::optional<SqlText> query;
+    int64_t version = 0;
+  };
+  using Answers = std::vector<bool>;
+  std::vector<Question> questions;
+  for (int i = 0; i < request.preconditions_size(); ++i) {
+    const v1::Precondition& precondition = request.preconditions(i);
+    if (precondition.has_query_returns_row()) {
+      auto text = SqlTextOf(precondition.query_returns_row(), absl::StrCat("preconditions[", i, "].query_returns_row"));
+      if (!text.ok()) return storage::Read<Answers>(text.status());
+      questions.push_back({*std::move(text)});
+    } else if (precondition.has_schema_version_equals()) {
+      questions.push_back({std::nullopt, precondition.schema_version_equals()});
+    }
+  }
+  return storage().sql().Run<Answers>(
+      [questions = std::move(questions)](sql::Connection& connection) -> absl::StatusOr<Answers> {
+        Answers answers;
+        for (const Question& question : questions) {
+          if (question.query) {
+            const auto found = connection.Query(question.query->sql, question.query->params);
+            if (!found.ok()) return SqlFailed(found.status(), question.query->field);
+            answers.push_back(*found);
+          } else {
+            const auto version = ReadSchemaVersion(connection);
+            if (!version.ok()) return version.status();
+            answers.push_back(*version == question.version);
+          }
+        }
+        return answers;
+      });
+}
+
+}  // namespace holdfast::actors

@@ -1,0 +1,66 @@
+#include "actors/objects/schema_version.h"
+
+#include <string>
+#include <variant>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "actors/errors.h"
+
+namespace holdfast::actors {
+namespace {
+
+namespace sql = storage::sql;
+
+constexpr char kFind[] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_meta'";
+constexpr char kRead[] = "SELECT value FROM _meta WHERE key = 'schema_version'";
+constexpr char kCreate[] = "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT)";
+constexpr char kWrite[] = "INSERT OR REPLACE INTO _meta(key, value) VALUES ('schema_version', ?)";
+
+absl::StatusOr<sql::Result> Run(sql::Connection& connection, const char* text, std::vector<sql::Value> params = {}) {
+  return RunSql(connection, {"schema_version", text, std::move(params)});
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> ReadSchemaVersion(sql::Connection& connection) {
+  auto found = Run(connection, kFind);
+  if (!found.ok()) return found.status();
+  if (found->rows.empty()) return 0;
+  auto read = Run(connection, kRead);
+  if (!read.ok()) return read.status();
+  if (read->rows.empty()) return 0;
+  const sql::Value& value = read->rows.front().front();
+  int64_t version = -1;
+  if (const auto* number = std::get_if<int64_t>(&value)) version = *number;
+  if (const auto* text = std::get_if<std::string>(&value); text != nullptr && !absl::SimpleAtoi(*text, &version)) {
+    version = -1;
+  }
+  if (version >= 0) return version;
+  return Error(absl::StatusCode::kInvalidArgument, v1::ERROR_REASON_SQL_ERROR,
+               "the row schema_version of the table _meta is no version; nothing was done");
+}
+
+absl::StatusOr<SchemaVersions> MigrateSql(sql::Connection& connection, const std::vector<SqlMigration>& migrations) {
+  const auto before = ReadSchemaVersion(connection);
+  if (!before.ok()) return before.status();
+  const int64_t last = migrations.back().version;
+  if (*before > last) {
+    return Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_NEWER,
+                 absl::StrCat("the object has schema version ", *before, "; the last of the migrations is ", last,
+                              "; nothing was done"));
+  }
+  for (const SqlMigration& migration : migrations) {
+    if (migration.version <= *before) continue;
+    for (const SqlText& statement : migration.statements) {
+      if (auto result = RunSql(connection, statement); !result.ok()) return result.status();
+    }
+  }
+  if (*before < last) {
+    if (auto result = Run(connection, kCreate); !result.ok()) return result.status();
+    if (auto result = Run(connection, kWrite, {absl::StrCat(last)}); !result.ok()) return result.status();
+  }
+  return SchemaVersions{*before, last};
+}
+
+}  // namespace holdfast::actors

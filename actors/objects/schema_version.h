@@ -1,0 +1,37 @@
+// The version of an object's SQL schema, where the pattern of migrations puts it: in the database itself, table
+// _meta(key TEXT PRIMARY KEY, value TEXT), row "schema_version". SQL can read and write it too.
+
+#ifndef HOLDFAST_ACTORS_OBJECTS_SCHEMA_VERSION_H_
+#define HOLDFAST_ACTORS_OBJECTS_SCHEMA_VERSION_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "actors/sql_wire.h"
+#include "storage/sql/connection.h"
+
+namespace holdfast::actors {
+
+// Within a transaction. 0 where there is no such row. SQL_ERROR where it is no number.
+absl::StatusOr<int64_t> ReadSchemaVersion(storage::sql::Connection& connection);
+
+struct SqlMigration {
+  int64_t version;
+  std::vector<SqlText> statements;
+};
+
+struct SchemaVersions {
+  int64_t before;
+  int64_t after;
+};
+
+// Within a transaction: runs those that are newer than the schema, which are in ascending order, and stores the last
+// version. FAILED_PRECONDITION (SCHEMA_NEWER) where the schema is newer than all of them.
+absl::StatusOr<SchemaVersions> MigrateSql(storage::sql::Connection& connection,
+                                          const std::vector<SqlMigration>& migrations);
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_OBJECTS_SCHEMA_VERSION_H_

@@ -1,0 +1,59 @@
+#include "storage/sql/database.h"
+
+#include "storage/object_storage.h"
+
+namespace holdfast::storage::sql {
+
+Database::Database(ObjectStorage* storage, const Environment* environment)
+    : storage_(storage),
+      environment_(environment),
+      session_(std::make_shared<Session>(environment, environment->turn_bytes_max)) {}
+
+Database::~Database() { session_->abandoned = true; }
+
+View Database::MemoryView() { return storage_->MemoryView(); }
+
+void Database::ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
+                            absl::AnyInvocable<void()> done) {
+  storage_->ReadOn(environment_->workers, range, std::move(read), std::move(done));
+}
+
+void Database::Resume(std::coroutine_handle<> handler) { storage_->Resume(handler); }
+
+absl::Status Database::Transact(Session* session, View* view, absl::FunctionRef<absl::Status(Connection&)> body) {
+  session->pages.set_view(view);
+  absl::Status status =
+      TryTransact(session, view->tier() == ReadTier::kMemory ? Where::kExecutor : Where::kWorker, body);
+  if (!status.ok()) {
+    if (session->connection != nullptr) {
+      session->connection->Rollback();
+      if (!session->connection->usable()) session->connection = nullptr;
+    }
+    session->pages.DropTurn();
+    if (IsNeedsWorker(status)) view->GoToDisk();
+  }
+  session->pages.set_view(nullptr);
+  session->bytes = session->connection == nullptr ? 0 : session->connection->MemoryBytes();
+  return status;
+}
+
+absl::Status Database::TryTransact(Session* session, Where where, absl::FunctionRef<absl::Status(Connection&)> body) {
+  session->now = session->environment->now();
+  session->deadline = session->now + session->environment->time_max;
+  if (session->connection == nullptr) {
+    auto opened = Connection::Open(
+        &session->pages,
+        {.limits = session->environment->limits,
+         .now = [session] { return session->now; },
+         .stop = [session] { return session->abandoned || session->environment->now() > session->deadline; }});
+    if (!opened.ok()) return opened.status();
+    session->connection = *std::move(opened);
+  }
+  if (absl::Status status = session->connection->Begin(where); !status.ok()) return status;
+  if (absl::Status status = body(*session->connection); !status.ok()) return status;
+  return session->connection->Commit();
+}
+
+void Database::JoinTurn() { session_->pages.JoinTurn(&storage_->writes(), &storage_->usage()); }
+
+}  // namespace holdfast::storage::sql
