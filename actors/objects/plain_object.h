@@ -48,6 +48,8 @@ class PlainObject : public Object {
                                       v1::AcknowledgeAlarmResponse* response);
   Task<absl::Status> ExtendAlarmLease(const v1::ExtendAlarmLeaseRequest& request,
                                       v1::ExtendAlarmLeaseResponse* response);
+  // Adds the tables of its SQL database.
+  Task<absl::Status> DescribeSql(v1::DescribeObjectResponse* response);
   // The delivery with this token, if it is out, never came to its watcher.
   Task<absl::Status> ReturnAlarm(const std::string& token);
   Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response) override;
