@@ -30,7 +30,7 @@ absl::Status Pages::Load() {
   if (stored_) return absl::OkStatus();
   auto record = view_->Get(kSqlDatabaseKey);
   if (!record.ok()) return record.status();
-  if (view_->needs_disk()) return NeedsDisk();
+  if (view_->needs_disk()) return NeedsWorker();
   v1::SqlDatabase database;
   if (*record && (!database.ParseFromString(**record) || database.page_count() == 0)) {
     return absl::DataLossError("the record of the SQL database cannot be read");
@@ -57,7 +57,7 @@ absl::Status Pages::ReadPage(uint32_t number, char* page) {
   }
   auto stored = view_->Get(PageKey(number));
   if (!stored.ok()) return stored.status();
-  if (view_->needs_disk()) return NeedsDisk();
+  if (view_->needs_disk()) return NeedsWorker();
   if (!*stored) return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database is missing"));
   if ((*stored)->empty()) {
     std::memset(page, 0, kPageBytes);

@@ -149,7 +149,7 @@ class SqlObject {
       if (!opened.ok()) return opened.status();
       connection_ = *std::move(opened);
     }
-    if (absl::Status status = connection_->Begin(); !status.ok()) return status;
+    if (absl::Status status = connection_->Begin(Where::kWorker); !status.ok()) return status;
     std::vector<Result> results;
     for (const auto& [sql, params] : statements) {
       auto result = connection_->Execute(sql, params);

@@ -106,7 +106,7 @@ TEST(SqlPages, TellsThatTheDiskIsNeeded) {
   object.set_tier(ReadTier::kMemory);
   object.store().set_cold(true);
   object.DropTurn();
-  EXPECT_TRUE(IsNeedsDisk(object.pages().PageCount().status()));
+  EXPECT_TRUE(IsNeedsWorker(object.pages().PageCount().status()));
   object.set_tier(ReadTier::kDisk);
   object.DropTurn();
   EXPECT_EQ(object.File(), Page('a'));
