@@ -47,7 +47,6 @@ struct HostOptions {
   size_t pipeline_bytes_max = 256 << 20;
   int64_t object_bytes_max = int64_t{10} << 30;
   storage::sql::Limits sql;
-  absl::Duration sql_time_max = absl::Seconds(5);
   AlarmOptions alarms;
   RequestRecordOptions records;
 };
@@ -58,7 +57,8 @@ struct HostServices {
   storage::Store* store;
   storage::Families* families;
   storage::Background* reads;
-  storage::Background* sql;             // for SQL that may take long
+  storage::Background* sql;  // for SQL that may take long
+  storage::sql::TempSpace* sql_temp_space;
   storage::Background* commits;         // one thread
   storage::Background* family_changes;  // one thread
   Random* random;
