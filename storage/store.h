@@ -83,6 +83,9 @@ class Store {
                          absl::Status* error) = 0;
   virtual std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) = 0;
 
+  // Of a point that has a patch the patch may be written instead of the value. One that does not fit what is stored, or
+  // finds nothing, leaves kDamagedValue (storage/patch.h).
+  //
   // All of it or nothing, synced to disk on return; of concurrent commits the store may make one sync. Each keyspace at
   // most once in a commit. After an error nobody can tell what is on disk: the process must stop without another try.
   virtual absl::Status Commit(absl::Span<const KeyspaceWrites> writes) = 0;

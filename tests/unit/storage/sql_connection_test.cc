@@ -369,9 +369,9 @@ TEST(SqlConnection, DamageIsDataLoss) {
     object.Reopen();
     WriteSet& writes = object.object().storage().writes();
     if (contents) {
-      writes.Put(PageKey(page), *contents);
+      writes.Put(PageKey(0, page), *contents);
     } else {
-      writes.Delete(PageKey(page));
+      writes.Delete(PageKey(0, page));
     }
     const absl::Status status = object.Do("SELECT * FROM t");
     object.Reopen();
@@ -380,8 +380,8 @@ TEST(SqlConnection, DamageIsDataLoss) {
   const auto data_loss = [](const std::string& text) { return IsStatus(StatusCode::kDataLoss, text); };
   EXPECT_THAT(read_with(9, std::nullopt), data_loss("page 9 "));
   EXPECT_THAT(read_with(1, std::nullopt), data_loss("page 1 "));
-  EXPECT_THAT(read_with(3, std::string(kPageBytes, '\xee')), data_loss("malformed"));
-  EXPECT_THAT(read_with(1, std::string(kPageBytes, '\xee')), data_loss("not a database"));
+  EXPECT_THAT(read_with(3, std::string(kPageBytes + 1, '\xee')), data_loss("malformed"));
+  EXPECT_THAT(read_with(1, std::string(kPageBytes + 1, '\xee')), data_loss("not a database"));
   EXPECT_EQ(object.Rows("SELECT length(v) FROM t"), std::vector<Row>{Of(int64_t{100000})});
 }
 

@@ -90,8 +90,13 @@ class SqlObject {
                   tier_);
     pages_.set_view(&*view_);
   }
+  void JoinTurn() {
+    View view(&store_, &object_.keyspace().location(), object_.keyspace().Layers(&object_.storage().writes()),
+              ReadTier::kMemory);
+    pages_.JoinTurn(&view, &object_.storage().writes(), &object_.storage().usage());
+  }
   void EndTurn() {
-    pages_.JoinTurn(&object_.storage().writes(), &object_.storage().usage());
+    JoinTurn();
     object_.storage().usage().ApplyTo(&usage_);
     object_.EndTurn();
     BeginTurn();
