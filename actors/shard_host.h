@@ -110,6 +110,8 @@ class ShardHost {
   // There may be a client for alarms that found none.
   void OnAlarmClients(bool added) { alarms_.OnClients(added); }
 
+  // What the SQL of its objects runs with.
+  const storage::sql::Environment& sql() const { return sql_; }
   // Null if the object is not in memory.
   const Activation* Find(const storage::ObjectKey& key) const;
   size_t activation_count() const { return lru_.size(); }

@@ -78,6 +78,7 @@ constexpr Setting kSettings[] = {
     {"sql", "columns_max", 1, 2'000, 100},
     {"sql", "like_pattern_bytes_max", 1, 50'000, 50},
     {"sql", "function_args_max", 1, 127, 32},
+    {"sql", "transfer_time_limit_ms", 100, 86'400'000, 600'000},
 };
 
 class Errors : public google::protobuf::io::ErrorCollector {

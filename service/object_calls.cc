@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "actors/objects/describe_sql.h"
+#include "actors/objects/plain_turn.h"
 #include "actors/objects/wire_time.h"
 #include "actors/page_token.h"
 #include "holdfast/storage/v1/storage.pb.h"
@@ -138,7 +138,10 @@ void DescribeObject(Endpoint* endpoint, const v1::DescribeObjectRequest& request
                      if (!description.ok()) return done(description.status());
                      FillDescription(object.key, *description, response);
                      if (!description->has_sql) return done(absl::OkStatus());
-                     host->Deliver(object.key, object.object_class, new actors::DescribeSql(response, std::move(done)));
+                     host->Deliver(object.key, object.object_class,
+                                   new actors::PlainTurn(
+                                       [response](actors::PlainObject& plain) { return plain.DescribeSql(response); },
+                                       std::move(done)));
                    });
   });
 }

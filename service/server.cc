@@ -231,10 +231,18 @@ absl::Status RunningServer::StartGrpc() {
   }
   address_ = absl::StrCat(config_.listen().substr(0, config_.listen().rfind(':')), ":", port);
   for (auto& lane : lanes_) {
-    lane->endpoint = {
-        &lane->executor, router_.get(), &classes_,   store_.get(),
-        &lane->reads,    &watchers_,    &admission_, static_cast<size_t>(config_.server().stream_outstanding_max()),
-        kReplyBytesMax};
+    lane->endpoint = {.executor = &lane->executor,
+                      .router = router_.get(),
+                      .classes = &classes_,
+                      .store = store_.get(),
+                      .reads = &lane->reads,
+                      .watchers = &watchers_,
+                      .admission = &admission_,
+                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
+                      .reply_bytes_max = kReplyBytesMax,
+                      .object_bytes_max = config_.storage().object_bytes_max(),
+                      .transfer_time_max = absl::Milliseconds(config_.sql().transfer_time_limit_ms()),
+                      .sql = &lane->host->sql()};
     table_.Post(&lane->endpoint);
     lane->executor.Post([host = lane->host.get()] { host->Start(); });
     lane->executor.Start();

@@ -38,7 +38,7 @@ enum class ReadTier {
 enum class ReadResult { kFound, kAbsent, kNeedsDisk, kError };
 
 // Goes over the keys of one family within a range, in either direction. One thread at a time; must not outlive the
-// store, nor the drop of its family. It sees the family as of its making.
+// store. It sees the family as of its making, also when that is dropped meanwhile.
 class Cursor {
  public:
   virtual ~Cursor() = default;

@@ -15,6 +15,7 @@
 #include "actors/sql_wire.h"
 #include "storage/sql/database.h"
 #include "storage/sql/failure.h"
+#include "storage/sql/import.h"
 
 namespace holdfast::actors {
 namespace {
@@ -66,6 +67,12 @@ constexpr char kTables[] =
     " name))"
     " FROM pragma_table_list AS l WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite_%'"
     " ORDER BY name LIMIT 1000";
+
+absl::Status ImportError(const absl::Status& status) {
+  if (!absl::IsAborted(status)) return status;
+  return Error(status.code(), v1::ERROR_REASON_PRECONDITION_FAILED,
+               absl::StrCat(status.message(), "; nothing was done"));
+}
 
 std::string TextIn(const sql::Value& value) {
   const auto* text = std::get_if<std::string>(&value);
@@ -152,6 +159,34 @@ Task<absl::Status> PlainObject::DescribeSql(v1::DescribeObjectResponse* response
     table->set_sql(TextIn(schema->rows[i][1]));
   }
   co_return absl::OkStatus();
+}
+
+// --- Exports and imports.
+
+Task<absl::Status> PlainObject::TakeSnapshot(std::shared_ptr<sql::Snapshot>* snapshot) {
+  auto taken = co_await sql::Snapshot::Take(&storage());
+  if (!taken.ok()) co_return taken.status();
+  *snapshot = *std::move(taken);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::BeginImport(uint32_t* generation) {
+  const auto begun = co_await sql::BeginImport(&storage());
+  if (!begun.ok()) co_return begun.status();
+  *generation = *begun;
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> PlainObject::ImportPages(uint32_t generation, uint32_t first, std::string pages) {
+  co_return ImportError((co_await sql::AddPages(&storage(), generation, first, std::move(pages))).status());
+}
+
+Task<absl::Status> PlainObject::EndImport(uint32_t generation, uint32_t page_count) {
+  co_return ImportError((co_await sql::EndImport(&storage(), generation, page_count)).status());
+}
+
+Task<absl::Status> PlainObject::AbortImport(uint32_t generation) {
+  co_return (co_await sql::AbortImport(&storage(), generation)).status();
 }
 
 // --- For ApplyBatch.

@@ -50,6 +50,9 @@ absl::Status Database::TryTransact(Session* session, Where where, absl::Function
   return session->connection->Commit();
 }
 
-void Database::JoinTurn() { session_->pages.JoinTurn(&storage_->writes(), &storage_->usage()); }
+void Database::JoinTurn() {
+  View view = MemoryView();
+  session_->pages.JoinTurn(&view, &storage_->writes(), &storage_->usage());
+}
 
 }  // namespace holdfast::storage::sql

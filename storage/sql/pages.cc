@@ -35,17 +35,49 @@ std::string PageKey(uint32_t generation, uint32_t number) {
 
 KeyRange DatabaseRange() { return {kSqlDatabaseKey, PrefixEnd({&kSqlPageKind, 1})}; }
 
-absl::Status Pages::Load() {
-  if (stored_) return absl::OkStatus();
-  auto record = view_->Get(kSqlDatabaseKey);
+KeyRange PageRange(uint32_t generation, uint32_t first) {
+  return {PageKey(generation, first), PrefixEnd(GenerationPrefix(generation))};
+}
+
+absl::StatusOr<v1::SqlDatabase> ReadDatabaseRecord(View* view) {
+  auto record = view->Get(kSqlDatabaseKey);
   if (!record.ok()) return record.status();
-  if (view_->needs_disk()) return NeedsWorker();
   v1::SqlDatabase database;
   if (*record && (!database.ParseFromString(**record) || database.page_count() == 0)) {
     return absl::DataLossError("the record of the SQL database cannot be read");
   }
-  stored_ = count_ = kept_ = database.page_count();
-  generation_ = database.generation();
+  return database;
+}
+
+std::string StoredPage(absl::string_view image) {
+  std::string stored(image.data(), image.size());
+  stored.push_back(0);
+  return stored;
+}
+
+absl::Status ImageOf(const std::optional<std::string>& stored, uint32_t number, char* page) {
+  if (!stored) return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database is missing"));
+  if (stored->empty()) {
+    std::memset(page, 0, kPageBytes);
+  } else if (stored->size() == kStoredPageBytes) {
+    std::memcpy(page, stored->data(), kPageBytes);
+  } else {
+    return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database has ", stored->size(), " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+int64_t UsageOf(uint32_t page_count) {
+  return static_cast<int64_t>(page_count) * static_cast<int64_t>(kPageKeyBytes + kPageBytes);
+}
+
+absl::Status Pages::Load() {
+  if (stored_) return absl::OkStatus();
+  const auto database = ReadDatabaseRecord(view_);
+  if (!database.ok()) return database.status();
+  if (view_->needs_disk()) return NeedsWorker();
+  stored_ = count_ = kept_ = database->page_count();
+  generation_ = database->generation();
   return absl::OkStatus();
 }
 
@@ -68,15 +100,7 @@ absl::Status Pages::ReadPage(uint32_t number, char* page) {
   auto stored = view_->Get(PageKey(generation_, number));
   if (!stored.ok()) return stored.status();
   if (view_->needs_disk()) return NeedsWorker();
-  if (!*stored) return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database is missing"));
-  if ((*stored)->empty()) {
-    std::memset(page, 0, kPageBytes);
-  } else if ((*stored)->size() == kStoredPageBytes) {
-    std::memcpy(page, (*stored)->data(), kPageBytes);
-  } else {
-    return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database has ", (*stored)->size(), " bytes"));
-  }
-  return absl::OkStatus();
+  return ImageOf(*stored, number, page);
 }
 
 absl::Status Pages::WritePage(uint32_t number, absl::string_view page) {
@@ -131,7 +155,7 @@ void Pages::JoinTurn(View* view, WriteSet* writes, UsageChange* usage) {
   if (!wrote()) return;
   const uint32_t stored = *stored_;
   if (stored > count_ && stored - count_ > kRemoveByKeyMax) {
-    writes->DeleteRange({PageKey(generation_, count_ + 1), PrefixEnd(GenerationPrefix(generation_))});
+    writes->DeleteRange(PageRange(generation_, count_ + 1));
   } else {
     for (uint32_t number = count_ + 1; number <= stored; ++number) writes->Delete(PageKey(generation_, number));
   }
@@ -148,8 +172,7 @@ void Pages::JoinTurn(View* view, WriteSet* writes, UsageChange* usage) {
     writes->Put(kSqlDatabaseKey, database.SerializeAsString());
   }
   // Pages of zeros in full, so that no page's old size has to be read for it.
-  usage->size_bytes +=
-      (static_cast<int64_t>(count_) - static_cast<int64_t>(stored)) * static_cast<int64_t>(kPageKeyBytes + kPageBytes);
+  usage->size_bytes += UsageOf(count_) - UsageOf(stored);
   overlay_.clear();
   stored_ = kept_ = count_;
 }

@@ -33,14 +33,28 @@
 #include "storage/usage.h"
 #include "storage/write_set.h"
 
+namespace holdfast::storage::v1 {
+class SqlDatabase;
+}  // namespace holdfast::storage::v1
+
 namespace holdfast::storage::sql {
 
 inline constexpr int kPagePatchesMax = 16;
 
 // Where a page lies in the keyspace. Of an object's generations, the one that its record names counts.
 std::string PageKey(uint32_t generation, uint32_t number);
+// The pages of a generation from this number on.
+KeyRange PageRange(uint32_t generation, uint32_t first = 0);
 // Everything of the database, whatever the generation.
 KeyRange DatabaseRange();
+// Empty where there is no database. DATA_LOSS where it is garbled.
+absl::StatusOr<v1::SqlDatabase> ReadDatabaseRecord(View* view);
+// A page as it is stored, first written.
+std::string StoredPage(absl::string_view image);
+// The image of what is stored of a page, to kPageBytes at `page`. DATA_LOSS where it is missing or of another size.
+absl::Status ImageOf(const std::optional<std::string>& stored, uint32_t number, char* page);
+// What a database counts in the object's usage.
+int64_t UsageOf(uint32_t page_count);
 
 class Pages : public PageSource {
  public:
