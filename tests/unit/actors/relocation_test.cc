@@ -73,8 +73,8 @@ TEST_F(LargeMoveTest, AChangeOfWhatIsNotCopiedYetIsWrittenInFull) {
   Tracked object(this, "large");
   BeginMove(&object);
   StepTo(1);
-  const std::string key = storage::EntryKey("12");
-  const std::string old(kValueBytes, 'a');
+  const std::string key = storage::EntryKey("small");  // the last of its keys
+  const std::string old(10, 's');
   std::string value = old;
   value[1] = 'b';
   auto sent = Send("large", [&](ScriptedObject& self) -> Task<absl::Status> {
@@ -91,7 +91,7 @@ TEST_F(LargeMoveTest, AChangeOfWhatIsNotCopiedYetIsWrittenInFull) {
   EXPECT_TRUE(moved[key] == value);
   node->Settle();
   EXPECT_TRUE(HasOwnFamily("large"));
-  EXPECT_TRUE(Get("large", "12") == value);
+  EXPECT_TRUE(Get("large", "small") == value);
 }
 
 TEST_F(LargeMoveTest, NoStepIsLargeAndRequestsRunBetweenThem) {
