@@ -217,6 +217,7 @@ TEST_F(RocksDbMemoryTierTest, WhatItKnowsIsRight) {
     RocksDbOptions options = SmallOptions(dir.path());
     options.memtable_bytes = 256 << 10;
     options.wal_bytes_max = 1 << 20;
+    options.sync = false;
     int known = 0;
     for (int life = 0; life < 10; ++life) {
       options.block_cache_bytes = random.OneIn(2) ? 64 << 10 : 8 << 20;
