@@ -5,6 +5,7 @@
 
 #include "service/coroutine_call.h"
 #include "service/sql_files.h"
+#include "service/status.h"
 #include "storage/sql/snapshot.h"
 
 namespace holdfast::service {

@@ -2,7 +2,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <string>
 
@@ -10,6 +9,7 @@
 #include "actors/sql_wire.h"
 #include "service/coroutine_call.h"
 #include "service/sql_files.h"
+#include "service/status.h"
 #include "storage/sql/import_file.h"
 
 namespace holdfast::service {
@@ -26,7 +26,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
       : CoroutineCall(endpoint), service_(service), reader_(&context_), file_(endpoint->sql->temp_space) {
     grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
     service->RequestImportSql(&context_, &reader_, queue, queue, Tag());
-    XXH3_128bits_reset(&hash_);
+    XXH3_128bits_reset(hash_.get());
   }
 
  private:
@@ -44,7 +44,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   absl::string_view method() const override { return "holdfast.v1.ObjectService.ImportSql"; }
   std::string Hash() const override {
     XXH128_canonical_t hash;
-    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(&hash_));
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(hash_.get()));
     return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
   }
   std::string SerializeReply() const override { return response_.SerializeAsString(); }
@@ -80,7 +80,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
         if (status.ok()) status = CheckWritable(*object_.object_class);
         if (!status.ok()) co_return status;
         const std::string object = header_.object().SerializeAsString();
-        XXH3_128bits_update(&hash_, object.data(), object.size());
+        XXH3_128bits_update(hash_.get(), object.data(), object.size());
         continue;
       }
       const std::string& chunk = request_.chunk();
@@ -95,7 +95,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
       }
       absl::Status status;
       co_await Work(endpoint_->sql->workers, [&] {
-        XXH3_128bits_update(&hash_, chunk.data(), chunk.size());
+        XXH3_128bits_update(hash_.get(), chunk.data(), chunk.size());
         status = file_.Append(chunk);
       });
       if (!status.ok()) co_return actors::QuotaExceeded("sql.temp_bytes_of_all_max", status.message());
@@ -148,7 +148,10 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   v1::ImportSqlHeader header_;
   v1::ImportSqlResponse response_;
   storage::sql::ImportFile file_;
-  XXH3_state_t hash_;
+  struct FreeHash {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  const std::unique_ptr<XXH3_state_t, FreeHash> hash_{XXH3_createState()};
 };
 
 }  // namespace
