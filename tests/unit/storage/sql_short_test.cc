@@ -199,6 +199,37 @@ TEST_F(SqlShort, PreparingIsBounded) {
   EXPECT_THAT(OnExecutor("SELECT v FROM t WHERE id = 1"), IsOk());
 }
 
+// A read that needs the disk costs no connection; a transaction that has written and needs it then does.
+TEST(SqlCold, WhatHasOnlyReadKeepsTheConnection) {
+  SqlObject object;
+  object.set_executor_first(true);
+  ASSERT_THAT(object.Turn({{"CREATE TABLE t (id INTEGER PRIMARY KEY, v)"},
+                           {"CREATE TABLE u (v)"},
+                           {"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) "
+                            "INSERT INTO t SELECT i, zeroblob(1000) FROM n"}}),
+              IsOk());
+  object.Settle();
+  object.Reopen();
+  ASSERT_THAT(object.Do("SELECT v FROM t WHERE id = 1"), IsOk());
+  EXPECT_EQ(object.ran_on_executor(), 1);
+  const Connection* connection = object.connection();
+  object.set_tier(ReadTier::kMemory);
+  object.store().set_cold(true);
+  EXPECT_TRUE(IsNeedsWorker(object.Do("SELECT v FROM t WHERE id = 200")));
+  EXPECT_EQ(object.connection(), connection);
+  object.set_tier(ReadTier::kDisk);
+  EXPECT_EQ(object.Rows("SELECT length(v) FROM t WHERE id = 200"), (std::vector<Row>{{int64_t{1000}}}));
+  EXPECT_EQ(object.connection(), connection);
+  EXPECT_EQ(object.ran_on_executor(), 2);
+
+  object.set_tier(ReadTier::kMemory);
+  EXPECT_TRUE(
+      IsNeedsWorker(object.Turn({{"UPDATE t SET v = 1 WHERE id = 200"}, {"SELECT v FROM t WHERE id = 100"}}).status()));
+  EXPECT_EQ(object.connection(), nullptr);
+  object.set_tier(ReadTier::kDisk);
+  EXPECT_EQ(object.Rows("SELECT length(v) FROM t WHERE id = 200"), (std::vector<Row>{{int64_t{1000}}}));
+}
+
 TEST_F(SqlShort, ErrorsAreWhatTheyAre) {
   EXPECT_EQ(FailureOf(OnExecutor("SELECT nonsense")).kind, FailureKind::kSqlError);
   EXPECT_EQ(FailureOf(OnExecutor("INSERT INTO t (id) VALUES (1)")).kind, FailureKind::kConstraint);
