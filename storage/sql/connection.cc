@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "storage/sql/functions.h"
 
 namespace holdfast::storage::sql {
 namespace {
@@ -111,7 +112,7 @@ absl::Status Connection::OpenDatabase() {
       sqlite3_open_v2("object", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, VfsName());
   db_.reset(db);
   if (opened != SQLITE_OK) return Error();
-  if (Configure(db, limits_) != SQLITE_OK) return Error();
+  if (Configure(db, limits_) != SQLITE_OK || RegisterFunctions(db, &budget_) != SQLITE_OK) return Error();
 
   for (auto [statement, sql] : {std::pair{&begin_, "BEGIN"}, {&commit_, "COMMIT"}, {&rollback_, "ROLLBACK"}}) {
     auto prepared = Prepare(sql);

@@ -78,7 +78,8 @@ struct ConnectionOptions {
 
 class Connection {
  public:
-  // Reads no page. Errors: RESOURCE_EXHAUSTED, INTERNAL.
+  // Reads the schema; one of hundreds of tables takes milliseconds. Errors: those of the page source, NeedsWorker()
+  // too; DATA_LOSS if it holds no database.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(PageSource* pages, ConnectionOptions options);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -8,6 +8,7 @@
 #include "storage/sql/authorizer.h"
 
 namespace holdfast::storage::sql {
+
 int Configure(sqlite3* db, const Limits& limits) {
   sqlite3_extended_result_codes(db, 1);
   // Trust in the schema lets triggers write FTS5 tables. What it may call is no more than what a statement may: the
@@ -35,7 +36,7 @@ int Configure(sqlite3* db, const Limits& limits) {
         Limit{SQLITE_LIMIT_TRIGGER_DEPTH, 20}, Limit{SQLITE_LIMIT_WORKER_THREADS, 0}}) {
     sqlite3_limit(db, id, value);
   }
-  // sqlite3_drop_modules does not change it.
+  // It only reads the names, though it does not say so.
   if (const int result = sqlite3_drop_modules(db, const_cast<const char**>(kModules)); result != SQLITE_OK) {
     return result;
   }

@@ -18,8 +18,9 @@
 
 namespace holdfast::storage::sql {
 
-// Steps of all statements of one transaction on the executor: some 200 keyed reads or writes.
-inline constexpr int kShortSteps = 4000;
+// Steps of all statements of one transaction on the executor: some 200 keyed reads or writes. The worst that they take
+// with values as large as below is some 25 ms (texts of digits, each turned into a number); a keyed read takes 2 us.
+inline constexpr int kShortSteps = 3000;
 // Pages that they read or write: more than the page cache gives them.
 inline constexpr int kShortPages = 512;
 // Allocations of SQLite, and bytes beyond those that it has already: preparing a statement is no step.
@@ -28,8 +29,8 @@ inline constexpr size_t kShortHeapBytes = 4 << 20;
 // Of a statement's text: how long it takes to prepare grows faster than that.
 inline constexpr size_t kShortStatementBytes = 4096;
 // Of a value or a row, and of a statement's parameters together.
-inline constexpr int kShortValueBytes = 16 << 10;
-inline constexpr size_t kShortParamsBytes = 64 << 10;
+inline constexpr int kShortValueBytes = 8 << 10;
+inline constexpr size_t kShortParamsBytes = 32 << 10;
 // Opcodes of a statement.
 inline constexpr int kShortOpcodes = 1000;
 

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <limits>
 #include <memory>
@@ -174,51 +175,71 @@ TEST(SqlConnection, OneStatementWithItsParameters) {
   EXPECT_THAT(object.Do(std::string("SELECT 1\0 nonsense", 18)), invalid("NUL"));
   EXPECT_THAT(object.Do("SELECT ?1, ?2", {Null{}}), invalid("2 parameters; 1"));
   EXPECT_THAT(object.Do("SELECT ?1, ?1", {Null{}, Null{}}), invalid("1 parameters; 2"));
-  EXPECT_THAT(object.Do(absl::StrCat("SELECT 1 -- ", std::string(100'000, 'x'))), invalid("at most 100000"));
-  EXPECT_THAT(object.Do("SELECT ?101"), invalid("variable number"));
-  EXPECT_THAT(object.Do("SELECT length(?)", {Blob{std::string(3 << 20, 'x')}}), invalid("too big"));
   EXPECT_NE(object.connection(), nullptr);
 }
 
-TEST(SqlConnection, WhatIsNotOfThisDatabaseIsRefused) {
+TEST(SqlConnection, SeveralStatementsInOneText) {
   SqlObject object;
-  ASSERT_THAT(object.Do("CREATE TABLE t (v)"), IsOk());
-  for (const std::string sql : {"BEGIN",
-                                "COMMIT",
-                                "ROLLBACK",
-                                "SAVEPOINT s",
-                                "RELEASE s",
-                                "ATTACH 'x' AS y",
-                                "DETACH y",
-                                "VACUUM",
-                                "VACUUM INTO '/tmp/x'",
-                                "CREATE TEMP TABLE x (v)",
-                                "CREATE TABLE temp.x (v)",
-                                "CREATE TEMP VIEW x AS SELECT 1",
-                                "CREATE TEMP TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
-                                "CREATE VIRTUAL TABLE temp.x USING fts5(v)",
-                                "PRAGMA page_size=512",
-                                "PRAGMA auto_vacuum=NONE",
-                                "PRAGMA encoding='UTF-16'",
-                                "PRAGMA secure_delete=ON",
-                                "PRAGMA journal_mode=DELETE",
-                                "PRAGMA Journal_Mode",
-                                "PRAGMA locking_mode=NORMAL",
-                                "PRAGMA cache_size=9999999",
-                                "PRAGMA writable_schema=ON",
-                                "PRAGMA foreign_keys=OFF",
-                                "PRAGMA max_page_count=9999999",
-                                "PRAGMA temp_store=2",
-                                "SELECT * FROM pragma_journal_mode",
-                                "SELECT load_extension('x')",
-                                "SELECT fts3_tokenizer('simple')",
-                                "SELECT FTS3_Tokenizer('x', zeroblob(8))",
-                                "CREATE VIRTUAL TABLE x USING fts3(v)",
-                                "CREATE VIRTUAL TABLE x USING FTS4(v)",
-                                "UPDATE sqlite_schema SET sql = 'x'"}) {
-    EXPECT_THAT(object.Do(sql), IsStatus(StatusCode::kInvalidArgument, "")) << sql;
+  auto results =
+      object.Turn({{"CREATE TABLE t (v); INSERT INTO t VALUES (1), (2); -- so far\n UPDATE t SET v = v + 1; "
+                    "SELECT v FROM t; /* the end */ ;"}});
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ((*results)[0].rows, (std::vector<Row>{{int64_t{2}}, {int64_t{3}}}));
+  EXPECT_EQ((*results)[0].columns.size(), 1u);
+  EXPECT_EQ((*results)[0].rows_written, 4);
+  EXPECT_GT((*results)[0].vm_steps, 40);
+  results = object.Turn({{"SELECT v FROM t; INSERT INTO t VALUES (9)"}});
+  ASSERT_THAT(results, IsOk());
+  EXPECT_THAT((*results)[0].rows, IsEmpty());
+  EXPECT_THAT((*results)[0].columns, IsEmpty());
+  EXPECT_THAT(object.Do("DELETE FROM t; SELECT nonsense"), IsStatus(StatusCode::kInvalidArgument, "nonsense"));
+  EXPECT_EQ(object.Rows("SELECT count(*) FROM t"), std::vector<Row>{Of(int64_t{3})});
+  EXPECT_THAT(object.Do("DELETE FROM t; DELETE FROM t WHERE v = ?"),
+              IsStatus(StatusCode::kInvalidArgument, "parameters"));
+  EXPECT_EQ(object.Rows("SELECT count(*) FROM t"), std::vector<Row>{Of(int64_t{3})});
+}
+
+TEST(SqlConnection, AQueryTellsWhetherThereIsARow) {
+  SqlObject object;
+  ASSERT_THAT(object.Turn({{"CREATE TABLE t (v)"}, {"INSERT INTO t VALUES (1), (2)"}}), IsOk());
+  Connection* connection = object.connection();
+  for (const Where where : {Where::kExecutor, Where::kWorker}) {
+    object.BeginTurn();
+    ASSERT_THAT(connection->Begin(where), IsOk());
+    EXPECT_THAT(connection->Query("SELECT v FROM t WHERE v > ?", {int64_t{1}}), IsOkAnd(true));
+    EXPECT_THAT(connection->Query("SELECT v FROM t WHERE v > ?", {int64_t{2}}), IsOkAnd(false));
+    EXPECT_THAT(connection->Query("SELECT NULL; -- a row of nothing", {}), IsOkAnd(true));
+    connection->Rollback();
   }
-  EXPECT_EQ(object.Rows("SELECT name FROM sqlite_schema"), std::vector<Row>{Text("t")});
+  ASSERT_THAT(connection->Begin(Where::kWorker), IsOk());
+  const auto invalid = [](const std::string& text) { return IsStatus(StatusCode::kInvalidArgument, text); };
+  EXPECT_THAT(connection->Query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n", {}),
+              IsOkAnd(true))
+      << "no further than the first";
+  EXPECT_THAT(connection->Query("DELETE FROM t RETURNING v", {}).status(), invalid("writes"));
+  EXPECT_THAT(connection->Query("PRAGMA user_version = 5", {}).status(), invalid("writes"));
+  EXPECT_THAT(connection->Query("SELECT 1; SELECT 2", {}).status(), invalid("more than one"));
+  EXPECT_THAT(connection->Query("", {}).status(), invalid("no statement"));
+  EXPECT_THAT(connection->Query("SELECT nonsense", {}).status(), invalid("nonsense"));
+  EXPECT_THAT(connection->Execute("SELECT count(*) FROM t", {}), IsOk());
+  connection->Rollback();
+  EXPECT_TRUE(connection->usable());
+}
+
+// What a caller tells a client by.
+TEST(SqlConnection, AFailureSaysItsKindAndSqlitesCode) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY, v NOT NULL)"), IsOk());
+  const auto failure = [&](const std::string& sql) { return FailureOf(object.Do(sql)); };
+  EXPECT_EQ(failure("SELECT nonsense"), (Failure{FailureKind::kSqlError, SQLITE_ERROR}));
+  EXPECT_EQ(failure("SELECT abs(-9223372036854775808)"), (Failure{FailureKind::kSqlError, SQLITE_ERROR}));
+  EXPECT_EQ(failure("INSERT INTO t VALUES (1, NULL)"), (Failure{FailureKind::kConstraint, SQLITE_CONSTRAINT_NOTNULL}));
+  EXPECT_EQ(failure("INSERT INTO t VALUES (1, 1), (1, 1)"),
+            (Failure{FailureKind::kConstraint, SQLITE_CONSTRAINT_PRIMARYKEY}));
+  EXPECT_EQ(failure("INSERT INTO t VALUES ('x', 1)"), (Failure{FailureKind::kSqlError, SQLITE_MISMATCH}));
+  EXPECT_EQ(failure("ATTACH 'x' AS y"), (Failure{FailureKind::kSqlError, SQLITE_AUTH}));
+  EXPECT_EQ(FailureOf(absl::OkStatus()), Failure{});
+  EXPECT_EQ(FailureOf(absl::InternalError("another's")), Failure{});
 }
 
 TEST(SqlConnection, WhatClientsUseIsAllowed) {

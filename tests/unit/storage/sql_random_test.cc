@@ -137,6 +137,7 @@ TEST(SqlRandom, TheSameAsInAnOrdinaryDatabase) {
   TempDir dir;
   ForEachSeed(12, [&dir](Random& random) {
     SqlObject object(random.OneIn(2) ? SmallCache() : Limits{});
+    object.set_executor_first(random.OneIn(2));
     PlainDatabase plain;
     std::vector<std::vector<Row>> expected;
     ASSERT_THAT(object.Turn(Schema()), IsOk());
