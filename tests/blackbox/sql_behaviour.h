@@ -1,0 +1,46 @@
+// What the tests of SQL share.
+
+#ifndef HOLDFAST_TESTS_BLACKBOX_SQL_BEHAVIOUR_H_
+#define HOLDFAST_TESTS_BLACKBOX_SQL_BEHAVIOUR_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "google/rpc/error_details.pb.h"
+#include "tests/blackbox/behaviour.h"
+
+namespace holdfast::blackbox {
+
+class SqlBehaviour : public Behaviour {
+ protected:
+  static v1::ExecuteSqlRequest Statements(const std::string& name, const std::vector<std::string>& statements) {
+    auto request = For<v1::ExecuteSqlRequest>(name);
+    for (const std::string& sql : statements) request.add_statements()->set_sql(sql);
+    return request;
+  }
+  Reply<v1::ExecuteSqlResponse> Execute(const std::string& name, const std::vector<std::string>& statements) {
+    return Call(&ObjectStub::ExecuteSql, Statements(name, statements));
+  }
+  // The rows of one statement, with '|' between values.
+  std::vector<std::string> Rows(const std::string& name, const std::string& sql) {
+    const auto reply = Execute(name, {sql});
+    EXPECT_TRUE(IsOk(reply)) << sql;
+    std::vector<std::string> rows;
+    if (!reply.status.ok()) return rows;
+    for (const v1::SqlRow& row : reply.response.results(0).rows()) {
+      rows.push_back(absl::StrJoin(row.values(), "|", [](std::string* out, const v1::SqlValue& value) {
+        if (value.has_integer()) absl::StrAppend(out, value.integer());
+        if (value.has_real()) absl::StrAppend(out, value.real());
+        if (value.has_text()) absl::StrAppend(out, value.text());
+        if (value.has_blob()) absl::StrAppend(out, value.blob());
+      }));
+    }
+    return rows;
+  }
+};
+
+}  // namespace holdfast::blackbox
+
+#endif  // HOLDFAST_TESTS_BLACKBOX_SQL_BEHAVIOUR_H_
