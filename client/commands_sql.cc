@@ -2,8 +2,8 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <fstream>
-#include <limits>
 #include <sstream>
 
 #include "absl/strings/ascii.h"
@@ -33,10 +33,11 @@ constexpr char kNotes[] =
     "\n"
     "Rows are printed as a table; with --json as one JSON object a row; with --csv as RFC 4180 with a header. In JSON\n"
     "and CSV a blob is base64; a whole number of more than 53 bits is a string in JSON. A statement that returns no\n"
-    "rows prints nothing; RETURNING tells what it did.\n"
+    "rows prints nothing; RETURNING tells what it did. A reply has at most 3.5 MiB; that to a statement which does "
+    "not\n"
+    "begin with SELECT, VALUES or EXPLAIN 64 KiB, since it has a request id.\n"
     "\n"
-    "A VALUE of --param is an integer, a real or NULL if it looks like one, and text otherwise. text:12 is the text "
-    "12,\n"
+    "A VALUE of --param is an integer, a real or NULL if it looks like one, and text otherwise. text:12 is text,\n"
     "blob:00ff a blob in hexadecimal digits.";
 
 struct SqlArguments {
