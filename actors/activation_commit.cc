@@ -95,6 +95,7 @@ void Activation::Join(WriteSet* catalog, WriteSet* alarms) {
   last_batch_ = host_->pipeline_.filling();
   if (relocation_ && !relocation_->copied_to.empty()) {
     WriteSet writes = storage_.writes();
+    writes.DropPatches();  // what they change may not be copied yet
     host_->pipeline_.Join(relocation_->keyspace.get(), &writes);
   }
   host_->pipeline_.Join(keyspace_.get(), &storage_.writes());

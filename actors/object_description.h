@@ -20,6 +20,8 @@ struct ObjectDescription {
   Activation::State state = Activation::State::kInactive;
   bool packed = true;
   size_t mailbox_depth = 0;
+  // Its tables are for a turn of its own to tell: PlainObject::DescribeSql.
+  bool has_sql = false;
 };
 
 }  // namespace holdfast::actors

@@ -47,6 +47,9 @@ absl::Status ReadDescription(storage::View& view, bool for_clients, absl::Time n
     std::optional<storage::v1::ClientAlarm> record;
     if (absl::Status status = ReadRecord(view, storage::kClientAlarmKey, &record); !status.ok()) return status;
     description->alarm = ClientAlarm(record.value_or(storage::v1::ClientAlarm())).Visible(now);
+    const auto database = view.Get(storage::kSqlDatabaseKey);
+    if (!database.ok()) return database.status();
+    description->has_sql = database->has_value();
   } else {
     std::optional<storage::v1::AlarmRecord> record;
     if (absl::Status status = ReadRecord(view, storage::kAlarmKey, &record); !status.ok()) return status;
@@ -63,8 +66,8 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
       sql_({.workers = services_.sql,
             .now = [clock = &services_.executor->clock()] { return clock->Now(); },
             .limits = options.sql,
-            .time_max = options.sql_time_max,
-            .turn_bytes_max = options.turn_bytes_max}),
+            .turn_bytes_max = options.turn_bytes_max,
+            .temp_space = services_.sql_temp_space}),
       pipeline_(services_.store, services_.commits, std::move(services_.on_commit_failure)),
       catalog_({FamilyId::kCatalog, ""}),
       alarm_index_({FamilyId::kAlarms, ""}),
@@ -356,6 +359,7 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
     const std::vector<const storage::WriteSet*> layers = activation->keyspace_->Layers(nullptr);
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
       (*layer)->CopyRangeOnto(range, &reading->pending);
+      (*layer)->CopyRangeOnto(storage::KeyRange::Single(storage::kSqlDatabaseKey), &reading->pending);
     }
   } else {
     const auto placement = services_.families->Find(key);

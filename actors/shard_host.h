@@ -47,7 +47,6 @@ struct HostOptions {
   size_t pipeline_bytes_max = 256 << 20;
   int64_t object_bytes_max = int64_t{10} << 30;
   storage::sql::Limits sql;
-  absl::Duration sql_time_max = absl::Seconds(5);
   AlarmOptions alarms;
   RequestRecordOptions records;
 };
@@ -58,7 +57,8 @@ struct HostServices {
   storage::Store* store;
   storage::Families* families;
   storage::Background* reads;
-  storage::Background* sql;             // for SQL that may take long
+  storage::Background* sql;  // for SQL that may take long
+  storage::sql::TempSpace* sql_temp_space;
   storage::Background* commits;         // one thread
   storage::Background* family_changes;  // one thread
   Random* random;
@@ -110,6 +110,8 @@ class ShardHost {
   // There may be a client for alarms that found none.
   void OnAlarmClients(bool added) { alarms_.OnClients(added); }
 
+  // What the SQL of its objects runs with.
+  const storage::sql::Environment& sql() const { return sql_; }
   // Null if the object is not in memory.
   const Activation* Find(const storage::ObjectKey& key) const;
   size_t activation_count() const { return lru_.size(); }

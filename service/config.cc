@@ -69,9 +69,16 @@ constexpr Setting kSettings[] = {
     {"storage", "request_record_bytes_max", kMiB, kTiB, kGiB},
     {"sql", "threads", 1, 64, 2},
     {"sql", "time_limit_ms", 10, 600'000, 5'000},
+    {"sql", "cache_bytes", 64 * kKiB, kGiB, 256 * kKiB},
+    {"sql", "heap_bytes_max", 16 * kMiB, kTiB, 96 * kMiB},
+    {"sql", "temp_bytes_max", kMiB, kTiB, 256 * kMiB},
+    {"sql", "temp_bytes_of_all_max", kMiB, kTiB, kGiB},
     {"sql", "statement_bytes_max", 100, 1'000'000, 100'000},
-    {"sql", "cache_bytes", 64 * kKiB, kGiB, kMiB},
-    {"sql", "temp_bytes_max", kMiB, 64 * kGiB, 16 * kMiB},
+    {"sql", "params_max", 1, 32'766, 100},
+    {"sql", "columns_max", 1, 2'000, 100},
+    {"sql", "like_pattern_bytes_max", 1, 50'000, 50},
+    {"sql", "function_args_max", 1, 127, 32},
+    {"sql", "transfer_time_limit_ms", 100, 86'400'000, 600'000},
 };
 
 class Errors : public google::protobuf::io::ErrorCollector {

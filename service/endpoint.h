@@ -14,6 +14,7 @@
 #include "service/admission.h"
 #include "service/completion_queue_executor.h"
 #include "storage/background.h"
+#include "storage/sql/database.h"
 #include "storage/store.h"
 
 namespace holdfast::service {
@@ -61,6 +62,10 @@ struct Endpoint {
   Admission* admission;
   size_t stream_outstanding_max;
   size_t reply_bytes_max;
+  int64_t object_bytes_max;
+  // Of one export or import.
+  absl::Duration transfer_time_max;
+  const storage::sql::Environment* sql;
   // On the executor's thread only.
   std::set<OpenStream*> streams = {};
 };

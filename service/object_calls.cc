@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "actors/objects/plain_turn.h"
 #include "actors/objects/wire_time.h"
 #include "actors/page_token.h"
 #include "holdfast/storage/v1/storage.pb.h"
@@ -132,11 +133,15 @@ void DescribeObject(Endpoint* endpoint, const v1::DescribeObjectRequest& request
   }
   OnHost(endpoint, object.key, [object, response, done = std::move(done)](actors::ShardHost* host) mutable {
     host->Describe(object.key, object.object_class,
-                   [key = object.key, response,
+                   [host, object, response,
                     done = std::move(done)](absl::StatusOr<actors::ObjectDescription> description) mutable {
                      if (!description.ok()) return done(description.status());
-                     FillDescription(key, *description, response);
-                     done(absl::OkStatus());
+                     FillDescription(object.key, *description, response);
+                     if (!description->has_sql) return done(absl::OkStatus());
+                     host->Deliver(object.key, object.object_class,
+                                   new actors::PlainTurn(
+                                       [response](actors::PlainObject& plain) { return plain.DescribeSql(response); },
+                                       std::move(done)));
                    });
   });
 }

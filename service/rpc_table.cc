@@ -22,6 +22,7 @@
 #include "service/health.h"
 #include "service/object_calls.h"
 #include "service/rpc_row.h"
+#include "service/sql_files.h"
 #include "service/stream_call.h"
 
 namespace holdfast::service {
@@ -159,6 +160,10 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
       Direct("holdfast.v1.ObjectService.DescribeObject", objects, &Objects::RequestDescribeObject, &DescribeObject));
   rows_.push_back(
       Direct("holdfast.v1.ObjectService.PassivateObject", objects, &Objects::RequestPassivateObject, &PassivateObject));
+  rows_.push_back(
+      {"holdfast.v1.ObjectService.ExportSql", [objects](Endpoint* endpoint) { PostSqlExport(objects, endpoint); }});
+  rows_.push_back(
+      {"holdfast.v1.ObjectService.ImportSql", [objects](Endpoint* endpoint) { PostSqlImport(objects, endpoint); }});
   rows_.push_back(
       {"holdfast.v1.ObjectService.WatchAlarms", [objects](Endpoint* endpoint) { PostAlarmWatch(objects, endpoint); }});
 

@@ -56,10 +56,17 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   const auto& storage = config.storage();
   options.object_bytes_max = storage.object_bytes_max();
   const auto& sql = config.sql();
-  options.sql_time_max = absl::Milliseconds(sql.time_limit_ms());
-  options.sql.statement_bytes_max = sql.statement_bytes_max();
-  options.sql.cache_bytes = sql.cache_bytes();
-  options.sql.temp_bytes_max = sql.temp_bytes_max();
+  options.sql = {.cache_bytes = static_cast<size_t>(sql.cache_bytes()),
+                 .heap_bytes_max = static_cast<size_t>(sql.heap_bytes_max()),
+                 .temp_bytes_max = static_cast<uint64_t>(sql.temp_bytes_max()),
+                 .pages_max = static_cast<uint32_t>(
+                     std::min<int64_t>(UINT32_MAX - 1, storage.object_bytes_max() / storage::sql::kPageBytes + 1)),
+                 .time_max = absl::Milliseconds(sql.time_limit_ms()),
+                 .statement_bytes_max = sql.statement_bytes_max(),
+                 .columns_max = sql.columns_max(),
+                 .params_max = sql.params_max(),
+                 .like_pattern_bytes_max = sql.like_pattern_bytes_max(),
+                 .function_args_max = sql.function_args_max()};
   options.records.age = absl::Milliseconds(storage.request_record_age_ms());
   options.records.records_max = std::max<int64_t>(1, storage.request_records_max() / actors.executors());
   options.records.bytes_max = std::max<int64_t>(1, storage.request_record_bytes_max() / actors.executors());
@@ -130,6 +137,7 @@ class RunningServer : public Server {
   Admission admission_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Families> families_;
+  std::unique_ptr<storage::sql::TempSpace> sql_temp_space_;
   actors::AlarmWatchers watchers_;
   RpcTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;
@@ -158,6 +166,8 @@ absl::Status RunningServer::Start() {
   auto store = open_store_(config_);
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
+  sql_temp_space_ =
+      std::make_unique<storage::sql::TempSpace>(config_.data_dir(), config_.sql().temp_bytes_of_all_max());
   families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
   if (absl::Status status = families_->Recover(); !status.ok()) return status;
   return StartGrpc();
@@ -186,6 +196,7 @@ absl::Status RunningServer::StartGrpc() {
             .families = families_.get(),
             .reads = &lane->reads,
             .sql = &lane->sql,
+            .sql_temp_space = sql_temp_space_.get(),
             .commits = &lane->commits,
             .family_changes = &lane->family_changes,
             .random = &lane->random,
@@ -220,10 +231,18 @@ absl::Status RunningServer::StartGrpc() {
   }
   address_ = absl::StrCat(config_.listen().substr(0, config_.listen().rfind(':')), ":", port);
   for (auto& lane : lanes_) {
-    lane->endpoint = {
-        &lane->executor, router_.get(), &classes_,   store_.get(),
-        &lane->reads,    &watchers_,    &admission_, static_cast<size_t>(config_.server().stream_outstanding_max()),
-        kReplyBytesMax};
+    lane->endpoint = {.executor = &lane->executor,
+                      .router = router_.get(),
+                      .classes = &classes_,
+                      .store = store_.get(),
+                      .reads = &lane->reads,
+                      .watchers = &watchers_,
+                      .admission = &admission_,
+                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
+                      .reply_bytes_max = kReplyBytesMax,
+                      .object_bytes_max = config_.storage().object_bytes_max(),
+                      .transfer_time_max = absl::Milliseconds(config_.sql().transfer_time_limit_ms()),
+                      .sql = &lane->host->sql()};
     table_.Post(&lane->endpoint);
     lane->executor.Post([host = lane->host.get()] { host->Start(); });
     lane->executor.Start();

@@ -35,6 +35,8 @@ inline constexpr char kIndexKind = 0x21;
 inline constexpr char kSqlDatabaseKind = 0x30;
 inline constexpr char kSqlPageKind = 0x31;
 inline const std::string kSqlDatabaseKey(1, kSqlDatabaseKind);
+// A database that is being built to take the place of the other.
+inline const std::string kSqlImportKey(1, 0x32);
 
 // First byte of each key in the family of request records.
 inline constexpr char kRequestRecordKind = 0x10;

@@ -72,6 +72,15 @@ absl::StatusOr<std::optional<std::string>> View::Get(absl::string_view key) {
   return error;
 }
 
+FrozenRange View::Freeze(const KeyRange& range) const {
+  WriteSet pending;
+  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) (*layer)->CopyRangeOnto(range, &pending);
+  const std::string& prefix = location_->prefix;
+  const std::string end = range.end.empty() ? PrefixEnd(prefix) : prefix + range.end;
+  return FrozenRange(std::move(pending), prefix,
+                     store_->NewCursor(location_->family, {prefix + range.start, end}, tier_));
+}
+
 absl::Status View::Scan(const KeyRange& range, bool reverse, Visitor visit) {
   if (range.IsEmpty()) return absl::OkStatus();
   WriteSet pending;

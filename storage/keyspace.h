@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/frozen_range.h"
 #include "storage/store.h"
 #include "storage/write_set.h"
 
@@ -56,6 +57,9 @@ class View {
   // views that it gets are valid during the call only.
   using Visitor = absl::FunctionRef<bool(absl::string_view key, absl::string_view value)>;
   absl::Status Scan(const KeyRange& range, bool reverse, Visitor visit);
+
+  // The keys in the range as of now. Of the disk tier, and while nothing of the keyspace commits that it does not see.
+  FrozenRange Freeze(const KeyRange& range) const;
 
   bool needs_disk() const { return needs_disk_; }
   // Whoever reads finds that it would hold up the executor.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "storage/patch.h"
 #include "storage/stuck_cursor.h"
 
 namespace holdfast::storage {
@@ -98,8 +99,12 @@ absl::Status MemoryStore::Commit(absl::Span<const KeyspaceWrites> writes) {
       entries->erase(entries->lower_bound(prefix + range.start),
                      end.empty() ? entries->end() : entries->lower_bound(end));
     }
+    const WriteSet::Patches& patches = part.writes->patches();
     for (const auto& [key, value] : part.writes->points()) {
-      if (value) {
+      if (const auto patch = patches.find(key); patch != patches.end()) {
+        std::string& stored = (*entries)[prefix + key];
+        if (stored.empty() || !ApplyPatch(patch->second, &stored)) stored = std::string(kDamagedValue);
+      } else if (value) {
         (*entries)[prefix + key] = *value;
       } else {
         entries->erase(prefix + key);

@@ -32,6 +32,7 @@
 #include "storage/rocksdb_existing.h"
 #include "storage/rocksdb_file_system.h"
 #include "storage/rocksdb_listener.h"
+#include "storage/rocksdb_patches.h"
 #include "storage/rocksdb_status.h"
 #include "storage/rocksdb_wal_check.h"
 #include "storage/stuck_cursor.h"
@@ -119,6 +120,7 @@ class RocksDbStore : public Store {
     node_options_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     node_options_.compression = rocksdb::kLZ4Compression;
     node_options_.level_compaction_dynamic_level_bytes = true;
+    node_options_.merge_operator = NewPatchOperator();
     own_options_ = node_options_;
     own_options_.arena_block_size = kOwnArenaBlockBytes;
     own_options_.write_buffer_size = kOwnWriteBufferBytes;
@@ -407,9 +409,13 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
       if (end.empty()) end = "\xff";
       batch.DeleteRange(family, start, end);
     }
+    const WriteSet::Patches& patches = part.writes->patches();
     for (const auto& [key, value] : part.writes->points()) {
       const Slice key_parts[] = {prefix, key};
-      if (value) {
+      if (const auto patch = patches.find(key); patch != patches.end()) {
+        const Slice patch_part = patch->second;
+        batch.Merge(family, rocksdb::SliceParts(key_parts, 2), rocksdb::SliceParts(&patch_part, 1));
+      } else if (value) {
         const Slice value_part = *value;
         batch.Put(family, rocksdb::SliceParts(key_parts, 2), rocksdb::SliceParts(&value_part, 1));
       } else {

@@ -38,7 +38,7 @@ enum class ReadTier {
 enum class ReadResult { kFound, kAbsent, kNeedsDisk, kError };
 
 // Goes over the keys of one family within a range, in either direction. One thread at a time; must not outlive the
-// store, nor the drop of its family. It sees the family as of its making.
+// store. It sees the family as of its making, also when that is dropped meanwhile.
 class Cursor {
  public:
   virtual ~Cursor() = default;
@@ -83,6 +83,9 @@ class Store {
                          absl::Status* error) = 0;
   virtual std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) = 0;
 
+  // Of a point that has a patch the patch may be written instead of the value. One that does not fit what is stored, or
+  // finds nothing, leaves kDamagedValue (storage/patch.h).
+  //
   // All of it or nothing, synced to disk on return; of concurrent commits the store may make one sync. Each keyspace at
   // most once in a commit. After an error nobody can tell what is on disk: the process must stop without another try.
   virtual absl::Status Commit(absl::Span<const KeyspaceWrites> writes) = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "storage/patch.h"
+
 namespace holdfast::storage {
 namespace {
 
@@ -10,6 +12,9 @@ constexpr size_t kPointOverheadBytes = 16;
 
 size_t Size(absl::string_view key, const std::optional<std::string>& value) {
   return key.size() + (value ? value->size() : 0) + kPointOverheadBytes;
+}
+size_t PatchSize(absl::string_view key, absl::string_view patch) {
+  return key.size() + patch.size() + kPointOverheadBytes;
 }
 
 bool EndsBefore(const KeyRange& range, absl::string_view key) { return !range.end.empty() && range.end < key; }
@@ -27,9 +32,29 @@ void WriteSet::Set(absl::string_view key, std::optional<std::string> value) {
   auto [it, inserted] = points_.try_emplace(key);
   if (!inserted) bytes_ -= Size(key, it->second);
   it->second = std::move(value);
+  if (auto patch = patches_.find(key); patch != patches_.end()) DropPatch(patch);
+}
+
+void WriteSet::DropPatch(Patches::iterator patch) {
+  bytes_ -= PatchSize(patch->first, patch->second);
+  patches_.erase(patch);
 }
 
 void WriteSet::Put(absl::string_view key, std::string value) { Set(key, std::move(value)); }
+
+void WriteSet::PutChanged(absl::string_view key, std::string value, std::string patch) {
+  const auto older = patches_.find(key);
+  std::optional<std::string> below;  // the patch of what is below this set
+  if (older != patches_.end()) {
+    below = JoinPatches(older->second, patch, value);
+  } else if (!points_.contains(key) && !RangeRemoved(key)) {
+    below = std::move(patch);
+  }
+  Set(key, std::move(value));
+  if (!below) return;
+  bytes_ += PatchSize(key, *below);
+  patches_.emplace(key, *std::move(below));
+}
 
 void WriteSet::Delete(absl::string_view key) { Set(key, std::nullopt); }
 
@@ -39,6 +64,10 @@ void WriteSet::DeleteRange(KeyRange range) {
   auto last = range.end.empty() ? points_.end() : points_.lower_bound(range.end);
   for (auto it = first; it != last; ++it) bytes_ -= Size(it->first, it->second);
   points_.erase(first, last);
+  for (auto it = patches_.lower_bound(range.start); it != patches_.end() && range.Contains(it->first);) {
+    bytes_ -= PatchSize(it->first, it->second);
+    it = patches_.erase(it);
+  }
 
   // Merges the ranges that the new one overlaps or touches into it.
   auto begin = std::find_if(removed_.begin(), removed_.end(),
@@ -61,7 +90,13 @@ void WriteSet::Merge(WriteSet&& newer) {
     return;
   }
   for (KeyRange& range : newer.removed_) DeleteRange(std::move(range));
-  for (auto& [key, value] : newer.points_) Set(key, std::move(value));
+  for (auto& [key, value] : newer.points_) {
+    if (auto patch = newer.patches_.find(key); patch != newer.patches_.end()) {
+      PutChanged(key, *std::move(value), std::move(patch->second));
+    } else {
+      Set(key, std::move(value));
+    }
+  }
 }
 
 bool WriteSet::has_values() const {
@@ -70,8 +105,14 @@ bool WriteSet::has_values() const {
 
 void WriteSet::Clear() {
   points_.clear();
+  patches_.clear();
   removed_.clear();
   bytes_ = 0;
+}
+
+void WriteSet::DropPatches() {
+  for (const auto& [key, patch] : patches_) bytes_ -= PatchSize(key, patch);
+  patches_.clear();
 }
 
 bool WriteSet::RangeRemoved(absl::string_view key) const {

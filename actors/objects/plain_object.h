@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "actors/sql_wire.h"
 #include "actors/task.h"
 #include "holdfast/v1/object_service.pb.h"
+#include "storage/sql/snapshot.h"
 #include "storage/sql/value.h"
 
 namespace holdfast::actors {
@@ -48,6 +50,15 @@ class PlainObject : public Object {
                                       v1::AcknowledgeAlarmResponse* response);
   Task<absl::Status> ExtendAlarmLease(const v1::ExtendAlarmLeaseRequest& request,
                                       v1::ExtendAlarmLeaseResponse* response);
+  // Its SQL database as of now.
+  Task<absl::Status> TakeSnapshot(std::shared_ptr<storage::sql::Snapshot>* snapshot);
+  // Steps of an import (storage/sql/import.h).
+  Task<absl::Status> BeginImport(uint32_t* generation);
+  Task<absl::Status> ImportPages(uint32_t generation, uint32_t first, std::string pages);
+  Task<absl::Status> EndImport(uint32_t generation, uint32_t page_count);
+  Task<absl::Status> AbortImport(uint32_t generation);
+  // Adds the tables of its SQL database.
+  Task<absl::Status> DescribeSql(v1::DescribeObjectResponse* response);
   // The delivery with this token, if it is out, never came to its watcher.
   Task<absl::Status> ReturnAlarm(const std::string& token);
   Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response) override;

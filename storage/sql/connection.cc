@@ -2,15 +2,16 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "storage/sql/functions.h"
 
 namespace holdfast::storage::sql {
 namespace {
-
-constexpr int kStepsBetweenStops = 1000;
 
 // For the bound of a result: what a value costs beyond its bytes.
 constexpr size_t kValueOverheadBytes = 16;
@@ -37,6 +38,31 @@ Value ColumnValue(sqlite3_stmt* statement, int column) {
 }
 
 std::string OrEmpty(const char* text) { return text == nullptr ? "" : text; }
+
+size_t BytesOf(const Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return text->size();
+  if (const auto* blob = std::get_if<Blob>(&value)) return blob->bytes.size();
+  return sizeof(int64_t);
+}
+
+FailureKind KindOf(int sqlite_code) {
+  switch (sqlite_code & 0xff) {
+    case SQLITE_CONSTRAINT:
+      return FailureKind::kConstraint;
+    case SQLITE_ERROR:
+    case SQLITE_AUTH:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+    case SQLITE_TOOBIG:
+      return FailureKind::kSqlError;
+    case SQLITE_FULL:
+      return FailureKind::kDatabaseFull;
+    case SQLITE_NOMEM:
+      return FailureKind::kMemory;
+    default:
+      return FailureKind::kOther;
+  }
+}
 
 struct Binder {
   sqlite3_stmt* statement;
@@ -66,6 +92,13 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(PageSource* pages, 
   return connection;
 }
 
+Connection::Connection(PageSource* pages, ConnectionOptions options)
+    : limits_(options.limits),
+      budget_(options.limits.time_max, std::move(options.now), std::move(options.stop)),
+      heap_(options.limits.heap_bytes_max, &budget_),
+      files_(pages, &heap_, &budget_, options.temp_space, options.limits.temp_bytes_max),
+      long_statements_(options.long_statements == nullptr ? &own_long_statements_ : options.long_statements) {}
+
 Connection::~Connection() {
   // Closing rolls back what is open, which would write.
   files_.GiveUp();
@@ -73,60 +106,60 @@ Connection::~Connection() {
 
 absl::Status Connection::OpenDatabase() {
   Files::Scope scope(&files_);
+  budget_.set_paused(true);
   sqlite3* db = nullptr;
   const int opened =
       sqlite3_open_v2("object", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, VfsName());
   db_.reset(db);
   if (opened != SQLITE_OK) return Error();
-  if (Configure(db, limits_) != SQLITE_OK) return Error();
+  if (Configure(db, limits_) != SQLITE_OK || RegisterFunctions(db, &budget_) != SQLITE_OK) return Error();
 
   for (auto [statement, sql] : {std::pair{&begin_, "BEGIN"}, {&commit_, "COMMIT"}, {&rollback_, "ROLLBACK"}}) {
     auto prepared = Prepare(sql);
     if (!prepared.ok()) return prepared.status();
-    *statement = *std::move(prepared);
+    *statement = std::move(prepared->statement);
   }
   sqlite3_set_authorizer(
       db,
       [](void* self, int action, const char* first, const char* second, const char* database, const char*) {
-        if (static_cast<Connection*>(self)->own_sql_) return SQLITE_OK;
-        return Authorize(action, first, second, database);
+        auto* connection = static_cast<Connection*>(self);
+        if (connection->own_sql_) return SQLITE_OK;
+        return connection->authorizer_.Check(action, first, second, database);
       },
       this);
-  if (stop_ != nullptr) {
-    sqlite3_progress_handler(
-        db, kStepsBetweenStops,
-        [](void* self) {
-          auto* connection = static_cast<Connection*>(self);
-          return !connection->own_sql_ && connection->stop_() ? 1 : 0;
-        },
-        this);
-  }
+  sqlite3_progress_handler(
+      db, Budget::kStepsBetweenCalls,
+      [](void* self) { return static_cast<Connection*>(self)->budget_.Steps() ? 0 : 1; }, this);
   own_sql_ = false;
+  budget_.set_paused(false);
   return absl::OkStatus();
 }
 
 absl::Status Connection::Error() {
-  if (!files_.error().ok()) return files_.error();
-  const std::string message = db_ == nullptr ? "out of memory" : sqlite3_errmsg(db_.get());
-  switch (db_ == nullptr ? SQLITE_NOMEM : sqlite3_errcode(db_.get()) & 0xff) {
-    case SQLITE_CONSTRAINT:
-      return absl::FailedPreconditionError(message);
-    case SQLITE_ERROR:
-    case SQLITE_AUTH:
-    case SQLITE_MISMATCH:
-    case SQLITE_RANGE:
-    case SQLITE_TOOBIG:
-      return absl::InvalidArgumentError(message);
-    case SQLITE_FULL:
-    case SQLITE_INTERRUPT:
-    case SQLITE_NOMEM:
-      return absl::ResourceExhaustedError(message);
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return absl::DataLossError(message);
-    default:
-      return absl::InternalError(message);
+  if (absl::Status error = files_.error(); !error.ok()) {
+    if (!absl::IsResourceExhausted(error) || FailureOf(error).kind != FailureKind::kOther) return error;
+    return WithFailure(std::move(error), {.kind = FailureKind::kTurnTooLarge});
   }
+  const bool temp_full = files_.TakeTempFull();
+  const int code = db_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(db_.get());
+  const std::string message = db_ == nullptr ? "out of memory" : sqlite3_errmsg(db_.get());
+  if (!own_sql_ && budget_.is_short()) {
+    if (budget_.spent() || temp_full || code == SQLITE_TOOBIG || (code & 0xff) == SQLITE_NOMEM) return NeedsWorker();
+  } else if (!own_sql_ && budget_.spent()) {
+    return MakeFailure({.kind = FailureKind::kTimeLimit, .sqlite_code = SQLITE_INTERRUPT},
+                       absl::StrCat("the SQL was interrupted: it may take ", absl::FormatDuration(budget_.time_max())));
+  }
+  if (temp_full) {
+    return MakeFailure({.kind = FailureKind::kTempFull, .sqlite_code = code},
+                       "what is sorted, or held in between, is too large for its temporary files");
+  }
+  const Failure failure = {.kind = KindOf(code), .sqlite_code = code};
+  if (!authorizer_.refusal().empty()) {
+    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = code}, authorizer_.refusal());
+  }
+  if (failure.kind != FailureKind::kOther) return MakeFailure(failure, message);
+  const bool damaged = (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+  return WithFailure(damaged ? absl::DataLossError(message) : absl::InternalError(message), failure);
 }
 
 void Connection::GiveUp(absl::Status why) {
@@ -135,90 +168,181 @@ void Connection::GiveUp(absl::Status why) {
   files_.GiveUp();
 }
 
-void Connection::CheckTransaction(const absl::Status& status) {
+void Connection::CheckTransaction(const absl::Status& status, bool only_read) {
   if (!files_.error().ok()) {
-    GiveUp(files_.error());
-  } else if (absl::IsDataLoss(status) || sqlite3_get_autocommit(db_.get()) != 0) {
+    if (only_read && IsNeedsWorker(files_.error())) {
+      stuck_ = files_.error();
+    } else {
+      GiveUp(Error());
+    }
+  } else if (absl::IsDataLoss(status)) {
     GiveUp(status);
+  } else if (sqlite3_get_autocommit(db_.get()) != 0) {
+    // What has only read leaves nothing that is wrong.
+    if (only_read && !status.ok()) {
+      stuck_ = status;
+    } else {
+      GiveUp(status);
+    }
+  } else if (IsNeedsWorker(status) || FailureOf(status).kind == FailureKind::kTimeLimit) {
+    stuck_ = status;
   }
 }
 
-absl::StatusOr<Connection::Statement> Connection::Prepare(absl::string_view sql) {
-  // SQLite would end there.
-  if (absl::StrContains(sql, '\0')) return absl::InvalidArgumentError("the statement has a NUL");
-  Statement statement;
-  // Whether all that follows the statement are comments and blanks only SQLite can tell.
-  while (!sql.empty()) {
-    sqlite3_stmt* prepared = nullptr;
+absl::StatusOr<Connection::Prepared> Connection::Prepare(absl::string_view sql) {
+  Prepared prepared;
+  prepared.text = sql;
+  // Whether what follows the statement is more than comments and blanks only SQLite can tell.
+  for (absl::string_view rest = sql; !rest.empty();) {
+    authorizer_.Begin();
+    sqlite3_stmt* next = nullptr;
     const char* tail = nullptr;
-    const int result = sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()),
-                                          SQLITE_PREPARE_PERSISTENT, &prepared, &tail);
-    Statement next(prepared);
-    if (statement != nullptr && (result != SQLITE_OK || next != nullptr)) {
-      return absl::InvalidArgumentError("there is more than one statement");
+    const int result = sqlite3_prepare_v3(db_.get(), rest.data(), static_cast<int>(rest.size()),
+                                          SQLITE_PREPARE_PERSISTENT, &next, &tail);
+    const Statement owned(next);
+    if (prepared.statement != nullptr && (result != SQLITE_OK || next != nullptr)) {
+      // What is wrong with it may be right after this one has run.
+      prepared.tail = rest;
+      prepared.text = sql.substr(0, sql.size() - rest.size());
+      break;
     }
     if (result != SQLITE_OK) return Error();
-    if (next != nullptr) statement = std::move(next);
-    sql.remove_prefix(static_cast<size_t>(tail - sql.data()));
+    if (next != nullptr) {
+      prepared.statement = Statement(const_cast<Statement&>(owned).release());
+      prepared.alters = authorizer_.alters();
+      prepared.authorized_as_short = authorizer_.is_short();
+    }
+    rest.remove_prefix(static_cast<size_t>(tail - rest.data()));
   }
-  if (statement == nullptr) return absl::InvalidArgumentError("there is no statement");
-  return statement;
+  if (prepared.statement == nullptr) {
+    return MakeFailure({.kind = FailureKind::kSqlError}, "there is no statement");
+  }
+  return prepared;
 }
 
-absl::StatusOr<Connection::Statement> Connection::Take(absl::string_view sql) {
+absl::StatusOr<Connection::Prepared> Connection::Take(absl::string_view sql) {
   auto found = by_text_.find(sql);
   if (found == by_text_.end()) return Prepare(sql);
   auto cached = found->second;
-  Statement statement = std::move(cached->statement);
+  Prepared prepared = std::move(cached->prepared);
+  prepared.text = sql;
   by_text_.erase(found);
   cached_.erase(cached);
-  return statement;
+  cached_bytes_ -= prepared.bytes;
+  return prepared;
 }
 
-void Connection::Keep(absl::string_view sql, Statement statement) {
-  sqlite3_reset(statement.get());
-  sqlite3_clear_bindings(statement.get());
-  if (sql.size() > kCachedStatementBytesMax) return;
-  if (cached_.size() == kCachedStatementsMax) {
-    by_text_.erase(cached_.back().sql);
-    cached_.pop_back();
+void Connection::DropOldestStatement() {
+  by_text_.erase(cached_.back().sql);
+  cached_bytes_ -= cached_.back().prepared.bytes;
+  cached_.pop_back();
+}
+
+void Connection::Keep(Prepared prepared) {
+  sqlite3_reset(prepared.statement.get());
+  sqlite3_clear_bindings(prepared.statement.get());
+  const absl::string_view sql = prepared.text;
+  if (sql.size() > kCachedStatementBytesMax || !usable() || by_text_.contains(sql)) return;
+  if (prepared.bytes == 0) {
+    prepared.bytes = static_cast<size_t>(
+        std::max(1, sqlite3_stmt_status(prepared.statement.get(), SQLITE_STMTSTATUS_MEMUSED, /*resetFlg=*/0)));
   }
-  cached_.push_front({std::string(sql), std::move(statement)});
+  if (prepared.bytes > kCachedStatementsBytesMax) return;
+  while (!cached_.empty() &&
+         (cached_.size() == kCachedStatementsMax || cached_bytes_ + prepared.bytes > kCachedStatementsBytesMax)) {
+    DropOldestStatement();
+  }
+  cached_bytes_ += prepared.bytes;
+  cached_.push_front({std::string(sql), std::move(prepared)});
+  cached_.front().prepared.text = {};
   by_text_.emplace(cached_.front().sql, cached_.begin());
+}
+
+absl::StatusOr<bool> Connection::IsShort(const Prepared& prepared) {
+  if (!prepared.authorized_as_short || sqlite3_stmt_isexplain(prepared.statement.get()) != 0) return false;
+  auto explain = Prepare(absl::StrCat("EXPLAIN ", sqlite3_sql(prepared.statement.get())));
+  if (!explain.ok()) return explain.status();
+  sqlite3_stmt* statement = explain->statement.get();
+  constexpr int kOpcodeColumn = 1;
+  for (int opcodes = 0; opcodes < kShortOpcodes; ++opcodes) {
+    const int stepped = sqlite3_step(statement);
+    if (stepped == SQLITE_DONE) return true;
+    if (stepped != SQLITE_ROW) return Error();
+    if (!IsShortOpcode(OrEmpty(reinterpret_cast<const char*>(sqlite3_column_text(statement, kOpcodeColumn))))) break;
+  }
+  return false;
+}
+
+absl::Status Connection::MayRun(Prepared* prepared, absl::Span<const Value> params) {
+  if (!budget_.is_short()) return absl::OkStatus();
+  size_t bytes = 0;
+  for (const Value& value : params) bytes += BytesOf(value);
+  if (bytes > kShortParamsBytes || long_statements_->Contains(prepared->text)) return NeedsWorker();
+  if (!prepared->is_short) {
+    auto is_short = IsShort(*prepared);
+    if (!is_short.ok()) return is_short.status();
+    prepared->is_short = *is_short;
+  }
+  return *prepared->is_short && !budget_.spent() ? absl::OkStatus() : NeedsWorker();
 }
 
 absl::Status Connection::Bind(sqlite3_stmt* statement, absl::Span<const Value> params) {
   const int wanted = sqlite3_bind_parameter_count(statement);
   if (static_cast<size_t>(wanted) != params.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the statement has ", wanted, " parameters; ", params.size(), " are given"));
+    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_RANGE},
+                       absl::StrCat("the statement has ", wanted, " parameters; ", params.size(), " are given"));
   }
   for (int i = 0; i < wanted; ++i) {
-    if (std::visit(Binder{statement, i + 1}, params[static_cast<size_t>(i)]) != SQLITE_OK) return Error();
+    const Value& value = params[static_cast<size_t>(i)];
+    if (BytesOf(value) > static_cast<size_t>(limits_.value_bytes_max)) {
+      return MakeFailure(
+          {.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_TOOBIG},
+          absl::StrCat("parameter ", i + 1, " is too big: it has over ", limits_.value_bytes_max, " bytes"));
+    }
+    if (std::visit(Binder{statement, i + 1}, value) != SQLITE_OK) return Error();
   }
   return absl::OkStatus();
 }
 
-absl::Status Connection::Step(sqlite3_stmt* statement, Result* result) {
+absl::Status Connection::ReadRow(sqlite3_stmt* statement, size_t* bytes, Result* result) {
+  Row row;
+  for (int column = 0; column < sqlite3_data_count(statement); ++column) {
+    *bytes += kValueOverheadBytes;
+    // Not of numbers, which this would turn into text.
+    const int type = sqlite3_column_type(statement, column);
+    const size_t size = type == SQLITE_TEXT || type == SQLITE_BLOB ? ColumnBytes(statement, column).size() : 0;
+    if (size > static_cast<size_t>(limits_.value_bytes_max)) {
+      return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_TOOBIG},
+                         absl::StrCat("column ", column + 1, " of the result is too big: it has over ",
+                                      limits_.value_bytes_max, " bytes"));
+    }
+    *bytes += size;
+    if (*bytes > limits_.result_bytes_max) {
+      return MakeFailure(
+          {.kind = FailureKind::kResultTooLarge},
+          absl::StrCat("the result has over ", limits_.result_bytes_max, " bytes; LIMIT makes it shorter"));
+    }
+    row.push_back(ColumnValue(statement, column));
+  }
+  result->rows.push_back(std::move(row));
+  return absl::OkStatus();
+}
+
+absl::Status Connection::Step(sqlite3_stmt* statement, Result* result, bool* has_row) {
   size_t bytes = 0;
   while (true) {
     const int stepped = sqlite3_step(statement);
     if (stepped == SQLITE_DONE) break;
     if (stepped != SQLITE_ROW) return Error();
-    // PRAGMA incremental_vacuum has a row of nothing for each page.
-    if (sqlite3_data_count(statement) == 0) continue;
-    Row row;
-    for (int column = 0; column < sqlite3_data_count(statement); ++column) {
-      bytes += kValueOverheadBytes;
-      // Not of numbers, which this would turn into text.
-      const int type = sqlite3_column_type(statement, column);
-      if (type == SQLITE_TEXT || type == SQLITE_BLOB) bytes += ColumnBytes(statement, column).size();
-      if (bytes > limits_.result_bytes_max) {
-        return absl::ResourceExhaustedError(absl::StrCat("the result has over ", limits_.result_bytes_max, " bytes"));
-      }
-      row.push_back(ColumnValue(statement, column));
+    if (has_row != nullptr) {
+      *has_row = true;
+      return absl::OkStatus();
     }
-    result->rows.push_back(std::move(row));
+    absl::Status status = ReadRow(statement, &bytes, result);
+    if (status.ok()) continue;
+    // What it has written is written.
+    if (sqlite3_stmt_readonly(statement) == 0) GiveUp(status);
+    return status;
   }
   // After the run: a schema that has changed makes SQLite prepare it again, with other columns.
   for (int column = 0; column < sqlite3_column_count(statement); ++column) {
@@ -228,56 +352,202 @@ absl::Status Connection::Step(sqlite3_stmt* statement, Result* result) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Result> Connection::Execute(absl::string_view sql, absl::Span<const Value> params) {
+absl::Status Connection::RunStatement(Prepared* prepared, absl::Span<const Value> params, Result* result,
+                                      bool* has_row) {
+  sqlite3_stmt* statement = prepared->statement.get();
+  if (has_row != nullptr && sqlite3_stmt_readonly(statement) == 0) {
+    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_READONLY}, "the query writes");
+  }
+  const int64_t written_before = sqlite3_total_changes64(db_.get());
+  // Of what its preparation was told.
+  authorizer_.Begin();
+  if (budget_.is_short()) sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, kShortValueBytes);
+  absl::Status status = Bind(statement, params);
+  if (status.ok()) status = Step(statement, result, has_row);
+  if (budget_.is_short()) sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, limits_.row_bytes_max);
+  const int steps = sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, /*resetFlg=*/1);
+  result->vm_steps += steps;
+  result->rows_written += sqlite3_total_changes64(db_.get()) - written_before;
+  result->last_insert_rowid = sqlite3_last_insert_rowid(db_.get());
+  if (budget_.TakeStatement(steps)) {
+    if (!budget_.is_short()) long_statements_->Forget(prepared->text);
+  } else if (budget_.is_short()) {
+    long_statements_->Remember(prepared->text);
+  }
+  return status;
+}
+
+absl::Status Connection::RunStatements(absl::string_view sql, absl::Span<const Value> params, Result* result) {
+  while (true) {
+    const bool was_writing = sqlite3_txn_state(db_.get(), "main") == SQLITE_TXN_WRITE;
+    auto prepared = Take(sql);
+    if (!prepared.ok()) {
+      CheckTransaction(prepared.status(), !was_writing);
+      return prepared.status();
+    }
+    const bool only_read = !was_writing && sqlite3_stmt_readonly(prepared->statement.get()) != 0;
+    const absl::string_view tail = prepared->tail;
+    absl::Status status = MayRun(&*prepared, params);
+    if (status.ok() && !tail.empty() &&
+        (!params.empty() || sqlite3_bind_parameter_count(prepared->statement.get()) > 0)) {
+      status = MakeFailure({.kind = FailureKind::kSqlError}, "there is more than one statement, and parameters");
+    }
+    if (status.ok()) {
+      result->columns.clear();
+      result->rows.clear();
+      status = RunStatement(&*prepared, params, result, nullptr);
+    }
+    if (status.ok() && prepared->alters) status = CheckNames();
+    prepared->tail = {};
+    Keep(*std::move(prepared));
+    CheckTransaction(status, only_read);
+    if (!status.ok()) return status;
+    if (!usable()) return ended_;
+    if (tail.empty()) return absl::OkStatus();
+    sql = tail;
+  }
+}
+
+absl::Status Connection::Check(absl::string_view sql) {
   if (!usable()) return ended_;
+  if (!stuck_.ok()) return stuck_;
   if (sqlite3_get_autocommit(db_.get()) != 0) return absl::InternalError("SQL outside a transaction");
   if (sql.size() > static_cast<size_t>(limits_.statement_bytes_max)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the statement has ", sql.size(), " bytes; at most ", limits_.statement_bytes_max));
+    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_TOOBIG},
+                       absl::StrCat("the statement has ", sql.size(), " bytes; at most ", limits_.statement_bytes_max));
   }
+  // SQLite would end there.
+  if (absl::StrContains(sql, '\0')) {
+    return MakeFailure({.kind = FailureKind::kSqlError}, "the statement has a NUL");
+  }
+  if (budget_.is_short() && sql.size() > kShortStatementBytes) stuck_ = NeedsWorker();
+  return stuck_;
+}
+
+absl::StatusOr<Result> Connection::Execute(absl::string_view sql, absl::Span<const Value> params) {
+  if (absl::Status status = Check(sql); !status.ok()) return status;
   Files::Scope scope(&files_);
-  auto statement = Take(sql);
-  if (!statement.ok()) {
-    CheckTransaction(statement.status());
-    return statement.status();
-  }
   Result result;
-  const int64_t written_before = sqlite3_total_changes64(db_.get());
-  absl::Status status = Bind(statement->get(), params);
-  if (status.ok()) status = Step(statement->get(), &result);
-  result.vm_steps = sqlite3_stmt_status(statement->get(), SQLITE_STMTSTATUS_VM_STEP, /*resetFlg=*/1);
-  result.rows_written = sqlite3_total_changes64(db_.get()) - written_before;
-  result.last_insert_rowid = sqlite3_last_insert_rowid(db_.get());
-  Keep(sql, *std::move(statement));
-  CheckTransaction(status);
-  if (!status.ok()) return status;
-  if (!usable()) return ended_;
+  if (absl::Status status = RunStatements(sql, params, &result); !status.ok()) return status;
   return result;
+}
+
+absl::StatusOr<bool> Connection::Query(absl::string_view sql, absl::Span<const Value> params) {
+  if (absl::Status status = Check(sql); !status.ok()) return status;
+  Files::Scope scope(&files_);
+  const bool was_writing = sqlite3_txn_state(db_.get(), "main") == SQLITE_TXN_WRITE;
+  bool has_row = false;
+  auto prepared = Take(sql);
+  absl::Status status = prepared.status();
+  if (status.ok()) {
+    Result result;
+    if (!prepared->tail.empty()) {
+      status = MakeFailure({.kind = FailureKind::kSqlError}, "there is more than one statement");
+    }
+    if (status.ok()) status = MayRun(&*prepared, params);
+    if (status.ok()) status = RunStatement(&*prepared, params, &result, &has_row);
+    prepared->tail = {};
+    Keep(*std::move(prepared));
+  }
+  CheckTransaction(status, !was_writing);
+  if (!status.ok()) return status;
+  return has_row;
 }
 
 absl::Status Connection::Run(const Statement& statement) {
   if (!usable()) return ended_;
   Files::Scope scope(&files_);
   own_sql_ = true;
+  budget_.set_paused(true);
+  authorizer_.Begin();
   const int stepped = sqlite3_step(statement.get());
   absl::Status status = stepped == SQLITE_DONE ? absl::OkStatus() : Error();
   sqlite3_reset(statement.get());
   own_sql_ = false;
+  budget_.set_paused(false);
   if (!status.ok()) GiveUp(status);
   return status;
 }
 
-absl::Status Connection::Begin() { return Run(begin_); }
+absl::StatusOr<int64_t> Connection::RunForNumber(const std::string& sql) {
+  Files::Scope scope(&files_);
+  own_sql_ = true;
+  budget_.set_paused(true);
+  auto prepared = Prepare(sql);
+  absl::StatusOr<int64_t> number = 0;
+  if (prepared.ok()) {
+    int stepped;
+    while ((stepped = sqlite3_step(prepared->statement.get())) == SQLITE_ROW) {
+      if (sqlite3_data_count(prepared->statement.get()) > 0)
+        number = sqlite3_column_int64(prepared->statement.get(), 0);
+    }
+    if (stepped != SQLITE_DONE) number = Error();
+  } else {
+    number = prepared.status();
+  }
+  own_sql_ = false;
+  budget_.set_paused(false);
+  if (!number.ok()) GiveUp(number.status());
+  return number;
+}
 
-absl::Status Connection::Commit() { return Run(commit_); }
+absl::Status Connection::CheckNames() {
+  auto found = RunForNumber(absl::StrCat("SELECT count(*) FROM sqlite_schema WHERE lower(substr(name, 1, ",
+                                         kOwnPrefix.size(), ")) = '", kOwnPrefix, "'"));
+  if (!found.ok()) return found.status();
+  if (*found == 0) return absl::OkStatus();
+  const absl::Status refused =
+      MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_AUTH},
+                  absl::StrCat("the new name is not allowed: those that begin with ", kOwnPrefix, " are reserved"));
+  // It has its name already.
+  GiveUp(refused);
+  return refused;
+}
+
+absl::Status Connection::GiveFreePagesBack() {
+  if (sqlite3_txn_state(db_.get(), "main") != SQLITE_TXN_WRITE) return absl::OkStatus();
+  auto free = RunForNumber("PRAGMA freelist_count");
+  if (!free.ok() || *free < int64_t{kFreePagesMin}) return free.status();
+  auto all = RunForNumber("PRAGMA page_count");
+  if (!all.ok() || *free < *all / int64_t{kFreePagesShare}) return all.status();
+  const uint32_t pages = budget_.is_short() ? kGivenBackOnExecutor : kGivenBackOnWorker;
+  return RunForNumber(absl::StrCat("PRAGMA incremental_vacuum(", pages, ")")).status();
+}
+
+absl::Status Connection::Begin(Where where) {
+  if (!usable()) return ended_;
+  stuck_ = absl::OkStatus();
+  (void)files_.TakeTempFull();
+  if (where == Where::kExecutor) {
+    budget_.BeginShort(heap_.bytes());
+  } else {
+    budget_.BeginTimed();
+  }
+  return Run(begin_);
+}
+
+absl::Status Connection::Commit() {
+  if (!usable()) return ended_;
+  if (!stuck_.ok()) return stuck_;
+  if (absl::Status status = GiveFreePagesBack(); !status.ok()) return status;
+  return Run(commit_);
+}
 
 void Connection::Rollback() {
-  if (!usable() || sqlite3_get_autocommit(db_.get()) != 0) return;
+  if (!usable()) return;
+  stuck_ = absl::OkStatus();
   if (sqlite3_txn_state(db_.get(), "main") == SQLITE_TXN_WRITE) {
     GiveUp(absl::AbortedError("the turn that this SQL connection was for has failed"));
-  } else {
-    (void)Run(rollback_);
+    return;
   }
+  files_.ForgetError();
+  if (sqlite3_get_autocommit(db_.get()) == 0) (void)Run(rollback_);
+}
+
+void Connection::ReleaseMemory() {
+  Files::Scope scope(&files_);
+  while (!cached_.empty()) DropOldestStatement();
+  sqlite3_db_release_memory(db_.get());
 }
 
 }  // namespace holdfast::storage::sql

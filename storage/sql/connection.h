@@ -3,21 +3,32 @@
 //   Begin()  Execute()...  Commit()    the pages are in the page source; its owner lets them join the turn
 //   Begin()  Execute()...  Rollback()  the owner drops the pages of the turn
 //
+// Where it runs: on a worker the SQL may take long, up to limits.time_max for the transaction. On the object's executor
+// nothing may. There a statement runs only if it is short (short_statements.h), and only until the budget of the
+// transaction is spent; where it is not, or the page source needs the disk, the call answers NeedsWorker(), and so does
+// everything until Rollback(). The whole transaction is then to be run again on a worker, by this connection if it is
+// usable().
+//
 // SQLite's own rollback is not relied upon where something was written: if one of its writes fails, so do those that
 // would undo the others. The pages of the turn are dropped instead, and the connection, whose cache has them, is given
 // up: usable() is false, and every call fails with what has ended it. So it is after an error of the page source, after
-// a statement that has ended the transaction by itself (OR ROLLBACK), and after a failed Commit(). To open it again
-// takes some 70 us.
+// a statement that has ended the transaction by itself (OR ROLLBACK, and all errors that are not of the SQL), and after
+// a failed Commit(). A transaction that has only read is rolled back, whatever its error. To open it again takes some
+// 70 us.
 //
-// Ownership: the page source outlives the connection. Threading: one thread at a time; which one may change between
-// calls. It blocks for as long as the SQL runs.
+// Memory: that of SQLite is counted and bounded (heap.h). limits.cache_bytes of pages and kCachedStatementsMax prepared
+// statements of kCachedStatementsBytesMax stay between turns.
 //
-// Errors of Execute(), each with SQLite's message:
-//   INVALID_ARGUMENT     the statement is not SQL that is allowed here, or fails by what it computes
-//   FAILED_PRECONDITION  a constraint does not hold
-//   RESOURCE_EXHAUSTED   the database, the turn, temporary files, or the result are too large, or it was stopped
-//   NeedsDisk(), DATA_LOSS, and others of the page source
-// While usable() the statement has left nothing behind (but for OR FAIL), and the turn may go on.
+// Ownership: what the options point to and the page source outlive the connection. Threading: one thread at a time;
+// which one may change between calls. It blocks for as long as the SQL runs.
+//
+// Errors of Execute() and Query(), each with SQLite's message and code (failure.h):
+//   INVALID_ARGUMENT     kSqlError: the statement is not SQL that is allowed here, or fails by what it computes
+//   FAILED_PRECONDITION  kConstraint
+//   RESOURCE_EXHAUSTED   all that is bounded: the database, the turn, temporary files, memory, the result, the time
+//   NeedsWorker(), DATA_LOSS, and others of the page source
+// While usable() the statement has left nothing behind (but for OR FAIL, and, of several in one text, those before it),
+// and, but for NeedsWorker(), kTimeLimit and kMemory, the turn may go on.
 
 #ifndef HOLDFAST_STORAGE_SQL_CONNECTION_H_
 #define HOLDFAST_STORAGE_SQL_CONNECTION_H_
@@ -25,6 +36,7 @@
 #include <cstddef>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -35,8 +47,14 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/sql/authorizer.h"
+#include "storage/sql/budget.h"
+#include "storage/sql/failure.h"
+#include "storage/sql/heap.h"
 #include "storage/sql/page_source.h"
 #include "storage/sql/settings.h"
+#include "storage/sql/short_statements.h"
+#include "storage/sql/temp_space.h"
 #include "storage/sql/value.h"
 #include "storage/sql/vfs.h"
 
@@ -44,39 +62,64 @@ struct sqlite3_stmt;
 
 namespace holdfast::storage::sql {
 
+enum class Where { kExecutor, kWorker };
+
 struct ConnectionOptions {
   Limits limits;
-  // What SQL takes for the time. Required.
+  // What SQL takes for the time, and what limits.time_max is measured with. Required.
   absl::AnyInvocable<absl::Time()> now;
-  // Asked about every 1,000 steps of SQLite's virtual machine, if not null: whether the statement is to end now. A
-  // single function is not interrupted, however long it takes.
+  // Asked now and then on a worker, if not null: whether the SQL is to end now, as if its time were over.
   absl::AnyInvocable<bool()> stop;
+  // Null: temporary files are memory.
+  TempSpace* temp_space = nullptr;
+  // Null: what is found out about statements is forgotten with the connection.
+  LongStatements* long_statements = nullptr;
 };
 
 class Connection {
  public:
-  // Errors: those of the page source; DATA_LOSS if it holds no database.
+  // Reads the schema; one of hundreds of tables takes milliseconds. Errors: those of the page source, NeedsWorker()
+  // too; DATA_LOSS if it holds no database.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(PageSource* pages, ConnectionOptions options);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   // A transaction that is open leaves the page source as it is.
   ~Connection();
 
-  absl::Status Begin();
-  // Runs one statement in the transaction to its end. `params` are ?1, ?2, ... in order; exactly those that it has.
+  absl::Status Begin(Where where);
+  // Runs a statement in the transaction to its end. `params` are ?1, ?2, ... in order; exactly those that it has.
+  // Several statements, none of which has parameters, run one after the other: the result is that of the last, with the
+  // steps and the rows written of all.
   absl::StatusOr<Result> Execute(absl::string_view sql, absl::Span<const Value> params);
-  // FAILED_PRECONDITION where a deferred constraint does not hold.
+  // Whether a statement, which may only read, has a row. It runs until the first.
+  absl::StatusOr<bool> Query(absl::string_view sql, absl::Span<const Value> params);
+  // Gives pages that are free back first, some each time, where there are many. FAILED_PRECONDITION where a deferred
+  // constraint does not hold.
   absl::Status Commit();
   // Keeps the connection if the transaction has only read.
   void Rollback();
 
   bool usable() const { return ended_.ok(); }
 
+  // Of SQLite, now: pages, statements and the schema.
+  size_t memory_bytes() const { return heap_.bytes(); }
+  // Gives back what memory it can. Not in a transaction.
+  void ReleaseMemory();
+
   // For tests and numbers.
+  size_t TakeMemoryPeak() { return heap_.TakePeak(); }
   size_t cached_statements() const { return cached_.size(); }
-  static constexpr size_t kCachedStatementsMax = 32;
+  static constexpr size_t kCachedStatementsMax = 16;
+  static constexpr size_t kCachedStatementsBytesMax = 64 << 10;
   // Longer ones are prepared each time.
   static constexpr size_t kCachedStatementBytesMax = 4096;
+
+  // Commit() gives pages back where so many are free, and one in kFreePagesShare of all.
+  static constexpr uint32_t kFreePagesMin = 32;
+  static constexpr uint32_t kFreePagesShare = 8;
+  // So many at once.
+  static constexpr uint32_t kGivenBackOnExecutor = 16;
+  static constexpr uint32_t kGivenBackOnWorker = 256;
 
  private:
   struct Finalize {
@@ -86,35 +129,60 @@ class Connection {
   struct Close {
     void operator()(sqlite3* db) const;
   };
+  struct Prepared {
+    absl::string_view text;  // that it was prepared from
+    absl::string_view tail;  // what follows; empty if that is no statement
+    Statement statement;
+    bool alters = false;           // as the authorizer tells
+    std::optional<bool> is_short;  // once it is known
+    bool authorized_as_short = false;
+    size_t bytes = 0;  // of memory; 0: not known
+  };
   struct Cached {
     std::string sql;
-    Statement statement;
+    Prepared prepared;
   };
 
-  Connection(PageSource* pages, ConnectionOptions options)
-      : files_(pages, options.limits.temp_bytes_max, std::move(options.now)),
-        limits_(options.limits),
-        stop_(std::move(options.stop)) {}
+  Connection(PageSource* pages, ConnectionOptions options);
 
   absl::Status OpenDatabase();
-  absl::StatusOr<Statement> Prepare(absl::string_view sql);
+  // What every call begins with.
+  absl::Status Check(absl::string_view sql);
+  // Of the first statement in `sql`.
+  absl::StatusOr<Prepared> Prepare(absl::string_view sql);
   // From the cache, if it is there; it is not in it while it is used.
-  absl::StatusOr<Statement> Take(absl::string_view sql);
-  void Keep(absl::string_view sql, Statement statement);
+  absl::StatusOr<Prepared> Take(absl::string_view sql);
+  void Keep(Prepared prepared);
+  void DropOldestStatement();
+  // Whether it may run where the transaction does.
+  absl::Status MayRun(Prepared* prepared, absl::Span<const Value> params);
+  absl::StatusOr<bool> IsShort(const Prepared& prepared);
   absl::Status Bind(sqlite3_stmt* statement, absl::Span<const Value> params);
-  absl::Status Step(sqlite3_stmt* statement, Result* result);
-  // BEGIN, COMMIT, ROLLBACK.
+  absl::Status RunStatements(absl::string_view sql, absl::Span<const Value> params, Result* result);
+  // Until its first row if `has_row` is not null.
+  absl::Status RunStatement(Prepared* prepared, absl::Span<const Value> params, Result* result, bool* has_row);
+  absl::Status Step(sqlite3_stmt* statement, Result* result, bool* has_row);
+  absl::Status ReadRow(sqlite3_stmt* statement, size_t* bytes, Result* result);
+  absl::Status CheckNames();
+  absl::Status GiveFreePagesBack();
+  // Our own statements.
   absl::Status Run(const Statement& statement);
+  absl::StatusOr<int64_t> RunForNumber(const std::string& sql);
   // What SQLite's last call has failed with.
   absl::Status Error();
-  // Gives the connection up if the last statement was the end of the transaction.
-  void CheckTransaction(const absl::Status& status);
+  // What it means for the transaction and the connection that a statement has ended so.
+  void CheckTransaction(const absl::Status& status, bool only_read);
   void GiveUp(absl::Status why);
 
-  Files files_;
   const Limits limits_;
-  absl::AnyInvocable<bool()> stop_;
+  Budget budget_;
+  Heap heap_;
+  Files files_;
+  LongStatements own_long_statements_;
+  LongStatements* const long_statements_;
+  Authorizer authorizer_;
   absl::Status ended_;
+  absl::Status stuck_;   // what the transaction has ended with before Rollback()
   bool own_sql_ = true;  // what is prepared now is not the client's
   std::unique_ptr<sqlite3, Close> db_;
   Statement begin_;
@@ -122,6 +190,7 @@ class Connection {
   Statement rollback_;
   // Most recently used first.
   std::list<Cached> cached_;
+  size_t cached_bytes_ = 0;
   absl::flat_hash_map<absl::string_view, std::list<Cached>::iterator> by_text_;
 };
 

@@ -5,9 +5,7 @@
 namespace holdfast::storage::sql {
 
 Database::Database(ObjectStorage* storage, const Environment* environment)
-    : storage_(storage),
-      environment_(environment),
-      session_(std::make_shared<Session>(environment, environment->turn_bytes_max)) {}
+    : storage_(storage), environment_(environment), session_(std::make_shared<Session>(environment)) {}
 
 Database::~Database() { session_->abandoned = true; }
 
@@ -33,19 +31,17 @@ absl::Status Database::Transact(Session* session, View* view, absl::FunctionRef<
     if (IsNeedsWorker(status)) view->GoToDisk();
   }
   session->pages.set_view(nullptr);
-  session->bytes = session->connection == nullptr ? 0 : session->connection->MemoryBytes();
+  session->bytes = session->connection == nullptr ? 0 : session->connection->memory_bytes();
   return status;
 }
 
 absl::Status Database::TryTransact(Session* session, Where where, absl::FunctionRef<absl::Status(Connection&)> body) {
-  session->now = session->environment->now();
-  session->deadline = session->now + session->environment->time_max;
   if (session->connection == nullptr) {
-    auto opened = Connection::Open(
-        &session->pages,
-        {.limits = session->environment->limits,
-         .now = [session] { return session->now; },
-         .stop = [session] { return session->abandoned || session->environment->now() > session->deadline; }});
+    auto opened = Connection::Open(&session->pages, {.limits = session->environment->limits,
+                                                     .now = [session] { return session->environment->now(); },
+                                                     .stop = [session] { return session->abandoned.load(); },
+                                                     .temp_space = session->environment->temp_space,
+                                                     .long_statements = &session->long_statements});
     if (!opened.ok()) return opened.status();
     session->connection = *std::move(opened);
   }
@@ -54,6 +50,9 @@ absl::Status Database::TryTransact(Session* session, Where where, absl::Function
   return session->connection->Commit();
 }
 
-void Database::JoinTurn() { session_->pages.JoinTurn(&storage_->writes(), &storage_->usage()); }
+void Database::JoinTurn() {
+  View view = MemoryView();
+  session_->pages.JoinTurn(&view, &storage_->writes(), &storage_->usage());
+}
 
 }  // namespace holdfast::storage::sql

@@ -31,6 +31,8 @@
 #include "storage/sql/connection.h"
 #include "storage/sql/pages.h"
 #include "storage/sql/settings.h"
+#include "storage/sql/short_statements.h"
+#include "storage/sql/temp_space.h"
 
 namespace holdfast::storage {
 class ObjectStorage;
@@ -45,10 +47,10 @@ struct Environment {
   // The wall clock; any thread.
   std::function<absl::Time()> now;
   Limits limits;
-  // Of one transaction, from when it begins to run.
-  absl::Duration time_max = absl::Seconds(5);
-  // Of the pages that it changes.
+  // Of the pages that one transaction changes.
   size_t turn_bytes_max = 64 << 20;
+  // For sorts and results in between; null: they are memory.
+  TempSpace* temp_space = nullptr;
 };
 
 class Database : public Reader {
@@ -79,14 +81,13 @@ class Database : public Reader {
 
  private:
   struct Session {
-    Session(const Environment* shared, size_t turn_bytes_max) : environment(shared), pages(turn_bytes_max) {}
+    explicit Session(const Environment* shared) : environment(shared), pages(shared->turn_bytes_max) {}
 
     const Environment* const environment;
     Pages pages;
-    std::unique_ptr<Connection> connection;  // over the pages, which outlive it
-    absl::Time now;                          // of the transaction
-    absl::Time deadline;
-    std::atomic<size_t> bytes{0};  // that the connection takes
+    LongStatements long_statements;
+    std::unique_ptr<Connection> connection;  // over the two, which outlive it
+    std::atomic<size_t> bytes{0};            // that the connection takes
     std::atomic<bool> abandoned{false};
   };
 

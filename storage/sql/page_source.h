@@ -19,12 +19,12 @@ namespace holdfast::storage::sql {
 // bytes instead of 2.6). Part of the format on disk.
 inline constexpr size_t kPageBytes = 4096;
 
-// What a read answers that would need the disk where it may not be waited for. Whatever the turn has done in SQL so far
-// is to be done again where it may.
-inline absl::Status NeedsDisk() { return absl::UnavailableError("the page is not in memory"); }
-inline bool IsNeedsDisk(const absl::Status& status) { return absl::IsUnavailable(status); }
+// What is answered where nothing may take long, if the page is not in memory or the SQL may: the whole transaction is
+// to be run again where it may.
+inline absl::Status NeedsWorker() { return absl::UnavailableError("the SQL is to be run on a worker"); }
+inline bool IsNeedsWorker(const absl::Status& status) { return absl::IsUnavailable(status); }
 
-// Errors of all: NeedsDisk(), DATA_LOSS where the store is damaged. One thread at a time.
+// Errors of all: NeedsWorker(), DATA_LOSS where the store is damaged. One thread at a time.
 class PageSource {
  public:
   virtual ~PageSource() = default;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/format.h"
+#include "storage/patch.h"
 
 namespace holdfast::storage::sql {
 namespace {
@@ -14,28 +15,69 @@ namespace {
 // No more pages than this are removed one by one: a removed range costs every later read in its family.
 constexpr uint32_t kRemoveByKeyMax = 1000;
 
-constexpr size_t kPageKeyBytes = 1 + sizeof(uint32_t);
+constexpr size_t kPageKeyBytes = 1 + 2 * sizeof(uint32_t);
+// The image, and behind it the count of patches.
+constexpr size_t kStoredPageBytes = kPageBytes + 1;
+
+std::string GenerationPrefix(uint32_t generation) {
+  std::string prefix(1, kSqlPageKind);
+  AppendUint32(&prefix, generation);
+  return prefix;
+}
 
 }  // namespace
 
-std::string PageKey(uint32_t number) {
-  std::string key(1, kSqlPageKind);
+std::string PageKey(uint32_t generation, uint32_t number) {
+  std::string key = GenerationPrefix(generation);
   AppendUint32(&key, number);
   return key;
 }
 
 KeyRange DatabaseRange() { return {kSqlDatabaseKey, PrefixEnd({&kSqlPageKind, 1})}; }
 
-absl::Status Pages::Load() {
-  if (stored_) return absl::OkStatus();
-  auto record = view_->Get(kSqlDatabaseKey);
+KeyRange PageRange(uint32_t generation, uint32_t first) {
+  return {PageKey(generation, first), PrefixEnd(GenerationPrefix(generation))};
+}
+
+absl::StatusOr<v1::SqlDatabase> ReadDatabaseRecord(View* view) {
+  auto record = view->Get(kSqlDatabaseKey);
   if (!record.ok()) return record.status();
-  if (view_->needs_disk()) return NeedsDisk();
   v1::SqlDatabase database;
   if (*record && (!database.ParseFromString(**record) || database.page_count() == 0)) {
     return absl::DataLossError("the record of the SQL database cannot be read");
   }
-  stored_ = count_ = kept_ = database.page_count();
+  return database;
+}
+
+std::string StoredPage(absl::string_view image) {
+  std::string stored(image.data(), image.size());
+  stored.push_back(0);
+  return stored;
+}
+
+absl::Status ImageOf(const std::optional<std::string>& stored, uint32_t number, char* page) {
+  if (!stored) return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database is missing"));
+  if (stored->empty()) {
+    std::memset(page, 0, kPageBytes);
+  } else if (stored->size() == kStoredPageBytes) {
+    std::memcpy(page, stored->data(), kPageBytes);
+  } else {
+    return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database has ", stored->size(), " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+int64_t UsageOf(uint32_t page_count) {
+  return static_cast<int64_t>(page_count) * static_cast<int64_t>(kPageKeyBytes + kPageBytes);
+}
+
+absl::Status Pages::Load() {
+  if (stored_) return absl::OkStatus();
+  const auto database = ReadDatabaseRecord(view_);
+  if (!database.ok()) return database.status();
+  if (view_->needs_disk()) return NeedsWorker();
+  stored_ = count_ = kept_ = database->page_count();
+  generation_ = database->generation();
   return absl::OkStatus();
 }
 
@@ -55,18 +97,10 @@ absl::Status Pages::ReadPage(uint32_t number, char* page) {
     std::memset(page, 0, kPageBytes);
     return absl::OkStatus();
   }
-  auto stored = view_->Get(PageKey(number));
+  auto stored = view_->Get(PageKey(generation_, number));
   if (!stored.ok()) return stored.status();
-  if (view_->needs_disk()) return NeedsDisk();
-  if (!*stored) return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database is missing"));
-  if ((*stored)->empty()) {
-    std::memset(page, 0, kPageBytes);
-  } else if ((*stored)->size() == kPageBytes) {
-    std::memcpy(page, (*stored)->data(), kPageBytes);
-  } else {
-    return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database has ", (*stored)->size(), " bytes"));
-  }
-  return absl::OkStatus();
+  if (view_->needs_disk()) return NeedsWorker();
+  return ImageOf(*stored, number, page);
 }
 
 absl::Status Pages::WritePage(uint32_t number, absl::string_view page) {
@@ -95,28 +129,50 @@ absl::Status Pages::Truncate(uint32_t page_count) {
   return absl::OkStatus();
 }
 
-void Pages::JoinTurn(WriteSet* writes, UsageChange* usage) {
+void Pages::JoinPage(uint32_t number, std::string page, View* view, WriteSet* writes) const {
+  const std::string key = PageKey(generation_, number);
+  // What was cut off in the turn is not there any more, though the view has it.
+  if (number <= kept_) {
+    const auto found = view->Get(key);
+    if (found.ok() && *found && (*found)->size() == kStoredPageBytes) {
+      const std::string& base = **found;
+      if (base.compare(0, kPageBytes, page) == 0) return;
+      if (const int patches = static_cast<uint8_t>(base.back()); patches < kPagePatchesMax) {
+        page.push_back(static_cast<char>(patches + 1));
+        if (auto patch = MakePatch(base, page)) {
+          writes->PutChanged(key, std::move(page), *std::move(patch));
+          return;
+        }
+        page.pop_back();
+      }
+    }
+  }
+  page.push_back(0);
+  writes->Put(key, std::move(page));
+}
+
+void Pages::JoinTurn(View* view, WriteSet* writes, UsageChange* usage) {
   if (!wrote()) return;
   const uint32_t stored = *stored_;
   if (stored > count_ && stored - count_ > kRemoveByKeyMax) {
-    writes->DeleteRange({PageKey(count_ + 1), DatabaseRange().end});
+    writes->DeleteRange(PageRange(generation_, count_ + 1));
   } else {
-    for (uint32_t number = count_ + 1; number <= stored; ++number) writes->Delete(PageKey(number));
+    for (uint32_t number = count_ + 1; number <= stored; ++number) writes->Delete(PageKey(generation_, number));
   }
   for (uint32_t number = kept_ + 1; number <= count_; ++number) {
-    if (!overlay_.contains(number)) writes->Put(PageKey(number), "");
+    if (!overlay_.contains(number)) writes->Put(PageKey(generation_, number), "");
   }
-  for (auto& [number, page] : overlay_) writes->Put(PageKey(number), std::move(page));
+  for (auto& [number, page] : overlay_) JoinPage(number, std::move(page), view, writes);
   if (count_ == 0) {
     writes->Delete(kSqlDatabaseKey);
   } else if (count_ != stored) {
     v1::SqlDatabase database;
     database.set_page_count(count_);
+    database.set_generation(generation_);
     writes->Put(kSqlDatabaseKey, database.SerializeAsString());
   }
   // Pages of zeros in full, so that no page's old size has to be read for it.
-  usage->size_bytes +=
-      (static_cast<int64_t>(count_) - static_cast<int64_t>(stored)) * static_cast<int64_t>(kPageKeyBytes + kPageBytes);
+  usage->size_bytes += UsageOf(count_) - UsageOf(stored);
   overlay_.clear();
   stored_ = kept_ = count_;
 }

@@ -1,4 +1,4 @@
-// How a connection is set up: what its SQL may do, and how much of everything it may take.
+// How a connection is set up, and how much of everything its SQL may take.
 
 #ifndef HOLDFAST_STORAGE_SQL_SETTINGS_H_
 #define HOLDFAST_STORAGE_SQL_SETTINGS_H_
@@ -6,28 +6,32 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/time/time.h"
+
 struct sqlite3;
 
 namespace holdfast::storage::sql {
 
 struct Limits {
-  size_t cache_bytes = 1 << 20;      // of pages; a sort takes as much again before it goes to a temporary file
-  size_t temp_bytes_max = 16 << 20;  // of all temporary files, which are memory too
-  size_t result_bytes_max = 4 << 20;
-  uint32_t pages_max = 2'621'440;  // 10 GiB
+  size_t cache_bytes = 256 << 10;    // of pages
+  size_t heap_bytes_max = 96 << 20;  // SQLite's memory: the old pages of what a turn changes, too
+  uint64_t temp_bytes_max = 256 << 20;
+  size_t result_bytes_max = 3'670'016;         // 3.5 MiB
+  uint32_t pages_max = 2'621'440;              // 10 GiB
+  absl::Duration time_max = absl::Seconds(5);  // of a transaction on a worker
   int statement_bytes_max = 100'000;
-  int row_bytes_max = 2 << 20;
-  int columns_max = 100;
+  // Of a parameter, and of what a result has.
+  int value_bytes_max = 2 << 20;
+  // Of a row, and of a value inside SQL: what SQL computes and stores itself may be larger than value_bytes_max, up to
+  // this, and can then be read in parts only.
+  int row_bytes_max = (4 << 20) + (64 << 10);
+  int columns_max = 100;  // of a table, and of a result
   int params_max = 100;
+  int like_pattern_bytes_max = 50;
+  int function_args_max = 32;
 };
 
-// Allows what a client's SQL may do with the database of an object: tables, indexes, views, triggers, FTS5 and R-trees,
-// and pragmas that tell something. Transactions are the turn's, other databases are not there, and the one function
-// that takes a pointer from a client (fts3_tokenizer) is refused: neither SQLITE_DBCONFIG_DEFENSIVE nor
-// SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER stops it. For sqlite3_set_authorizer.
-int Authorize(int action, const char* first, const char* second, const char* database);
-
-// Sets a new connection up, but for the authorizer. The result is SQLite's.
+// Sets a new connection up, but for the callbacks. The result is SQLite's.
 int Configure(sqlite3* db, const Limits& limits);
 
 }  // namespace holdfast::storage::sql

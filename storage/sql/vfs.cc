@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <utility>
-#include <vector>
+
+#include "storage/sql/temp_file.h"
 
 namespace holdfast::storage::sql {
 namespace {
@@ -32,59 +32,6 @@ const std::string& EmptyDatabase() {
   }();
   return *page;
 }
-
-// Bytes in memory, in chunks, so that growing copies nothing.
-class TempFile {
- public:
-  explicit TempFile(Files* files) : files_(files) {}
-  ~TempFile() { files_->ReleaseTemp(chunks_.size() * kChunkBytes); }
-
-  uint64_t size() const { return size_; }
-
-  int Read(char* buffer, size_t bytes, uint64_t offset) const {
-    const size_t there = offset >= size_ ? 0 : static_cast<size_t>(std::min<uint64_t>(bytes, size_ - offset));
-    for (size_t done = 0; done < there;) {
-      const uint64_t at = offset + done;
-      const size_t part = std::min(there - done, kChunkBytes - at % kChunkBytes);
-      std::memcpy(buffer + done, chunks_[at / kChunkBytes].get() + at % kChunkBytes, part);
-      done += part;
-    }
-    if (there == bytes) return SQLITE_OK;
-    std::memset(buffer + there, 0, bytes - there);
-    return SQLITE_IOERR_SHORT_READ;
-  }
-
-  int Write(const char* buffer, size_t bytes, uint64_t offset) {
-    while (chunks_.size() * kChunkBytes < offset + bytes) {
-      if (!files_->ReserveTemp(kChunkBytes)) return SQLITE_FULL;
-      chunks_.push_back(std::make_unique<char[]>(kChunkBytes));
-    }
-    for (size_t done = 0; done < bytes;) {
-      const uint64_t at = offset + done;
-      const size_t part = std::min(bytes - done, kChunkBytes - at % kChunkBytes);
-      std::memcpy(chunks_[at / kChunkBytes].get() + at % kChunkBytes, buffer + done, part);
-      done += part;
-    }
-    size_ = std::max(size_, offset + bytes);
-    return SQLITE_OK;
-  }
-
-  int Truncate(uint64_t bytes) {
-    size_ = std::min(size_, bytes);
-    while (!chunks_.empty() && (chunks_.size() - 1) * kChunkBytes >= size_) {
-      chunks_.pop_back();
-      files_->ReleaseTemp(kChunkBytes);
-    }
-    return SQLITE_OK;
-  }
-
- private:
-  static constexpr size_t kChunkBytes = 64 << 10;
-
-  Files* const files_;
-  uint64_t size_ = 0;
-  std::vector<std::unique_ptr<char[]>> chunks_;
-};
 
 // SQLite allocates it; `temp` is null for the database.
 struct File {
@@ -173,7 +120,7 @@ int Open(sqlite3_vfs*, const char*, sqlite3_file* file, int flags, int* out_flag
   *opened = {};
   if (current_files == nullptr || (flags & (SQLITE_OPEN_MAIN_DB | kTemporary)) == 0) return SQLITE_CANTOPEN;
   opened->files = current_files;
-  if ((flags & kTemporary) != 0) opened->temp = new TempFile(current_files);
+  if ((flags & kTemporary) != 0) opened->temp = new TempFile(current_files->temp());
   opened->base.pMethods = &kIoMethods;
   if (out_flags != nullptr) *out_flags = flags;
   return SQLITE_OK;
@@ -233,7 +180,7 @@ const char* VfsName() {
   return name;
 }
 
-Files::Scope::Scope(Files* files) : before_(std::exchange(current_files, files)) {}
+Files::Scope::Scope(Files* files) : heap_(files->heap_), before_(std::exchange(current_files, files)) {}
 
 Files::Scope::~Scope() { current_files = before_; }
 
@@ -243,7 +190,7 @@ int Files::Fail(const absl::Status& error, int result) {
 }
 
 int Files::ReadDatabase(void* buffer, size_t bytes, uint64_t offset) {
-  if (!error_.ok() || given_up_) return SQLITE_IOERR_READ;
+  if (!error_.ok() || given_up_ || !budget_->Page()) return SQLITE_IOERR_READ;
   const absl::StatusOr<uint32_t> count = pages_->PageCount();
   if (!count.ok()) return Fail(count.status(), SQLITE_IOERR_READ);
   auto* to = static_cast<char*>(buffer);
@@ -278,6 +225,9 @@ int Files::WriteDatabase(const void* buffer, size_t bytes, uint64_t offset) {
   if (bytes != kPageBytes || offset % kPageBytes != 0) {
     return Fail(absl::InternalError("SQLite writes something else than a page"), SQLITE_IOERR_WRITE);
   }
+  wrote_ = true;
+  // Where it has spent the budget the next read says so: a write that fails cannot be undone.
+  (void)budget_->Page();
   const absl::Status status =
       pages_->WritePage(static_cast<uint32_t>(offset / kPageBytes + 1), {static_cast<const char*>(buffer), bytes});
   return status.ok() ? SQLITE_OK : Fail(status, SQLITE_IOERR_WRITE);
@@ -285,6 +235,7 @@ int Files::WriteDatabase(const void* buffer, size_t bytes, uint64_t offset) {
 
 int Files::TruncateDatabase(uint64_t bytes) {
   if (!error_.ok() || given_up_) return SQLITE_OK;
+  wrote_ = true;
   const absl::Status status = pages_->Truncate(static_cast<uint32_t>((bytes + kPageBytes - 1) / kPageBytes));
   return status.ok() ? SQLITE_OK : Fail(status, SQLITE_IOERR_TRUNCATE);
 }
@@ -296,12 +247,6 @@ int Files::DatabaseSize(int64_t* bytes) {
   *bytes = *count == 0 ? static_cast<int64_t>(EmptyDatabase().size())
                        : static_cast<int64_t>(*count) * static_cast<int64_t>(kPageBytes);
   return SQLITE_OK;
-}
-
-bool Files::ReserveTemp(size_t bytes) {
-  if (temp_bytes_ + bytes > temp_bytes_max_) return false;
-  temp_bytes_ += bytes;
-  return true;
 }
 
 }  // namespace holdfast::storage::sql

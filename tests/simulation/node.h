@@ -132,8 +132,8 @@ class Node {
         families_(store, families_max) {
     recovered_ = families_.Recover();
     host_ = std::make_unique<actors::ShardHost>(
-        actors::HostServices{&executor_, store, &families_, &reads_, &sql_, &commits_, &family_changes_, &random_,
-                             &classes_, &watchers_,
+        actors::HostServices{&executor_, store, &families_, &reads_, &sql_, nullptr, &commits_, &family_changes_,
+                             &random_, &classes_, &watchers_,
                              [this](const absl::Status& status) {
                                disk_failure_ = status;
                                ++disk_failures_;

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "storage/object_storage.h"
+#include "storage/patch.h"
 #include "tests/unit/actors/relocation_fixture.h"
 
 namespace holdfast::actors {
@@ -64,6 +66,32 @@ TEST_F(LargeMoveTest, WhatIsWrittenInTheMiddleArrivesBeforeAndBehindTheCopiedPar
   Start();
   object.CheckAll();
   ExpectFamiliesConsistent();
+}
+
+// A patch would find nothing in the new place.
+TEST_F(LargeMoveTest, AChangeOfWhatIsNotCopiedYetIsWrittenInFull) {
+  Tracked object(this, "large");
+  BeginMove(&object);
+  StepTo(1);
+  const std::string key = storage::EntryKey("small");  // the last of its keys
+  const std::string old(10, 's');
+  std::string value = old;
+  value[1] = 'b';
+  auto sent = Send("large", [&](ScriptedObject& self) -> Task<absl::Status> {
+    self.storage().writes().PutChanged(key, value, *storage::MakePatch(old, value));
+    co_return absl::OkStatus();
+  });
+  while (!sent->ok() && node->Step(0)) {
+  }
+  ASSERT_TRUE(sent->ok());
+  ASSERT_FALSE(HasOwnFamily("large")) << "it is still moving";
+  ASSERT_EQ(store.ListOwnFamilies().size(), 1u);
+  auto moved = recording.DumpFamily(store.ListOwnFamilies()[0].id);
+  ASSERT_TRUE(moved.contains(key));
+  EXPECT_TRUE(moved[key] == value);
+  node->Settle();
+  EXPECT_TRUE(HasOwnFamily("large"));
+  EXPECT_TRUE(Get("large", "small") == value);
 }
 
 TEST_F(LargeMoveTest, NoStepIsLargeAndRequestsRunBetweenThem) {

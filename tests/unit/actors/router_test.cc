@@ -50,10 +50,10 @@ class RouterTest : public ::testing::Test {
           commits(&executor),
           family_changes(&executor),
           random(1) {
-      host =
-          std::make_unique<ShardHost>(HostServices{&executor, &test->store, &test->families, &reads, &sql, &commits,
-                                                   &family_changes, &random, &test->classes, &test->watchers, nullptr},
-                                      HostOptions());
+      host = std::make_unique<ShardHost>(
+          HostServices{&executor, &test->store, &test->families, &reads, &sql, nullptr, &commits, &family_changes,
+                       &random, &test->classes, &test->watchers, nullptr},
+          HostOptions());
     }
     ForeignExecutor executor;
     simulation::ManualBackground reads;

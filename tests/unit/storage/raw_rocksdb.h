@@ -18,6 +18,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/metadata.h"
 #include "rocksdb/options.h"
+#include "storage/rocksdb_patches.h"
 
 namespace holdfast::storage {
 
@@ -34,6 +35,7 @@ class RawRocksDb {
     rocksdb::Options options;
     options.create_if_missing = true;
     options.disable_auto_compactions = true;
+    options.merge_operator = NewPatchOperator();
     std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
     for (const std::string& name : RawFamilies(dir)) descriptors.emplace_back(name, options);
     rocksdb::DB* db = nullptr;

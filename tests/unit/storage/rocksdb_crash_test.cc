@@ -15,6 +15,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "storage/patch.h"
 #include "storage/rocksdb_store.h"
 #include "tests/unit/storage/child.h"
 #include "tests/unit/storage/random.h"
@@ -33,12 +34,22 @@ struct Numbered {
   WriteSet own;
 };
 
+// What is patched in each commit.
+constexpr absl::string_view kChangedKey = "changed";
+
+std::string ChangedValue(uint64_t number) { return absl::StrCat(std::string(200, 'c'), 1'000'000'000 + number); }
+
 Numbered NumberedCommit(uint64_t seed, uint64_t number) {
   Random random(seed * 1'000'003 + number);
   Numbered commit;
   for (WriteSet* set : {&commit.packed, &commit.own}) {
     *set = RandomWrites(random, 3);
     set->Put(RandomKey(random), std::string(random.OneIn(4) ? random.Below(5000) : random.Below(100), 'v'));
+    if (number == 1) {
+      set->Put(kChangedKey, ChangedValue(number));
+    } else {
+      set->PutChanged(kChangedKey, ChangedValue(number), *MakePatch(ChangedValue(number - 1), ChangedValue(number)));
+    }
   }
   for (WriteSet* set : {&commit.catalog, &commit.packed, &commit.own}) set->Put("number", absl::StrCat(number));
   return commit;

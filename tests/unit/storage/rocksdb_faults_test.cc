@@ -13,8 +13,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rocksdb/merge_operator.h"
 #include "storage/families.h"
 #include "storage/memory_store.h"
+#include "storage/patch.h"
 #include "storage/rocksdb_store.h"
 #include "tests/unit/storage/files.h"
 #include "tests/unit/storage/raw_rocksdb.h"
@@ -73,6 +75,72 @@ TEST_F(RocksDbFaultsTest, BatchThatNamesADroppedFamily) {
   store.reset();
   store = OpenOrDie(SmallOptions(own_dir.path()));
   EXPECT_THAT(Dump(*store, FamilyId::kPacked), testing::ElementsAre(testing::Pair("l", "v")));
+}
+
+class FailingMerge : public rocksdb::MergeOperator {
+ public:
+  bool FullMergeV2(const MergeOperationInput&, MergeOperationOutput*) const override { return false; }
+  const char* Name() const override { return "failing"; }
+};
+
+// A merge that fails while a memtable is flushed ends all writes of all families. Ours never fails.
+TEST_F(RocksDbFaultsTest, FailedMergeInAFlushEndsAllWrites) {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.merge_operator = std::make_shared<FailingMerge>();
+  rocksdb::DB* opened = nullptr;
+  ASSERT_TRUE(rocksdb::DB::Open(options, dir(), &opened).ok());
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  rocksdb::ColumnFamilyHandle* other = nullptr;
+  ASSERT_TRUE(db->CreateColumnFamily(options, "other", &other).ok());
+  ASSERT_TRUE(db->Put({}, "k", "base").ok());
+  ASSERT_TRUE(db->Merge({}, "k", "patch").ok());
+  std::string value;
+  EXPECT_TRUE(db->Get({}, "k", &value).IsCorruption());
+  EXPECT_FALSE(db->Flush({}).ok()) << "RocksDB got better: the operator may fail";
+  EXPECT_FALSE(db->Put({}, other, "k", "v").ok()) << "RocksDB got better: the operator may fail";
+  ASSERT_TRUE(db->DestroyColumnFamilyHandle(other).ok());
+}
+
+// A page with a patch that is garbled, and one with a patch and nothing below: through flushes and compactions nothing
+// else is harmed.
+TEST_F(RocksDbFaultsTest, PatchesThatCannotBeAppliedHarmNothingElse) {
+  const std::string base(100, 'a');
+  std::string value = base;
+  value[50] = 'b';
+  const Location packed{FamilyId::kPacked, "p/"};
+  FamilyId own;
+  {
+    auto store = Open();
+    own = *store->CreateFamily("own");
+    WriteSet set;
+    set.Put("garbled", base);
+    set.Put("whole", base);
+    ASSERT_THAT(Commit(*store, {{packed, set}, {{own, ""}, set}}), IsOk());
+    WriteSet changes;
+    changes.PutChanged("garbled", value, "\x64\x01z");
+    changes.PutChanged("none", value, *MakePatch(base, value));
+    changes.PutChanged("whole", value, *MakePatch(base, value));
+    ASSERT_THAT(Commit(*store, {{packed, changes}, {{own, ""}, changes}}), IsOk());
+  }
+  const std::string damaged(kDamagedValue);
+  for (const bool compact : {false, true}) {
+    if (compact) {
+      RawFlush(dir());
+      RawRocksDb db(dir());
+      rocksdb::CompactRangeOptions all;
+      all.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+      for (const auto& [name, handle] : db.families()) {
+        ASSERT_TRUE(db->CompactRange(all, handle, nullptr, nullptr).ok());
+      }
+    }
+    auto store = Open();
+    own = store->ListOwnFamilies().at(0).id;
+    EXPECT_EQ(Dump(*store, FamilyId::kPacked),
+              (Entries{{"p/garbled", damaged}, {"p/none", damaged}, {"p/whole", value}}));
+    EXPECT_EQ(Dump(*store, own), (Entries{{"garbled", damaged}, {"none", damaged}, {"whole", value}}));
+    EXPECT_THAT(Commit(*store, {{packed, OnePut("whole", value)}, {{own, ""}, OnePut("whole", value)}}), IsOk());
+  }
 }
 
 // It makes RocksDB answer OK and lose the keys of the dropped family. tests/lint/layering.py refuses its name.

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/families.h"
+#include "storage/patch.h"
 #include "storage/rocksdb_store.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/raw_rocksdb.h"
@@ -136,6 +137,22 @@ WriteSet LargeWrites(Random& random) {
   return set;
 }
 
+// Changes some bytes of values that are there, which may then be patches over tables that are not in memory.
+void AddChanges(Random& random, Store& store, const Location& at, WriteSet* set) {
+  const ReadTier tier = random.OneIn(3) ? ReadTier::kDisk : ReadTier::kMemory;
+  for (uint64_t n = random.Below(5); n > 0; --n) {
+    const std::string key = FewKey(random);
+    const std::string* written = nullptr;
+    if (set->Find(key, &written) != WriteSet::Verdict::kUnknown) continue;
+    std::string old;
+    absl::Status error;
+    if (store.Get(at.family, at.prefix + key, tier, &old, &error) != ReadResult::kFound || old.empty()) continue;
+    std::string value = old;
+    for (int i = 0; i < 2; ++i) value[random.Below(value.size())] = static_cast<char>('a' + random.Below(26));
+    if (auto patch = MakePatch(old, value)) set->PutChanged(key, std::move(value), *std::move(patch));
+  }
+}
+
 // The first entries of a range, in either direction; nothing where the tier cannot tell.
 std::optional<std::vector<std::pair<std::string, std::string>>> FirstOnes(Store& store, FamilyId family,
                                                                           const KeyRange& range, bool reverse,
@@ -151,12 +168,56 @@ std::optional<std::vector<std::pair<std::string, std::string>>> FirstOnes(Store&
   return entries;
 }
 
+Entries ValuesOf(const WriteSet& writes) {
+  Entries values;
+  for (const auto& [key, value] : writes.points()) {
+    if (value) values[key] = *value;
+  }
+  return values;
+}
+
+TEST_F(RocksDbMemoryTierTest, PatchOverAColdValueNeedsTheDisk) {
+  const std::string base(100, 'a');
+  std::string value = base;
+  value[50] = 'b';
+  {
+    auto store = Open();
+    // Many families, since the first sixteen tables are opened along with the store.
+    for (int i = 0; i < 40; ++i) {
+      const FamilyId family = *store->CreateFamily(absl::StrCat("own ", i));
+      ASSERT_THAT(Commit(*store, {{{family, ""}, OnePut("k", base)}}), IsOk());
+    }
+  }
+  RawFlush(dir());
+  auto store = Open();
+  int needed_disk = 0;
+  for (const OwnFamily& family : store->ListOwnFamilies()) {
+    WriteSet writes;
+    writes.PutChanged("k", value, MakePatch(base, value).value());
+    ASSERT_THAT(Commit(*store, {{{family.id, ""}, std::move(writes)}}), IsOk());
+    std::string found;
+    absl::Status error;
+    const ReadResult result = store->Get(family.id, "k", ReadTier::kMemory, &found, &error);
+    if (result == ReadResult::kNeedsDisk) {
+      ++needed_disk;
+    } else {
+      ASSERT_EQ(result, ReadResult::kFound);
+      ASSERT_EQ(found, value);
+    }
+    EXPECT_THAT(Find(*store, family.id, "k"), Optional(value));
+    EXPECT_EQ(store->Get(family.id, "k", ReadTier::kMemory, &found, &error), ReadResult::kFound);
+    EXPECT_EQ(found, value);
+  }
+  EXPECT_GT(needed_disk, 0);
+}
+
 TEST_F(RocksDbMemoryTierTest, WhatItKnowsIsRight) {
   ForEachSeed(2, [](Random& random) {
     TempDir dir;
     RocksDbOptions options = SmallOptions(dir.path());
     options.memtable_bytes = 256 << 10;
     options.wal_bytes_max = 1 << 20;
+    options.sync = false;
     int known = 0;
     for (int life = 0; life < 10; ++life) {
       options.block_cache_bytes = random.OneIn(2) ? 64 << 10 : 8 << 20;
@@ -170,7 +231,18 @@ TEST_F(RocksDbMemoryTierTest, WhatItKnowsIsRight) {
       for (int step = 0; step < 3000; ++step) {
         const Location& at = random.Pick(locations);
         if (random.OneIn(2)) {
-          ASSERT_THAT(Commit(*store, {{at, LargeWrites(random)}}), IsOk());
+          WriteSet writes = random.OneIn(3) ? LargeWrites(random) : WriteSet();
+          AddChanges(random, *store, at, &writes);
+          const Entries changed = ValuesOf(writes);
+          ASSERT_THAT(Commit(*store, {{at, std::move(writes)}}), IsOk());
+          for (const auto& [key, value] : changed) {
+            std::string found;
+            absl::Status error;
+            const ReadResult result = store->Get(at.family, at.prefix + key, ReadTier::kMemory, &found, &error);
+            if (result == ReadResult::kNeedsDisk) continue;
+            ASSERT_EQ(result, ReadResult::kFound);
+            ASSERT_EQ(found, value);
+          }
           continue;
         }
         KeyRange range{at.prefix + FewKey(random), at.prefix + (random.OneIn(2) ? "z" : FewKey(random))};

@@ -72,6 +72,9 @@ class SqlObject {
   void set_tier(ReadTier tier) { tier_ = tier; }
   void set_now(absl::Time now) { now_ = now; }
   void set_stop(bool stop) { stop_ = stop; }
+  // Turns run on the executor first, and again on a worker where that is what they are told.
+  void set_executor_first(bool executor_first) { executor_first_ = executor_first; }
+  int ran_on_executor() const { return ran_on_executor_; }
 
   // Everything is in the store.
   void Settle() {
@@ -90,8 +93,13 @@ class SqlObject {
                   tier_);
     pages_.set_view(&*view_);
   }
+  void JoinTurn() {
+    View view(&store_, &object_.keyspace().location(), object_.keyspace().Layers(&object_.storage().writes()),
+              ReadTier::kMemory);
+    pages_.JoinTurn(&view, &object_.storage().writes(), &object_.storage().usage());
+  }
   void EndTurn() {
-    pages_.JoinTurn(&object_.storage().writes(), &object_.storage().usage());
+    JoinTurn();
     object_.storage().usage().ApplyTo(&usage_);
     object_.EndTurn();
     BeginTurn();
@@ -105,15 +113,12 @@ class SqlObject {
 
   // All statements, or none.
   absl::StatusOr<std::vector<Result>> Turn(const std::vector<Statement>& statements) {
-    BeginTurn();
-    auto results = Run(statements);
-    if (results.ok()) {
-      EndTurn();
-    } else {
-      if (connection_ != nullptr) connection_->Rollback();
-      DropTurn();
+    if (executor_first_) {
+      auto results = TurnOn(Where::kExecutor, statements);
+      if (results.ok()) ++ran_on_executor_;
+      if (!IsNeedsWorker(results.status())) return results;
     }
-    return results;
+    return TurnOn(Where::kWorker, statements);
   }
   absl::Status Do(const std::string& sql, std::vector<Value> params = {}) {
     return Turn({{sql, std::move(params)}}).status();
@@ -142,14 +147,27 @@ class SqlObject {
   }
 
  private:
-  absl::StatusOr<std::vector<Result>> Run(const std::vector<Statement>& statements) {
+  absl::StatusOr<std::vector<Result>> TurnOn(Where where, const std::vector<Statement>& statements) {
+    BeginTurn();
+    auto results = Run(where, statements);
+    if (results.ok()) {
+      EndTurn();
+    } else {
+      if (connection_ != nullptr) connection_->Rollback();
+      DropTurn();
+    }
+    return results;
+  }
+  absl::StatusOr<std::vector<Result>> Run(Where where, const std::vector<Statement>& statements) {
     if (connection_ == nullptr) {
-      auto opened = Connection::Open(
-          &faults_, {.limits = limits_, .now = [this] { return now_; }, .stop = [this] { return stop_; }});
+      auto opened = Connection::Open(&faults_, {.limits = limits_,
+                                                .now = [this] { return now_; },
+                                                .stop = [this] { return stop_; },
+                                                .long_statements = &long_statements_});
       if (!opened.ok()) return opened.status();
       connection_ = *std::move(opened);
     }
-    if (absl::Status status = connection_->Begin(); !status.ok()) return status;
+    if (absl::Status status = connection_->Begin(where); !status.ok()) return status;
     std::vector<Result> results;
     for (const auto& [sql, params] : statements) {
       auto result = connection_->Execute(sql, params);
@@ -166,6 +184,9 @@ class SqlObject {
   ReadTier tier_ = ReadTier::kDisk;
   absl::Time now_ = absl::UnixEpoch();
   bool stop_ = false;
+  bool executor_first_ = false;
+  int ran_on_executor_ = 0;
+  LongStatements long_statements_;
   v1::Usage usage_;
   Pages pages_;
   FaultyPages faults_{&pages_};

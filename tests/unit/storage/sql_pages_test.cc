@@ -22,13 +22,13 @@ std::vector<std::string> Split(const std::string& file) {
   return pages;
 }
 
-constexpr int64_t kCountedBytes = 4096 + 5;
+constexpr int64_t kCountedBytes = 4096 + 9;
 
 TEST(SqlPages, KeysAreAsDocumented) {
-  EXPECT_EQ(PageKey(0x01020304), std::string("\x31\x01\x02\x03\x04"));
+  EXPECT_EQ(PageKey(0x0a0b0c0d, 0x01020304), std::string("\x31\x0a\x0b\x0c\x0d\x01\x02\x03\x04"));
   EXPECT_TRUE(DatabaseRange().Contains(kSqlDatabaseKey));
-  EXPECT_TRUE(DatabaseRange().Contains(PageKey(1)));
-  EXPECT_TRUE(DatabaseRange().Contains(PageKey(0xffffffff)));
+  EXPECT_TRUE(DatabaseRange().Contains(PageKey(0, 1)));
+  EXPECT_TRUE(DatabaseRange().Contains(PageKey(0xffffffff, 0xffffffff)));
   EXPECT_FALSE(DatabaseRange().Contains(std::string(1, kIndexKind) + "x"));
 }
 
@@ -55,7 +55,7 @@ TEST(SqlPages, PagesThatWereLeftOutAreZeros) {
   EXPECT_EQ(object.File(), expected);
   object.EndTurn();
   EXPECT_EQ(object.File(), expected);
-  EXPECT_EQ(object.object().All().at(PageKey(2)), "");
+  EXPECT_EQ(object.object().All().at(PageKey(0, 2)), "");
   EXPECT_EQ(object.usage().size_bytes(), 3 * kCountedBytes);
 }
 
@@ -81,12 +81,128 @@ TEST(SqlPages, ManyPagesAreRemovedAsARange) {
   object.EndTurn();
   EXPECT_THAT(object.pages().Truncate(2), IsOk());
   EXPECT_THAT(object.pages().WritePage(3, Page('b')), IsOk());
-  object.pages().JoinTurn(&object.object().storage().writes(), &object.object().storage().usage());
+  object.JoinTurn();
   EXPECT_EQ(object.object().storage().writes().removed().size(), 1u);
   object.EndTurn();
   EXPECT_EQ(object.File(), Page('a') + Page('a') + Page('b'));
   EXPECT_EQ(object.object().All().size(), 4u);
   EXPECT_EQ(object.usage().size_bytes(), 3 * kCountedBytes);
+}
+
+// How often a page was patched since it was written in full; -1: it is written in full now.
+int Patches(SqlObject& object, uint32_t number) {
+  object.JoinTurn();
+  const WriteSet& writes = object.object().storage().writes();
+  const bool patched = writes.patches().contains(PageKey(0, number));
+  const auto point = writes.points().find(PageKey(0, number));
+  if (point == writes.points().end()) {
+    ADD_FAILURE() << "page " << number << " was not written";
+    return -1;
+  }
+  const int patches = static_cast<uint8_t>(point->second->back());
+  EXPECT_EQ(patched, patches > 0);
+  return patched ? patches : -1;
+}
+
+TEST(SqlPages, AFewBytesAreWrittenAsAPatchAndInFullNowAndThen) {
+  SqlObject object;
+  std::string page = Page('a');
+  for (int write = 0; write < 40; ++write) {
+    SCOPED_TRACE(write);
+    page[write] = 'b';
+    EXPECT_THAT(object.pages().WritePage(1, page), IsOk());
+    const int patches = write % (kPagePatchesMax + 1);
+    EXPECT_EQ(Patches(object, 1), patches == 0 ? -1 : patches);
+    if (patches > 0) EXPECT_LT(object.object().storage().writes().patches().at(PageKey(0, 1)).size(), 10u);
+    write % 3 == 0 ? object.Settle() : object.EndTurn();
+    EXPECT_EQ(object.File(), page);
+  }
+}
+
+TEST(SqlPages, APageThatChangesMuchIsWrittenInFull) {
+  SqlObject object;
+  EXPECT_THAT(object.pages().WritePage(1, Page('a')), IsOk());
+  object.EndTurn();
+  EXPECT_THAT(object.pages().WritePage(1, Page('b')), IsOk());
+  EXPECT_EQ(Patches(object, 1), -1);
+  object.EndTurn();
+  EXPECT_EQ(object.File(), Page('b'));
+}
+
+TEST(SqlPages, APageThatIsAsItWasIsNotWritten) {
+  SqlObject object;
+  EXPECT_THAT(object.pages().WritePage(1, Page('a')), IsOk());
+  object.EndTurn();
+  EXPECT_THAT(object.pages().WritePage(1, Page('a')), IsOk());
+  object.JoinTurn();
+  EXPECT_TRUE(object.object().storage().writes().empty());
+}
+
+// The view still has what was cut off; the page that takes its place must not be a change of it.
+TEST(SqlPages, APageThatWasCutOffIsWrittenInFull) {
+  SqlObject object;
+  std::string page = Page('a');
+  for (uint32_t number = 1; number <= 3; ++number) EXPECT_THAT(object.pages().WritePage(number, page), IsOk());
+  object.Settle();
+  EXPECT_THAT(object.pages().Truncate(1), IsOk());
+  for (uint32_t number = 2; number <= 3; ++number) EXPECT_THAT(object.pages().WritePage(number, page), IsOk());
+  EXPECT_EQ(Patches(object, 2), -1);
+  object.Settle();
+  EXPECT_EQ(object.File(), page + page + page);
+}
+
+TEST(SqlPages, WhatIsNotInMemoryIsWrittenInFull) {
+  SqlObject object;
+  std::string page = Page('a');
+  EXPECT_THAT(object.pages().WritePage(1, page), IsOk());
+  object.Settle();
+  page[0] = 'b';
+  EXPECT_THAT(object.pages().WritePage(1, page), IsOk());
+  object.store().set_cold(true);
+  EXPECT_EQ(Patches(object, 1), -1);
+  object.Settle();
+  object.store().set_cold(false);
+  EXPECT_EQ(object.File(), page);
+}
+
+TEST(SqlPages, ThePagesOfAnotherGenerationAreNotTouched) {
+  SqlObject object;
+  v1::SqlDatabase database;
+  database.set_page_count(1);
+  database.set_generation(7);
+  WriteSet& writes = object.object().storage().writes();
+  writes.Put(kSqlDatabaseKey, database.SerializeAsString());
+  writes.Put(PageKey(7, 1), Page('a') + '\0');
+  for (uint32_t generation : {6, 8}) writes.Put(PageKey(generation, 1), "another");
+  object.Settle();
+  object.Reopen();
+  EXPECT_EQ(object.File(), Page('a'));
+  for (uint32_t number = 1; number <= 1200; ++number) EXPECT_THAT(object.pages().WritePage(number, Page('b')), IsOk());
+  object.EndTurn();
+  EXPECT_THAT(object.pages().Truncate(2), IsOk());
+  object.EndTurn();
+  object.Reopen();
+  EXPECT_EQ(object.File(), Page('b') + Page('b'));
+  const Entries all = object.object().All();
+  EXPECT_EQ(all.size(), 5u);
+  for (uint32_t generation : {6, 8}) EXPECT_EQ(all.at(PageKey(generation, 1)), "another");
+  EXPECT_TRUE(database.ParseFromString(all.at(kSqlDatabaseKey)));
+  EXPECT_EQ(database.generation(), 7u);
+}
+
+TEST(SqlPages, APatchWithoutItsPageIsDataLoss) {
+  SqlObject object;
+  WriteSet& writes = object.object().storage().writes();
+  EXPECT_THAT(object.pages().WritePage(1, Page('a')), IsOk());
+  object.EndTurn();
+  writes.Delete(PageKey(0, 1));
+  object.Settle();
+  writes.PutChanged(PageKey(0, 1), Page('b') + '\1', "\1\1b");
+  object.Settle();
+  char page[kPageBytes];
+  EXPECT_THAT(object.pages().ReadPage(1, page), IsStatus(absl::StatusCode::kDataLoss, "page 1"));
+  EXPECT_THAT(object.pages().WritePage(1, Page('c')), IsOk());
+  EXPECT_EQ(Patches(object, 1), -1);
 }
 
 TEST(SqlPages, ATurnIsBounded) {
@@ -106,7 +222,7 @@ TEST(SqlPages, TellsThatTheDiskIsNeeded) {
   object.set_tier(ReadTier::kMemory);
   object.store().set_cold(true);
   object.DropTurn();
-  EXPECT_TRUE(IsNeedsDisk(object.pages().PageCount().status()));
+  EXPECT_TRUE(IsNeedsWorker(object.pages().PageCount().status()));
   object.set_tier(ReadTier::kDisk);
   object.DropTurn();
   EXPECT_EQ(object.File(), Page('a'));
@@ -117,8 +233,8 @@ TEST(SqlPages, WhatIsMissingOrCutIsDataLoss) {
   for (uint32_t number = 1; number <= 3; ++number) EXPECT_THAT(object.pages().WritePage(number, Page('a')), IsOk());
   object.EndTurn();
   char page[kPageBytes];
-  object.object().storage().writes().Delete(PageKey(2));
-  object.object().storage().writes().Put(PageKey(3), "short");
+  object.object().storage().writes().Delete(PageKey(0, 2));
+  object.object().storage().writes().Put(PageKey(0, 3), "short");
   object.BeginTurn();
   EXPECT_THAT(object.pages().ReadPage(1, page), IsOk());
   EXPECT_THAT(object.pages().ReadPage(2, page), IsStatus(absl::StatusCode::kDataLoss, "page 2"));
@@ -141,7 +257,11 @@ TEST(SqlPages, RandomTurnsAreAsOnAFile) {
         case 2:
         case 3: {
           const uint32_t number = 1 + static_cast<uint32_t>(random.Below(12));
-          const std::string page = Page(static_cast<char>('a' + random.Below(26)));
+          std::string page = Page(static_cast<char>('a' + random.Below(26)));
+          if (random.OneIn(2) && file.size() >= number * kPageBytes) {
+            page = file.substr((number - 1) * kPageBytes, kPageBytes);
+            page[random.Below(kPageBytes)] = static_cast<char>(random.Bits());
+          }
           ASSERT_THAT(object.pages().WritePage(number, page), IsOk());
           if (file.size() < number * kPageBytes) file.resize(number * kPageBytes);
           file.replace((number - 1) * kPageBytes, kPageBytes, page);

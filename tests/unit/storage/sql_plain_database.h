@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -21,6 +22,17 @@ class PlainDatabase {
   explicit PlainDatabase(const std::string& path = ":memory:") {
     EXPECT_EQ(sqlite3_open(path.c_str(), &db_), SQLITE_OK);
     EXPECT_EQ(sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr), SQLITE_OK);
+  }
+  // Of a database's pages in order.
+  static std::vector<Row> CheckIntegrity(const std::string& file) {
+    PlainDatabase plain;
+    auto* image = static_cast<unsigned char*>(sqlite3_malloc64(file.size() + 1));
+    file.copy(reinterpret_cast<char*>(image), file.size());
+    const auto bytes = static_cast<sqlite3_int64>(file.size());
+    EXPECT_EQ(sqlite3_deserialize(plain.db_, "main", image, bytes, bytes, SQLITE_DESERIALIZE_FREEONCLOSE), SQLITE_OK);
+    auto rows = plain.Execute("PRAGMA integrity_check");
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    return rows.ok() ? *std::move(rows) : std::vector<Row>();
   }
   ~PlainDatabase() { sqlite3_close(db_); }
   PlainDatabase(const PlainDatabase&) = delete;

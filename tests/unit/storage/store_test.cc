@@ -256,6 +256,67 @@ TEST_P(StoreTest, WarmReadsNeedNoDisk) {
   EXPECT_EQ(store().Get(FamilyId::kPacked, "b", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
 }
 
+// A change that is put in the store as a patch, not as what a reader would make of it.
+WriteSet Change(const std::string& key, const std::string& old, const std::string& value) {
+  WriteSet set;
+  set.PutChanged(key, value, MakePatch(old, value).value());
+  return set;
+}
+
+TEST_P(StoreTest, PatchesAreAppliedToWhatIsStored) {
+  const std::string first(100, 'a');
+  std::string second = first;
+  second[20] = 'b';
+  std::string third = second;
+  third[21] = 'c';
+  third[99] = 'd';
+  const Location locations[] = {{FamilyId::kPacked, "p"}, {*store().CreateFamily("own"), ""}};
+  for (const Location& at : locations) {
+    ASSERT_THAT(Commit(store(), {{at, OnePut("k", first)}}), IsOk());
+    ASSERT_THAT(Commit(store(), {{at, Change("k", first, second)}}), IsOk());
+    EXPECT_THAT(Find(store(), at.family, at.prefix + "k"), Optional(second));
+    // Twice is as good as once.
+    for (int times = 0; times < 2; ++times) {
+      ASSERT_THAT(Commit(store(), {{at, Change("k", second, third)}}), IsOk());
+      EXPECT_THAT(Dump(store(), at.family), ElementsAre(Pair(at.prefix + "k", third)));
+    }
+    // That it is a patch that was stored is told by the base: another one gives another value.
+    ASSERT_THAT(Commit(store(), {{at, OnePut("k", std::string(100, 'x'))}}), IsOk());
+    ASSERT_THAT(Commit(store(), {{at, Change("k", first, second)}}), IsOk());
+    EXPECT_THAT(Find(store(), at.family, at.prefix + "k"), Optional(std::string(20, 'x') + "b" + std::string(79, 'x')));
+  }
+}
+
+TEST_P(StoreTest, PatchThatDoesNotFitLeavesDamage) {
+  const Location at{FamilyId::kPacked, "p"};
+  const std::string base(100, 'a');
+  std::string value = base;
+  value[99] = 'b';
+  WriteSet set;
+  for (const char* key : {"garbled", "removed", "short"}) set.Put(key, base);
+  set.Put("short", "a");
+  set.Put("good", base);
+  ASSERT_THAT(Commit(store(), {{at, set}}), IsOk());
+  WriteSet removal;
+  removal.Delete("removed");
+  ASSERT_THAT(Commit(store(), {{at, removal}}), IsOk());
+  WriteSet changes;
+  for (const char* key : {"absent", "removed", "short", "good"}) {
+    changes.PutChanged(key, value, *MakePatch(base, value));
+  }
+  changes.PutChanged("garbled", value, "\x63");
+  ASSERT_THAT(Commit(store(), {{at, changes}}), IsOk());
+  const std::string damaged(kDamagedValue);
+  EXPECT_THAT(Dump(store(), FamilyId::kPacked),
+              ElementsAre(Pair("pabsent", damaged), Pair("pgarbled", damaged), Pair("pgood", value),
+                          Pair("premoved", damaged), Pair("pshort", damaged)));
+  // It does not heal by itself; a full value does it.
+  ASSERT_THAT(Commit(store(), {{at, changes}}), IsOk());
+  EXPECT_THAT(Find(store(), FamilyId::kPacked, "pabsent"), Optional(damaged));
+  ASSERT_THAT(Commit(store(), {{at, OnePut("absent", base)}}), IsOk());
+  EXPECT_THAT(Find(store(), FamilyId::kPacked, "pabsent"), Optional(base));
+}
+
 TEST_P(StoreTest, RandomCommitsAreThoseOfAPlainMap) {
   ForEachSeed(15, [](Random& random) {
     AnyStore store(GetParam());
@@ -277,6 +338,7 @@ TEST_P(StoreTest, RandomCommitsAreThoseOfAPlainMap) {
         for (const std::string& prefix : prefixes) {
           if (random.OneIn(2)) continue;
           parts.emplace_back(Location{family, prefix}, RandomWrites(random, 12));
+          AddRandomChanges(random, entries, prefix, &parts.back().second);
           Apply(parts.back().second, prefix, &entries);
         }
       }

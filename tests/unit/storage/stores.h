@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "storage/memory_store.h"
+#include "storage/patch.h"
 #include "storage/rocksdb_store.h"
 #include "storage/store.h"
+#include "tests/unit/storage/random.h"
 #include "tests/unit/storage/status_matchers.h"
 #include "tests/unit/storage/temp_dir.h"
 
@@ -115,6 +117,26 @@ inline std::optional<std::string> Find(Store& store, FamilyId family, absl::stri
   if (found == ReadResult::kFound) return value;
   EXPECT_EQ(found, ReadResult::kAbsent) << error;
   return std::nullopt;
+}
+
+// `set` gets changes of some bytes of values that are there: in `entries`, under `prefix`, with the set on top.
+inline void AddRandomChanges(Random& random, const Entries& entries, const std::string& prefix, WriteSet* set) {
+  for (uint64_t n = random.Below(6); n > 0; --n) {
+    const std::string& key = RandomKey(random);
+    const std::string* old = nullptr;
+    const WriteSet::Verdict verdict = set->Find(key, &old);
+    if (verdict == WriteSet::Verdict::kRemoved) continue;
+    if (verdict == WriteSet::Verdict::kUnknown) {
+      const auto it = entries.find(prefix + key);
+      if (it == entries.end()) continue;
+      old = &it->second;
+    }
+    std::string value = *old;
+    for (int i = 0; i < 2 && !value.empty(); ++i) value[random.Below(value.size())] = static_cast<char>(random.Bits());
+    if (auto patch = MakePatch(*old, value); patch && !value.empty()) {
+      set->PutChanged(key, std::move(value), *std::move(patch));
+    }
+  }
 }
 
 // What a set of writes means, on a plain map.

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/patch.h"
 #include "tests/unit/storage/random.h"
 
 namespace holdfast::storage {
@@ -53,10 +54,54 @@ class Model {
 struct Both {
   WriteSet set;
   Model model;
+  // What is below the set: a patch must make the value of that. A key that is not in it is never patched.
+  std::map<std::string, std::string> below;
 };
 
+// Values of one length, so that there are patches between them.
+constexpr size_t kValueBytes = 64;
+std::string RandomValue(Random& random) {
+  std::string value(kValueBytes, 'v');
+  value[random.Below(kValueBytes)] = static_cast<char>(random.Bits());
+  return value;
+}
+std::map<std::string, std::string> RandomBelow(Random& random) {
+  std::map<std::string, std::string> below;
+  for (const std::string& key : AllKeys()) {
+    if (random.OneIn(2)) below[key] = RandomValue(random);
+  }
+  return below;
+}
+// With what the set says of it on top.
+std::map<std::string, std::string> Seen(const Both& both) {
+  std::map<std::string, std::string> seen = both.below;
+  for (const auto& [key, says] : both.model.says()) {
+    if (!says.touched) continue;
+    if (says.value) {
+      seen[key] = *says.value;
+    } else {
+      seen.erase(key);
+    }
+  }
+  return seen;
+}
+
+// Changes some bytes of a value that is there.
+void RandomChange(Random& random, Both* both) {
+  const std::map<std::string, std::string> seen = Seen(*both);
+  const std::string& key = RandomKey(random);
+  const auto old = seen.find(key);
+  if (old == seen.end()) return;
+  std::string value = old->second;
+  for (int i = 0; i < 3 && !value.empty(); ++i) value[random.Below(value.size())] = static_cast<char>(random.Bits());
+  auto patch = MakePatch(old->second, value);
+  if (!patch) return;
+  both->model.Put(key, value);
+  both->set.PutChanged(key, std::move(value), *std::move(patch));
+}
+
 void RandomStep(Random& random, Both* both) {
-  switch (random.Below(8)) {
+  switch (random.Below(12)) {
     case 0:
     case 1: {
       const KeyRange range = RandomRange(random);
@@ -71,17 +116,24 @@ void RandomStep(Random& random, Both* both) {
       both->model.Delete(key);
       break;
     }
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+      RandomChange(random, both);
+      break;
     default: {
       const std::string& key = RandomKey(random);
-      const std::string value = random.Bytes(20);
+      const std::string value = random.OneIn(2) ? random.Bytes(20) : RandomValue(random);
       both->set.Put(key, value);
       both->model.Put(key, value);
     }
   }
 }
 
-Both RandomSet(Random& random, size_t steps_max) {
+Both RandomSet(Random& random, size_t steps_max, std::map<std::string, std::string> below = {}) {
   Both both;
+  both.below = std::move(below);
   for (uint64_t n = random.Below(steps_max + 1); n > 0; --n) RandomStep(random, &both);
   return both;
 }
@@ -93,6 +145,7 @@ size_t Recount(const WriteSet& set) {
   one_range.DeleteRange(KeyRange::All());
   size_t bytes = 0;
   for (const auto& [key, value] : set.points()) bytes += one_point.bytes() + key.size() + (value ? value->size() : 0);
+  for (const auto& [key, patch] : set.patches()) bytes += one_point.bytes() + key.size() + patch.size();
   for (const KeyRange& range : set.removed()) bytes += one_range.bytes() + range.start.size() + range.end.size();
   return bytes;
 }
@@ -121,14 +174,30 @@ void CheckSame(const WriteSet& set, const Model& model) {
                                           [](const auto& entry) { return entry.second.value.has_value(); }));
 }
 
+void CheckPatches(const Both& both) {
+  for (const auto& [key, patch] : both.set.patches()) {
+    const std::string* value = nullptr;
+    ASSERT_EQ(both.set.Find(key, &value), WriteSet::Verdict::kPresent) << testing::PrintToString(key);
+    ASSERT_FALSE(both.set.RangeRemoved(key)) << testing::PrintToString(key);
+    ASSERT_TRUE(both.below.contains(key)) << testing::PrintToString(key);
+    // Once and twice.
+    std::string patched = both.below.at(key);
+    for (int times = 0; times < 2; ++times) {
+      ASSERT_TRUE(ApplyPatch(patch, &patched)) << testing::PrintToString(key);
+      ASSERT_EQ(patched, *value) << testing::PrintToString(key);
+    }
+  }
+}
+
 void Check(const Both& both) {
   ASSERT_NO_FATAL_FAILURE(CheckInvariants(both.set));
+  ASSERT_NO_FATAL_FAILURE(CheckPatches(both));
   ASSERT_NO_FATAL_FAILURE(CheckSame(both.set, both.model));
 }
 
 TEST(WriteSet, SaysWhatTheOperationsSaid) {
   ForEachSeed(50, [](Random& random) {
-    Both both;
+    Both both = RandomSet(random, 0, RandomBelow(random));
     for (int step = 0; step < 60; ++step) {
       RandomStep(random, &both);
       ASSERT_NO_FATAL_FAILURE(Check(both));
@@ -138,8 +207,8 @@ TEST(WriteSet, SaysWhatTheOperationsSaid) {
 
 TEST(WriteSet, MergeIsTheNewerOnTop) {
   ForEachSeed(300, [](Random& random) {
-    Both older = RandomSet(random, 30);
-    Both newer = RandomSet(random, 30);
+    Both older = RandomSet(random, random.OneIn(4) ? 0 : 30, RandomBelow(random));
+    Both newer = RandomSet(random, 30, Seen(older));
     older.set.Merge(std::move(newer.set));
     older.model.Apply(newer.model, KeyRange::All());
     ASSERT_NO_FATAL_FAILURE(Check(older));
@@ -151,8 +220,8 @@ TEST(WriteSet, MergeIsTheNewerOnTop) {
 
 TEST(WriteSet, CopyOfARangeSaysNothingOfOtherKeys) {
   ForEachSeed(500, [](Random& random) {
-    Both older = RandomSet(random, 20);
-    const Both newer = RandomSet(random, 30);
+    Both older = RandomSet(random, 20, RandomBelow(random));
+    const Both newer = RandomSet(random, 30, Seen(older));
     KeyRange range = random.OneIn(5) ? KeyRange::All() : RandomRange(random);
     if (range.IsEmpty()) range = KeyRange::Single(range.start);
     newer.set.CopyRangeOnto(range, &older.set);
@@ -173,8 +242,8 @@ TEST(WriteSet, CopyOfAnEmptyRangeIsNothing) {
 
 TEST(WriteSet, ApplyingItTwiceChangesNothing) {
   ForEachSeed(100, [](Random& random) {
-    Both base = RandomSet(random, 30);
-    const Both once = RandomSet(random, 30);
+    Both base = RandomSet(random, 30, RandomBelow(random));
+    const Both once = RandomSet(random, 30, Seen(base));
     for (int times = 0; times < 2; ++times) {
       WriteSet copy = once.set;
       base.set.Merge(std::move(copy));
@@ -184,6 +253,52 @@ TEST(WriteSet, ApplyingItTwiceChangesNothing) {
       base.model.Apply(once.model, KeyRange::All());
     }
   });
+}
+
+// The value is one that the test can tell apart from what the patch would make.
+void Change(WriteSet* set, const std::string& key) { set->PutChanged(key, "changed", "\x01\x01x"); }
+
+TEST(WriteSet, ChangeOfWhatIsBelowKeepsItsPatch) {
+  WriteSet set;
+  Change(&set, "key");
+  EXPECT_THAT(set.points(), ElementsAre(Pair("key", "changed")));
+  EXPECT_THAT(set.patches(), ElementsAre(Pair("key", "\x01\x01x")));
+  const size_t bytes = set.bytes();
+  set.DropPatches();
+  EXPECT_THAT(set.points(), ElementsAre(Pair("key", "changed")));
+  EXPECT_THAT(set.patches(), IsEmpty());
+  EXPECT_LT(set.bytes(), bytes);
+}
+
+TEST(WriteSet, ChangeOfWhatTheSetPutOrRemovedIsInFull) {
+  WriteSet set;
+  set.Put("put", "old");
+  set.Delete("deleted");
+  set.DeleteRange({"range", "range2"});
+  for (const char* key : {"put", "deleted", "range"}) Change(&set, key);
+  EXPECT_EQ(set.points().size(), 3u);
+  EXPECT_THAT(set.patches(), IsEmpty());
+}
+
+TEST(WriteSet, WhatIsWrittenOverAChangeDropsItsPatch) {
+  WriteSet set;
+  for (const char* key : {"a", "b", "c", "d"}) Change(&set, key);
+  set.Put("a", "full");
+  set.Delete("b");
+  set.DeleteRange({"c", "d"});
+  EXPECT_THAT(set.patches(), ElementsAre(Pair("d", "\x01\x01x")));
+  set.Clear();
+  EXPECT_EQ(set.bytes(), 0u);
+  EXPECT_THAT(set.patches(), IsEmpty());
+}
+
+TEST(WriteSet, CopyOfARangeIsInFull) {
+  WriteSet set;
+  Change(&set, "key");
+  WriteSet copy;
+  set.CopyRangeOnto(KeyRange::All(), &copy);
+  EXPECT_THAT(copy.points(), ElementsAre(Pair("key", "changed")));
+  EXPECT_THAT(copy.patches(), IsEmpty());
 }
 
 TEST(WriteSet, RemovedRangeDropsThePointsInIt) {

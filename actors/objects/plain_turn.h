@@ -1,0 +1,43 @@
+// A turn of an object of class Object that is not a client's call by itself, but a part of one: what DescribeObject
+// asks of its SQL database, and the steps of exports and imports.
+
+#ifndef HOLDFAST_ACTORS_OBJECTS_PLAIN_TURN_H_
+#define HOLDFAST_ACTORS_OBJECTS_PLAIN_TURN_H_
+
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "actors/delivery.h"
+#include "actors/objects/plain_object.h"
+#include "actors/recorded_request.h"
+#include "actors/task.h"
+
+namespace holdfast::actors {
+
+// Deletes itself.
+class PlainTurn final : public Delivery {
+ public:
+  using Body = absl::AnyInvocable<Task<absl::Status>(PlainObject&)>;
+  using End = absl::AnyInvocable<void(const absl::Status&)>;
+
+  // What `body` refers to lives until `end` is called, on the object's executor. `recorded` may be null.
+  PlainTurn(Body body, End end, RecordedRequest* recorded = nullptr)
+      : body_(std::move(body)), end_(std::move(end)), recorded_(recorded) {}
+
+  Task<absl::Status> Run(Object& object) override { return body_(static_cast<PlainObject&>(object)); }
+  RecordedRequest* recorded() override { return recorded_; }
+  void Done(const absl::Status& status) override {
+    end_(status);
+    delete this;
+  }
+
+ private:
+  Body body_;
+  End end_;
+  RecordedRequest* const recorded_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_OBJECTS_PLAIN_TURN_H_

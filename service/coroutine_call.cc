@@ -1,0 +1,80 @@
+#include "service/coroutine_call.h"
+
+#include <utility>
+
+namespace holdfast::service {
+
+void CoroutineCall::OnEvent(bool ok) {
+  if (finishing_ || !ok) {
+    if (finishing_) {
+      endpoint_->streams.erase(this);
+      endpoint_->admission->End();
+      if (time_limit_) endpoint_->executor->Cancel(*time_limit_);
+    }
+    delete this;
+    return;
+  }
+  PostNext();
+  endpoint_->streams.insert(this);
+  if (absl::Status status = endpoint_->admission->Begin(); !status.ok()) {
+    finishing_ = true;
+    Finish(status, Tag());
+    return;
+  }
+  time_limit_ = endpoint_->executor->At(endpoint_->executor->clock().Now() + endpoint_->transfer_time_max, [this] {
+    time_limit_.reset();
+    timed_out_ = true;
+    context_.TryCancel();
+  });
+  task_.emplace(Serve());
+  task_->Start();
+  Continue();
+}
+
+void CoroutineCall::Continue() {
+  if (!task_->done()) return;
+  const absl::Status status = task_->TakeResult();
+  task_.reset();
+  finishing_ = true;
+  Finish(status, Tag());
+}
+
+void CoroutineCall::OnStep(bool ok) {
+  step_ok_ = ok;
+  waiting_.resume();
+  Continue();
+}
+
+CoroutineCall::Step CoroutineCall::Grpc(absl::AnyInvocable<void(void* tag)> begin) {
+  return Step(this, [this, begin = std::move(begin)]() mutable { begin(step_.Begin()); });
+}
+
+CoroutineCall::Step CoroutineCall::Work(storage::Background* background, absl::AnyInvocable<void()> work) {
+  return Step(this, [this, background, work = std::move(work)]() mutable {
+    background->Run(std::move(work), [this] { OnStep(true); });
+  });
+}
+
+CoroutineCall::Step CoroutineCall::Turn(actors::PlainTurn::Body body, actors::RecordedRequest* recorded) {
+  return Step(this, [this, body = std::move(body), recorded]() mutable {
+    const auto end = [this](const absl::Status& status) {
+      endpoint_->executor->Post([this, status] {
+        outcome_ = status;
+        OnStep(true);
+      });
+    };
+    endpoint_->router->Deliver(object_.key, object_.object_class,
+                               new actors::PlainTurn(std::move(body), end, recorded));
+  });
+}
+
+absl::Status CoroutineCall::CheckGoesOn() const {
+  if (timed_out_) {
+    return actors::Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SQL_TIME_LIMIT,
+                         "the transfer took too long; nothing was done");
+  }
+  if (draining_) return Admission::Draining();
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::service

@@ -1,0 +1,91 @@
+// A call of several steps on one object, written as a coroutine: reading and writing its stream, turns of the object,
+// and work that may block, one after the other.
+//
+// Everything of a call happens on the executor of its completion queue. It has a bound in time, of steps that wait for
+// the client too; when the server drains it ends after the step that it is at.
+
+#ifndef HOLDFAST_SERVICE_COROUTINE_CALL_H_
+#define HOLDFAST_SERVICE_COROUTINE_CALL_H_
+
+#include <grpcpp/server_context.h>
+
+#include <coroutine>
+#include <optional>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "actors/objects/plain_turn.h"
+#include "actors/task.h"
+#include "service/endpoint.h"
+#include "service/request_object.h"
+
+namespace holdfast::service {
+
+// Deletes itself in the end.
+class CoroutineCall : public Event, private OpenStream {
+ public:
+  void OnEvent(bool ok) override;
+
+ protected:
+  explicit CoroutineCall(Endpoint* endpoint) : endpoint_(endpoint), step_(this, &CoroutineCall::OnStep) {}
+  virtual ~CoroutineCall() = default;
+
+  // Waits for the next call of the method.
+  virtual void PostNext() = 0;
+  // What the call does; what it returns is the outcome.
+  virtual actors::Task<absl::Status> Serve() = 0;
+  // Ends the call; `tag` is for gRPC.
+  virtual void Finish(const absl::Status& outcome, void* tag) = 0;
+
+  // Awaited, one at a time: each begins something and waits for its end.
+  class Step {
+   public:
+    using Begin = absl::AnyInvocable<void()>;
+    Step(CoroutineCall* call, Begin begin) : call_(call), begin_(std::move(begin)) {}
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> handler) {
+      call_->waiting_ = handler;
+      begin_();
+    }
+    // Whether the client is still there, for steps that are gRPC's.
+    bool await_resume() const { return call_->step_ok_; }
+
+   private:
+    CoroutineCall* const call_;
+    Begin begin_;
+  };
+  // Something of gRPC, with this tag.
+  Step Grpc(absl::AnyInvocable<void(void* tag)> begin);
+  // Work that may block, on these threads.
+  Step Work(storage::Background* background, absl::AnyInvocable<void()> work);
+  // A turn of the object; its outcome is in outcome().
+  Step Turn(actors::PlainTurn::Body body, actors::RecordedRequest* recorded = nullptr);
+  const absl::Status& outcome() const { return outcome_; }
+
+  // An error if the call is to end here.
+  absl::Status CheckGoesOn() const;
+
+  Endpoint* const endpoint_;
+  grpc::ServerContext context_;
+  RequestObject object_;
+
+ private:
+  void OnStep(bool ok);
+  void Continue();
+  void Drain() override { draining_ = true; }
+
+  StreamOperation<CoroutineCall> step_;
+  std::optional<actors::Task<absl::Status>> task_;
+  std::coroutine_handle<> waiting_;
+  std::optional<actors::Executor::TimerId> time_limit_;
+  absl::Status outcome_;
+  bool step_ok_ = true;
+  bool draining_ = false;
+  bool timed_out_ = false;
+  bool finishing_ = false;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_COROUTINE_CALL_H_

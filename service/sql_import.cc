@@ -1,0 +1,161 @@
+#include <grpcpp/support/async_stream.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "actors/sql_wire.h"
+#include "service/coroutine_call.h"
+#include "service/sql_files.h"
+#include "service/status.h"
+#include "storage/sql/import_file.h"
+
+namespace holdfast::service {
+namespace {
+
+using storage::sql::kPageBytes;
+
+// Of a turn.
+constexpr uint32_t kPagesAtOnce = 256;
+
+class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
+ public:
+  SqlImport(v1::ObjectService::AsyncService* service, Endpoint* endpoint)
+      : CoroutineCall(endpoint), service_(service), reader_(&context_), file_(endpoint->sql->temp_space) {
+    grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
+    service->RequestImportSql(&context_, &reader_, queue, queue, Tag());
+    XXH3_128bits_reset(hash_.get());
+  }
+
+ private:
+  void PostNext() override { PostSqlImport(service_, endpoint_); }
+  void Finish(const absl::Status& outcome, void* tag) override {
+    if (outcome.ok()) {
+      reader_.Finish(response_, grpc::Status::OK, tag);
+    } else {
+      reader_.FinishWithError(ToGrpc(outcome), tag);
+    }
+  }
+
+  // RecordedRequest.
+  absl::string_view request_id() const override { return header_.request_id(); }
+  absl::string_view method() const override { return "holdfast.v1.ObjectService.ImportSql"; }
+  std::string Hash() const override {
+    XXH128_canonical_t hash;
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(hash_.get()));
+    return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
+  }
+  std::string SerializeReply() const override { return response_.SerializeAsString(); }
+  bool ParseReply(absl::string_view bytes) override {
+    return response_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  }
+
+  actors::Task<absl::Status> Serve() override {
+    if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
+    if (absl::Status status = co_await Check(); !status.ok()) co_return status;
+
+    uint32_t generation = 0;
+    co_await Turn([&generation](actors::PlainObject& object) { return object.BeginImport(&generation); });
+    if (!outcome().ok()) co_return outcome();
+    absl::Status status = co_await Put(generation);
+    // Also where the reply was that of an earlier import with the same request_id.
+    co_await Turn([generation](actors::PlainObject& object) { return object.AbortImport(generation); });
+    co_return status;
+  }
+
+  // The header, and the file.
+  actors::Task<absl::Status> Receive() {
+    bool first = true;
+    while (co_await Grpc([this](void* tag) { reader_.Read(&request_, tag); })) {
+      if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
+      if (first != request_.has_header()) {
+        co_return actors::InvalidField("part", first ? "the first must be the header" : "the header comes once");
+      }
+      if (first) {
+        first = false;
+        header_ = request_.header();
+        absl::Status status = FindObject(header_, nullptr, *endpoint_->classes, &object_);
+        if (status.ok()) status = CheckWritable(*object_.object_class);
+        if (!status.ok()) co_return status;
+        const std::string object = header_.object().SerializeAsString();
+        XXH3_128bits_update(hash_.get(), object.data(), object.size());
+        continue;
+      }
+      const std::string& chunk = request_.chunk();
+      if (file_.bytes() + chunk.size() > static_cast<uint64_t>(endpoint_->object_bytes_max)) {
+        co_return actors::QuotaExceeded(
+            "object_bytes_max",
+            absl::StrCat("the file has over ", endpoint_->object_bytes_max, " bytes; nothing was done"));
+      }
+      if (endpoint_->store->DiskFull()) {
+        co_return actors::Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_DISK_FULL,
+                                    "the disk of the server is full; nothing was done", absl::Seconds(1));
+      }
+      absl::Status status;
+      co_await Work(endpoint_->sql->workers, [&] {
+        XXH3_128bits_update(hash_.get(), chunk.data(), chunk.size());
+        status = file_.Append(chunk);
+      });
+      if (!status.ok()) co_return actors::QuotaExceeded("sql.temp_bytes_of_all_max", status.message());
+    }
+    if (first) co_return actors::InvalidField("header", "is missing");
+    co_return CheckGoesOn();
+  }
+
+  actors::Task<absl::Status> Check() {
+    absl::Status status;
+    co_await Work(endpoint_->sql->workers, [&] {
+      storage::sql::Limits limits = endpoint_->sql->limits;
+      limits.time_max = endpoint_->transfer_time_max;
+      status = file_.Check(limits, endpoint_->sql->now);
+    });
+    if (status.ok()) status = CheckGoesOn();
+    co_return actors::SqlFailed(status, "");
+  }
+
+  actors::Task<absl::Status> Put(uint32_t generation) {
+    const uint32_t count = *file_.PageCount();
+    for (uint32_t done = 0; done < count;) {
+      if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
+      const uint32_t part = std::min(kPagesAtOnce, count - done);
+      std::string pages(part * kPageBytes, '\0');
+      absl::Status status;
+      co_await Work(endpoint_->reads, [&] {
+        for (uint32_t i = 0; i < part && status.ok(); ++i) {
+          status = file_.ReadPage(done + i + 1, pages.data() + i * kPageBytes);
+        }
+      });
+      if (!status.ok()) co_return actors::FromStorage(status);
+      co_await Turn(
+          [&](actors::PlainObject& object) { return object.ImportPages(generation, done + 1, std::move(pages)); });
+      if (!outcome().ok()) co_return outcome();
+      done += part;
+    }
+    co_await Turn(
+        [&](actors::PlainObject& object) {
+          response_.set_bytes(static_cast<int64_t>(file_.bytes()));
+          return object.EndImport(generation, count);
+        },
+        header_.request_id().empty() ? nullptr : this);
+    co_return outcome();
+  }
+
+  v1::ObjectService::AsyncService* const service_;
+  grpc::ServerAsyncReader<v1::ImportSqlResponse, v1::ImportSqlRequest> reader_;
+  v1::ImportSqlRequest request_;
+  v1::ImportSqlHeader header_;
+  v1::ImportSqlResponse response_;
+  storage::sql::ImportFile file_;
+  struct FreeHash {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  const std::unique_ptr<XXH3_state_t, FreeHash> hash_{XXH3_createState()};
+};
+
+}  // namespace
+
+void PostSqlImport(v1::ObjectService::AsyncService* service, Endpoint* endpoint) { new SqlImport(service, endpoint); }
+
+}  // namespace holdfast::service

@@ -1,0 +1,106 @@
+// How long the SQL of one transaction may still run: until an instant, or, where it must be short, for so many steps,
+// pages and allocations. Once it is spent it stays so until the next Begin...().
+//
+// It is asked wherever SQLite calls us, since no one place is enough: every hundred steps of its virtual machine, at
+// each page that it reads (some opcodes go over a whole table), at allocations (preparing a statement is no step), and
+// by functions of ours.
+//
+// Threading: one thread at a time.
+
+#ifndef HOLDFAST_STORAGE_SQL_BUDGET_H_
+#define HOLDFAST_STORAGE_SQL_BUDGET_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "storage/sql/short_statements.h"
+
+namespace holdfast::storage::sql {
+
+class Budget {
+ public:
+  static constexpr int kStepsBetweenCalls = 100;
+
+  // `now` and `stop` as in ConnectionOptions; `stop` may be null.
+  Budget(absl::Duration time_max, absl::AnyInvocable<absl::Time()> now, absl::AnyInvocable<bool()> stop)
+      : time_max_(time_max), now_(std::move(now)), stop_(std::move(stop)) {}
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+
+  void BeginShort(size_t heap_bytes) { run_ = {.is_short = true, .heap_bytes_max = heap_bytes + kShortHeapBytes}; }
+  void BeginTimed() { run_ = {.is_short = false, .deadline = now_() + time_max_}; }
+  // What we run ourselves is not bounded.
+  void set_paused(bool paused) { paused_ = paused; }
+
+  // Each: whether to go on.
+  bool Steps() { return paused_ || (run_.is_short ? Take(&run_.steps_left, kStepsBetweenCalls) : OnTime()); }
+  bool Page() {
+    if (paused_) return true;
+    ++run_.statement_pages;
+    return run_.is_short ? Take(&run_.pages_left, 1) : OnTimeSometimes(kPageWeight);
+  }
+  bool Allocation(size_t heap_bytes) {
+    if (paused_) return true;
+    if (!run_.is_short) return OnTimeSometimes(1);
+    if (heap_bytes > run_.heap_bytes_max) run_.spent = true;
+    return Take(&run_.allocations_left, 1);
+  }
+  bool OnTime() {
+    if (!paused_ && !run_.is_short && !run_.spent)
+      run_.spent = now_() >= run_.deadline || (stop_ != nullptr && stop_());
+    return !run_.spent;
+  }
+
+  // After a statement of so many steps: whether a good part of a short budget would be left of it.
+  bool TakeStatement(int64_t steps) {
+    run_.steps_left -= steps % kStepsBetweenCalls;
+    if (run_.is_short && run_.steps_left <= 0) run_.spent = true;
+    const int64_t pages = std::exchange(run_.statement_pages, 0);
+    return steps < kShortSteps / 2 && pages < kShortPages / 2;
+  }
+  bool spent() const { return run_.spent; }
+  bool is_short() const { return run_.is_short; }
+  absl::Duration time_max() const { return time_max_; }
+  absl::Time Now() { return now_(); }
+
+ private:
+  struct Run {
+    bool is_short = false;
+    bool spent = false;
+    absl::Time deadline = absl::InfiniteFuture();
+    int64_t steps_left = kShortSteps;
+    int64_t pages_left = kShortPages;
+    int64_t allocations_left = kShortAllocations;
+    int64_t statement_pages = 0;
+    size_t heap_bytes_max = 0;
+    int unlooked = 0;
+  };
+  // The clock is looked at every 512 allocations, or 16 pages.
+  static constexpr int kLookAt = 512;
+  static constexpr int kPageWeight = 32;
+
+  bool Take(int64_t* from, int64_t n) {
+    *from -= n;
+    if (*from <= 0) run_.spent = true;
+    return !run_.spent;
+  }
+  bool OnTimeSometimes(int weight) {
+    run_.unlooked += weight;
+    if (run_.unlooked < kLookAt) return !run_.spent;
+    run_.unlooked = 0;
+    return OnTime();
+  }
+
+  const absl::Duration time_max_;
+  absl::AnyInvocable<absl::Time()> now_;
+  absl::AnyInvocable<bool()> stop_;
+  Run run_;
+  bool paused_ = false;
+};
+
+}  // namespace holdfast::storage::sql
+
+#endif  // HOLDFAST_STORAGE_SQL_BUDGET_H_

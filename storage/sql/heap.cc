@@ -1,0 +1,114 @@
+#include "storage/sql/heap.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+namespace holdfast::storage::sql {
+
+// Lives as long as the heap or anything allocated in it does.
+struct HeapAccount {
+  std::atomic<size_t> users = 1;
+  std::atomic<size_t> bytes = 0;
+  size_t bytes_peak = 0;
+  size_t bytes_max;
+  Budget* budget;  // null once the heap is gone
+
+  bool Take(size_t more) {
+    const size_t after = bytes.load(std::memory_order_relaxed) + more;
+    if (after > bytes_max || (budget != nullptr && !budget->Allocation(after))) return false;
+    bytes.fetch_add(more, std::memory_order_relaxed);
+    bytes_peak = std::max(bytes_peak, after);
+    return true;
+  }
+  void Leave() {
+    if (users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+};
+
+namespace {
+
+thread_local HeapAccount* current_account = nullptr;
+
+// Before each allocation.
+struct alignas(16) Header {
+  HeapAccount* account;  // null: of no connection
+  size_t bytes;
+};
+
+Header* HeaderOf(void* memory) { return static_cast<Header*>(memory) - 1; }
+
+void* Allocate(int size) {
+  HeapAccount* account = current_account;
+  const auto bytes = static_cast<size_t>(size);
+  if (account != nullptr && !account->Take(bytes)) return nullptr;
+  auto* header = static_cast<Header*>(std::malloc(sizeof(Header) + bytes));
+  if (header == nullptr) {
+    if (account != nullptr) account->bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    return nullptr;
+  }
+  if (account != nullptr) account->users.fetch_add(1, std::memory_order_relaxed);
+  *header = {account, bytes};
+  return header + 1;
+}
+
+void Free(void* memory) {
+  if (memory == nullptr) return;
+  Header* header = HeaderOf(memory);
+  if (HeapAccount* account = header->account; account != nullptr) {
+    account->bytes.fetch_sub(header->bytes, std::memory_order_relaxed);
+    account->Leave();
+  }
+  std::free(header);
+}
+
+void* Reallocate(void* memory, int size) {
+  Header* header = HeaderOf(memory);
+  HeapAccount* account = header->account;
+  const auto bytes = static_cast<size_t>(size);
+  const size_t before = header->bytes;
+  if (account != nullptr && bytes > before && !account->Take(bytes - before)) return nullptr;
+  auto* moved = static_cast<Header*>(std::realloc(header, sizeof(Header) + bytes));
+  if (account != nullptr && moved == nullptr && bytes > before) account->bytes.fetch_sub(bytes - before);
+  if (moved == nullptr) return nullptr;
+  if (account != nullptr && bytes < before) account->bytes.fetch_sub(before - bytes);
+  moved->bytes = bytes;
+  return moved + 1;
+}
+
+int Size(void* memory) { return memory == nullptr ? 0 : static_cast<int>(HeaderOf(memory)->bytes); }
+int RoundUp(int size) { return (size + 7) & ~7; }
+int Init(void*) { return SQLITE_OK; }
+void Shutdown(void*) {}
+
+[[maybe_unused]] const bool configured = [] {
+  static const sqlite3_mem_methods methods = {Allocate, Free, Reallocate, Size, RoundUp, Init, Shutdown, nullptr};
+  constexpr int kSortPages = 64;
+  return sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK &&
+         sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK &&
+         sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0) == SQLITE_OK &&
+         sqlite3_config(SQLITE_CONFIG_PMASZ, kSortPages) == SQLITE_OK;
+}();
+
+}  // namespace
+
+Heap::Heap(size_t bytes_max, Budget* budget) : account_(new HeapAccount{.bytes_max = bytes_max, .budget = budget}) {}
+
+Heap::~Heap() {
+  account_->budget = nullptr;
+  account_->Leave();
+}
+
+size_t Heap::bytes() const { return account_->bytes.load(std::memory_order_relaxed); }
+
+size_t Heap::TakePeak() { return std::exchange(account_->bytes_peak, bytes()); }
+
+Heap::Scope::Scope(Heap* heap) : before_(std::exchange(current_account, heap->account_)) {}
+
+Heap::Scope::~Scope() { current_account = before_; }
+
+}  // namespace holdfast::storage::sql

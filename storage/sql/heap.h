@@ -1,0 +1,53 @@
+// SQLite's memory, counted for each connection, and bounded.
+//
+// SQLite's own limit is one of the process: what one object's statement takes would fail those of others. So it is
+// given an allocator that knows whose memory it is: that of the connection that the thread is in. It is set before
+// main(), since SQLite takes it only before it is first used, together with what else is of the process: no statistics,
+// which would take a lock for each allocation, no pages allocated before they are needed, and sorts that go to
+// temporary files in parts of 256 KiB.
+//
+// Threading: one thread at a time; what is freed later than the connection may be freed by any.
+
+#ifndef HOLDFAST_STORAGE_SQL_HEAP_H_
+#define HOLDFAST_STORAGE_SQL_HEAP_H_
+
+#include <cstddef>
+
+#include "storage/sql/budget.h"
+
+namespace holdfast::storage::sql {
+
+struct HeapAccount;
+
+class Heap {
+ public:
+  // `budget` outlives this. More than `bytes_max` at once is out of memory for SQLite, and so is all when the budget is
+  // spent.
+  Heap(size_t bytes_max, Budget* budget);
+  Heap(const Heap&) = delete;
+  Heap& operator=(const Heap&) = delete;
+  ~Heap();
+
+  size_t bytes() const;
+  // The most since it was last asked.
+  size_t TakePeak();
+
+  // What this thread allocates is this heap's.
+  class Scope {
+   public:
+    explicit Scope(Heap* heap);
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+    ~Scope();
+
+   private:
+    HeapAccount* const before_;
+  };
+
+ private:
+  HeapAccount* const account_;
+};
+
+}  // namespace holdfast::storage::sql
+
+#endif  // HOLDFAST_STORAGE_SQL_HEAP_H_

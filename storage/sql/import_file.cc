@@ -1,0 +1,125 @@
+#include "storage/sql/import_file.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "storage/sql/connection.h"
+
+namespace holdfast::storage::sql {
+namespace {
+
+constexpr absl::string_view kMagic("SQLite format 3\0", 16);
+constexpr size_t kPageSizeOffset = 16;
+constexpr size_t kChangeCounterOffset = 24;
+constexpr size_t kPageCountOffset = 28;
+constexpr size_t kCountedAtOffset = 92;
+// 1: with a rollback journal; 2: with a write-ahead log.
+constexpr size_t kWriteVersionOffset = 18;
+constexpr size_t kReadVersionOffset = 19;
+
+uint32_t BigEndian(const char* bytes) {
+  uint32_t value = 0;
+  for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
+  return value;
+}
+
+absl::Status Refused(absl::string_view why) {
+  return MakeFailure({FailureKind::kSqlError, 0}, absl::StrCat("the file is not imported: ", why));
+}
+
+}  // namespace
+
+ImportFile::~ImportFile() {
+  if (file_ >= 0) ::close(file_);
+  space_->Release(bytes_);
+}
+
+absl::Status ImportFile::Append(absl::string_view bytes) {
+  if (file_ < 0) file_ = space_->OpenFile();
+  if (file_ < 0) return absl::ResourceExhaustedError(absl::StrCat("no temporary file: ", std::strerror(errno)));
+  if (!space_->Reserve(bytes.size())) {
+    return absl::ResourceExhaustedError("the temporary files of the server have no room for it now");
+  }
+  bytes_ += bytes.size();
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return absl::ResourceExhaustedError(absl::StrCat("temporary file: ", std::strerror(errno)));
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ImportFile::ReadPage(uint32_t number, char* page) {
+  const off_t offset = static_cast<off_t>(number - 1) * static_cast<off_t>(kPageBytes);
+  for (size_t done = 0; done < kPageBytes;) {
+    const ssize_t part = ::pread(file_, page + done, kPageBytes - done, offset + static_cast<off_t>(done));
+    if (part < 0 && errno == EINTR) continue;
+    if (part <= 0) return absl::InternalError(absl::StrCat("temporary file: ", std::strerror(errno)));
+    done += static_cast<size_t>(part);
+  }
+  if (number == 1) page[kWriteVersionOffset] = page[kReadVersionOffset] = 1;
+  return absl::OkStatus();
+}
+
+absl::Status ImportFile::WritePage(uint32_t, absl::string_view) {
+  return absl::InternalError("a file to be imported is read only");
+}
+
+absl::Status ImportFile::Truncate(uint32_t) { return absl::InternalError("a file to be imported is read only"); }
+
+absl::Status ImportFile::CheckHeader() {
+  if (bytes_ == 0) return absl::OkStatus();
+  if (bytes_ < kPageBytes) return Refused("it is no SQLite database");
+  char page[kPageBytes];
+  if (absl::Status status = ReadPage(1, page); !status.ok()) return status;
+  if (absl::string_view(page, kMagic.size()) != kMagic) return Refused("it is no SQLite database");
+  const int page_size =
+      static_cast<uint8_t>(page[kPageSizeOffset]) << 8 | static_cast<uint8_t>(page[kPageSizeOffset + 1]);
+  if (page_size != static_cast<int>(kPageBytes)) {
+    return Refused(absl::StrCat("its pages have ", page_size == 1 ? 65'536 : page_size, " bytes, not ", kPageBytes,
+                                "; in sqlite3: PRAGMA journal_mode=DELETE; PRAGMA page_size=", kPageBytes, "; VACUUM"));
+  }
+  // The header's count holds only if the last that changed the file has kept it.
+  const uint32_t pages = BigEndian(page + kPageCountOffset);
+  const bool counted = BigEndian(page + kChangeCounterOffset) == BigEndian(page + kCountedAtOffset);
+  if (bytes_ % kPageBytes != 0 || (counted && pages != bytes_ / kPageBytes)) return Refused("it is cut off");
+  return absl::OkStatus();
+}
+
+absl::Status ImportFile::Check(const Limits& limits, absl::AnyInvocable<absl::Time()> now) {
+  if (absl::Status status = CheckHeader(); !status.ok()) return status;
+  if (bytes_ == 0) return absl::OkStatus();
+  auto connection = Connection::Open(this, {.limits = limits, .now = std::move(now), .temp_space = space_});
+  if (!connection.ok()) return connection.status();
+  const auto run = [&](const std::string& sql) { return (*connection)->Execute(sql, {}); };
+  absl::Status status = (*connection)->Begin(Where::kWorker);
+  if (!status.ok()) return status;
+  const auto checked = run("PRAGMA quick_check(1)");
+  if (!checked.ok()) {
+    if (FailureOf(checked.status()).kind == FailureKind::kTimeLimit) return checked.status();
+    return Refused(checked.status().message());
+  }
+  const auto* answer = checked->rows.empty() ? nullptr : std::get_if<std::string>(&checked->rows[0][0]);
+  if (answer == nullptr || *answer != "ok") return Refused(answer == nullptr ? "it is damaged" : *answer);
+  // Every table can be read, so every module is one that is allowed.
+  const auto tables = run("SELECT name FROM sqlite_schema WHERE type = 'table'");
+  if (!tables.ok()) return Refused(tables.status().message());
+  for (const Row& row : tables->rows) {
+    const auto* name = std::get_if<std::string>(&row[0]);
+    if (name == nullptr || absl::StartsWithIgnoreCase(*name, "_holdfast"))
+      return Refused("it has a name that is reserved");
+    const auto read = run(absl::StrCat("SELECT 1 FROM \"", absl::StrReplaceAll(*name, {{"\"", "\"\""}}), "\" LIMIT 0"));
+    if (!read.ok()) return Refused(absl::StrCat("table ", *name, ": ", read.status().message()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::storage::sql

@@ -1,0 +1,43 @@
+// The database of an object as a file of SQLite's, as of one moment: what an export reads.
+//
+// Threading: one thread at a time; it may wait for the disk. It must not outlive the store.
+
+#ifndef HOLDFAST_STORAGE_SQL_SNAPSHOT_H_
+#define HOLDFAST_STORAGE_SQL_SNAPSHOT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/frozen_range.h"
+#include "storage/keyspace.h"
+#include "storage/object_storage.h"
+#include "storage/read.h"
+
+namespace holdfast::storage::sql {
+
+class Snapshot {
+ public:
+  // In a turn of the object; shared only because a result is copied.
+  static Read<std::shared_ptr<Snapshot>> Take(ObjectStorage* storage);
+
+  Snapshot(FrozenRange range, uint32_t generation, uint32_t page_count)
+      : range_(std::move(range)), generation_(generation), page_count_(page_count) {}
+
+  bool at_end() const { return next_ > page_count_; }
+  // Appends the next pages to the file, so many at most. DATA_LOSS where one is missing or damaged.
+  absl::Status ReadPages(uint32_t pages, std::string* file);
+
+ private:
+  FrozenRange range_;
+  const uint32_t generation_;
+  const uint32_t page_count_;
+  uint32_t next_ = 1;
+};
+
+}  // namespace holdfast::storage::sql
+
+#endif  // HOLDFAST_STORAGE_SQL_SNAPSHOT_H_
