@@ -1,5 +1,7 @@
 #include "client/arguments.h"
 
+#include <fstream>
+
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -74,6 +76,21 @@ absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text) {
   if (text == "gcra") return v1::RATE_LIMIT_ALGORITHM_GCRA;
   if (text == "fixed-window") return v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW;
   return absl::InvalidArgumentError(absl::StrCat("'", text, "' is none of sliding-window-log, gcra, fixed-window"));
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max) {
+  const size_t bytes_max = mebibytes_max << 20;
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(bytes_max + 1, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(file.gcount());
+  if (!file.is_open() || file.bad() || (file.fail() && !file.eof())) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' can't be read"));
+  }
+  if (bytes.size() > bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is over ", mebibytes_max, " MiB"));
+  }
+  return bytes;
 }
 
 google::protobuf::Duration ToProto(absl::Duration duration) {

@@ -47,6 +47,9 @@ absl::StatusOr<absl::Duration> ParseFiniteDuration(absl::string_view text);
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
 absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text);
 
+// The bytes of a file. Errors: it can't be read, or is over so many MiB; some files have no end.
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max);
+
 google::protobuf::Duration ToProto(absl::Duration duration);
 google::protobuf::Timestamp ToProto(absl::Time time);
 
@@ -96,6 +99,9 @@ class Arguments {
   void ObjectName(Object* object, const std::string& metavar = "NAME") {
     Text(metavar, "", "Name of the object", [object](const std::string& name) { object->set_name(name); })->required();
   }
+
+  // Paragraphs below the arguments in the help.
+  void Notes(const std::string& text) { app_->footer(text + "\n\n" + app_->get_footer()); }
 
   // Refuses the global --request-id; for commands that change nothing or send many requests.
   void TakesNoRequestId();

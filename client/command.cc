@@ -4,8 +4,9 @@
 
 namespace holdfast::client {
 
-Session::Session(GlobalOptions globals, std::ostream& out, std::ostream& err)
+Session::Session(GlobalOptions globals, Input in, std::ostream& out, std::ostream& err)
     : globals_(std::move(globals)),
+      in_(in),
       out_(out),
       err_(err),
       client_({.address = globals_.server, .timeout = globals_.timeout, .retry = {.retries = globals_.retries}}),

@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <istream>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -30,12 +31,19 @@ inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitDenied = 3;
 
+// What a command may read.
+struct Input {
+  std::istream& stream;
+  bool is_terminal = false;
+};
+
 // The run of one command. The streams must outlive it.
 class Session {
  public:
-  Session(GlobalOptions globals, std::ostream& out, std::ostream& err);
+  Session(GlobalOptions globals, Input in, std::ostream& out, std::ostream& err);
 
   const GlobalOptions& globals() const { return globals_; }
+  const Input& in() const { return in_; }
   Client& client() { return client_; }
   TextOutput& text() { return text_; }
 
@@ -51,6 +59,7 @@ class Session {
 
  private:
   const GlobalOptions globals_;
+  const Input in_;
   std::ostream& out_;
   std::ostream& err_;
   Client client_;

@@ -12,6 +12,7 @@ void AddLimitCommands(CommandGroup& root);
 void AddBatchCommands(CommandGroup& root);
 void AddUserCommands(CommandGroup& root);
 void AddObjectCommands(CommandGroup& root);
+void AddSqlCommand(CommandGroup& root);
 void AddHealthCommand(CommandGroup& root);
 
 // Into the group "object".

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <fstream>
 #include <set>
 
 #include "absl/strings/escaping.h"
@@ -13,6 +12,8 @@ namespace holdfast::client {
 namespace {
 
 using v1::ObjectService;
+
+constexpr size_t kValueMebibytesMax = 2;  // the server's
 
 constexpr char kKeyValueHelp[] = "KEY=VALUE; a VALUE of @FILE is the bytes of that file, @@TEXT is the text @TEXT";
 
@@ -45,27 +46,14 @@ SharedWords DeclareEscapes(Arguments& arguments) {
   return words;
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  constexpr size_t kValueBytesMax = 2 << 20;  // more would be read in vain, and some files have no end
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes(kValueBytesMax + 1, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(file.gcount());
-  if (!file.is_open() || file.bad() || (file.fail() && !file.eof())) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' can't be read"));
-  }
-  if (bytes.size() > kValueBytesMax) return absl::InvalidArgumentError(absl::StrCat("'", path, "' is over 2 MiB"));
-  return bytes;
-}
-
 absl::Status ParseEntry(const EntryWords& words, const std::string& word, v1::Entry& entry) {
   const size_t equals = word.find('=');
   if (equals == std::string::npos) return absl::InvalidArgumentError(absl::StrCat("'", word, "' has no ="));
   const absl::string_view text = absl::string_view(word).substr(equals + 1);
   const absl::StatusOr<std::string> key = words.Key(absl::string_view(word).substr(0, equals));
   const bool file = absl::StartsWith(text, "@") && !absl::StartsWith(text, "@@");
-  const absl::StatusOr<std::string> value =
-      file ? ReadFile(std::string(text.substr(1))) : words.Bytes(text.substr(absl::StartsWith(text, "@@") ? 1 : 0));
+  const absl::StatusOr<std::string> value = file ? ReadFile(std::string(text.substr(1)), kValueMebibytesMax)
+                                                 : words.Bytes(text.substr(absl::StartsWith(text, "@@") ? 1 : 0));
   if (!key.ok()) return key.status();
   if (!value.ok()) return value.status();
   entry.set_key(*key);

@@ -1,5 +1,9 @@
+#include <unistd.h>
+
 #include <iostream>
 
 #include "client/tool.h"
 
-int main(int argc, char** argv) { return holdfast::client::RunTool(argc, argv, std::cout, std::cerr); }
+int main(int argc, char** argv) {
+  return holdfast::client::RunTool(argc, argv, {std::cin, isatty(STDIN_FILENO) == 1}, std::cout, std::cerr);
+}

@@ -53,6 +53,8 @@ class TextOutput {
   // Columns below each other; the header is printed once for any number of tables in a row that have the same one, as
   // the pages of a listing do. Nothing is printed of a table without rows.
   void Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
+  // The next table has its header printed and widths of its own, also where it is the same header.
+  void EndTable() { header_.clear(); }
 
  private:
   std::ostream& out_;

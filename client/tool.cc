@@ -48,13 +48,15 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
       "--retries",
       "How often a failed call is tried again; default 4. A change has a request id, so it happens once all the same",
       [&globals](int retries) { globals.retries = retries; }, 0, 100);
-  arguments.Value("--request-id", "ID",
-                  "Id of the change; default a random one. The server does the same command with the same id once and "
-                  "answers it again, for 10 minutes by default. The items of batch-increment get ID-0, ID-1 ...",
-                  [&globals](const std::string& id) {
-                    globals.request_id = id;
-                    return id.empty() ? absl::InvalidArgumentError("is empty") : absl::OkStatus();
-                  });
+  arguments.Value(
+      "--request-id", "ID",
+      "Id of the change; default a random one. The server does the same command with the same id once and "
+      "answers it again, for 10 minutes by default. The items of batch-increment, and the statements of sql, "
+      "get ID-0, ID-1 ...",
+      [&globals](const std::string& id) {
+        globals.request_id = id;
+        return id.empty() ? absl::InvalidArgumentError("is empty") : absl::OkStatus();
+      });
   arguments.Flag("--json", "Print replies and errors as JSON, one object a line", [&globals] { globals.json = true; });
 }
 
@@ -67,7 +69,7 @@ std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
-int RunTool(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std::ostream& err) {
   GlobalOptions globals;
   CommandBody selected;
 
@@ -86,6 +88,7 @@ int RunTool(int argc, const char* const* argv, std::ostream& out, std::ostream& 
   AddBatchCommands(root);
   AddUserCommands(root);
   AddObjectCommands(root);
+  AddSqlCommand(root);
   AddHealthCommand(root);
   app.footer(kFooter);
 
@@ -103,7 +106,7 @@ int RunTool(int argc, const char* const* argv, std::ostream& out, std::ostream& 
     return kExitUsage;
   }
 
-  Session session(globals, out, err);
+  Session session(globals, in, out, err);
   const int status = selected(session);
   if (!out.flush()) {
     err << "holdfast: the output could not be written\n";

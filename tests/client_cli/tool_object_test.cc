@@ -155,7 +155,7 @@ TEST_F(ObjectToolTest, ApplyKeepsTheOrderOfTheCommandLine) {
                               "z",
                               "--request-id",
                               "once"});
-  EXPECT_EQ(result.out, "{}\n") << result.err;
+  EXPECT_EQ(result.out, "{\"sql_results\":[]}\n") << result.err;
   EXPECT_EQ(request_,
             "object { name: \"o\" } preconditions { etag_equals { key: \"k=1\" etag: \"e\" } } "
             "preconditions { key_absent: \"x\" } preconditions { etag_equals { key: \"l\" etag: \"f\" } } "
@@ -271,10 +271,11 @@ TEST_F(WatchToolTest, AnEndByTheServerIsAFailure) {
 
 TEST_F(WatchToolTest, AnOutputThatIsGoneEndsIt) {
   Serve(grpc::Status::OK);
+  std::istringstream in;
   std::ostringstream out, err;
   out.setstate(std::ios::badbit);
   const char* const argv[] = {"holdfast", "object", "alarm", "watch"};
-  EXPECT_EQ(RunTool(4, argv, out, err), 1);
+  EXPECT_EQ(RunTool(4, argv, {in}, out, err), 1);
 }
 
 TEST_F(ObjectToolTest, DeleteAllAndCleanup) {

@@ -398,10 +398,11 @@ TEST(ToolProcessTest, RetriesReachAServerThatComesUpMeanwhile) {
 
 TEST_F(ToolTest, OutputThatCannotBeWrittenIsAFailure) {
   Reply<v1::GetValueRequest, v1::GetValueResponse>(kCounter + std::string("GetValue"));
+  std::istringstream in;
   std::ostringstream out, err;
   out.setstate(std::ios::badbit);
   const char* const argv[] = {"holdfast", "counter", "get", "a"};
-  EXPECT_EQ(RunTool(4, argv, out, err), 1);
+  EXPECT_EQ(RunTool(4, argv, {in}, out, err), 1);
 }
 
 }  // namespace

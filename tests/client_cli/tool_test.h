@@ -24,11 +24,13 @@ struct Result {
   std::string err;
 };
 
-inline Result Tool(std::vector<std::string> words) {
+// `in` is what the tool can read.
+inline Result Tool(std::vector<std::string> words, const std::string& in = "", bool is_terminal = false) {
   std::vector<const char*> argv = {"holdfast"};
   for (const std::string& word : words) argv.push_back(word.c_str());
+  std::istringstream input(in);
   std::ostringstream out, err;
-  const int status = RunTool(static_cast<int>(argv.size()), argv.data(), out, err);
+  const int status = RunTool(static_cast<int>(argv.size()), argv.data(), {input, is_terminal}, out, err);
   return {status, out.str(), err.str()};
 }
 

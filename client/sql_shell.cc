@@ -1,0 +1,260 @@
+#include "client/sql_shell.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "client/utf8.h"
+
+namespace holdfast::client {
+namespace {
+
+using v1::ObjectService;
+
+constexpr char kPrompt[] = "holdfast> ";
+constexpr char kPromptMore[] = "     ...> ";
+
+// A line without its newline; false at the end.
+absl::StatusOr<bool> ReadLine(std::istream& in, std::string* line) {
+  line->clear();
+  for (int c; (c = in.get()) != std::istream::traits_type::eof();) {
+    if (c == '\n') return true;
+    if (line->size() == kLineBytesMax) return absl::InvalidArgumentError("a line is over 4 MiB");
+    *line += static_cast<char>(c);
+  }
+  if (in.bad()) return absl::InvalidArgumentError("the input can't be read");
+  return !line->empty();
+}
+
+// Of one statement that begins with no comment. WITH may begin a change.
+bool OnlyReads(absl::string_view sql) {
+  const absl::string_view word =
+      sql.substr(0, std::find_if_not(sql.begin(), sql.end(), absl::ascii_isalpha) - sql.begin());
+  return absl::EqualsIgnoreCase(word, "SELECT") || absl::EqualsIgnoreCase(word, "VALUES") ||
+         absl::EqualsIgnoreCase(word, "EXPLAIN");
+}
+
+absl::Status WithMessage(const absl::Status& error, absl::string_view message) {
+  absl::Status result(error.code(), message);
+  error.ForEachPayload(
+      [&result](absl::string_view type, const absl::Cord& payload) { result.SetPayload(type, payload); });
+  return result;
+}
+
+absl::Status AtPlace(const absl::Status& error, absl::string_view place) {
+  return place.empty() ? error : WithMessage(error, absl::StrCat(place, ": ", error.message()));
+}
+
+// 'a b' and "a b" are a b.
+std::string Unquoted(absl::string_view text) {
+  if (text.size() >= 2 && (text.front() == '\'' || text.front() == '"') && text.front() == text.back()) {
+    text = text.substr(1, text.size() - 2);
+  }
+  return std::string(text);
+}
+
+}  // namespace
+
+const SqlShell::DotCommand SqlShell::kDotCommands[] = {
+    {".exit", "", "End", &SqlShell::Quit},
+    {".help", "", "Print this", &SqlShell::Help},
+    {".quit", "", "End", &SqlShell::Quit},
+    {".schema", "[TABLE]", "Print the CREATE statements, of one table with its indexes and triggers, or of all",
+     &SqlShell::Schema},
+    {".tables", "", "Print the names of the tables and views", &SqlShell::Tables},
+};
+
+SqlShell::SqlShell(Session* session, SqlShellOptions options)
+    : session_(*session),
+      options_(std::move(options)),
+      one_call_(options_.atomic || !options_.params.empty()),
+      run_id_(session_.globals().request_id.empty() ? NewRequestId() : session_.globals().request_id) {}
+
+int SqlShell::RunScript(std::istream& in, const std::string& place) {
+  SqlSplitter splitter;
+  std::string line;
+  while (!quit_) {
+    const absl::StatusOr<bool> read = ReadLine(in, &line);
+    if (!read.ok()) return Failed(read.status(), absl::StrCat(place, "line ", splitter.next_line()));
+    if (!*read) break;
+    if (const int status = RunLine(splitter, line, place); status != kExitOk) return status;
+  }
+  std::optional<SqlText> rest = splitter.Rest();
+  return rest.has_value() && !quit_ ? RunStatement(*std::move(rest), place) : kExitOk;
+}
+
+int SqlShell::RunTerminal(std::istream& in) {
+  terminal_ = true;
+  session_.Note("a statement ends with a semicolon; .help lists the other commands");
+  SqlSplitter splitter;
+  std::string line;
+  while (!quit_) {
+    session_.text().Raw(splitter.pending() ? kPromptMore : kPrompt);
+    if (!session_.Flush()) break;
+    const absl::StatusOr<bool> read = ReadLine(in, &line);
+    if (!read.ok()) return Failed(read.status(), "");
+    if (!*read) {
+      session_.text().Raw("\n");
+      break;
+    }
+    if (RunLine(splitter, line, "") != kExitOk) splitter = SqlSplitter();
+  }
+  return kExitOk;
+}
+
+int SqlShell::Finish() {
+  if (collected_.empty() && options_.params.empty()) return kExitOk;
+  if (!options_.params.empty() && collected_.size() != 1) {
+    return session_.BadUsage(absl::InvalidArgumentError("--param is for one statement"));
+  }
+  return Execute(collected_, run_id_);
+}
+
+int SqlShell::RunLine(SqlSplitter& splitter, const std::string& line, const std::string& place) {
+  const std::string line_place = absl::StrCat(place, "line ", splitter.next_line());
+  if (!IsUtf8(line) || line.find('\0') != std::string::npos) {
+    return Failed(absl::InvalidArgumentError("the line is not UTF-8 without NUL"), line_place);
+  }
+  if (!splitter.pending() && absl::StartsWith(line, ".")) {
+    splitter.Add("");
+    splitter.Next();
+    return RunDotCommand(absl::StripAsciiWhitespace(line), line_place);
+  }
+  splitter.Add(line);
+  while (std::optional<SqlText> statement = splitter.Next()) {
+    if (const int status = RunStatement(*std::move(statement), place); status != kExitOk) return status;
+  }
+  if (!splitter.too_long()) return kExitOk;
+  return Failed(absl::InvalidArgumentError("the statement is over 100,000 bytes"),
+                absl::StrCat(place, "line ", splitter.pending_line()));
+}
+
+int SqlShell::RunStatement(SqlText statement, const std::string& place) {
+  Statement next{.sql = std::move(statement.sql),
+                 .place = terminal_ ? "" : absl::StrCat(place, "line ", statement.line)};
+  if (one_call_) {
+    if (collected_.size() == kStatementsMax) {
+      return Failed(absl::InvalidArgumentError(absl::StrCat("--atomic is for at most ", kStatementsMax, " statements")),
+                    next.place);
+    }
+    collected_.push_back(std::move(next));
+    return kExitOk;
+  }
+  const std::string id = absl::StrCat(run_id_, "-", statements_run_++);
+  return Execute({std::move(next)}, id);
+}
+
+int SqlShell::RunDotCommand(absl::string_view line, const std::string& place) {
+  const std::pair<absl::string_view, absl::string_view> words =
+      absl::StrSplit(line, absl::MaxSplits(absl::ByAnyChar(" \t"), 1));
+  const std::string argument = Unquoted(absl::StripAsciiWhitespace(words.second));
+  const auto* const command =
+      std::ranges::find_if(kDotCommands, [&](const DotCommand& known) { return words.first == known.name; });
+  if (command == std::end(kDotCommands)) {
+    return Failed(absl::InvalidArgumentError(absl::StrCat("no command ", words.first, "; .help lists them")), place);
+  }
+  if (one_call_) {
+    return Failed(absl::InvalidArgumentError("with --atomic and --param there are statements only"), place);
+  }
+  const absl::string_view takes = command->argument;
+  if (takes.empty() ? !argument.empty() : argument.empty() && !absl::StartsWith(takes, "[")) {
+    return Failed(absl::InvalidArgumentError(
+                      absl::StrCat(command->name, takes.empty() ? " takes no argument" : " needs ", takes)),
+                  place);
+  }
+  const absl::Status status = (this->*command->run)(argument);
+  return status.ok() ? kExitOk : Failed(status, place);
+}
+
+int SqlShell::Execute(const std::vector<Statement>& statements, const std::string& request_id) {
+  v1::ExecuteSqlRequest request;
+  *request.mutable_object() = options_.object;
+  for (const Statement& statement : statements) request.add_statements()->set_sql(statement.sql);
+  for (const v1::SqlValue& param : options_.params) *request.mutable_statements(0)->add_params() = param;
+  const bool reads =
+      std::ranges::all_of(statements, [](const Statement& statement) { return OnlyReads(statement.sql); });
+  const CallKind kind = reads ? CallKind::kIdempotent : CallKind::kMutation;
+  if (!reads) request.set_request_id(request_id);
+  const auto response = session_.client().Call(kind, &ObjectService::Stub::ExecuteSql, request);
+  if (response.ok()) {
+    for (const v1::SqlResult& result : response->results()) {
+      PrintSqlResult(options_.format, result, session_.text());
+    }
+    return kExitOk;
+  }
+  // The server names a statement by its number in the call, which says nothing to who wrote the script.
+  absl::Status error = response.status();
+  std::string place = statements.size() == 1 ? statements[0].place : "";
+  for (size_t i = 0; i < statements.size(); ++i) {
+    absl::string_view message = error.message();
+    if (!absl::ConsumePrefix(&message, absl::StrCat("statements[", i, "]: "))) continue;
+    place = statements[i].place;
+    error = WithMessage(error, message);
+    break;
+  }
+  // At a terminal there is no run to repeat.
+  return session_.Failed(kind, AtPlace(error, place), terminal_ ? "" : run_id_);
+}
+
+int SqlShell::Failed(const absl::Status& error, const std::string& place) {
+  return session_.Failed(CallKind::kIdempotent, terminal_ ? error : AtPlace(error, place));
+}
+
+absl::Status SqlShell::Help(const std::string&) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  for (const DotCommand& command : kDotCommands) {
+    fields.emplace_back(absl::StripAsciiWhitespace(absl::StrCat(command.name, " ", command.argument)), command.help);
+  }
+  session_.text().Fields(fields);
+  return absl::OkStatus();
+}
+
+absl::Status SqlShell::Quit(const std::string&) {
+  quit_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status SqlShell::Schema(const std::string& table) {
+  v1::SqlStatement statement;
+  statement.set_sql(absl::StrCat("SELECT sql || ';' AS sql FROM sqlite_schema WHERE sql IS NOT NULL",
+                                 table.empty() ? "" : " AND tbl_name = ?1 COLLATE NOCASE", " ORDER BY rowid"));
+  if (!table.empty()) statement.add_params()->set_text(table);
+  return PrintLines(std::move(statement));
+}
+
+absl::Status SqlShell::Tables(const std::string&) {
+  v1::SqlStatement statement;
+  statement.set_sql(
+      "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+      "ORDER BY name");
+  return PrintLines(std::move(statement));
+}
+
+absl::Status SqlShell::PrintLines(v1::SqlStatement statement) {
+  v1::ExecuteSqlRequest request;
+  *request.mutable_object() = options_.object;
+  *request.add_statements() = std::move(statement);
+  const auto response = session_.client().Call(CallKind::kIdempotent, &ObjectService::Stub::ExecuteSql, request);
+  if (!response.ok()) return response.status();
+  for (const v1::SqlResult& result : response->results()) {
+    if (options_.format != SqlFormat::kTable) {
+      PrintSqlResult(options_.format, result, session_.text());
+      continue;
+    }
+    for (const v1::SqlRow& row : result.rows()) {
+      if (row.values().empty()) continue;
+      // Line() would print a newline and a tab as escapes.
+      const std::string lines = absl::StrReplaceAll(row.values(0).text(), {{"\t", "    "}, {"\r\n", "\n"}});
+      for (absl::string_view line : absl::StrSplit(lines, '\n')) session_.text().Line(line);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::client

@@ -1,0 +1,97 @@
+// The shell of `holdfast sql`: statements of an object's database, and commands that begin with a point.
+//
+// Each statement is a call of its own, and so an atomic commit of its own, in the order of the input; atomic puts all
+// of them into one call. A script ends with the first error, a terminal goes on after it.
+//
+// Request ids. A run has one id, --request-id or one made up, and its statement n, from 0, gets ID-n; the one call of
+// an atomic run gets the ID as it is. So the same script with the ID of a run that ended with an unknown outcome
+// repeats nothing. A statement that begins with SELECT, VALUES or EXPLAIN only reads and gets no id, since the server
+// keeps the replies to requests that have one, which bounds them (types.proto).
+
+#ifndef HOLDFAST_CLIENT_SQL_SHELL_H_
+#define HOLDFAST_CLIENT_SQL_SHELL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <istream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/command.h"
+#include "client/sql_output.h"
+#include "client/sql_split.h"
+
+namespace holdfast::client {
+
+// The server's bound for one call (object_service.proto).
+inline constexpr size_t kStatementsMax = 128;
+// Bounds the memory that a line of input takes.
+inline constexpr size_t kLineBytesMax = 4 << 20;
+
+struct SqlShellOptions {
+  v1::ObjectId object;
+  SqlFormat format = SqlFormat::kTable;
+  bool atomic = false;
+  // Of the one statement that there is then.
+  std::vector<v1::SqlValue> params;
+};
+
+// The session must outlive it. All methods return the exit status; errors are printed by then, with the line of the
+// statement unless it was typed at a terminal. Single-threaded.
+class SqlShell {
+ public:
+  SqlShell(Session* session, SqlShellOptions options);
+
+  // Runs all that can be read. `place` precedes the line in errors: "argument 2, ".
+  int RunScript(std::istream& in, const std::string& place = "");
+  // Prompts for each line until the end of input or .quit.
+  int RunTerminal(std::istream& in);
+  // After the last script: makes the call of an atomic run.
+  int Finish();
+  // Whether .quit has been there, after which nothing more is to be run.
+  bool quit() const { return quit_; }
+
+ private:
+  struct Statement {
+    std::string sql;
+    std::string place;  // "line 7"; empty at a terminal
+  };
+  struct DotCommand {
+    const char* name;
+    const char* argument;  // empty: takes none; in brackets: may be left out
+    const char* help;
+    // Gets the argument, empty if it is left out.
+    absl::Status (SqlShell::*run)(const std::string& argument);
+  };
+  static const DotCommand kDotCommands[];
+
+  int RunLine(SqlSplitter& splitter, const std::string& line, const std::string& place);
+  int RunStatement(SqlText statement, const std::string& place);
+  int RunDotCommand(absl::string_view line, const std::string& place);
+  // One call.
+  int Execute(const std::vector<Statement>& statements, const std::string& request_id);
+  int Failed(const absl::Status& error, const std::string& place);
+
+  absl::Status Help(const std::string&);
+  absl::Status Quit(const std::string&);
+  absl::Status Schema(const std::string& table);
+  absl::Status Tables(const std::string&);
+  // A statement of the shell's own, which must only read: prints its one column as lines, where the output is a table.
+  absl::Status PrintLines(v1::SqlStatement statement);
+
+  Session& session_;
+  const SqlShellOptions options_;
+  const bool one_call_;
+  const std::string run_id_;
+  bool terminal_ = false;
+  bool quit_ = false;
+  int64_t statements_run_ = 0;
+  std::vector<Statement> collected_;  // of the one call
+};
+
+}  // namespace holdfast::client
+
+#endif  // HOLDFAST_CLIENT_SQL_SHELL_H_
