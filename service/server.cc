@@ -5,6 +5,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <atomic>
+#include <filesystem>
 #include <future>
 #include <random>
 #include <thread>
@@ -166,6 +167,9 @@ absl::Status RunningServer::Start() {
   auto store = open_store_(config_);
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
+  // A store that is not on the disk has not made it.
+  std::error_code no_directory;
+  std::filesystem::create_directories(config_.data_dir(), no_directory);
   sql_temp_space_ =
       std::make_unique<storage::sql::TempSpace>(config_.data_dir(), config_.sql().temp_bytes_of_all_max());
   families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
