@@ -140,4 +140,34 @@ absl::Status Client::WatchAlarms(const v1::WatchAlarmsRequest& request,
   return status.ok() ? absl::InternalError("the server ended the watch, which has no end of its own") : status;
 }
 
+absl::Status Client::ExportSql(const v1::ExportSqlRequest& request,
+                               absl::FunctionRef<bool(const std::string&)> on_chunk) {
+  grpc::ClientContext context;
+  auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->ExportSql(&context, request);
+  v1::ExportSqlResponse part;
+  bool cancelled = false;
+  while (stream->Read(&part)) {
+    if (cancelled || on_chunk(part.chunk())) continue;
+    cancelled = true;
+    context.TryCancel();
+  }
+  const absl::Status status = FromGrpcStatus(stream->Finish());
+  return cancelled ? absl::CancelledError("cancelled by the caller") : status;
+}
+
+absl::StatusOr<v1::ImportSqlResponse> Client::ImportSql(const v1::ImportSqlHeader& header,
+                                                        absl::FunctionRef<bool(std::string*)> next) {
+  grpc::ClientContext context;
+  v1::ImportSqlResponse response;
+  auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->ImportSql(&context, &response);
+  v1::ImportSqlRequest part;
+  *part.mutable_header() = header;
+  // Where a write fails the call has ended; Finish tells why.
+  while (stream->Write(part) && next(part.mutable_chunk())) {
+  }
+  stream->WritesDone();
+  if (absl::Status status = FromGrpcStatus(stream->Finish()); !status.ok()) return status;
+  return response;
+}
+
 }  // namespace holdfast::client

@@ -113,6 +113,14 @@ class Client {
   absl::Status WatchAlarms(const v1::WatchAlarmsRequest& request,
                            absl::FunctionRef<bool(const v1::WatchAlarmsResponse&)> on_alarm);
 
+  // Exports a SQL database: `on_chunk` gets the file in parts, on the caller's thread; where it returns false the call
+  // is CANCELLED. Has no timeout of its own, the server has one; is not retried.
+  absl::Status ExportSql(const v1::ExportSqlRequest& request, absl::FunctionRef<bool(const std::string&)> on_chunk);
+  // Imports one: `next` fills in the next part, at most 1 MiB, or returns false at the end of the file. The same holds;
+  // to repeat it safely give the header a request_id.
+  absl::StatusOr<v1::ImportSqlResponse> ImportSql(const v1::ImportSqlHeader& header,
+                                                  absl::FunctionRef<bool(std::string*)> next);
+
  private:
   absl::Status Run(CallKind kind, const RetryOptions& retry,
                    absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt);

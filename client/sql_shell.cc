@@ -1,6 +1,8 @@
 #include "client/sql_shell.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -17,6 +19,7 @@ namespace {
 
 using v1::ObjectService;
 
+constexpr size_t kImportChunkBytes = 256 << 10;
 constexpr char kPrompt[] = "holdfast> ";
 constexpr char kPromptMore[] = "     ...> ";
 
@@ -63,7 +66,9 @@ std::string Unquoted(absl::string_view text) {
 
 const SqlShell::DotCommand SqlShell::kDotCommands[] = {
     {".exit", "", "End", &SqlShell::Quit},
+    {".export", "FILE", "Write the database to a file that SQLite opens", &SqlShell::Export},
     {".help", "", "Print this", &SqlShell::Help},
+    {".import", "FILE", "Put the database in a file in the place of this one", &SqlShell::Import},
     {".quit", "", "End", &SqlShell::Quit},
     {".schema", "[TABLE]", "Print the CREATE statements, of one table with its indexes and triggers, or of all",
      &SqlShell::Schema},
@@ -204,6 +209,47 @@ int SqlShell::Execute(const std::vector<Statement>& statements, const std::strin
 
 int SqlShell::Failed(const absl::Status& error, const std::string& place) {
   return session_.Failed(CallKind::kIdempotent, terminal_ ? error : AtPlace(error, place));
+}
+
+// What is there under the name stays until all of it has come.
+absl::Status SqlShell::Export(const std::string& file) {
+  const std::string partial = absl::StrCat(file, ".partial");
+  std::ofstream out(partial, std::ios::binary | std::ios::trunc);
+  const absl::Status unwritable = absl::InvalidArgumentError(absl::StrCat("the file can't be written: ", file));
+  if (!out) return unwritable;
+  v1::ExportSqlRequest request;
+  *request.mutable_object() = options_.object;
+  int64_t bytes = 0;
+  absl::Status status = session_.client().ExportSql(request, [&](const std::string& chunk) {
+    out.write(chunk.data(), static_cast<std::streamsize>(chunk.size()));
+    bytes += static_cast<int64_t>(chunk.size());
+    return out.good();
+  });
+  out.close();
+  std::error_code error;
+  if (!out) status = unwritable;
+  if (status.ok()) std::filesystem::rename(partial, file, error);
+  if (error) status = unwritable;
+  if (!status.ok()) std::filesystem::remove(partial, error);
+  if (status.ok()) session_.Note(absl::StrCat(bytes, " bytes to ", file));
+  return status;
+}
+
+absl::Status SqlShell::Import(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return absl::InvalidArgumentError(absl::StrCat("the file can't be read: ", file));
+  v1::ImportSqlHeader header;
+  *header.mutable_object() = options_.object;
+  header.set_request_id(absl::StrCat(run_id_, "-", statements_run_++));
+  const auto response = session_.client().ImportSql(header, [&](std::string* chunk) {
+    chunk->resize(kImportChunkBytes);
+    in.read(chunk->data(), static_cast<std::streamsize>(chunk->size()));
+    chunk->resize(static_cast<size_t>(in.gcount()));
+    return !chunk->empty();
+  });
+  if (!response.ok()) return response.status();
+  session_.Note(absl::StrCat(response->bytes(), " bytes from ", file));
+  return absl::OkStatus();
 }
 
 absl::Status SqlShell::Help(const std::string&) {

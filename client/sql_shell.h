@@ -75,7 +75,9 @@ class SqlShell {
   int Execute(const std::vector<Statement>& statements, const std::string& request_id);
   int Failed(const absl::Status& error, const std::string& place);
 
+  absl::Status Export(const std::string& file);
   absl::Status Help(const std::string&);
+  absl::Status Import(const std::string& file);
   absl::Status Quit(const std::string&);
   absl::Status Schema(const std::string& table);
   absl::Status Tables(const std::string&);

@@ -13,9 +13,12 @@ if [ $# -ne 2 ]; then
   exit 2
 fi
 readonly address=$1 tool=$2
-readonly method_count=36 call_timeout_s=30 alarm_timeout_s=15 watch_s=5
+readonly method_count=40 call_timeout_s=30 alarm_timeout_s=15 watch_s=5
 run=$(date +%Y%m%d-%H%M%S)-$$
 readonly run
+scratch=$(mktemp -d)
+readonly scratch
+trap 'rm -rf "$scratch"' EXIT
 
 if command -v grpcurl >/dev/null; then through=grpcurl; else through=tool; fi
 declare -A methods_called=()
@@ -210,6 +213,41 @@ tour_of_entries() {
   expect "what is listed of it once it is deleted" "$(field name)" ""
 }
 
+execute() { # name, statement
+  call ObjectService/ExecuteSql "$(object "$1" "\"statements\":[{\"sql\":\"$2\"}]")" sql "$1" "$2"
+}
+
+migrate() { # name, migrations
+  printf '[%s]' "$2" >"$scratch/migrations.json"
+  call ObjectService/MigrateSchema "$(object "$1" "\"migrations\":[$2]")" sql "$1" --migrations "$scratch/migrations.json"
+}
+
+tour_of_sql() {
+  local name=tour-sql-$run copy=tour-sql-copy-$run
+  local first='{"version":1,"statements":[{"sql":"CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)"}]}'
+  local second='{"version":2,"statements":[{"sql":"ALTER TABLE users ADD COLUMN email TEXT"}]}'
+
+  headline "ObjectService: MigrateSchema, ExecuteSql"
+  migrate "$name" "$first"
+  expect "the schema's version" "$(field version_after)" 1
+  execute "$name" "INSERT INTO users(name) VALUES ('Ada'), ('Grace')"
+  migrate "$name" "$first,$second"
+  expect "the schema's version" "$(field version_after)" 2
+  execute "$name" "SELECT name AS text, email FROM users ORDER BY id"
+  expect "the rows, with the new column" "$(fields text | xargs)" "Ada Grace"
+  fails=1 migrate "$name" "$first"
+  expect "the reason why an older list is refused" "$(field reason)" SCHEMA_NEWER
+
+  headline "ObjectService: ExportSql, ImportSql (the database as a file of SQLite's; its bytes are not shown)"
+  quiet=1 call ObjectService/ExportSql "$(object "$name")" sql "$name" ".export $scratch/users.db"
+  quiet=1 call ObjectService/ImportSql "{\"header\":$(object "$copy")} {\"chunk\":\"$(field chunk)\"}" \
+    sql "$copy" ".import $scratch/users.db"
+  execute "$copy" "SELECT name AS text FROM users ORDER BY id"
+  expect "the rows of another object" "$(fields text | xargs)" "Ada Grace"
+  quiet=1 delete_all "$name" Object
+  quiet=1 delete_all "$copy" Object
+}
+
 # The time for which the alarm is set; nothing where none is.
 alarm_time() { field scheduled_time | grep -v null || true; }
 
@@ -356,6 +394,7 @@ tour_of_limits
 tour_of_batches
 tour_of_users
 tour_of_entries
+tour_of_sql
 tour_of_alarms
 tour_of_request_ids
 

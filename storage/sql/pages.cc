@@ -15,6 +15,9 @@ namespace {
 // No more pages than this are removed one by one: a removed range costs every later read in its family.
 constexpr uint32_t kRemoveByKeyMax = 1000;
 
+// A turn that changes more pages than this writes them in full: to make patches takes some us each, on the executor.
+constexpr size_t kPatchedPagesMax = 256;
+
 constexpr size_t kPageKeyBytes = 1 + 2 * sizeof(uint32_t);
 // The image, and behind it the count of patches.
 constexpr size_t kStoredPageBytes = kPageBytes + 1;
@@ -132,7 +135,7 @@ absl::Status Pages::Truncate(uint32_t page_count) {
 void Pages::JoinPage(uint32_t number, std::string page, View* view, WriteSet* writes) const {
   const std::string key = PageKey(generation_, number);
   // What was cut off in the turn is not there any more, though the view has it.
-  if (number <= kept_) {
+  if (view != nullptr && number <= kept_) {
     const auto found = view->Get(key);
     if (found.ok() && *found && (*found)->size() == kStoredPageBytes) {
       const std::string& base = **found;
@@ -162,7 +165,8 @@ void Pages::JoinTurn(View* view, WriteSet* writes, UsageChange* usage) {
   for (uint32_t number = kept_ + 1; number <= count_; ++number) {
     if (!overlay_.contains(number)) writes->Put(PageKey(generation_, number), "");
   }
-  for (auto& [number, page] : overlay_) JoinPage(number, std::move(page), view, writes);
+  View* const bases = overlay_.size() <= kPatchedPagesMax ? view : nullptr;
+  for (auto& [number, page] : overlay_) JoinPage(number, std::move(page), bases, writes);
   if (count_ == 0) {
     writes->Delete(kSqlDatabaseKey);
   } else if (count_ != stored) {

@@ -82,6 +82,7 @@ class Pages : public PageSource {
  private:
   // Reads the record, once.
   absl::Status Load();
+  // Without a view it is written in full.
   void JoinPage(uint32_t number, std::string page, View* view, WriteSet* writes) const;
 
   const size_t turn_bytes_max_;

@@ -9,10 +9,13 @@ from holdfast.v1 import batch_processor_service_pb2 as batch_pb
 from holdfast.v1 import counter_service_pb2 as counter_pb
 from holdfast.v1 import object_service_pb2 as object_pb
 from holdfast.v1 import rate_limiter_service_pb2 as limiter_pb
+from holdfast.v1 import sql_pb2
 from holdfast.v1 import types_pb2
 from holdfast.v1 import user_cache_service_pb2 as users_pb
 
 LIMIT = limiter_pb.RateLimit(key="alice", limit=5, window=duration_pb2.Duration(seconds=10))
+STATEMENT = sql_pb2.SqlStatement(sql="CREATE TABLE IF NOT EXISTS t(v)")
+MIGRATION = sql_pb2.Migration(version=1, statements=[STATEMENT])
 FAR = timestamp_pb2.Timestamp(seconds=4_000_000_000)
 
 # One row for each unary method on one object: stub, method, request without its object, and whether it changes anything.
@@ -40,6 +43,8 @@ METHODS = [
     ("objects", "ListEntries", object_pb.ListEntriesRequest(), False),
     ("objects", "ApplyBatch", object_pb.ApplyBatchRequest(steps=[object_pb.BatchStep(delete_key="k")]), True),
     ("objects", "DeleteEntries", object_pb.DeleteEntriesRequest(keys=["k"]), True),
+    ("objects", "ExecuteSql", object_pb.ExecuteSqlRequest(statements=[STATEMENT]), True),
+    ("objects", "MigrateSchema", object_pb.MigrateSchemaRequest(migrations=[MIGRATION]), True),
     ("objects", "SetAlarm", object_pb.SetAlarmRequest(scheduled_time=FAR), True),
     ("objects", "GetAlarm", object_pb.GetAlarmRequest(), False),
     ("objects", "DeleteAlarm", object_pb.DeleteAlarmRequest(), True),
@@ -52,6 +57,8 @@ METHODS = [
 ]
 # These name their objects item by item.
 ITEM_METHODS = {"BatchIncrement", "StreamIncrement"}
+# These are streams of a file: test_object_sql.py.
+FILE_METHODS = {"ExportSql", "ImportSql"}
 # These are about a namespace.
 NAMESPACE_METHODS = {"ListObjects", "WatchAlarms"}
 # These need a delivery of an alarm to succeed: test_object_alarms.py.
@@ -80,7 +87,7 @@ def test_the_table_has_every_method():
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
-    assert {method for _, method, _, _ in METHODS} | ITEM_METHODS | NAMESPACE_METHODS == declared
+    assert {method for _, method, _, _ in METHODS} | ITEM_METHODS | FILE_METHODS | NAMESPACE_METHODS == declared
 
 
 def test_every_method_answers_a_valid_request(api, ref):
