@@ -19,10 +19,13 @@ import threading
 import time
 
 import differences
+import sql_differences
+import sql_part
 from generator import Generator
 from give_up import give_up
 from subject import Holdfast
-from sequence import Found, Overtaken, Sequence
+from sequence import Found, Overtaken, Sequence, show
+from sql_part import SqlRun
 from reference import Workerd
 
 CORPUS = pathlib.Path(__file__).parent / "corpus.json"
@@ -31,7 +34,6 @@ PARALLEL = 12
 CORPUS_TRIES = 4
 SHRINK_TIME_S = 60
 FOUND_MAX = 5  # then the run ends
-ANSWER_LETTERS_MAX = 1500
 SETTLE_S = 1.0
 
 
@@ -126,11 +128,6 @@ class Run:
         return steps, last
 
 
-def show(answer):
-    text = json.dumps(answer)
-    return text if len(text) <= ANSWER_LETTERS_MAX else f"{text[:ANSWER_LETTERS_MAX]}... ({len(text)} letters)"
-
-
 def report(run, index, keeps_alarm, steps, found, shrink):
     """Says what differs, where, and how to see it again."""
     prefix = steps[: found.index + 1]
@@ -200,17 +197,18 @@ def unseen(run):
 def unexplained():
     """Where the names here and those in the document are not the same."""
     explained = set(re.findall(r"^\| `([a-z0-9-]+)` \|", DOCUMENT.read_text(), re.MULTILINE))
-    return [f"{name} is not both here and in {DOCUMENT.name}" for name in sorted(explained ^ set(differences.ALL))]
+    known = set(differences.ALL) | set(sql_differences.ALL)
+    return [f"{name} is not both here and in {DOCUMENT.name}" for name in sorted(explained ^ known)]
 
 
-def summary(run, taken, found_count):
+def summary(run, taken, found_count, names=differences.ALL):
     print(f"seed {run.seed}: {taken} sequences, {run.reference.name} and {run.subject.name}")
     print(f"operations compared: {sum(run.tally.compared.values())}")
     for kind, count in sorted(run.tally.compared.items()):
-        print(f"  {kind:<28} {count}")
+        print(f"  {kind:<34} {count}")
     print("listed differences seen (docs/differences.md):")
-    for name in differences.ALL:
-        print(f"  {name:<28} {run.tally.listed[name]}")
+    for name in names:
+        print(f"  {name:<34} {run.tally.listed[name]}")
     if run.tally.skipped:
         print(f"steps left out, as an alarm was under way: {run.tally.skipped}")
     for reason, count in run.tally.overtaken.items():
@@ -253,6 +251,28 @@ def compare_all(arguments, run, giving_up):
     return 1 if found_all or problems else 0
 
 
+def main_sql(arguments, run):
+    """The part of SQL. `run` is a new one, for names and the tally."""
+    sql = SqlRun(run.reference, run.subject, run.seed, run.tally, run.name)
+    problems = []
+    if arguments.replay:
+        steps = json.loads(arguments.replay.read_text())["steps"]
+        found = sql.take(steps)
+        taken, found_all = 1, [("replay", steps, found)] if found else []
+    else:
+        indices = range(arguments.sql_sequences) if arguments.only is None else [arguments.only]
+        taken, found_all = sql.compare(indices, arguments.steps, arguments.seconds)
+        problems = unexplained() + (sql.listed() if arguments.only is None else [])
+        if taken < len(indices) and len(found_all) < sql_part.FOUND_MAX:
+            problems.append(f"only {taken} of {len(indices)} sequences in {arguments.seconds} s")
+    for index, steps, found in found_all:
+        sql.report(index, steps, found, shrink=not arguments.replay)
+    for problem in problems:
+        print(f"\nDIFFERENCE: {problem}")
+    summary(run, taken, len(found_all) + len(problems), sql_differences.ALL)
+    return 1 if found_all or problems else 0
+
+
 def main_self_test(arguments, run):
     """Two workerds that agree, and then one that lies about each kind of operation in turn."""
     taken, found_all = compare(run, range(arguments.sequences), arguments.steps, arguments.seconds)
@@ -276,17 +296,36 @@ def main_self_test(arguments, run):
     return 1 if missed else 0
 
 
+def main_sql_self_test(arguments, run):
+    problems = sql_part.self_test(
+        run.reference, run.subject, run.seed, run.tally, run.name, arguments.sequences, arguments.seconds
+    )
+    for problem in problems:
+        print(f"\n{problem}")
+    return 1 if problems else 0
+
+
 def arguments_of(argv):
     parser = argparse.ArgumentParser(prog="run.sh")
     parser.add_argument("--sequences", type=int, default=48)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--only", type=int)
+    parser.add_argument("--part", choices=["storage", "sql", "all"], default="all")
+    parser.add_argument("--sql-sequences", type=int, default=60)
     parser.add_argument("--replay", type=pathlib.Path)
     parser.add_argument("--seconds", type=int, default=240)
     parser.add_argument("--give-up", action="store_true")
     parser.add_argument("--self-test", action="store_true")
     return parser.parse_args(argv)
+
+
+def parts_of(arguments):
+    if arguments.replay:
+        return [main_sql if json.loads(arguments.replay.read_text()).get("sql") else main_compare]
+    storage = main_self_test if arguments.self_test else main_compare
+    sql = main_sql_self_test if arguments.self_test else main_sql
+    return {"storage": [storage], "sql": [sql], "all": [storage, sql]}[arguments.part]
 
 
 def main(argv):
@@ -301,8 +340,9 @@ def main(argv):
         try:
             reference.start()
             subject.start()
-            run = Run(reference, subject, seed)
-            return (main_self_test if arguments.self_test else main_compare)(arguments, run)
+            # A part has a tally of its own.
+            parts = [part(arguments, Run(reference, subject, seed)) for part in parts_of(arguments)]
+            return max(parts)
         finally:
             try:
                 reference.stop()

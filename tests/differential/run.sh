@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Compares Holdfast with workerd, Cloudflare's own runtime: takes the same random sequences of operations on objects of
-# both and compares every answer. Starts both on free loopback ports with temporary data, and ends them.
+# both, and of calls of SQL, and compares every answer. Starts both on free loopback ports with temporary data, and ends
+# them.
 #
 #   run.sh [HOLDFASTD] [OPTIONS]        HOLDFASTD is the path of the server's program; or set it in the environment
 #
-#   --sequences N   sequences to take, each on a new object (48)
-#   --steps M       steps of each (40)
+#   --part P        storage (keys and alarms), sql, or all (all)
+#   --sequences N   sequences of keys and alarms to take, each on a new object (48)
+#   --sql-sequences N   the same of SQL (60)
+#   --steps M       steps of each, of SQL statements (40)
 #   --seed S        the seed from which they follow; without it one is chosen. It is printed in any case
 #   --only I        only the I-th sequence of the seed
 #   --replay FILE   the steps in FILE, which a difference names
@@ -32,7 +35,7 @@ if [ $# -gt 0 ] && [[ $1 != -* ]]; then
   shift
 fi
 case " $* " in
-  *" --help "* | *" -h "*) sed -n '2,20s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *" --help "* | *" -h "*) sed -n '2,23s/^# \{0,1\}//p' "$0"; exit 0 ;;
   *" --self-test "*) ;;
   *)
     [ -n "$server" ] || fail "which server? Name its program as the first argument, or in HOLDFASTD"

@@ -6,6 +6,7 @@ that an alarm may have come due in its midst says nothing; the sequence then end
 """
 
 import copy
+import json
 import time
 
 import differences
@@ -17,6 +18,7 @@ GRACE_MS = 10_000  # by how much an alarm may be late
 AFTER_RUN_MS = 60  # until workerd has taken notice of what its handler returned
 LOST_MS = 1_000  # an alarm that workerd has not run by then after Holdfast did, is lost
 POLL_S = 0.025
+ANSWER_LETTERS_MAX = 1500
 BACKOFF_SLACK_MS = 20
 SAME_TIME_GAP_MS = 300  # between two workerds, instead of the same time
 
@@ -31,6 +33,11 @@ class Found(Exception):
 
 class Overtaken(Exception):
     """The machine was too slow for this sequence to say anything from here on."""
+
+
+def show(answer):
+    text = json.dumps(answer)
+    return text if len(text) <= ANSWER_LETTERS_MAX else f"{text[:ANSWER_LETTERS_MAX]}... ({len(text)} letters)"
 
 
 def comparable(answer):

@@ -14,6 +14,7 @@ from harness import Server
 from holdfast.v1 import object_service_pb2 as pb
 from holdfast.v1 import object_service_pb2_grpc as object_grpc
 from holdfast.v1 import types_pb2
+from sql_wire import SqlFailed, execute_sql
 
 HANDLERS_MAX = 64
 LEASE_S = 60
@@ -137,6 +138,8 @@ class HoldfastObject:
     def do(self, operation):
         try:
             return getattr(self, "_" + operation["op"])(operation)
+        except SqlFailed as failed:
+            return {"failed": failed.statement, "kind": failed.kind, "message": str(failed)}
         except grpc.RpcError as error:
             return _failure(error)
 
@@ -330,6 +333,9 @@ class HoldfastObject:
     def _unload(self, operation):
         self._server.api.PassivateObject(pb.PassivateObjectRequest(object=self._id))
         return {"value": None}
+
+    def _sql(self, operation):
+        return {"value": execute_sql(self._server.api, self._id, operation)}
 
     def _batch(self, operation):
         request = pb.ApplyBatchRequest(object=self._id, alarm_delivery_token=operation.get("token", ""))

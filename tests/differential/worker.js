@@ -43,6 +43,36 @@ async function inTransaction(storage, { preconditions, steps }) {
 
 const pairs = (map) => [...map].map(([key, value]) => [key, value.toBase64()]);
 
+// A value of SQL in JSON: null, a number, a string, {"blob": base64}, or {"number": what JSON has no number for}.
+const fromJson = (value) => (value?.blob === undefined ? value : Uint8Array.fromBase64(value.blob));
+
+function toJson(value) {
+  if (value instanceof ArrayBuffer) return { blob: new Uint8Array(value).toBase64() };
+  return typeof value === "number" && !Number.isFinite(value) ? { number: String(value) } : value;
+}
+
+class SqlFailed extends Error {
+  constructor(statement, message) {
+    super(message);
+    this.statement = statement;
+  }
+}
+
+// All statements, or nothing of them.
+function inSqlTransaction(storage, { statements }) {
+  return storage.transactionSync(() =>
+    statements.map(({ sql, params = [] }, index) => {
+      try {
+        const cursor = storage.sql.exec(sql, ...params.map(fromJson));
+        const columns = cursor.columnNames;
+        return { columns, rows: [...cursor.raw()].map((row) => row.map(toJson)) };
+      } catch (error) {
+        throw new SqlFailed(index, error.message);
+      }
+    }),
+  );
+}
+
 const operations = {
   put: (storage, { key, value }) => storage.put(key, Uint8Array.fromBase64(value)),
   putMany: (storage, { entries }) =>
@@ -61,6 +91,7 @@ const operations = {
   getAlarm: (storage) => storage.getAlarm(),
   deleteAlarm: (storage) => storage.deleteAlarm(),
   batch: inTransaction,
+  sql: inSqlTransaction,
 };
 
 async function answer(storage, operation) {
@@ -70,6 +101,7 @@ async function answer(storage, operation) {
     return { value: (await run(storage, operation)) ?? null };
   } catch (error) {
     if (error instanceof PreconditionFailed) return { aborted: error.message };
+    if (error instanceof SqlFailed) return { failed: error.statement, message: error.message };
     return { refused: `${error.name}: ${error.message}` };
   }
 }
