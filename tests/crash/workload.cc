@@ -21,6 +21,7 @@ namespace {
 
 constexpr int kThreads = 6;
 constexpr int kObjectWriters = 3;
+constexpr int kSqlWriters = 3;
 constexpr std::chrono::milliseconds kBetweenAlarms(5);
 constexpr uint64_t kMoveMicrosMax = 5000;
 constexpr absl::Duration kFinishMax = absl::Minutes(3);
@@ -40,11 +41,13 @@ v1::RateLimit LimitOf(const std::string& key) {
 
 Workload::Workload(uint64_t seed) : random_(seed), alarms_(seed) {
   for (int i = 0; i < kObjectWriters; ++i) writers_.emplace_back(i, random_());
+  for (int i = 0; i < kSqlWriters; ++i) sql_writers_.emplace_back(i, random_());
 }
 
 int64_t Workload::repeated() const {
   int64_t sum = alarms_.repeated();
   for (const ObjectWriter& writer : writers_) sum += writer.repeated();
+  for (const SqlWriter& writer : sql_writers_) sum += writer.repeated();
   return sum;
 }
 
@@ -74,7 +77,16 @@ void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
     threads.emplace_back([&, i, seed = random_()] { Work(*server, i, seed, on_acknowledged, stop); });
   }
   for (ObjectWriter& writer : writers_) {
-    threads.emplace_back([&, writer = &writer] { WriteObjects(*server, writer, on_acknowledged, on_created, stop); });
+    const auto write = [&on_created, writer = &writer](const Stubs& stubs) {
+      const bool alive = writer->Write(stubs);
+      if (alive && writer->created()) on_created();
+      return alive;
+    };
+    threads.emplace_back([&, write] { WriteObjects(*server, write, on_acknowledged, stop); });
+  }
+  for (SqlWriter& writer : sql_writers_) {
+    const auto write = [writer = &writer](const Stubs& stubs) { return writer->Write(stubs); };
+    threads.emplace_back([&, write] { WriteObjects(*server, write, on_acknowledged, stop); });
   }
   threads.emplace_back([&] { SetAlarms(*server, on_acknowledged, stop); });
   grpc::ClientContext watch;
@@ -96,19 +108,17 @@ void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
   for (std::thread& thread : threads) thread.join();
 }
 
-void Workload::WriteObjects(const ServerProcess& server, ObjectWriter* writer,
-                            const std::function<void()>& on_acknowledged, const std::function<void()>& on_created,
-                            const std::atomic<bool>& stop) {
+void Workload::WriteObjects(const ServerProcess& server, const std::function<bool(const Stubs&)>& write,
+                            const std::function<void()>& on_acknowledged, const std::atomic<bool>& stop) {
   const Stubs stubs(server);
   bool alive = true;
   while (alive && !stop) {
-    alive = writer->Write(stubs);
+    alive = write(stubs);
     {
       std::lock_guard lock(mutex_);
       ++(alive ? acknowledged_ : unanswered_);
     }
     if (alive) on_acknowledged();
-    if (alive && writer->created()) on_created();
   }
 }
 
@@ -258,6 +268,9 @@ std::vector<std::string> Workload::Verify(const ServerProcess& server) {
   }
   const Stubs stubs(server);
   for (ObjectWriter& writer : writers_) {
+    for (std::string& difference : writer.Verify(stubs)) differences.push_back(std::move(difference));
+  }
+  for (SqlWriter& writer : sql_writers_) {
     for (std::string& difference : writer.Verify(stubs)) differences.push_back(std::move(difference));
   }
   for (std::string& difference : alarms_.Verify(stubs)) differences.push_back(std::move(difference));

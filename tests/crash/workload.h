@@ -4,8 +4,8 @@
 // what it never got an answer to. A write that was acknowledged must be there; one without an answer may be there or
 // not, but once at most. The expected state lives through all rounds.
 //
-// Other threads write to objects of class Object with request ids (object_writer.h), and set and watch alarms
-// (alarm_load.h); what those must be is known exactly.
+// Other threads write to objects of class Object with request ids, keys (object_writer.h) and SQL (sql_writer.h), and
+// set and watch alarms (alarm_load.h); what those must be is known exactly.
 
 #ifndef HOLDFAST_TESTS_CRASH_WORKLOAD_H_
 #define HOLDFAST_TESTS_CRASH_WORKLOAD_H_
@@ -22,6 +22,7 @@
 
 #include "tests/crash/alarm_load.h"
 #include "tests/crash/object_writer.h"
+#include "tests/crash/sql_writer.h"
 #include "tests/integration/server_process.h"
 
 namespace holdfast::testing {
@@ -44,6 +45,7 @@ class Workload {
   // Objects of class Object that were found in another place than before.
   int64_t moves_seen() const;
   const AlarmLoad& alarms() const { return alarms_; }
+  const std::vector<SqlWriter>& sql() const { return sql_writers_; }
 
  private:
   struct Counted {
@@ -59,13 +61,15 @@ class Workload {
             const std::atomic<bool>& stop);
   std::vector<std::string> VerifyItems(const ServerProcess& server, const std::string& object);
 
-  void WriteObjects(const ServerProcess& server, ObjectWriter* writer, const std::function<void()>& on_acknowledged,
-                    const std::function<void()>& on_created, const std::atomic<bool>& stop);
+  // `write` is false where it got no answer.
+  void WriteObjects(const ServerProcess& server, const std::function<bool(const Stubs&)>& write,
+                    const std::function<void()>& on_acknowledged, const std::atomic<bool>& stop);
   void SetAlarms(const ServerProcess& server, const std::function<void()>& on_acknowledged,
                  const std::atomic<bool>& stop);
 
   std::mt19937_64 random_;
   std::vector<ObjectWriter> writers_;
+  std::vector<SqlWriter> sql_writers_;
   AlarmLoad alarms_;
   std::mutex mutex_;
   // Guarded by mutex_ while threads work.

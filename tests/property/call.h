@@ -14,6 +14,7 @@
 #include "actors/objects/plain_object.h"
 #include "service/message_record.h"
 #include "tests/property/methods.h"
+#include "tests/property/sql_model.h"
 #include "tests/property/world.h"
 
 namespace holdfast::property {
@@ -70,6 +71,16 @@ class TypedCall final : public Call {
     if constexpr (std::is_same_v<Req, v1::ListEntriesRequest>) {
       v1::ListEntriesResponse response = response_;
       if (!response.next_page_token().empty()) response.set_next_page_token("more");
+      return response.SerializeAsString();
+    }
+    if constexpr (std::is_same_v<Req, v1::ExecuteSqlRequest>) {
+      v1::ExecuteSqlResponse response = response_;
+      for (v1::SqlResult& result : *response.mutable_results()) CanonicalSql(&result);
+      return response.SerializeAsString();
+    }
+    if constexpr (std::is_same_v<Req, v1::ApplyBatchRequest>) {
+      v1::ApplyBatchResponse response = response_;
+      for (v1::SqlResult& result : *response.mutable_sql_results()) CanonicalSql(&result);
       return response.SerializeAsString();
     }
     return response_.SerializeAsString();

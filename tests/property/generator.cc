@@ -12,6 +12,9 @@ namespace holdfast::property {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000;
+// With these an object is a large one, which takes a small one's family.
+constexpr int kBallast = 8;
+constexpr size_t kBallastBytes = 150'000;
 
 }  // namespace
 
@@ -29,7 +32,7 @@ std::string Generator::KeyOf(const World& world) {
 }
 
 std::string Generator::Value(const std::string& key) {
-  const uint64_t kind = dice_->Below(200);
+  const uint64_t kind = profile_ == Profile::kSql ? 199 : dice_->Below(200);
   size_t size = dice_->Below(64);
   if (kind < 60) size = dice_->Below(4096);
   if (kind < (heavy_ ? 36 : 4)) size = 100'000 + dice_->Below(300'000);
@@ -126,9 +129,51 @@ Operation Generator::Acknowledge(const std::string& object, const std::string& t
   return {.object = object, .request = request};
 }
 
+Operation Generator::GrowOrShrink(const std::string& object) {
+  v1::PutEntriesRequest put;
+  v1::DeleteEntriesRequest shrink;
+  for (int i = 0; i < kBallast; ++i) {
+    v1::Entry* const entry = put.add_entries();
+    entry->set_key(absl::StrCat("ballast", i));
+    entry->set_value(std::string(kBallastBytes, static_cast<char>('a' + dice_->Below(26))));
+    shrink.add_keys(entry->key());
+  }
+  if (dice_->OneIn(3)) return {.object = object, .request = std::move(shrink)};
+  return {.object = object, .request = std::move(put)};
+}
+
+Operation Generator::NextSql(const std::string& object, const World& world, const std::vector<std::string>& tokens,
+                             int64_t now_us) {
+  sql_.Look(world.sql);
+  const uint64_t kind = dice_->Below(20);
+  if (kind == 0) {
+    v1::MigrateSchemaRequest request = sql_.Migration();
+    request.set_request_id(NewId());
+    return {.object = object, .request = std::move(request)};
+  }
+  if (kind < 5) {
+    v1::ApplyBatchRequest request = BatchRequest(world, tokens, now_us);
+    request.set_request_id(NewId());
+    for (uint64_t i = 1 + dice_->Below(3); i > 0; --i) *request.add_steps()->mutable_sql() = sql_.Statement();
+    if (dice_->OneIn(3)) *request.add_preconditions()->mutable_query_returns_row() = sql_.Query();
+    if (dice_->OneIn(20)) *request.add_preconditions()->mutable_query_returns_row() = sql_.Statement();
+    if (dice_->OneIn(8)) request.add_preconditions()->set_schema_version_equals(static_cast<int64_t>(dice_->Below(3)));
+    return {.object = object, .request = std::move(request)};
+  }
+  v1::ExecuteSqlRequest request;
+  const bool reads = world.sql != nullptr && dice_->OneIn(6);
+  if (!reads || dice_->OneIn(4)) request.set_request_id(NewId());
+  for (uint64_t i = 1 + dice_->Below(4); i > 0; --i) {
+    *request.add_statements() = reads ? sql_.Query() : sql_.Statement();
+  }
+  return {.object = object, .request = std::move(request)};
+}
+
 Operation Generator::Next(const std::string& object, const World& world, const std::vector<std::string>& tokens,
                           int64_t now_us, bool heavy) {
   heavy_ = heavy;
+  if (profile_ == Profile::kSql && heavy && dice_->OneIn(20)) return GrowOrShrink(object);
+  if (profile_ == Profile::kSql && !dice_->OneIn(6)) return NextSql(object, world, tokens, now_us);
   const uint64_t kind = dice_->Below(100);
   const auto with_id = [&](auto request) -> Operation {
     request.set_request_id(NewId());

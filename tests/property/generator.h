@@ -8,15 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "tests/property/sql_generator.h"
 #include "tests/property/world.h"
 #include "tests/simulation/seed.h"
 
 namespace holdfast::property {
 
+// What most of a sequence's requests are about.
+enum class Profile { kKeys, kSql };
+
 class Generator {
  public:
   // Outlived by `dice`.
-  explicit Generator(simulation::Dice* dice) : dice_(dice) {}
+  Generator(simulation::Dice* dice, Profile profile) : dice_(dice), profile_(profile), sql_(dice) {}
 
   // `world` is what the object may be now, `tokens` are those of its deliveries, also of ended ones. A `heavy` object
   // gets large values more often. A request that changes something has an id more often than not.
@@ -40,7 +44,15 @@ class Generator {
   v1::ListEntriesRequest ListRequest();
   v1::ApplyBatchRequest BatchRequest(const World& world, const std::vector<std::string>& tokens, int64_t now_us);
 
+  // Much, which other requests leave alone, or none of it.
+  Operation GrowOrShrink(const std::string& object);
+  // Some of SQL, with or without a batch around it.
+  Operation NextSql(const std::string& object, const World& world, const std::vector<std::string>& tokens,
+                    int64_t now_us);
+
   simulation::Dice* const dice_;
+  const Profile profile_;
+  SqlGenerator sql_;
   uint64_t ids_ = 0;
   bool heavy_ = false;
 };

@@ -10,10 +10,10 @@
 
 namespace holdfast::property {
 
-using Request =
-    std::variant<v1::GetEntriesRequest, v1::PutEntriesRequest, v1::DeleteEntriesRequest, v1::ListEntriesRequest,
-                 v1::ApplyBatchRequest, v1::SetAlarmRequest, v1::GetAlarmRequest, v1::DeleteAlarmRequest,
-                 v1::AcknowledgeAlarmRequest, v1::ExtendAlarmLeaseRequest, v1::DeleteAllRequest, v1::CleanupRequest>;
+using Request = std::variant<v1::GetEntriesRequest, v1::PutEntriesRequest, v1::DeleteEntriesRequest,
+                             v1::ListEntriesRequest, v1::ApplyBatchRequest, v1::SetAlarmRequest, v1::GetAlarmRequest,
+                             v1::DeleteAlarmRequest, v1::AcknowledgeAlarmRequest, v1::ExtendAlarmLeaseRequest,
+                             v1::DeleteAllRequest, v1::CleanupRequest, v1::ExecuteSqlRequest, v1::MigrateSchemaRequest>;
 
 template <typename Response_, auto kHandler_>
 struct MethodOf {
@@ -49,6 +49,10 @@ template <>
 struct Method<v1::DeleteAllRequest> : MethodOf<v1::DeleteAllResponse, &actors::PlainObject::DeleteAll> {};
 template <>
 struct Method<v1::CleanupRequest> : MethodOf<v1::CleanupResponse, &actors::PlainObject::Cleanup> {};
+template <>
+struct Method<v1::ExecuteSqlRequest> : MethodOf<v1::ExecuteSqlResponse, &actors::PlainObject::ExecuteSql> {};
+template <>
+struct Method<v1::MigrateSchemaRequest> : MethodOf<v1::MigrateSchemaResponse, &actors::PlainObject::MigrateSchema> {};
 
 }  // namespace holdfast::property
 

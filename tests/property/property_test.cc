@@ -1,7 +1,8 @@
-// Random sequences of operations on objects, against a plain model, over both stores.
+// Random sequences of operations on objects, against a plain model, over both stores. In those of SQL the model of each
+// object's database is one of plain SQLite in memory.
 //
-//   HOLDFAST_PROPERTY_SEQUENCES   how many sequences on each store; 30 unless told
-//   HOLDFAST_PROPERTY_STEPS       how many steps each has; 500 unless told
+//   HOLDFAST_PROPERTY_SEQUENCES   how many sequences on each store; 30 unless told, 20 of SQL
+//   HOLDFAST_PROPERTY_STEPS       how many steps each has; 500 unless told, 200 of SQL
 //   HOLDFAST_TEST_SEED            one sequence alone, the one that this seed makes
 
 #include <gtest/gtest.h>
@@ -30,39 +31,52 @@ int FromEnvironment(const char* name, int otherwise) {
 
 class PropertyTest : public ::testing::TestWithParam<storage::StoreKind> {};
 
-TEST_P(PropertyTest, ObjectsAreWhatTheModelSays) {
-  const std::vector<uint64_t> seeds = simulation::Seeds(FromEnvironment("HOLDFAST_PROPERTY_SEQUENCES", 30));
-  const int steps = FromEnvironment("HOLDFAST_PROPERTY_STEPS", 500);
-  Counts counts;
+void Print(int64_t count, const char* what) { std::printf("%lld %s", static_cast<long long>(count), what); }
+
+// The differences found.
+std::vector<std::string> RunSequences(Profile profile, storage::StoreKind kind, const std::vector<uint64_t>& seeds,
+                                      int steps, Counts* counts) {
   std::vector<std::string> differences;
   std::unique_ptr<Subject> subject;
   for (uint64_t seed : seeds) {
-    if (counts.sequences % kSequencesPerStore == 0) subject = std::make_unique<Subject>(GetParam(), &counts.moves);
-    std::vector<std::string> found = Sequence(seed, subject.get(), &counts).Run(steps);
+    if (counts->sequences % kSequencesPerStore == 0) subject = std::make_unique<Subject>(kind, &counts->moves);
+    std::vector<std::string> found = Sequence(seed, profile, subject.get(), counts).Run(steps);
     if (found.empty()) continue;
     for (std::string& difference : found) {
       std::printf("%s\n", difference.c_str());
       differences.push_back(std::move(difference));
     }
     if (differences.size() >= kDifferencesMax) break;
-    subject = std::make_unique<Subject>(GetParam(), &counts.moves);
+    subject = std::make_unique<Subject>(kind, &counts->moves);
   }
-  const auto print = [](int64_t count, const char* what) {
-    std::printf("%lld %s", static_cast<long long>(count), what);
-  };
-  print(counts.sequences, "sequences, ");
-  print(counts.steps, "steps, ");
-  print(counts.restarts, "restarts, ");
-  print(counts.kills, "kills (");
-  print(counts.unanswered, "calls unanswered), ");
-  print(counts.moves.promoted + counts.moves.packed, "moves (");
-  print(counts.moves.promoted, "into a family of their own, ");
-  print(counts.moves.in_steps, "of these in steps, ");
-  print(counts.moves.packed, "packed; ");
-  print(counts.moves.interrupted, "more were killed), ");
-  print(counts.replays, "replays, ");
-  print(counts.deliveries, "alarms delivered; ");
-  print(static_cast<int64_t>(differences.size()), "differences\n");
+  Print(counts->sequences, "sequences, ");
+  Print(counts->steps, "steps, ");
+  Print(counts->restarts, "restarts, ");
+  Print(counts->kills, "kills (");
+  Print(counts->unanswered, "calls unanswered), ");
+  Print(counts->moves.promoted + counts->moves.packed, "moves (");
+  Print(counts->moves.promoted, "into a family of their own, ");
+  Print(counts->moves.in_steps, "of these in steps, ");
+  Print(counts->moves.packed, "packed; ");
+  Print(counts->moves.interrupted, "more were killed), ");
+  Print(counts->replays, "replays, ");
+  Print(counts->deliveries, "alarms delivered; ");
+  if (profile == Profile::kSql) {
+    Print(counts->sql_statements, "SQL statements, ");
+    Print(counts->sql_rows, "rows compared, ");
+    Print(counts->sql_failed, "calls that failed here and there, ");
+    Print(counts->sql_databases, "databases compared whole, of up to ");
+    Print(counts->sql_pages_max, "pages; ");
+  }
+  Print(static_cast<int64_t>(differences.size()), "differences\n");
+  return differences;
+}
+
+TEST_P(PropertyTest, ObjectsAreWhatTheModelSays) {
+  const std::vector<uint64_t> seeds = simulation::Seeds(FromEnvironment("HOLDFAST_PROPERTY_SEQUENCES", 30));
+  Counts counts;
+  const auto differences =
+      RunSequences(Profile::kKeys, GetParam(), seeds, FromEnvironment("HOLDFAST_PROPERTY_STEPS", 500), &counts);
   EXPECT_TRUE(differences.empty()) << absl::StrJoin(differences, "\n");
   if (seeds.size() == 1) return;
   EXPECT_GT(counts.moves.promoted, 0);
@@ -71,6 +85,21 @@ TEST_P(PropertyTest, ObjectsAreWhatTheModelSays) {
   EXPECT_GT(counts.moves.interrupted, 0);
   EXPECT_GT(counts.replays, 0);
   EXPECT_GT(counts.deliveries, 0);
+}
+
+TEST_P(PropertyTest, SqlDatabasesAreWhatPlainSqliteSays) {
+  const std::vector<uint64_t> seeds = simulation::Seeds(FromEnvironment("HOLDFAST_PROPERTY_SEQUENCES", 20));
+  Counts counts;
+  const auto differences =
+      RunSequences(Profile::kSql, GetParam(), seeds, FromEnvironment("HOLDFAST_PROPERTY_STEPS", 200), &counts);
+  EXPECT_TRUE(differences.empty()) << absl::StrJoin(differences, "\n");
+  if (seeds.size() == 1) return;
+  EXPECT_GT(counts.moves.promoted, 0);
+  EXPECT_GT(counts.moves.packed, 0);
+  EXPECT_GT(counts.restarts, 0);
+  EXPECT_GT(counts.unanswered, 0);
+  EXPECT_GT(counts.sql_rows, 0);
+  EXPECT_GT(counts.sql_failed, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, PropertyTest,

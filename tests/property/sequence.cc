@@ -15,14 +15,18 @@ constexpr absl::Duration kWatchTime = absl::Milliseconds(1500);
 constexpr int64_t kBurstMax = 12;
 constexpr uint64_t kCallsBeforeKillMax = 15;
 constexpr uint64_t kStepsBeforeKillMax = 12;
+// Of 1,000 kinds of steps the first that is not just a request; and how often those are picked from alone.
+constexpr uint64_t kFirstToNode = 850;
+constexpr uint64_t kMoreOftenOneIn = 8;
 
 }  // namespace
 
-Sequence::Sequence(uint64_t seed, Subject* subject, Counts* counts)
-    : seed_(seed), subject_(subject), counts_(counts), dice_(seed), generator_(&dice_) {
+Sequence::Sequence(uint64_t seed, Profile profile, Subject* subject, Counts* counts)
+    : seed_(seed), profile_(profile), subject_(subject), counts_(counts), dice_(seed), generator_(&dice_, profile) {
   subject_->Reset(seed);
   subject_->StartNode(seed);
-  const uint64_t count = kObjectsMin + dice_.Below(kObjectsMore);
+  subject_->store().set_cold(profile_ == Profile::kSql && dice_.OneIn(3));
+  const uint64_t count = kObjectsMin + (profile_ == Profile::kSql ? 0 : dice_.Below(kObjectsMore));
   for (uint64_t i = 0; i < count; ++i) objects_[absl::StrCat("s", seed, "-o", i)].heavy = dice_.OneIn(2);
 }
 
@@ -48,8 +52,10 @@ std::vector<std::string> Sequence::Run(int steps) {
 }
 
 void Sequence::Step() {
-  const uint64_t kind = dice_.Below(1000);
-  if (kind < 850) {
+  uint64_t kind = dice_.Below(1000);
+  // Sequences of SQL are short: something happens to the node more often.
+  if (profile_ == Profile::kSql && dice_.OneIn(kMoreOftenOneIn)) kind = kFirstToNode + kind % (1000 - kFirstToNode);
+  if (kind < kFirstToNode) {
     SendSome();
   } else if (kind < 880) {
     Burst();
@@ -98,7 +104,7 @@ void Sequence::SendOne(const std::string& name) {
 void Sequence::Burst() {
   const std::string& name = AnyObject();
   for (uint64_t i = dice_.Between(2, kBurstMax); i > 0; --i) {
-    if (dice_.OneIn(8)) {
+    if (dice_.OneIn(profile_ == Profile::kSql ? 60 : 8)) {
       v1::DeleteAllRequest request;
       request.set_keep_alarm(dice_.OneIn(2));
       Send({.object = name, .request = request});

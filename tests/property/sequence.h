@@ -26,14 +26,19 @@ struct Counts {
   int64_t kills = 0;
   int64_t unanswered = 0;  // calls that a kill met
   int64_t replays = 0;
-  int64_t deliveries = 0;  // of alarms
+  int64_t deliveries = 0;      // of alarms
+  int64_t sql_statements = 0;  // of calls that were answered with OK
+  int64_t sql_rows = 0;        // that they gave, each the same
+  int64_t sql_failed = 0;      // calls with SQL that failed, here and there
+  int64_t sql_databases = 0;   // compared as a whole
+  int64_t sql_pages_max = 0;   // that one of those had
   MoveCounts moves;
 };
 
 class Sequence {
  public:
   // Both must outlive this. The subject's store is empty, and no node lives.
-  Sequence(uint64_t seed, Subject* subject, Counts* counts);
+  Sequence(uint64_t seed, Profile profile, Subject* subject, Counts* counts);
   ~Sequence();
 
   // The differences found; it ends with the first.
@@ -91,6 +96,7 @@ class Sequence {
   void Settle();
   void Compare(Tested* object, Call* call);
   void Note(Tested* object, Call* call);
+  void CountSql(const Call& call);
   // The calls that a kill met: each world forks.
   void Fork(Tested* object);
   // What the watcher got, or did not get though it was due since before `begin_us`; with `lost` it may have come to
@@ -105,6 +111,7 @@ class Sequence {
   void Differ(const std::string& what);
 
   const uint64_t seed_;
+  const Profile profile_;
   Subject* const subject_;
   Counts* const counts_;
   simulation::Dice dice_;

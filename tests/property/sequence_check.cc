@@ -67,6 +67,7 @@ void Sequence::Settle() {
 void Sequence::Compare(Tested* object, Call* call) {
   const Reply got = call->reply();
   call->operation.token_seen = !call->page_token().empty();
+  call->operation.record_too_large = got.reason == v1::ERROR_REASON_RESPONSE_TOO_LARGE;
   std::vector<World> left;
   std::string expected;
   for (World& world : object->worlds) {
@@ -85,7 +86,21 @@ void Sequence::Compare(Tested* object, Call* call) {
   Note(object, call);
 }
 
+void Sequence::CountSql(const Call& call) {
+  const Reply reply = call.reply();
+  const bool execute = std::holds_alternative<v1::ExecuteSqlRequest>(call.operation.request);
+  if (reply.reason == v1::ERROR_REASON_SQL_ERROR || reply.reason == v1::ERROR_REASON_SQL_CONSTRAINT) {
+    ++counts_->sql_failed;
+  }
+  if (!execute || reply.code != absl::StatusCode::kOk) return;
+  v1::ExecuteSqlResponse response;
+  response.ParseFromString(reply.bytes);
+  counts_->sql_statements += response.results_size();
+  for (const v1::SqlResult& result : response.results()) counts_->sql_rows += result.rows_size();
+}
+
 void Sequence::Note(Tested* object, Call* call) {
+  CountSql(*call);
   if (!call->operation.token_seen) return;
   v1::ListEntriesResponse page;
   page.ParseFromString(call->reply().bytes);
@@ -160,6 +175,12 @@ void Sequence::CompareDeliveries(const std::vector<Delivered>& delivered, int64_
 }
 
 void Sequence::Verify(const std::string& name) {
+  if (profile_ == Profile::kSql) {
+    ++counts_->sql_databases;
+    const SqlFilePtr& sql = objects_.at(name).worlds.front().sql;
+    if (sql != nullptr) counts_->sql_pages_max = std::max(counts_->sql_pages_max, sql->page_count());
+    Send({.object = name, .request = ReadAllSql(sql)});
+  }
   Send({.object = name, .request = v1::GetAlarmRequest()});
   Operation list{.object = name, .request = v1::ListEntriesRequest()};
   for (;;) {
@@ -190,7 +211,8 @@ void Sequence::CheckDescription(const std::string& name) {
     if (alarm_us != world.VisibleAlarm(subject_->now_us())) continue;
     if (!world.exists_unsure && description.header.has_value() != world.exists) continue;
     if (!description.header ||
-        (description.header->usage().size_bytes() == world.bytes() &&
+        ((world.sql == nullptr ? description.header->usage().size_bytes() == world.bytes()
+                               : description.header->usage().size_bytes() > world.bytes()) &&
          description.header->usage().entry_count() == static_cast<int64_t>(world.entries.size()))) {
       return;
     }

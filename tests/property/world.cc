@@ -19,15 +19,19 @@ using absl::StatusCode;
 
 constexpr int64_t kSecond = 1'000'000;
 constexpr size_t kShownBytesMax = 120;
+// The reply to a request with an id; and what the model's lacks of it at most.
+constexpr size_t kRecordedBytesMax = 64 << 10;
+constexpr size_t kSqlCostBytesMax = 256;
 
 struct Error {
   StatusCode code = StatusCode::kOk;
   v1::ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
+  std::string message = "";  // for people
 };
 
-constexpr Error kNone;
-constexpr Error kInvalid = {StatusCode::kInvalidArgument, v1::ERROR_REASON_INVALID_FIELD};
-constexpr Error kStale = {StatusCode::kAborted, v1::ERROR_REASON_ALARM_DELIVERY_STALE};
+const Error kNone;
+const Error kInvalid = {StatusCode::kInvalidArgument, v1::ERROR_REASON_INVALID_FIELD};
+const Error kStale = {StatusCode::kAborted, v1::ERROR_REASON_ALARM_DELIVERY_STALE};
 
 void Put(const v1::Entry& entry, World* world) {
   world->entries[entry.key()] = std::make_shared<const std::string>(entry.value());
@@ -56,9 +60,13 @@ bool Holds(const World& world, const std::string& token, int64_t now_us) {
   return world.lease && world.lease->token == token && now_us < world.lease->expire_us;
 }
 
+Error ErrorOf(const absl::Status& status) {
+  return {status.code(), actors::ReasonOf(status), std::string(status.message())};
+}
+
 Error Check(const v1::Precondition& condition, const World& world) {
-  constexpr Error kFailed = {StatusCode::kAborted, v1::ERROR_REASON_PRECONDITION_FAILED};
-  constexpr Error kMismatch = {StatusCode::kAborted, v1::ERROR_REASON_ETAG_MISMATCH};
+  const Error kFailed = {StatusCode::kAborted, v1::ERROR_REASON_PRECONDITION_FAILED};
+  const Error kMismatch = {StatusCode::kAborted, v1::ERROR_REASON_ETAG_MISMATCH};
   switch (condition.condition_case()) {
     case v1::Precondition::kKeyAbsent:
       return world.entries.contains(condition.key_absent()) ? kFailed : kNone;
@@ -144,13 +152,23 @@ Error Do(const v1::ListEntriesRequest& request, const At& at, World* world, v1::
   return kNone;
 }
 
-Error Do(const v1::ApplyBatchRequest& request, const At& at, World* world, v1::ApplyBatchResponse*) {
+Error Do(const v1::ApplyBatchRequest& request, const At& at, World* world, v1::ApplyBatchResponse* response) {
   const std::string& token = request.alarm_delivery_token();
   if (request.steps().empty() && token.empty()) return kInvalid;
   if (!token.empty() && !Holds(*world, token, at.now_us)) return kStale;
+  std::vector<bool> answers;
+  if (const absl::Status status = ModelPreconditions(request, world->sql, &answers); !status.ok()) {
+    return ErrorOf(status);
+  }
+  auto answer = answers.begin();
   for (const v1::Precondition& condition : request.preconditions()) {
+    if (condition.has_query_returns_row() || condition.has_schema_version_equals()) {
+      if (!*answer++) return {StatusCode::kAborted, v1::ERROR_REASON_PRECONDITION_FAILED};
+      continue;
+    }
     if (const Error error = Check(condition, *world); error.code != StatusCode::kOk) return error;
   }
+  if (const absl::Status status = ModelSteps(request, &world->sql, response); !status.ok()) return ErrorOf(status);
   if (!token.empty()) world->lease.reset();
   for (const v1::BatchStep& step : request.steps()) {
     if (step.has_put()) Put(step.put(), world);
@@ -199,8 +217,17 @@ Error Do(const v1::ExtendAlarmLeaseRequest& request, const At& at, World* world,
   return kNone;
 }
 
+Error Do(const v1::ExecuteSqlRequest& request, const At&, World* world, v1::ExecuteSqlResponse* response) {
+  return ErrorOf(ModelExecute(request, &world->sql, response));
+}
+
+Error Do(const v1::MigrateSchemaRequest& request, const At&, World* world, v1::MigrateSchemaResponse* response) {
+  return ErrorOf(ModelMigrate(request, &world->sql, response));
+}
+
 Error Do(const v1::DeleteAllRequest& request, const At& at, World* world, v1::DeleteAllResponse*) {
   world->entries.clear();
+  world->sql = nullptr;
   const bool had_stopped = world->lease && at.now_us >= world->lease->expire_us && world->lease->retry_stopped;
   world->exists = false;
   world->exists_unsure = request.keep_alarm() && had_stopped && !world->alarm;
@@ -214,6 +241,35 @@ Error Do(const v1::DeleteAllRequest& request, const At& at, World* world, v1::De
 Error Do(const v1::CleanupRequest&, const At& at, World* world, v1::CleanupResponse*) {
   v1::DeleteAllResponse response;
   return Do(v1::DeleteAllRequest(), at, world, &response);
+}
+
+// Of SQL, and of batches, more: each part for itself.
+constexpr size_t kShownPartBytesMax = 400;
+template <typename Message>
+std::string Shown(const Message& message) {
+  return message.ShortDebugString().substr(0, kShownBytesMax);
+}
+template <typename Parts>
+void AppendParts(const Parts& parts, std::string* shown) {
+  for (const auto& part : parts) {
+    absl::StrAppend(shown, "\n    ", part.ShortDebugString().substr(0, kShownPartBytesMax));
+  }
+}
+std::string Shown(const v1::ExecuteSqlRequest& request) {
+  std::string shown = absl::StrCat("id ", request.request_id());
+  AppendParts(request.statements(), &shown);
+  return shown;
+}
+std::string Shown(const v1::ApplyBatchRequest& request) {
+  std::string shown = absl::StrCat("id ", request.request_id());
+  AppendParts(request.preconditions(), &shown);
+  AppendParts(request.steps(), &shown);
+  return shown;
+}
+std::string Shown(const v1::MigrateSchemaRequest& request) {
+  std::string shown = absl::StrCat("id ", request.request_id());
+  AppendParts(request.migrations(), &shown);
+  return shown;
 }
 
 }  // namespace
@@ -230,8 +286,7 @@ std::string Operation::request_id() const {
 std::string Operation::DebugString() const {
   return std::visit(
       [this](const auto& message) {
-        return absl::StrCat(object, ": ", message.GetTypeName(), " {",
-                            message.ShortDebugString().substr(0, kShownBytesMax), "}",
+        return absl::StrCat(object, ": ", message.GetTypeName(), " {", Shown(message), "}",
                             after_key ? absl::StrCat(" after ", absl::CHexEscape(*after_key)) : "");
       },
       request);
@@ -253,7 +308,7 @@ bool World::SameAs(const World& other) const {
     return a.first == b.first && (a.second == b.second || *a.second == *b.second);
   };
   return exists == other.exists && exists_unsure == other.exists_unsure && alarm == other.alarm &&
-         lease == other.lease && records == other.records &&
+         lease == other.lease && records == other.records && SameSql(sql, other.sql) &&
          std::equal(entries.begin(), entries.end(), other.entries.begin(), other.entries.end(), same_entry);
 }
 
@@ -291,12 +346,17 @@ Reply Apply(const Operation& operation, int64_t now_us, World* world) {
         World after = *world;
         typename Method<Req>::Response response;
         const Error error = Do(request, {now_us, operation}, &after, &response);
-        if (error.code != StatusCode::kOk) return {.code = error.code, .reason = error.reason};
+        if (error.code != StatusCode::kOk)
+          return {.code = error.code, .reason = error.reason, .message = error.message};
         if (after.bytes() > std::max(world->bytes(), kObjectBytesMax)) {
           return {.code = StatusCode::kResourceExhausted, .reason = v1::ERROR_REASON_OBJECT_QUOTA};
         }
-        if (after.alarm || after.lease) after.exists = true;
+        if (after.alarm || after.lease || after.sql != nullptr) after.exists = true;
         record.reply = response.SerializeAsString();
+        const size_t lacking = operation.record_too_large ? kSqlCostBytesMax : 0;
+        if (!id.empty() && record.reply.size() + lacking > kRecordedBytesMax) {
+          return {.code = StatusCode::kResourceExhausted, .reason = v1::ERROR_REASON_RESPONSE_TOO_LARGE};
+        }
         Reply reply{.bytes = record.reply};
         if (!id.empty()) after.records[id] = std::move(record);
         *world = std::move(after);

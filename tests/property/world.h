@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "holdfast/v1/errors.pb.h"
 #include "tests/property/methods.h"
+#include "tests/property/sql_model.h"
 
 namespace holdfast::property {
 
@@ -30,6 +31,8 @@ struct Operation {
   int64_t left = std::numeric_limits<int64_t>::max();
   // It gave a page token.
   bool token_seen = false;
+  // It was refused because the reply is too large for the record of its id; believed where that is near.
+  bool record_too_large = false;
 
   std::string request_id() const;
   std::string DebugString() const;
@@ -84,10 +87,12 @@ struct World {
   std::optional<Alarm> alarm;
   std::optional<Lease> lease;
   std::map<std::string, Record> records;
+  SqlFilePtr sql;
   bool exists = false;
   // Whether it exists depends on what the server has got round to.
   bool exists_unsure = false;
 
+  // Of keys and values; how many those of the SQL database are is the server's affair.
   int64_t bytes() const;
   bool SameAs(const World& other) const;
 

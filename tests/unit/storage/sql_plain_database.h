@@ -26,10 +26,7 @@ class PlainDatabase {
   // Of a database's pages in order.
   static std::vector<Row> CheckIntegrity(const std::string& file) {
     PlainDatabase plain;
-    auto* image = static_cast<unsigned char*>(sqlite3_malloc64(file.size() + 1));
-    file.copy(reinterpret_cast<char*>(image), file.size());
-    const auto bytes = static_cast<sqlite3_int64>(file.size());
-    EXPECT_EQ(sqlite3_deserialize(plain.db_, "main", image, bytes, bytes, SQLITE_DESERIALIZE_FREEONCLOSE), SQLITE_OK);
+    plain.Load(file);
     auto rows = plain.Execute("PRAGMA integrity_check");
     EXPECT_TRUE(rows.ok()) << rows.status();
     return rows.ok() ? *std::move(rows) : std::vector<Row>();
@@ -38,28 +35,101 @@ class PlainDatabase {
   PlainDatabase(const PlainDatabase&) = delete;
   PlainDatabase& operator=(const PlainDatabase&) = delete;
 
+  sqlite3* db() { return db_; }
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
+  // Takes a database's pages, in order, for its own; it stays in memory.
+  void Load(const std::string& file) {
+    auto* image = static_cast<unsigned char*>(sqlite3_malloc64(file.size() + 1));
+    file.copy(reinterpret_cast<char*>(image), file.size());
+    const auto bytes = static_cast<sqlite3_int64>(file.size());
+    EXPECT_EQ(sqlite3_deserialize(db_, "main", image, bytes, bytes,
+                                  SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE),
+              SQLITE_OK);
+  }
+  // Its pages in order; empty where it has none. Not in a transaction.
+  std::string Save() {
+    sqlite3_int64 bytes = 0;
+    unsigned char* const image = sqlite3_serialize(db_, "main", &bytes, 0);
+    std::string file(reinterpret_cast<const char*>(image), image == nullptr ? 0 : static_cast<size_t>(bytes));
+    sqlite3_free(image);
+    return file;
+  }
+
+  // Errors: FAILED_PRECONDITION for a constraint that does not hold, INVALID_ARGUMENT for what is wrong with the SQL,
+  // INTERNAL for all that no SQL should bring about.
   absl::StatusOr<std::vector<Row>> Execute(const std::string& sql, const std::vector<Value>& params = {}) {
+    auto result = Run(sql, params);
+    if (!result.ok()) return result.status();
+    return std::move(result->rows);
+  }
+  // Several statements in one text too, as ours does; all but the steps is told.
+  absl::StatusOr<Result> Run(const std::string& sql, const std::vector<Value>& params = {}) {
+    Result result;
+    const sqlite3_int64 written_before = sqlite3_total_changes64(db_);
+    const char* rest = sql.c_str();
+    for (bool found = false;;) {
+      sqlite3_stmt* statement = nullptr;
+      if (sqlite3_prepare_v2(db_, rest, -1, &statement, &rest) != SQLITE_OK) return Error();
+      if (statement == nullptr && *rest != '\0') continue;
+      if (statement == nullptr && found) break;
+      if (statement == nullptr) return absl::InvalidArgumentError("there is no statement");
+      found = true;
+      const absl::Status status = RunOne(statement, params, &result);
+      sqlite3_finalize(statement);
+      if (!status.ok()) return status;
+    }
+    result.rows_written = sqlite3_total_changes64(db_) - written_before;
+    return result;
+  }
+  // Whether a statement that only reads has a row.
+  absl::StatusOr<bool> Query(const std::string& sql, const std::vector<Value>& params) {
     sqlite3_stmt* statement = nullptr;
     if (sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) return Error();
-    for (size_t i = 0; i < params.size(); ++i) Bind(statement, static_cast<int>(i + 1), params[i]);
-    std::vector<Row> rows;
-    int stepped;
-    while ((stepped = sqlite3_step(statement)) == SQLITE_ROW) {
-      if (sqlite3_column_count(statement) == 0) continue;
-      Row row;
-      for (int i = 0; i < sqlite3_column_count(statement); ++i) row.push_back(Column(statement, i));
-      rows.push_back(std::move(row));
-    }
-    const absl::Status error = Error();
+    const bool reads = sqlite3_stmt_readonly(statement) != 0;
     sqlite3_finalize(statement);
-    if (stepped != SQLITE_DONE) return error;
-    return rows;
+    if (!reads) return absl::InvalidArgumentError("the query writes");
+    const auto result = Run(sql, params);
+    if (!result.ok()) return result.status();
+    return !result->rows.empty();
   }
 
  private:
-  absl::Status Error() const { return absl::UnknownError(sqlite3_errmsg(db_)); }
+  absl::Status Error() const {
+    switch (sqlite3_errcode(db_) & 0xff) {
+      case SQLITE_CONSTRAINT:
+        return absl::FailedPreconditionError(sqlite3_errmsg(db_));
+      case SQLITE_ERROR:
+      case SQLITE_AUTH:
+      case SQLITE_MISMATCH:
+      case SQLITE_RANGE:
+      case SQLITE_TOOBIG:
+        return absl::InvalidArgumentError(sqlite3_errmsg(db_));
+      default:
+        return absl::InternalError(sqlite3_errmsg(db_));
+    }
+  }
+
+  absl::Status RunOne(sqlite3_stmt* statement, const std::vector<Value>& params, Result* result) {
+    if (static_cast<size_t>(sqlite3_bind_parameter_count(statement)) != params.size()) {
+      return absl::InvalidArgumentError("the wrong number of parameters");
+    }
+    for (size_t i = 0; i < params.size(); ++i) Bind(statement, static_cast<int>(i + 1), params[i]);
+    result->columns.clear();
+    result->rows.clear();
+    int stepped;
+    while ((stepped = sqlite3_step(statement)) == SQLITE_ROW) {
+      Row row;
+      for (int i = 0; i < sqlite3_data_count(statement); ++i) row.push_back(ColumnValue(statement, i));
+      result->rows.push_back(std::move(row));
+    }
+    if (stepped != SQLITE_DONE) return Error();
+    for (int i = 0; i < sqlite3_column_count(statement); ++i) {
+      const char* const declared = sqlite3_column_decltype(statement, i);
+      result->columns.push_back({sqlite3_column_name(statement, i), declared == nullptr ? "" : declared});
+    }
+    return absl::OkStatus();
+  }
 
   static void Bind(sqlite3_stmt* statement, int index, const Value& value) {
     if (const auto* integer = std::get_if<int64_t>(&value)) sqlite3_bind_int64(statement, index, *integer);
@@ -72,7 +142,7 @@ class PlainDatabase {
     }
   }
 
-  static Value Column(sqlite3_stmt* statement, int i) {
+  static Value ColumnValue(sqlite3_stmt* statement, int i) {
     const auto bytes = [&] {
       const auto* data = static_cast<const char*>(sqlite3_column_blob(statement, i));
       return std::string(data == nullptr ? "" : data, static_cast<size_t>(sqlite3_column_bytes(statement, i)));

@@ -1,0 +1,246 @@
+#include "tests/property/sql_model.h"
+
+#include <algorithm>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "actors/errors.h"
+#include "actors/sql_wire.h"
+#include "storage/sql/settings.h"
+#include "tests/unit/storage/sql_plain_database.h"
+
+namespace holdfast::property {
+namespace {
+
+namespace sql = storage::sql;
+
+constexpr char kSchema[] = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name";
+
+// An open database, with one transaction.
+class Model {
+ public:
+  explicit Model(const SqlFilePtr& file) : before_(file) {
+    if (file != nullptr) plain_.Load(file->bytes());
+    EXPECT_EQ(sql::Configure(plain_.db(), sql::Limits()), SQLITE_OK);
+    EXPECT_TRUE(plain_.Execute("PRAGMA temp_store=MEMORY").ok());
+    EXPECT_TRUE(plain_.Execute("BEGIN").ok());
+  }
+
+  absl::StatusOr<sql::Result> Run(const std::string& text, const std::vector<sql::Value>& params = {}) {
+    const auto& refused = RefusedStatements();
+    if (std::find(refused.begin(), refused.end(), text) != refused.end()) {
+      return AsClientGets(absl::InvalidArgumentError("it is refused"));
+    }
+    auto result = plain_.Run(text, params);
+    if (!result.ok()) return AsClientGets(result.status());
+    EXPECT_TRUE(plain_.in_transaction());
+    return result;
+  }
+  absl::StatusOr<sql::Result> Run(const v1::SqlStatement& statement) {
+    const auto text = actors::SqlTextOf(statement, "sql");
+    if (!text.ok()) return text.status();
+    return Run(text->sql, text->params);
+  }
+  absl::StatusOr<bool> Query(const v1::SqlStatement& statement) {
+    const auto text = actors::SqlTextOf(statement, "sql");
+    if (!text.ok()) return text.status();
+    auto found = plain_.Query(text->sql, text->params);
+    if (!found.ok()) return AsClientGets(found.status());
+    return found;
+  }
+  absl::Status Commit(SqlFilePtr* file) {
+    if (const auto committed = plain_.Execute("COMMIT"); !committed.ok()) return AsClientGets(committed.status());
+    std::string bytes = plain_.Save();
+    if (bytes.empty()) {
+      *file = nullptr;
+    } else if (before_ == nullptr || before_->bytes() != bytes) {
+      *file = std::make_shared<const SqlFile>(std::move(bytes));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  static absl::Status AsClientGets(const absl::Status& status) {
+    v1::ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
+    if (absl::IsInvalidArgument(status)) reason = v1::ERROR_REASON_SQL_ERROR;
+    if (absl::IsFailedPrecondition(status)) reason = v1::ERROR_REASON_SQL_CONSTRAINT;
+    EXPECT_NE(reason, v1::ERROR_REASON_UNSPECIFIED) << "the model fails: " << status;
+    return actors::Error(status.code(), reason, status.message());
+  }
+
+  const SqlFilePtr before_;
+  sql::PlainDatabase plain_;
+};
+
+void Fill(const sql::Result& result, v1::SqlResult* wire) {
+  actors::FillSqlResult(result, wire);
+  CanonicalSql(wire);
+}
+
+absl::StatusOr<int64_t> SchemaVersion(Model* model) {
+  const auto found = model->Run("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_meta'");
+  if (!found.ok()) return found.status();
+  if (found->rows.empty()) return 0;
+  const auto read = model->Run("SELECT CAST(value AS TEXT) FROM _meta WHERE key = 'schema_version'");
+  if (!read.ok()) return read.status();
+  int64_t version = 0;
+  if (!read->rows.empty()) (void)absl::SimpleAtoi(std::get<std::string>(read->rows[0][0]), &version);
+  return version;
+}
+
+std::vector<std::string> Texts(const absl::StatusOr<sql::Result>& result) {
+  std::vector<std::string> texts;
+  EXPECT_TRUE(result.ok()) << result.status();
+  if (!result.ok()) return texts;
+  for (const sql::Row& row : result->rows) texts.push_back(std::get<std::string>(row[0]));
+  return texts;
+}
+
+std::string NamesQuery(absl::string_view type) {
+  return absl::StrCat("SELECT name FROM sqlite_schema WHERE type ", type,
+                      " AND name NOT LIKE 'sqlite_%' ORDER BY name");
+}
+
+}  // namespace
+
+void CanonicalSql(v1::SqlResult* result) {
+  result->clear_vm_steps();
+  result->clear_last_insert_rowid();
+}
+
+const std::vector<std::string>& RefusedStatements() {
+  static const auto* const refused = new std::vector<std::string>{"BEGIN",
+                                                                  "COMMIT",
+                                                                  "ROLLBACK",
+                                                                  "SAVEPOINT s",
+                                                                  "VACUUM",
+                                                                  "ATTACH ':memory:' AS other",
+                                                                  "CREATE TEMP TABLE x(a)",
+                                                                  "CREATE TABLE temp.x(a)",
+                                                                  "CREATE TABLE _holdfast_x(a)",
+                                                                  "PRAGMA writable_schema=ON",
+                                                                  "PRAGMA journal_mode=DELETE",
+                                                                  "PRAGMA foreign_keys=OFF",
+                                                                  "SELECT load_extension('x')"};
+  return *refused;
+}
+
+v1::ExecuteSqlRequest ReadAllSql(const SqlFilePtr& file) {
+  v1::ExecuteSqlRequest request;
+  request.add_statements()->set_sql(kSchema);
+  for (const char* pragma : {"quick_check", "user_version"}) {
+    request.add_statements()->set_sql(absl::StrCat("PRAGMA ", pragma));
+  }
+  if (file == nullptr) return request;
+  Model model(file);
+  for (const std::string& name :
+       Texts(model.Run("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"))) {
+    request.add_statements()->set_sql(absl::StrCat("SELECT * FROM \"", name, "\" NOT INDEXED"));
+  }
+  return request;
+}
+
+const std::string& SqlFile::Contents() const {
+  if (!contents_) {
+    auto file = std::make_shared<const SqlFile>(bytes_);
+    v1::ExecuteSqlResponse response;
+    const v1::ExecuteSqlRequest request = ReadAllSql(file);
+    const absl::Status status = ModelExecute(request, &file, &response);
+    EXPECT_TRUE(status.ok()) << status;
+    contents_ = response.SerializeAsString();
+  }
+  return *contents_;
+}
+
+bool SameSql(const SqlFilePtr& a, const SqlFilePtr& b) {
+  if (a == b) return true;
+  return a != nullptr && b != nullptr && a->Contents() == b->Contents();
+}
+
+std::vector<SqlTable> TablesOf(const SqlFilePtr& file) {
+  std::vector<SqlTable> tables;
+  if (file == nullptr) return tables;
+  Model model(file);
+  for (const std::string& name : Texts(model.Run(NamesQuery("IN ('table', 'view')")))) {
+    if (name == "_meta") continue;
+    // A view may be of what is not there any more.
+    auto columns = model.Run(absl::StrCat("SELECT name FROM pragma_table_info('", name, "')"));
+    tables.push_back({name, columns.ok() ? Texts(columns) : std::vector<std::string>()});
+  }
+  return tables;
+}
+
+std::vector<std::string> NamesOf(const SqlFilePtr& file, const std::string& type) {
+  if (file == nullptr) return {};
+  return Texts(Model(file).Run(NamesQuery(absl::StrCat("= '", type, "'"))));
+}
+
+absl::Status ModelExecute(const v1::ExecuteSqlRequest& request, SqlFilePtr* file, v1::ExecuteSqlResponse* response) {
+  Model model(*file);
+  for (const v1::SqlStatement& statement : request.statements()) {
+    const auto result = model.Run(statement);
+    if (!result.ok()) return result.status();
+    Fill(*result, response->add_results());
+  }
+  return model.Commit(file);
+}
+
+absl::Status ModelMigrate(const v1::MigrateSchemaRequest& request, SqlFilePtr* file,
+                          v1::MigrateSchemaResponse* response) {
+  Model model(*file);
+  const auto before = SchemaVersion(&model);
+  if (!before.ok()) return before.status();
+  const int64_t last = request.migrations(request.migrations_size() - 1).version();
+  if (*before > last) {
+    return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_NEWER, "it is newer");
+  }
+  for (const v1::Migration& migration : request.migrations()) {
+    if (migration.version() <= *before) continue;
+    for (const v1::SqlStatement& statement : migration.statements()) {
+      if (const auto result = model.Run(statement); !result.ok()) return result.status();
+    }
+  }
+  if (*before < last) {
+    const auto created = model.Run("CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT)");
+    if (!created.ok()) return created.status();
+    const auto written = model.Run("INSERT OR REPLACE INTO _meta VALUES ('schema_version', ?)", {absl::StrCat(last)});
+    if (!written.ok()) return written.status();
+  }
+  response->set_version_before(*before);
+  response->set_version_after(last);
+  return model.Commit(file);
+}
+
+absl::Status ModelPreconditions(const v1::ApplyBatchRequest& request, const SqlFilePtr& file,
+                                std::vector<bool>* answers) {
+  std::optional<Model> model;
+  for (const v1::Precondition& precondition : request.preconditions()) {
+    if (!precondition.has_query_returns_row() && !precondition.has_schema_version_equals()) continue;
+    if (!model) model.emplace(file);
+    if (precondition.has_query_returns_row()) {
+      const auto found = model->Query(precondition.query_returns_row());
+      if (!found.ok()) return found.status();
+      answers->push_back(*found);
+    } else {
+      const auto version = SchemaVersion(&*model);
+      if (!version.ok()) return version.status();
+      answers->push_back(*version == precondition.schema_version_equals());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ModelSteps(const v1::ApplyBatchRequest& request, SqlFilePtr* file, v1::ApplyBatchResponse* response) {
+  std::optional<Model> model;
+  for (const v1::BatchStep& step : request.steps()) {
+    if (!step.has_sql()) continue;
+    if (!model) model.emplace(*file);
+    const auto result = model->Run(step.sql());
+    if (!result.ok()) return result.status();
+    Fill(*result, response->add_sql_results());
+  }
+  return model ? model->Commit(file) : absl::OkStatus();
+}
+
+}  // namespace holdfast::property
