@@ -34,6 +34,11 @@ absl::Status Refused(absl::string_view why) {
   return MakeFailure({FailureKind::kSqlError, 0}, absl::StrCat("the file is not imported: ", why));
 }
 
+// Of a value that a constraint of its table does not allow. It harms nobody, and SQLite 3.40 finds some that are none:
+// a NULL where the primary key of a table without rowids is not made of its first columns. What is found of the
+// structure comes before.
+bool IsAboutAValue(absl::string_view found) { return absl::StrContains(found, " value in "); }
+
 }  // namespace
 
 ImportFile::~ImportFile() {
@@ -102,13 +107,16 @@ absl::Status ImportFile::Check(const Limits& limits, absl::AnyInvocable<absl::Ti
   const auto run = [&](const std::string& sql) { return (*connection)->Execute(sql, {}); };
   absl::Status status = (*connection)->Begin(Where::kWorker);
   if (!status.ok()) return status;
-  const auto checked = run("PRAGMA quick_check(1)");
+  const auto checked = run("PRAGMA quick_check(100)");
   if (!checked.ok()) {
     if (FailureOf(checked.status()).kind == FailureKind::kTimeLimit) return checked.status();
     return Refused(checked.status().message());
   }
-  const auto* answer = checked->rows.empty() ? nullptr : std::get_if<std::string>(&checked->rows[0][0]);
-  if (answer == nullptr || *answer != "ok") return Refused(answer == nullptr ? "it is damaged" : *answer);
+  for (const Row& row : checked->rows) {
+    const auto* found = std::get_if<std::string>(&row[0]);
+    if (found == nullptr) return Refused("it is damaged");
+    if (*found != "ok" && !IsAboutAValue(*found)) return Refused(*found);
+  }
   // Every table can be read, so every module is one that is allowed.
   const auto tables = run("SELECT name FROM sqlite_schema WHERE type = 'table'");
   if (!tables.ok()) return Refused(tables.status().message());
