@@ -139,6 +139,7 @@ int Authorizer::Check(int action, const char* first, const char* second, const c
       is_short_ = false;
   }
   alters_ = alters_ || action == SQLITE_ALTER_TABLE;
+  is_pragma_ = is_pragma_ || action == SQLITE_PRAGMA;
   std::string refusal = WhyRefused(action, OrEmpty(first), second, OrEmpty(database));
   if (refusal.empty()) return SQLITE_OK;
   if (refusal_.empty()) refusal_ = std::move(refusal);

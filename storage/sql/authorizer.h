@@ -33,11 +33,13 @@ class Authorizer {
   bool is_short() const { return is_short_; }
   // ALTER TABLE: the new names, of which it is not told, are to be looked at.
   bool alters() const { return alters_; }
+  bool is_pragma() const { return is_pragma_; }
 
  private:
   std::string refusal_;
   bool is_short_ = true;
   bool alters_ = false;
+  bool is_pragma_ = false;
 };
 
 }  // namespace holdfast::storage::sql

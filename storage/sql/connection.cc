@@ -210,6 +210,7 @@ absl::StatusOr<Connection::Prepared> Connection::Prepare(absl::string_view sql) 
     if (next != nullptr) {
       prepared.statement = Statement(const_cast<Statement&>(owned).release());
       prepared.alters = authorizer_.alters();
+      prepared.is_pragma = authorizer_.is_pragma();
       prepared.authorized_as_short = authorizer_.is_short();
     }
     rest.remove_prefix(static_cast<size_t>(tail - rest.data()));
@@ -242,7 +243,8 @@ void Connection::Keep(Prepared prepared) {
   sqlite3_reset(prepared.statement.get());
   sqlite3_clear_bindings(prepared.statement.get());
   const absl::string_view sql = prepared.text;
-  if (sql.size() > kCachedStatementBytesMax || !usable() || by_text_.contains(sql)) return;
+  // PRAGMA defer_foreign_keys takes effect when it is prepared, so a transaction must prepare its own.
+  if (prepared.is_pragma || sql.size() > kCachedStatementBytesMax || !usable() || by_text_.contains(sql)) return;
   if (prepared.bytes == 0) {
     prepared.bytes = static_cast<size_t>(
         std::max(1, sqlite3_stmt_status(prepared.statement.get(), SQLITE_STMTSTATUS_MEMUSED, /*resetFlg=*/0)));

@@ -134,6 +134,7 @@ class Connection {
     absl::string_view tail;  // what follows; empty if that is no statement
     Statement statement;
     bool alters = false;           // as the authorizer tells
+    bool is_pragma = false;        // so too
     std::optional<bool> is_short;  // once it is known
     bool authorized_as_short = false;
     size_t bytes = 0;  // of memory; 0: not known

@@ -142,6 +142,17 @@ TEST_F(PlainSqlTest, DeferredForeignKeyIsCheckedAtTheEndOfTheCall) {
   EXPECT_THAT(Rows("a", "SELECT p FROM c"), ElementsAre("1"));
 }
 
+// The pragma is met on the executor first, and runs on a worker.
+TEST_F(PlainSqlTest, PragmaDefersTheForeignKeysOfItsCallAlone) {
+  Start();
+  ASSERT_TRUE(Do("a", {"CREATE TABLE p(id INTEGER PRIMARY KEY)", "CREATE TABLE c(p REFERENCES p(id))"}).ok());
+  const absl::Status deferred =
+      Do("a", {"PRAGMA defer_foreign_keys = ON", "INSERT INTO c VALUES (1)", "INSERT INTO p VALUES (1)"});
+  EXPECT_TRUE(deferred.ok()) << deferred;
+  EXPECT_THAT(Do("a", {"INSERT INTO c VALUES (2)", "INSERT INTO p VALUES (2)"}),
+              Fails(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SQL_CONSTRAINT));
+}
+
 TEST_F(PlainSqlTest, ReadingCreatesNothing) {
   Start();
   EXPECT_THAT(Rows("a", "SELECT 1"), ElementsAre("1"));
