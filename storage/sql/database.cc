@@ -3,6 +3,12 @@
 #include "storage/object_storage.h"
 
 namespace holdfast::storage::sql {
+namespace {
+
+// What an open connection may keep between turns beside its pages; beyond it SQLite gives back what it can.
+constexpr size_t kKeptMemory = 2 << 20;
+
+}  // namespace
 
 Database::Database(ObjectStorage* storage, const Environment* environment)
     : storage_(storage), environment_(environment), session_(std::make_shared<Session>(environment)) {}
@@ -31,6 +37,11 @@ absl::Status Database::Transact(Session* session, View* view, absl::FunctionRef<
     if (IsNeedsWorker(status)) view->GoToDisk();
   }
   session->pages.set_view(nullptr);
+  // What a sort or a large result took is not kept.
+  if (session->connection != nullptr &&
+      session->connection->memory_bytes() > session->environment->limits.cache_bytes + kKeptMemory) {
+    session->connection->ReleaseMemory();
+  }
   session->bytes = session->connection == nullptr ? 0 : session->connection->memory_bytes();
   return status;
 }

@@ -1,0 +1,51 @@
+// `holdfast sql` against the real server: databases out to files and back in.
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "tests/integration/server_process.h"
+
+namespace holdfast::testing {
+namespace {
+
+class ToolSqlTest : public ::testing::Test {
+ protected:
+  // What the tool prints, with its errors.
+  std::string Sql(const std::string& arguments) {
+    const std::string command =
+        std::string(HOLDFAST_TOOL) + " --server " + server_.address() + " sql " + arguments + " 2>&1";
+    FILE* const pipe = popen(command.c_str(), "r");
+    if (pipe == nullptr) return "popen failed";
+    std::string out;
+    for (int c; (c = std::fgetc(pipe)) != EOF;) out += static_cast<char>(c);
+    pclose(pipe);
+    return out;
+  }
+
+  TemporaryDirectory directory_;
+  ServerProcess server_{directory_.path() + "/data"};
+  const std::string file_ = directory_.path() + "/file.db";
+};
+
+TEST_F(ToolSqlTest, DatabaseGoesToAFileAndIntoAnotherObject) {
+  ASSERT_EQ(Sql("from \"CREATE TABLE t(v)\" \"INSERT INTO t VALUES (hex(zeroblob(500000)))\""), "");
+  EXPECT_NE(Sql("from '.export " + file_ + "'").find(" bytes to " + file_), std::string::npos);
+  EXPECT_NE(Sql("into '.import " + file_ + "'").find(" bytes from " + file_), std::string::npos);
+  EXPECT_EQ(Sql("into --csv \"SELECT length(v) AS n FROM t\""), "n\r\n1000000\r\n");
+}
+
+TEST_F(ToolSqlTest, FileThatCannotBeUsedIsAnErrorAndLeavesWhatIsThere) {
+  ASSERT_EQ(Sql("o \"CREATE TABLE t(v)\""), "");
+  EXPECT_NE(Sql("o '.export /nowhere/file.db'").find("can't be written"), std::string::npos);
+  EXPECT_NE(Sql("o '.import /nowhere/file.db'").find("can't be read"), std::string::npos);
+  std::ofstream(file_) << "no database";
+  EXPECT_NE(Sql("o '.import " + file_ + "'").find("SQL_ERROR"), std::string::npos);
+  EXPECT_EQ(Sql("o .tables"), "t\n");
+}
+
+}  // namespace
+}  // namespace holdfast::testing
