@@ -166,6 +166,7 @@ OF_VERSIONS = {
         Case("PRAGMA optimize; SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'", [[1]], [[0]], INDEXED)
     ],
     "sql-quick-check": [Case("PRAGMA quick_check", [["ok"]], [["NULL value in t.b"]], OTHER_ORDER)],
+    "sql-like-of-a-blob": _selects(("x'5b61' LIKE '%a'", 1, 0), ("x'5b61' GLOB '*a'", 1, 0)),
     "sql-long-substr": _selects(("substr('abc', 1, 0x7fffffffff)", "abc", "")),
 }
 
