@@ -44,6 +44,7 @@ PARENT = (["CREATE TABLE p(a PRIMARY KEY)", "CREATE TABLE c(b REFERENCES p DEFER
 IMMEDIATE = (["CREATE TABLE p(a PRIMARY KEY)", "CREATE TABLE c(b REFERENCES p)"],)
 OTHER_ORDER = (["CREATE TABLE t(a INT, b TEXT, c REAL, PRIMARY KEY (c, b)) WITHOUT ROWID", "INSERT INTO t VALUES (1, 'x', 0.5)"],)
 INDEXED = (["CREATE TABLE t(a UNIQUE)", "INSERT INTO t VALUES (1)"], ["SELECT count(*) FROM t"])
+WORDED = (["CREATE TABLE t(b)", "INSERT INTO t VALUES ('x')", "CREATE TABLE s(a INTEGER) STRICT", "INSERT INTO s VALUES (1)"],)
 
 # Holdfast's own choices.
 OURS = {
@@ -151,6 +152,8 @@ OF_VERSIONS = {
         )
     ],
     "sql-condition-never-met": [Case("SELECT 1 FROM t WHERE -5 IS NULL AND none", [], REFUSES, KEYED)],
+    "sql-rows-not-needed": [Case("SELECT a FROM s WHERE a > 5 EXCEPT SELECT json(b) FROM t", [], REFUSES, WORDED)],
+    "sql-strict-default": [Case("ALTER TABLE s ADD COLUMN b INTEGER DEFAULT 'x'", REFUSES, ACCEPTS, WORDED)],
     "sql-kinds-of-a-compound": [
         Case(
             "WITH w(a) AS (SELECT x FROM t EXCEPT SELECT y FROM t UNION ALL SELECT y FROM t) SELECT quote(a) FROM w",
@@ -163,6 +166,7 @@ OF_VERSIONS = {
         Case("PRAGMA optimize; SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'", [[1]], [[0]], INDEXED)
     ],
     "sql-quick-check": [Case("PRAGMA quick_check", [["ok"]], [["NULL value in t.b"]], OTHER_ORDER)],
+    "sql-like-of-a-blob": _selects(("x'5b61' LIKE '%a'", 1, 0), ("x'5b61' GLOB '*a'", 1, 0)),
     "sql-long-substr": _selects(("substr('abc', 1, 0x7fffffffff)", "abc", "")),
 }
 

@@ -116,9 +116,9 @@ class Expressions:
         if shape == 6:
             return f"{inner(kind)} {self.choice(['', 'NOT '])}IN ({', '.join(inner(kind) for _ in range(3))})"
         if shape == 7:
-            return f"{inner('text')} {self.choice(['LIKE', 'NOT LIKE'])} {quoted(self.choice(['a%', '%a', '_e%', '%', 'A%']))}"
+            return f"CAST({inner('text')} AS TEXT) {self.choice(['LIKE', 'NOT LIKE'])} {quoted(self.choice(['a%', '%a', '_e%', '%', 'A%']))}"
         if shape == 8:
-            return f"{inner('text')} GLOB {quoted(self.choice(['a*', '*a*', '[a-d]*', '?e*']))}"
+            return f"CAST({inner('text')} AS TEXT) GLOB {quoted(self.choice(['a*', '*a*', '[a-d]*', '?e*']))}"
         if shape == 9 and depth > 0:
             return f"({self.condition(columns, depth - 1)} {self.choice(['AND', 'OR'])} {self.condition(columns, depth - 1)})"
         if shape == 10 and depth > 0:

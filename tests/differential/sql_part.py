@@ -151,7 +151,7 @@ class Lying:
 
     def _distorted(self, answer):
         if self._lie == "kinds of failures" and "failed" in answer:
-            return {**answer, "kind": "error", "message": "SQLITE_CONSTRAINT"} if "SQLITE_CONSTRAINT" in answer["message"] else {"value": []}
+            return {**answer, "kind": "error"}
         for result in answer.get("value") or []:
             if self._lie == "columns" and result["columns"]:
                 result["columns"][0] += "x"

@@ -78,7 +78,6 @@ REFUSED = [
 
 # By SQLite: of the language, of what there is, of limits.
 BROKEN = [
-    "",
     " ",
     "-- nothing",
     ";",

@@ -198,7 +198,8 @@ class Schema:
             return self._create_index()
         column = Column(self._name("c"), self._random.choice(["integer", "text", "real"]))
         table.columns.append(column)
-        default = self._random.choice(["", " DEFAULT 7", " DEFAULT '10'", " DEFAULT NULL", " DEFAULT -0.5"])
+        fitting = {"integer": " DEFAULT 7", "text": " DEFAULT '10'", "real": " DEFAULT -0.5"}[column.kind]
+        default = self._random.choice(["", " DEFAULT NULL", fitting])
         return f"ALTER TABLE {table.name} ADD COLUMN {column.name} {STRICT_TYPES[column.kind]}{default}"
 
     def _rename_column(self):

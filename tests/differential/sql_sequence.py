@@ -35,10 +35,10 @@ class SqlSequence:
         reference, subject = self.answers(step)
         unordered = [statement.get("unordered", False) for statement in step.get("statements", [])]
         self._tally.compared["SQL statements"] += len(unordered)
-        answer = comparable(subject, unordered)
-        if "failed" in answer:
-            self._tally.compared[f"SQL statements that fail: {answer['kind']}"] += 1
-        if comparable(reference, unordered) != answer:
+        outcome = comparable(subject, unordered)
+        if "failed" in outcome:
+            self._tally.compared[f"SQL statements that fail: {outcome['kind']}"] += 1
+        if comparable(reference, unordered) != outcome:
             raise Found(self._index, step["op"], reference, subject)
         return subject
 

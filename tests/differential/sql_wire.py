@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from holdfast.v1 import object_service_pb2 as pb
 
-FAILURES = {"SQL_ERROR": "error", "SQL_CONSTRAINT": "constraint", "INVALID_FIELD": "error", "RESPONSE_TOO_LARGE": "bound"}
+FAILURES = {"SQL_ERROR": "error", "SQL_CONSTRAINT": "constraint", "RESPONSE_TOO_LARGE": "bound"}
 
 
 class SqlFailed(Exception):
