@@ -28,10 +28,7 @@ class Model {
   }
 
   absl::StatusOr<sql::Result> Run(const std::string& text, const std::vector<sql::Value>& params = {}) {
-    const auto& refused = RefusedStatements();
-    if (std::find(refused.begin(), refused.end(), text) != refused.end()) {
-      return AsClientGets(absl::InvalidArgumentError("it is refused"));
-    }
+    if (const absl::Status refused = Refused(text); !refused.ok()) return refused;
     auto result = plain_.Run(text, params);
     if (!result.ok()) return AsClientGets(result.status());
     EXPECT_TRUE(plain_.in_transaction());
@@ -45,6 +42,7 @@ class Model {
   absl::StatusOr<bool> Query(const v1::SqlStatement& statement) {
     const auto text = actors::SqlTextOf(statement, "sql");
     if (!text.ok()) return text.status();
+    if (const absl::Status refused = Refused(text->sql); !refused.ok()) return refused;
     auto found = plain_.Query(text->sql, text->params);
     if (!found.ok()) return AsClientGets(found.status());
     return found;
@@ -61,6 +59,11 @@ class Model {
   }
 
  private:
+  static absl::Status Refused(const std::string& text) {
+    const auto& refused = RefusedStatements();
+    if (std::find(refused.begin(), refused.end(), text) == refused.end()) return absl::OkStatus();
+    return AsClientGets(absl::InvalidArgumentError("it is refused"));
+  }
   static absl::Status AsClientGets(const absl::Status& status) {
     v1::ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
     if (absl::IsInvalidArgument(status)) reason = v1::ERROR_REASON_SQL_ERROR;
