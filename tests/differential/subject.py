@@ -196,12 +196,15 @@ class HoldfastObject:
             end = self._end
         fail = end.get("fail")
         done = False
+        ended = now_ms()
         if end.get("commit"):
+            # It ends the delivery, so the next may be out before the answer is here.
             outcome = self.do({"op": "batch", **end["commit"], "token": delivery.delivery_token})
             run["answers"].append(outcome)
             done = "value" in outcome
             fail = fail or not done
-        ended = now_ms()
+            if not done:
+                ended = now_ms()
         if not done:
             self._acknowledge(delivery.delivery_token, fail, stale=self._deletions > deletions)
         run["ended"] = ended
