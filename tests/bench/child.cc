@@ -1,0 +1,139 @@
+#include "tests/bench/child.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+
+namespace holdfast::bench {
+namespace {
+
+constexpr absl::Duration kEndMax = absl::Seconds(10);
+constexpr absl::Duration kStep = absl::Milliseconds(10);
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+sockaddr_in Loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  return address;
+}
+
+bool Listens(int port) {
+  const int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
+  const sockaddr_in address = Loopback(port);
+  const bool listens = connect(socket_fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(socket_fd);
+  return listens;
+}
+
+std::vector<pid_t> WithDescendants(pid_t pid) {
+  std::vector<pid_t> all = {pid};
+  for (size_t i = 0; i < all.size(); ++i) {
+    std::istringstream children(ReadFile(absl::StrCat("/proc/", all[i], "/task/", all[i], "/children")));
+    for (pid_t child; children >> child;) all.push_back(child);
+  }
+  return all;
+}
+
+}  // namespace
+
+Child::Child(const std::vector<std::string>& arguments, const std::string& log_path,
+             const std::vector<std::string>& environment)
+    : log_path_(log_path) {
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  std::vector<char*> envp;
+  for (char** variable = environ; *variable != nullptr; ++variable) envp.push_back(*variable);
+  for (const std::string& variable : environment) envp.push_back(const_cast<char*>(variable.c_str()));
+  envp.push_back(nullptr);
+  const int output = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  pid_ = fork();
+  if (pid_ == 0) {
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    execvpe(argv[0], argv.data(), envp.data());
+    _exit(127);
+  }
+  close(output);
+}
+
+Child::~Child() {
+  kill(pid_, SIGTERM);
+  const absl::Time until = absl::Now() + kEndMax;
+  while (waitpid(pid_, nullptr, WNOHANG) == 0) {
+    if (absl::Now() > until) kill(pid_, SIGKILL);
+    absl::SleepFor(kStep);  // a process that ends has no event to wait for with a bound
+  }
+}
+
+void Child::WaitForPort(int port, absl::Duration timeout) const {
+  const absl::Time until = absl::Now() + timeout;
+  while (!Listens(port)) {
+    siginfo_t ended{};
+    const bool gone =
+        waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == pid_;
+    if (gone || absl::Now() > until) {
+      std::fprintf(stderr, "nothing listens on port %d:\n%s\n", port, ReadFile(log_path_).c_str());
+      std::exit(1);
+    }
+    absl::SleepFor(kStep);
+  }
+}
+
+int FreePort() {
+  const int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = Loopback(0);
+  socklen_t size = sizeof(address);
+  if (bind(socket_fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      getsockname(socket_fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    std::perror("a free port");
+    std::exit(1);
+  }
+  close(socket_fd);
+  return ntohs(address.sin_port);
+}
+
+absl::Duration CpuTimeOf(pid_t pid) {
+  static const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
+  absl::Duration sum;
+  for (const pid_t one : WithDescendants(pid)) {
+    const std::string stat = ReadFile(absl::StrCat("/proc/", one, "/stat"));
+    const size_t name_end = stat.rfind(')');
+    if (name_end == std::string::npos) continue;
+    const std::vector<std::string> fields = absl::StrSplit(stat.substr(name_end + 2), ' ');
+    sum += absl::Seconds((std::stod(fields[11]) + std::stod(fields[12])) / ticks);
+  }
+  return sum;
+}
+
+double ResidentMbOf(pid_t pid) {
+  double kb = 0;
+  for (const pid_t one : WithDescendants(pid)) {
+    for (const std::string& line : absl::StrSplit(ReadFile(absl::StrCat("/proc/", one, "/status")), '\n')) {
+      if (line.rfind("VmRSS:", 0) == 0) kb += std::stod(line.substr(6));
+    }
+  }
+  return kb / 1024;
+}
+
+}  // namespace holdfast::bench

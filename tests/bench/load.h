@@ -1,0 +1,71 @@
+// The load that all contenders get: the same loop, the same count of calls under way, the same clock.
+//
+// Closed loop (rate 0): so many calls are always under way; when one ends the next begins. It finds the peak.
+// Open loop: calls begin at a fixed rate, whether earlier ones have ended or not, and a latency counts from when the
+// call was due. So a server that stalls cannot hide the calls that would have come meanwhile (coordinated omission).
+//
+// Threading: one thread, which drives the transport too.
+
+#ifndef HOLDFAST_TESTS_BENCH_LOAD_H_
+#define HOLDFAST_TESTS_BENCH_LOAD_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace holdfast::bench {
+
+struct LoadOptions {
+  int outstanding = 64;   // calls under way: at all times in the closed loop, at most in the open one
+  double rate_per_s = 0;  // 0: closed loop
+  absl::Duration warm_up = absl::Milliseconds(500);
+  absl::Duration time = absl::Seconds(2);
+};
+
+struct LoadResult {
+  int64_t calls = 0;     // that succeeded within `time`
+  int64_t failures = 0;  // that did not
+  double seconds = 0;
+  double p50_us = 0, p99_us = 0, p999_us = 0;
+
+  double calls_per_s() const { return seconds > 0 ? static_cast<double>(calls) / seconds : 0; }
+};
+
+// Told what has ended.
+class Sink {
+ public:
+  virtual void Ended(int slot, bool ok) = 0;
+
+ protected:
+  ~Sink() = default;
+};
+
+// The calls of one workload to one contender.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // Begins the `number`th call in a slot that is free: 0 to outstanding - 1. Tells the sink when it has ended, in Poll.
+  virtual void Begin(int slot, int64_t number) = 0;
+  // Waits until something happens, but not beyond `until`, and tells the sink all that has ended.
+  virtual void Poll(absl::Time until, Sink* sink) = 0;
+};
+
+// The q-quantile of what is not sorted yet.
+double Quantile(std::vector<float>* values, double q);
+
+// Gives up on calls that have not ended 30 s after the load: they are failures. `on_measure` is called between the
+// warm-up and the measured time, and again at the end of it.
+class MeasureHooks {
+ public:
+  virtual void Begin() {}
+  virtual void End() {}
+
+ protected:
+  ~MeasureHooks() = default;
+};
+LoadResult RunLoad(Transport* transport, const LoadOptions& options, MeasureHooks* hooks = nullptr);
+
+}  // namespace holdfast::bench
+
+#endif  // HOLDFAST_TESTS_BENCH_LOAD_H_
