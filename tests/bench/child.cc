@@ -12,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -129,8 +130,8 @@ absl::Duration CpuTimeOf(pid_t pid) {
 double ResidentMbOf(pid_t pid) {
   double kb = 0;
   for (const pid_t one : WithDescendants(pid)) {
-    for (const std::string& line : absl::StrSplit(ReadFile(absl::StrCat("/proc/", one, "/status")), '\n')) {
-      if (line.rfind("VmRSS:", 0) == 0) kb += std::stod(line.substr(6));
+    for (const absl::string_view line : absl::StrSplit(ReadFile(absl::StrCat("/proc/", one, "/status")), '\n')) {
+      if (absl::StartsWith(line, "VmRSS:")) kb += std::stod(std::string(line.substr(6)));
     }
   }
   return kb / 1024;

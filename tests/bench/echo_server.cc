@@ -1,0 +1,181 @@
+// The limit: a gRPC server with the messages and the threading of holdfastd and nothing behind them. Each method
+// answers at once with a reply of the size that holdfastd's has.
+//
+//   echo_server PORT THREADS      ends on SIGTERM
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "holdfast/v1/batch_processor_service.grpc.pb.h"
+#include "holdfast/v1/counter_service.grpc.pb.h"
+#include "holdfast/v1/object_service.grpc.pb.h"
+#include "holdfast/v1/rate_limiter_service.grpc.pb.h"
+#include "holdfast/v1/user_cache_service.grpc.pb.h"
+
+namespace holdfast::bench {
+namespace {
+
+using grpc::ServerCompletionQueue;
+using grpc::ServerContext;
+
+class Call {
+ public:
+  virtual void OnEvent(bool ok) = 0;
+
+ protected:
+  ~Call() = default;
+};
+
+// `Receive` is the generated RequestXxx of the service.
+template <auto Receive, typename Service, typename Request, typename Response>
+class EchoCall final : public Call {
+ public:
+  using Fill = void (*)(const Request&, Response*);
+
+  static void Post(Service* service, Fill fill, ServerCompletionQueue* queue) {
+    auto* const call = new EchoCall(service, fill, queue);
+    (service->*Receive)(&call->context_, &call->request_, &call->writer_, queue, queue, static_cast<Call*>(call));
+  }
+
+  void OnEvent(bool ok) override {
+    if (finished_ || !ok) {
+      delete this;
+      return;
+    }
+    Post(service_, fill_, queue_);
+    finished_ = true;
+    fill_(request_, &response_);
+    writer_.Finish(response_, grpc::Status::OK, static_cast<Call*>(this));
+  }
+
+ private:
+  EchoCall(Service* service, Fill fill, ServerCompletionQueue* queue)
+      : service_(service), fill_(fill), queue_(queue), writer_(&context_) {}
+
+  Service* const service_;
+  const Fill fill_;
+  ServerCompletionQueue* const queue_;
+  ServerContext context_;
+  Request request_;
+  Response response_;
+  grpc::ServerAsyncResponseWriter<Response> writer_;
+  bool finished_ = false;
+};
+
+struct Services {
+  v1::CounterService::AsyncService counters;
+  v1::RateLimiterService::AsyncService limiters;
+  v1::UserCacheService::AsyncService users;
+  v1::BatchProcessorService::AsyncService batches;
+  v1::ObjectService::AsyncService objects;
+};
+
+constexpr int64_t kTimeSeconds = 1'800'000'000;
+
+template <auto Receive, typename Request, typename Response, typename Service>
+void Post(Service* service, ServerCompletionQueue* queue, void (*fill)(const Request&, Response*)) {
+  EchoCall<Receive, Service, Request, Response>::Post(service, fill, queue);
+}
+
+void PostAll(Services* services, ServerCompletionQueue* queue) {
+  using Counter = v1::CounterService::AsyncService;
+  using Limiter = v1::RateLimiterService::AsyncService;
+  using Users = v1::UserCacheService::AsyncService;
+  using Batch = v1::BatchProcessorService::AsyncService;
+  using Objects = v1::ObjectService::AsyncService;
+  Post<&Counter::RequestIncrement, v1::IncrementRequest, v1::IncrementResponse>(
+      &services->counters, queue,
+      [](const v1::IncrementRequest&, v1::IncrementResponse* response) { response->set_value(1000); });
+  Post<&Counter::RequestGetValue, v1::GetValueRequest, v1::GetValueResponse>(
+      &services->counters, queue,
+      [](const v1::GetValueRequest&, v1::GetValueResponse* response) { response->set_value(1000); });
+  Post<&Limiter::RequestCheckLimit, v1::CheckLimitRequest, v1::CheckLimitResponse>(
+      &services->limiters, queue, [](const v1::CheckLimitRequest& request, v1::CheckLimitResponse* response) {
+        response->set_allowed(true);
+        response->set_limit(request.check().limit());
+        response->set_remaining(50);
+        response->mutable_reset_after()->set_seconds(59);
+        response->mutable_reset_after()->set_nanos(999'999'000);
+      });
+  Post<&Users::RequestUpdateUser, v1::UpdateUserRequest, v1::UpdateUserResponse>(
+      &services->users, queue, [](const v1::UpdateUserRequest& request, v1::UpdateUserResponse* response) {
+        *response->mutable_user() = request.user();
+        response->mutable_user()->set_etag("0123456789abcdef");
+        response->mutable_user()->mutable_create_time()->set_seconds(kTimeSeconds);
+        response->mutable_user()->mutable_update_time()->set_seconds(kTimeSeconds);
+      });
+  Post<&Batch::RequestAddItems, v1::AddItemsRequest, v1::AddItemsResponse>(
+      &services->batches, queue, [](const v1::AddItemsRequest&, v1::AddItemsResponse* response) {
+        response->set_first_sequence(1000);
+        response->set_pending_count(1000);
+        response->mutable_next_flush_time()->set_seconds(kTimeSeconds);
+      });
+  Post<&Objects::RequestExecuteSql, v1::ExecuteSqlRequest, v1::ExecuteSqlResponse>(
+      &services->objects, queue, [](const v1::ExecuteSqlRequest& request, v1::ExecuteSqlResponse* response) {
+        v1::SqlResult* const result = response->add_results();
+        result->set_vm_steps(10);
+        if (request.statements(0).params_size() > 1) {  // the update
+          result->set_rows_written(1);
+          return;
+        }
+        result->add_columns()->set_name("value");
+        result->add_rows()->add_values()->set_text("a value of twenty b.");
+      });
+}
+
+int Run(int port, int threads) {
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+
+  Services services;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), grpc::InsecureServerCredentials());
+  builder.RegisterService(&services.counters);
+  builder.RegisterService(&services.limiters);
+  builder.RegisterService(&services.users);
+  builder.RegisterService(&services.batches);
+  builder.RegisterService(&services.objects);
+  std::vector<std::unique_ptr<ServerCompletionQueue>> queues;
+  for (int i = 0; i < threads; ++i) queues.push_back(builder.AddCompletionQueue());
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) return 1;
+  std::vector<std::thread> pollers;
+  for (auto& queue : queues) {
+    PostAll(&services, queue.get());
+    pollers.emplace_back([&queue] {
+      void* tag;
+      bool ok;
+      while (queue->Next(&tag, &ok)) static_cast<Call*>(tag)->OnEvent(ok);
+    });
+  }
+  int signal;
+  sigwait(&ending, &signal);
+  server->Shutdown(std::chrono::system_clock::now());
+  for (auto& queue : queues) queue->Shutdown();
+  for (std::thread& poller : pollers) poller.join();
+  return 0;
+}
+
+}  // namespace
+}  // namespace holdfast::bench
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: echo_server PORT THREADS\n");
+    return 2;
+  }
+  return holdfast::bench::Run(std::atoi(argv[1]), std::atoi(argv[2]));
+}
