@@ -33,16 +33,6 @@ void Attach(absl::Status* status, const Detail& detail) {
   status->SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
 }
 
-absl::Status FieldError(absl::StatusCode code, absl::string_view field, absl::string_view problem) {
-  absl::Status status = Error(code, v1::ERROR_REASON_INVALID_FIELD, absl::StrCat(field, ": ", problem));
-  google::rpc::BadRequest bad_request;
-  auto* violation = bad_request.add_field_violations();
-  violation->set_field(std::string(field));
-  violation->set_description(std::string(Cut(problem)));
-  Attach(&status, bad_request);
-  return status;
-}
-
 }  // namespace
 
 absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message) {
@@ -60,11 +50,14 @@ absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_
 }
 
 absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
-  return FieldError(absl::StatusCode::kInvalidArgument, field, problem);
-}
-
-absl::Status UnsupportedField(absl::string_view field, absl::string_view problem) {
-  return FieldError(absl::StatusCode::kUnimplemented, field, problem);
+  absl::Status status =
+      Error(absl::StatusCode::kInvalidArgument, v1::ERROR_REASON_INVALID_FIELD, absl::StrCat(field, ": ", problem));
+  google::rpc::BadRequest bad_request;
+  auto* violation = bad_request.add_field_violations();
+  violation->set_field(std::string(field));
+  violation->set_description(std::string(Cut(problem)));
+  Attach(&status, bad_request);
+  return status;
 }
 
 absl::Status NotFound(absl::string_view message) {

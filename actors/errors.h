@@ -23,8 +23,6 @@ absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_v
 absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message);
 // INVALID_ARGUMENT with the field as clients write it ("check.window") in a BadRequest.
 absl::Status InvalidField(absl::string_view field, absl::string_view problem);
-// UNIMPLEMENTED, the same: what this version does not know to do.
-absl::Status UnsupportedField(absl::string_view field, absl::string_view problem);
 absl::Status NotFound(absl::string_view message);
 // An error that a retry after that time may not meet again.
 absl::Status Retryable(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message, absl::Duration after);

@@ -34,7 +34,9 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
       ->envname("HOLDFAST_SERVER");
   arguments.Text("--namespace", "NS", "Namespace of the objects; default \"default\"",
                  [&globals](const std::string& ns) { globals.ns = ns; });
-  arguments.Value("--timeout", "DURATION", "For each call, retries included; default 10s, at most 24h",
+  arguments.Value("--timeout", "DURATION",
+                  "For each call, retries included; default 10s, at most 24h. alarm watch, and .import and .export of "
+                  "sql, have none",
                   [&globals](const std::string& text) {
                     const absl::StatusOr<absl::Duration> timeout = ParseFiniteDuration(text);
                     if (!timeout.ok()) return timeout.status();
@@ -46,7 +48,8 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
                   });
   arguments.Number<int>(
       "--retries",
-      "How often a failed call is tried again; default 4. A change has a request id, so it happens once all the same",
+      "How often a failed call is tried again; default 4. A change has a request id, so it happens once all the same. "
+      "counter stream, alarm watch, and .import and .export of sql are not tried again",
       [&globals](int retries) { globals.retries = retries; }, 0, 100);
   arguments.Value(
       "--request-id", "ID",

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test: unit, property, lint, integration against the real server, kills
-# under load, the Python client, and the comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
+# Installs what is missing, builds, and runs every test: unit, property, the client and its tool, lint; against the real
+# server integration, blackbox and scale; kills under load, the Python client, and the comparison with workerd. From a
+# clean clone on Debian 12 it needs nothing else.
 #
 #   run.sh [PRESET]    dev (the default), release, asan or tsan
 #   run.sh --help
@@ -8,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${1:-dev} in
-  -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   *) echo "run.sh: unknown preset '$1'" >&2; exit 2 ;;
 esac
