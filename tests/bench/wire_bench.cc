@@ -1,60 +1,221 @@
-// (for now: Holdfast and echo, one workload)
-#include <cstdio>
-#include <cstdlib>
-#include <map>
+// Compares servers over the wire: the same load on each, round by round in turn, medians and ratios. run.sh builds what
+// it needs and starts it; README.md says what it prints.
 
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "tests/bench/child.h"
-#include "tests/bench/wire_workloads.h"
+#include "grpcpp/grpcpp.h"
+#include "rocksdb/version.h"
+#include "tests/bench/contender.h"
+#include "tests/bench/disk_limit.h"
+#include "tests/bench/report.h"
 #include "tests/integration/server_process.h"
+
 namespace holdfast::bench {
-struct Cpu : MeasureHooks {
-  pid_t pid;
-  absl::Duration used;
-  void Begin() override { used = CpuTimeOf(pid); }
-  void End() override { used = CpuTimeOf(pid) - used; }
+namespace {
+
+struct Options {
+  std::vector<std::string> cases;
+  std::vector<std::string> programs;  // LABEL=PATH
+  std::string config;
+  std::string json;
+  int rounds = 5;
+  double seconds = 3;
+  double settle_seconds = 4;
 };
-int Main(int argc, char** argv) {
-  std::vector<std::string> names = absl::StrSplit(argv[1], ',');
-  int outstanding = argc > 2 ? atoi(argv[2]) : 256, channels = argc > 3 ? atoi(argv[3]) : 4,
-      rounds = argc > 4 ? atoi(argv[4]) : 5;
-  double secs = argc > 5 ? atof(argv[5]) : 2;
-  testing::TemporaryDirectory dir;
-  testing::ServerProcess server(dir.path() + "/data", getenv("CONFIG") ? getenv("CONFIG") : "");
-  int port = FreePort();
-  Child echo({ECHO_SERVER_PATH, absl::StrCat(port), "1"}, dir.path() + "/echo.log");
-  echo.WaitForPort(port);
-  for (auto& name : names) {
-    const WireWorkload& w = WireWorkloadNamed(name);
-    w.prepare(server.address());
-    std::map<std::string, std::vector<LoadResult>> all;
-    std::map<std::string, std::vector<float>> rate, cpu, ratio;
-    for (int r = 0; r < rounds; ++r) {
-      for (int c = 0; c < 2; ++c) {
-        // There is no stream to compare with: the unary calls are.
-        const WireWorkload& work =
-            c == 1 && (name == "stream-increment" || name == "batch-increment-64") ? WireWorkloadNamed("increment") : w;
-        const std::string address = c == 0 ? server.address() : absl::StrCat("127.0.0.1:", port);
-        auto transport = work.connect(address, channels, outstanding);
-        Cpu hooks;
-        hooks.pid = c == 0 ? server.pid() : echo.pid();
-        LoadResult x = RunLoad(transport.get(), {.outstanding = outstanding, .time = absl::Seconds(secs)}, &hooks);
-        const char* who = c == 0 ? "holdfast" : "echo";
-        rate[who].push_back(x.calls_per_s() * work.units_per_call);
-        cpu[who].push_back(absl::ToDoubleMicroseconds(hooks.used) / double(x.calls * work.units_per_call));
-        printf("%s %-9s %8.0f/s p50 %6.0f p99 %6.0f p999 %6.0f cpu %5.1f us failures %ld\n", name.c_str(), who,
-               rate[who].back(), x.p50_us, x.p99_us, x.p999_us, cpu[who].back(), x.failures);
-      }
-      ratio["x"].push_back(rate["holdfast"].back() / rate["echo"].back());
+
+struct AtLeast {
+  std::string to;
+  double ratio;
+};
+
+struct Case {
+  std::string name;
+  std::string workload;
+  int outstanding = 256;
+  int channels = 4;
+  bool half_of_peak = false;  // open loop
+  std::vector<AtLeast> at_least = {};
+};
+
+const std::vector<Case>& Cases() {
+  static const auto* const cases = new std::vector<Case>{
+      {.name = "increment",
+       .workload = "increment",
+       .at_least = {{"echo", 0.80}, {"workerd", 20}, {"restate", 20}, {"redis", 0}}},
+      {.name = "increment-hot",
+       .workload = "increment-hot",
+       .at_least = {{"echo", 0.80}, {"workerd", 0}, {"restate", 0}}},
+      {.name = "get-value", .workload = "get-value", .at_least = {{"echo", 0.90}, {"workerd", 0}}},
+      {.name = "check-limit",
+       .workload = "check-limit",
+       .at_least = {{"echo", 0.70}, {"workerd", 50}, {"restate", 20}, {"redis", 0}}},
+      {.name = "update-user", .workload = "update-user", .at_least = {{"echo", 0.65}, {"workerd", 0}}},
+      {.name = "add-item", .workload = "add-item", .at_least = {{"echo", 0.75}, {"workerd", 0}}},
+      {.name = "sql-update", .workload = "sql-update", .at_least = {{"echo", 0.50}, {"workerd", 10}}},
+      {.name = "sql-select", .workload = "sql-select", .at_least = {{"echo", 0.60}, {"workerd", 0}}},
+      {.name = "stream-increment", .workload = "stream-increment", .at_least = {{"echo", 4}}},
+      {.name = "batch-increment-64", .workload = "batch-increment-64", .outstanding = 16, .at_least = {{"redis", 1}}},
+      {.name = "increment-one", .workload = "increment", .outstanding = 1, .channels = 1},
+      {.name = "increment-half", .workload = "increment", .half_of_peak = true},
+  };
+  return *cases;
+}
+
+class Measured final : public MeasureHooks {
+ public:
+  explicit Measured(const Contender* contender) : contender_(contender) {}
+  void Begin() override { used_ = contender_->CpuTime(); }
+  void End() override { used_ = contender_->CpuTime() - used_; }
+  absl::Duration used() const { return used_; }
+
+ private:
+  const Contender* const contender_;
+  absl::Duration used_;
+};
+
+class Bench {
+ public:
+  Bench(const Options& options, std::string directory) : options_(options), directory_(std::move(directory)) {}
+
+  void Start() {
+    for (const std::string& program : options_.programs) {
+      const std::pair<std::string, std::string> parts = absl::StrSplit(program, absl::MaxSplits('=', 1));
+      contenders_.push_back(StartHoldfast(parts.first, parts.second, directory_, options_.config));
     }
-    printf("== %s: holdfast %.0f echo %.0f ratio of medians %.3f median of ratios %.3f; cpu %.1f %.1f\n", name.c_str(),
-           Quantile(&rate["holdfast"], .5), Quantile(&rate["echo"], .5),
-           Quantile(&rate["holdfast"], .5) / Quantile(&rate["echo"], .5), Quantile(&ratio["x"], .5),
-           Quantile(&cpu["holdfast"], .5), Quantile(&cpu["echo"], .5));
-    fflush(stdout);
+    contenders_.push_back(StartEcho(ECHO_SERVER_PATH, directory_));
   }
+
+  void Run(const Case& one) {
+    std::map<Contender*, Work> works;
+    for (auto& contender : contenders_) {
+      Work work = contender->WorkOf(one.workload);
+      if (!work.connect || (one.half_of_peak && contender->name() != "holdfast")) continue;
+      if (prepared_.insert({contender.get(), one.workload}).second) {
+        work.prepare();
+        // So that what a start costs (loading, families) is over.
+        (void)Measure(one, contender.get(), work, options_.settle_seconds);
+      }
+      works[contender.get()] = std::move(work);
+    }
+    for (int i = 0; i < options_.rounds; ++i) {
+      for (auto& contender : contenders_) {
+        const auto work = works.find(contender.get());
+        if (work == works.end()) continue;
+        const Round round = Measure(one, contender.get(), work->second, options_.seconds);
+        report_.AddRound(one.name, contender->name(), round);
+        std::printf("%-20s %-10s %9.0f/s  p50 %6.0f us  p99 %6.0f us  p99.9 %6.0f us  cpu %5.1f us\n", one.name.c_str(),
+                    contender->name().c_str(), round.ops_per_s, round.p50_us, round.p99_us, round.p999_us,
+                    round.server_cpu_us_per_op);
+        std::fflush(stdout);
+      }
+      if (one.name == "increment-one") AddDiskRound();
+    }
+    AddTargets(one);
+  }
+
+  Report& report() { return report_; }
+
+ private:
+  Round Measure(const Case& one, Contender* contender, const Work& work, double seconds) {
+    const int slots = work.outstanding_max > 0 ? std::min(one.outstanding, work.outstanding_max) : one.outstanding;
+    LoadOptions load{.outstanding = slots, .time = absl::Seconds(seconds)};
+    if (one.half_of_peak) load.rate_per_s = report_.MedianOf("increment", "holdfast").ops_per_s / 2;
+    const std::unique_ptr<Transport> transport = work.connect(std::min(one.channels, slots), slots);
+    Measured measured(contender);
+    const LoadResult result = RunLoad(transport.get(), load, &measured);
+    const double operations = static_cast<double>(result.calls) * work.units_per_call;
+    return {.ops_per_s = result.calls_per_s() * work.units_per_call,
+            .p50_us = result.p50_us,
+            .p99_us = result.p99_us,
+            .p999_us = result.p999_us,
+            .server_cpu_us_per_op = absl::ToDoubleMicroseconds(measured.used()) / std::max(1.0, operations),
+            .rss_mb = contender->ResidentMb(),
+            .failures = result.failures};
+  }
+
+  void AddDiskRound() {
+    const LoadResult result = SyncedWrites(absl::StrCat(directory_, "/disk"), absl::Seconds(options_.seconds));
+    report_.AddRound("increment-one", "disk",
+                     {.ops_per_s = result.calls_per_s(),
+                      .p50_us = result.p50_us,
+                      .p99_us = result.p99_us,
+                      .p999_us = result.p999_us});
+  }
+
+  void AddTargets(const Case& one) {
+    for (const AtLeast& target : one.at_least) report_.AddRatio(one.name, "holdfast", target.to, target.ratio);
+    const Round round = report_.MedianOf(one.name, "holdfast");
+    if (one.name == "increment-one") {
+      const double limit = report_.MedianOf(one.name, "echo").p50_us + report_.MedianOf(one.name, "disk").p50_us + 60;
+      report_.AddTarget({"increment-one: p50 us, echo + synced write + 60", round.p50_us, limit, true});
+    }
+    if (one.half_of_peak) {
+      report_.AddTarget({one.name + ": p99 us", round.p99_us, 5000, true});
+      report_.AddTarget({one.name + ": p99.9 us", round.p999_us, 20000, true});
+    }
+  }
+
+  const Options options_;
+  const std::string directory_;
+  Report report_;
+  std::vector<std::unique_ptr<Contender>> contenders_;
+  std::set<std::pair<Contender*, std::string>> prepared_;
+};
+
+void AddEnvironment(const Options& options, const std::string& directory, Report* report) {
+  utsname system{};
+  uname(&system);
+  report->AddEnvironment("cores", absl::StrCat(std::thread::hardware_concurrency()));
+  report->AddEnvironment("kernel", system.release);
+  report->AddEnvironment("gRPC, RocksDB", absl::StrCat(grpc::Version(), ", ", rocksdb::GetRocksVersionAsString()));
+  const LoadResult sync = SyncedWrites(absl::StrCat(directory, "/sync-cost"), absl::Seconds(1));
+  report->AddEnvironment("synced write", absl::StrCat("p50 ", static_cast<int>(sync.p50_us), " us, p99 ",
+                                                      static_cast<int>(sync.p99_us), " us"));
+  report->AddEnvironment("rounds", absl::StrCat(options.rounds, " of ", options.seconds, " s"));
+}
+
+int Main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Compares Holdfast with a bare gRPC server and with its peers.");
+  app.add_option("--cases", options.cases, "Only these, separated by commas")->delimiter(',');
+  app.add_option("--holdfast", options.programs, "LABEL=PATH: a build of holdfastd; the first is labelled holdfast");
+  app.add_option("--config", options.config, "Configuration of holdfastd, in text format");
+  app.add_option("--rounds", options.rounds, "Rounds of each")->capture_default_str();
+  app.add_option("--seconds", options.seconds, "Of one round")->capture_default_str();
+  app.add_option("--settle-seconds", options.settle_seconds, "Before the first round")->capture_default_str();
+  app.add_option("--json", options.json, "A file for the figures");
+  CLI11_PARSE(app, argc, argv);
+  if (options.programs.empty()) options.programs = {absl::StrCat("holdfast=", testing::Holdfastd().path)};
+
+  const testing::TemporaryDirectory directory;
+  Bench bench(options, directory.path());
+  AddEnvironment(options, directory.path(), &bench.report());
+  bench.Start();
+  for (const Case& one : Cases()) {
+    const bool asked =
+        options.cases.empty() || std::find(options.cases.begin(), options.cases.end(), one.name) != options.cases.end();
+    if (asked) bench.Run(one);
+  }
+  bench.report().Print();
+  if (!options.json.empty()) bench.report().WriteJson(options.json);
   return 0;
 }
+
+}  // namespace
 }  // namespace holdfast::bench
+
 int main(int argc, char** argv) { return holdfast::bench::Main(argc, argv); }
