@@ -22,8 +22,8 @@ extern "C" void __tsan_release(void* address);
 namespace holdfast::service {
 namespace {
 
-// Events in one round at most, so that timers, and the commit, do not wait for a flood to end.
-constexpr int kRoundEventsMax = 256;
+// Events in one round at most, so that timers, and a commit that has ended, do not wait for a flood to end.
+constexpr int kRoundEventsMax = 32;
 // Sleeps no longer, in case the wall clock, by which the timers go, was set.
 constexpr absl::Duration kSleepMax = absl::Seconds(1);
 

@@ -64,6 +64,8 @@ void CommitPipeline::OnCommitted(const absl::Status& status) {
     return;
   }
   durable_ = batch->number;
+  // First the disk, so that it does not wait while the replies are sent.
+  Submit();
   Tell(batch.get(), status);
 }
 

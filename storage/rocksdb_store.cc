@@ -132,6 +132,8 @@ class RocksDbStore : public Store {
     db_options_.create_missing_column_families = true;
     db_options_.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     db_options_.avoid_flush_during_recovery = true;
+    // One thread commits, for each executor; and they take turns.
+    db_options_.allow_concurrent_memtable_write = false;
     db_options_.max_total_wal_size = options.wal_bytes_max;
     db_options_.db_write_buffer_size = options.memtable_bytes;
     db_options_.max_open_files = kOpenFilesMax;

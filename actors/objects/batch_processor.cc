@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -100,10 +102,15 @@ Task<absl::Status> BatchProcessor::Load() {
   auto bytes = co_await storage().Get(kStateKey);
   if (!bytes.ok()) co_return bytes.status();
   if (!state_.ParseFromString(bytes->value_or(""))) co_return absl::DataLossError("the batch's state is garbled");
+  if (*bytes) state_bytes_ = (*bytes)->size();
   co_return absl::OkStatus();
 }
 
-absl::Status BatchProcessor::StoreState() { return storage().Put(kStateKey, state_.SerializeAsString()); }
+absl::Status BatchProcessor::StoreState() {
+  std::string record = state_.SerializeAsString();
+  const std::optional<size_t> replaced_bytes = std::exchange(state_bytes_, record.size());
+  return storage().Write(kStateKey, std::move(record), replaced_bytes);
+}
 
 Task<absl::Status> BatchProcessor::AddItems(const v1::AddItemsRequest& request, v1::AddItemsResponse* response) {
   if (request.items().empty() || request.items_size() > kItemsPerCallMax) {

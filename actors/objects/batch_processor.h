@@ -11,6 +11,7 @@
 #define HOLDFAST_ACTORS_OBJECTS_BATCH_PROCESSOR_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -64,6 +65,7 @@ class BatchProcessor : public Object {
   storage::Table<storage::v1::PendingItemRow> pending_;
   storage::Table<storage::v1::ProcessedItemRow> processed_;
   storage::v1::BatchState state_;
+  std::optional<size_t> state_bytes_;  // as it is stored; nothing: it is not
 };
 
 }  // namespace holdfast::actors
