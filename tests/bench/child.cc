@@ -129,8 +129,9 @@ absl::Duration CpuTimeOf(pid_t pid) {
 double ResidentMbOf(pid_t pid) {
   double kb = 0;
   for (const pid_t one : WithDescendants(pid)) {
-    for (const std::string& line : absl::StrSplit(ReadFile(absl::StrCat("/proc/", one, "/status")), '\n')) {
-      if (line.rfind("VmRSS:", 0) == 0) kb += std::stod(line.substr(6));
+    const std::string status = ReadFile(absl::StrCat("/proc/", one, "/status"));
+    for (const absl::string_view line : absl::StrSplit(status, '\n')) {
+      if (line.rfind("VmRSS:", 0) == 0) kb += std::stod(std::string(line.substr(6)));
     }
   }
   return kb / 1024;
