@@ -4,6 +4,7 @@
 #
 #   install-deps.sh            what the server, the client and the C++ tests need
 #   install-deps.sh --tools    the same and what only the other checks need: sanitizers, formatting, Python, npm
+#   install-deps.sh --bench    the same as the first, and what the benchmarks compare with
 #   install-deps.sh --check    installs nothing: names what is missing; exits 0 if nothing is, 1 otherwise
 set -euo pipefail
 
@@ -22,13 +23,15 @@ build_packages=(
 googleapis="googleapis-common-protos==1.66.0"
 googleapis_dir=/usr/local/share/holdfast/protos
 tool_packages=(clang-format-16 libclang-rt-16-dev)
+bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
-usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
 
-tools=false check=false
+tools=false check=false bench=false
 while [ $# -gt 0 ]; do
   case $1 in
     --tools) tools=true ;;
+    --bench) bench=true ;;
     --check) check=true ;;
     -h | --help) usage; exit 0 ;;
     *) echo "install-deps: unknown argument '$1'" >&2; usage >&2; exit 2 ;;
@@ -37,8 +40,9 @@ while [ $# -gt 0 ]; do
 done
 
 wanted=("${build_packages[@]}")
-if $tools; then
-  wanted+=("${tool_packages[@]}")
+if $bench; then wanted+=("${bench_packages[@]}"); fi
+if $tools; then wanted+=("${tool_packages[@]}"); fi
+if $tools || $bench; then
   # Where npm is there from elsewhere, Debian's packages of it would only get in its way.
   command -v npm >/dev/null || wanted+=(nodejs npm)
 fi

@@ -130,7 +130,8 @@ absl::Duration CpuTimeOf(pid_t pid) {
 double ResidentMbOf(pid_t pid) {
   double kb = 0;
   for (const pid_t one : WithDescendants(pid)) {
-    for (const absl::string_view line : absl::StrSplit(ReadFile(absl::StrCat("/proc/", one, "/status")), '\n')) {
+    const std::string status = ReadFile(absl::StrCat("/proc/", one, "/status"));
+    for (const absl::string_view line : absl::StrSplit(status, '\n')) {
       if (absl::StartsWith(line, "VmRSS:")) kb += std::stod(std::string(line.substr(6)));
     }
   }

@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
+#include <filesystem>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -21,7 +20,9 @@
 #include "rocksdb/version.h"
 #include "tests/bench/contender.h"
 #include "tests/bench/disk_limit.h"
-#include "tests/bench/report.h"
+#include "tests/bench/peer_contender.h"
+#include "tests/bench/peers.h"
+#include "tests/bench/wire_report.h"
 #include "tests/integration/server_process.h"
 
 namespace holdfast::bench {
@@ -30,6 +31,7 @@ namespace {
 struct Options {
   std::vector<std::string> cases;
   std::vector<std::string> programs;  // LABEL=PATH
+  std::vector<std::string> peers = {"workerd", "restate", "redis"};
   std::string config;
   std::string json;
   int rounds = 5;
@@ -97,13 +99,27 @@ class Bench {
       contenders_.push_back(StartHoldfast(parts.first, parts.second, directory_, options_.config));
     }
     contenders_.push_back(StartEcho(ECHO_SERVER_PATH, directory_));
+    const PeerPaths paths{.tools = TOOLS_PATH, .sources = SOURCES_PATH};
+    for (const std::string name : {"workerd", "restate", "redis"}) {
+      if (std::find(options_.peers.begin(), options_.peers.end(), name) == options_.peers.end()) continue;
+      const std::string directory = absl::StrCat(directory_, "/", name);
+      std::filesystem::create_directory(directory);
+      auto peer = name == "workerd"   ? StartWorkerd(paths, directory)
+                  : name == "restate" ? StartRestate(paths, directory)
+                                      : StartRedis(directory);
+      if (peer.ok()) {
+        contenders_.push_back(PeerContender(*std::move(peer)));
+      } else {
+        report_.AddSkipped(name, std::string(peer.status().message()));
+      }
+    }
   }
 
   void Run(const Case& one) {
     std::map<Contender*, Work> works;
     for (auto& contender : contenders_) {
       Work work = contender->WorkOf(one.workload);
-      if (!work.connect || (one.half_of_peak && contender->name() != "holdfast")) continue;
+      if (!work.connect || !TakesPart(one, contender->name())) continue;
       if (prepared_.insert({contender.get(), one.workload}).second) {
         work.prepare();
         // So that what a start costs (loading, families) is over.
@@ -127,9 +143,16 @@ class Bench {
     AddTargets(one);
   }
 
-  Report& report() { return report_; }
+  WireReport& report() { return report_; }
 
  private:
+  // Builds of ours and the limits always; a peer where it is compared with.
+  static bool TakesPart(const Case& one, const std::string& name) {
+    if (one.half_of_peak) return name == "holdfast";
+    if (name != "workerd" && name != "restate" && name != "redis") return true;
+    return std::any_of(one.at_least.begin(), one.at_least.end(), [&](const AtLeast& to) { return to.to == name; });
+  }
+
   Round Measure(const Case& one, Contender* contender, const Work& work, double seconds) {
     const int slots = work.outstanding_max > 0 ? std::min(one.outstanding, work.outstanding_max) : one.outstanding;
     LoadOptions load{.outstanding = slots, .time = absl::Seconds(seconds)};
@@ -171,12 +194,12 @@ class Bench {
 
   const Options options_;
   const std::string directory_;
-  Report report_;
+  WireReport report_;
   std::vector<std::unique_ptr<Contender>> contenders_;
   std::set<std::pair<Contender*, std::string>> prepared_;
 };
 
-void AddEnvironment(const Options& options, const std::string& directory, Report* report) {
+void AddEnvironment(const Options& options, const std::string& directory, WireReport* report) {
   utsname system{};
   uname(&system);
   report->AddEnvironment("cores", absl::StrCat(std::thread::hardware_concurrency()));
@@ -193,6 +216,7 @@ int Main(int argc, char** argv) {
   CLI::App app("Compares Holdfast with a bare gRPC server and with its peers.");
   app.add_option("--cases", options.cases, "Only these, separated by commas")->delimiter(',');
   app.add_option("--holdfast", options.programs, "LABEL=PATH: a build of holdfastd; the first is labelled holdfast");
+  app.add_option("--peers", options.peers, "Which of workerd, restate and redis; '' for none")->delimiter(',');
   app.add_option("--config", options.config, "Configuration of holdfastd, in text format");
   app.add_option("--rounds", options.rounds, "Rounds of each")->capture_default_str();
   app.add_option("--seconds", options.seconds, "Of one round")->capture_default_str();

@@ -1,4 +1,4 @@
-#include "tests/bench/report.h"
+#include "tests/bench/wire_report.h"
 
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
@@ -23,17 +23,17 @@ void Set(Row* row, const std::string& key, const std::string& value) { (*row)[ke
 
 }  // namespace
 
-void Report::AddRound(const std::string& name, const std::string& contender, const Round& round) {
+void WireReport::AddRound(const std::string& name, const std::string& contender, const Round& round) {
   auto& rounds = rounds_[{name, contender}];
   if (rounds.empty()) order_.emplace_back(name, contender);
   rounds.push_back(round);
 }
 
-bool Report::Has(const std::string& name, const std::string& contender) const {
+bool WireReport::Has(const std::string& name, const std::string& contender) const {
   return rounds_.count({name, contender}) > 0;
 }
 
-Round Report::MedianOf(const std::string& name, const std::string& contender) const {
+Round WireReport::MedianOf(const std::string& name, const std::string& contender) const {
   const auto found = rounds_.find({name, contender});
   if (found == rounds_.end()) return {};
   Round median;
@@ -45,14 +45,14 @@ Round Report::MedianOf(const std::string& name, const std::string& contender) co
   return median;
 }
 
-void Report::AddRatio(const std::string& name, const std::string& of, const std::string& to, double at_least) {
+void WireReport::AddRatio(const std::string& name, const std::string& of, const std::string& to, double at_least) {
   if (!Has(name, of) || !Has(name, to)) return;
   const double value = MedianOf(name, of).ops_per_s / MedianOf(name, to).ops_per_s;
   ratios_.push_back({name, of, to, value});
   if (at_least > 0) AddTarget({name + ": " + of + " / " + to, value, at_least});
 }
 
-void Report::Print() const {
+void WireReport::Print() const {
   std::printf("\n");
   for (const auto& [key, value] : environment_) std::printf("%-20s %s\n", key.c_str(), value.c_str());
   for (const auto& [contender, why] : skipped_) std::printf("%-20s SKIPPED: %s\n", contender.c_str(), why.c_str());
@@ -75,7 +75,7 @@ void Report::Print() const {
   }
 }
 
-void Report::WriteJson(const std::string& path) const {
+void WireReport::WriteJson(const std::string& path) const {
   google::protobuf::ListValue rows;
   const auto add = [&rows] { return rows.add_values()->mutable_struct_value()->mutable_fields(); };
   for (const auto& [key, value] : environment_) Set(add(), key, value);

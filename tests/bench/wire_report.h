@@ -1,7 +1,7 @@
 // What a run of the benchmark has found, as a table for people and as JSON for programs, and the targets.
 
-#ifndef HOLDFAST_TESTS_BENCH_REPORT_H_
-#define HOLDFAST_TESTS_BENCH_REPORT_H_
+#ifndef HOLDFAST_TESTS_BENCH_WIRE_REPORT_H_
+#define HOLDFAST_TESTS_BENCH_WIRE_REPORT_H_
 
 #include <cstdint>
 #include <map>
@@ -31,7 +31,7 @@ struct Target {
   bool met() const { return at_most ? figure <= bound : figure >= bound; }
 };
 
-class Report {
+class WireReport {
  public:
   // Lines that say what was measured with: cores, versions, file system.
   void AddEnvironment(const std::string& key, const std::string& value) { environment_.emplace_back(key, value); }
@@ -64,4 +64,4 @@ class Report {
 
 }  // namespace holdfast::bench
 
-#endif  // HOLDFAST_TESTS_BENCH_REPORT_H_
+#endif  // HOLDFAST_TESTS_BENCH_WIRE_REPORT_H_

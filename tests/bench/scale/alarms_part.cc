@@ -1,0 +1,226 @@
+// Many alarms at one moment. Clients' own: class Object, set with SetAlarm, delivered to WatchAlarms and acknowledged,
+// each of which is two commits of the object. And the server's own: batchers with an item each, which come due while
+// the server is down, so that it finds all of them overdue.
+//
+// Budgets are small, so that what is added is mostly the alarms', not caches that fill.
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "holdfast/v1/batch_processor_service.grpc.pb.h"
+#include "holdfast/v1/object_service.grpc.pb.h"
+#include "tests/bench/scale/calls.h"
+#include "tests/bench/scale/parts.h"
+#include "tests/bench/scale/server.h"
+#include "tests/bench/scale/side_load.h"
+#include "tests/bench/scale/watchers.h"
+#include "tests/integration/rpc.h"
+
+namespace holdfast::bench {
+namespace {
+
+constexpr const char* kConfig =
+    "actors { overdue_alarms_per_second: 1000000 activation_bytes_max: 16777216 } "
+    "storage { block_cache_bytes: 16777216 memtable_bytes: 16777216 column_families_max: 0 }";
+constexpr double kPerSecondMin = 20'000;
+constexpr double kAddedMaxMib = 100;
+constexpr double kLostMax = 0.2;
+
+constexpr int kSlots = 256;
+constexpr int kWatchers = 4;
+constexpr int64_t kTried = 5000;  // calls that tell how long all of them will take
+constexpr absl::Duration kSettle = absl::Seconds(2);
+// From the last alarm's setting to the moment when they are due: a restart and the load alone.
+constexpr absl::Duration kBefore = absl::Seconds(25);
+constexpr absl::Duration kNoProgressMax = absl::Seconds(60);
+constexpr int64_t kSampled = 1000;
+
+void SetTime(absl::Time time, google::protobuf::Timestamp* wire) {
+  const int64_t us = absl::ToUnixMicros(time);
+  wire->set_seconds(us / 1'000'000);
+  wire->set_nanos(static_cast<int32_t>(us % 1'000'000 * 1000));
+}
+absl::Time TimeOf(const google::protobuf::Timestamp& wire) {
+  return absl::FromUnixMicros(wire.seconds() * 1'000'000 + wire.nanos() / 1000);
+}
+
+void SetAlarms(const Server& server, absl::Time time, int64_t count) {
+  const auto calls =
+      Calls<v1::ObjectService>({server.address(), 4, kSlots}, &v1::ObjectService::Stub::PrepareAsyncSetAlarm,
+                               [time](int64_t number, v1::SetAlarmRequest* request) {
+                                 request->mutable_object()->set_name(absl::StrCat("alarm-", number));
+                                 SetTime(time, request->mutable_scheduled_time());
+                               });
+  MustRunCalls("SetAlarm", calls.get(), kSlots, count);
+}
+
+void AddOutcome(const std::string& whose, double per_s, int64_t early, double added_mb, const SideLoad& load,
+                Report* report) {
+  report->Add(absl::StrCat(whose, ": dispatched per second"), per_s, "/s", AtLeast(kPerSecondMin));
+  report->Add(absl::StrCat(whose, ": early"), static_cast<double>(early), "", AtMost(0));
+  report->Add(absl::StrCat(whose, ": added memory"), added_mb, "MiB", AtMost(kAddedMaxMib));
+  report->Add(absl::StrCat(whose, ": lost by the load beside, of its throughput"), load.lost(), "", AtMost(kLostMax));
+  report->Note(
+      absl::StrFormat("load: %.0f/s wanted, %.0f/s alone, p99 %.1f ms; %.0f/s beside, p99 of the worst second "
+                      "%.1f ms",
+                      load.rate_per_s(), load.alone_per_s(), load.alone_p99_us() / 1e3, load.beside_per_s(),
+                      load.beside_p99_us() / 1e3));
+}
+
+void RunClients(int64_t alarms, Report* report) {
+  Server server(kConfig);
+  server.Start();
+  const absl::Time tried = absl::Now();
+  SetAlarms(server, tried + absl::Hours(10), std::min(kTried, alarms));
+  const absl::Duration expected = (absl::Now() - tried) / std::min(kTried, alarms) * alarms;
+  const absl::Time due = absl::Now() + expected * 1.5 + kBefore;
+  SetAlarms(server, due, alarms);
+  report->Note(
+      absl::StrFormat("%d alarms set, %.0f s before they are due", alarms, absl::ToDoubleSeconds(due - absl::Now())));
+  server.Stop();
+  server.Start();
+  absl::SleepFor(kSettle);
+  SideLoad load(server.address());
+  if (absl::Now() > due) {
+    report->Note("the alarms were due before all was ready: setting them got slower; nothing measured");
+    return;
+  }
+  Watchers watchers(server.address(), kWatchers, alarms);
+  absl::SleepFor(due - absl::Seconds(1) - absl::Now());
+  const double before_mb = server.ResidentMb();
+  const MemorySampler memory(server);
+  absl::SleepFor(due - absl::Now());
+  load.Begin(server.address());
+  int64_t seen = 0;
+  for (absl::Time progress = absl::Now(); seen < alarms && absl::Now() < progress + kNoProgressMax;) {
+    absl::SleepFor(absl::Milliseconds(20));
+    if (watchers.objects() > seen) progress = absl::Now();
+    seen = watchers.objects();
+  }
+  load.End();
+  const double per_s = static_cast<double>(seen) / absl::ToDoubleSeconds(watchers.last() - due);
+  AddOutcome("alarms of clients (WatchAlarms)", per_s, watchers.early(), memory.max_mb() - before_mb, load, report);
+  report->Add("alarms of clients: not delivered", static_cast<double>(alarms - seen), "", AtMost(0));
+  report->Note(absl::StrFormat("%d came again, %d acknowledgements failed; %.1f MiB before", watchers.repeated(),
+                               watchers.failed(), before_mb));
+}
+
+class Batchers {
+ public:
+  Batchers(const Server& server, int64_t count) : server_(server), count_(count) {}
+
+  // So many of them.
+  void Configure(absl::Duration delay, int64_t count) {
+    const auto calls = Calls<v1::BatchProcessorService>(
+        {server_.address(), 4, kSlots}, &v1::BatchProcessorService::Stub::PrepareAsyncConfigureBatch,
+        [delay](int64_t number, v1::ConfigureBatchRequest* request) {
+          request->mutable_object()->set_name(ObjectName(Kind::kBatchProcessor, number));
+          request->mutable_config()->mutable_delay()->set_seconds(absl::ToInt64Seconds(delay));
+        });
+    MustRunCalls("ConfigureBatch", calls.get(), kSlots, count);
+  }
+  void Fill() {
+    const auto calls = Changes(Kind::kBatchProcessor, {server_.address(), 4, kSlots},
+                               {.object = [](int64_t number) { return number; }});
+    MustRunCalls("AddItems", calls.get(), kSlots, count_);
+  }
+
+  // Of a sample, spread over all: when they are due, in the order of the sample.
+  std::vector<absl::Time> DueTimes() {
+    const auto stub = v1::BatchProcessorService::NewStub(Connect(server_.address(), 1)[0]);
+    std::vector<absl::Time> times;
+    for (int64_t i = 0; i < sampled(); ++i) times.push_back(TimeOf(Status(*stub, i).next_flush_time()));
+    return times;
+  }
+  // When each of the sample was processed; waits for it.
+  std::vector<absl::Time> ProcessTimes() {
+    const auto stub = v1::BatchProcessorService::NewStub(Connect(server_.address(), 1)[0]);
+    std::vector<absl::Time> times;
+    absl::Time progress = absl::Now();
+    for (int64_t i = 0; i < sampled();) {
+      v1::ListProcessedItemsRequest request;
+      request.mutable_object()->set_name(ObjectName(Kind::kBatchProcessor, i * count_ / sampled()));
+      const auto page = testing::Invoke(*stub, &v1::BatchProcessorService::Stub::ListProcessedItems, request);
+      if (page.ok() && page->items_size() == 1) {
+        times.push_back(TimeOf(page->items(0).process_time()));
+        progress = absl::Now();
+        ++i;
+      } else {
+        if (absl::Now() > progress + kNoProgressMax) break;
+        absl::SleepFor(absl::Milliseconds(100));
+      }
+    }
+    return times;
+  }
+  int64_t sampled() const { return std::min(kSampled, count_); }
+
+ private:
+  v1::GetBatchStatusResponse Status(v1::BatchProcessorService::Stub& stub, int64_t i) {
+    v1::GetBatchStatusRequest request;
+    request.mutable_object()->set_name(ObjectName(Kind::kBatchProcessor, i * count_ / sampled()));
+    return testing::Invoke(stub, &v1::BatchProcessorService::Stub::GetBatchStatus, request).response;
+  }
+
+  const Server& server_;
+  const int64_t count_;
+};
+
+void RunBuiltIn(int64_t alarms, Report* report) {
+  Server server(kConfig);
+  server.Start();
+  SideLoad load(server.address());
+  Batchers batchers(server, alarms);
+  const absl::Time tried = absl::Now();
+  batchers.Configure(absl::Hours(1), std::min(kTried, alarms));
+  // None is due before all have an item, nor before they are sampled.
+  const absl::Duration delay = (absl::Now() - tried) / std::min(kTried, alarms) * alarms * 1.5 + absl::Seconds(10);
+  batchers.Configure(delay, alarms);
+  batchers.Fill();
+  const std::vector<absl::Time> due = batchers.DueTimes();
+  const absl::Time all_due = *std::max_element(due.begin(), due.end());
+  server.Stop();
+  absl::SleepFor(all_due + absl::Seconds(1) - absl::Now());
+  server.Start();
+  const absl::Time begin = absl::Now();
+  const double before_mb = server.ResidentMb();
+  std::vector<absl::Time> processed;
+  double max_mb = 0;
+  {
+    const MemorySampler memory(server);
+    load.Begin(server.address());
+    processed = batchers.ProcessTimes();
+    load.End();
+    max_mb = memory.max_mb();
+  }
+  if (processed.empty()) {
+    report->Add("alarms of the server's classes: sampled and not processed", static_cast<double>(due.size()), "",
+                AtMost(0));
+    return;
+  }
+  int64_t early = 0;
+  for (size_t i = 0; i < processed.size(); ++i) early += processed[i] < due[i] ? 1 : 0;
+  const absl::Time last = *std::max_element(processed.begin(), processed.end());
+  AddOutcome("alarms of the server's classes (batchers)",
+             static_cast<double>(alarms) / absl::ToDoubleSeconds(last - begin), early, max_mb - before_mb, load,
+             report);
+  report->Add("alarms of the server's classes: sampled and not processed",
+              static_cast<double>(due.size() - processed.size()), "", AtMost(0));
+  report->Note(absl::StrFormat("%d of %d are sampled; the last was processed %.1f s after the start, %.1f MiB before",
+                               processed.size(), alarms, absl::ToDoubleSeconds(last - begin), before_mb));
+}
+
+}  // namespace
+
+void RunAlarms(const ScaleOptions& options, Report* report) {
+  report->Begin("alarms", absl::StrCat(options.alarms, " alarms due at one time; ", kConfig));
+  RunClients(options.alarms, report);
+  RunBuiltIn(options.alarms, report);
+}
+
+}  // namespace holdfast::bench

@@ -1,0 +1,77 @@
+// The server under measurement with its data directory, and what the operating system knows of both.
+
+#ifndef HOLDFAST_TESTS_BENCH_SCALE_SERVER_H_
+#define HOLDFAST_TESTS_BENCH_SCALE_SERVER_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/time/time.h"
+#include "tests/integration/server_process.h"
+
+namespace holdfast::bench {
+
+struct DirectorySize {
+  int64_t files = 0;
+  int64_t bytes = 0;
+  int64_t wal_bytes = 0;
+  int64_t table_bytes = 0;
+};
+
+// A data directory of its own, which is removed at the end, and a server on it that starts and ends when told.
+class Server {
+ public:
+  explicit Server(std::string config = "") : config_(std::move(config)) {}
+
+  // Until it serves; how long that took.
+  absl::Duration Start();
+  // SIGTERM; how long its end took.
+  absl::Duration Stop();
+  void Kill();
+
+  const std::string& address() const { return process_->address(); }
+  pid_t pid() const { return process_->pid(); }
+  const std::string& data_dir() const { return data_dir_; }
+  DirectorySize Size() const;
+  double ResidentMb() const;
+  // Bytes that reached, or came from, the disk.
+  int64_t DiskBytesWritten() const;
+  int64_t DiskBytesRead() const;
+  // Waits until it has little to do, but not for ever.
+  void WaitUntilQuiet() const;
+
+  // --- While it is stopped: everything goes to tables, and with `compact` nothing is left that is outdated.
+  void Flush(bool compact) const;
+  // The operating system forgets what it has read of the directory.
+  void DropPageCache() const;
+
+ private:
+  int64_t DiskCount(const std::string& field) const;
+
+  testing::TemporaryDirectory directory_;
+  const std::string data_dir_ = directory_.path() + "/data";
+  const std::string config_;
+  std::unique_ptr<testing::ServerProcess> process_;
+};
+
+// Samples a process's resident memory ten times a second until it is destroyed.
+class MemorySampler {
+ public:
+  explicit MemorySampler(const Server& server);
+  ~MemorySampler();
+  double max_mb() const { return max_mb_; }
+
+ private:
+  std::atomic<bool> end_{false};
+  std::atomic<double> max_mb_{0};
+  std::thread thread_;
+};
+
+}  // namespace holdfast::bench
+
+#endif  // HOLDFAST_TESTS_BENCH_SCALE_SERVER_H_

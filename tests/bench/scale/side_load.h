@@ -1,0 +1,48 @@
+// A steady load of increments beside something else: open loop, at a quarter of what the server can do when it has
+// nothing else to do. It tells how much of its throughput it lost.
+
+#ifndef HOLDFAST_TESTS_BENCH_SCALE_SIDE_LOAD_H_
+#define HOLDFAST_TESTS_BENCH_SCALE_SIDE_LOAD_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "tests/bench/load.h"
+
+namespace holdfast::bench {
+
+class SideLoad {
+ public:
+  // Finds the peak, and what the steady load does alone; takes some 10 s.
+  explicit SideLoad(const std::string& address);
+  ~SideLoad();
+
+  // The server may have come back at another address.
+  void Begin(const std::string& address);
+  // Of the whole time since Begin.
+  void End();
+
+  double rate_per_s() const { return rate_; }
+  double alone_per_s() const { return alone_; }
+  // Until what was under way had ended.
+  double beside_per_s() const { return calls_ / seconds_; }
+  double beside_p99_us() const { return p99_us_; }
+  double alone_p99_us() const { return alone_p99_us_; }
+  double lost() const { return 1 - beside_per_s() / alone_; }
+
+ private:
+  double rate_ = 0;
+  double alone_ = 0;
+  double alone_p99_us_ = 0;
+  double calls_ = 0;
+  double seconds_ = 1;
+  double p99_us_ = 0;
+  std::atomic<bool> end_{false};
+  std::thread thread_;
+};
+
+}  // namespace holdfast::bench
+
+#endif  // HOLDFAST_TESTS_BENCH_SCALE_SIDE_LOAD_H_
