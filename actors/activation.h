@@ -11,7 +11,6 @@
 #ifndef HOLDFAST_ACTORS_ACTIVATION_H_
 #define HOLDFAST_ACTORS_ACTIVATION_H_
 
-#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
@@ -177,8 +176,8 @@ class Activation : public ObjectContext {
   std::unique_ptr<Object> object_;
   Mailbox mailbox_;
   InputGate input_gate_;
-  std::deque<Delivery*> repeated_;  // requests whose id is that of a turn
-  std::vector<Delivery*> turns_;    // begun and not ended
+  std::list<Delivery*> repeated_;  // requests whose id is that of a turn
+  std::vector<Delivery*> turns_;   // begun and not ended
   std::list<ActiveWait> waits_;
   bool pumping_ = false;
 

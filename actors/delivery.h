@@ -41,6 +41,7 @@ class Delivery : private storage::CommitPipeline::Waiter {
 
  private:
   friend class Activation;
+  friend class DeliveryQueue;
   friend class OutputGate;
 
   void OnDurable(const absl::Status& status) override;
@@ -51,6 +52,34 @@ class Delivery : private storage::CommitPipeline::Waiter {
   bool unrecorded_ = false;
   // What waits behind the output gate.
   absl::Status outcome_;
+  Delivery* next_ = nullptr;  // in a queue
+};
+
+// Deliveries that wait, first in, first out. It links them itself: an empty queue, of which each object in memory has
+// two, costs no memory, and a full one no allocation. A delivery is in one queue at most.
+class DeliveryQueue {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  size_t size() const { return size_; }
+  void Push(Delivery* delivery) {
+    delivery->next_ = nullptr;
+    (empty() ? first_ : last_->next_) = delivery;
+    last_ = delivery;
+    ++size_;
+  }
+  // Null when empty.
+  Delivery* Pop() {
+    Delivery* const delivery = first_;
+    if (delivery == nullptr) return nullptr;
+    first_ = delivery->next_;
+    --size_;
+    return delivery;
+  }
+
+ private:
+  Delivery* first_ = nullptr;
+  Delivery* last_ = nullptr;  // unless it is empty
+  size_t size_ = 0;
 };
 
 }  // namespace holdfast::actors

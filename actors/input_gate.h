@@ -8,9 +8,8 @@
 #ifndef HOLDFAST_ACTORS_INPUT_GATE_H_
 #define HOLDFAST_ACTORS_INPUT_GATE_H_
 
-#include <algorithm>
 #include <coroutine>
-#include <deque>
+#include <list>
 #include <optional>
 
 #include "actors/delivery.h"
@@ -38,13 +37,12 @@ class InputGate {
     return next;
   }
   void Forget(std::coroutine_handle<> handler) {
-    ready_.erase(std::remove_if(ready_.begin(), ready_.end(), [&](const auto& r) { return r.handler == handler; }),
-                 ready_.end());
+    ready_.remove_if([&](const Resumption& ready) { return ready.handler == handler; });
   }
 
  private:
   Delivery* holder_ = nullptr;
-  std::deque<Resumption> ready_;
+  std::list<Resumption> ready_;  // costs nothing while it is empty
 };
 
 }  // namespace holdfast::actors

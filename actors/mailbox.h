@@ -6,7 +6,6 @@
 #define HOLDFAST_ACTORS_MAILBOX_H_
 
 #include <cstddef>
-#include <deque>
 
 #include "actors/delivery.h"
 
@@ -27,19 +26,17 @@ class Mailbox {
     // One alone always fits: its size is bounded where it comes in.
     if (!requests_.empty() && bytes_ + request->bytes > limits_->bytes_max) return false;
     bytes_ += request->bytes;
-    requests_.push_back(request);
+    requests_.Push(request);
     return true;
   }
   // Of the server itself: at most one of each kind at a time.
-  void PushReserved(Delivery* work) { reserved_.push_back(work); }
+  void PushReserved(Delivery* work) { reserved_.Push(work); }
 
   // Null when empty.
   Delivery* Pop() {
-    std::deque<Delivery*>& queue = reserved_.empty() ? requests_ : reserved_;
-    if (queue.empty()) return nullptr;
-    Delivery* next = queue.front();
-    queue.pop_front();
-    if (&queue == &requests_) bytes_ -= next->bytes;
+    if (Delivery* const work = reserved_.Pop()) return work;
+    Delivery* const next = requests_.Pop();
+    if (next != nullptr) bytes_ -= next->bytes;
     return next;
   }
 
@@ -48,8 +45,8 @@ class Mailbox {
 
  private:
   const MailboxLimits* const limits_;
-  std::deque<Delivery*> reserved_;
-  std::deque<Delivery*> requests_;
+  DeliveryQueue reserved_;
+  DeliveryQueue requests_;
   size_t bytes_ = 0;
 };
 

@@ -6,8 +6,8 @@
 // which they came.
 //
 // When to commit is the executor's to say: it calls Submit when its queues are dry, and after so many events at the
-// latest, so a lonely write is committed at once. Under load a batch gathers while the one before it is synced, and goes
-// to the disk before the replies of that one are sent.
+// latest, so a lonely write is committed at once. Under load a batch gathers while the one before it is synced, and
+// goes to the disk before the replies of that one are sent.
 //
 // Invariants:
 //   1. Batches are numbered from 1 and become durable in order; at most one is being committed.

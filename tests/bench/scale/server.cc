@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -21,7 +24,28 @@ constexpr absl::Duration kQuietFor = absl::Seconds(1);
 constexpr double kQuietCpu = 0.05;
 constexpr absl::Duration kQuietMax = absl::Minutes(2);
 
+// Never destroyed, since it is used at the exit.
+std::set<Server*>& Servers() {
+  static auto* const servers = new std::set<Server*>;
+  return *servers;
+}
+
 }  // namespace
+
+Server::Server(std::string config) : config_(std::move(config)) {
+  static const int registered = std::atexit(EndAll);
+  (void)registered;
+  Servers().insert(this);
+}
+
+Server::~Server() { Servers().erase(this); }
+
+void Server::EndAll() {
+  for (Server* const server : Servers()) {
+    server->process_.reset();
+    server->directory_.reset();
+  }
+}
 
 absl::Duration Server::Start() {
   const absl::Time begin = absl::Now();

@@ -23,10 +23,13 @@ struct DirectorySize {
   int64_t table_bytes = 0;
 };
 
-// A data directory of its own, which is removed at the end, and a server on it that starts and ends when told.
+// A data directory of its own, which is removed at the end, and a server on it that starts and ends when told. Both go
+// too where the program exits in the middle.
 class Server {
  public:
-  explicit Server(std::string config = "") : config_(std::move(config)) {}
+  explicit Server(std::string config = "");
+  ~Server();
+  Server(const Server&) = delete;
 
   // Until it serves; how long that took.
   absl::Duration Start();
@@ -51,11 +54,12 @@ class Server {
   void DropPageCache() const;
 
  private:
+  static void EndAll();
   int64_t DiskCount(const std::string& field) const;
 
-  testing::TemporaryDirectory directory_;
-  const std::string data_dir_ = directory_.path() + "/data";
   const std::string config_;
+  std::unique_ptr<testing::TemporaryDirectory> directory_ = std::make_unique<testing::TemporaryDirectory>();
+  const std::string data_dir_ = directory_->path() + "/data";
   std::unique_ptr<testing::ServerProcess> process_;
 };
 

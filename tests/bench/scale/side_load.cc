@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/time/clock.h"
+#include "tests/bench/child.h"
 #include "tests/bench/scale/calls.h"
 
 namespace holdfast::bench {
@@ -22,12 +23,17 @@ std::unique_ptr<Transport> Increments(const std::string& address) {
 
 }  // namespace
 
-SideLoad::SideLoad(const std::string& address) {
-  const auto calls = Increments(address);
+SideLoad::SideLoad(const Server& server) {
+  const auto calls = Increments(server.address());
   rate_ = kOfPeak * RunLoad(calls.get(), {.outstanding = kSlots, .time = kPeakTime}).calls_per_s();
+  const absl::Duration cpu_before = CpuTimeOf(server.pid());
   const LoadResult alone = RunLoad(calls.get(), {.outstanding = kSlots, .rate_per_s = rate_, .time = kAloneTime});
   alone_ = alone.calls_per_s();
   alone_p99_us_ = alone.p99_us;
+  // The warm-up is in it too.
+  const double warm_up = absl::ToDoubleSeconds(LoadOptions().warm_up) * rate_;
+  alone_cpu_us_ =
+      absl::ToDoubleMicroseconds(CpuTimeOf(server.pid()) - cpu_before) / (static_cast<double>(alone.calls) + warm_up);
 }
 
 SideLoad::~SideLoad() {

@@ -9,14 +9,14 @@
 #include <string>
 #include <thread>
 
-#include "tests/bench/load.h"
+#include "tests/bench/scale/server.h"
 
 namespace holdfast::bench {
 
 class SideLoad {
  public:
   // Finds the peak, and what the steady load does alone; takes some 10 s.
-  explicit SideLoad(const std::string& address);
+  explicit SideLoad(const Server& server);
   ~SideLoad();
 
   // The server may have come back at another address.
@@ -29,6 +29,8 @@ class SideLoad {
   // Until what was under way had ended.
   double beside_per_s() const { return calls_ / seconds_; }
   double beside_p99_us() const { return p99_us_; }
+  // Of the server, for each increment.
+  double alone_cpu_us() const { return alone_cpu_us_; }
   double alone_p99_us() const { return alone_p99_us_; }
   double lost() const { return 1 - beside_per_s() / alone_; }
 
@@ -36,6 +38,7 @@ class SideLoad {
   double rate_ = 0;
   double alone_ = 0;
   double alone_p99_us_ = 0;
+  double alone_cpu_us_ = 0;
   double calls_ = 0;
   double seconds_ = 1;
   double p99_us_ = 0;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
+#include "tests/bench/child.h"
 #include "tests/bench/scale/calls.h"
 #include "tests/bench/scale/parts.h"
 #include "tests/bench/scale/server.h"
@@ -70,17 +71,19 @@ absl::Duration FirstReply(const Server& server) {
 void MeasureStart(const std::string& after, double max_s, Server* server, Report* report) {
   const DirectorySize size = server->Size();
   const absl::Duration start = server->Start();
+  const absl::Duration cpu = CpuTimeOf(server->pid());
   const absl::Duration first = FirstReply(*server);
   const double at_once_mb = server->ResidentMb();
   absl::SleepFor(kSettle);
   report->Add(absl::StrCat("from process start to serving, after ", after), absl::ToDoubleSeconds(start), "s",
               AtMost(max_s));
   report->Add(absl::StrCat("resident memory after it, ", after), server->ResidentMb(), "MiB", AtMost(kResidentMaxMib));
-  report->Note(absl::StrFormat(
-      "first reply %.1f ms later; %.0f MiB at once; the store then had %.0f MB on disk, of which %.0f MB "
-      "write-ahead log, in %d files",
-      absl::ToDoubleMilliseconds(first), at_once_mb, static_cast<double>(size.bytes) / 1e6,
-      static_cast<double>(size.wal_bytes) / 1e6, size.files));
+  report->Note(
+      absl::StrFormat("%.2f s of CPU time; first reply %.1f ms later; %.0f MiB at once; the store then had %.0f MB on "
+                      "disk, of which %.0f MB "
+                      "write-ahead log, in %d files",
+                      absl::ToDoubleSeconds(cpu), absl::ToDoubleMilliseconds(first), at_once_mb,
+                      static_cast<double>(size.bytes) / 1e6, static_cast<double>(size.wal_bytes) / 1e6, size.files));
 }
 
 LoadResult Increment(const Server& server, std::function<int64_t()> counter, absl::Duration time) {
@@ -99,10 +102,15 @@ void CompareUniform(int64_t counters, const Server& server, Report* report) {
     return static_cast<int64_t>(random() % static_cast<uint64_t>(few)) * (counters / few);
   };
   double all_per_s = 0, few_per_s = 0, all_p99 = 0, few_p99 = 0;
+  absl::Duration all_cpu, few_cpu;
   const MemorySampler memory(server);
   for (int round = 0; round < kRounds; ++round) {
+    const absl::Duration cpu_before = CpuTimeOf(server.pid());
     const LoadResult all = Increment(server, any, kRoundTime);
+    const absl::Duration cpu_between = CpuTimeOf(server.pid());
     const LoadResult some = Increment(server, one_of_few, kRoundTime);
+    all_cpu += (cpu_between - cpu_before) / kRounds;
+    few_cpu += (CpuTimeOf(server.pid()) - cpu_between) / kRounds;
     all_per_s += all.calls_per_s() / kRounds;
     few_per_s += some.calls_per_s() / kRounds;
     all_p99 += all.p99_us / kRounds;
@@ -112,7 +120,12 @@ void CompareUniform(int64_t counters, const Server& server, Report* report) {
   report->Add(absl::StrCat("increments of ", few, " counters, uniform"), few_per_s, "/s");
   report->Add("ratio of the two", all_per_s / std::max(1.0, few_per_s), "", AtLeast(kRatioMin));
   report->Add("resident memory at most, of budget and rest", memory.max_mb(), "MiB", AtMost(kBudgetMib + kRestMib));
-  report->Note(absl::StrFormat("p99 %.0f us of all, %.0f us of the few", all_p99, few_p99));
+  // The warm-up has about as many a second.
+  const double seconds = absl::ToDoubleSeconds(kRoundTime + LoadOptions().warm_up);
+  report->Note(
+      absl::StrFormat("p99 %.0f us of all, %.0f us of the few; the server's CPU time for each %.1f us and %.1f us",
+                      all_p99, few_p99, absl::ToDoubleMicroseconds(all_cpu) / (all_per_s * seconds),
+                      absl::ToDoubleMicroseconds(few_cpu) / (few_per_s * seconds)));
 }
 
 }  // namespace
