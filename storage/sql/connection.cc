@@ -212,6 +212,7 @@ absl::StatusOr<Connection::Prepared> Connection::Prepare(absl::string_view sql) 
       prepared.alters = authorizer_.alters();
       prepared.is_pragma = authorizer_.is_pragma();
       prepared.authorized_as_short = authorizer_.is_short();
+      prepared.changes_schema = authorizer_.changes_schema();
     }
     rest.remove_prefix(static_cast<size_t>(tail - rest.data()));
   }
@@ -260,32 +261,66 @@ void Connection::Keep(Prepared prepared) {
   by_text_.emplace(cached_.front().sql, cached_.begin());
 }
 
-absl::StatusOr<bool> Connection::IsShort(const Prepared& prepared) {
-  if (!prepared.authorized_as_short || sqlite3_stmt_isexplain(prepared.statement.get()) != 0) return false;
-  auto explain = Prepare(absl::StrCat("EXPLAIN ", sqlite3_sql(prepared.statement.get())));
-  if (!explain.ok()) return explain.status();
-  sqlite3_stmt* statement = explain->statement.get();
-  constexpr int kOpcodeColumn = 1;
-  for (int opcodes = 0; opcodes < kShortOpcodes; ++opcodes) {
-    const int stepped = sqlite3_step(statement);
-    if (stepped == SQLITE_DONE) return true;
-    if (stepped != SQLITE_ROW) return Error();
-    if (!IsShortOpcode(OrEmpty(reinterpret_cast<const char*>(sqlite3_column_text(statement, kOpcodeColumn))))) break;
+absl::StatusOr<Program> Connection::Examine(const Prepared& prepared, bool whole) {
+  const absl::string_view sql = WithoutEmptyStatements(sqlite3_sql(prepared.statement.get()));
+  auto explain = Prepare(absl::StrCat("EXPLAIN ", sql));
+  if (!explain.ok()) {
+    if (FailureOf(explain.status()).kind == FailureKind::kSqlError) return Program::Unknown();
+    return explain.status();
   }
-  return false;
+  sqlite3_stmt* statement = explain->statement.get();
+  enum Column { kAddress = 0, kOpcode = 1, kP4 = 5, kP5 = 6 };
+  const auto text = [statement](Column column) {
+    return OrEmpty(reinterpret_cast<const char*>(sqlite3_column_text(statement, column)));
+  };
+  Program program;
+  for (int opcodes = 0; whole || program.is_short(); ++opcodes) {
+    if (!whole && opcodes == kShortOpcodes) return Program::Unknown();
+    const int stepped = sqlite3_step(statement);
+    if (stepped == SQLITE_DONE) break;
+    if (stepped != SQLITE_ROW) return Error();
+    program.Add(sqlite3_column_int64(statement, kAddress), text(kOpcode), text(kP4),
+                sqlite3_column_int64(statement, kP5));
+  }
+  if (!program.refused_function().empty()) {
+    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_AUTH},
+                       absl::StrCat("the function ", program.refused_function(), " is not allowed"));
+  }
+  return program;
 }
 
 absl::Status Connection::MayRun(Prepared* prepared, absl::Span<const Value> params) {
-  if (!budget_.is_short()) return absl::OkStatus();
+  if (prepared->schema_changes != schema_changes_) {
+    prepared->schema_changes = schema_changes_;
+    prepared->is_short.reset();
+    prepared->value_bytes_max.reset();
+  }
+  return budget_.is_short() ? MayRunShort(prepared, params) : MayRunLong(prepared);
+}
+
+absl::Status Connection::MayRunShort(Prepared* prepared, absl::Span<const Value> params) {
   size_t bytes = 0;
   for (const Value& value : params) bytes += BytesOf(value);
   if (bytes > kShortParamsBytes || long_statements_->Contains(prepared->text)) return NeedsWorker();
+  if (!prepared->authorized_as_short || sqlite3_stmt_isexplain(prepared->statement.get()) != 0) return NeedsWorker();
   if (!prepared->is_short) {
-    auto is_short = IsShort(*prepared);
-    if (!is_short.ok()) return is_short.status();
-    prepared->is_short = *is_short;
+    const auto program = Examine(*prepared, /*whole=*/false);
+    if (!program.ok()) return program.status();
+    prepared->is_short = program->is_short();
   }
   return *prepared->is_short && !budget_.spent() ? absl::OkStatus() : NeedsWorker();
+}
+
+absl::Status Connection::MayRunLong(Prepared* prepared) {
+  if (prepared->value_bytes_max) return absl::OkStatus();
+  Program program;
+  if (sqlite3_stmt_isexplain(prepared->statement.get()) == 0) {
+    auto examined = Examine(*prepared, /*whole=*/true);
+    if (!examined.ok()) return examined.status();
+    program = *std::move(examined);
+  }
+  prepared->value_bytes_max = std::min(limits_.row_bytes_max, program.ValueBytesMax());
+  return absl::OkStatus();
 }
 
 absl::Status Connection::Bind(sqlite3_stmt* statement, absl::Span<const Value> params) {
@@ -363,10 +398,16 @@ absl::Status Connection::RunStatement(Prepared* prepared, absl::Span<const Value
   const int64_t written_before = sqlite3_total_changes64(db_.get());
   // Of what its preparation was told.
   authorizer_.Begin();
-  if (budget_.is_short()) sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, kShortValueBytes);
+  const int value_bytes_max = budget_.is_short() ? kShortValueBytes : *prepared->value_bytes_max;
+  sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, value_bytes_max);
   absl::Status status = Bind(statement, params);
   if (status.ok()) status = Step(statement, result, has_row);
-  if (budget_.is_short()) sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, limits_.row_bytes_max);
+  sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, limits_.row_bytes_max);
+  if (FailureOf(status).sqlite_code == SQLITE_TOOBIG && value_bytes_max < limits_.row_bytes_max) {
+    status = MakeFailure(FailureOf(status), absl::StrCat(status.message(), "; in a statement that computes so much ",
+                                                         "for each row, values may have ", value_bytes_max, " bytes"));
+  }
+  if (prepared->changes_schema) ++schema_changes_;
   const int steps = sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, /*resetFlg=*/1);
   result->vm_steps += steps;
   result->rows_written += sqlite3_total_changes64(db_.get()) - written_before;

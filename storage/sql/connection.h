@@ -34,6 +34,7 @@
 #define HOLDFAST_STORAGE_SQL_CONNECTION_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <optional>
@@ -52,6 +53,7 @@
 #include "storage/sql/failure.h"
 #include "storage/sql/heap.h"
 #include "storage/sql/page_source.h"
+#include "storage/sql/program.h"
 #include "storage/sql/settings.h"
 #include "storage/sql/short_statements.h"
 #include "storage/sql/temp_space.h"
@@ -133,10 +135,14 @@ class Connection {
     absl::string_view text;  // that it was prepared from
     absl::string_view tail;  // what follows; empty if that is no statement
     Statement statement;
-    bool alters = false;           // as the authorizer tells
-    bool is_pragma = false;        // so too
-    std::optional<bool> is_short;  // once it is known
-    bool authorized_as_short = false;
+    bool alters = false;               // as the authorizer tells
+    bool is_pragma = false;            // so too
+    bool authorized_as_short = false;  // so too
+    bool changes_schema = false;       // so too
+    // Once it is known, of the schema that was then.
+    std::optional<bool> is_short;
+    std::optional<int> value_bytes_max;
+    uint64_t schema_changes = 0;
     size_t bytes = 0;  // of memory; 0: not known
   };
   struct Cached {
@@ -157,7 +163,10 @@ class Connection {
   void DropOldestStatement();
   // Whether it may run where the transaction does.
   absl::Status MayRun(Prepared* prepared, absl::Span<const Value> params);
-  absl::StatusOr<bool> IsShort(const Prepared& prepared);
+  // What the statement consists of; `whole` or until it is known to be long.
+  absl::StatusOr<Program> Examine(const Prepared& prepared, bool whole);
+  absl::Status MayRunShort(Prepared* prepared, absl::Span<const Value> params);
+  absl::Status MayRunLong(Prepared* prepared);
   absl::Status Bind(sqlite3_stmt* statement, absl::Span<const Value> params);
   absl::Status RunStatements(absl::string_view sql, absl::Span<const Value> params, Result* result);
   // Until its first row if `has_row` is not null.
@@ -186,6 +195,8 @@ class Connection {
   absl::Status stuck_;   // what the transaction has ended with before Rollback()
   bool own_sql_ = true;  // what is prepared now is not the client's
   std::unique_ptr<sqlite3, Close> db_;
+  // Grows with each statement that may have changed the schema, or statistics of it.
+  uint64_t schema_changes_ = 0;
   Statement begin_;
   Statement commit_;
   Statement rollback_;
