@@ -273,7 +273,7 @@ absl::StatusOr<Program> Connection::Examine(const Prepared& prepared, bool whole
   const auto text = [statement](Column column) {
     return OrEmpty(reinterpret_cast<const char*>(sqlite3_column_text(statement, column)));
   };
-  Program program;
+  Program program(limits_.like_pattern_bytes_max);
   for (int opcodes = 0; whole || program.is_short(); ++opcodes) {
     if (!whole && opcodes == kShortOpcodes) return Program::Unknown();
     const int stepped = sqlite3_step(statement);

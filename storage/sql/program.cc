@@ -26,11 +26,35 @@ absl::string_view NameOf(absl::string_view p4) { return p4.substr(0, p4.rfind('(
 // Rounded up from what was measured for 4 MiB, of the worst arguments that were found.
 constexpr int64_t kFunctionNsPerByte = 12;
 constexpr int64_t kNumberNsPerByte = 3;
+// Of the text, times those of the pattern.
+constexpr double kLikeNsPerBytes = 2.5;
 
-int64_t FunctionNsPerByte(absl::string_view name) {
+int64_t OpcodeNsPerByte(absl::string_view opcode, int64_t p5) {
+  // Those that take a text for a number, or write one.
+  static const auto* const numbers = new absl::flat_hash_set<absl::string_view>{
+      "Add",       "BitAnd",   "BitNot", "BitOr",     "Cast",      "Concat",     "Divide",   "If",  "IfNot", "IsTrue",
+      "MustBeInt", "Multiply", "Not",    "Remainder", "ShiftLeft", "ShiftRight", "Subtract", "And", "Or"};
+  static const auto* const comparisons = new absl::flat_hash_set<absl::string_view>{"Eq", "Ge", "Gt", "Le", "Lt", "Ne"};
+  // In p5 of a comparison: what both sides are taken for.
+  constexpr int64_t kAffinityMask = 0x47;
+  constexpr int64_t kNumericAffinity = 0x43;
+  if (numbers->contains(opcode)) return kNumberNsPerByte;
+  return comparisons->contains(opcode) && (p5 & kAffinityMask) >= kNumericAffinity ? kNumberNsPerByte : 0;
+}
+
+// ANALYZE calls them; they have no names that SQL could use.
+bool IsOfAnalyze(absl::string_view function) {
+  return function == "stat_init" || function == "stat_push" || function == "stat_get";
+}
+
+}  // namespace
+
+Program::Program(int like_pattern_bytes_max)
+    // Each byte of a text is compared with all of the pattern.
+    : like_ns_per_byte_(static_cast<int64_t>(std::max(like_pattern_bytes_max, 50) * kLikeNsPerBytes)) {}
+
+int64_t Program::FunctionNsPerByte(absl::string_view name) const {
   static const auto* const others = new absl::flat_hash_map<absl::string_view, int64_t>{
-      {"glob", 125},
-      {"like", 125},  // patterns of 50 bytes
       {"abs", 40},
       {"strftime", 40},
       {"hex", 25},
@@ -53,29 +77,10 @@ int64_t FunctionNsPerByte(absl::string_view name) {
   const std::string lower = absl::AsciiStrToLower(name);
   auto it = others->find(lower);
   if (it != others->end()) return it->second;
+  if (lower == "like" || lower == "glob") return like_ns_per_byte_;
   constexpr int64_t kJsonNsPerByte = 25;
   return absl::StartsWith(lower, "json") || absl::StartsWith(lower, "->") ? kJsonNsPerByte : kFunctionNsPerByte;
 }
-
-int64_t OpcodeNsPerByte(absl::string_view opcode, int64_t p5) {
-  // Those that take a text for a number, or write one.
-  static const auto* const numbers = new absl::flat_hash_set<absl::string_view>{
-      "Add",       "BitAnd",   "BitNot", "BitOr",     "Cast",      "Concat",     "Divide",   "If",  "IfNot", "IsTrue",
-      "MustBeInt", "Multiply", "Not",    "Remainder", "ShiftLeft", "ShiftRight", "Subtract", "And", "Or"};
-  static const auto* const comparisons = new absl::flat_hash_set<absl::string_view>{"Eq", "Ge", "Gt", "Le", "Lt", "Ne"};
-  // In p5 of a comparison: what both sides are taken for.
-  constexpr int64_t kAffinityMask = 0x47;
-  constexpr int64_t kNumericAffinity = 0x43;
-  if (numbers->contains(opcode)) return kNumberNsPerByte;
-  return comparisons->contains(opcode) && (p5 & kAffinityMask) >= kNumericAffinity ? kNumberNsPerByte : 0;
-}
-
-// ANALYZE calls them; they have no names that SQL could use.
-bool IsOfAnalyze(absl::string_view function) {
-  return function == "stat_init" || function == "stat_push" || function == "stat_get";
-}
-
-}  // namespace
 
 Program Program::Unknown() {
   constexpr int64_t kNsPerByte = 50'000;

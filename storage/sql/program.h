@@ -22,6 +22,8 @@ inline constexpr absl::Duration kUncheckedTimeMax = absl::Seconds(3);
 
 class Program {
  public:
+  // So many bytes a pattern of LIKE and GLOB may have.
+  explicit Program(int like_pattern_bytes_max = 50);
   // Of a statement that nothing is known of: that it may take long, and go over values often.
   static Program Unknown();
 
@@ -37,6 +39,9 @@ class Program {
   int ValueBytesMax() const;
 
  private:
+  int64_t FunctionNsPerByte(absl::string_view name) const;
+
+  int64_t like_ns_per_byte_;
   bool is_short_ = true;
   std::string refused_function_;
   // How long one run through it takes for each byte of a value: of this one, and of the longest.
