@@ -13,7 +13,7 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// For the bound of a result: what a value costs beyond its bytes.
+// What a value costs beyond its bytes in a reply.
 constexpr size_t kValueOverheadBytes = 16;
 
 absl::string_view ColumnBytes(sqlite3_stmt* statement, int column) {
@@ -88,8 +88,13 @@ void Connection::Close::operator()(sqlite3* db) const { sqlite3_close(db); }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(PageSource* pages, ConnectionOptions options) {
   std::unique_ptr<Connection> connection(new Connection(pages, std::move(options)));
-  if (absl::Status status = connection->OpenDatabase(); !status.ok()) return status;
-  return connection;
+  connection->BeginBudget(where);
+  absl::Status status = connection->OpenDatabase(check_constraints);
+  if (status.ok()) return connection;
+  if (!connection->budget_.spent()) return status;
+  return where == Where::kExecutor ? NeedsWorker() : connection->TookTooLong();
+  const bool check_constraints = options.check_constraints;
+  const Where where = options.where;
 }
 
 Connection::Connection(PageSource* pages, ConnectionOptions options)
@@ -104,9 +109,8 @@ Connection::~Connection() {
   files_.GiveUp();
 }
 
-absl::Status Connection::OpenDatabase() {
+absl::Status Connection::OpenDatabase(bool check_constraints) {
   Files::Scope scope(&files_);
-  budget_.set_paused(true);
   sqlite3* db = nullptr;
   const int opened =
       sqlite3_open_v2("object", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, VfsName());
@@ -115,6 +119,10 @@ absl::Status Connection::OpenDatabase() {
   if (Configure(db, limits_) != SQLITE_OK || RegisterFunctions(db, &budget_) != SQLITE_OK) return Error();
 
   for (auto [statement, sql] : {std::pair{&begin_, "BEGIN"}, {&commit_, "COMMIT"}, {&rollback_, "ROLLBACK"}}) {
+  // Its steps are those of reading the schema, too.
+  sqlite3_progress_handler(
+      db, Budget::kStepsBetweenCalls,
+      [](void* self) { return static_cast<Connection*>(self)->budget_.Steps() ? 0 : 1; }, this);
     auto prepared = Prepare(sql);
     if (!prepared.ok()) return prepared.status();
     *statement = std::move(prepared->statement);
@@ -122,22 +130,27 @@ absl::Status Connection::OpenDatabase() {
   sqlite3_set_authorizer(
       db,
       [](void* self, int action, const char* first, const char* second, const char* database, const char*) {
+  if (!check_constraints &&
+      sqlite3_exec(db, "PRAGMA ignore_check_constraints=ON", nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return Error();
+  }
         auto* connection = static_cast<Connection*>(self);
         if (connection->own_sql_) return SQLITE_OK;
         return connection->authorizer_.Check(action, first, second, database);
       },
       this);
-  sqlite3_progress_handler(
-      db, Budget::kStepsBetweenCalls,
-      [](void* self) { return static_cast<Connection*>(self)->budget_.Steps() ? 0 : 1; }, this);
   own_sql_ = false;
-  budget_.set_paused(false);
   return absl::OkStatus();
 }
 
 absl::Status Connection::Error() {
   if (absl::Status error = files_.error(); !error.ok()) {
     if (!absl::IsResourceExhausted(error) || FailureOf(error).kind != FailureKind::kOther) return error;
+absl::Status Connection::TookTooLong() const {
+  return MakeFailure({.kind = FailureKind::kTimeLimit, .sqlite_code = SQLITE_INTERRUPT},
+                     absl::StrCat("the SQL was interrupted: it may take ", absl::FormatDuration(budget_.time_max())));
+}
+
     return WithFailure(std::move(error), {.kind = FailureKind::kTurnTooLarge});
   }
   const bool temp_full = files_.TakeTempFull();
@@ -146,8 +159,7 @@ absl::Status Connection::Error() {
   if (!own_sql_ && budget_.is_short()) {
     if (budget_.spent() || temp_full || code == SQLITE_TOOBIG || (code & 0xff) == SQLITE_NOMEM) return NeedsWorker();
   } else if (!own_sql_ && budget_.spent()) {
-    return MakeFailure({.kind = FailureKind::kTimeLimit, .sqlite_code = SQLITE_INTERRUPT},
-                       absl::StrCat("the SQL was interrupted: it may take ", absl::FormatDuration(budget_.time_max())));
+    return TookTooLong();
   }
   if (temp_full) {
     return MakeFailure({.kind = FailureKind::kTempFull, .sqlite_code = code},
@@ -557,10 +569,7 @@ absl::Status Connection::GiveFreePagesBack() {
   return RunForNumber(absl::StrCat("PRAGMA incremental_vacuum(", pages, ")")).status();
 }
 
-absl::Status Connection::Begin(Where where) {
-  if (!usable()) return ended_;
-  stuck_ = absl::OkStatus();
-  (void)files_.TakeTempFull();
+void Connection::BeginBudget(Where where) {
   if (where == Where::kExecutor) {
     budget_.BeginShort(heap_.bytes());
   } else {
@@ -576,6 +585,13 @@ absl::Status Connection::Commit() {
   return Run(commit_);
 }
 
+}
+
+absl::Status Connection::Begin(Where where) {
+  if (!usable()) return ended_;
+  stuck_ = absl::OkStatus();
+  (void)files_.TakeTempFull();
+  BeginBudget(where);
 void Connection::Rollback() {
   if (!usable()) return;
   stuck_ = absl::OkStatus();

@@ -74,14 +74,18 @@ struct ConnectionOptions {
   absl::AnyInvocable<bool()> stop;
   // Null: temporary files are memory.
   TempSpace* temp_space = nullptr;
+  // Whether what is written must hold to the CHECK constraints of its table, and quick_check looks at them.
+  bool check_constraints = true;
+  // Where it is opened.
+  Where where = Where::kWorker;
   // Null: what is found out about statements is forgotten with the connection.
   LongStatements* long_statements = nullptr;
 };
 
 class Connection {
  public:
-  // Reads the schema; one of hundreds of tables takes milliseconds. Errors: those of the page source, NeedsWorker()
-  // too; DATA_LOSS if it holds no database.
+  // Reads the schema; one of hundreds of tables takes milliseconds. It is bounded as a transaction is: NeedsWorker() on
+  // the executor, kTimeLimit on a worker. Other errors: those of the page source; DATA_LOSS if it holds no database.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(PageSource* pages, ConnectionOptions options);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -152,7 +156,8 @@ class Connection {
 
   Connection(PageSource* pages, ConnectionOptions options);
 
-  absl::Status OpenDatabase();
+  absl::Status OpenDatabase(bool check_constraints);
+  void BeginBudget(Where where);
   // What every call begins with.
   absl::Status Check(absl::string_view sql);
   // Of the first statement in `sql`.
@@ -187,6 +192,7 @@ class Connection {
   const Limits limits_;
   Budget budget_;
   Heap heap_;
+  absl::Status TookTooLong() const;
   Files files_;
   LongStatements own_long_statements_;
   LongStatements* const long_statements_;

@@ -235,6 +235,32 @@ TEST_F(SqlShort, PreparingIsBounded) {
   EXPECT_THAT(OnExecutor("SELECT v FROM t WHERE id = 1"), IsOk());
 }
 
+// So is reading the schema.
+TEST(SqlOpening, IsBoundedOnTheExecutor) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t0 (v)"), IsOk());
+  const auto open = [&](Where where) {
+    object.Reopen();
+    return Connection::Open(&object.pages(), {.now = absl::Now, .where = where}).status();
+  };
+  EXPECT_THAT(open(Where::kExecutor), IsOk());
+  std::string tables;
+  for (int i = 1; i <= 2000; ++i) absl::StrAppend(&tables, "CREATE TABLE t", i, " (a, b, c);");
+  ASSERT_THAT(object.Do(tables), IsOk());
+  EXPECT_TRUE(IsNeedsWorker(open(Where::kExecutor)));
+  EXPECT_THAT(open(Where::kWorker), IsOk());
+  object.Reopen();
+  auto stopped = Connection::Open(&object.pages(), {.now = absl::Now, .stop = [] { return true; }});
+  EXPECT_EQ(FailureOf(stopped.status()).kind, FailureKind::kTimeLimit) << stopped.status();
+  // The harness opens its own.
+  object.set_executor_first(true);
+  object.Reopen();
+  EXPECT_THAT(object.Do("SELECT * FROM t7"), IsOk());
+  EXPECT_EQ(object.ran_on_executor(), 0);
+  EXPECT_THAT(object.Do("SELECT * FROM t7"), IsOk());
+  EXPECT_EQ(object.ran_on_executor(), 1);
+}
+
 // A read that needs the disk costs no connection; a transaction that has written and needs it then does.
 TEST(SqlCold, WhatHasOnlyReadKeepsTheConnection) {
   SqlObject object;
