@@ -15,6 +15,9 @@ namespace {
 
 // What a value costs beyond its bytes in a reply.
 constexpr size_t kValueOverheadBytes = 16;
+// And in memory, beside a copy of its bytes: as a Value and as the message that is made of it. So a row, too.
+constexpr size_t kValueMemoryBytes = 88;
+constexpr size_t kRowMemoryBytes = 128;
 
 absl::string_view ColumnBytes(sqlite3_stmt* statement, int column) {
   // Before the number of bytes: it converts.
@@ -87,14 +90,14 @@ void Connection::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_f
 void Connection::Close::operator()(sqlite3* db) const { sqlite3_close(db); }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(PageSource* pages, ConnectionOptions options) {
+  const bool check_constraints = options.check_constraints;
+  const Where where = options.where;
   std::unique_ptr<Connection> connection(new Connection(pages, std::move(options)));
   connection->BeginBudget(where);
   absl::Status status = connection->OpenDatabase(check_constraints);
   if (status.ok()) return connection;
   if (!connection->budget_.spent()) return status;
   return where == Where::kExecutor ? NeedsWorker() : connection->TookTooLong();
-  const bool check_constraints = options.check_constraints;
-  const Where where = options.where;
 }
 
 Connection::Connection(PageSource* pages, ConnectionOptions options)
@@ -116,24 +119,24 @@ absl::Status Connection::OpenDatabase(bool check_constraints) {
       sqlite3_open_v2("object", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, VfsName());
   db_.reset(db);
   if (opened != SQLITE_OK) return Error();
-  if (Configure(db, limits_) != SQLITE_OK || RegisterFunctions(db, &budget_) != SQLITE_OK) return Error();
-
-  for (auto [statement, sql] : {std::pair{&begin_, "BEGIN"}, {&commit_, "COMMIT"}, {&rollback_, "ROLLBACK"}}) {
   // Its steps are those of reading the schema, too.
   sqlite3_progress_handler(
       db, Budget::kStepsBetweenCalls,
       [](void* self) { return static_cast<Connection*>(self)->budget_.Steps() ? 0 : 1; }, this);
+  if (Configure(db, limits_) != SQLITE_OK || RegisterFunctions(db, &budget_) != SQLITE_OK) return Error();
+
+  for (auto [statement, sql] : {std::pair{&begin_, "BEGIN"}, {&commit_, "COMMIT"}, {&rollback_, "ROLLBACK"}}) {
     auto prepared = Prepare(sql);
     if (!prepared.ok()) return prepared.status();
     *statement = std::move(prepared->statement);
   }
-  sqlite3_set_authorizer(
-      db,
-      [](void* self, int action, const char* first, const char* second, const char* database, const char*) {
   if (!check_constraints &&
       sqlite3_exec(db, "PRAGMA ignore_check_constraints=ON", nullptr, nullptr, nullptr) != SQLITE_OK) {
     return Error();
   }
+  sqlite3_set_authorizer(
+      db,
+      [](void* self, int action, const char* first, const char* second, const char* database, const char*) {
         auto* connection = static_cast<Connection*>(self);
         if (connection->own_sql_) return SQLITE_OK;
         return connection->authorizer_.Check(action, first, second, database);
@@ -143,14 +146,14 @@ absl::Status Connection::OpenDatabase(bool check_constraints) {
   return absl::OkStatus();
 }
 
-absl::Status Connection::Error() {
-  if (absl::Status error = files_.error(); !error.ok()) {
-    if (!absl::IsResourceExhausted(error) || FailureOf(error).kind != FailureKind::kOther) return error;
 absl::Status Connection::TookTooLong() const {
   return MakeFailure({.kind = FailureKind::kTimeLimit, .sqlite_code = SQLITE_INTERRUPT},
                      absl::StrCat("the SQL was interrupted: it may take ", absl::FormatDuration(budget_.time_max())));
 }
 
+absl::Status Connection::Error() {
+  if (absl::Status error = files_.error(); !error.ok()) {
+    if (!absl::IsResourceExhausted(error) || FailureOf(error).kind != FailureKind::kOther) return error;
     return WithFailure(std::move(error), {.kind = FailureKind::kTurnTooLarge});
   }
   const bool temp_full = files_.TakeTempFull();
@@ -353,10 +356,12 @@ absl::Status Connection::Bind(sqlite3_stmt* statement, absl::Span<const Value> p
   return absl::OkStatus();
 }
 
-absl::Status Connection::ReadRow(sqlite3_stmt* statement, size_t* bytes, Result* result) {
+absl::Status Connection::ReadRow(sqlite3_stmt* statement, Result* result) {
   Row row;
-  for (int column = 0; column < sqlite3_data_count(statement); ++column) {
-    *bytes += kValueOverheadBytes;
+  const int columns = sqlite3_data_count(statement);
+  row.reserve(static_cast<size_t>(columns));
+  results_.memory_bytes += kRowMemoryBytes;
+  for (int column = 0; column < columns; ++column) {
     // Not of numbers, which this would turn into text.
     const int type = sqlite3_column_type(statement, column);
     const size_t size = type == SQLITE_TEXT || type == SQLITE_BLOB ? ColumnBytes(statement, column).size() : 0;
@@ -365,11 +370,14 @@ absl::Status Connection::ReadRow(sqlite3_stmt* statement, size_t* bytes, Result*
                          absl::StrCat("column ", column + 1, " of the result is too big: it has over ",
                                       limits_.value_bytes_max, " bytes"));
     }
-    *bytes += size;
-    if (*bytes > limits_.result_bytes_max) {
-      return MakeFailure(
-          {.kind = FailureKind::kResultTooLarge},
-          absl::StrCat("the result has over ", limits_.result_bytes_max, " bytes; LIMIT makes it shorter"));
+    results_.bytes += kValueOverheadBytes + size;
+    results_.memory_bytes += kValueMemoryBytes + 2 * size;
+    if (results_.bytes > limits_.result_bytes_max || results_.memory_bytes > limits_.result_memory_bytes_max) {
+      const bool on_the_wire = results_.bytes > limits_.result_bytes_max;
+      return MakeFailure({.kind = FailureKind::kResultTooLarge},
+                         absl::StrCat("the results have over ",
+                                      on_the_wire ? limits_.result_bytes_max : limits_.result_memory_bytes_max,
+                                      on_the_wire ? " bytes" : " bytes in memory", "; LIMIT makes them shorter"));
     }
     row.push_back(ColumnValue(statement, column));
   }
@@ -378,7 +386,6 @@ absl::Status Connection::ReadRow(sqlite3_stmt* statement, size_t* bytes, Result*
 }
 
 absl::Status Connection::Step(sqlite3_stmt* statement, Result* result, bool* has_row) {
-  size_t bytes = 0;
   while (true) {
     const int stepped = sqlite3_step(statement);
     if (stepped == SQLITE_DONE) break;
@@ -387,7 +394,7 @@ absl::Status Connection::Step(sqlite3_stmt* statement, Result* result, bool* has
       *has_row = true;
       return absl::OkStatus();
     }
-    absl::Status status = ReadRow(statement, &bytes, result);
+    absl::Status status = ReadRow(statement, result);
     if (status.ok()) continue;
     // What it has written is written.
     if (sqlite3_stmt_readonly(statement) == 0) GiveUp(status);
@@ -433,6 +440,7 @@ absl::Status Connection::RunStatement(Prepared* prepared, absl::Span<const Value
 }
 
 absl::Status Connection::RunStatements(absl::string_view sql, absl::Span<const Value> params, Result* result) {
+  const ResultSize results_before = results_;
   while (true) {
     const bool was_writing = sqlite3_txn_state(db_.get(), "main") == SQLITE_TXN_WRITE;
     auto prepared = Take(sql);
@@ -450,12 +458,14 @@ absl::Status Connection::RunStatements(absl::string_view sql, absl::Span<const V
     if (status.ok()) {
       result->columns.clear();
       result->rows.clear();
+      results_ = results_before;
       status = RunStatement(&*prepared, params, result, nullptr);
     }
     if (status.ok() && prepared->alters) status = CheckNames();
     prepared->tail = {};
     Keep(*std::move(prepared));
     CheckTransaction(status, only_read);
+    if (!status.ok()) results_ = results_before;
     if (!status.ok()) return status;
     if (!usable()) return ended_;
     if (tail.empty()) return absl::OkStatus();
@@ -575,6 +585,14 @@ void Connection::BeginBudget(Where where) {
   } else {
     budget_.BeginTimed();
   }
+}
+
+absl::Status Connection::Begin(Where where) {
+  if (!usable()) return ended_;
+  stuck_ = absl::OkStatus();
+  ForgetResults();
+  (void)files_.TakeTempFull();
+  BeginBudget(where);
   return Run(begin_);
 }
 
@@ -585,13 +603,6 @@ absl::Status Connection::Commit() {
   return Run(commit_);
 }
 
-}
-
-absl::Status Connection::Begin(Where where) {
-  if (!usable()) return ended_;
-  stuck_ = absl::OkStatus();
-  (void)files_.TakeTempFull();
-  BeginBudget(where);
 void Connection::Rollback() {
   if (!usable()) return;
   stuck_ = absl::OkStatus();

@@ -97,6 +97,9 @@ class Connection {
   // Several statements, none of which has parameters, run one after the other: the result is that of the last, with the
   // steps and the rows written of all.
   absl::StatusOr<Result> Execute(absl::string_view sql, absl::Span<const Value> params);
+  // The results of a transaction are bounded together, since whoever runs it answers them together: this is for one
+  // that has let go of them.
+  void ForgetResults() { results_ = {}; }
   // Whether a statement, which may only read, has a row. It runs until the first.
   absl::StatusOr<bool> Query(absl::string_view sql, absl::Span<const Value> params);
   // Gives pages that are free back first, some each time, where there are many. FAILED_PRECONDITION where a deferred
@@ -154,6 +157,12 @@ class Connection {
     Prepared prepared;
   };
 
+  // Of the results of a transaction.
+  struct ResultSize {
+    size_t bytes = 0;  // in a reply
+    size_t memory_bytes = 0;
+  };
+
   Connection(PageSource* pages, ConnectionOptions options);
 
   absl::Status OpenDatabase(bool check_constraints);
@@ -177,12 +186,13 @@ class Connection {
   // Until its first row if `has_row` is not null.
   absl::Status RunStatement(Prepared* prepared, absl::Span<const Value> params, Result* result, bool* has_row);
   absl::Status Step(sqlite3_stmt* statement, Result* result, bool* has_row);
-  absl::Status ReadRow(sqlite3_stmt* statement, size_t* bytes, Result* result);
+  absl::Status ReadRow(sqlite3_stmt* statement, Result* result);
   absl::Status CheckNames();
   absl::Status GiveFreePagesBack();
   // Our own statements.
   absl::Status Run(const Statement& statement);
   absl::StatusOr<int64_t> RunForNumber(const std::string& sql);
+  absl::Status TookTooLong() const;
   // What SQLite's last call has failed with.
   absl::Status Error();
   // What it means for the transaction and the connection that a statement has ended so.
@@ -192,7 +202,6 @@ class Connection {
   const Limits limits_;
   Budget budget_;
   Heap heap_;
-  absl::Status TookTooLong() const;
   Files files_;
   LongStatements own_long_statements_;
   LongStatements* const long_statements_;
@@ -201,6 +210,7 @@ class Connection {
   absl::Status stuck_;   // what the transaction has ended with before Rollback()
   bool own_sql_ = true;  // what is prepared now is not the client's
   std::unique_ptr<sqlite3, Close> db_;
+  ResultSize results_;
   // Grows with each statement that may have changed the schema, or statistics of it.
   uint64_t schema_changes_ = 0;
   Statement begin_;

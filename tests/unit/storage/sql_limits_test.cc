@@ -115,6 +115,22 @@ TEST(SqlLimits, ResultsHaveSoManyBytes) {
   EXPECT_EQ(object.Rows("SELECT count(*) FROM t"), Number(0));
 }
 
+// Those of a transaction's statements together: they are held together.
+TEST(SqlLimits, ResultsOfATransactionHaveSoManyBytes) {
+  SqlObject object({.result_bytes_max = 1 << 20, .result_memory_bytes_max = 4 << 20});
+  const Statement half = {"SELECT zeroblob(600000)"};
+  EXPECT_THAT(object.Turn({half}), IsOk());
+  EXPECT_EQ(FailureOf(object.Turn({half, half}).status()).kind, FailureKind::kResultTooLarge);
+  EXPECT_THAT(object.Turn({{"SELECT zeroblob(600000); SELECT 1"}, half}), IsOk()) << "the first is not answered";
+  EXPECT_THAT(object.Turn({half}), IsOk()) << "another transaction";
+  // Numbers take more memory than bytes on the wire.
+  const Statement numbers = {
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) SELECT i FROM n",
+      {int64_t{15'000}}};
+  EXPECT_THAT(object.Turn({numbers}), IsOk());
+  EXPECT_EQ(FailureOf(object.Turn({numbers, numbers}).status()).kind, FailureKind::kResultTooLarge);
+}
+
 TEST(SqlLimits, ADatabaseHasSoManyPages) {
   SqlObject object({.pages_max = 20});
   ASSERT_THAT(object.Do("CREATE TABLE t (v)"), IsOk());
