@@ -109,10 +109,10 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_await Work(endpoint_->sql->workers, [&] {
       storage::sql::Limits limits = endpoint_->sql->limits;
       limits.time_max = endpoint_->transfer_time_max;
-      status = file_.Check(limits, endpoint_->sql->now);
+      status = file_.Check(limits, endpoint_->sql->now, [this] { return stopped(); });
     });
-    if (status.ok()) status = CheckGoesOn();
-    co_return actors::SqlFailed(status, "");
+    if (absl::Status ended = CheckGoesOn(); !ended.ok()) co_return ended;
+    co_return actors::FromStorage(actors::SqlFailed(status, ""));
   }
 
   actors::Task<absl::Status> Put(storage::sql::ImportId id) {

@@ -7,8 +7,11 @@
 
 #include "storage/memory_store.h"
 #include "storage/sql/import.h"
+#include "storage/sql/import_file.h"
 #include "storage/sql/pages.h"
 #include "tests/unit/storage/object_harness.h"
+#include "tests/unit/storage/sql_harness.h"
+#include "tests/unit/storage/temp_dir.h"
 
 namespace holdfast::storage::sql {
 namespace {
@@ -50,6 +53,40 @@ TEST_F(SqlImport, OneThatHasTheSameGenerationIsAnother) {
   EXPECT_FALSE(Abort(first));
   EXPECT_THAT(Add(second, 2, 'b'), IsOk());
   EXPECT_THAT(End(second, 2), IsOk());
+}
+
+class SqlImportFile : public testing::Test {
+ protected:
+  absl::Status Check(const std::string& file, bool stop = false) {
+    ImportFile import(&space_);
+    EXPECT_THAT(import.Append(file), IsOk());
+    return import.Check(Limits(), absl::Now, [stop] { return stop; });
+  }
+
+  TempDir dir_;
+  TempSpace space_{dir_.path(), 64 << 20};
+};
+
+TEST_F(SqlImportFile, CheckEndsWhenItIsTold) {
+  SqlObject object;
+  ASSERT_THAT(
+      object.Do("CREATE TABLE t (v); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) "
+                "INSERT INTO t SELECT randomblob(500) FROM n"),
+      IsOk());
+  EXPECT_THAT(Check(object.File()), IsOk());
+  EXPECT_EQ(FailureOf(Check(object.File(), /*stop=*/true)).kind, FailureKind::kTimeLimit);
+}
+
+TEST_F(SqlImportFile, WhatIsWrongWithItIsNotTheServers) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE a_table_with_a_name (v CHECK (v > 7))"), IsOk());
+  std::string file = object.File();
+  const size_t at = file.find("CREATE TABLE");
+  ASSERT_NE(at, std::string::npos);
+  file.replace(at, 6, "CREATX");
+  const absl::Status status = Check(file);
+  EXPECT_THAT(status, IsStatus(absl::StatusCode::kInvalidArgument, "the file is not imported: malformed"));
+  EXPECT_EQ(FailureOf(status).kind, FailureKind::kSqlError);
 }
 
 }  // namespace
