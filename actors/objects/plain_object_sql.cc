@@ -13,6 +13,7 @@
 #include "actors/objects/plain_object.h"
 #include "actors/objects/schema_version.h"
 #include "actors/sql_wire.h"
+#include "actors/utf8.h"
 #include "storage/sql/database.h"
 #include "storage/sql/failure.h"
 
@@ -153,9 +154,9 @@ Task<absl::Status> PlainObject::DescribeSql(v1::DescribeObjectResponse* response
   }
   for (size_t i = 0; i < tables->size(); ++i) {
     v1::TableDescription* const table = response->add_tables();
-    table->set_name((*tables)[i].name);
+    table->set_name(ValidUtf8((*tables)[i].name));
     table->set_row_count((*tables)[i].row_count);
-    table->set_sql(TextIn(schema->rows[i][1]));
+    table->set_sql(ValidUtf8(TextIn(schema->rows[i][1])));
   }
   co_return absl::OkStatus();
 }
