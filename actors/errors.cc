@@ -6,6 +6,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "actors/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "storage/log.h"
 
@@ -40,7 +41,9 @@ absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_v
 }
 
 absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message) {
-  absl::Status status(code, Cut(message));
+  // Of what a client named, or SQLite says.
+  const std::string text = ValidUtf8(message);
+  absl::Status status(code, Cut(text));
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), kReasonPrefix)));
   info.set_domain(kDomain);
@@ -55,7 +58,7 @@ absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
   google::rpc::BadRequest bad_request;
   auto* violation = bad_request.add_field_violations();
   violation->set_field(std::string(field));
-  violation->set_description(std::string(Cut(problem)));
+  violation->set_description(std::string(Cut(ValidUtf8(problem))));
   Attach(&status, bad_request);
   return status;
 }
@@ -78,7 +81,7 @@ absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message)
   google::rpc::QuotaFailure quota;
   auto* violation = quota.add_violations();
   violation->set_subject(std::string(subject));
-  violation->set_description(std::string(Cut(message)));
+  violation->set_description(std::string(Cut(ValidUtf8(message))));
   Attach(&status, quota);
   return status;
 }

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/errors.h"
-#include "google/protobuf/stubs/common.h"
+#include "actors/utf8.h"
 #include "storage/sql/failure.h"
 
 namespace holdfast::actors {
@@ -27,10 +27,6 @@ sql::Value ValueOf(const v1::SqlValue& wire) {
       break;
   }
   return sql::Null{};
-}
-
-bool IsUtf8(const std::string& text) {
-  return google::protobuf::internal::IsStructurallyValidUTF8(text.data(), static_cast<int>(text.size()));
 }
 
 struct ValueWriter {

@@ -4,13 +4,23 @@
 
 namespace holdfast::service {
 
+CoroutineCall::CoroutineCall(Endpoint* endpoint)
+    : endpoint_(endpoint), step_(this, &CoroutineCall::OnStep), gone_(this, &CoroutineCall::OnGone) {
+  // Before the call is asked for.
+  context_.AsyncNotifyWhenDone(gone_.Begin());
+}
+
 void CoroutineCall::OnEvent(bool ok) {
-  if (finishing_ || !ok) {
-    if (finishing_) {
-      endpoint_->streams.erase(this);
-      endpoint_->admission->End();
-      if (time_limit_) endpoint_->executor->Cancel(*time_limit_);
-    }
+  if (finishing_) {
+    finished_ = true;
+    endpoint_->streams.erase(this);
+    endpoint_->admission->End();
+    if (time_limit_) endpoint_->executor->Cancel(*time_limit_);
+    MaybeDelete();
+    return;
+  }
+  if (!ok) {
+    // No call has come, so nothing is told of its end.
     delete this;
     return;
   }
@@ -23,7 +33,7 @@ void CoroutineCall::OnEvent(bool ok) {
   }
   time_limit_ = endpoint_->executor->At(endpoint_->executor->clock().Now() + endpoint_->transfer_time_max, [this] {
     time_limit_.reset();
-    timed_out_ = true;
+    stopped_ = timed_out_ = true;
     context_.TryCancel();
   });
   task_.emplace(Serve());
@@ -37,6 +47,16 @@ void CoroutineCall::Continue() {
   task_.reset();
   finishing_ = true;
   Finish(status, Tag());
+}
+
+void CoroutineCall::OnGone(bool) {
+  cancelled_ = context_.IsCancelled();
+  if (cancelled_) stopped_ = true;
+  MaybeDelete();
+}
+
+void CoroutineCall::MaybeDelete() {
+  if (finished_ && !gone_.pending()) delete this;
 }
 
 void CoroutineCall::OnStep(bool ok) {
@@ -74,6 +94,7 @@ absl::Status CoroutineCall::CheckGoesOn() const {
                          "the transfer took too long; nothing was done");
   }
   if (draining_) return Admission::Draining();
+  if (cancelled_) return absl::CancelledError("the client is gone");
   return absl::OkStatus();
 }
 

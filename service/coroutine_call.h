@@ -2,13 +2,14 @@
 // and work that may block, one after the other.
 //
 // Everything of a call happens on the executor of its completion queue. It has a bound in time, of steps that wait for
-// the client too; when the server drains it ends after the step that it is at.
+// the client too. When that is over, the client is gone or the server drains, it ends after the step that it is at.
 
 #ifndef HOLDFAST_SERVICE_COROUTINE_CALL_H_
 #define HOLDFAST_SERVICE_COROUTINE_CALL_H_
 
 #include <grpcpp/server_context.h>
 
+#include <atomic>
 #include <coroutine>
 #include <optional>
 
@@ -28,7 +29,7 @@ class CoroutineCall : public Event, private OpenStream {
   void OnEvent(bool ok) override;
 
  protected:
-  explicit CoroutineCall(Endpoint* endpoint) : endpoint_(endpoint), step_(this, &CoroutineCall::OnStep) {}
+  explicit CoroutineCall(Endpoint* endpoint);
   virtual ~CoroutineCall() = default;
 
   // Waits for the next call of the method.
@@ -65,6 +66,8 @@ class CoroutineCall : public Event, private OpenStream {
 
   // An error if the call is to end here.
   absl::Status CheckGoesOn() const;
+  // Whether it will be, for work that may end early. Any thread.
+  bool stopped() const { return stopped_; }
 
   Endpoint* const endpoint_;
   grpc::ServerContext context_;
@@ -73,9 +76,13 @@ class CoroutineCall : public Event, private OpenStream {
  private:
   void OnStep(bool ok);
   void Continue();
-  void Drain() override { draining_ = true; }
+  // The client is gone, or the call has ended.
+  void OnGone(bool ok);
+  void Drain() override { stopped_ = draining_ = true; }
+  void MaybeDelete();
 
   StreamOperation<CoroutineCall> step_;
+  StreamOperation<CoroutineCall> gone_;
   std::optional<actors::Task<absl::Status>> task_;
   std::coroutine_handle<> waiting_;
   std::optional<actors::Executor::TimerId> time_limit_;
@@ -83,7 +90,10 @@ class CoroutineCall : public Event, private OpenStream {
   bool step_ok_ = true;
   bool draining_ = false;
   bool timed_out_ = false;
+  bool cancelled_ = false;
   bool finishing_ = false;
+  bool finished_ = false;
+  std::atomic<bool> stopped_{false};
 };
 
 }  // namespace holdfast::service

@@ -56,12 +56,12 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
     if (absl::Status status = co_await Check(); !status.ok()) co_return status;
 
-    uint32_t generation = 0;
-    co_await Turn([&generation](actors::PlainObject& object) { return object.BeginImport(&generation); });
+    storage::sql::ImportId id;
+    co_await Turn([&id](actors::PlainObject& object) { return object.BeginImport(&id); });
     if (!outcome().ok()) co_return outcome();
-    absl::Status status = co_await Put(generation);
+    absl::Status status = co_await Put(id);
     // Also where the reply was that of an earlier import with the same request_id.
-    co_await Turn([generation](actors::PlainObject& object) { return object.AbortImport(generation); });
+    co_await Turn([id](actors::PlainObject& object) { return object.AbortImport(id); });
     co_return status;
   }
 
@@ -109,13 +109,13 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_await Work(endpoint_->sql->workers, [&] {
       storage::sql::Limits limits = endpoint_->sql->limits;
       limits.time_max = endpoint_->transfer_time_max;
-      status = file_.Check(limits, endpoint_->sql->now);
+      status = file_.Check(limits, endpoint_->sql->now, [this] { return stopped(); });
     });
-    if (status.ok()) status = CheckGoesOn();
-    co_return actors::SqlFailed(status, "");
+    if (absl::Status ended = CheckGoesOn(); !ended.ok()) co_return ended;
+    co_return actors::FromStorage(actors::SqlFailed(status, ""));
   }
 
-  actors::Task<absl::Status> Put(uint32_t generation) {
+  actors::Task<absl::Status> Put(storage::sql::ImportId id) {
     const uint32_t count = *file_.PageCount();
     for (uint32_t done = 0; done < count;) {
       if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
@@ -128,15 +128,14 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
         }
       });
       if (!status.ok()) co_return actors::FromStorage(status);
-      co_await Turn(
-          [&](actors::PlainObject& object) { return object.ImportPages(generation, done + 1, std::move(pages)); });
+      co_await Turn([&](actors::PlainObject& object) { return object.ImportPages(id, done + 1, std::move(pages)); });
       if (!outcome().ok()) co_return outcome();
       done += part;
     }
     co_await Turn(
         [&](actors::PlainObject& object) {
           response_.set_bytes(static_cast<int64_t>(file_.bytes()));
-          return object.EndImport(generation, count);
+          return object.EndImport(id, count);
         },
         header_.request_id().empty() ? nullptr : this);
     co_return outcome();

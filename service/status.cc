@@ -3,7 +3,9 @@
 #include <string>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "actors/utf8.h"
 #include "google/rpc/status.pb.h"
 
 namespace holdfast::service {
@@ -13,8 +15,10 @@ namespace {
 template <typename Wire>
 void Fill(const absl::Status& status, Wire* wire) {
   wire->set_code(static_cast<int>(status.code()));
-  wire->set_message(std::string(status.message()));
+  wire->set_message(actors::ValidUtf8(status.message()));
   status.ForEachPayload([&](absl::string_view type_url, const absl::Cord& payload) {
+    // Others are for this process.
+    if (!absl::StartsWith(type_url, "type.googleapis.com/")) return;
     auto* detail = wire->add_details();
     detail->set_type_url(std::string(type_url));
     detail->set_value(std::string(payload));

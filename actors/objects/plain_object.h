@@ -21,6 +21,7 @@
 #include "actors/sql_wire.h"
 #include "actors/task.h"
 #include "holdfast/v1/object_service.pb.h"
+#include "storage/sql/import.h"
 #include "storage/sql/snapshot.h"
 #include "storage/sql/value.h"
 
@@ -53,10 +54,10 @@ class PlainObject : public Object {
   // Its SQL database as of now.
   Task<absl::Status> TakeSnapshot(std::shared_ptr<storage::sql::Snapshot>* snapshot);
   // Steps of an import (storage/sql/import.h).
-  Task<absl::Status> BeginImport(uint32_t* generation);
-  Task<absl::Status> ImportPages(uint32_t generation, uint32_t first, std::string pages);
-  Task<absl::Status> EndImport(uint32_t generation, uint32_t page_count);
-  Task<absl::Status> AbortImport(uint32_t generation);
+  Task<absl::Status> BeginImport(storage::sql::ImportId* id);
+  Task<absl::Status> ImportPages(storage::sql::ImportId id, uint32_t first, std::string pages);
+  Task<absl::Status> EndImport(storage::sql::ImportId id, uint32_t page_count);
+  Task<absl::Status> AbortImport(storage::sql::ImportId id);
   // Adds the tables of its SQL database.
   Task<absl::Status> DescribeSql(v1::DescribeObjectResponse* response);
   // The delivery with this token, if it is out, never came to its watcher.

@@ -13,9 +13,9 @@
 #include "actors/objects/plain_object.h"
 #include "actors/objects/schema_version.h"
 #include "actors/sql_wire.h"
+#include "actors/utf8.h"
 #include "storage/sql/database.h"
 #include "storage/sql/failure.h"
-#include "storage/sql/import.h"
 
 namespace holdfast::actors {
 namespace {
@@ -154,9 +154,9 @@ Task<absl::Status> PlainObject::DescribeSql(v1::DescribeObjectResponse* response
   }
   for (size_t i = 0; i < tables->size(); ++i) {
     v1::TableDescription* const table = response->add_tables();
-    table->set_name((*tables)[i].name);
+    table->set_name(ValidUtf8((*tables)[i].name));
     table->set_row_count((*tables)[i].row_count);
-    table->set_sql(TextIn(schema->rows[i][1]));
+    table->set_sql(ValidUtf8(TextIn(schema->rows[i][1])));
   }
   co_return absl::OkStatus();
 }
@@ -170,23 +170,23 @@ Task<absl::Status> PlainObject::TakeSnapshot(std::shared_ptr<sql::Snapshot>* sna
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> PlainObject::BeginImport(uint32_t* generation) {
-  const auto begun = co_await sql::BeginImport(&storage());
+Task<absl::Status> PlainObject::BeginImport(sql::ImportId* id) {
+  const auto begun = co_await sql::BeginImport(&storage(), random().Bits());
   if (!begun.ok()) co_return begun.status();
-  *generation = *begun;
+  *id = *begun;
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> PlainObject::ImportPages(uint32_t generation, uint32_t first, std::string pages) {
-  co_return ImportError((co_await sql::AddPages(&storage(), generation, first, std::move(pages))).status());
+Task<absl::Status> PlainObject::ImportPages(sql::ImportId id, uint32_t first, std::string pages) {
+  co_return ImportError((co_await sql::AddPages(&storage(), id, first, std::move(pages))).status());
 }
 
-Task<absl::Status> PlainObject::EndImport(uint32_t generation, uint32_t page_count) {
-  co_return ImportError((co_await sql::EndImport(&storage(), generation, page_count)).status());
+Task<absl::Status> PlainObject::EndImport(sql::ImportId id, uint32_t page_count) {
+  co_return ImportError((co_await sql::EndImport(&storage(), id, page_count)).status());
 }
 
-Task<absl::Status> PlainObject::AbortImport(uint32_t generation) {
-  co_return (co_await sql::AbortImport(&storage(), generation)).status();
+Task<absl::Status> PlainObject::AbortImport(sql::ImportId id) {
+  co_return (co_await sql::AbortImport(&storage(), id)).status();
 }
 
 // --- For ApplyBatch.

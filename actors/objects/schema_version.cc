@@ -54,6 +54,7 @@ absl::StatusOr<SchemaVersions> MigrateSql(sql::Connection& connection, const std
     if (migration.version <= *before) continue;
     for (const SqlText& statement : migration.statements) {
       if (auto result = RunSql(connection, statement); !result.ok()) return result.status();
+      connection.ForgetResults();
     }
   }
   if (*before < last) {

@@ -32,36 +32,6 @@ Pragma PragmaOf(absl::string_view name) {
   return it == allowed->end() ? Pragma::kRefused : it->second;
 }
 
-bool FunctionAllowed(absl::string_view name) {
-  static const auto* const allowed = new absl::flat_hash_set<std::string>{
-      // Core.
-      "abs", "changes", "char", "coalesce", "format", "glob", "hex", "ifnull", "iif", "instr", "last_insert_rowid",
-      "length", "like", "likelihood", "likely", "lower", "ltrim", "max", "min", "nullif", "printf", "quote", "random",
-      "randomblob", "replace", "round", "rtrim", "sign", "soundex", "sqlite_compileoption_get",
-      "sqlite_compileoption_used", "sqlite_source_id", "sqlite_version", "substr", "substring", "total_changes", "trim",
-      "typeof", "unicode", "unlikely", "upper", "zeroblob",
-      // Dates.
-      "current_date", "current_time", "current_timestamp", "date", "datetime", "julianday", "strftime", "time",
-      "unixepoch",
-      // Aggregates and windows.
-      "avg", "count", "cume_dist", "dense_rank", "first_value", "group_concat", "lag", "last_value", "lead",
-      "nth_value", "ntile", "percent_rank", "rank", "row_number", "sum", "total",
-      // Mathematics.
-      "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos", "cosh", "degrees", "exp",
-      "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow", "power", "radians", "sin", "sinh", "sqrt", "tan",
-      "tanh", "trunc",
-      // JSON.
-      "->", "->>", "json", "json_array", "json_array_length", "json_extract", "json_group_array", "json_group_object",
-      "json_insert", "json_object", "json_patch", "json_quote", "json_remove", "json_replace", "json_set", "json_type",
-      "json_valid",
-      // FTS5.
-      "bm25", "highlight", "match", "snippet",
-      // ALTER TABLE runs them; SQLite refuses them to clients itself.
-      "sqlite_drop_column", "sqlite_rename_column", "sqlite_rename_quotefix", "sqlite_rename_table",
-      "sqlite_rename_test"};
-  return allowed->contains(absl::AsciiStrToLower(name));
-}
-
 bool ModuleAllowed(absl::string_view name) {
   for (const char* const* module = kModules; *module != nullptr; ++module) {
     if (absl::EqualsIgnoreCase(name, *module)) return true;
@@ -123,6 +93,36 @@ std::string WhyRefused(int action, absl::string_view first, const char* second, 
 
 const char* const kModules[] = {"fts5", "fts5vocab", "rtree", "rtree_i32", "json_each", "json_tree", nullptr};
 
+bool FunctionAllowed(absl::string_view name) {
+  static const auto* const allowed = new absl::flat_hash_set<std::string>{
+      // Core.
+      "abs", "changes", "char", "coalesce", "format", "glob", "hex", "ifnull", "iif", "instr", "last_insert_rowid",
+      "length", "like", "likelihood", "likely", "lower", "ltrim", "max", "min", "nullif", "printf", "quote", "random",
+      "randomblob", "replace", "round", "rtrim", "sign", "soundex", "sqlite_compileoption_get",
+      "sqlite_compileoption_used", "sqlite_source_id", "sqlite_version", "substr", "substring", "total_changes", "trim",
+      "typeof", "unicode", "unlikely", "upper", "zeroblob",
+      // Dates.
+      "current_date", "current_time", "current_timestamp", "date", "datetime", "julianday", "strftime", "time",
+      "unixepoch",
+      // Aggregates and windows.
+      "avg", "count", "cume_dist", "dense_rank", "first_value", "group_concat", "lag", "last_value", "lead",
+      "nth_value", "ntile", "percent_rank", "rank", "row_number", "sum", "total",
+      // Mathematics.
+      "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos", "cosh", "degrees", "exp",
+      "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow", "power", "radians", "sin", "sinh", "sqrt", "tan",
+      "tanh", "trunc",
+      // JSON.
+      "->", "->>", "json", "json_array", "json_array_length", "json_extract", "json_group_array", "json_group_object",
+      "json_insert", "json_object", "json_patch", "json_quote", "json_remove", "json_replace", "json_set", "json_type",
+      "json_valid",
+      // FTS5.
+      "bm25", "highlight", "match", "snippet",
+      // ALTER TABLE runs them; SQLite refuses them to clients itself.
+      "sqlite_drop_column", "sqlite_rename_column", "sqlite_rename_quotefix", "sqlite_rename_table",
+      "sqlite_rename_test"};
+  return allowed->contains(absl::AsciiStrToLower(name));
+}
+
 int Authorizer::Check(int action, const char* first, const char* second, const char* database) {
   switch (action) {
     case SQLITE_SELECT:
@@ -137,6 +137,7 @@ int Authorizer::Check(int action, const char* first, const char* second, const c
       break;
     default:
       is_short_ = false;
+      changes_schema_ = true;
   }
   alters_ = alters_ || action == SQLITE_ALTER_TABLE;
   is_pragma_ = is_pragma_ || action == SQLITE_PRAGMA;

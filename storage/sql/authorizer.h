@@ -20,6 +20,9 @@ inline constexpr absl::string_view kOwnPrefix = "_holdfast";
 // Modules of virtual tables, for sqlite3_drop_modules: all others are removed. The last is null.
 extern const char* const kModules[];
 
+// Whether a client may call it, whatever its case.
+bool FunctionAllowed(absl::string_view name);
+
 class Authorizer {
  public:
   // Before a statement is prepared.
@@ -31,6 +34,8 @@ class Authorizer {
   const std::string& refusal() const { return refusal_; }
   // Whether all that it saw is of a statement that may be short: no DDL, no pragmas, only short functions.
   bool is_short() const { return is_short_; }
+  // Whether it may change the schema, or the statistics that a plan is made by.
+  bool changes_schema() const { return changes_schema_; }
   // ALTER TABLE: the new names, of which it is not told, are to be looked at.
   bool alters() const { return alters_; }
   bool is_pragma() const { return is_pragma_; }
@@ -38,6 +43,7 @@ class Authorizer {
  private:
   std::string refusal_;
   bool is_short_ = true;
+  bool changes_schema_ = false;
   bool alters_ = false;
   bool is_pragma_ = false;
 };

@@ -10,6 +10,7 @@
 #ifndef HOLDFAST_STORAGE_SQL_BUDGET_H_
 #define HOLDFAST_STORAGE_SQL_BUDGET_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -48,6 +49,10 @@ class Budget {
     if (heap_bytes > run_.heap_bytes_max) run_.spent = true;
     return Take(&run_.allocations_left, 1);
   }
+  // Of what a function is about to go over.
+  bool Bytes(size_t bytes) {
+    return OnTimeSometimes(static_cast<int>(std::min(bytes / kBytesOfAnAllocation, size_t{kLookAt})));
+  }
   bool OnTime() {
     if (!paused_ && !run_.is_short && !run_.spent)
       run_.spent = now_() >= run_.deadline || (stop_ != nullptr && stop_());
@@ -78,9 +83,10 @@ class Budget {
     size_t heap_bytes_max = 0;
     int unlooked = 0;
   };
-  // The clock is looked at every 512 allocations, or 16 pages.
+  // The clock is looked at every 512 allocations, or 16 pages, or 64 KiB that a function goes over.
   static constexpr int kLookAt = 512;
   static constexpr int kPageWeight = 32;
+  static constexpr size_t kBytesOfAnAllocation = 128;
 
   bool Take(int64_t* from, int64_t n) {
     *from -= n;

@@ -13,8 +13,11 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// For the bound of a result: what a value costs beyond its bytes.
+// What a value costs beyond its bytes in a reply.
 constexpr size_t kValueOverheadBytes = 16;
+// And in memory, beside a copy of its bytes: as a Value and as the message that is made of it. So a row, too.
+constexpr size_t kValueMemoryBytes = 88;
+constexpr size_t kRowMemoryBytes = 128;
 
 absl::string_view ColumnBytes(sqlite3_stmt* statement, int column) {
   // Before the number of bytes: it converts.
@@ -87,9 +90,14 @@ void Connection::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_f
 void Connection::Close::operator()(sqlite3* db) const { sqlite3_close(db); }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(PageSource* pages, ConnectionOptions options) {
+  const bool check_constraints = options.check_constraints;
+  const Where where = options.where;
   std::unique_ptr<Connection> connection(new Connection(pages, std::move(options)));
-  if (absl::Status status = connection->OpenDatabase(); !status.ok()) return status;
-  return connection;
+  connection->BeginBudget(where);
+  absl::Status status = connection->OpenDatabase(check_constraints);
+  if (status.ok()) return connection;
+  if (!connection->budget_.spent()) return status;
+  return where == Where::kExecutor ? NeedsWorker() : connection->TookTooLong();
 }
 
 Connection::Connection(PageSource* pages, ConnectionOptions options)
@@ -104,20 +112,27 @@ Connection::~Connection() {
   files_.GiveUp();
 }
 
-absl::Status Connection::OpenDatabase() {
+absl::Status Connection::OpenDatabase(bool check_constraints) {
   Files::Scope scope(&files_);
-  budget_.set_paused(true);
   sqlite3* db = nullptr;
   const int opened =
       sqlite3_open_v2("object", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, VfsName());
   db_.reset(db);
   if (opened != SQLITE_OK) return Error();
+  // Its steps are those of reading the schema, too.
+  sqlite3_progress_handler(
+      db, Budget::kStepsBetweenCalls,
+      [](void* self) { return static_cast<Connection*>(self)->budget_.Steps() ? 0 : 1; }, this);
   if (Configure(db, limits_) != SQLITE_OK || RegisterFunctions(db, &budget_) != SQLITE_OK) return Error();
 
   for (auto [statement, sql] : {std::pair{&begin_, "BEGIN"}, {&commit_, "COMMIT"}, {&rollback_, "ROLLBACK"}}) {
     auto prepared = Prepare(sql);
     if (!prepared.ok()) return prepared.status();
     *statement = std::move(prepared->statement);
+  }
+  if (!check_constraints &&
+      sqlite3_exec(db, "PRAGMA ignore_check_constraints=ON", nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return Error();
   }
   sqlite3_set_authorizer(
       db,
@@ -127,12 +142,13 @@ absl::Status Connection::OpenDatabase() {
         return connection->authorizer_.Check(action, first, second, database);
       },
       this);
-  sqlite3_progress_handler(
-      db, Budget::kStepsBetweenCalls,
-      [](void* self) { return static_cast<Connection*>(self)->budget_.Steps() ? 0 : 1; }, this);
   own_sql_ = false;
-  budget_.set_paused(false);
   return absl::OkStatus();
+}
+
+absl::Status Connection::TookTooLong() const {
+  return MakeFailure({.kind = FailureKind::kTimeLimit, .sqlite_code = SQLITE_INTERRUPT},
+                     absl::StrCat("the SQL was interrupted: it may take ", absl::FormatDuration(budget_.time_max())));
 }
 
 absl::Status Connection::Error() {
@@ -146,8 +162,7 @@ absl::Status Connection::Error() {
   if (!own_sql_ && budget_.is_short()) {
     if (budget_.spent() || temp_full || code == SQLITE_TOOBIG || (code & 0xff) == SQLITE_NOMEM) return NeedsWorker();
   } else if (!own_sql_ && budget_.spent()) {
-    return MakeFailure({.kind = FailureKind::kTimeLimit, .sqlite_code = SQLITE_INTERRUPT},
-                       absl::StrCat("the SQL was interrupted: it may take ", absl::FormatDuration(budget_.time_max())));
+    return TookTooLong();
   }
   if (temp_full) {
     return MakeFailure({.kind = FailureKind::kTempFull, .sqlite_code = code},
@@ -212,6 +227,7 @@ absl::StatusOr<Connection::Prepared> Connection::Prepare(absl::string_view sql) 
       prepared.alters = authorizer_.alters();
       prepared.is_pragma = authorizer_.is_pragma();
       prepared.authorized_as_short = authorizer_.is_short();
+      prepared.changes_schema = authorizer_.changes_schema();
     }
     rest.remove_prefix(static_cast<size_t>(tail - rest.data()));
   }
@@ -260,32 +276,66 @@ void Connection::Keep(Prepared prepared) {
   by_text_.emplace(cached_.front().sql, cached_.begin());
 }
 
-absl::StatusOr<bool> Connection::IsShort(const Prepared& prepared) {
-  if (!prepared.authorized_as_short || sqlite3_stmt_isexplain(prepared.statement.get()) != 0) return false;
-  auto explain = Prepare(absl::StrCat("EXPLAIN ", sqlite3_sql(prepared.statement.get())));
-  if (!explain.ok()) return explain.status();
-  sqlite3_stmt* statement = explain->statement.get();
-  constexpr int kOpcodeColumn = 1;
-  for (int opcodes = 0; opcodes < kShortOpcodes; ++opcodes) {
-    const int stepped = sqlite3_step(statement);
-    if (stepped == SQLITE_DONE) return true;
-    if (stepped != SQLITE_ROW) return Error();
-    if (!IsShortOpcode(OrEmpty(reinterpret_cast<const char*>(sqlite3_column_text(statement, kOpcodeColumn))))) break;
+absl::StatusOr<Program> Connection::Examine(const Prepared& prepared, bool whole) {
+  const absl::string_view sql = WithoutEmptyStatements(sqlite3_sql(prepared.statement.get()));
+  auto explain = Prepare(absl::StrCat("EXPLAIN ", sql));
+  if (!explain.ok()) {
+    if (FailureOf(explain.status()).kind == FailureKind::kSqlError) return Program::Unknown();
+    return explain.status();
   }
-  return false;
+  sqlite3_stmt* statement = explain->statement.get();
+  enum Column { kAddress = 0, kOpcode = 1, kP4 = 5, kP5 = 6 };
+  const auto text = [statement](Column column) {
+    return OrEmpty(reinterpret_cast<const char*>(sqlite3_column_text(statement, column)));
+  };
+  Program program(limits_.like_pattern_bytes_max);
+  for (int opcodes = 0; whole || program.is_short(); ++opcodes) {
+    if (!whole && opcodes == kShortOpcodes) return Program::Unknown();
+    const int stepped = sqlite3_step(statement);
+    if (stepped == SQLITE_DONE) break;
+    if (stepped != SQLITE_ROW) return Error();
+    program.Add(sqlite3_column_int64(statement, kAddress), text(kOpcode), text(kP4),
+                sqlite3_column_int64(statement, kP5));
+  }
+  if (!program.refused_function().empty()) {
+    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_AUTH},
+                       absl::StrCat("the function ", program.refused_function(), " is not allowed"));
+  }
+  return program;
 }
 
 absl::Status Connection::MayRun(Prepared* prepared, absl::Span<const Value> params) {
-  if (!budget_.is_short()) return absl::OkStatus();
+  if (prepared->schema_changes != schema_changes_) {
+    prepared->schema_changes = schema_changes_;
+    prepared->is_short.reset();
+    prepared->value_bytes_max.reset();
+  }
+  return budget_.is_short() ? MayRunShort(prepared, params) : MayRunLong(prepared);
+}
+
+absl::Status Connection::MayRunShort(Prepared* prepared, absl::Span<const Value> params) {
   size_t bytes = 0;
   for (const Value& value : params) bytes += BytesOf(value);
   if (bytes > kShortParamsBytes || long_statements_->Contains(prepared->text)) return NeedsWorker();
+  if (!prepared->authorized_as_short || sqlite3_stmt_isexplain(prepared->statement.get()) != 0) return NeedsWorker();
   if (!prepared->is_short) {
-    auto is_short = IsShort(*prepared);
-    if (!is_short.ok()) return is_short.status();
-    prepared->is_short = *is_short;
+    const auto program = Examine(*prepared, /*whole=*/false);
+    if (!program.ok()) return program.status();
+    prepared->is_short = program->is_short();
   }
   return *prepared->is_short && !budget_.spent() ? absl::OkStatus() : NeedsWorker();
+}
+
+absl::Status Connection::MayRunLong(Prepared* prepared) {
+  if (prepared->value_bytes_max) return absl::OkStatus();
+  Program program;
+  if (sqlite3_stmt_isexplain(prepared->statement.get()) == 0) {
+    auto examined = Examine(*prepared, /*whole=*/true);
+    if (!examined.ok()) return examined.status();
+    program = *std::move(examined);
+  }
+  prepared->value_bytes_max = std::min(limits_.row_bytes_max, program.ValueBytesMax());
+  return absl::OkStatus();
 }
 
 absl::Status Connection::Bind(sqlite3_stmt* statement, absl::Span<const Value> params) {
@@ -306,10 +356,12 @@ absl::Status Connection::Bind(sqlite3_stmt* statement, absl::Span<const Value> p
   return absl::OkStatus();
 }
 
-absl::Status Connection::ReadRow(sqlite3_stmt* statement, size_t* bytes, Result* result) {
+absl::Status Connection::ReadRow(sqlite3_stmt* statement, Result* result) {
   Row row;
-  for (int column = 0; column < sqlite3_data_count(statement); ++column) {
-    *bytes += kValueOverheadBytes;
+  const int columns = sqlite3_data_count(statement);
+  row.reserve(static_cast<size_t>(columns));
+  results_.memory_bytes += kRowMemoryBytes;
+  for (int column = 0; column < columns; ++column) {
     // Not of numbers, which this would turn into text.
     const int type = sqlite3_column_type(statement, column);
     const size_t size = type == SQLITE_TEXT || type == SQLITE_BLOB ? ColumnBytes(statement, column).size() : 0;
@@ -318,11 +370,14 @@ absl::Status Connection::ReadRow(sqlite3_stmt* statement, size_t* bytes, Result*
                          absl::StrCat("column ", column + 1, " of the result is too big: it has over ",
                                       limits_.value_bytes_max, " bytes"));
     }
-    *bytes += size;
-    if (*bytes > limits_.result_bytes_max) {
-      return MakeFailure(
-          {.kind = FailureKind::kResultTooLarge},
-          absl::StrCat("the result has over ", limits_.result_bytes_max, " bytes; LIMIT makes it shorter"));
+    results_.bytes += kValueOverheadBytes + size;
+    results_.memory_bytes += kValueMemoryBytes + 2 * size;
+    if (results_.bytes > limits_.result_bytes_max || results_.memory_bytes > limits_.result_memory_bytes_max) {
+      const bool on_the_wire = results_.bytes > limits_.result_bytes_max;
+      return MakeFailure({.kind = FailureKind::kResultTooLarge},
+                         absl::StrCat("the results have over ",
+                                      on_the_wire ? limits_.result_bytes_max : limits_.result_memory_bytes_max,
+                                      on_the_wire ? " bytes" : " bytes in memory", "; LIMIT makes them shorter"));
     }
     row.push_back(ColumnValue(statement, column));
   }
@@ -331,7 +386,6 @@ absl::Status Connection::ReadRow(sqlite3_stmt* statement, size_t* bytes, Result*
 }
 
 absl::Status Connection::Step(sqlite3_stmt* statement, Result* result, bool* has_row) {
-  size_t bytes = 0;
   while (true) {
     const int stepped = sqlite3_step(statement);
     if (stepped == SQLITE_DONE) break;
@@ -340,7 +394,7 @@ absl::Status Connection::Step(sqlite3_stmt* statement, Result* result, bool* has
       *has_row = true;
       return absl::OkStatus();
     }
-    absl::Status status = ReadRow(statement, &bytes, result);
+    absl::Status status = ReadRow(statement, result);
     if (status.ok()) continue;
     // What it has written is written.
     if (sqlite3_stmt_readonly(statement) == 0) GiveUp(status);
@@ -363,10 +417,16 @@ absl::Status Connection::RunStatement(Prepared* prepared, absl::Span<const Value
   const int64_t written_before = sqlite3_total_changes64(db_.get());
   // Of what its preparation was told.
   authorizer_.Begin();
-  if (budget_.is_short()) sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, kShortValueBytes);
+  const int value_bytes_max = budget_.is_short() ? kShortValueBytes : *prepared->value_bytes_max;
+  sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, value_bytes_max);
   absl::Status status = Bind(statement, params);
   if (status.ok()) status = Step(statement, result, has_row);
-  if (budget_.is_short()) sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, limits_.row_bytes_max);
+  sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, limits_.row_bytes_max);
+  if (FailureOf(status).sqlite_code == SQLITE_TOOBIG && value_bytes_max < limits_.row_bytes_max) {
+    status = MakeFailure(FailureOf(status), absl::StrCat(status.message(), "; in a statement that computes so much ",
+                                                         "for each row, values may have ", value_bytes_max, " bytes"));
+  }
+  if (prepared->changes_schema) ++schema_changes_;
   const int steps = sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, /*resetFlg=*/1);
   result->vm_steps += steps;
   result->rows_written += sqlite3_total_changes64(db_.get()) - written_before;
@@ -380,6 +440,7 @@ absl::Status Connection::RunStatement(Prepared* prepared, absl::Span<const Value
 }
 
 absl::Status Connection::RunStatements(absl::string_view sql, absl::Span<const Value> params, Result* result) {
+  const ResultSize results_before = results_;
   while (true) {
     const bool was_writing = sqlite3_txn_state(db_.get(), "main") == SQLITE_TXN_WRITE;
     auto prepared = Take(sql);
@@ -397,12 +458,14 @@ absl::Status Connection::RunStatements(absl::string_view sql, absl::Span<const V
     if (status.ok()) {
       result->columns.clear();
       result->rows.clear();
+      results_ = results_before;
       status = RunStatement(&*prepared, params, result, nullptr);
     }
     if (status.ok() && prepared->alters) status = CheckNames();
     prepared->tail = {};
     Keep(*std::move(prepared));
     CheckTransaction(status, only_read);
+    if (!status.ok()) results_ = results_before;
     if (!status.ok()) return status;
     if (!usable()) return ended_;
     if (tail.empty()) return absl::OkStatus();
@@ -516,15 +579,20 @@ absl::Status Connection::GiveFreePagesBack() {
   return RunForNumber(absl::StrCat("PRAGMA incremental_vacuum(", pages, ")")).status();
 }
 
-absl::Status Connection::Begin(Where where) {
-  if (!usable()) return ended_;
-  stuck_ = absl::OkStatus();
-  (void)files_.TakeTempFull();
+void Connection::BeginBudget(Where where) {
   if (where == Where::kExecutor) {
     budget_.BeginShort(heap_.bytes());
   } else {
     budget_.BeginTimed();
   }
+}
+
+absl::Status Connection::Begin(Where where) {
+  if (!usable()) return ended_;
+  stuck_ = absl::OkStatus();
+  ForgetResults();
+  (void)files_.TakeTempFull();
+  BeginBudget(where);
   return Run(begin_);
 }
 

@@ -34,6 +34,7 @@
 #define HOLDFAST_STORAGE_SQL_CONNECTION_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <optional>
@@ -52,6 +53,7 @@
 #include "storage/sql/failure.h"
 #include "storage/sql/heap.h"
 #include "storage/sql/page_source.h"
+#include "storage/sql/program.h"
 #include "storage/sql/settings.h"
 #include "storage/sql/short_statements.h"
 #include "storage/sql/temp_space.h"
@@ -72,14 +74,18 @@ struct ConnectionOptions {
   absl::AnyInvocable<bool()> stop;
   // Null: temporary files are memory.
   TempSpace* temp_space = nullptr;
+  // Whether what is written must hold to the CHECK constraints of its table, and quick_check looks at them.
+  bool check_constraints = true;
+  // Where it is opened.
+  Where where = Where::kWorker;
   // Null: what is found out about statements is forgotten with the connection.
   LongStatements* long_statements = nullptr;
 };
 
 class Connection {
  public:
-  // Reads the schema; one of hundreds of tables takes milliseconds. Errors: those of the page source, NeedsWorker()
-  // too; DATA_LOSS if it holds no database.
+  // Reads the schema; one of hundreds of tables takes milliseconds. It is bounded as a transaction is: NeedsWorker() on
+  // the executor, kTimeLimit on a worker. Other errors: those of the page source; DATA_LOSS if it holds no database.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(PageSource* pages, ConnectionOptions options);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -91,6 +97,9 @@ class Connection {
   // Several statements, none of which has parameters, run one after the other: the result is that of the last, with the
   // steps and the rows written of all.
   absl::StatusOr<Result> Execute(absl::string_view sql, absl::Span<const Value> params);
+  // The results of a transaction are bounded together, since whoever runs it answers them together: this is for one
+  // that has let go of them.
+  void ForgetResults() { results_ = {}; }
   // Whether a statement, which may only read, has a row. It runs until the first.
   absl::StatusOr<bool> Query(absl::string_view sql, absl::Span<const Value> params);
   // Gives pages that are free back first, some each time, where there are many. FAILED_PRECONDITION where a deferred
@@ -133,10 +142,14 @@ class Connection {
     absl::string_view text;  // that it was prepared from
     absl::string_view tail;  // what follows; empty if that is no statement
     Statement statement;
-    bool alters = false;           // as the authorizer tells
-    bool is_pragma = false;        // so too
-    std::optional<bool> is_short;  // once it is known
-    bool authorized_as_short = false;
+    bool alters = false;               // as the authorizer tells
+    bool is_pragma = false;            // so too
+    bool authorized_as_short = false;  // so too
+    bool changes_schema = false;       // so too
+    // Once it is known, of the schema that was then.
+    std::optional<bool> is_short;
+    std::optional<int> value_bytes_max;
+    uint64_t schema_changes = 0;
     size_t bytes = 0;  // of memory; 0: not known
   };
   struct Cached {
@@ -144,9 +157,16 @@ class Connection {
     Prepared prepared;
   };
 
+  // Of the results of a transaction.
+  struct ResultSize {
+    size_t bytes = 0;  // in a reply
+    size_t memory_bytes = 0;
+  };
+
   Connection(PageSource* pages, ConnectionOptions options);
 
-  absl::Status OpenDatabase();
+  absl::Status OpenDatabase(bool check_constraints);
+  void BeginBudget(Where where);
   // What every call begins with.
   absl::Status Check(absl::string_view sql);
   // Of the first statement in `sql`.
@@ -157,18 +177,22 @@ class Connection {
   void DropOldestStatement();
   // Whether it may run where the transaction does.
   absl::Status MayRun(Prepared* prepared, absl::Span<const Value> params);
-  absl::StatusOr<bool> IsShort(const Prepared& prepared);
+  // What the statement consists of; `whole` or until it is known to be long.
+  absl::StatusOr<Program> Examine(const Prepared& prepared, bool whole);
+  absl::Status MayRunShort(Prepared* prepared, absl::Span<const Value> params);
+  absl::Status MayRunLong(Prepared* prepared);
   absl::Status Bind(sqlite3_stmt* statement, absl::Span<const Value> params);
   absl::Status RunStatements(absl::string_view sql, absl::Span<const Value> params, Result* result);
   // Until its first row if `has_row` is not null.
   absl::Status RunStatement(Prepared* prepared, absl::Span<const Value> params, Result* result, bool* has_row);
   absl::Status Step(sqlite3_stmt* statement, Result* result, bool* has_row);
-  absl::Status ReadRow(sqlite3_stmt* statement, size_t* bytes, Result* result);
+  absl::Status ReadRow(sqlite3_stmt* statement, Result* result);
   absl::Status CheckNames();
   absl::Status GiveFreePagesBack();
   // Our own statements.
   absl::Status Run(const Statement& statement);
   absl::StatusOr<int64_t> RunForNumber(const std::string& sql);
+  absl::Status TookTooLong() const;
   // What SQLite's last call has failed with.
   absl::Status Error();
   // What it means for the transaction and the connection that a statement has ended so.
@@ -186,6 +210,9 @@ class Connection {
   absl::Status stuck_;   // what the transaction has ended with before Rollback()
   bool own_sql_ = true;  // what is prepared now is not the client's
   std::unique_ptr<sqlite3, Close> db_;
+  ResultSize results_;
+  // Grows with each statement that may have changed the schema, or statistics of it.
+  uint64_t schema_changes_ = 0;
   Statement begin_;
   Statement commit_;
   Statement rollback_;

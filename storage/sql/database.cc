@@ -52,6 +52,7 @@ absl::Status Database::TryTransact(Session* session, Where where, absl::Function
                                                      .now = [session] { return session->environment->now(); },
                                                      .stop = [session] { return session->abandoned.load(); },
                                                      .temp_space = session->environment->temp_space,
+                                                     .where = where,
                                                      .long_statements = &session->long_statements});
     if (!opened.ok()) return opened.status();
     session->connection = *std::move(opened);

@@ -30,6 +30,14 @@ void ResultText(sqlite3_context* context, absl::string_view text) {
   sqlite3_result_text64(context, text.data() == nullptr ? "" : text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
+// What a function does first, since as many calls as one likes may come before SQLite looks at the time itself. False:
+// the result is an interruption.
+bool MayGoOver(sqlite3_context* context, Budget* budget, size_t bytes) {
+  if (budget->Bytes(bytes)) return true;
+  sqlite3_result_error_code(context, SQLITE_INTERRUPT);
+  return false;
+}
+
 constexpr size_t kNowhere = absl::string_view::npos;
 
 // memmem() takes a time that grows with both, not with one times the other; std::search does not.
@@ -62,8 +70,10 @@ void Instr(sqlite3_context* context, int, sqlite3_value** arguments) {
   const int in_type = sqlite3_value_type(arguments[0]);
   const int what_type = sqlite3_value_type(arguments[1]);
   if (in_type == SQLITE_NULL || what_type == SQLITE_NULL) return;
+  auto* budget = static_cast<Budget*>(sqlite3_user_data(context));
   if (in_type == SQLITE_BLOB && what_type == SQLITE_BLOB) {
     const absl::string_view what = BlobOf(arguments[1]);
+    if (!MayGoOver(context, budget, BlobOf(arguments[0]).size())) return;
     const size_t at = what.empty() ? 0 : Find(BlobOf(arguments[0]), what);
     sqlite3_result_int64(context, at == kNowhere ? 0 : static_cast<int64_t>(at) + 1);
     return;
@@ -75,6 +85,7 @@ void Instr(sqlite3_context* context, int, sqlite3_value** arguments) {
     sqlite3_result_error_nomem(context);
     return;
   }
+  if (!MayGoOver(context, budget, TextOf(in.get()).size())) return;
   sqlite3_result_int64(context, FindCharacter(TextOf(in.get()), TextOf(what.get())));
 }
 
@@ -82,6 +93,7 @@ void Replace(sqlite3_context* context, int, sqlite3_value** arguments) {
   const absl::string_view in = TextOf(arguments[0]);
   const absl::string_view what = TextOf(arguments[1]);
   if (in.data() == nullptr || what.data() == nullptr) return;
+  if (!MayGoOver(context, static_cast<Budget*>(sqlite3_user_data(context)), in.size())) return;
   if (what.data()[0] == '\0') {
     sqlite3_result_value(context, arguments[0]);
     return;
@@ -138,6 +150,7 @@ void Trim(sqlite3_context* context, int count, sqlite3_value** arguments) {
   absl::string_view text = TextOf(arguments[0]);
   absl::string_view set = count == 1 ? absl::string_view(" ") : TextOf(arguments[1]);
   if (text.data() == nullptr || set.data() == nullptr) return;
+  if (!MayGoOver(context, data->budget, text.size() + set.size())) return;
   // It ends at a NUL.
   set = set.substr(0, set.find('\0'));
   constexpr size_t kComparedBetweenLooks = 1 << 20;
@@ -161,6 +174,8 @@ void Trim(sqlite3_context* context, int count, sqlite3_value** arguments) {
 
 // SQLite's own, in a connection where it is not replaced: it is made when it is first needed.
 struct JsonPatcher {
+  explicit JsonPatcher(Budget* of_connection) : budget(of_connection) {}
+
   struct CloseBoth {
     void operator()(sqlite3_stmt* statement) const {
       sqlite3* db = sqlite3_db_handle(statement);
@@ -168,6 +183,7 @@ struct JsonPatcher {
       sqlite3_close(db);
     }
   };
+  Budget* const budget;
   std::unique_ptr<sqlite3_stmt, CloseBoth> statement;
 
   bool Open() {
@@ -187,7 +203,10 @@ struct JsonPatcher {
 
 void JsonPatch(sqlite3_context* context, int, sqlite3_value** arguments) {
   auto* patcher = static_cast<JsonPatcher*>(sqlite3_user_data(context));
-  if (TextOf(arguments[0]).size() * TextOf(arguments[1]).size() > kJsonPatchBytesMax) {
+  const size_t document_bytes = TextOf(arguments[0]).size();
+  const size_t patch_bytes = TextOf(arguments[1]).size();
+  if (!MayGoOver(context, patcher->budget, document_bytes + patch_bytes)) return;
+  if (document_bytes * patch_bytes > kJsonPatchBytesMax) {
     sqlite3_result_error(context, "json_patch of documents so large would take too long", -1);
     return;
   }
@@ -217,9 +236,9 @@ void Delete(void* data) {
 }  // namespace
 
 int RegisterFunctions(sqlite3* db, Budget* budget) {
-  int result = sqlite3_create_function_v2(db, "instr", 2, kCommon, nullptr, Instr, nullptr, nullptr, nullptr);
+  int result = sqlite3_create_function_v2(db, "instr", 2, kCommon, budget, Instr, nullptr, nullptr, nullptr);
   if (result != SQLITE_OK) return result;
-  result = sqlite3_create_function_v2(db, "replace", 3, kCommon, nullptr, Replace, nullptr, nullptr, nullptr);
+  result = sqlite3_create_function_v2(db, "replace", 3, kCommon, budget, Replace, nullptr, nullptr, nullptr);
   if (result != SQLITE_OK) return result;
   struct Name {
     const char* name;
@@ -232,7 +251,7 @@ int RegisterFunctions(sqlite3* db, Budget* budget) {
       if (result != SQLITE_OK) return result;
     }
   }
-  return sqlite3_create_function_v2(db, "json_patch", 2, kCommon, new JsonPatcher, JsonPatch, nullptr, nullptr,
+  return sqlite3_create_function_v2(db, "json_patch", 2, kCommon, new JsonPatcher(budget), JsonPatch, nullptr, nullptr,
                                     Delete<JsonPatcher>);
 }
 

@@ -2,11 +2,12 @@
 // it SQLite asks nobody whether to go on.
 //
 //   instr, replace        search in a time that grows with the text and not with the pattern times the text
-//   trim, ltrim, rtrim    look at the time: each character of the text is compared with all that are to be trimmed
+//   trim, ltrim, rtrim    look at the time within: each character of the text is compared with all to be trimmed
 //   json_patch            SQLite's own, as long as the documents are not so large that it takes too long
 //
-// The others take as long as their arguments are, which are bounded: within row_bytes_max, 0.5 s for GLOB and LIKE of a
-// pattern of 50 bytes, 0.2 s for JSON and strftime, and well below 0.1 s for the rest (measured).
+// They all look at the time before they begin. SQLite's others take as long as their arguments are: for row_bytes_max,
+// 0.5 s for GLOB and LIKE of a pattern of 50 bytes, 0.2 s for JSON and strftime, and well below 0.1 s for the rest
+// (measured). How often a statement may call them so is bounded by what it consists of (program.h).
 //
 // The results are the same as those of SQLite's, of texts that are not UTF-8 too.
 

@@ -30,7 +30,9 @@ absl::StatusOr<Found> Look(View& view) {
   return found;
 }
 
-bool IsOf(const Found& found, uint32_t generation) { return found.import && found.import->generation() == generation; }
+bool IsOf(const Found& found, ImportId id) {
+  return found.import && found.import->generation() == id.generation && found.import->nonce() == id.nonce;
+}
 
 // Looks, then does `change` in the turn; `check` says whether it may.
 template <typename T>
@@ -51,47 +53,49 @@ Read<T> Change(ObjectStorage* storage, std::function<absl::StatusOr<T>(const Fou
           }};
 }
 
-std::function<absl::StatusOr<bool>(const Found&)> Goes(uint32_t generation) {
-  return [generation](const Found& found) -> absl::StatusOr<bool> {
-    if (IsOf(found, generation)) return true;
+std::function<absl::StatusOr<bool>(const Found&)> Goes(ImportId id) {
+  return [id](const Found& found) -> absl::StatusOr<bool> {
+    if (IsOf(found, id)) return true;
     return absl::AbortedError("another import has begun, or the object was deleted");
   };
 }
 
 }  // namespace
 
-Read<uint32_t> BeginImport(ObjectStorage* storage) {
-  const auto next = [](const Found& found) {
-    return std::max(found.database.generation(), found.import ? found.import->generation() : 0) + 1;
+Read<ImportId> BeginImport(ObjectStorage* storage, uint64_t nonce) {
+  const auto next = [nonce](const Found& found) {
+    const uint32_t generation =
+        std::max(found.database.generation(), found.import ? found.import->generation() : 0) + 1;
+    return ImportId{generation, nonce};
   };
-  return Change<uint32_t>(storage, next, [next](const Found& found, WriteSet* writes) {
+  return Change<ImportId>(storage, next, [next](const Found& found, WriteSet* writes) {
     if (found.import) writes->DeleteRange(PageRange(found.import->generation()));
     v1::SqlImport import;
-    import.set_generation(next(found));
+    import.set_generation(next(found).generation);
+    import.set_nonce(next(found).nonce);
     writes->Put(kSqlImportKey, import.SerializeAsString());
   });
 }
 
-Read<bool> AddPages(ObjectStorage* storage, uint32_t generation, uint32_t first, std::string pages) {
-  return Change<bool>(storage, Goes(generation),
-                      [generation, first, pages = std::move(pages)](const Found&, WriteSet* writes) {
-                        const absl::string_view all = pages;
-                        for (size_t i = 0; i < all.size() / kPageBytes; ++i) {
-                          writes->Put(PageKey(generation, first + static_cast<uint32_t>(i)),
-                                      StoredPage(all.substr(i * kPageBytes, kPageBytes)));
-                        }
-                      });
+Read<bool> AddPages(ObjectStorage* storage, ImportId id, uint32_t first, std::string pages) {
+  return Change<bool>(storage, Goes(id), [id, first, pages = std::move(pages)](const Found&, WriteSet* writes) {
+    const absl::string_view all = pages;
+    for (size_t i = 0; i < all.size() / kPageBytes; ++i) {
+      writes->Put(PageKey(id.generation, first + static_cast<uint32_t>(i)),
+                  StoredPage(all.substr(i * kPageBytes, kPageBytes)));
+    }
+  });
 }
 
-Read<bool> EndImport(ObjectStorage* storage, uint32_t generation, uint32_t page_count) {
-  return Change<bool>(storage, Goes(generation), [=](const Found& found, WriteSet* writes) {
+Read<bool> EndImport(ObjectStorage* storage, ImportId id, uint32_t page_count) {
+  return Change<bool>(storage, Goes(id), [=](const Found& found, WriteSet* writes) {
     storage->CloseSql();
     if (found.database.page_count() > 0) writes->DeleteRange(PageRange(found.database.generation()));
     writes->Delete(kSqlImportKey);
     if (page_count > 0) {
       v1::SqlDatabase database;
       database.set_page_count(page_count);
-      database.set_generation(generation);
+      database.set_generation(id.generation);
       writes->Put(kSqlDatabaseKey, database.SerializeAsString());
     } else {
       writes->Delete(kSqlDatabaseKey);
@@ -100,12 +104,12 @@ Read<bool> EndImport(ObjectStorage* storage, uint32_t generation, uint32_t page_
   });
 }
 
-Read<bool> AbortImport(ObjectStorage* storage, uint32_t generation) {
+Read<bool> AbortImport(ObjectStorage* storage, ImportId id) {
   return Change<bool>(
-      storage, [generation](const Found& found) -> absl::StatusOr<bool> { return IsOf(found, generation); },
-      [generation](const Found& found, WriteSet* writes) {
-        if (!IsOf(found, generation)) return;
-        writes->DeleteRange(PageRange(generation));
+      storage, [id](const Found& found) -> absl::StatusOr<bool> { return IsOf(found, id); },
+      [id](const Found& found, WriteSet* writes) {
+        if (!IsOf(found, id)) return;
+        writes->DeleteRange(PageRange(id.generation));
         writes->Delete(kSqlImportKey);
       });
 }

@@ -1,6 +1,6 @@
 // Puts another SQL database in the place of an object's own, in steps, each a turn of the object:
 //
-//   BeginImport() -> generation   AddPages(generation, ...)...   EndImport(generation, page_count)
+//   BeginImport() -> id   AddPages(id, ...)...   EndImport(id, page_count)
 //
 // The pages are written under a generation of their own, so requests go on with the old database until EndImport(),
 // which switches in one commit. Of two imports at a time the one that began last wins. One that ends in the middle
@@ -20,13 +20,20 @@
 
 namespace holdfast::storage::sql {
 
-Read<uint32_t> BeginImport(ObjectStorage* storage);
+// An import in progress. Generations are used again once nothing is left of the import that had them; nonces are not.
+struct ImportId {
+  uint32_t generation = 0;
+  uint64_t nonce = 0;
+};
+
+// `nonce`: 64 random bits.
+Read<ImportId> BeginImport(ObjectStorage* storage, uint64_t nonce);
 // Whole pages, of which the first has that number.
-Read<bool> AddPages(ObjectStorage* storage, uint32_t generation, uint32_t first, std::string pages);
+Read<bool> AddPages(ObjectStorage* storage, ImportId id, uint32_t first, std::string pages);
 // The pages from 1 to `page_count` were added. Closes the object's SQL.
-Read<bool> EndImport(ObjectStorage* storage, uint32_t generation, uint32_t page_count);
+Read<bool> EndImport(ObjectStorage* storage, ImportId id, uint32_t page_count);
 // OK also where there is nothing of it.
-Read<bool> AbortImport(ObjectStorage* storage, uint32_t generation);
+Read<bool> AbortImport(ObjectStorage* storage, ImportId id);
 
 }  // namespace holdfast::storage::sql
 

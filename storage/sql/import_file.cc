@@ -39,6 +39,14 @@ absl::Status Refused(absl::string_view why) {
 // structure comes before.
 bool IsAboutAValue(absl::string_view found) { return absl::StrContains(found, " value in "); }
 
+// What fails by what is in the file; the rest is the server's, or took too long.
+absl::Status OfTheFile(const absl::Status& status, absl::string_view where = "") {
+  const FailureKind kind = FailureOf(status).kind;
+  const bool of_the_file =
+      absl::IsDataLoss(status) || kind == FailureKind::kSqlError || kind == FailureKind::kConstraint;
+  return of_the_file ? Refused(absl::StrCat(where, status.message())) : status;
+}
+
 }  // namespace
 
 ImportFile::~ImportFile() {
@@ -99,19 +107,21 @@ absl::Status ImportFile::CheckHeader() {
   return absl::OkStatus();
 }
 
-absl::Status ImportFile::Check(const Limits& limits, absl::AnyInvocable<absl::Time()> now) {
+absl::Status ImportFile::Check(const Limits& limits, absl::AnyInvocable<absl::Time()> now,
+                               absl::AnyInvocable<bool()> stop) {
   if (absl::Status status = CheckHeader(); !status.ok()) return status;
   if (bytes_ == 0) return absl::OkStatus();
-  auto connection = Connection::Open(this, {.limits = limits, .now = std::move(now), .temp_space = space_});
-  if (!connection.ok()) return connection.status();
+  auto connection = Connection::Open(this, {.limits = limits,
+                                            .now = std::move(now),
+                                            .stop = std::move(stop),
+                                            .temp_space = space_,
+                                            .check_constraints = false});
+  if (!connection.ok()) return OfTheFile(connection.status());
   const auto run = [&](const std::string& sql) { return (*connection)->Execute(sql, {}); };
   absl::Status status = (*connection)->Begin(Where::kWorker);
   if (!status.ok()) return status;
   const auto checked = run("PRAGMA quick_check(100)");
-  if (!checked.ok()) {
-    if (FailureOf(checked.status()).kind == FailureKind::kTimeLimit) return checked.status();
-    return Refused(checked.status().message());
-  }
+  if (!checked.ok()) return OfTheFile(checked.status());
   for (const Row& row : checked->rows) {
     const auto* found = std::get_if<std::string>(&row[0]);
     if (found == nullptr) return Refused("it is damaged");
@@ -119,13 +129,13 @@ absl::Status ImportFile::Check(const Limits& limits, absl::AnyInvocable<absl::Ti
   }
   // Every table can be read, so every module is one that is allowed.
   const auto tables = run("SELECT name FROM sqlite_schema WHERE type = 'table'");
-  if (!tables.ok()) return Refused(tables.status().message());
+  if (!tables.ok()) return OfTheFile(tables.status());
   for (const Row& row : tables->rows) {
     const auto* name = std::get_if<std::string>(&row[0]);
     if (name == nullptr || absl::StartsWithIgnoreCase(*name, "_holdfast"))
       return Refused("it has a name that is reserved");
     const auto read = run(absl::StrCat("SELECT 1 FROM \"", absl::StrReplaceAll(*name, {{"\"", "\"\""}}), "\" LIMIT 0"));
-    if (!read.ok()) return Refused(absl::StrCat("table ", *name, ": ", read.status().message()));
+    if (!read.ok()) return OfTheFile(read.status(), absl::StrCat("table ", *name, ": "));
   }
   return absl::OkStatus();
 }

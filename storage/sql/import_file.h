@@ -31,8 +31,9 @@ class ImportFile : public PageSource {
   uint64_t bytes() const { return bytes_; }
 
   // After the last Append: whether it is a database that an object may have. INVALID_ARGUMENT says why not. Looks at
-  // all of it, so it takes seconds for each gigabyte, up to limits.time_max.
-  absl::Status Check(const Limits& limits, absl::AnyInvocable<absl::Time()> now);
+  // all of it, so it takes seconds for each gigabyte, up to limits.time_max, or until `stop` says so: kTimeLimit. CHECK
+  // constraints are not looked at, since what they compute is the file's. Other errors are not the file's.
+  absl::Status Check(const Limits& limits, absl::AnyInvocable<absl::Time()> now, absl::AnyInvocable<bool()> stop);
 
   // PageSource, of what is there; nothing can be written. A database of another journal mode reads as one that needs no
   // file beside it.

@@ -23,12 +23,14 @@ int Configure(sqlite3* db, const Limits& limits) {
         Switch{SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0}}) {
     if (const int result = sqlite3_db_config(db, option, on, nullptr); result != SQLITE_OK) return result;
   }
+  // EXPLAIN is put before a statement.
+  const int sql_bytes_max = limits.statement_bytes_max + 16;
   struct Limit {
     int id;
     int value;
   };
   for (const auto& [id, value] :
-       {Limit{SQLITE_LIMIT_LENGTH, limits.row_bytes_max}, Limit{SQLITE_LIMIT_SQL_LENGTH, limits.statement_bytes_max},
+       {Limit{SQLITE_LIMIT_LENGTH, limits.row_bytes_max}, Limit{SQLITE_LIMIT_SQL_LENGTH, sql_bytes_max},
         Limit{SQLITE_LIMIT_COLUMN, limits.columns_max}, Limit{SQLITE_LIMIT_VARIABLE_NUMBER, limits.params_max},
         Limit{SQLITE_LIMIT_EXPR_DEPTH, 100}, Limit{SQLITE_LIMIT_COMPOUND_SELECT, 50},
         Limit{SQLITE_LIMIT_VDBE_OP, 25'000}, Limit{SQLITE_LIMIT_FUNCTION_ARG, limits.function_args_max},

@@ -16,7 +16,8 @@ struct Limits {
   size_t cache_bytes = 256 << 10;    // of pages
   size_t heap_bytes_max = 96 << 20;  // SQLite's memory: the old pages of what a turn changes, too
   uint64_t temp_bytes_max = 256 << 20;
-  size_t result_bytes_max = 3'670'016;         // 3.5 MiB
+  size_t result_bytes_max = 3'670'016;         // 3.5 MiB, of a transaction
+  size_t result_memory_bytes_max = 16 << 20;   // what it takes here, and in the reply
   uint32_t pages_max = 2'621'440;              // 10 GiB
   absl::Duration time_max = absl::Seconds(5);  // of a transaction on a worker
   int statement_bytes_max = 100'000;

@@ -13,6 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr size_t kPageBytes = 4096;
 
@@ -139,6 +140,39 @@ TEST_P(SqlFiles, HostileFilesAreRefusedAndChangeNothing) {
   Refusal(damaged);
   EXPECT_THAT(Refusal(NewFile("CREATE VIRTUAL TABLE x USING fts4(v)")).error_message(), HasSubstr("fts4"));
   EXPECT_THAT(Refusal(NewFile("CREATE TABLE _holdfast_x(v)")).error_message(), HasSubstr("reserved"));
+  const grpc::Status malformed = Refusal(
+      NewFile("CREATE TABLE t(v); PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE t('"));
+  EXPECT_THAT(malformed.error_message(), HasSubstr("malformed"));
+  EXPECT_THAT(malformed.error_details(), Not(HasSubstr("sql-failure")));
+}
+
+// What a CHECK computes is the file's, and may take as long as it likes; it is not looked at.
+TEST_P(SqlFiles, RowsThatNoConstraintAllowsAreTaken) {
+  ASSERT_TRUE(IsOk(Import("o", NewFile("CREATE TABLE t(v CHECK (v > 7)); PRAGMA ignore_check_constraints=ON;"
+                                       "INSERT INTO t VALUES (1)"))));
+  EXPECT_THAT(Rows("o", "SELECT v FROM t"), ElementsAre("1"));
+  EXPECT_TRUE(
+      Fails(Execute("o", {"UPDATE t SET v = 2"}).status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
+}
+
+TEST_P(SqlFiles, SchemaOfAFileMayComputeWhatAClientMay) {
+  ASSERT_TRUE(IsOk(Import("o", NewFile("CREATE TABLE t(v CHECK (rtreedepth(x'0000') = 0)); CREATE TABLE u(v)"))));
+  const grpc::Status status = Execute("o", {"INSERT INTO t VALUES (1)"}).status;
+  EXPECT_TRUE(Fails(status, grpc::StatusCode::INVALID_ARGUMENT, "SQL_ERROR"));
+  EXPECT_THAT(status.error_message(), HasSubstr("the function rtreedepth is not allowed"));
+  EXPECT_TRUE(IsOk(Execute("o", {"DROP TABLE t", "INSERT INTO u VALUES (1)"})));
+}
+
+// A reply with a string that is not UTF-8 could not be read.
+TEST_P(SqlFiles, NamesThatAreNotUtf8AreToldOf) {
+  ASSERT_TRUE(IsOk(Import("o", NewFile("CREATE TABLE \"a\xff\"(v); CREATE VIEW w AS SELECT * FROM \"b\xfe\""))));
+  const v1::DescribeObjectResponse described = Describe("o", "Object");
+  ASSERT_EQ(described.tables_size(), 1);
+  EXPECT_EQ(described.tables(0).name(), "a\xef\xbf\xbd");
+  EXPECT_EQ(described.tables(0).row_count(), 0);
+  const grpc::Status status = Execute("o", {"SELECT * FROM w"}).status;
+  EXPECT_TRUE(Fails(status, grpc::StatusCode::INVALID_ARGUMENT, "SQL_ERROR"));
+  EXPECT_THAT(status.error_message(), HasSubstr("b\xef\xbf\xbd"));
 }
 
 TEST_P(SqlFiles, TriggersOfAFileMayDoWhatAClientMay) {

@@ -94,6 +94,11 @@ TEST(SqlFunctions, BombsEndSoon) {
   object.set_stop(true);
   EXPECT_EQ(FailureOf(object.Do("SELECT trim(?1, replace(?1, '0', 'x') || '0')", {std::string(2'000'000, '0')})).kind,
             FailureKind::kTimeLimit);
+  // As many calls as one likes come before the next jump: each asks.
+  for (const std::string sql : {"SELECT instr(?1, 'b')", "SELECT length(replace(?1, '0', 'x'))",
+                                "SELECT length(rtrim(?1))", "SELECT json_patch(?1, '{}')"}) {
+    EXPECT_EQ(FailureOf(object.Do(sql, {std::string(2'000'000, '0')})).kind, FailureKind::kTimeLimit) << sql;
+  }
   EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
 }
 

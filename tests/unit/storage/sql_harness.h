@@ -163,6 +163,7 @@ class SqlObject {
       auto opened = Connection::Open(&faults_, {.limits = limits_,
                                                 .now = [this] { return now_; },
                                                 .stop = [this] { return stop_; },
+                                                .where = where,
                                                 .long_statements = &long_statements_});
       if (!opened.ok()) return opened.status();
       connection_ = *std::move(opened);

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "storage/sql/connection.h"
+#include "storage/sql/program.h"
 #include "tests/unit/storage/sql_harness.h"
 #include "tests/unit/storage/temp_dir.h"
 
@@ -114,6 +115,22 @@ TEST(SqlLimits, ResultsHaveSoManyBytes) {
   EXPECT_EQ(object.Rows("SELECT count(*) FROM t"), Number(0));
 }
 
+// Those of a transaction's statements together: they are held together.
+TEST(SqlLimits, ResultsOfATransactionHaveSoManyBytes) {
+  SqlObject object({.result_bytes_max = 1 << 20, .result_memory_bytes_max = 4 << 20});
+  const Statement half = {"SELECT zeroblob(600000)"};
+  EXPECT_THAT(object.Turn({half}), IsOk());
+  EXPECT_EQ(FailureOf(object.Turn({half, half}).status()).kind, FailureKind::kResultTooLarge);
+  EXPECT_THAT(object.Turn({{"SELECT zeroblob(600000); SELECT 1"}, half}), IsOk()) << "the first is not answered";
+  EXPECT_THAT(object.Turn({half}), IsOk()) << "another transaction";
+  // Numbers take more memory than bytes on the wire.
+  const Statement numbers = {
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) SELECT i FROM n",
+      {int64_t{15'000}}};
+  EXPECT_THAT(object.Turn({numbers}), IsOk());
+  EXPECT_EQ(FailureOf(object.Turn({numbers, numbers}).status()).kind, FailureKind::kResultTooLarge);
+}
+
 TEST(SqlLimits, ADatabaseHasSoManyPages) {
   SqlObject object({.pages_max = 20});
   ASSERT_THAT(object.Do("CREATE TABLE t (v)"), IsOk());
@@ -211,6 +228,52 @@ TEST_F(SqlTime, WhatHasWrittenIsGone) {
   EXPECT_FALSE(connection_->usable());
   object_.DropTurn();
   EXPECT_EQ(object_.Rows("SELECT count(*) FROM t"), Number(1));
+}
+
+// SQLite looks at the time where a statement jumps back; these go on and on before they do.
+TEST(SqlTimeBetweenJumps, IsBounded) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (letters TEXT, digits TEXT COLLATE NOCASE)"), IsOk());
+  ASSERT_THAT(object.Do("INSERT INTO t VALUES (replace(hex(zeroblob(200000)), '0', 'a'),"
+                        " replace(hex(zeroblob(1500000)), '0', '1'))"),
+              IsOk());
+  struct Many {
+    int count;
+    std::string term;
+    Value param;
+  };
+  for (const auto& [count, term, param] :
+       {Many{400, "WHEN letters LIKE ?1 THEN $", "%a_a_a_a_a_a_a_a_a_a_a_a_a_a_a_a_a_a_a_a_a_a_b"},
+        Many{400, "WHEN letters GLOB ?1 THEN $", "*a[a]a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?b"},
+        Many{1500, "WHEN digits + ?1 < 0 THEN $", int64_t{1}},
+        Many{1500, "WHEN CAST(digits AS INTEGER) < ?1 THEN $", int64_t{1}},
+        Many{1500, "WHEN json_valid(digits || $) = ?1 THEN $", int64_t{0}}}) {
+    const absl::Time begin = absl::Now();
+    const absl::Status status = object.Do(absl::StrCat("SELECT CASE ", List(count, term, " "), " END FROM t"), {param});
+    EXPECT_LT(absl::Now() - begin, kUncheckedTimeMax + absl::Seconds(1)) << term;
+    EXPECT_THAT(status, Invalid("too big")) << term;
+    EXPECT_THAT(object.Do(absl::StrCat("SELECT CASE ", List(4, term, " "), " END FROM t"), {param}), IsOk()) << term;
+  }
+  // A trigger's program is looked at too, also where the statement is kept.
+  const std::string insert = "INSERT INTO u SELECT letters, ?1 FROM t";
+  ASSERT_THAT(object.Do("CREATE TABLE u (v, x)"), IsOk());
+  ASSERT_THAT(object.Do(insert, {1}), IsOk());
+  ASSERT_THAT(object.Do(absl::StrCat("CREATE TRIGGER g AFTER INSERT ON u BEGIN SELECT CASE ",
+                                     List(400, "WHEN new.v LIKE '%a_a_a_a_a_a_b' THEN $", " "), " END; END")),
+              IsOk());
+  EXPECT_THAT(object.Do(insert, {1}), Invalid("too big"));
+}
+
+// What SQLite does for its own LIKE and GLOB only.
+TEST(SqlTimeBetweenJumps, PrefixesUseAnIndex) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t (a TEXT COLLATE NOCASE, b TEXT)"), IsOk());
+  ASSERT_THAT(object.Do("CREATE INDEX t_a ON t (a); CREATE INDEX t_b ON t (b)"), IsOk());
+  for (const std::string where : {"a LIKE 'abc%'", "b GLOB 'abc*'"}) {
+    const std::vector<Row> plan = object.Rows("EXPLAIN QUERY PLAN SELECT * FROM t WHERE " + where);
+    ASSERT_FALSE(plan.empty());
+    EXPECT_THAT(std::get<std::string>(plan[0][3]), testing::StartsWith("SEARCH t USING INDEX")) << where;
+  }
 }
 
 // Statements that would hold much at once: bounded by their memory and their temporary files.

@@ -68,7 +68,8 @@ TEST_F(SqlShort, KeyedReadsAndWritesRunOnTheExecutor) {
         "INSERT OR REPLACE INTO t (id, k, v) VALUES (3, 'z', 3)", "UPDATE t SET n = n + 1 WHERE id = 9",
         "DELETE FROM t WHERE id = 3",
         "SELECT json_extract('{\"a\":1}', '$.a'), length('x'), upper('x'), datetime('now')",
-        "WITH x AS (SELECT 1 AS a) SELECT a FROM x", "SELECT 1 UNION SELECT 2", "SELECT 1; SELECT 2"}) {
+        "WITH x AS (SELECT 1 AS a) SELECT a FROM x", "SELECT 1 UNION SELECT 2", "SELECT 1; SELECT 2", ";SELECT 1",
+        "SELECT 1;; SELECT 2", "-- x\n; /* y */; SELECT 1", "\xef\xbb\xbf;SELECT 1"}) {
     EXPECT_THAT(OnExecutor(sql), IsOk()) << sql;
     EXPECT_THAT(On(Where::kWorker, sql), IsOk()) << sql;
   }
@@ -118,6 +119,41 @@ TEST_F(SqlShort, WhatATriggerDoesCounts) {
   EXPECT_TRUE(IsNeedsWorker(OnExecutor("INSERT INTO log VALUES (1)")));
   EXPECT_TRUE(IsNeedsWorker(OnExecutor("DELETE FROM t WHERE id = 1")));
   EXPECT_TRUE(IsNeedsWorker(OnExecutor("UPDATE t SET n = 1 WHERE id = 1"))) << "a trigger of a trigger";
+}
+
+// SQLite reads them with the schema, and asks nobody about them.
+TEST_F(SqlShort, WhatTheSchemaComputesCounts) {
+  ASSERT_THAT(object_.Do("CREATE TABLE checked (v CHECK (v NOT LIKE 'x%'));"
+                         "CREATE TABLE made (v, w AS (replace(v, 'a', 'b')) STORED);"
+                         "CREATE TABLE given (v, w DEFAULT (hex(zeroblob(4))));"
+                         "CREATE TABLE indexed (v); CREATE INDEX i ON indexed (trim(v));"
+                         "CREATE TABLE part (v); CREATE INDEX p ON part (v) WHERE v GLOB 'a*';"
+                         "CREATE TABLE fine (v CHECK (length(v) < 9), w AS (upper(v)), x DEFAULT (unixepoch()))"),
+              IsOk());
+  Reopen();
+  for (const std::string table : {"checked", "made", "given", "indexed", "part"}) {
+    EXPECT_TRUE(IsNeedsWorker(OnExecutor("INSERT INTO " + table + " (v) VALUES ('y')"))) << table;
+  }
+  EXPECT_THAT(OnExecutor("INSERT INTO fine (v) VALUES ('y')"), IsOk());
+}
+
+// A statement that is kept is looked at again.
+TEST(SqlShortAgain, WhenTheSchemaHasChanged) {
+  SqlObject object;
+  object.set_executor_first(true);
+  ASSERT_THAT(object.Do("CREATE TABLE t (v); CREATE TABLE u (v)"), IsOk());
+  const std::string insert = "INSERT INTO t VALUES ('a')";
+  ASSERT_THAT(object.Do(insert), IsOk());
+  ASSERT_THAT(object.Do(insert), IsOk());
+  EXPECT_EQ(object.ran_on_executor(), 2);
+  const Connection* connection = object.connection();
+  ASSERT_THAT(
+      object.Do("CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO u VALUES (replace(new.v, 'a', 'b')); END"),
+      IsOk());
+  ASSERT_EQ(object.connection(), connection);
+  ASSERT_THAT(object.Do(insert), IsOk());
+  EXPECT_EQ(object.ran_on_executor(), 2);
+  EXPECT_EQ(object.Rows("SELECT v FROM u"), (std::vector<Row>{{Value(std::string("b"))}}));
 }
 
 TEST_F(SqlShort, StepsAreBounded) {
@@ -197,6 +233,32 @@ TEST_F(SqlShort, PreparingIsBounded) {
   EXPECT_TRUE(IsNeedsWorker(OnExecutor("SELECT * FROM v12 LIMIT 0")));
   EXPECT_TRUE(connection_->usable());
   EXPECT_THAT(OnExecutor("SELECT v FROM t WHERE id = 1"), IsOk());
+}
+
+// So is reading the schema.
+TEST(SqlOpening, IsBoundedOnTheExecutor) {
+  SqlObject object;
+  ASSERT_THAT(object.Do("CREATE TABLE t0 (v)"), IsOk());
+  const auto open = [&](Where where) {
+    object.Reopen();
+    return Connection::Open(&object.pages(), {.now = absl::Now, .where = where}).status();
+  };
+  EXPECT_THAT(open(Where::kExecutor), IsOk());
+  std::string tables;
+  for (int i = 1; i <= 2000; ++i) absl::StrAppend(&tables, "CREATE TABLE t", i, " (a, b, c);");
+  ASSERT_THAT(object.Do(tables), IsOk());
+  EXPECT_TRUE(IsNeedsWorker(open(Where::kExecutor)));
+  EXPECT_THAT(open(Where::kWorker), IsOk());
+  object.Reopen();
+  auto stopped = Connection::Open(&object.pages(), {.now = absl::Now, .stop = [] { return true; }});
+  EXPECT_EQ(FailureOf(stopped.status()).kind, FailureKind::kTimeLimit) << stopped.status();
+  // The harness opens its own.
+  object.set_executor_first(true);
+  object.Reopen();
+  EXPECT_THAT(object.Do("SELECT * FROM t7"), IsOk());
+  EXPECT_EQ(object.ran_on_executor(), 0);
+  EXPECT_THAT(object.Do("SELECT * FROM t7"), IsOk());
+  EXPECT_EQ(object.ran_on_executor(), 1);
 }
 
 // A read that needs the disk costs no connection; a transaction that has written and needs it then does.

@@ -159,6 +159,19 @@ TEST_F(PlainSqlTest, ReadingCreatesNothing) {
   EXPECT_THAT(KeysOf(PlainObject::Class(), "a"), IsEmpty());
 }
 
+TEST_F(PlainSqlTest, ResultsOfACallAreBoundedTogether) {
+  Start();
+  const std::string half = "SELECT hex(zeroblob(950000))";
+  EXPECT_TRUE(Do("o", {half}).ok());
+  const absl::Status status = Do("o", {"CREATE TABLE t(v)", half, half});
+  EXPECT_EQ(ReasonOf(status), v1::ERROR_REASON_RESPONSE_TOO_LARGE) << status;
+  EXPECT_THAT(Rows("o", "SELECT name FROM sqlite_schema"), IsEmpty());
+  v1::MigrateSchemaRequest migrations;
+  migrations.add_migrations()->set_version(1);
+  for (int i = 0; i < 3; ++i) migrations.mutable_migrations(0)->add_statements()->set_sql(half);
+  EXPECT_TRUE(Ask("o", &PlainObject::MigrateSchema, migrations)->ok()) << "its results are answered to nobody";
+}
+
 TEST_F(PlainSqlTest, BadRequestsNameTheField) {
   Start();
   const auto names = [&](const v1::ExecuteSqlRequest& request, const std::string& field) {
