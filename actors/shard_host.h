@@ -45,6 +45,7 @@ struct HostOptions {
   size_t activation_bytes_max = 256 << 20;
   size_t turn_bytes_max = 64 << 20;
   size_t pipeline_bytes_max = 256 << 20;
+  absl::Duration inline_commit_max = absl::ZeroDuration();
   int64_t object_bytes_max = int64_t{10} << 30;
   storage::sql::Limits sql;
   AlarmOptions alarms;

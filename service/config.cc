@@ -63,6 +63,7 @@ constexpr Setting kSettings[] = {
     {"storage", "turn_bytes_max", 8 * kMiB, kGiB, 64 * kMiB},
     {"storage", "pipeline_bytes_max", kMiB, 16 * kGiB, 256 * kMiB},
     {"storage", "disk_reserve_bytes", 0, kTiB, 256 * kMiB},
+    {"storage", "inline_commit_max_us", 0, 100'000, 500},
     {"storage", "object_bytes_max", 1, kTiB, 10 * kGiB},
     {"storage", "request_record_age_ms", 100, 86'400'000, 600'000},
     {"storage", "request_records_max", 1, 100'000'000, 1'000'000},

@@ -54,6 +54,7 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   options.activation_bytes_max = actors.activation_bytes_max() / actors.executors();
   options.turn_bytes_max = config.storage().turn_bytes_max();
   options.pipeline_bytes_max = config.storage().pipeline_bytes_max();
+  options.inline_commit_max = absl::Microseconds(config.storage().inline_commit_max_us());
   const auto& storage = config.storage();
   options.object_bytes_max = storage.object_bytes_max();
   const auto& sql = config.sql();

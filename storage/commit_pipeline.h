@@ -6,8 +6,9 @@
 // which they came.
 //
 // When to commit is the executor's to say: it calls Submit when its queues are dry, and after so many events at the
-// latest, so a lonely write is committed at once. Under load a batch gathers while the one before it is synced, and
-// goes to the disk before the replies of that one are sent.
+// latest, so a lonely write is committed at once: on the executor itself, without a thread to wake, while the disk is
+// fast. Under load a batch gathers while the one before it is synced, and goes to the disk before the replies of that
+// one are sent.
 //
 // Invariants:
 //   1. Batches are numbered from 1 and become durable in order; at most one is being committed.
@@ -28,6 +29,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "storage/background.h"
 #include "storage/keyspace.h"
 #include "storage/store.h"
@@ -48,8 +50,10 @@ class CommitPipeline {
     ~Waiter() = default;
   };
 
-  // `committer` has one thread of its own. All of them must outlive the pipeline.
-  CommitPipeline(Store* store, Background* committer, absl::AnyInvocable<void(const absl::Status&)> on_failure);
+  // `committer` has one thread of its own. All of them must outlive the pipeline. A batch for which one waits is
+  // committed within Submit if commits have lately taken no longer than `inline_commit_max`; at zero none is.
+  CommitPipeline(Store* store, Background* committer, absl::AnyInvocable<void(const absl::Status&)> on_failure,
+                 absl::Duration inline_commit_max = absl::ZeroDuration());
   CommitPipeline(const CommitPipeline&) = delete;
   CommitPipeline& operator=(const CommitPipeline&) = delete;
 
@@ -88,7 +92,19 @@ class CommitPipeline {
     std::vector<absl::AnyInvocable<void(const absl::Status&)>> waiting;
   };
 
-  void OnCommitted(const absl::Status& status);
+  // A batch that was taken to be committed: what goes to the store, and what came of it.
+  struct Attempt {
+    std::vector<KeyspaceWrites> writes;
+    absl::Status status;
+    absl::Duration time;
+  };
+
+  // Makes what is being filled the batch in flight.
+  Attempt Take();
+  static void Commit(Store* store, Attempt* attempt);
+  bool CommitsInline() const;
+  void CommitInBackground();
+  void OnCommitted(const Attempt& attempt);
   static void Tell(Batch* batch, const absl::Status& status);
 
   Store* const store_;
@@ -98,6 +114,8 @@ class CommitPipeline {
   std::unique_ptr<Batch> filling_;
   std::unique_ptr<Batch> in_flight_;
   size_t in_flight_bytes_ = 0;
+  const absl::Duration inline_commit_max_;
+  absl::Duration lately_ = absl::InfiniteDuration();  // what commits took
   absl::Status failure_;
 };
 

@@ -121,6 +121,51 @@ TEST_F(CommitPipelineTest, EmptyBatchIsNotCommitted) {
   EXPECT_TRUE(pipeline_.idle());
 }
 
+TEST_F(CommitPipelineTest, ALonelyWriteIsCommittedWithinSubmit) {
+  CommitPipeline pipeline(&store_, &committer_, nullptr, absl::Hours(1));
+  const auto submit = [&](int waiters) {
+    WriteSet writes;
+    writes.Put("k", absl::StrCat(pipeline.filling()));
+    pipeline.Join(&a_, &writes);
+    for (int i = 0; i < waiters; ++i) {
+      pipeline.WhenDurable(pipeline.filling(), &waiters_.emplace_back(this, absl::StrCat(pipeline.filling())));
+    }
+    pipeline.Submit();
+  };
+  submit(1);
+  EXPECT_EQ(committer_.waiting(), 1u) << "nobody knows yet how long a commit takes";
+  submit(1);
+  EXPECT_EQ(committer_.waiting(), 1u) << "one is on its way";
+  committer_.RunOne();
+  EXPECT_EQ(committer_.waiting(), 1u) << "who waited for the first is not to wait for the second";
+  committer_.RunOne();
+  EXPECT_THAT(Told(), ElementsAre("1", "2"));
+
+  submit(1);
+  EXPECT_EQ(committer_.waiting(), 0u);
+  EXPECT_EQ(pipeline.durable(), 3u);
+  EXPECT_TRUE(pipeline.idle());
+  EXPECT_THAT(Told(), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(Find(store_, FamilyId::kPacked, "a/k"), Optional(std::string("3")));
+
+  submit(2);
+  EXPECT_EQ(committer_.waiting(), 1u) << "two are not alone";
+  committer_.RunOne();
+}
+
+TEST_F(CommitPipelineTest, NothingIsCommittedWithinSubmitWhileTheDiskIsSlow) {
+  CommitPipeline pipeline(&store_, &committer_, nullptr, absl::Nanoseconds(0.25));
+  for (int i = 0; i < 3; ++i) {
+    WriteSet writes;
+    writes.Put("k", "v");
+    pipeline.Join(&a_, &writes);
+    pipeline.WhenDurable(pipeline.filling(), &waiters_.emplace_back(this, "w"));
+    pipeline.Submit();
+    EXPECT_EQ(committer_.waiting(), 1u);
+    committer_.RunOne();
+  }
+}
+
 TEST_F(CommitPipelineTest, OneBatchIsInFlight) {
   Put(&a_, "k", "1");
   pipeline_.Submit();
