@@ -319,6 +319,7 @@ void Activation::Reset(const absl::Status& why) {
     if (turn == move_turn_) AbortMove();
     output_gate_.Pass(turn, why, last_batch_);
   }
+  SettleHeader();
   object_.reset();
   storage_.CloseSql();
   host_->Released(this);
@@ -347,6 +348,7 @@ void Activation::PassivateSoon() {
 void Activation::Unload() {
   passivate_soon_ = false;
   state_ = State::kPassivating;
+  SettleHeader();
   object_.reset();
   storage_.CloseSql();
   host_->Released(this);
@@ -416,6 +418,15 @@ Task<absl::Status> Activation::Load() {
                                    "; this server knows ", class_->schema_version()));
     }
     header_ = header;
+    if (header.run() != 0) {
+      // A crash came while it was in memory.
+      auto usage = co_await storage::Read<storage::v1::Usage>(&storage_, storage::KeyRange::All(), storage::CountUsage);
+      if (!usage.ok()) co_return usage.status();
+      *header_->mutable_usage() = *std::move(usage);
+      header_->set_clock_us(std::max(header.clock_us(), host_->RunClock(header.run())));
+      header_->set_run(0);
+      header_changed_ = true;
+    }
   }
   if (*alarm_bytes) {
     AlarmRecord alarm;

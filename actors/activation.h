@@ -154,6 +154,12 @@ class Activation : public ObjectContext {
   void NextMoveStep();
   void CommitMoveStep();
   void AbortMove();
+  // Whether usage and clock need not be written with each turn: they are found out again after a crash.
+  bool HeaderMayLag() const;
+  // Writes the header if the stored one may lag.
+  void SettleHeader();
+  // Gives writes of the object to the pipeline.
+  void JoinWrites(storage::WriteSet* writes);
   // Gives the turn's writes, those to the node's own families, and the header if it changed, to the pipeline.
   void Join(storage::WriteSet* catalog, storage::WriteSet* alarms);
   void CreateHeader();

@@ -22,6 +22,10 @@ using storage::v1::AlarmRecord;
 constexpr absl::Duration kCatalogAge = absl::Minutes(1);
 constexpr int64_t kCatalogBytesOff = 4 << 10;
 constexpr int64_t kCatalogPartOff = 8;
+// The header may lag of an object with no more bytes than this, since it takes some milliseconds to count them; from so
+// many commits on since it was loaded, since one that lags is written again at the end.
+constexpr int64_t kLagBytesMax = 1 << 20;
+constexpr int kLagCommitsMin = 8;
 // After a move that failed, the next is tried no sooner.
 constexpr absl::Duration kFamilyRefused = absl::Minutes(1);
 // A packed object with more keys than this goes as a range: a removed range costs every later read in its family.
@@ -64,15 +68,15 @@ void Activation::StoreAlarm(const std::optional<AlarmRecord>& next, WriteSet* al
 }
 
 void Activation::UpdateHeader(WriteSet* catalog) {
-  const storage::UsageChange& usage = storage_.usage();
-  if (!usage.empty()) {
+  bool counted = false;
+  if (const storage::UsageChange& usage = storage_.usage(); !usage.empty()) {
     usage.ApplyTo(header_->mutable_usage());
-    header_changed_ = true;
+    counted = true;
   }
   const int64_t wall_us = absl::ToUnixMicros(host_->Now());
   if (clock_used_ && absl::ToUnixMicros(last_now_) > header_->clock_us()) {
     header_->set_clock_us(absl::ToUnixMicros(last_now_));
-    header_changed_ = true;
+    counted = true;
   }
   const int64_t size = header_->usage().size_bytes();
   const int64_t off = std::abs(size - header_->catalog_size_bytes());
@@ -84,21 +88,43 @@ void Activation::UpdateHeader(WriteSet* catalog) {
     catalog_changed_ = false;
     catalog->Put(key_.encoded(), storage::CatalogValue(placement_ ? placement_->generation : 0, *header_));
   }
+  if (counted) {
+    const storage::RunNumber run = HeaderMayLag() ? host_->run_ : 0;
+    if (run != 0) host_->NoteClock(absl::FromUnixMicros(header_->clock_us()));
+    header_changed_ |= run == 0 || header_->run() != run;
+    header_->set_run(run);
+  }
   if (std::exchange(header_changed_, false)) {
     storage_.writes().Put(storage::kObjectHeaderKey, header_->SerializeAsString());
   }
 }
 
+bool Activation::HeaderMayLag() const {
+  return !class_->for_clients && commits_ >= kLagCommitsMin && header_->usage().size_bytes() <= kLagBytesMax;
+}
+
+void Activation::SettleHeader() {
+  if (!header_ || header_->run() == 0) return;
+  header_->set_run(0);
+  WriteSet writes;
+  writes.Put(storage::kObjectHeaderKey, header_->SerializeAsString());
+  JoinWrites(&writes);
+}
+
+void Activation::JoinWrites(WriteSet* writes) {
+  last_batch_ = host_->pipeline_.filling();
+  if (relocation_ && !relocation_->copied_to.empty()) {
+    WriteSet copy = *writes;
+    copy.DropPatches();  // what they change may not be copied yet
+    host_->pipeline_.Join(relocation_->keyspace.get(), &copy);
+  }
+  host_->pipeline_.Join(keyspace_.get(), writes);
+}
+
 void Activation::Join(WriteSet* catalog, WriteSet* alarms) {
   if (header_) UpdateHeader(catalog);
   clock_used_ = false;
-  last_batch_ = host_->pipeline_.filling();
-  if (relocation_ && !relocation_->copied_to.empty()) {
-    WriteSet writes = storage_.writes();
-    writes.DropPatches();  // what they change may not be copied yet
-    host_->pipeline_.Join(relocation_->keyspace.get(), &writes);
-  }
-  host_->pipeline_.Join(keyspace_.get(), &storage_.writes());
+  JoinWrites(&storage_.writes());
   host_->pipeline_.Join(&host_->catalog_, catalog);
   host_->pipeline_.Join(&host_->alarm_index_, alarms);
   host_->pipeline_.Join(host_->records_.keyspace(), &record_writes_);

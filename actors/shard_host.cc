@@ -68,10 +68,12 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
             .limits = options.sql,
             .turn_bytes_max = options.turn_bytes_max,
             .temp_space = services_.sql_temp_space}),
-      pipeline_(services_.store, services_.commits, std::move(services_.on_commit_failure),
-                options.inline_commit_max),
+      pipeline_(services_.store, services_.commits, std::move(services_.on_commit_failure), options.inline_commit_max),
       catalog_({FamilyId::kCatalog, ""}),
       alarm_index_({FamilyId::kAlarms, ""}),
+      node_({FamilyId::kNode, ""}),
+      run_(services_.run_clocks->Begin()),
+      run_clock_key_(storage::RunClockKey(run_)),
       records_(services_.executor, services_.store, services_.reads, &pipeline_, options.records,
                [this](storage::ShardId shard) { return Owns(shard); }),
       alarms_(
@@ -101,6 +103,10 @@ void ShardHost::Stop() {
   records_.Stop();
   if (idle_timer_) services_.executor->Cancel(*idle_timer_);
   idle_timer_.reset();
+}
+
+void ShardHost::SettleHeaders() {
+  for (Activation* const activation : lru_) activation->SettleHeader();
 }
 
 bool ShardHost::idle() const {
@@ -161,6 +167,17 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
   }
   GetOrCreate(key, object_class)->DeliverAlarm();
   return Fired::kBegun;
+}
+
+int64_t ShardHost::RunClock(storage::RunNumber run) const {
+  return run == run_ ? run_clock_us_ : services_.run_clocks->Of(run);
+}
+
+void ShardHost::NoteClock(absl::Time reading) {
+  run_clock_us_ = std::max(run_clock_us_, absl::ToUnixMicros(reading));
+  storage::WriteSet writes;
+  writes.Put(run_clock_key_, storage::RunClockValue(run_clock_us_));
+  pipeline_.Join(&node_, &writes);
 }
 
 void ShardHost::Touch(Activation* activation) {
@@ -340,7 +357,8 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
     storage::WriteSet pending;
     absl::Status status;
     storage::BatchNumber batch = 0;
-    uint64_t generation = 0;  // of the place that is read; 0: packed
+    std::optional<storage::v1::ObjectHeader> header;  // of an object in memory, which may be ahead of the stored one
+    uint64_t generation = 0;                          // of the place that is read; 0: packed
     decltype(done) tell;
   };
   const auto generation_now = [this, key] {
@@ -357,6 +375,7 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
     reading->description.mailbox_depth = activation->mailbox_depth();
     reading->location = activation->keyspace_->location();
     reading->batch = activation->last_batch_;
+    if (activation->state() == Activation::State::kActive) reading->header = activation->header();
     const std::vector<const storage::WriteSet*> layers = activation->keyspace_->Layers(nullptr);
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
       (*layer)->CopyRangeOnto(range, &reading->pending);
@@ -373,6 +392,7 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
         reading->status = ReadDescription(view, for_clients, now, &reading->description);
       },
       [this, key, object_class, reading, generation_now] {
+        if (reading->description.header && reading->header) reading->description.header = reading->header;
         if (reading->generation != generation_now()) {
           // It moved, or was deleted, before it was read.
           Describe(key, object_class, std::move(reading->tell));

@@ -31,6 +31,7 @@
 #include "storage/families.h"
 #include "storage/keyspace.h"
 #include "storage/object_id.h"
+#include "storage/run_clocks.h"
 #include "storage/sql/database.h"
 #include "storage/store.h"
 
@@ -57,6 +58,7 @@ struct HostServices {
   Executor* executor;
   storage::Store* store;
   storage::Families* families;
+  storage::RunClocks* run_clocks;
   storage::Background* reads;
   storage::Background* sql;  // for SQL that may take long
   storage::sql::TempSpace* sql_temp_space;
@@ -94,6 +96,8 @@ class ShardHost {
   void Start();
   // No alarm begins any more.
   void Stop();
+  // When no more turns come: stores what headers of objects in memory are behind with.
+  void SettleHeaders();
   // Nothing runs, waits or is on its way to disk.
   bool idle() const;
 
@@ -128,6 +132,10 @@ class ShardHost {
 
   // --- For activations.
   absl::Time Now() const { return services_.executor->clock().Now(); }
+  // What an object's clock never reads earlier than if it was in memory in that run.
+  int64_t RunClock(storage::RunNumber run) const;
+  // In the batch that is being filled are turns that may have shown this time, and headers that do not say so.
+  void NoteClock(absl::Time reading);
   // It has just been used: the memory that it takes is counted, and others may have to go.
   void Touch(Activation* activation);
   // It has no instance any more.
@@ -153,6 +161,10 @@ class ShardHost {
   storage::CommitPipeline pipeline_;
   storage::Keyspace catalog_;
   storage::Keyspace alarm_index_;
+  storage::Keyspace node_;
+  const storage::RunNumber run_;
+  const std::string run_clock_key_;
+  int64_t run_clock_us_ = 0;
   RequestRecords records_;
   AlarmScheduler alarms_;
   std::array<std::unique_ptr<Shard>, storage::kShardCount> shards_;

@@ -139,6 +139,7 @@ class RunningServer : public Server {
   Admission admission_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Families> families_;
+  std::unique_ptr<storage::RunClocks> run_clocks_;
   std::unique_ptr<storage::sql::TempSpace> sql_temp_space_;
   actors::AlarmWatchers watchers_;
   RpcTable table_;
@@ -175,6 +176,8 @@ absl::Status RunningServer::Start() {
       std::make_unique<storage::sql::TempSpace>(config_.data_dir(), config_.sql().temp_bytes_of_all_max());
   families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
   if (absl::Status status = families_->Recover(); !status.ok()) return status;
+  run_clocks_ = std::make_unique<storage::RunClocks>(store_.get());
+  if (absl::Status status = run_clocks_->Recover(); !status.ok()) return status;
   return StartGrpc();
 }
 
@@ -199,6 +202,7 @@ absl::Status RunningServer::StartGrpc() {
             .executor = &lane->executor,
             .store = store_.get(),
             .families = families_.get(),
+            .run_clocks = run_clocks_.get(),
             .reads = &lane->reads,
             .sql = &lane->sql,
             .sql_temp_space = sql_temp_space_.get(),
@@ -277,6 +281,7 @@ void RunningServer::Drain() {
     return OnLane(lane, [lane] { return !lane->host->idle(); }) && !disk_failed_;
   };
   for (auto& lane : lanes_) {
+    OnLane(lane.get(), [&lane] { lane->host->SettleHeaders(); });
     while (busy(lane.get()) && absl::Now() < until) absl::SleepFor(kSettleStep);
   }
   watchers_.Close();

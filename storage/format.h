@@ -10,10 +10,11 @@
 
 namespace holdfast::storage {
 
-inline constexpr uint32_t kFormatVersion = 2;
+inline constexpr uint32_t kFormatVersion = 3;
 
 // In the node's family.
 inline constexpr absl::string_view kStoreHeaderKey = "header";
+inline constexpr absl::string_view kRunClockPrefix = "clock";
 
 // A file beside RocksDB's, with WriteAheadLogs.
 inline constexpr absl::string_view kWriteAheadLogsFile = "HOLDFAST-LOGS";

@@ -7,7 +7,9 @@
 #include <cstdint>
 
 #include "absl/container/btree_map.h"
+#include "absl/status/statusor.h"
 #include "holdfast/storage/v1/storage.pb.h"
+#include "storage/keyspace.h"
 
 namespace holdfast::storage {
 
@@ -34,6 +36,9 @@ struct UsageChange {
     }
   }
 };
+
+// Goes over all that the object stores. DATA_LOSS where that is garbled.
+absl::StatusOr<v1::Usage> CountUsage(View& view);
 
 }  // namespace holdfast::storage
 

@@ -129,11 +129,13 @@ class Node {
         family_changes_(&executor_),
         random_(seed),
         classes_(std::move(classes)),
-        families_(store, families_max) {
+        families_(store, families_max),
+        run_clocks_(store) {
     recovered_ = families_.Recover();
+    if (recovered_.ok()) recovered_ = run_clocks_.Recover();
     host_ = std::make_unique<actors::ShardHost>(
-        actors::HostServices{&executor_, store, &families_, &reads_, &sql_, nullptr, &commits_, &family_changes_,
-                             &random_, &classes_, &watchers_,
+        actors::HostServices{&executor_, store, &families_, &run_clocks_, &reads_, &sql_, nullptr, &commits_,
+                             &family_changes_, &random_, &classes_, &watchers_,
                              [this](const absl::Status& status) {
                                disk_failure_ = status;
                                ++disk_failures_;
@@ -231,6 +233,7 @@ class Node {
   const actors::ClassRegistry classes_;
   actors::AlarmWatchers watchers_;
   storage::Families families_;
+  storage::RunClocks run_clocks_;
   absl::Status recovered_;
   std::optional<absl::Status> disk_failure_;
   int disk_failures_ = 0;

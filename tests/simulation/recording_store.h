@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "storage/format.h"
 #include "storage/store.h"
 
 namespace holdfast::simulation {
@@ -38,7 +40,7 @@ class RecordingStore : public storage::Store {
   absl::Status DropFamily(storage::FamilyId family) override { return store_->DropFamily(family); }
   std::vector<storage::OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }
 
-  // Everything under its family's name, but the records of requests; the families that are empty too.
+  // Everything under its family's name, but the records of requests and of runs; the families that are empty too.
   std::map<std::string, std::map<std::string, std::string>> Dump() {
     std::vector<storage::OwnFamily> families = {{storage::FamilyId::kNode, "node"},
                                                 {storage::FamilyId::kCatalog, "catalog"},
@@ -47,6 +49,8 @@ class RecordingStore : public storage::Store {
     for (const storage::OwnFamily& family : store_->ListOwnFamilies()) families.push_back(family);
     std::map<std::string, std::map<std::string, std::string>> dump;
     for (const storage::OwnFamily& family : families) dump[family.name] = DumpFamily(family.id);
+    std::erase_if(dump["node"],
+                  [](const auto& entry) { return absl::StartsWith(entry.first, storage::kRunClockPrefix); });
     return dump;
   }
   std::map<std::string, std::string> DumpFamily(storage::FamilyId family) {

@@ -51,8 +51,8 @@ class RouterTest : public ::testing::Test {
           family_changes(&executor),
           random(1) {
       host = std::make_unique<ShardHost>(
-          HostServices{&executor, &test->store, &test->families, &reads, &sql, nullptr, &commits, &family_changes,
-                       &random, &test->classes, &test->watchers, nullptr},
+          HostServices{&executor, &test->store, &test->families, &test->run_clocks, &reads, &sql, nullptr, &commits,
+                       &family_changes, &random, &test->classes, &test->watchers, nullptr},
           HostOptions());
     }
     ForeignExecutor executor;
@@ -77,6 +77,7 @@ class RouterTest : public ::testing::Test {
   simulation::VirtualClock clock;
   storage::MemoryStore store;
   storage::Families families{&store, 0};
+  storage::RunClocks run_clocks{&store};
   ObjectClass scripted = MakeScriptedClass();
   ClassRegistry classes{{&scripted}};
   AlarmWatchers watchers;

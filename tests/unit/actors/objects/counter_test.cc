@@ -144,7 +144,7 @@ TEST_F(CounterTest, AThousandIncrementsInOneBatchAreOnePut) {
   EXPECT_EQ(recording.commits, commits + 1);
   size_t points = 0;
   for (const auto& [family, count] : recording.points) points += count;
-  EXPECT_EQ(points, 2u) << "the value, and the header: the value takes a byte more than before";
+  EXPECT_EQ(points, 3u) << "the value, which takes a byte more than before; so the header, and the clock of the run";
 }
 
 TEST_F(CounterTest, AReplyWaitsUntilItsValueIsDurableAndSoDoesARead) {

@@ -1,0 +1,38 @@
+#include "storage/usage.h"
+
+#include "storage/format.h"
+#include "storage/key_codec.h"
+#include "storage/sql/pages.h"
+
+namespace holdfast::storage {
+
+absl::StatusOr<v1::Usage> CountUsage(View& view) {
+  UsageChange found;
+  const KeyRange range{std::string(1, kEntryKind), kSqlDatabaseKey};
+  absl::Status status = view.Scan(range, false, [&](absl::string_view key, absl::string_view value) {
+    const char kind = key.front();
+    found.size_bytes += static_cast<int64_t>(key.size() + value.size());
+    if (kind == kEntryKind) {
+      found.size_bytes -= 1;  // the kind
+      ++found.entries;
+    } else if (kind == kRowKind) {
+      key.remove_prefix(1);
+      uint16_t table;
+      if (ConsumeUint16(&key, &table)) ++found.rows[table];
+    }
+    return true;
+  });
+  if (!status.ok()) return status;
+  const auto record = view.Get(kSqlDatabaseKey);
+  if (!record.ok()) return record.status();
+  v1::SqlDatabase database;
+  if (*record && !database.ParseFromString(**record)) {
+    return absl::DataLossError("the record of the SQL database is garbled");
+  }
+  found.size_bytes += sql::UsageOf(database.page_count());
+  v1::Usage usage;
+  found.ApplyTo(&usage);
+  return usage;
+}
+
+}  // namespace holdfast::storage
