@@ -32,6 +32,8 @@ constexpr int64_t kPendingItemsMax = 100'000;
 constexpr int64_t kPendingBytesMax = 64 << 20;
 constexpr size_t kItemsPerTurnMax = 1'000;
 constexpr size_t kBytesPerTurnMax = 1 << 20;
+// So many are read one by one: the first brings the block in which the others lie, too.
+constexpr int64_t kReadOneByOneMax = 16;
 // Beyond a page by more than any item, so that a scan which ends there has read one that is not on the page.
 constexpr size_t kScanBytesMax = kPageBytesMax + 2 * kItemBytesMax;
 // The end of a retention is not watched more closely.
@@ -207,9 +209,28 @@ void BatchProcessor::FillConfig(v1::BatchConfig* config) const {
   SetDuration(retention_us(), config->mutable_retention());
 }
 
-Task<absl::StatusOr<int64_t>> BatchProcessor::ProcessSome(int64_t last_sequence) {
-  auto rows = co_await pending_.Scan(Sequences(FirstPending() - 1, last_sequence),
+Task<absl::StatusOr<std::vector<PendingItemRow>>> BatchProcessor::ReadPending(int64_t last_sequence) {
+  std::vector<PendingItemRow> rows;
+  if (last_sequence - FirstPending() >= kReadOneByOneMax) {
+    co_return co_await pending_.Scan(Sequences(FirstPending() - 1, last_sequence),
                                      {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
+  }
+  for (int64_t sequence = FirstPending(); sequence <= last_sequence; ++sequence) {
+    auto row = co_await pending_.Get(SequenceKey(sequence));
+    if (!row.ok()) co_return row.status();
+    if (!*row) co_return absl::DataLossError("a pending item is missing");
+    rows.push_back(**std::move(row));
+  }
+  co_return rows;
+}
+
+Task<absl::StatusOr<std::optional<ProcessedItemRow>>> BatchProcessor::OldestProcessed() {
+  if (state_.processed_count() == 0) co_return std::nullopt;
+  co_return co_await processed_.Get(SequenceKey(FirstProcessed()));
+}
+
+Task<absl::StatusOr<int64_t>> BatchProcessor::ProcessSome(int64_t last_sequence) {
+  auto rows = co_await ReadPending(last_sequence);
   if (!rows.ok()) co_return rows.status();
   const int64_t now_us = absl::ToUnixMicros(Now());
   int64_t bytes = 0;
@@ -235,6 +256,9 @@ Task<absl::StatusOr<int64_t>> BatchProcessor::ProcessSome(int64_t last_sequence)
 
 Task<absl::StatusOr<bool>> BatchProcessor::RemoveExpired() {
   const int64_t expired_us = absl::ToUnixMicros(Now()) - retention_us();
+  auto oldest = co_await OldestProcessed();
+  if (!oldest.ok()) co_return oldest.status();
+  if (!*oldest || (*oldest)->process_time_us() > expired_us) co_return false;
   auto rows = co_await processed_.Scan(Sequences(FirstProcessed() - 1, kLastSequence),
                                        {.rows_max = kItemsPerTurnMax, .bytes_max = kBytesPerTurnMax});
   if (!rows.ok()) co_return rows.status();
@@ -251,11 +275,11 @@ Task<absl::StatusOr<bool>> BatchProcessor::RemoveExpired() {
 }
 
 Task<absl::Status> BatchProcessor::SetNextAlarm() {
-  auto oldest = co_await processed_.Scan(Sequences(FirstProcessed() - 1, kLastSequence), {.rows_max = 1});
+  auto oldest = co_await OldestProcessed();
   if (!oldest.ok()) co_return oldest.status();
   absl::Time next = absl::InfiniteFuture();
-  if (!oldest->empty()) {
-    const absl::Time expires = absl::FromUnixMicros(oldest->front().process_time_us() + retention_us());
+  if (*oldest) {
+    const absl::Time expires = absl::FromUnixMicros((*oldest)->process_time_us() + retention_us());
     next = std::max(expires, Now()) + kRetentionStep;
   }
   if (state_.flush_time_us() != 0) next = std::min(next, absl::FromUnixMicros(state_.flush_time_us()));

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -44,6 +45,10 @@ class BatchProcessor : public Object {
   size_t MemoryBytes() const override { return sizeof(*this) + state_.SpaceUsedLong() - sizeof(state_); }
 
  private:
+  // The first pending items up to `last_sequence`, about as many as fit one turn.
+  Task<absl::StatusOr<std::vector<storage::v1::PendingItemRow>>> ReadPending(int64_t last_sequence);
+  // Nothing if there is none.
+  Task<absl::StatusOr<std::optional<storage::v1::ProcessedItemRow>>> OldestProcessed();
   // Moves the first pending items, those up to `last_sequence`, as many as fit one turn; how many.
   Task<absl::StatusOr<int64_t>> ProcessSome(int64_t last_sequence);
   // Removes processed items past their retention, as many as fit one turn. Whether more are left.
@@ -53,7 +58,8 @@ class BatchProcessor : public Object {
   absl::Status StoreState();
 
   // Sequence numbers are handed out without gaps and leave their tables from the front, so the counts say where each
-  // table begins; scans from there do not walk over what was removed.
+  // table begins; scans from there do not walk over what was removed, and a few rows are read one by one, which, unlike
+  // a scan, is mostly done at once.
   int64_t FirstPending() const { return state_.next_sequence() - state_.pending_count(); }
   int64_t FirstProcessed() const { return FirstPending() - state_.processed_count(); }
 
