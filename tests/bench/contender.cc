@@ -40,9 +40,11 @@ class Holdfast final : public Contender {
 
 class Echo final : public Contender {
  public:
-  Echo(const std::string& program, const std::string& directory)
-      : port_(FreePort()),
-        process_({program, absl::StrCat(port_), absl::StrCat(kEchoThreads)}, absl::StrCat(directory, "/echo.log")) {
+  Echo(std::string name, const std::string& program, const std::string& directory, int held)
+      : name_(std::move(name)),
+        port_(FreePort()),
+        process_({program, absl::StrCat(port_), absl::StrCat(kEchoThreads), absl::StrCat(held)},
+                 absl::StrCat(directory, "/", name_, ".log")) {
     process_.WaitForPort(port_);
   }
 
@@ -57,7 +59,7 @@ class Echo final : public Contender {
   double ResidentMb() const override { return ResidentMbOf(process_.pid()); }
 
  private:
-  const std::string name_ = "echo";
+  const std::string name_;
   const int port_;
   const Child process_;
 };
@@ -69,8 +71,9 @@ std::unique_ptr<Contender> StartHoldfast(const std::string& name, const std::str
   return std::make_unique<Holdfast>(name, program, directory, config);
 }
 
-std::unique_ptr<Contender> StartEcho(const std::string& program, const std::string& directory) {
-  return std::make_unique<Echo>(program, directory);
+std::unique_ptr<Contender> StartEcho(const std::string& name, const std::string& program, const std::string& directory,
+                                     int held) {
+  return std::make_unique<Echo>(name, program, directory, held);
 }
 
 }  // namespace holdfast::bench

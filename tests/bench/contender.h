@@ -35,7 +35,9 @@ class Contender {
 std::unique_ptr<Contender> StartHoldfast(const std::string& name, const std::string& program,
                                          const std::string& directory, const std::string& config);
 // The bare echo server. Where there is no echo of a kind of work (streams, batches) it does the unary increment.
-std::unique_ptr<Contender> StartEcho(const std::string& program, const std::string& directory);
+// It answers `held` calls together.
+std::unique_ptr<Contender> StartEcho(const std::string& name, const std::string& program, const std::string& directory,
+                                     int held);
 
 }  // namespace holdfast::bench
 

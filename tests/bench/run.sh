@@ -34,5 +34,4 @@ cd "$root"
 cmake --preset release
 cmake --build --preset release --target holdfastd echo_server wire_bench
 "$here/peers/install.sh" || echo "run.sh: without the peers that are not installed" >&2
-echo "file system: $(df --output=fstype,source "${TEST_TMPDIR:-/tmp}" | tail -1)"
 exec build/release/tests/bench/wire_bench ${arguments[@]+"${arguments[@]}"}
