@@ -35,7 +35,8 @@ constexpr double kLostMax = 0.2;
 
 constexpr int kSlots = 256;
 constexpr int kWatchers = 4;
-constexpr int64_t kTried = 5000;  // calls that tell how long all of them will take
+constexpr int64_t kTried = 5000;  // calls that tell how long all of them will take,
+constexpr double kSlower = 2.5;    // or so many times as long, once there is much to flush and compact
 constexpr absl::Duration kSettle = absl::Seconds(2);
 // From the last alarm's setting to the moment when they are due: a restart and the load alone.
 constexpr absl::Duration kBefore = absl::Seconds(25);
@@ -88,7 +89,7 @@ void RunClients(int64_t alarms, Report* report) {
   const absl::Time tried = absl::Now();
   SetAlarms(server, tried + absl::Hours(10), std::min(kTried, alarms));
   const absl::Duration expected = (absl::Now() - tried) / std::min(kTried, alarms) * alarms;
-  const absl::Time due = absl::Now() + expected * 1.5 + kBefore;
+  const absl::Time due = absl::Now() + expected * kSlower + kBefore;
   SetAlarms(server, due, alarms);
   report->Note(
       absl::StrFormat("%d alarms set, %.0f s before they are due", alarms, absl::ToDoubleSeconds(due - absl::Now())));
@@ -190,7 +191,7 @@ void RunBuiltIn(int64_t alarms, Report* report) {
   const absl::Time tried = absl::Now();
   batchers.Configure(absl::Hours(1), std::min(kTried, alarms));
   // None is due before all have an item, nor before they are sampled.
-  const absl::Duration delay = (absl::Now() - tried) / std::min(kTried, alarms) * alarms * 1.5 + absl::Seconds(10);
+  const absl::Duration delay = (absl::Now() - tried) / std::min(kTried, alarms) * alarms * kSlower + absl::Seconds(10);
   batchers.Configure(delay, alarms);
   batchers.Fill();
   const std::vector<absl::Time> due = batchers.DueTimes();
