@@ -111,6 +111,7 @@ class RocksDbStore : public Store {
       : env_(std::move(env)),
         data_dir_(options.data_dir),
         sync_(options.sync),
+        wal_bytes_kept_(options.wal_bytes_kept),
         space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
@@ -156,6 +157,7 @@ class RocksDbStore : public Store {
       upkeep_.join();
     }
     if (db_ == nullptr) return;
+    FlushLongLogs();
     (void)RecordLogs();
     families_.clear();
     (void)db_->Close();
@@ -241,6 +243,8 @@ class RocksDbStore : public Store {
   void StopCompactionsOfCorrupt();
   // Writes down which logs there are and where they end, so that what goes missing is missed.
   absl::Status RecordLogs();
+  // Before the end.
+  void FlushLongLogs();
   // Of one that is not being written.
   bool HasCommits(uint64_t log) const;
 
@@ -261,6 +265,7 @@ class RocksDbStore : public Store {
   const std::unique_ptr<rocksdb::Env> env_;
   const std::string data_dir_;
   const bool sync_;
+  const uint64_t wal_bytes_kept_;
   DiskSpace space_;
   const std::shared_ptr<RocksDbListener> listener_ = std::make_shared<RocksDbListener>();
   rocksdb::DBOptions db_options_;
@@ -315,6 +320,18 @@ absl::Status RocksDbStore::Open() {
   space_.Refresh();
   upkeep_ = std::thread([this] { Upkeep(); });
   return absl::OkStatus();
+}
+
+void RocksDbStore::FlushLongLogs() {
+  rocksdb::VectorLogPtr logs;
+  if (DiskFull() || !db_->GetSortedWalFiles(logs).ok()) return;
+  uint64_t bytes = 0;
+  for (const auto& log : logs) bytes += log->SizeFileBytes();
+  if (bytes <= wal_bytes_kept_) return;
+  std::vector<ColumnFamilyHandle*> handles;
+  for (const auto& [id, handle] : families_) handles.push_back(handle.get());
+  const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
+  if (!status.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", status.ToString()}});
 }
 
 absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {

@@ -27,6 +27,8 @@ struct RocksDbOptions {
   uint64_t block_cache_bytes = 256 << 20;
   uint64_t memtable_bytes = 256 << 20;
   uint64_t wal_bytes_max = 512 << 20;
+  // At the end all is flushed if the write-ahead logs have more, so that the next start has no more to read.
+  uint64_t wal_bytes_kept = 32 << 20;
   // With less than this free the disk is full; 0: it never is, until a commit fails.
   uint64_t disk_reserve_bytes = 256 << 20;
   // For tests: what is free. By default what the file system says.

@@ -137,6 +137,35 @@ TEST_F(RocksDbStoreTest, StoreThatWasHalfMadeIsMade) {
   }
 }
 
+TEST_F(RocksDbStoreTest, AtTheEndLongLogsAreFlushedSoThatTheNextStartHasLittleToRead) {
+  const auto log_bytes = [&] {
+    uintmax_t bytes = 0;
+    for (const auto& [name, contents] : Files(dir())) {
+      if (absl::EndsWith(name, ".log")) bytes += contents.size();
+    }
+    return bytes;
+  };
+  const std::string value(100'000, 'v');
+  for (const bool flushed : {false, true}) {
+    RocksDbOptions options = SmallOptions(dir());
+    options.wal_bytes_kept = flushed ? 150'000 : 1'000'000;
+    auto store = OpenOrDie(options);
+    const auto own = store->CreateFamily(absl::StrCat("own", flushed));
+    ASSERT_THAT(own, IsOk());
+    ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, OnePut("k", value)}, {{*own, ""}, OnePut("o", "w")}}),
+                IsOk());
+    store = nullptr;
+    if (flushed) {
+      EXPECT_LT(log_bytes(), 1'000u);
+    } else {
+      EXPECT_GT(log_bytes(), 100'000u);
+    }
+    store = OpenOrDie(options);
+    EXPECT_EQ(Find(*store, FamilyId::kPacked, "k"), value);
+    for (const OwnFamily& family : store->ListOwnFamilies()) EXPECT_EQ(Find(*store, family.id, "o"), "w");
+  }
+}
+
 TEST_F(RocksDbStoreTest, OpenTwiceIsUnavailable) {
   auto store = Open();
   const absl::Status second = TryOpen();
