@@ -36,7 +36,7 @@ constexpr double kLostMax = 0.2;
 constexpr int kSlots = 256;
 constexpr int kWatchers = 4;
 constexpr int64_t kTried = 5000;  // calls that tell how long all of them will take,
-constexpr double kSlower = 2.5;    // or so many times as long, once there is much to flush and compact
+constexpr double kSlower = 2.5;   // or so many times as long, once there is much to flush and compact
 constexpr absl::Duration kSettle = absl::Seconds(2);
 // From the last alarm's setting to the moment when they are due: a restart and the load alone.
 constexpr absl::Duration kBefore = absl::Seconds(25);
