@@ -12,6 +12,8 @@
 #include "actors/alarm_watchers.h"
 #include "actors/objects/alarm_lease.h"
 #include "actors/objects/wire_time.h"
+#include "service/call/call.h"
+#include "service/call/stream_operation.h"
 #include "service/request_object.h"
 #include "service/status.h"
 
@@ -22,6 +24,8 @@ using actors::AlarmWatchers;
 
 constexpr int kOutstandingDefault = 16;
 constexpr int kOutstandingMax = 1000;
+// A delivery in memory, at most: the names of its object and its token.
+constexpr size_t kDeliveryBytes = 1024;
 
 absl::StatusOr<AlarmWatchers::Filter> FilterOf(const v1::WatchAlarmsRequest& request) {
   if (absl::Status status = CheckNamespace(request.namespace_(), "namespace"); !status.ok()) return status;
@@ -56,11 +60,11 @@ v1::WatchAlarmsResponse ToWire(const AlarmWatchers::Delivery& delivery) {
 }
 
 // Everything of a call happens on the executor of its queue. Its headers are sent when the watch has begun.
-class AlarmWatchCall final : public Event, private OpenStream {
+class AlarmWatchCall final : public Call {
  public:
   AlarmWatchCall(v1::ObjectService::AsyncService* service, Endpoint* endpoint)
-      : service_(service),
-        endpoint_(endpoint),
+      : Call(endpoint),
+        service_(service),
         writer_(&context_),
         headers_(this, &AlarmWatchCall::OnWritten),
         write_(this, &AlarmWatchCall::OnWritten),
@@ -77,7 +81,6 @@ class AlarmWatchCall final : public Event, private OpenStream {
       return;
     }
     PostAlarmWatch(service_, endpoint_);
-    endpoint_->streams.insert(this);
     if (absl::Status status = Begin(); !status.ok()) End(status);
     Go();
   }
@@ -86,8 +89,12 @@ class AlarmWatchCall final : public Event, private OpenStream {
   using Operation = StreamOperation<AlarmWatchCall>;
 
   absl::Status Begin() {
-    if (absl::Status status = endpoint_->admission->Begin(); !status.ok()) return status;
     auto filter = FilterOf(request_);
+    // Deliveries that wait for a client which does not read are counted before there are any.
+    const int outstanding = filter.ok() ? filter->outstanding_max : 0;
+    absl::Status status = AdmitStream("holdfast.v1.ObjectService.WatchAlarms",
+                                      MemoryBytes(request_) + static_cast<size_t>(outstanding) * kDeliveryBytes);
+    if (!status.ok()) return status;
     if (!filter.ok()) return filter.status();
     deliveries_max_ = static_cast<size_t>(filter->outstanding_max);
     auto watcher = endpoint_->watchers->Add(*std::move(filter), [this](const AlarmWatchers::Delivery& delivery) {
@@ -129,10 +136,12 @@ class AlarmWatchCall final : public Event, private OpenStream {
     // What was posted before the watch ended may come after it.
     while ((broken_ || finishing_) && !deliveries_.empty()) Return();
     if (!busy && !deliveries_.empty()) {
+      BeginSending();
       writer_.Write(ToWire(deliveries_.front()), write_.Begin());
       deliveries_.pop_front();
     } else if (!busy && ended_ && !finishing_) {
       finishing_ = true;
+      BeginSending();
       writer_.Finish(ToGrpc(outcome_), finish_.Begin());
     }
     if (finished_ && !gone_.pending() && !deleting_) {
@@ -143,6 +152,7 @@ class AlarmWatchCall final : public Event, private OpenStream {
   }
 
   void OnWritten(bool ok) {
+    EndSending();
     if (!ok) Break();
     Go();
   }
@@ -153,8 +163,6 @@ class AlarmWatchCall final : public Event, private OpenStream {
   }
   void OnFinished(bool) {
     finished_ = true;
-    endpoint_->streams.erase(this);
-    endpoint_->admission->End();
     Go();
   }
   void Break() {
@@ -162,13 +170,11 @@ class AlarmWatchCall final : public Event, private OpenStream {
     End(absl::CancelledError("the client is gone"));
   }
   void Drain() override {
-    End(Admission::Draining());
+    End(CallGate::Draining());
     Go();
   }
 
   v1::ObjectService::AsyncService* const service_;
-  Endpoint* const endpoint_;
-  grpc::ServerContext context_;
   v1::WatchAlarmsRequest request_;
   grpc::ServerAsyncWriter<v1::WatchAlarmsResponse> writer_;
   Operation headers_;

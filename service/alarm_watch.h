@@ -4,7 +4,7 @@
 #define HOLDFAST_SERVICE_ALARM_WATCH_H_
 
 #include "holdfast/v1/object_service.grpc.pb.h"
-#include "service/endpoint.h"
+#include "service/call/endpoint.h"
 
 namespace holdfast::service {
 

@@ -46,6 +46,15 @@ constexpr Setting kSettings[] = {
     {"server", "message_bytes_max", 64 * kKiB, 64 * kMiB, 4 * kMiB},
     {"server", "drain_timeout_ms", 0, 600'000, 15'000},
     {"server", "alarm_watchers_max", 1, 100'000, 1'000},
+    {"server", "connections_max", 0, 100'000, 0},
+    {"server", "connection_streams_max", 1, 10'000, 128},
+    {"server", "metadata_bytes_max", 4 * kKiB, kMiB, 16 * kKiB},
+    {"server", "call_bytes_max", 16 * kMiB, kTiB, 512 * kMiB},
+    {"server", "connection_bytes_max", 8 * kMiB, kTiB, 128 * kMiB},
+    {"server", "grpc_bytes_max", 64 * kMiB, kTiB, 512 * kMiB},
+    {"server", "reply_time_limit_ms", 100, 3'600'000, 60'000},
+    {"server", "streams_max", 1, 1'000'000, 5'000},
+    {"server", "stream_idle_timeout_ms", 100, 86'400'000, 600'000},
     {"actors", "executors", 0, 64, 0},
     {"actors", "io_threads", 1, 64, 2},
     {"actors", "mailbox_requests_max", 1, 100'000, 1'024},
@@ -68,6 +77,7 @@ constexpr Setting kSettings[] = {
     {"storage", "request_record_age_ms", 100, 86'400'000, 600'000},
     {"storage", "request_records_max", 1, 100'000'000, 1'000'000},
     {"storage", "request_record_bytes_max", kMiB, kTiB, kGiB},
+    {"storage", "open_tables_max", 0, 1'000'000, 0},
     {"sql", "threads", 1, 64, 2},
     {"sql", "time_limit_ms", 10, 600'000, 5'000},
     {"sql", "cache_bytes", 64 * kKiB, kGiB, 256 * kKiB},
@@ -80,6 +90,7 @@ constexpr Setting kSettings[] = {
     {"sql", "like_pattern_bytes_max", 1, 50'000, 50},
     {"sql", "function_args_max", 1, 127, 32},
     {"sql", "transfer_time_limit_ms", 100, 86'400'000, 600'000},
+    {"sql", "temp_files_max", 0, 100'000, 0},
 };
 
 class Errors : public google::protobuf::io::ErrorCollector {

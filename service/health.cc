@@ -5,6 +5,8 @@
 #include <grpcpp/support/async_unary_call.h>
 
 #include "actors/errors.h"
+#include "service/call/call.h"
+#include "service/call/stream_operation.h"
 #include "service/status.h"
 
 namespace holdfast::service {
@@ -14,12 +16,12 @@ using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
 HealthCheckResponse::ServingStatus StateOf(const Endpoint& endpoint) {
-  return endpoint.admission->draining() ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING;
+  return endpoint.gate->draining() ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING;
 }
 
-class CheckCall final : public Event {
+class CheckCall final : public Call {
  public:
-  CheckCall(HealthService* health, Endpoint* endpoint) : health_(health), endpoint_(endpoint), writer_(&context_) {
+  CheckCall(HealthService* health, Endpoint* endpoint) : Call(endpoint), health_(health), writer_(&context_) {
     grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
     health_->async.RequestCheck(&context_, &request_, &writer_, queue, queue, Tag());
   }
@@ -31,6 +33,9 @@ class CheckCall final : public Event {
     }
     PostHealthCheck(health_, endpoint_);
     finished_ = true;
+    // It passes the gate as all do, but has its answer from a server that is full or drains, too.
+    (void)Admit("grpc.health.v1.Health.Check", nullptr, 0);
+    BeginSending();
     if (!health_->names.contains(request_.service())) {
       writer_.FinishWithError(ToGrpc(actors::NotFound("no service of that name")), Tag());
       return;
@@ -42,18 +47,16 @@ class CheckCall final : public Event {
 
  private:
   HealthService* const health_;
-  Endpoint* const endpoint_;
-  grpc::ServerContext context_;
   HealthCheckRequest request_;
   grpc::ServerAsyncResponseWriter<HealthCheckResponse> writer_;
   bool finished_ = false;
 };
 
-class WatchCall final : public Event, private OpenStream {
+class WatchCall final : public Call {
  public:
   WatchCall(HealthService* health, Endpoint* endpoint)
-      : health_(health),
-        endpoint_(endpoint),
+      : Call(endpoint),
+        health_(health),
         writer_(&context_),
         write_(this, &WatchCall::OnWritten),
         finish_(this, &WatchCall::OnFinished),
@@ -69,8 +72,7 @@ class WatchCall final : public Event, private OpenStream {
       return;
     }
     PostHealthWatch(health_, endpoint_);
-    endpoint_->streams.insert(this);
-    outcome_ = endpoint_->admission->Begin();
+    outcome_ = AdmitStream("grpc.health.v1.Health.Watch", request_.ByteSizeLong());
     if (!outcome_.ok()) {
       ended_ = true;
       Go();
@@ -79,6 +81,7 @@ class WatchCall final : public Event, private OpenStream {
     HealthCheckResponse response;
     response.set_status(health_->names.contains(request_.service()) ? StateOf(*endpoint_)
                                                                     : HealthCheckResponse::SERVICE_UNKNOWN);
+    BeginSending();
     writer_.Write(response, write_.Begin());
   }
 
@@ -88,12 +91,14 @@ class WatchCall final : public Event, private OpenStream {
   void Go() {
     if (ended_ && !finishing_ && !write_.pending()) {
       finishing_ = true;
+      BeginSending();
       writer_.Finish(ToGrpc(outcome_), finish_.Begin());
     }
     if (finished_ && !gone_.pending()) delete this;
   }
 
   void OnWritten(bool ok) {
+    EndSending();
     ended_ = ended_ || !ok;
     Go();
   }
@@ -104,24 +109,27 @@ class WatchCall final : public Event, private OpenStream {
   }
   void OnFinished(bool) {
     finished_ = true;
-    endpoint_->streams.erase(this);
-    endpoint_->admission->End();
     Go();
   }
   void Drain() override {
     if (ended_) return;
     ended_ = true;
-    outcome_ = Admission::Draining();
+    outcome_ = CallGate::Draining();
     // The last word before the end, unless the first is still on its way; then the end says enough.
     if (write_.pending()) return;
     HealthCheckResponse response;
     response.set_status(HealthCheckResponse::NOT_SERVING);
+    BeginSending();
     writer_.Write(response, write_.Begin());
+  }
+  void EndIdle() override {
+    if (ended_) return;
+    ended_ = true;
+    outcome_ = IdleTooLong();
+    Go();
   }
 
   HealthService* const health_;
-  Endpoint* const endpoint_;
-  grpc::ServerContext context_;
   HealthCheckRequest request_;
   grpc::ServerAsyncWriter<HealthCheckResponse> writer_;
   Operation write_;

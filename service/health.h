@@ -11,7 +11,7 @@
 #include <string>
 
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "service/endpoint.h"
+#include "service/call/endpoint.h"
 
 namespace holdfast::service {
 

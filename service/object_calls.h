@@ -5,8 +5,8 @@
 #define HOLDFAST_SERVICE_OBJECT_CALLS_H_
 
 #include "holdfast/v1/object_service.pb.h"
-#include "service/direct_call.h"
-#include "service/endpoint.h"
+#include "service/call/direct_call.h"
+#include "service/call/endpoint.h"
 
 namespace holdfast::service {
 

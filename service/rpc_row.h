@@ -12,8 +12,8 @@
 #include "actors/object.h"
 #include "actors/objects/plain_object.h"
 #include "actors/task.h"
+#include "service/call/unary_call.h"
 #include "service/rpc_table.h"
-#include "service/unary_call.h"
 
 namespace holdfast::service {
 

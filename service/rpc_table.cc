@@ -17,13 +17,14 @@
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"
 #include "holdfast/v1/user_cache_service.grpc.pb.h"
 #include "service/alarm_watch.h"
-#include "service/batch_call.h"
-#include "service/direct_call.h"
+#include "service/call/batch_call.h"
+#include "service/call/direct_call.h"
+#include "service/call/stream_call.h"
 #include "service/health.h"
 #include "service/object_calls.h"
+#include "service/reflection.h"
 #include "service/rpc_row.h"
 #include "service/sql_files.h"
-#include "service/stream_call.h"
 
 namespace holdfast::service {
 namespace {
@@ -49,6 +50,7 @@ RpcTable::Row Direct(std::string method, Service* service, Receive receive,
     (service->*receive)(context, request, writer, queue, queue, tag);
   };
   row->handle = handle;
+  row->name = method;
   return {std::move(method), [row](Endpoint* endpoint) { DirectCall<Request, Response>::Post(row.get(), endpoint); }};
 }
 
@@ -59,6 +61,7 @@ RpcTable::Row BatchIncrement(std::string method, v1::CounterService::AsyncServic
   row->receive = [service](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
     service->RequestBatchIncrement(context, request, writer, queue, queue, tag);
   };
+  row->name = method;
   row->items = &v1::BatchIncrementRequest::increments;
   row->items_field = "increments";
   row->items_max = kIncrementsMax;
@@ -79,6 +82,7 @@ RpcTable::Row StreamIncrement(std::string method, v1::CounterService::AsyncServi
   row->receive = [service](auto* context, auto* stream, auto* queue, void* tag) {
     service->RequestStreamIncrement(context, stream, queue, queue, tag);
   };
+  row->name = method;
   row->item = &v1::StreamIncrementRequest::increment;
   row->result = &v1::StreamIncrementResponse::mutable_result;
   row->handle = HandlerTraits<&Counter::Increment>::Handle;
@@ -96,6 +100,7 @@ struct RpcTable::Services {
   v1::UserCacheService::AsyncService users;
   v1::ObjectService::AsyncService object;
   HealthService health;
+  ReflectionService reflection;
 };
 
 std::vector<const ObjectClass*> RpcTable::Classes() {
@@ -167,6 +172,13 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
   rows_.push_back(
       {"holdfast.v1.ObjectService.WatchAlarms", [objects](Endpoint* endpoint) { PostAlarmWatch(objects, endpoint); }});
 
+  ReflectionService* const reflection = &services_->reflection;
+  reflection->names = ServiceNames();
+  rows_.push_back({"grpc.reflection.v1.ServerReflection.ServerReflectionInfo",
+                   [reflection](Endpoint* endpoint) { PostReflectionV1(reflection, endpoint); }});
+  rows_.push_back({"grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo",
+                   [reflection](Endpoint* endpoint) { PostReflectionV1Alpha(reflection, endpoint); }});
+
   HealthService* const health = &services_->health;
   for (std::string& name : ServiceNames()) health->names.insert(std::move(name));
   health->names.insert("");
@@ -178,6 +190,7 @@ RpcTable::~RpcTable() = default;
 
 void RpcTable::Add(std::string name, grpc::Service* service, std::vector<Row> rows) {
   services_->health.names.insert(name);
+  services_->reflection.names.push_back(name);
   added_.emplace_back(std::move(name), service);
   std::move(rows.begin(), rows.end(), std::back_inserter(rows_));
 }
@@ -189,14 +202,20 @@ void RpcTable::Register(grpc::ServerBuilder* builder) {
   builder->RegisterService(&services_->users);
   builder->RegisterService(&services_->object);
   builder->RegisterService(&services_->health.async);
+  builder->RegisterService(&services_->reflection.v1);
+  builder->RegisterService(&services_->reflection.v1alpha);
   for (const auto& [name, service] : added_) builder->RegisterService(service);
 }
 
 std::vector<std::string> RpcTable::ServiceNames() const {
-  std::vector<std::string> names = {
-      v1::CounterService::service_full_name(),        v1::RateLimiterService::service_full_name(),
-      v1::BatchProcessorService::service_full_name(), v1::UserCacheService::service_full_name(),
-      v1::ObjectService::service_full_name(),         grpc::health::v1::Health::service_full_name()};
+  std::vector<std::string> names = {v1::CounterService::service_full_name(),
+                                    v1::RateLimiterService::service_full_name(),
+                                    v1::BatchProcessorService::service_full_name(),
+                                    v1::UserCacheService::service_full_name(),
+                                    v1::ObjectService::service_full_name(),
+                                    grpc::health::v1::Health::service_full_name(),
+                                    grpc::reflection::v1::ServerReflection::service_full_name(),
+                                    grpc::reflection::v1alpha::ServerReflection::service_full_name()};
   for (const auto& [name, service] : added_) names.push_back(name);
   return names;
 }

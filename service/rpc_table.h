@@ -14,7 +14,7 @@
 
 #include "absl/status/status.h"
 #include "actors/object.h"
-#include "service/endpoint.h"
+#include "service/call/endpoint.h"
 
 namespace holdfast::service {
 

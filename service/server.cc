@@ -1,6 +1,6 @@
 #include "service/server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -18,9 +18,13 @@
 #include "actors/router.h"
 #include "actors/shard_host.h"
 #include "actors/worker_pool.h"
-#include "service/admission.h"
+#include "service/call/call.h"
+#include "service/call/call_gate.h"
+#include "service/call/connections.h"
+#include "service/call/endpoint.h"
 #include "service/completion_queue_executor.h"
-#include "service/endpoint.h"
+#include "service/descriptors.h"
+#include "service/listener.h"
 #include "service/rpc_table.h"
 #include "storage/families.h"
 #include "storage/log.h"
@@ -36,8 +40,10 @@ constexpr size_t kReplyBytesMax = 3584 << 10;
 // So long at least, calls that come in are told DRAINING, so that clients whose requests are on their way get an
 // answer.
 constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
-// For streams that gRPC serves by itself (reflection), which do not end by themselves.
-constexpr absl::Duration kForeignStreamsMax = absl::Milliseconds(500);
+// Then calls that are still there are cancelled.
+constexpr absl::Duration kShutdownMax = absl::Milliseconds(500);
+// From an accepted connection to its HTTP/2 settings.
+constexpr int kHandshakeMaxMs = 20'000;
 // After the calls have ended, for commits and alarms that run.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
 constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
@@ -95,7 +101,7 @@ struct Lane {
   CompletionQueueExecutor executor;
   actors::SeededRandom random;
   std::unique_ptr<actors::ShardHost> host;
-  Endpoint endpoint;
+  std::unique_ptr<Endpoint> endpoint;
   actors::WorkerPool reads;
   actors::WorkerPool sql;
   actors::WorkerPool commits;
@@ -110,7 +116,12 @@ class RunningServer : public Server {
         clock_(extension.clock != nullptr ? extension.clock : &system_clock_),
         classes_(ClassesWith(extension)),
         open_store_(std::move(extension.open_store)),
-        admission_(config.server().calls_max()),
+        connections_(config.server().connections_max()),
+        gate_({.calls_max = config.server().calls_max(),
+               .streams_max = config.server().streams_max(),
+               .bytes_max = config.server().call_bytes_max(),
+               .connection_bytes_max = config.server().connection_bytes_max()},
+              &connections_),
         watchers_(config.server().alarm_watchers_max()) {
     for (auto& [name, service, rows] : extension.services) table_.Add(std::move(name), service, std::move(rows));
   }
@@ -136,7 +147,8 @@ class RunningServer : public Server {
   const actors::Clock* const clock_;
   const actors::ClassRegistry classes_;
   const decltype(Extension::open_store) open_store_;
-  Admission admission_;
+  Connections connections_;
+  CallGate gate_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Families> families_;
   std::unique_ptr<storage::RunClocks> run_clocks_;
@@ -145,6 +157,8 @@ class RunningServer : public Server {
   RpcTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<actors::Router> router_;
+  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
   std::atomic<bool> disk_failed_ = false;
@@ -182,14 +196,22 @@ absl::Status RunningServer::Start() {
 }
 
 absl::Status RunningServer::StartGrpc() {
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  auto listener = Listener::Bind(config_.listen());
+  if (!listener.ok()) return listener.status();
+  listener_ = *std::move(listener);
+  address_ = listener_->address();
 
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(config_.listen(), grpc::InsecureServerCredentials(), &port);
-  // Two servers on one port would each get a part of the requests.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.SetMaxReceiveMessageSize(static_cast<int>(config_.server().message_bytes_max()));
+  acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
+  const auto& limits = config_.server();
+  builder.SetMaxReceiveMessageSize(static_cast<int>(limits.message_bytes_max()));
+  // gRPC shows a call with one request only when the request has come. Until then these three bound what it holds.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.connection_streams_max());
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, limits.metadata_bytes_max());
+  builder.SetResourceQuota(grpc::ResourceQuota("holdfast").Resize(static_cast<size_t>(limits.grpc_bytes_max())));
+  // A connection that does not become HTTP/2 is closed.
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMaxMs);
   table_.Register(&builder);
 
   std::vector<actors::Router::Host> hosts;
@@ -234,46 +256,54 @@ absl::Status RunningServer::StartGrpc() {
   });
 
   grpc_ = builder.BuildAndStart();
-  if (grpc_ == nullptr || port == 0) {
-    grpc_ = nullptr;
-    return absl::UnavailableError(absl::StrCat("listen: cannot bind ", config_.listen(), "; is the port in use?"));
-  }
-  address_ = absl::StrCat(config_.listen().substr(0, config_.listen().rfind(':')), ":", port);
+  if (grpc_ == nullptr) return absl::InternalError("gRPC's server does not start");
   for (auto& lane : lanes_) {
-    lane->endpoint = {.executor = &lane->executor,
-                      .router = router_.get(),
-                      .classes = &classes_,
-                      .store = store_.get(),
-                      .reads = &lane->reads,
-                      .watchers = &watchers_,
-                      .admission = &admission_,
-                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
-                      .reply_bytes_max = kReplyBytesMax,
-                      .object_bytes_max = config_.storage().object_bytes_max(),
-                      .transfer_time_max = absl::Milliseconds(config_.sql().transfer_time_limit_ms()),
-                      .sql = &lane->host->sql()};
-    table_.Post(&lane->endpoint);
-    lane->executor.Post([host = lane->host.get()] { host->Start(); });
+    lane->endpoint.reset(
+        new Endpoint{.executor = &lane->executor,
+                     .router = router_.get(),
+                     .classes = &classes_,
+                     .store = store_.get(),
+                     .reads = &lane->reads,
+                     .watchers = &watchers_,
+                     .gate = &gate_,
+                     .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
+                     .reply_bytes_max = kReplyBytesMax,
+                     .object_bytes_max = config_.storage().object_bytes_max(),
+                     .transfer_time_max = absl::Milliseconds(config_.sql().transfer_time_limit_ms()),
+                     .sql = &lane->host->sql(),
+                     .reply_time_max = absl::Milliseconds(config_.server().reply_time_limit_ms()),
+                     .stream_idle_max = absl::Milliseconds(config_.server().stream_idle_timeout_ms())});
+    table_.Post(lane->endpoint.get());
+    lane->executor.Post([host = lane->host.get(), endpoint = lane->endpoint.get()] {
+      host->Start();
+      WatchCalls(endpoint);
+    });
     lane->executor.Start();
   }
+  listener_->Start(&connections_, [this](int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    acceptor_->HandleNewConnection(&connection);
+  });
   return absl::OkStatus();
 }
 
 void RunningServer::Drain() {
   if (grpc_ == nullptr) return;
-  admission_.Drain();
+  gate_.Drain();
   for (auto& lane : lanes_) {
     OnLane(lane.get(), [&lane] {
       lane->host->Stop();
-      for (OpenStream* stream : lane->endpoint.streams) stream->Drain();
+      DrainCalls(lane->endpoint.get());
     });
   }
   const absl::Time refused_until = absl::Now() + kRefuseMin;
   const absl::Time calls_until = absl::Now() + absl::Milliseconds(config_.server().drain_timeout_ms());
-  while (absl::Now() < refused_until || (admission_.calls() > 0 && absl::Now() < calls_until)) {
+  while (absl::Now() < refused_until || (gate_.calls() > 0 && absl::Now() < calls_until)) {
     absl::SleepFor(kSettleStep);
   }
-  grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kForeignStreamsMax));
+  listener_->Stop();
+  grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kShutdownMax));
 
   // Calls have ended; alarms and commits may still be at work.
   const absl::Time until = absl::Now() + kSettleMax;
@@ -300,6 +330,7 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config) 
   options.wal_bytes_max = settings.wal_bytes_max();
   options.sync = !config.testing().sync_off();
   options.disk_reserve_bytes = settings.disk_reserve_bytes();
+  options.open_tables_max = settings.open_tables_max();
   options.lose_unsynced = config.testing().lose_unsynced();
   return storage::OpenRocksDbStore(options);
 }
@@ -307,7 +338,9 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config) 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                                                       std::function<void(const absl::Status&)> on_disk_failure,
                                                       Extension extension) {
-  auto server = std::make_unique<RunningServer>(config, std::move(on_disk_failure), std::move(extension));
+  Config divided = config;
+  if (absl::Status status = DivideDescriptors(RaiseDescriptorLimit(), &divided); !status.ok()) return status;
+  auto server = std::make_unique<RunningServer>(divided, std::move(on_disk_failure), std::move(extension));
   if (absl::Status status = server->Start(); !status.ok()) return status;
   return server;
 }

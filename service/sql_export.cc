@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "service/coroutine_call.h"
+#include "service/call/coroutine_call.h"
 #include "service/sql_files.h"
 #include "service/status.h"
 #include "storage/sql/snapshot.h"
@@ -17,7 +17,7 @@ constexpr uint32_t kPagesAtOnce = 64;
 class SqlExport final : public CoroutineCall {
  public:
   SqlExport(v1::ObjectService::AsyncService* service, Endpoint* endpoint)
-      : CoroutineCall(endpoint), service_(service), writer_(&context_) {
+      : CoroutineCall(endpoint, "holdfast.v1.ObjectService.ExportSql"), service_(service), writer_(&context_) {
     grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
     service->RequestExportSql(&context_, &request_, &writer_, queue, queue, Tag());
   }
@@ -38,7 +38,13 @@ class SqlExport final : public CoroutineCall {
       response_.clear_chunk();
       co_await Work(endpoint_->reads, [&] { status = snapshot->ReadPages(kPagesAtOnce, response_.mutable_chunk()); });
       if (!status.ok()) co_return actors::FromStorage(status);
-      if (!co_await Grpc([this](void* tag) { writer_.Write(response_, tag); })) {
+      if (status = lease_.ReserveReply(response_.ByteSizeLong()); !status.ok()) co_return status;
+      const bool sent = co_await Grpc([this](void* tag) {
+        BeginSending();
+        writer_.Write(response_, tag);
+      });
+      EndSending();
+      if (!sent) {
         status = CheckGoesOn();
         co_return status.ok() ? absl::CancelledError("the client is gone") : status;
       }

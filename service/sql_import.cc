@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/sql_wire.h"
-#include "service/coroutine_call.h"
+#include "service/call/coroutine_call.h"
 #include "service/sql_files.h"
 #include "service/status.h"
 #include "storage/sql/import_file.h"
@@ -23,7 +23,10 @@ constexpr uint32_t kPagesAtOnce = 256;
 class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
  public:
   SqlImport(v1::ObjectService::AsyncService* service, Endpoint* endpoint)
-      : CoroutineCall(endpoint), service_(service), reader_(&context_), file_(endpoint->sql->temp_space) {
+      : CoroutineCall(endpoint, "holdfast.v1.ObjectService.ImportSql"),
+        service_(service),
+        reader_(&context_),
+        file_(endpoint->sql->temp_space) {
     grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
     service->RequestImportSql(&context_, &reader_, queue, queue, Tag());
     XXH3_128bits_reset(hash_.get());
@@ -70,6 +73,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     bool first = true;
     while (co_await Grpc([this](void* tag) { reader_.Read(&request_, tag); })) {
       if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
+      if (absl::Status status = lease_.ReserveReply(MemoryBytes(request_)); !status.ok()) co_return status;
       if (first != request_.has_header()) {
         co_return actors::InvalidField("part", first ? "the first must be the header" : "the header comes once");
       }

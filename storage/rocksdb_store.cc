@@ -51,7 +51,8 @@ constexpr const char* kNodeFamilies[] = {"default", "catalog", "alarms", "packed
 constexpr size_t kOwnArenaBlockBytes = 4 << 10;
 constexpr size_t kOwnWriteBufferBytes = 8 << 20;
 constexpr int kOwnLevels = 4;
-constexpr int kOpenFilesMax = 4096;
+// RocksDB keeps so many of its open files for others than tables.
+constexpr int kFilesBesideTables = 10;
 constexpr int kBloomBitsPerKey = 10;
 
 constexpr int kLockTriesMax = 40;
@@ -137,7 +138,7 @@ class RocksDbStore : public Store {
     db_options_.allow_concurrent_memtable_write = false;
     db_options_.max_total_wal_size = options.wal_bytes_max;
     db_options_.db_write_buffer_size = options.memtable_bytes;
-    db_options_.max_open_files = kOpenFilesMax;
+    db_options_.max_open_files = options.open_tables_max + kFilesBesideTables;
     // They are started anew for each family: at 500 of them that took most of the start.
     db_options_.max_file_opening_threads = 1;
     db_options_.info_log_level = rocksdb::WARN_LEVEL;

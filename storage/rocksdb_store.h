@@ -31,6 +31,8 @@ struct RocksDbOptions {
   uint64_t wal_bytes_kept = 32 << 20;
   // With less than this free the disk is full; 0: it never is, until a commit fails.
   uint64_t disk_reserve_bytes = 256 << 20;
+  // Table files that are kept open. Beyond it the least recently used is closed, and opened again when it is needed.
+  int open_tables_max = 4096;
   // For tests: what is free. By default what the file system says.
   FreeBytes free_bytes;
   // For crash tests; see storage/rocksdb_file_system.h. Without sync nothing is promised of the write-ahead logs, and

@@ -4,6 +4,7 @@
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +42,11 @@ pid_t Spawn(const ServerProgram& program, std::vector<std::string> arguments, co
   if (pid == 0) {
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
+    if (program.open_files_max > 0) {
+      const auto files = static_cast<rlim_t>(program.open_files_max);
+      const rlimit limit{files, files};
+      setrlimit(RLIMIT_NOFILE, &limit);
+    }
     execv(argv[0], argv.data());
     _exit(127);
   }
@@ -100,10 +106,10 @@ ServerProcess::~ServerProcess() {
   if (pid_ > 0) Kill();
 }
 
-ServerProcess::Exit ServerProcess::RunToEnd(const std::vector<std::string>& arguments) {
+ServerProcess::Exit ServerProcess::RunToEnd(const std::vector<std::string>& arguments, const ServerProgram& program) {
   TemporaryDirectory directory;
   const std::string output = absl::StrCat(directory.path(), "/output");
-  const pid_t pid = Spawn(Holdfastd(), arguments, output);
+  const pid_t pid = Spawn(program, arguments, output);
   const absl::Time until = absl::Now() + kStartMax;
   int status = 0;
   while (waitpid(pid, &status, WNOHANG) != pid) {

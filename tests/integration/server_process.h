@@ -32,6 +32,8 @@ class TemporaryDirectory {
 struct ServerProgram {
   std::string path;
   std::vector<std::string> arguments = {};
+  // Its limit on open files; 0: that of the test.
+  int open_files_max = 0;
 };
 const ServerProgram& Holdfastd();
 
@@ -51,7 +53,7 @@ class ServerProcess {
     int status;
     std::string output;
   };
-  static Exit RunToEnd(const std::vector<std::string>& arguments);
+  static Exit RunToEnd(const std::vector<std::string>& arguments, const ServerProgram& program = Holdfastd());
 
   const std::string& address() const { return address_; }
   pid_t pid() const { return pid_; }

@@ -12,7 +12,7 @@
 #include "actors/delivery.h"
 #include "actors/errors.h"
 #include "actors/objects/plain_object.h"
-#include "service/message_record.h"
+#include "service/call/message_record.h"
 #include "tests/property/methods.h"
 #include "tests/property/sql_model.h"
 #include "tests/property/world.h"

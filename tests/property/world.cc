@@ -10,7 +10,7 @@
 #include "actors/entry.h"
 #include "actors/objects/wire_time.h"
 #include "actors/page_token.h"
-#include "service/message_record.h"
+#include "service/call/message_record.h"
 
 namespace holdfast::property {
 namespace {

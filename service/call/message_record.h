@@ -1,7 +1,7 @@
 // A request and its reply, as the record of a request_id keeps them.
 
-#ifndef HOLDFAST_SERVICE_MESSAGE_RECORD_H_
-#define HOLDFAST_SERVICE_MESSAGE_RECORD_H_
+#ifndef HOLDFAST_SERVICE_CALL_MESSAGE_RECORD_H_
+#define HOLDFAST_SERVICE_CALL_MESSAGE_RECORD_H_
 
 #include <xxhash.h>
 
@@ -50,4 +50,4 @@ class MessageRecord final : public actors::RecordedRequest {
 
 }  // namespace holdfast::service
 
-#endif  // HOLDFAST_SERVICE_MESSAGE_RECORD_H_
+#endif  // HOLDFAST_SERVICE_CALL_MESSAGE_RECORD_H_

@@ -1,17 +1,19 @@
 // What every call of one executor's completion queue shares.
 
-#ifndef HOLDFAST_SERVICE_ENDPOINT_H_
-#define HOLDFAST_SERVICE_ENDPOINT_H_
+#ifndef HOLDFAST_SERVICE_CALL_ENDPOINT_H_
+#define HOLDFAST_SERVICE_CALL_ENDPOINT_H_
 
 #include <grpcpp/completion_queue.h>
 
+#include <atomic>
 #include <cstddef>
-#include <set>
+#include <cstdint>
 
 #include "actors/alarm_watchers.h"
+#include "actors/errors.h"
 #include "actors/object.h"
 #include "actors/router.h"
-#include "service/admission.h"
+#include "service/call/call_gate.h"
 #include "service/completion_queue_executor.h"
 #include "storage/background.h"
 #include "storage/sql/database.h"
@@ -19,37 +21,7 @@
 
 namespace holdfast::service {
 
-// A call without an end of its own: it is asked to end when the server drains.
-class OpenStream {
- public:
-  virtual void Drain() = 0;
-
- protected:
-  ~OpenStream() = default;
-};
-
-// One operation of a stream that may be under way beside others: gRPC tells them apart by tag.
-template <typename Call>
-class StreamOperation final : public Event {
- public:
-  // `then` is called with gRPC's `ok` when the operation ends.
-  StreamOperation(Call* call, void (Call::*then)(bool)) : call_(call), then_(then) {}
-  // The tag for an operation that begins.
-  void* Begin() {
-    pending_ = true;
-    return Tag();
-  }
-  bool pending() const { return pending_; }
-  void OnEvent(bool ok) override {
-    pending_ = false;
-    (call_->*then_)(ok);
-  }
-
- private:
-  Call* const call_;
-  void (Call::*const then_)(bool);
-  bool pending_ = false;
-};
+class Call;
 
 // All outlive the endpoint, and the endpoint its calls.
 struct Endpoint {
@@ -59,15 +31,23 @@ struct Endpoint {
   storage::Store* store;
   storage::Background* reads;
   actors::AlarmWatchers* watchers;
-  Admission* admission;
+  CallGate* gate;
   size_t stream_outstanding_max;
   size_t reply_bytes_max;
   int64_t object_bytes_max;
   // Of one export or import.
   absl::Duration transfer_time_max;
   const storage::sql::Environment* sql;
+  // A reply that its client takes no longer than this to take; then the call is cancelled.
+  absl::Duration reply_time_max;
+  // A stream on which nothing happens for so long is ended.
+  absl::Duration stream_idle_max;
+
   // On the executor's thread only.
-  std::set<OpenStream*> streams = {};
+  // The calls that have arrived and not ended; see call.h.
+  Call* calls = nullptr;
+  // Grows with each look of the watch over calls. Any thread may read it.
+  std::atomic<int64_t> tick = 0;
 };
 
 // When a call's client stops waiting.
@@ -86,4 +66,4 @@ inline absl::Status CheckReplySize(size_t bytes, size_t bytes_max) {
 
 }  // namespace holdfast::service
 
-#endif  // HOLDFAST_SERVICE_ENDPOINT_H_
+#endif  // HOLDFAST_SERVICE_CALL_ENDPOINT_H_

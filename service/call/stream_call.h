@@ -5,8 +5,8 @@
 // Everything of a call happens on the executor of its completion queue; outcomes of objects elsewhere are posted to it.
 // When the server drains, the items that were read are answered and the call ends with DRAINING.
 
-#ifndef HOLDFAST_SERVICE_STREAM_CALL_H_
-#define HOLDFAST_SERVICE_STREAM_CALL_H_
+#ifndef HOLDFAST_SERVICE_CALL_STREAM_CALL_H_
+#define HOLDFAST_SERVICE_CALL_STREAM_CALL_H_
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_stream.h>
@@ -14,12 +14,14 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "service/completion_queue_executor.h"
-#include "service/endpoint.h"
-#include "service/item_delivery.h"
+#include "service/call/call.h"
+#include "service/call/endpoint.h"
+#include "service/call/item_delivery.h"
+#include "service/call/stream_operation.h"
 #include "service/status.h"
 
 namespace holdfast::service {
@@ -34,10 +36,11 @@ struct StreamMethod {
   ItemHandler<Item, ItemResponse> handle;
   std::string item_method;
   const actors::ObjectClass* object_class;
+  std::string name;
 };
 
 template <typename Request, typename Response, typename Item, typename ItemResponse>
-class StreamCall final : public Event, private OpenStream {
+class StreamCall final : public Call {
  public:
   using Method = StreamMethod<Request, Response, Item, ItemResponse>;
 
@@ -53,8 +56,7 @@ class StreamCall final : public Event, private OpenStream {
       return;
     }
     Post(method_, endpoint_);
-    endpoint_->streams.insert(this);
-    outcome_ = endpoint_->admission->Begin();
+    outcome_ = AdmitStream(method_->name);
     if (!outcome_.ok()) ended_ = true;
     Go();
   }
@@ -66,12 +68,13 @@ class StreamCall final : public Event, private OpenStream {
     Request request;
     Response response;
     std::unique_ptr<ItemDelivery<Item, ItemResponse>> delivery;
+    size_t bytes = 0;  // in the lease
     bool done = false;
   };
 
   StreamCall(const Method* method, Endpoint* endpoint)
-      : method_(method),
-        endpoint_(endpoint),
+      : Call(endpoint),
+        method_(method),
         stream_(&context_),
         read_(this, &StreamCall::OnRead),
         write_(this, &StreamCall::OnWritten),
@@ -87,14 +90,16 @@ class StreamCall final : public Event, private OpenStream {
       grpc::WriteOptions options;
       // More are ready: they may share a packet.
       if (entries_.size() > 1 && entries_[1]->done) options.set_buffer_hint();
+      BeginSending();
       stream_.Write(entries_.front()->response, options, write_.Begin());
     }
     if (broken_) {
       // Nobody is there to read; what has begun is waited for.
-      while (!write_.pending() && !entries_.empty() && entries_.front()->done) entries_.pop_front();
+      while (!write_.pending() && !entries_.empty() && entries_.front()->done) PopFront();
     }
     if (ended_ && entries_.empty() && !write_.pending() && !finishing_) {
       finishing_ = true;
+      BeginSending();
       stream_.Finish(ToGrpc(outcome_), finish_.Begin());
     }
   }
@@ -105,6 +110,7 @@ class StreamCall final : public Event, private OpenStream {
       MaybeDelete();
       return;
     }
+    Used();
     Entry* const entry = entries_.emplace_back(std::move(next_)).get();
     auto* const result = (entry->response.*method_->result)();
     entry->delivery = std::make_unique<ItemDelivery<Item, ItemResponse>>(
@@ -117,7 +123,17 @@ class StreamCall final : public Event, private OpenStream {
             endpoint_->executor->Post([this, entry] { OnOutcome(entry); });
           }
         });
-    entry->delivery->Begin(endpoint_, method_->object_class, DeadlineOf(context_));
+    // The result is small; the lease counts it with its request.
+    entry->bytes = MemoryBytes(entry->request) + sizeof(Entry);
+    if (absl::Status status = lease_.ReserveReply(entries_bytes_ + entry->bytes); status.ok()) {
+      entries_bytes_ += entry->bytes;
+      entry->delivery->Begin(endpoint_, method_->object_class, DeadlineOf(context_));
+    } else {
+      entry->bytes = 0;
+      entry->request.Clear();
+      ToItemError(status, result->mutable_error());
+      entry->done = true;
+    }
     Go();
   }
 
@@ -126,17 +142,23 @@ class StreamCall final : public Event, private OpenStream {
     Go();
   }
 
+  void PopFront() {
+    entries_bytes_ -= entries_.front()->bytes;
+    lease_.CountReply(entries_bytes_);
+    entries_.pop_front();
+  }
+
   void OnWritten(bool ok) {
+    EndSending();
+    Used();
     broken_ = broken_ || !ok;
     ended_ = ended_ || !ok;
-    entries_.pop_front();
+    PopFront();
     Go();
   }
 
   void OnFinished(bool) {
     finished_ = true;
-    endpoint_->streams.erase(this);
-    endpoint_->admission->End();
     MaybeDelete();
   }
 
@@ -148,22 +170,26 @@ class StreamCall final : public Event, private OpenStream {
     }
   }
 
-  void Drain() override {
+  void Drain() override { End(CallGate::Draining()); }
+  void EndIdle() override {
+    // One that waits for its objects or its client is not idle.
+    if (entries_.empty()) End(IdleTooLong());
+  }
+  void End(const absl::Status& outcome) {
     if (ended_) return;
     ended_ = true;
-    outcome_ = Admission::Draining();
+    outcome_ = outcome;
     Go();
   }
 
   const Method* const method_;
-  Endpoint* const endpoint_;
-  grpc::ServerContext context_;
   typename Method::Stream stream_;
   Operation read_;
   Operation write_;
   Operation finish_;
   std::unique_ptr<Entry> next_;                 // being read into
   std::deque<std::unique_ptr<Entry>> entries_;  // read and not answered
+  size_t entries_bytes_ = 0;                    // of these, in the lease
   absl::Status outcome_;
   bool ended_ = false;   // nothing more is read
   bool broken_ = false;  // the client is gone
@@ -173,4 +199,4 @@ class StreamCall final : public Event, private OpenStream {
 
 }  // namespace holdfast::service
 
-#endif  // HOLDFAST_SERVICE_STREAM_CALL_H_
+#endif  // HOLDFAST_SERVICE_CALL_STREAM_CALL_H_

@@ -1,11 +1,11 @@
-#include "service/coroutine_call.h"
+#include "service/call/coroutine_call.h"
 
 #include <utility>
 
 namespace holdfast::service {
 
-CoroutineCall::CoroutineCall(Endpoint* endpoint)
-    : endpoint_(endpoint), step_(this, &CoroutineCall::OnStep), gone_(this, &CoroutineCall::OnGone) {
+CoroutineCall::CoroutineCall(Endpoint* endpoint, const char* method)
+    : Call(endpoint), method_(method), step_(this, &CoroutineCall::OnStep), gone_(this, &CoroutineCall::OnGone) {
   // Before the call is asked for.
   context_.AsyncNotifyWhenDone(gone_.Begin());
 }
@@ -13,8 +13,6 @@ CoroutineCall::CoroutineCall(Endpoint* endpoint)
 void CoroutineCall::OnEvent(bool ok) {
   if (finishing_) {
     finished_ = true;
-    endpoint_->streams.erase(this);
-    endpoint_->admission->End();
     if (time_limit_) endpoint_->executor->Cancel(*time_limit_);
     MaybeDelete();
     return;
@@ -25,9 +23,9 @@ void CoroutineCall::OnEvent(bool ok) {
     return;
   }
   PostNext();
-  endpoint_->streams.insert(this);
-  if (absl::Status status = endpoint_->admission->Begin(); !status.ok()) {
+  if (absl::Status status = AdmitStream(method_); !status.ok()) {
     finishing_ = true;
+    BeginSending();
     Finish(status, Tag());
     return;
   }
@@ -46,6 +44,7 @@ void CoroutineCall::Continue() {
   const absl::Status status = task_->TakeResult();
   task_.reset();
   finishing_ = true;
+  BeginSending();
   Finish(status, Tag());
 }
 
@@ -93,7 +92,7 @@ absl::Status CoroutineCall::CheckGoesOn() const {
     return actors::Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SQL_TIME_LIMIT,
                          "the transfer took too long; nothing was done");
   }
-  if (draining_) return Admission::Draining();
+  if (draining_) return CallGate::Draining();
   if (cancelled_) return absl::CancelledError("the client is gone");
   return absl::OkStatus();
 }

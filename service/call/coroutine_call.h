@@ -4,8 +4,8 @@
 // Everything of a call happens on the executor of its completion queue. It has a bound in time, of steps that wait for
 // the client too. When that is over, the client is gone or the server drains, it ends after the step that it is at.
 
-#ifndef HOLDFAST_SERVICE_COROUTINE_CALL_H_
-#define HOLDFAST_SERVICE_COROUTINE_CALL_H_
+#ifndef HOLDFAST_SERVICE_CALL_COROUTINE_CALL_H_
+#define HOLDFAST_SERVICE_CALL_COROUTINE_CALL_H_
 
 #include <grpcpp/server_context.h>
 
@@ -18,18 +18,21 @@
 #include "absl/time/time.h"
 #include "actors/objects/plain_turn.h"
 #include "actors/task.h"
-#include "service/endpoint.h"
+#include "service/call/call.h"
+#include "service/call/endpoint.h"
+#include "service/call/stream_operation.h"
 #include "service/request_object.h"
 
 namespace holdfast::service {
 
 // Deletes itself in the end.
-class CoroutineCall : public Event, private OpenStream {
+class CoroutineCall : public Call {
  public:
   void OnEvent(bool ok) override;
 
  protected:
-  explicit CoroutineCall(Endpoint* endpoint);
+  // `method` is its full name.
+  CoroutineCall(Endpoint* endpoint, const char* method);
   virtual ~CoroutineCall() = default;
 
   // Waits for the next call of the method.
@@ -69,8 +72,6 @@ class CoroutineCall : public Event, private OpenStream {
   // Whether it will be, for work that may end early. Any thread.
   bool stopped() const { return stopped_; }
 
-  Endpoint* const endpoint_;
-  grpc::ServerContext context_;
   RequestObject object_;
 
  private:
@@ -81,6 +82,7 @@ class CoroutineCall : public Event, private OpenStream {
   void Drain() override { stopped_ = draining_ = true; }
   void MaybeDelete();
 
+  const char* const method_;
   StreamOperation<CoroutineCall> step_;
   StreamOperation<CoroutineCall> gone_;
   std::optional<actors::Task<absl::Status>> task_;
@@ -98,4 +100,4 @@ class CoroutineCall : public Event, private OpenStream {
 
 }  // namespace holdfast::service
 
-#endif  // HOLDFAST_SERVICE_COROUTINE_CALL_H_
+#endif  // HOLDFAST_SERVICE_CALL_COROUTINE_CALL_H_

@@ -1,7 +1,7 @@
 // One item of a batch or a stream, on its way to its object.
 
-#ifndef HOLDFAST_SERVICE_ITEM_DELIVERY_H_
-#define HOLDFAST_SERVICE_ITEM_DELIVERY_H_
+#ifndef HOLDFAST_SERVICE_CALL_ITEM_DELIVERY_H_
+#define HOLDFAST_SERVICE_CALL_ITEM_DELIVERY_H_
 
 #include <string>
 #include <utility>
@@ -12,8 +12,8 @@
 #include "actors/delivery.h"
 #include "actors/object.h"
 #include "actors/task.h"
-#include "service/endpoint.h"
-#include "service/message_record.h"
+#include "service/call/endpoint.h"
+#include "service/call/message_record.h"
 #include "service/request_object.h"
 
 namespace holdfast::service {
@@ -60,4 +60,4 @@ class ItemDelivery final : public actors::Delivery {
 
 }  // namespace holdfast::service
 
-#endif  // HOLDFAST_SERVICE_ITEM_DELIVERY_H_
+#endif  // HOLDFAST_SERVICE_CALL_ITEM_DELIVERY_H_

@@ -1,0 +1,83 @@
+#include "service/call/call.h"
+
+#include <algorithm>
+
+#include "absl/time/time.h"
+#include "actors/errors.h"
+
+namespace holdfast::service {
+namespace {
+
+constexpr absl::Duration kTickMax = absl::Seconds(1);
+constexpr int kTicksPerLimit = 4;
+// A smaller message takes little memory, however it is made.
+constexpr size_t kSmallMessageBytes = 16 << 10;
+
+absl::Duration TickOf(const Endpoint& endpoint) {
+  return std::min({kTickMax, endpoint.reply_time_max / kTicksPerLimit, endpoint.stream_idle_max / kTicksPerLimit});
+}
+
+// A limit is over after so many ticks; the one in which it began counts as none.
+int64_t TicksIn(absl::Duration limit, absl::Duration tick) { return absl::IDivDuration(limit, tick, &limit) + 1; }
+
+}  // namespace
+
+Call::~Call() {
+  if (previous_ == nullptr) return;
+  *previous_ = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
+}
+
+void Call::Join() {
+  next_ = endpoint_->calls;
+  previous_ = &endpoint_->calls;
+  if (next_ != nullptr) next_->previous_ = &next_;
+  endpoint_->calls = this;
+  Used();
+}
+
+absl::Status Call::Admit(absl::string_view method, const storage::ObjectKey* object, size_t bytes) {
+  Join();
+  return endpoint_->gate->Admit(method, context_.peer(), object, bytes, &lease_);
+}
+
+absl::Status Call::AdmitStream(absl::string_view method, size_t bytes) {
+  Join();
+  return endpoint_->gate->AdmitStream(method, context_.peer(), bytes, &lease_);
+}
+
+absl::Status Call::IdleTooLong() {
+  return actors::Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_STREAM_IDLE,
+                           "nothing has happened on the stream for too long (server.stream_idle_timeout_ms)",
+                           absl::Milliseconds(100));
+}
+
+void DrainCalls(Endpoint* endpoint) {
+  // A call deletes itself with its last event, never within Drain or EndIdle.
+  for (Call* call = endpoint->calls; call != nullptr; call = call->next_) call->Drain();
+}
+
+void WatchCalls(Endpoint* endpoint) {
+  const absl::Duration tick = TickOf(*endpoint);
+  endpoint->executor->At(endpoint->executor->clock().Now() + tick, [endpoint, tick] {
+    const int64_t now = endpoint->tick.fetch_add(1, std::memory_order_relaxed) + 1;
+    const int64_t sending_max = TicksIn(endpoint->reply_time_max, tick);
+    const int64_t idle_max = TicksIn(endpoint->stream_idle_max, tick);
+    for (Call* call = endpoint->calls; call != nullptr; call = call->next_) {
+      const int64_t since = call->sending_since_.load(std::memory_order_relaxed);
+      if (since != Call::kNotSending && now - since >= sending_max) {
+        call->context_.TryCancel();
+      } else if (now - call->used_at_ >= idle_max) {
+        call->EndIdle();
+      }
+    }
+    WatchCalls(endpoint);
+  });
+}
+
+size_t MemoryBytes(const google::protobuf::Message& message) {
+  const size_t bytes = message.ByteSizeLong();
+  return bytes < kSmallMessageBytes ? bytes : message.SpaceUsedLong();
+}
+
+}  // namespace holdfast::service

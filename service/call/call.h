@@ -1,0 +1,94 @@
+// The life of a call, which all kinds of calls share.
+//
+// A call waits in the completion queue of its endpoint. When it has arrived it passes the call gate (Admit), runs,
+// sends its replies, and ends; then it deletes itself. From its arrival to its end it is in the endpoint's list, which
+// is where a drain finds it, and where the watch over calls (WatchCalls) sees whether its client still takes what is
+// sent and whether a stream is still used.
+//
+// Threading: everything on the endpoint's executor, except BeginSending and EndSending, which any thread may call.
+
+#ifndef HOLDFAST_SERVICE_CALL_CALL_H_
+#define HOLDFAST_SERVICE_CALL_CALL_H_
+
+#include <google/protobuf/message.h>
+#include <grpcpp/server_context.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "service/call/call_gate.h"
+#include "service/call/endpoint.h"
+#include "service/completion_queue_executor.h"
+#include "storage/object_id.h"
+
+namespace holdfast::service {
+
+class Call : public Event {
+ public:
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  // The server drains: a call without an end of its own is to end.
+  virtual void Drain() {}
+  // Nothing has happened on a stream for a long time: it is to end. Other calls go on.
+  virtual void EndIdle() {}
+
+ protected:
+  explicit Call(Endpoint* endpoint) : endpoint_(endpoint) {}
+  ~Call();
+
+  // Once it has arrived: puts it into the endpoint's list and asks the gate. `object` may be null. An error is the
+  // outcome of the call, which is still to be sent.
+  absl::Status Admit(absl::string_view method, const storage::ObjectKey* object, size_t bytes);
+
+  // The same for a call with a stream, of which the gate has a bound of its own.
+  absl::Status AdmitStream(absl::string_view method, size_t bytes = 0);
+  // The outcome of a stream that EndIdle ends.
+  static absl::Status IdleTooLong();
+
+  // Around each operation that waits for the client to take something.
+  void BeginSending() { sending_since_.store(NowTick(), std::memory_order_relaxed); }
+  void EndSending() { sending_since_.store(kNotSending, std::memory_order_relaxed); }
+  // Something has happened on a stream.
+  void Used() { used_at_ = NowTick(); }
+
+  Endpoint* const endpoint_;
+  grpc::ServerContext context_;
+  CallGate::Lease lease_;
+
+ private:
+  friend void DrainCalls(Endpoint* endpoint);
+  friend void WatchCalls(Endpoint* endpoint);
+
+  static constexpr int64_t kNotSending = -1;
+  int64_t NowTick() const { return endpoint_->tick.load(std::memory_order_relaxed); }
+
+  // Puts it into the endpoint's list.
+  void Join();
+
+  // Of the endpoint's list.
+  Call* next_ = nullptr;
+  Call** previous_ = nullptr;  // what points to this; null while it is not in the list
+  // In ticks of the endpoint's watch.
+  std::atomic<int64_t> sending_since_ = kNotSending;
+  int64_t used_at_ = 0;
+};
+
+// Asks every call of the endpoint to end that has no end of its own.
+void DrainCalls(Endpoint* endpoint);
+
+// From now on cancels the calls whose clients do not take what is sent within endpoint->reply_time_max, and ends the
+// streams that are idle for endpoint->stream_idle_max. It looks a few times within the shorter of the two, and at least
+// once a second.
+void WatchCalls(Endpoint* endpoint);
+
+// The bytes that a message takes in memory: of a large one exactly, since many small fields take several times what
+// they take on the wire.
+size_t MemoryBytes(const google::protobuf::Message& message);
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_CALL_H_

@@ -1,0 +1,97 @@
+#include "service/call/call_gate.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "actors/errors.h"
+
+namespace holdfast::service {
+namespace {
+
+absl::Status Overloaded(absl::string_view why) {
+  return actors::Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED, why,
+                           absl::Milliseconds(100));
+}
+
+}  // namespace
+
+absl::Status CallGate::Draining() {
+  return actors::Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_DRAINING, "the server is shutting down",
+                           absl::Seconds(1));
+}
+
+absl::Status CallGate::Admit(absl::string_view /*method*/, absl::string_view peer, const storage::ObjectKey* /*object*/,
+                             size_t bytes, Lease* lease) {
+  lease->gate_ = this;
+  lease->connection_ = connections_->Begin(peer);
+  const int64_t calls = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (draining()) return Draining();
+  if (calls > limits_.calls_max) {
+    return Overloaded(absl::StrCat("more than ", limits_.calls_max, " calls are in progress (server.calls_max)"));
+  }
+  const int64_t held = kCallBytes + static_cast<int64_t>(bytes);
+  if (absl::Status status = AddBytes(lease->connection_, held); !status.ok()) return status;
+  lease->request_bytes_ = held;
+  return absl::OkStatus();
+}
+
+absl::Status CallGate::AdmitStream(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease) {
+  const int64_t streams = streams_.fetch_add(1, std::memory_order_relaxed) + 1;
+  lease->is_stream_ = true;
+  if (absl::Status status = Admit(method, peer, nullptr, bytes, lease); !status.ok()) return status;
+  if (streams <= limits_.streams_max) return absl::OkStatus();
+  return Overloaded(absl::StrCat("more than ", limits_.streams_max, " streams are open (server.streams_max)"));
+}
+
+absl::Status CallGate::AddBytes(Connections::Connection* connection, int64_t bytes) {
+  if (!connections_->AddBytes(connection, bytes, limits_.connection_bytes_max)) {
+    return Overloaded(absl::StrCat("the calls on this connection would hold over ", limits_.connection_bytes_max,
+                                   " bytes (server.connection_bytes_max); read the replies, or ask for less at once"));
+  }
+  if (bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes > limits_.bytes_max && bytes > 0) {
+    RemoveBytes(connection, bytes);
+    return Overloaded(
+        absl::StrCat("the calls in progress would hold over ", limits_.bytes_max, " bytes (server.call_bytes_max)"));
+  }
+  return absl::OkStatus();
+}
+
+void CallGate::RemoveBytes(Connections::Connection* connection, int64_t bytes) {
+  connections_->RemoveBytes(connection, bytes);
+  bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+absl::Status CallGate::Lease::ReserveReply(size_t bytes) {
+  const int64_t more = static_cast<int64_t>(bytes) - reply_bytes_;
+  if (more > 0) {
+    if (absl::Status status = gate_->AddBytes(connection_, more); !status.ok()) return status;
+  } else {
+    gate_->RemoveBytes(connection_, -more);
+  }
+  reply_bytes_ += more;
+  return absl::OkStatus();
+}
+
+void CallGate::Lease::CountReply(size_t bytes) {
+  const int64_t more = static_cast<int64_t>(bytes) - reply_bytes_;
+  gate_->RemoveBytes(connection_, -more);
+  reply_bytes_ += more;
+}
+
+void CallGate::Lease::DropRequest() {
+  if (request_bytes_ <= kCallBytes) return;
+  gate_->RemoveBytes(connection_, std::exchange(request_bytes_, kCallBytes) - kCallBytes);
+}
+
+void CallGate::Lease::Release() {
+  if (gate_ == nullptr) return;
+  if (request_bytes_ + reply_bytes_ > 0) gate_->RemoveBytes(connection_, request_bytes_ + reply_bytes_);
+  gate_->connections_->End(connection_);
+  gate_->calls_.fetch_sub(1, std::memory_order_relaxed);
+  if (is_stream_) gate_->streams_.fetch_sub(1, std::memory_order_relaxed);
+  gate_ = nullptr;
+  request_bytes_ = reply_bytes_ = 0;
+}
+
+}  // namespace holdfast::service

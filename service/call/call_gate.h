@@ -1,0 +1,98 @@
+// The one gate that every call of every kind passes: how many calls there may be, how many bytes they may hold, and
+// none once the server drains. Identity, policy and quotas belong here too.
+//
+// A call is admitted with the bytes of its request and holds a lease until its last reply has left the server's
+// memory. A reply is reserved in the lease before what it answers is committed, so that a reply which there is no
+// memory for is refused while nothing has happened yet. Replies that nobody reads therefore fill the bound of their
+// connection and no more.
+//
+// Threading: any thread. Errors: RESOURCE_EXHAUSTED (SERVER_OVERLOADED) and UNAVAILABLE (DRAINING), both with
+// RetryInfo; nothing was done.
+
+#ifndef HOLDFAST_SERVICE_CALL_CALL_GATE_H_
+#define HOLDFAST_SERVICE_CALL_CALL_GATE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "service/call/connections.h"
+#include "storage/object_id.h"
+
+namespace holdfast::service {
+
+class CallGate {
+ public:
+  struct Limits {
+    int64_t calls_max;
+    int64_t streams_max;           // of the calls, those with a stream: they may have no end of their own
+    int64_t bytes_max;             // requests and replies of all calls
+    int64_t connection_bytes_max;  // and of those on one connection
+  };
+
+  // What a call holds, from its admission to its end. An empty one holds nothing.
+  class Lease {
+   public:
+    Lease() = default;
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease() { Release(); }
+
+    // Sets how many bytes the reply holds, or will; what was set before is replaced. An error, and unchanged, where
+    // there is no room for them.
+    absl::Status ReserveReply(size_t bytes);
+    // The same, for a reply that can't be refused any more: what it answers has happened.
+    void CountReply(size_t bytes);
+    // The request is not in memory any more.
+    void DropRequest();
+    void Release();
+
+   private:
+    friend class CallGate;
+    CallGate* gate_ = nullptr;
+    Connections::Connection* connection_ = nullptr;
+    bool is_stream_ = false;
+    int64_t request_bytes_ = 0;
+    int64_t reply_bytes_ = 0;
+  };
+
+  // Counted for each call in addition to its messages: what the call itself takes, here and in gRPC.
+  static constexpr int64_t kCallBytes = 16 << 10;
+
+  // `connections` outlives the gate, and the gate its leases.
+  CallGate(const Limits& limits, Connections* connections) : limits_(limits), connections_(connections) {}
+  CallGate(const CallGate&) = delete;
+  CallGate& operator=(const CallGate&) = delete;
+
+  // Every call that begins, once. `method` is its full name, `peer` its connection, `object` null where it is not on
+  // one object. The call counts until the lease is released, also when it is refused: the error is a reply too.
+  absl::Status Admit(absl::string_view method, absl::string_view peer, const storage::ObjectKey* object, size_t bytes,
+                     Lease* lease);
+
+  // The same for a call with a stream.
+  absl::Status AdmitStream(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease);
+
+  void Drain() { draining_ = true; }
+  bool draining() const { return draining_.load(std::memory_order_relaxed); }
+  int64_t calls() const { return calls_; }
+  int64_t bytes() const { return bytes_; }
+
+  static absl::Status Draining();
+
+ private:
+  absl::Status AddBytes(Connections::Connection* connection, int64_t bytes);
+  void RemoveBytes(Connections::Connection* connection, int64_t bytes);
+
+  const Limits limits_;
+  Connections* const connections_;
+  std::atomic<int64_t> calls_ = 0;
+  std::atomic<int64_t> streams_ = 0;
+  std::atomic<int64_t> bytes_ = 0;
+  std::atomic<bool> draining_ = false;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_CALL_GATE_H_

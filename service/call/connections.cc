@@ -1,0 +1,125 @@
+#include "service/call/connections.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace holdfast::service {
+namespace {
+
+// The inode of the socket that `fd` is now; 0 if it is none.
+ino_t InodeOf(int fd) {
+  struct stat stat;
+  return fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode) ? stat.st_ino : 0;
+}
+
+// gRPC may close the descriptor, and the system give its number away, at any moment. The copy can't change, so it is
+// looked at before anything is done to it.
+void ShutDown(int fd, ino_t inode) {
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return;
+  if (InodeOf(copy) == inode) shutdown(copy, SHUT_RDWR);
+  close(copy);
+}
+
+}  // namespace
+
+Connections::Room Connections::Add(int fd, absl::string_view peer) {
+  bool full;
+  {
+    std::lock_guard lock(mutex_);
+    full = static_cast<int64_t>(table_.size()) >= connections_max_;
+  }
+  if (full) {
+    ForgetClosed();
+    if (count() >= connections_max_) {
+      if (const Room room = EndLongestIdle(); room != Room::kTaken) return room;
+    }
+  }
+  std::lock_guard lock(mutex_);
+  auto& connection = table_[peer];
+  // A peer that comes again: its earlier connection is closed, though calls of it may still be ending.
+  if (connection == nullptr) connection = std::make_unique<Connection>();
+  connection->peer_ = std::string(peer);
+  connection->fd_ = fd;
+  connection->inode_ = InodeOf(fd);
+  connection->last_used_ = ++uses_;
+  return Room::kTaken;
+}
+
+void Connections::ForgetClosed() {
+  std::vector<Socket> sockets;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [peer, connection] : table_) {
+      if (connection->calls_ == 0) sockets.push_back({peer, connection->fd_, connection->inode_});
+    }
+    sockets.insert(sockets.end(), closing_.begin(), closing_.end());
+  }
+  std::erase_if(sockets, [](const Socket& socket) { return InodeOf(socket.fd) == socket.inode; });
+  std::lock_guard lock(mutex_);
+  for (const Socket& socket : sockets) {
+    auto it = table_.find(socket.peer);
+    if (it != table_.end() && it->second->calls_ == 0 && it->second->inode_ == socket.inode) table_.erase(it);
+    std::erase_if(closing_, [&](const Socket& closing) { return closing.inode == socket.inode; });
+  }
+}
+
+Connections::Room Connections::EndLongestIdle() {
+  std::lock_guard lock(mutex_);
+  if (closing_.size() >= kClosingMax) return Room::kSoon;
+  auto longest = table_.end();
+  for (auto it = table_.begin(); it != table_.end(); ++it) {
+    if (it->second->calls_ > 0) continue;
+    if (longest == table_.end() || it->second->last_used_ < longest->second->last_used_) longest = it;
+  }
+  if (longest == table_.end()) return Room::kNone;
+  const Connection& connection = *longest->second;
+  ShutDown(connection.fd_, connection.inode_);
+  closing_.push_back({connection.peer_, connection.fd_, connection.inode_});
+  table_.erase(longest);
+  return Room::kTaken;
+}
+
+Connections::Connection* Connections::Begin(absl::string_view peer) {
+  std::lock_guard lock(mutex_);
+  auto& connection = table_[peer];
+  if (connection == nullptr) {
+    connection = std::make_unique<Connection>();
+    connection->peer_ = std::string(peer);
+  }
+  ++connection->calls_;
+  connection->last_used_ = ++uses_;
+  return connection.get();
+}
+
+void Connections::End(Connection* connection) {
+  std::lock_guard lock(mutex_);
+  connection->last_used_ = ++uses_;
+  if (--connection->calls_ > 0 || connection->fd_ >= 0) return;
+  // The listener does not know it, so nothing else would forget it.
+  const std::string peer = connection->peer_;
+  table_.erase(peer);
+}
+
+bool Connections::AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max) {
+  std::lock_guard lock(mutex_);
+  if (connection->bytes_ + bytes > bytes_max) return false;
+  connection->bytes_ += bytes;
+  return true;
+}
+
+void Connections::RemoveBytes(Connection* connection, int64_t bytes) {
+  std::lock_guard lock(mutex_);
+  connection->bytes_ -= bytes;
+}
+
+int64_t Connections::count() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(table_.size());
+}
+
+}  // namespace holdfast::service

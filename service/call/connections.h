@@ -1,0 +1,90 @@
+// The connections that the server has accepted: how many there may be, and what the calls on each hold.
+//
+// gRPC 1.51 has no bound on connections, and stops listening for good when the process runs out of descriptors. So
+// the listener is ours (service/listener.h) and asks here. gRPC owns each descriptor afterwards and tells nobody when
+// it closes it; a connection is found to be gone by asking the system whether its descriptor is still the same socket.
+//
+// At the bound the connection that was without a call for longest makes room for a new one. One with a call in
+// progress is never ended. This holds whatever the credentials are, since it happens before gRPC sees a byte.
+//
+// Threading: any thread. Units: bytes as the call gate counts them.
+
+#ifndef HOLDFAST_SERVICE_CALL_CONNECTIONS_H_
+#define HOLDFAST_SERVICE_CALL_CONNECTIONS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+
+namespace holdfast::service {
+
+class Connections {
+ public:
+  // One connection, or what is known of one that the listener did not report.
+  class Connection {
+   private:
+    friend class Connections;
+    std::string peer_;
+    int fd_ = -1;
+    ino_t inode_ = 0;
+    int64_t calls_ = 0;
+    int64_t bytes_ = 0;
+    uint64_t last_used_ = 0;  // a count of uses, not a time
+  };
+
+  // Connections that were ended to make room, and that gRPC has not closed yet: so many descriptors beyond the bound.
+  static constexpr size_t kClosingMax = 32;
+
+  explicit Connections(int64_t connections_max) : connections_max_(connections_max) {}
+  Connections(const Connections&) = delete;
+  Connections& operator=(const Connections&) = delete;
+
+  enum class Room {
+    kTaken,  // the socket is one of the connections now
+    kSoon,   // connections were ended, but gRPC has not closed them yet: ask again in a moment
+    kNone,   // all connections have calls
+  };
+  // Takes in an accepted socket. `peer` is its address as gRPC spells it.
+  Room Add(int fd, absl::string_view peer);
+
+  // Begins a call on the connection of `peer`; it stays valid until End.
+  Connection* Begin(absl::string_view peer);
+  void End(Connection* connection);
+  // Adds to what the calls of the connection hold. False, and not added, if it would be more than `bytes_max`.
+  bool AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max);
+  void RemoveBytes(Connection* connection, int64_t bytes);
+
+  int64_t count() const;
+
+ private:
+  using Table = absl::flat_hash_map<std::string, std::unique_ptr<Connection>>;
+  struct Socket {
+    std::string peer;
+    int fd;
+    ino_t inode;
+  };
+
+  // Forgets the connections that are closed. The system is asked without the lock.
+  void ForgetClosed();
+  // Makes room by ending the connection without calls that was used longest ago; kTaken: there is room.
+  Room EndLongestIdle();
+
+  const int64_t connections_max_;
+  mutable std::mutex mutex_;
+  // Everything below is guarded by mutex_.
+  Table table_;  // by peer
+  std::vector<Socket> closing_;
+  uint64_t uses_ = 0;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_CONNECTIONS_H_

@@ -1,0 +1,63 @@
+#include "service/descriptors.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "service/call/connections.h"
+
+namespace holdfast::service {
+namespace {
+
+// What is chosen where the limit leaves it open, and the least that is of use.
+constexpr int64_t kConnectionsDefault = 1000;
+constexpr int64_t kConnectionsMin = 64;
+constexpr int64_t kTempFilesDefault = 256;
+constexpr int64_t kTempFilesMin = 32;
+constexpr int64_t kTablesDefault = 4096;
+constexpr int64_t kTablesMin = 128;
+
+}  // namespace
+
+int64_t RaiseDescriptorLimit() {
+  // Higher ones are of no use, and make old programs that are run from here slow.
+  constexpr rlim_t kEnough = 1 << 20;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  const rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kEnough));
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+  return static_cast<int64_t>(std::min(limit.rlim_cur, kEnough));
+}
+
+absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config) {
+  const int64_t connections = config->server().connections_max();
+  const int64_t temp_files = config->sql().temp_files_max();
+  const int64_t tables = config->storage().open_tables_max();
+  const int64_t reserve = kDescriptorReserve + static_cast<int64_t>(Connections::kClosingMax);
+  const int64_t needed = reserve + (connections > 0 ? connections : kConnectionsMin) +
+                         (temp_files > 0 ? temp_files : kTempFilesMin) + (tables > 0 ? tables : kTablesMin);
+  if (needed > limit) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the process may have ", limit, " open files; at least ", needed,
+        " are needed. Raise the limit (ulimit -n, LimitNOFILE=), or set server.connections_max, sql.temp_files_max "
+        "and storage.open_tables_max lower"));
+  }
+  int64_t left = limit - needed;
+  // Gives an open setting a share of what is left, on top of its least.
+  const auto choose = [&left](int64_t set, int64_t least, int64_t by_default, int64_t share) {
+    if (set > 0) return set;
+    const int64_t more = std::min(by_default - least, left / share);
+    left -= more;
+    return least + more;
+  };
+  config->mutable_server()->set_connections_max(
+      static_cast<int32_t>(choose(connections, kConnectionsMin, kConnectionsDefault, 2)));
+  config->mutable_sql()->set_temp_files_max(
+      static_cast<int32_t>(choose(temp_files, kTempFilesMin, kTempFilesDefault, 4)));
+  config->mutable_storage()->set_open_tables_max(static_cast<int32_t>(choose(tables, kTablesMin, kTablesDefault, 1)));
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::service

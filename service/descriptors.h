@@ -1,0 +1,30 @@
+// How the descriptors of the process are divided: what runs out of them fails, and a store that can't open its next
+// log ends the process. So each use has a part that it can't outgrow, and the parts fit into the limit of the process.
+//
+//   a reserve     logs of the store, files being written, event queues, what libraries open for a moment
+//   connections   server.connections_max
+//   temporary     sql.temp_files_max: sorts and imports
+//   tables        storage.open_tables_max: table files of the store that are kept open
+
+#ifndef HOLDFAST_SERVICE_DESCRIPTORS_H_
+#define HOLDFAST_SERVICE_DESCRIPTORS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "holdfast/config/v1/config.pb.h"
+
+namespace holdfast::service {
+
+inline constexpr int64_t kDescriptorReserve = 192;
+
+// Raises the soft limit of the process to the hard one, and returns what it is then.
+int64_t RaiseDescriptorLimit();
+
+// Divides `limit` descriptors: sets those of the three settings that `config` leaves open, within their defaults.
+// FAILED_PRECONDITION, which says how many are needed, where they do not fit.
+absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config);
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_DESCRIPTORS_H_

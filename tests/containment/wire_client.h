@@ -1,0 +1,73 @@
+// A client of gRPC's wire that keeps to none of its manners: it speaks HTTP/2 frames by hand, so that a test can leave
+// messages out, never read, or open more than it may.
+//
+// Threading: one thread. A connection that fails is closed() from then on, and what is sent to it is dropped.
+
+#ifndef HOLDFAST_TESTS_CONTAINMENT_WIRE_CLIENT_H_
+#define HOLDFAST_TESTS_CONTAINMENT_WIRE_CLIENT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/message.h"
+
+namespace holdfast::testing {
+
+class WireClient {
+ public:
+  struct Frame {
+    int type = 0;
+    int flags = 0;
+    uint32_t stream = 0;
+    std::string payload;
+  };
+  static constexpr int kData = 0;
+  static constexpr int kHeaders = 1;
+  static constexpr int kReset = 3;
+  static constexpr int kSettings = 4;
+  static constexpr int kWindowUpdate = 8;
+  static constexpr int kEndStream = 1;
+
+  // Connects to ADDRESS:PORT on loopback; speaks nothing yet.
+  explicit WireClient(const std::string& address);
+  ~WireClient();
+  WireClient(const WireClient&) = delete;
+  WireClient& operator=(const WireClient&) = delete;
+
+  // The preface and the settings: `window` is how many bytes of each stream's replies may come unasked.
+  void Greet(std::optional<uint32_t> window = {});
+  // Opens a stream for a call of "/package.Service/Method" with some more metadata. No message yet.
+  uint32_t Open(absl::string_view path, const std::vector<std::pair<std::string, std::string>>& metadata = {});
+  // The message of the call, and the end of the stream from this side.
+  void Send(uint32_t stream, const google::protobuf::Message& message, bool end = true);
+  // Sends messages of `bytes` bytes on these streams but for their last byte, as fast as the server lets them come, and
+  // for so long. How many bytes it took.
+  uint64_t SendUnfinished(const std::vector<uint32_t>& streams, uint32_t bytes, absl::Duration time);
+
+  // Reads until there is a frame of the type; false if there is none in that time.
+  bool ReadUntil(int type, absl::Duration time);
+  // What comes in within that time, or until `enough` frames did.
+  std::vector<Frame> Read(absl::Duration time, size_t enough = 1 << 30);
+  // The other side has closed the connection, or it has failed.
+  bool closed() const { return closed_; }
+
+ private:
+  void SendFrame(int type, int flags, uint32_t stream, absl::string_view payload);
+
+  int socket_;
+  bool closed_ = false;
+  uint32_t next_stream_ = 1;
+  std::string unparsed_;
+};
+
+// How many of these frames end a stream that the server has not reset: its replies, OK or not.
+int Ended(const std::vector<WireClient::Frame>& frames);
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTS_CONTAINMENT_WIRE_CLIENT_H_

@@ -1,0 +1,106 @@
+#include "service/call/call_gate.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "actors/errors.h"
+
+namespace holdfast::service {
+namespace {
+
+constexpr CallGate::Limits kLimits = {
+    .calls_max = 3, .streams_max = 1, .bytes_max = 300'000, .connection_bytes_max = 200'000};
+constexpr int64_t kCall = CallGate::kCallBytes;
+
+class CallGateTest : public ::testing::Test {
+ protected:
+  absl::Status Admit(absl::string_view peer, size_t bytes, CallGate::Lease* lease) {
+    return gate_.Admit("Service.Method", peer, nullptr, bytes, lease);
+  }
+  static void ExpectOverloaded(const absl::Status& status, absl::string_view setting) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(actors::ReasonOf(status), v1::ERROR_REASON_SERVER_OVERLOADED);
+    EXPECT_TRUE(status.GetPayload("type.googleapis.com/google.rpc.RetryInfo").has_value());
+    EXPECT_NE(status.message().find(setting), absl::string_view::npos) << status.message();
+  }
+
+  Connections connections_{10};
+  CallGate gate_{kLimits, &connections_};
+};
+
+TEST_F(CallGateTest, CallsAreBounded) {
+  CallGate::Lease leases[4];
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Admit("a", 0, &leases[i]).ok());
+  ExpectOverloaded(Admit("b", 0, &leases[3]), "server.calls_max");
+  // A refused one counts until its error is sent.
+  EXPECT_EQ(gate_.calls(), 4);
+  for (auto& lease : leases) lease.Release();
+  EXPECT_EQ(gate_.calls(), 0);
+  EXPECT_EQ(gate_.bytes(), 0);
+  EXPECT_EQ(connections_.count(), 0);
+}
+
+TEST_F(CallGateTest, BytesOfAConnectionAreBounded) {
+  CallGate::Lease first;
+  CallGate::Lease second;
+  EXPECT_TRUE(Admit("a", 100'000, &first).ok());
+  ExpectOverloaded(Admit("a", 100'000, &second), "server.connection_bytes_max");
+  second.Release();
+  EXPECT_TRUE(Admit("b", 100'000, &second).ok());
+  EXPECT_EQ(gate_.bytes(), 200'000 + 2 * kCall);
+}
+
+TEST_F(CallGateTest, BytesOfAllAreBounded) {
+  CallGate::Lease first;
+  CallGate::Lease second;
+  EXPECT_TRUE(Admit("a", 150'000, &first).ok());
+  ExpectOverloaded(Admit("b", 150'000, &second), "server.call_bytes_max");
+  EXPECT_EQ(gate_.bytes(), 150'000 + kCall);
+}
+
+TEST_F(CallGateTest, AReplyIsReservedOrRefused) {
+  CallGate::Lease lease;
+  ASSERT_TRUE(Admit("a", 10'000, &lease).ok());
+  EXPECT_TRUE(lease.ReserveReply(100'000).ok());
+  EXPECT_TRUE(lease.ReserveReply(150'000).ok());  // in place of the first
+  EXPECT_EQ(gate_.bytes(), 160'000 + kCall);
+  ExpectOverloaded(lease.ReserveReply(190'000), "server.connection_bytes_max");
+  EXPECT_EQ(gate_.bytes(), 160'000 + kCall);
+  lease.DropRequest();
+  lease.DropRequest();
+  EXPECT_EQ(gate_.bytes(), 150'000 + kCall);
+  // What can't be refused is counted all the same.
+  lease.CountReply(500'000);
+  EXPECT_EQ(gate_.bytes(), 500'000 + kCall);
+  lease.CountReply(10);
+  lease.Release();
+  EXPECT_EQ(gate_.bytes(), 0);
+}
+
+TEST_F(CallGateTest, StreamsAreBoundedBelowCalls) {
+  CallGate::Lease stream;
+  CallGate::Lease late;
+  CallGate::Lease call;
+  EXPECT_TRUE(gate_.AdmitStream("Service.Stream", "a", 0, &stream).ok());
+  ExpectOverloaded(gate_.AdmitStream("Service.Stream", "a", 0, &late), "server.streams_max");
+  EXPECT_TRUE(Admit("a", 0, &call).ok());
+  stream.Release();
+  late.Release();
+  EXPECT_TRUE(gate_.AdmitStream("Service.Stream", "a", 0, &late).ok());
+}
+
+TEST_F(CallGateTest, NobodyIsAdmittedWhileTheServerDrains) {
+  CallGate::Lease before;
+  CallGate::Lease after;
+  EXPECT_TRUE(Admit("a", 0, &before).ok());
+  gate_.Drain();
+  const absl::Status status = Admit("a", 0, &after);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(actors::ReasonOf(status), v1::ERROR_REASON_DRAINING);
+  EXPECT_EQ(gate_.calls(), 2);
+}
+
+}  // namespace
+}  // namespace holdfast::service

@@ -1,0 +1,130 @@
+#include "service/call/connections.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace holdfast::service {
+namespace {
+
+using Room = Connections::Room;
+
+// Both ends of a connection; the server's is closed by Close or at the end.
+class Pair {
+ public:
+  Pair() { EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_), 0); }
+  Pair(const Pair&) = delete;
+  ~Pair() {
+    Close();
+    close(ends_[1]);
+  }
+  int fd() const { return ends_[0]; }
+  void Close() {
+    if (ends_[0] >= 0) close(ends_[0]);
+    ends_[0] = -1;
+  }
+  // The server has ended it.
+  bool ended() const {
+    char byte;
+    return recv(ends_[1], &byte, 1, MSG_DONTWAIT) == 0;
+  }
+
+ private:
+  int ends_[2] = {-1, -1};
+};
+
+TEST(Connections, TheLongestIdleMakesRoom) {
+  Connections connections(2);
+  Pair first;
+  Pair second;
+  Pair third;
+  EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
+  EXPECT_EQ(connections.Add(second.fd(), "second"), Room::kTaken);
+  connections.End(connections.Begin("first"));
+  EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kTaken);
+  EXPECT_FALSE(first.ended());
+  EXPECT_TRUE(second.ended());
+  EXPECT_EQ(connections.count(), 2);
+}
+
+TEST(Connections, OneWithACallIsNeverEnded) {
+  Connections connections(2);
+  Pair first;
+  Pair second;
+  Pair third;
+  EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
+  EXPECT_EQ(connections.Add(second.fd(), "second"), Room::kTaken);
+  auto* const on_first = connections.Begin("first");
+  auto* const on_second = connections.Begin("second");
+  EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kNone);
+  connections.End(on_first);
+  EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kTaken);
+  EXPECT_TRUE(first.ended());
+  EXPECT_FALSE(second.ended());
+  connections.End(on_second);
+}
+
+TEST(Connections, ClosedOnesAreForgottenWhenThereIsNoRoom) {
+  Connections connections(2);
+  Pair first;
+  Pair second;
+  Pair third;
+  EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
+  EXPECT_EQ(connections.Add(second.fd(), "second"), Room::kTaken);
+  first.Close();
+  EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kTaken);
+  EXPECT_FALSE(second.ended());
+}
+
+TEST(Connections, ThoseThatAreBeingClosedAreBoundedToo) {
+  Connections connections(1);
+  std::vector<std::unique_ptr<Pair>> pairs;
+  for (size_t i = 0; i <= Connections::kClosingMax; ++i) {
+    pairs.push_back(std::make_unique<Pair>());
+    EXPECT_EQ(connections.Add(pairs.back()->fd(), absl::StrCat(i)), Room::kTaken) << i;
+  }
+  Pair late;
+  EXPECT_EQ(connections.Add(late.fd(), "late"), Room::kSoon);
+  pairs[0]->Close();
+  EXPECT_EQ(connections.Add(late.fd(), "late"), Room::kTaken);
+}
+
+TEST(Connections, ADescriptorThatIsAnotherSocketNowIsLeftAlone) {
+  Connections connections(1);
+  Pair first;
+  const int fd = first.fd();
+  EXPECT_EQ(connections.Add(fd, "first"), Room::kTaken);
+  Pair other;
+  // The number of the first connection is the other's now.
+  ASSERT_EQ(dup3(other.fd(), fd, O_CLOEXEC), fd);
+  Pair next;
+  EXPECT_EQ(connections.Add(next.fd(), "next"), Room::kTaken);
+  EXPECT_FALSE(other.ended());
+}
+
+TEST(Connections, BytesAreBoundedForEach) {
+  Connections connections(2);
+  auto* const a = connections.Begin("a");
+  auto* const b = connections.Begin("b");
+  EXPECT_TRUE(connections.AddBytes(a, 60, 100));
+  EXPECT_FALSE(connections.AddBytes(a, 41, 100));
+  EXPECT_TRUE(connections.AddBytes(b, 100, 100));
+  connections.RemoveBytes(a, 20);
+  EXPECT_TRUE(connections.AddBytes(a, 41, 100));
+  connections.RemoveBytes(a, 81);
+  connections.RemoveBytes(b, 100);
+  connections.End(a);
+  connections.End(b);
+  // The listener has reported neither, so neither is kept.
+  EXPECT_EQ(connections.count(), 0);
+}
+
+}  // namespace
+}  // namespace holdfast::service
