@@ -12,7 +12,9 @@
 #include "actors/alarm_watchers.h"
 #include "actors/objects/alarm_lease.h"
 #include "actors/objects/wire_time.h"
+#include "holdfast/v1/object_service.pb.h"
 #include "service/call/call.h"
+#include "service/call/small_request.h"
 #include "service/call/stream_operation.h"
 #include "service/request_object.h"
 #include "service/status.h"
@@ -62,17 +64,16 @@ v1::WatchAlarmsResponse ToWire(const AlarmWatchers::Delivery& delivery) {
 // Everything of a call happens on the executor of its queue. Its headers are sent when the watch has begun.
 class AlarmWatchCall final : public Call {
  public:
-  AlarmWatchCall(v1::ObjectService::AsyncService* service, Endpoint* endpoint)
+  AlarmWatchCall(const RawMethod* method, Endpoint* endpoint)
       : Call(endpoint),
-        service_(service),
+        method_(method),
         writer_(&context_),
         headers_(this, &AlarmWatchCall::OnWritten),
         write_(this, &AlarmWatchCall::OnWritten),
         finish_(this, &AlarmWatchCall::OnFinished),
         gone_(this, &AlarmWatchCall::OnGone) {
-    grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
     context_.AsyncNotifyWhenDone(gone_.Begin());
-    service_->RequestWatchAlarms(&context_, &request_, &writer_, queue, queue, Tag());
+    method_->ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
   }
 
   void OnEvent(bool ok) override {
@@ -80,7 +81,7 @@ class AlarmWatchCall final : public Call {
       delete this;
       return;
     }
-    PostAlarmWatch(service_, endpoint_);
+    PostAlarmWatch(method_, endpoint_);
     if (absl::Status status = Begin(); !status.ok()) End(status);
     Go();
   }
@@ -89,13 +90,14 @@ class AlarmWatchCall final : public Call {
   using Operation = StreamOperation<AlarmWatchCall>;
 
   absl::Status Begin() {
-    auto filter = FilterOf(request_);
-    // Deliveries that wait for a client which does not read are counted before there are any.
-    const int outstanding = filter.ok() ? filter->outstanding_max : 0;
-    absl::Status status = AdmitStream("holdfast.v1.ObjectService.WatchAlarms",
-                                      MemoryBytes(request_) + static_cast<size_t>(outstanding) * kDeliveryBytes);
-    if (!status.ok()) return status;
+    if (absl::Status status = AdmitStream(method_->name(), bytes_.Length()); !status.ok()) return status;
+    v1::WatchAlarmsRequest request;
+    if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return status;
+    auto filter = FilterOf(request);
     if (!filter.ok()) return filter.status();
+    // Deliveries that wait for a client which does not read are counted before there are any.
+    absl::Status status = lease_.ReserveReply(static_cast<size_t>(filter->outstanding_max) * kDeliveryBytes);
+    if (!status.ok()) return status;
     deliveries_max_ = static_cast<size_t>(filter->outstanding_max);
     auto watcher = endpoint_->watchers->Add(*std::move(filter), [this](const AlarmWatchers::Delivery& delivery) {
       endpoint_->executor->Post([this, delivery] {
@@ -174,8 +176,8 @@ class AlarmWatchCall final : public Call {
     Go();
   }
 
-  v1::ObjectService::AsyncService* const service_;
-  v1::WatchAlarmsRequest request_;
+  const RawMethod* const method_;
+  grpc::ByteBuffer bytes_;  // of the request
   grpc::ServerAsyncWriter<v1::WatchAlarmsResponse> writer_;
   Operation headers_;
   Operation write_;
@@ -194,8 +196,6 @@ class AlarmWatchCall final : public Call {
 
 }  // namespace
 
-void PostAlarmWatch(v1::ObjectService::AsyncService* service, Endpoint* endpoint) {
-  new AlarmWatchCall(service, endpoint);
-}
+void PostAlarmWatch(const RawMethod* method, Endpoint* endpoint) { new AlarmWatchCall(method, endpoint); }
 
 }  // namespace holdfast::service

@@ -3,13 +3,13 @@
 #ifndef HOLDFAST_SERVICE_ALARM_WATCH_H_
 #define HOLDFAST_SERVICE_ALARM_WATCH_H_
 
-#include "holdfast/v1/object_service.grpc.pb.h"
 #include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
 
 namespace holdfast::service {
 
-// Waits for a call. `service` must outlive it.
-void PostAlarmWatch(v1::ObjectService::AsyncService* service, Endpoint* endpoint);
+// Waits for a call of the method, which must outlive it.
+void PostAlarmWatch(const RawMethod* method, Endpoint* endpoint);
 
 }  // namespace holdfast::service
 

@@ -51,7 +51,7 @@ constexpr Setting kSettings[] = {
     {"server", "metadata_bytes_max", 4 * kKiB, kMiB, 16 * kKiB},
     {"server", "call_bytes_max", 16 * kMiB, kTiB, 512 * kMiB},
     {"server", "connection_bytes_max", 8 * kMiB, kTiB, 128 * kMiB},
-    {"server", "grpc_bytes_max", 64 * kMiB, kTiB, 512 * kMiB},
+    {"server", "grpc_bytes_max", 64 * kMiB, kTiB, kGiB},
     {"server", "reply_time_limit_ms", 100, 3'600'000, 60'000},
     {"server", "streams_max", 1, 1'000'000, 5'000},
     {"server", "stream_idle_timeout_ms", 100, 86'400'000, 600'000},

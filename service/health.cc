@@ -6,6 +6,7 @@
 
 #include "actors/errors.h"
 #include "service/call/call.h"
+#include "service/call/small_request.h"
 #include "service/call/stream_operation.h"
 #include "service/status.h"
 
@@ -22,8 +23,7 @@ HealthCheckResponse::ServingStatus StateOf(const Endpoint& endpoint) {
 class CheckCall final : public Call {
  public:
   CheckCall(HealthService* health, Endpoint* endpoint) : Call(endpoint), health_(health), writer_(&context_) {
-    grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
-    health_->async.RequestCheck(&context_, &request_, &writer_, queue, queue, Tag());
+    health_->check.ReceiveUnary(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
   }
 
   void OnEvent(bool ok) override {
@@ -34,10 +34,15 @@ class CheckCall final : public Call {
     PostHealthCheck(health_, endpoint_);
     finished_ = true;
     // It passes the gate as all do, but has its answer from a server that is full or drains, too.
-    (void)Admit("grpc.health.v1.Health.Check", nullptr, 0);
+    (void)Admit(health_->check.name(), bytes_.Length());
     BeginSending();
-    if (!health_->names.contains(request_.service())) {
-      writer_.FinishWithError(ToGrpc(actors::NotFound("no service of that name")), Tag());
+    HealthCheckRequest request;
+    absl::Status status = ParseSmall(&bytes_, &request);
+    if (status.ok() && !health_->names.contains(request.service())) {
+      status = actors::NotFound("no service of that name");
+    }
+    if (!status.ok()) {
+      writer_.FinishWithError(ToGrpc(status), Tag());
       return;
     }
     HealthCheckResponse response;
@@ -47,7 +52,7 @@ class CheckCall final : public Call {
 
  private:
   HealthService* const health_;
-  HealthCheckRequest request_;
+  grpc::ByteBuffer bytes_;  // of the request
   grpc::ServerAsyncResponseWriter<HealthCheckResponse> writer_;
   bool finished_ = false;
 };
@@ -61,9 +66,8 @@ class WatchCall final : public Call {
         write_(this, &WatchCall::OnWritten),
         finish_(this, &WatchCall::OnFinished),
         gone_(this, &WatchCall::OnGone) {
-    grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
     context_.AsyncNotifyWhenDone(gone_.Begin());
-    health_->async.RequestWatch(&context_, &request_, &writer_, queue, queue, Tag());
+    health_->watch.ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
   }
 
   void OnEvent(bool ok) override {
@@ -72,15 +76,17 @@ class WatchCall final : public Call {
       return;
     }
     PostHealthWatch(health_, endpoint_);
-    outcome_ = AdmitStream("grpc.health.v1.Health.Watch", request_.ByteSizeLong());
+    outcome_ = AdmitStream(health_->watch.name(), bytes_.Length());
+    HealthCheckRequest request;
+    if (outcome_.ok()) outcome_ = ParseSmall(&bytes_, &request);
     if (!outcome_.ok()) {
       ended_ = true;
       Go();
       return;
     }
     HealthCheckResponse response;
-    response.set_status(health_->names.contains(request_.service()) ? StateOf(*endpoint_)
-                                                                    : HealthCheckResponse::SERVICE_UNKNOWN);
+    response.set_status(health_->names.contains(request.service()) ? StateOf(*endpoint_)
+                                                                   : HealthCheckResponse::SERVICE_UNKNOWN);
     BeginSending();
     writer_.Write(response, write_.Begin());
   }
@@ -130,7 +136,7 @@ class WatchCall final : public Call {
   }
 
   HealthService* const health_;
-  HealthCheckRequest request_;
+  grpc::ByteBuffer bytes_;  // of the request
   grpc::ServerAsyncWriter<HealthCheckResponse> writer_;
   Operation write_;
   Operation finish_;

@@ -12,13 +12,16 @@
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
 
 namespace holdfast::service {
 
 struct HealthService {
   grpc::health::v1::Health::AsyncService async;
+  RawMethod check{&async, "grpc.health.v1.Health.Check"};
+  RawMethod watch{&async, "grpc.health.v1.Health.Watch"};
   // Those that can be asked for; "" is the server as a whole.
-  std::set<std::string> names;
+  std::set<std::string> names = {};
 };
 
 // Each waits for calls of its method; `health` outlives them.

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/call/call.h"
+#include "service/call/small_request.h"
 #include "service/call/stream_operation.h"
 #include "service/status.h"
 
@@ -22,19 +23,15 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::FileDescriptor;
 
 struct V1 {
-  using Service = grpc::reflection::v1::ServerReflection::AsyncService;
   using Request = grpc::reflection::v1::ServerReflectionRequest;
   using Response = grpc::reflection::v1::ServerReflectionResponse;
-  static constexpr char kMethod[] = "grpc.reflection.v1.ServerReflection.ServerReflectionInfo";
-  static Service& In(ReflectionService& reflection) { return reflection.v1; }
+  static const RawMethod& In(const ReflectionService& reflection) { return reflection.v1_method; }
 };
 
 struct V1Alpha {
-  using Service = grpc::reflection::v1alpha::ServerReflection::AsyncService;
   using Request = grpc::reflection::v1alpha::ServerReflectionRequest;
   using Response = grpc::reflection::v1alpha::ServerReflectionResponse;
-  static constexpr char kMethod[] = "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo";
-  static Service& In(ReflectionService& reflection) { return reflection.v1alpha; }
+  static const RawMethod& In(const ReflectionService& reflection) { return reflection.v1alpha_method; }
 };
 
 template <typename Response>
@@ -110,8 +107,7 @@ class ReflectionCall final : public Call {
         read_(this, &ReflectionCall::OnRead),
         write_(this, &ReflectionCall::OnWritten),
         finish_(this, &ReflectionCall::OnFinished) {
-    grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
-    Version::In(*reflection).RequestServerReflectionInfo(&context_, &stream_, queue, queue, Tag());
+    Version::In(*reflection).ReceiveStream(&context_, &stream_, endpoint->executor->queue(), Tag());
   }
 
   void OnEvent(bool ok) override {
@@ -120,8 +116,8 @@ class ReflectionCall final : public Call {
       return;
     }
     new ReflectionCall(reflection_, endpoint_);
-    if (absl::Status status = AdmitStream(Version::kMethod); status.ok()) {
-      stream_.Read(&request_, read_.Begin());
+    if (absl::Status status = AdmitStream(Version::In(*reflection_).name()); status.ok()) {
+      stream_.Read(&bytes_, read_.Begin());
     } else {
       End(status);
     }
@@ -142,9 +138,11 @@ class ReflectionCall final : public Call {
     if (finishing_) return MaybeDelete();
     if (!ok) return End(absl::OkStatus());
     Used();
+    typename Version::Request request;
+    if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return End(status);
     response_.Clear();
-    Answer(request_, reflection_->names, &response_);
-    if (absl::Status status = lease_.ReserveReply(request_.ByteSizeLong() + response_.ByteSizeLong()); !status.ok()) {
+    Answer(request, reflection_->names, &response_);
+    if (absl::Status status = lease_.ReserveReply(request.ByteSizeLong() + response_.ByteSizeLong()); !status.ok()) {
       return End(status);
     }
     BeginSending();
@@ -154,7 +152,7 @@ class ReflectionCall final : public Call {
   void OnWritten(bool ok) {
     EndSending();
     if (ending_ || !ok) return End(outcome_);
-    stream_.Read(&request_, read_.Begin());
+    stream_.Read(&bytes_, read_.Begin());
   }
 
   void OnFinished(bool) {
@@ -177,11 +175,11 @@ class ReflectionCall final : public Call {
   }
 
   ReflectionService* const reflection_;
-  grpc::ServerAsyncReaderWriter<typename Version::Response, typename Version::Request> stream_;
+  grpc::ServerAsyncReaderWriter<typename Version::Response, grpc::ByteBuffer> stream_;
   Operation read_;
   Operation write_;
   Operation finish_;
-  typename Version::Request request_;
+  grpc::ByteBuffer bytes_;  // of the request
   typename Version::Response response_;
   absl::Status outcome_;  // where it is asked to end
   bool ending_ = false;

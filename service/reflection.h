@@ -12,14 +12,17 @@
 #include "grpc/reflection/v1/reflection.grpc.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
 
 namespace holdfast::service {
 
 struct ReflectionService {
   grpc::reflection::v1::ServerReflection::AsyncService v1;
   grpc::reflection::v1alpha::ServerReflection::AsyncService v1alpha;
+  RawMethod v1_method{&v1, "grpc.reflection.v1.ServerReflection.ServerReflectionInfo"};
+  RawMethod v1alpha_method{&v1alpha, "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo"};
   // What ListServices answers.
-  std::vector<std::string> names;
+  std::vector<std::string> names = {};
 };
 
 // Each waits for calls of its version; `reflection` outlives them.

@@ -31,22 +31,19 @@ struct HandlerTraits<kHandler> {
   }
 };
 
-// A row for a method with one request for one object. `Receive` is the generated RequestXxx; a null class means that
-// the request names it.
-template <auto kHandler, typename Service, typename Receive>
-RpcTable::Row Unary(std::string method, Service* service, Receive receive, const actors::ObjectClass* object_class) {
+// A row for a method with one request for one object; `method` is its full name. A null class means that the request
+// names it.
+template <auto kHandler>
+RpcTable::Row Unary(const std::string& method, grpc::Service* service, const actors::ObjectClass* object_class) {
   using Traits = HandlerTraits<kHandler>;
   using Request = typename Traits::Request;
   using Response = typename Traits::Response;
-  auto row = std::make_shared<UnaryMethod<Request, Response>>();
-  row->receive = [service, receive](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
-    (service->*receive)(context, request, writer, queue, queue, tag);
-  };
-  row->handle = Traits::Handle;
-  row->object_class = object_class;
-  row->name = method;
-  row->for_clients = std::is_same_v<typename Traits::Class, actors::PlainObject>;
-  return {std::move(method), [row](Endpoint* endpoint) { UnaryCall<Request, Response>::Post(row.get(), endpoint); }};
+  auto row = std::make_shared<UnaryMethod<Request, Response>>(
+      UnaryMethod<Request, Response>{.raw = RawMethod(service, method),
+                                     .handle = Traits::Handle,
+                                     .object_class = object_class,
+                                     .for_clients = std::is_same_v<typename Traits::Class, actors::PlainObject>});
+  return {method, [row](Endpoint* endpoint) { UnaryCall<Request, Response>::Post(row.get(), endpoint); }};
 }
 
 }  // namespace holdfast::service

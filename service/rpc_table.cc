@@ -42,53 +42,38 @@ constexpr int kIncrementsMax = 1000;
 constexpr char kIncrement[] = "holdfast.v1.CounterService.Increment";
 
 // A row for a method that the server itself answers.
-template <typename Request, typename Response, typename Service, typename Receive>
-RpcTable::Row Direct(std::string method, Service* service, Receive receive,
+template <typename Request, typename Response>
+RpcTable::Row Direct(const std::string& method, grpc::Service* service,
                      void (*handle)(Endpoint*, const Request&, Response*, DirectDone)) {
-  auto row = std::make_shared<DirectMethod<Request, Response>>();
-  row->receive = [service, receive](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
-    (service->*receive)(context, request, writer, queue, queue, tag);
-  };
-  row->handle = handle;
-  row->name = method;
-  return {std::move(method), [row](Endpoint* endpoint) { DirectCall<Request, Response>::Post(row.get(), endpoint); }};
+  using Method = DirectMethod<Request, Response>;
+  auto row = std::make_shared<Method>(Method{.raw = RawMethod(service, method), .handle = handle});
+  return {method, [row](Endpoint* endpoint) { DirectCall<Request, Response>::Post(row.get(), endpoint); }};
 }
 
-RpcTable::Row BatchIncrement(std::string method, v1::CounterService::AsyncService* service) {
-  using Method = BatchMethod<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
-                             v1::IncrementResponse, v1::IncrementResult>;
-  auto row = std::make_shared<Method>();
-  row->receive = [service](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
-    service->RequestBatchIncrement(context, request, writer, queue, queue, tag);
-  };
-  row->name = method;
-  row->items = &v1::BatchIncrementRequest::increments;
-  row->items_field = "increments";
-  row->items_max = kIncrementsMax;
-  row->add_result = &v1::BatchIncrementResponse::add_results;
-  row->handle = HandlerTraits<&Counter::Increment>::Handle;
-  row->item_method = kIncrement;
-  row->object_class = &Counter::Class();
-  return {std::move(method), [row](Endpoint* endpoint) {
-            BatchCall<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
-                      v1::IncrementResponse, v1::IncrementResult>::Post(row.get(), endpoint);
-          }};
+RpcTable::Row BatchIncrement(const std::string& method, grpc::Service* service) {
+  using Call = BatchCall<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
+                         v1::IncrementResponse, v1::IncrementResult>;
+  auto row = std::make_shared<Call::Method>(Call::Method{.raw = RawMethod(service, method),
+                                                         .items = &v1::BatchIncrementRequest::increments,
+                                                         .items_field = "increments",
+                                                         .items_max = kIncrementsMax,
+                                                         .add_result = &v1::BatchIncrementResponse::add_results,
+                                                         .handle = HandlerTraits<&Counter::Increment>::Handle,
+                                                         .item_method = kIncrement,
+                                                         .object_class = &Counter::Class()});
+  return {method, [row](Endpoint* endpoint) { Call::Post(row.get(), endpoint); }};
 }
 
-RpcTable::Row StreamIncrement(std::string method, v1::CounterService::AsyncService* service) {
+RpcTable::Row StreamIncrement(const std::string& method, grpc::Service* service) {
   using Call =
       StreamCall<v1::StreamIncrementRequest, v1::StreamIncrementResponse, v1::IncrementRequest, v1::IncrementResponse>;
-  auto row = std::make_shared<Call::Method>();
-  row->receive = [service](auto* context, auto* stream, auto* queue, void* tag) {
-    service->RequestStreamIncrement(context, stream, queue, queue, tag);
-  };
-  row->name = method;
-  row->item = &v1::StreamIncrementRequest::increment;
-  row->result = &v1::StreamIncrementResponse::mutable_result;
-  row->handle = HandlerTraits<&Counter::Increment>::Handle;
-  row->item_method = kIncrement;
-  row->object_class = &Counter::Class();
-  return {std::move(method), [row](Endpoint* endpoint) { Call::Post(row.get(), endpoint); }};
+  auto row = std::make_shared<Call::Method>(Call::Method{.raw = RawMethod(service, method),
+                                                         .item = &v1::StreamIncrementRequest::increment,
+                                                         .result = &v1::StreamIncrementResponse::mutable_result,
+                                                         .handle = HandlerTraits<&Counter::Increment>::Handle,
+                                                         .item_method = kIncrement,
+                                                         .object_class = &Counter::Class()});
+  return {method, [row](Endpoint* endpoint) { Call::Post(row.get(), endpoint); }};
 }
 
 }  // namespace
@@ -109,13 +94,8 @@ std::vector<const ObjectClass*> RpcTable::Classes() {
 }
 
 RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
-  const auto row = [this]<auto kHandler>(auto* service, auto receive, const ObjectClass* object_class,
-                                         const char* method) {
-    rows_.push_back(Unary<kHandler>(method, service, receive, object_class));
-  };
-#define UNARY(member, Service, Method, Handler, object_class)                                                      \
-  row.template operator()<&Handler>(&services_->member, &v1::Service::AsyncService::Request##Method, object_class, \
-                                    "holdfast.v1." #Service "." #Method)
+#define UNARY(member, Service, Method, Handler, object_class) \
+  rows_.push_back(Unary<&Handler>("holdfast.v1." #Service "." #Method, &services_->member, object_class))
 
   UNARY(counter, CounterService, Increment, Counter::Increment, &Counter::Class());
   UNARY(counter, CounterService, GetValue, Counter::GetValue, &Counter::Class());
@@ -158,19 +138,19 @@ RpcTable::RpcTable() : services_(std::make_unique<Services>()) {
   UNARY(object, ObjectService, Cleanup, Object::Cleanup, nullptr);
 #undef UNARY
 
-  using Objects = v1::ObjectService::AsyncService;
-  Objects* const objects = &services_->object;
-  rows_.push_back(Direct("holdfast.v1.ObjectService.ListObjects", objects, &Objects::RequestListObjects, &ListObjects));
-  rows_.push_back(
-      Direct("holdfast.v1.ObjectService.DescribeObject", objects, &Objects::RequestDescribeObject, &DescribeObject));
-  rows_.push_back(
-      Direct("holdfast.v1.ObjectService.PassivateObject", objects, &Objects::RequestPassivateObject, &PassivateObject));
-  rows_.push_back(
-      {"holdfast.v1.ObjectService.ExportSql", [objects](Endpoint* endpoint) { PostSqlExport(objects, endpoint); }});
-  rows_.push_back(
-      {"holdfast.v1.ObjectService.ImportSql", [objects](Endpoint* endpoint) { PostSqlImport(objects, endpoint); }});
-  rows_.push_back(
-      {"holdfast.v1.ObjectService.WatchAlarms", [objects](Endpoint* endpoint) { PostAlarmWatch(objects, endpoint); }});
+  grpc::Service* const objects = &services_->object;
+  rows_.push_back(Direct("holdfast.v1.ObjectService.ListObjects", objects, &ListObjects));
+  rows_.push_back(Direct("holdfast.v1.ObjectService.DescribeObject", objects, &DescribeObject));
+  rows_.push_back(Direct("holdfast.v1.ObjectService.PassivateObject", objects, &PassivateObject));
+  // A row for a method whose calls are a class of their own.
+  const auto row = [this](const std::string& method, grpc::Service* service,
+                          void (*post)(const RawMethod*, Endpoint*)) {
+    auto raw = std::make_shared<RawMethod>(service, method);
+    rows_.push_back({method, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); }});
+  };
+  row("holdfast.v1.ObjectService.ExportSql", objects, &PostSqlExport);
+  row("holdfast.v1.ObjectService.ImportSql", objects, &PostSqlImport);
+  row("holdfast.v1.ObjectService.WatchAlarms", objects, &PostAlarmWatch);
 
   ReflectionService* const reflection = &services_->reflection;
   reflection->names = ServiceNames();

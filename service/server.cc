@@ -22,6 +22,7 @@
 #include "service/call/call_gate.h"
 #include "service/call/connections.h"
 #include "service/call/endpoint.h"
+#include "service/call/request_parser.h"
 #include "service/completion_queue_executor.h"
 #include "service/descriptors.h"
 #include "service/listener.h"
@@ -157,6 +158,7 @@ class RunningServer : public Server {
   RpcTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<actors::Router> router_;
+  RequestParser parser_;  // ends before the executors that it posts to
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
@@ -266,6 +268,7 @@ absl::Status RunningServer::StartGrpc() {
                      .reads = &lane->reads,
                      .watchers = &watchers_,
                      .gate = &gate_,
+                     .parser = &parser_,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
                      .reply_bytes_max = kReplyBytesMax,
                      .object_bytes_max = config_.storage().object_bytes_max(),

@@ -3,7 +3,9 @@
 #include <memory>
 #include <string>
 
+#include "holdfast/v1/object_service.pb.h"
 #include "service/call/coroutine_call.h"
+#include "service/call/small_request.h"
 #include "service/sql_files.h"
 #include "service/status.h"
 #include "storage/sql/snapshot.h"
@@ -16,18 +18,18 @@ constexpr uint32_t kPagesAtOnce = 64;
 
 class SqlExport final : public CoroutineCall {
  public:
-  SqlExport(v1::ObjectService::AsyncService* service, Endpoint* endpoint)
-      : CoroutineCall(endpoint, "holdfast.v1.ObjectService.ExportSql"), service_(service), writer_(&context_) {
-    grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
-    service->RequestExportSql(&context_, &request_, &writer_, queue, queue, Tag());
+  SqlExport(const RawMethod* method, Endpoint* endpoint) : CoroutineCall(method, endpoint), writer_(&context_) {
+    method->ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
   }
 
  private:
-  void PostNext() override { PostSqlExport(service_, endpoint_); }
+  void PostNext() override { PostSqlExport(method_, endpoint_); }
   void Finish(const absl::Status& outcome, void* tag) override { writer_.Finish(ToGrpc(outcome), tag); }
 
   actors::Task<absl::Status> Serve() override {
-    absl::Status status = FindObject(request_, nullptr, *endpoint_->classes, &object_);
+    v1::ExportSqlRequest request;
+    absl::Status status = ParseSmall(&bytes_, &request);
+    if (status.ok()) status = FindObject(request, nullptr, *endpoint_->classes, &object_);
     if (status.ok()) status = CheckWritable(*object_.object_class);
     if (!status.ok()) co_return status;
     std::shared_ptr<storage::sql::Snapshot> snapshot;
@@ -52,14 +54,13 @@ class SqlExport final : public CoroutineCall {
     co_return absl::OkStatus();
   }
 
-  v1::ObjectService::AsyncService* const service_;
-  v1::ExportSqlRequest request_;
+  grpc::ByteBuffer bytes_;  // of the request
   v1::ExportSqlResponse response_;
   grpc::ServerAsyncWriter<v1::ExportSqlResponse> writer_;
 };
 
 }  // namespace
 
-void PostSqlExport(v1::ObjectService::AsyncService* service, Endpoint* endpoint) { new SqlExport(service, endpoint); }
+void PostSqlExport(const RawMethod* method, Endpoint* endpoint) { new SqlExport(method, endpoint); }
 
 }  // namespace holdfast::service

@@ -3,14 +3,14 @@
 #ifndef HOLDFAST_SERVICE_SQL_FILES_H_
 #define HOLDFAST_SERVICE_SQL_FILES_H_
 
-#include "holdfast/v1/object_service.grpc.pb.h"
 #include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
 
 namespace holdfast::service {
 
-// Wait for a call. `service` must outlive it.
-void PostSqlExport(v1::ObjectService::AsyncService* service, Endpoint* endpoint);
-void PostSqlImport(v1::ObjectService::AsyncService* service, Endpoint* endpoint);
+// Wait for a call of the method, which must outlive it.
+void PostSqlExport(const RawMethod* method, Endpoint* endpoint);
+void PostSqlImport(const RawMethod* method, Endpoint* endpoint);
 
 }  // namespace holdfast::service
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/sql_wire.h"
+#include "holdfast/v1/object_service.pb.h"
 #include "service/call/coroutine_call.h"
 #include "service/sql_files.h"
 #include "service/status.h"
@@ -22,18 +23,14 @@ constexpr uint32_t kPagesAtOnce = 256;
 
 class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
  public:
-  SqlImport(v1::ObjectService::AsyncService* service, Endpoint* endpoint)
-      : CoroutineCall(endpoint, "holdfast.v1.ObjectService.ImportSql"),
-        service_(service),
-        reader_(&context_),
-        file_(endpoint->sql->temp_space) {
-    grpc::ServerCompletionQueue* const queue = endpoint->executor->queue();
-    service->RequestImportSql(&context_, &reader_, queue, queue, Tag());
+  SqlImport(const RawMethod* method, Endpoint* endpoint)
+      : CoroutineCall(method, endpoint), reader_(&context_), file_(endpoint->sql->temp_space) {
+    method->ReceiveRequestStream(&context_, &reader_, endpoint->executor->queue(), Tag());
     XXH3_128bits_reset(hash_.get());
   }
 
  private:
-  void PostNext() override { PostSqlImport(service_, endpoint_); }
+  void PostNext() override { PostSqlImport(method_, endpoint_); }
   void Finish(const absl::Status& outcome, void* tag) override {
     if (outcome.ok()) {
       reader_.Finish(response_, grpc::Status::OK, tag);
@@ -145,7 +142,6 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_return outcome();
   }
 
-  v1::ObjectService::AsyncService* const service_;
   grpc::ServerAsyncReader<v1::ImportSqlResponse, v1::ImportSqlRequest> reader_;
   v1::ImportSqlRequest request_;
   v1::ImportSqlHeader header_;
@@ -159,6 +155,6 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
 
 }  // namespace
 
-void PostSqlImport(v1::ObjectService::AsyncService* service, Endpoint* endpoint) { new SqlImport(service, endpoint); }
+void PostSqlImport(const RawMethod* method, Endpoint* endpoint) { new SqlImport(method, endpoint); }
 
 }  // namespace holdfast::service

@@ -21,8 +21,7 @@ namespace holdfast::service {
 // `Batch` is the request, `Reply` the reply; `items` and `add_result` reach into them.
 template <typename Batch, typename Reply, typename Item, typename ItemResponse, typename Result>
 struct BatchMethod {
-  typename ReplyCall<Batch, Reply>::Receive receive;
-  std::string name;
+  RawMethod raw;
   const google::protobuf::RepeatedPtrField<Item>& (Batch::*items)() const;
   const char* items_field;
   int items_max;
@@ -37,10 +36,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
  public:
   using Method = BatchMethod<Batch, Reply, Item, ItemResponse, Result>;
 
-  static void Post(const Method* method, Endpoint* endpoint) {
-    auto* call = new BatchCall(method, endpoint);
-    call->Wait(method->receive);
-  }
+  static void Post(const Method* method, Endpoint* endpoint) { new BatchCall(method, endpoint); }
 
  private:
   using Delivery = ItemDelivery<Item, ItemResponse>;
@@ -48,17 +44,18 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
   // What an item takes beside its request, while it is under way and as a result.
   static constexpr size_t kItemBytes = sizeof(Delivery) + 512;
 
-  BatchCall(const Method* method, Endpoint* endpoint) : ReplyCall<Batch, Reply>(endpoint), method_(method) {}
+  BatchCall(const Method* method, Endpoint* endpoint)
+      : ReplyCall<Batch, Reply>(&method->raw, endpoint), method_(method) {}
 
   void PostNext() override { Post(method_, this->endpoint_); }
 
   absl::Status Begin() override {
-    const auto& items = (this->request_.*method_->items)();
-    const size_t bytes = MemoryBytes(this->request_) + static_cast<size_t>(items.size()) * kItemBytes;
-    if (absl::Status status = this->Admit(method_->name, nullptr, bytes); !status.ok()) return status;
+    const auto& items = (this->request().*method_->items)();
     if (items.empty() || items.size() > method_->items_max) {
       return actors::InvalidField(method_->items_field, absl::StrCat("must be 1 to ", method_->items_max, " items"));
     }
+    const size_t bytes = static_cast<size_t>(items.size()) * kItemBytes;
+    if (absl::Status status = this->lease_.ReserveReply(bytes); !status.ok()) return status;
     // One more than the items, so that the last one to end cannot do so before all have begun.
     left_ = items.size() + 1;
     for (const Item& item : items) {

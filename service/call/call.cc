@@ -36,9 +36,9 @@ void Call::Join() {
   Used();
 }
 
-absl::Status Call::Admit(absl::string_view method, const storage::ObjectKey* object, size_t bytes) {
+absl::Status Call::Admit(absl::string_view method, size_t bytes) {
   Join();
-  return endpoint_->gate->Admit(method, context_.peer(), object, bytes, &lease_);
+  return endpoint_->gate->Admit(method, context_.peer(), bytes, &lease_);
 }
 
 absl::Status Call::AdmitStream(absl::string_view method, size_t bytes) {

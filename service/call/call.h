@@ -22,7 +22,6 @@
 #include "service/call/call_gate.h"
 #include "service/call/endpoint.h"
 #include "service/completion_queue_executor.h"
-#include "storage/object_id.h"
 
 namespace holdfast::service {
 
@@ -40,9 +39,9 @@ class Call : public Event {
   explicit Call(Endpoint* endpoint) : endpoint_(endpoint) {}
   ~Call();
 
-  // Once it has arrived: puts it into the endpoint's list and asks the gate. `object` may be null. An error is the
-  // outcome of the call, which is still to be sent.
-  absl::Status Admit(absl::string_view method, const storage::ObjectKey* object, size_t bytes);
+  // Once it has arrived: puts it into the endpoint's list and asks the gate. An error is the outcome of the call, which
+  // is still to be sent.
+  absl::Status Admit(absl::string_view method, size_t bytes);
 
   // The same for a call with a stream, of which the gate has a bound of its own.
   absl::Status AdmitStream(absl::string_view method, size_t bytes = 0);

@@ -21,8 +21,7 @@ absl::Status CallGate::Draining() {
                            absl::Seconds(1));
 }
 
-absl::Status CallGate::Admit(absl::string_view /*method*/, absl::string_view peer, const storage::ObjectKey* /*object*/,
-                             size_t bytes, Lease* lease) {
+absl::Status CallGate::Admit(absl::string_view /*method*/, absl::string_view peer, size_t bytes, Lease* lease) {
   lease->gate_ = this;
   lease->connection_ = connections_->Begin(peer);
   const int64_t calls = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -39,7 +38,7 @@ absl::Status CallGate::Admit(absl::string_view /*method*/, absl::string_view pee
 absl::Status CallGate::AdmitStream(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease) {
   const int64_t streams = streams_.fetch_add(1, std::memory_order_relaxed) + 1;
   lease->is_stream_ = true;
-  if (absl::Status status = Admit(method, peer, nullptr, bytes, lease); !status.ok()) return status;
+  if (absl::Status status = Admit(method, peer, bytes, lease); !status.ok()) return status;
   if (streams <= limits_.streams_max) return absl::OkStatus();
   return Overloaded(absl::StrCat("more than ", limits_.streams_max, " streams are open (server.streams_max)"));
 }
@@ -62,16 +61,22 @@ void CallGate::RemoveBytes(Connections::Connection* connection, int64_t bytes) {
   bytes_.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
-absl::Status CallGate::Lease::ReserveReply(size_t bytes) {
-  const int64_t more = static_cast<int64_t>(bytes) - reply_bytes_;
-  if (more > 0) {
-    if (absl::Status status = gate_->AddBytes(connection_, more); !status.ok()) return status;
-  } else {
+absl::Status CallGate::Lease::Set(int64_t* held, int64_t bytes) {
+  const int64_t more = bytes - *held;
+  if (more <= 0) {
     gate_->RemoveBytes(connection_, -more);
+  } else if (absl::Status status = gate_->AddBytes(connection_, more); !status.ok()) {
+    return status;
   }
-  reply_bytes_ += more;
+  *held = bytes;
   return absl::OkStatus();
 }
+
+absl::Status CallGate::Lease::CountRequest(size_t bytes) {
+  return Set(&request_bytes_, kCallBytes + static_cast<int64_t>(bytes));
+}
+
+absl::Status CallGate::Lease::ReserveReply(size_t bytes) { return Set(&reply_bytes_, static_cast<int64_t>(bytes)); }
 
 void CallGate::Lease::CountReply(size_t bytes) {
   const int64_t more = static_cast<int64_t>(bytes) - reply_bytes_;

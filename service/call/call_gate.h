@@ -1,10 +1,10 @@
 // The one gate that every call of every kind passes: how many calls there may be, how many bytes they may hold, and
 // none once the server drains. Identity, policy and quotas belong here too.
 //
-// A call is admitted with the bytes of its request and holds a lease until its last reply has left the server's
-// memory. A reply is reserved in the lease before what it answers is committed, so that a reply which there is no
-// memory for is refused while nothing has happened yet. Replies that nobody reads therefore fill the bound of their
-// connection and no more.
+// A call is admitted with the bytes that its request has on the wire, before anybody parses it, and holds a lease until
+// its last reply has left the server's memory. A reply is reserved in the lease before what it answers is committed, so
+// that a reply which there is no memory for is refused while nothing has happened yet. Replies that nobody reads
+// therefore fill the bound of their connection and no more.
 //
 // Threading: any thread. Errors: RESOURCE_EXHAUSTED (SERVER_OVERLOADED) and UNAVAILABLE (DRAINING), both with
 // RetryInfo; nothing was done.
@@ -19,7 +19,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "service/call/connections.h"
-#include "storage/object_id.h"
 
 namespace holdfast::service {
 
@@ -40,6 +39,8 @@ class CallGate {
     Lease& operator=(const Lease&) = delete;
     ~Lease() { Release(); }
 
+    // Sets how many bytes the request takes now that it is parsed. An error, and unchanged, where there is no room.
+    absl::Status CountRequest(size_t bytes);
     // Sets how many bytes the reply holds, or will; what was set before is replaced. An error, and unchanged, where
     // there is no room for them.
     absl::Status ReserveReply(size_t bytes);
@@ -51,6 +52,8 @@ class CallGate {
 
    private:
     friend class CallGate;
+    // Replaces what `held` says by `bytes`.
+    absl::Status Set(int64_t* held, int64_t bytes);
     CallGate* gate_ = nullptr;
     Connections::Connection* connection_ = nullptr;
     bool is_stream_ = false;
@@ -66,11 +69,9 @@ class CallGate {
   CallGate(const CallGate&) = delete;
   CallGate& operator=(const CallGate&) = delete;
 
-  // Every call that begins, once. `method` is its full name, `peer` its connection, `object` null where it is not on
-  // one object. The call counts until the lease is released, also when it is refused: the error is a reply too.
-  absl::Status Admit(absl::string_view method, absl::string_view peer, const storage::ObjectKey* object, size_t bytes,
-                     Lease* lease);
-
+  // Every call that begins, once. `method` is its full name, `peer` its connection. The call counts until the lease is
+  // released, also when it is refused: the error is a reply too.
+  absl::Status Admit(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease);
   // The same for a call with a stream.
   absl::Status AdmitStream(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease);
 

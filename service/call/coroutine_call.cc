@@ -4,7 +4,7 @@
 
 namespace holdfast::service {
 
-CoroutineCall::CoroutineCall(Endpoint* endpoint, const char* method)
+CoroutineCall::CoroutineCall(const RawMethod* method, Endpoint* endpoint)
     : Call(endpoint), method_(method), step_(this, &CoroutineCall::OnStep), gone_(this, &CoroutineCall::OnGone) {
   // Before the call is asked for.
   context_.AsyncNotifyWhenDone(gone_.Begin());
@@ -23,7 +23,7 @@ void CoroutineCall::OnEvent(bool ok) {
     return;
   }
   PostNext();
-  if (absl::Status status = AdmitStream(method_); !status.ok()) {
+  if (absl::Status status = AdmitStream(method_->name()); !status.ok()) {
     finishing_ = true;
     BeginSending();
     Finish(status, Tag());

@@ -20,6 +20,7 @@
 #include "actors/task.h"
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
 #include "service/call/stream_operation.h"
 #include "service/request_object.h"
 
@@ -31,8 +32,8 @@ class CoroutineCall : public Call {
   void OnEvent(bool ok) override;
 
  protected:
-  // `method` is its full name.
-  CoroutineCall(Endpoint* endpoint, const char* method);
+  // `method` outlives the call.
+  CoroutineCall(const RawMethod* method, Endpoint* endpoint);
   virtual ~CoroutineCall() = default;
 
   // Waits for the next call of the method.
@@ -72,6 +73,7 @@ class CoroutineCall : public Call {
   // Whether it will be, for work that may end early. Any thread.
   bool stopped() const { return stopped_; }
 
+  const RawMethod* const method_;
   RequestObject object_;
 
  private:
@@ -82,7 +84,6 @@ class CoroutineCall : public Call {
   void Drain() override { stopped_ = draining_ = true; }
   void MaybeDelete();
 
-  const char* const method_;
   StreamOperation<CoroutineCall> step_;
   StreamOperation<CoroutineCall> gone_;
   std::optional<actors::Task<absl::Status>> task_;

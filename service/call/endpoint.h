@@ -4,6 +4,7 @@
 #define HOLDFAST_SERVICE_CALL_ENDPOINT_H_
 
 #include <grpcpp/completion_queue.h>
+#include <grpcpp/server_context.h>
 
 #include <atomic>
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include "actors/object.h"
 #include "actors/router.h"
 #include "service/call/call_gate.h"
+#include "service/call/request_parser.h"
 #include "service/completion_queue_executor.h"
 #include "storage/background.h"
 #include "storage/sql/database.h"
@@ -32,6 +34,7 @@ struct Endpoint {
   storage::Background* reads;
   actors::AlarmWatchers* watchers;
   CallGate* gate;
+  RequestParser* parser;
   size_t stream_outstanding_max;
   size_t reply_bytes_max;
   int64_t object_bytes_max;

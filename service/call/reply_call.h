@@ -3,13 +3,20 @@
 #ifndef HOLDFAST_SERVICE_CALL_REPLY_CALL_H_
 #define HOLDFAST_SERVICE_CALL_REPLY_CALL_H_
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
 
-#include <functional>
+#include <cstddef>
+#include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
+#include "service/call/request_parser.h"
+#include "service/call/small_request.h"
 #include "service/status.h"
 
 namespace holdfast::service {
@@ -17,39 +24,52 @@ namespace holdfast::service {
 template <typename Request, typename Response>
 class ReplyCall : public Call {
  public:
-  // The generated RequestXxx of the asynchronous service, bound to it.
-  using Receive = std::function<void(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
-                                     grpc::ServerCompletionQueue*, void* tag)>;
-
   void OnEvent(bool ok) final {
     if (finished_ || !ok) {  // sent, or the server shuts down
       delete this;
       return;
     }
     PostNext();
-    if (absl::Status status = Begin(); !status.ok()) Finish(status);
+    const size_t wire_bytes = bytes_.Length();
+    if (absl::Status status = Admit(method_->name(), wire_bytes); !status.ok()) {
+      Finish(status);
+    } else if (wire_bytes <= RequestParser::kSmallBytes) {
+      Parse();
+      Start();
+    } else {
+      arena_ = std::make_unique<google::protobuf::Arena>();
+      request_ = google::protobuf::Arena::CreateMessage<Request>(arena_.get());
+      endpoint_->parser->Run(context_.peer(), [this] {
+        Parse();
+        endpoint_->executor->Post([this] { Start(); });
+      });
+    }
   }
 
  protected:
-  explicit ReplyCall(Endpoint* endpoint) : Call(endpoint), writer_(&context_) {}
+  // Waits for a call of the method, which outlives it.
+  ReplyCall(const RawMethod* method, Endpoint* endpoint) : Call(endpoint), method_(method), writer_(&context_) {
+    method->ReceiveUnary(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
+  }
   virtual ~ReplyCall() = default;
-
-  void Wait(const Receive& receive) { receive(&context_, &request_, &writer_, endpoint_->executor->queue(), Tag()); }
 
   // Waits for the next call of the method.
   virtual void PostNext() = 0;
-  // Admits the call and begins what it does. An error is its outcome; otherwise Finish is called later, once.
+  // Begins what the call does; it is admitted and its request parsed. An error is its outcome; otherwise Finish is
+  // called later, once.
   virtual absl::Status Begin() = 0;
+
+  const Request& request() const { return *request_; }
+  // What the request takes in memory.
+  size_t request_bytes() const { return request_bytes_; }
 
   // Sends the outcome. Any thread; the call may be deleted before this returns.
   void Finish(const absl::Status& status) {
     finished_ = true;
     // What was answered is dropped here: only gRPC's copy of the reply waits for the client.
-    Request request;
     Response response;
-    request.Swap(&request_);
     response.Swap(&response_);
-    lease_.DropRequest();
+    DropRequest();
     BeginSending();
     if (status.ok()) {
       lease_.CountReply(response.ByteSizeLong());
@@ -67,11 +87,41 @@ class ReplyCall : public Call {
     return lease_.ReserveReply(bytes);
   }
 
-  Request request_;
   Response response_;
 
  private:
+  void Parse() {
+    const size_t wire_bytes = bytes_.Length();
+    parsed_ = grpc::SerializationTraits<Request>::Deserialize(&bytes_, request_).ok();
+    // Texts and bytes beside what the arena counts.
+    request_bytes_ = arena_ == nullptr ? MemoryBytes(*request_) : wire_bytes + arena_->SpaceUsed();
+  }
+
+  void Start() {
+    absl::Status status = lease_.CountRequest(request_bytes_);
+    if (status.ok() && !parsed_) status = NotA<Request>();
+    if (status.ok()) status = Begin();
+    if (!status.ok()) Finish(status);
+  }
+
+  void DropRequest() {
+    if (arena_ != nullptr) {
+      endpoint_->parser->Free([arena = std::move(arena_)] {});
+    } else {
+      Request dropped;
+      dropped.Swap(&small_request_);
+    }
+    lease_.DropRequest();
+  }
+
+  const RawMethod* const method_;
+  grpc::ByteBuffer bytes_;                          // until the request is parsed
+  Request small_request_;                           // unless it is large
+  std::unique_ptr<google::protobuf::Arena> arena_;  // of a large one
+  Request* request_ = &small_request_;
+  size_t request_bytes_ = 0;
   grpc::ServerAsyncResponseWriter<Response> writer_;
+  bool parsed_ = false;
   bool finished_ = false;
 };
 

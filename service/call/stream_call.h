@@ -10,9 +10,9 @@
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_stream.h>
+#include <grpcpp/support/byte_buffer.h>
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,6 +21,8 @@
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
 #include "service/call/item_delivery.h"
+#include "service/call/raw_method.h"
+#include "service/call/small_request.h"
 #include "service/call/stream_operation.h"
 #include "service/status.h"
 
@@ -28,15 +30,13 @@ namespace holdfast::service {
 
 template <typename Request, typename Response, typename Item, typename ItemResponse>
 struct StreamMethod {
-  using Stream = grpc::ServerAsyncReaderWriter<Response, Request>;
-  std::function<void(grpc::ServerContext*, Stream*, grpc::ServerCompletionQueue*, void* tag)> receive;
+  RawMethod raw;
   const Item& (Request::*item)() const;
   // The result that the item's response or error goes into.
   decltype(std::declval<Response>().mutable_result()) (Response::*result)();
   ItemHandler<Item, ItemResponse> handle;
   std::string item_method;
   const actors::ObjectClass* object_class;
-  std::string name;
 };
 
 template <typename Request, typename Response, typename Item, typename ItemResponse>
@@ -46,7 +46,7 @@ class StreamCall final : public Call {
 
   static void Post(const Method* method, Endpoint* endpoint) {
     auto* call = new StreamCall(method, endpoint);
-    call->method_->receive(&call->context_, &call->stream_, endpoint->executor->queue(), call->Tag());
+    method->raw.ReceiveStream(&call->context_, &call->stream_, endpoint->executor->queue(), call->Tag());
   }
 
   // The call has arrived, or the server shuts down.
@@ -56,7 +56,7 @@ class StreamCall final : public Call {
       return;
     }
     Post(method_, endpoint_);
-    outcome_ = AdmitStream(method_->name);
+    outcome_ = AdmitStream(method_->raw.name());
     if (!outcome_.ok()) ended_ = true;
     Go();
   }
@@ -83,8 +83,7 @@ class StreamCall final : public Call {
   // Begins whatever can be begun.
   void Go() {
     if (!read_.pending() && !ended_ && entries_.size() < endpoint_->stream_outstanding_max) {
-      next_ = std::make_unique<Entry>();
-      stream_.Read(&next_->request, read_.Begin());
+      stream_.Read(&bytes_, read_.Begin());
     }
     if (!write_.pending() && !broken_ && !entries_.empty() && entries_.front()->done) {
       grpc::WriteOptions options;
@@ -111,7 +110,22 @@ class StreamCall final : public Call {
       return;
     }
     Used();
-    Entry* const entry = entries_.emplace_back(std::move(next_)).get();
+    Entry* const entry = entries_.emplace_back(std::make_unique<Entry>()).get();
+    if (absl::Status status = Begin(entry); !status.ok()) {
+      ToItemError(status, (entry->response.*method_->result)()->mutable_error());
+      entry->done = true;
+    }
+    Go();
+  }
+
+  // An error is the result of the item.
+  absl::Status Begin(Entry* entry) {
+    if (absl::Status status = ParseSmall(&bytes_, &entry->request); !status.ok()) return status;
+    // The result is small; the lease counts it with its request.
+    const size_t bytes = MemoryBytes(entry->request) + sizeof(Entry);
+    if (absl::Status status = lease_.ReserveReply(entries_bytes_ + bytes); !status.ok()) return status;
+    entry->bytes = bytes;
+    entries_bytes_ += bytes;
     auto* const result = (entry->response.*method_->result)();
     entry->delivery = std::make_unique<ItemDelivery<Item, ItemResponse>>(
         method_->handle, &method_->item_method, &(entry->request.*method_->item)(), result->mutable_response(),
@@ -123,18 +137,8 @@ class StreamCall final : public Call {
             endpoint_->executor->Post([this, entry] { OnOutcome(entry); });
           }
         });
-    // The result is small; the lease counts it with its request.
-    entry->bytes = MemoryBytes(entry->request) + sizeof(Entry);
-    if (absl::Status status = lease_.ReserveReply(entries_bytes_ + entry->bytes); status.ok()) {
-      entries_bytes_ += entry->bytes;
-      entry->delivery->Begin(endpoint_, method_->object_class, DeadlineOf(context_));
-    } else {
-      entry->bytes = 0;
-      entry->request.Clear();
-      ToItemError(status, result->mutable_error());
-      entry->done = true;
-    }
-    Go();
+    entry->delivery->Begin(endpoint_, method_->object_class, DeadlineOf(context_));
+    return absl::OkStatus();
   }
 
   void OnOutcome(Entry* entry) {
@@ -183,11 +187,11 @@ class StreamCall final : public Call {
   }
 
   const Method* const method_;
-  typename Method::Stream stream_;
+  grpc::ServerAsyncReaderWriter<Response, grpc::ByteBuffer> stream_;
   Operation read_;
   Operation write_;
   Operation finish_;
-  std::unique_ptr<Entry> next_;                 // being read into
+  grpc::ByteBuffer bytes_;                      // being read
   std::deque<std::unique_ptr<Entry>> entries_;  // read and not answered
   size_t entries_bytes_ = 0;                    // of these, in the lease
   absl::Status outcome_;

@@ -7,7 +7,7 @@
 #ifndef HOLDFAST_SERVICE_CALL_UNARY_CALL_H_
 #define HOLDFAST_SERVICE_CALL_UNARY_CALL_H_
 
-#include <string>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "actors/delivery.h"
@@ -22,11 +22,10 @@ namespace holdfast::service {
 // A row of the RPC table, typed. `Request` and `Response` are messages; `handle` the method of the object class.
 template <typename Request, typename Response>
 struct UnaryMethod {
-  typename ReplyCall<Request, Response>::Receive receive;
+  RawMethod raw;
   actors::Task<absl::Status> (*handle)(actors::Object& object, const Request& request, Response* response);
   const actors::ObjectClass* object_class;  // null: the request names it
-  std::string name;
-  bool for_clients = false;  // of classes that are for clients to write
+  bool for_clients = false;                 // of classes that are for clients to write
 };
 
 template <typename Request, typename Response>
@@ -34,40 +33,37 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
  public:
   // Waits for a request of the method. Deletes itself in the end.
   static void Post(const UnaryMethod<Request, Response>* method, Endpoint* endpoint) {
-    auto* call = new UnaryCall(method, endpoint);
-    call->Wait(method->receive);
+    new UnaryCall(method, endpoint);
   }
 
  private:
   UnaryCall(const UnaryMethod<Request, Response>* method, Endpoint* endpoint)
-      : ReplyCall<Request, Response>(endpoint),
-        method_(method),
-        record_(&method->name, &this->request_, &this->response_) {}
+      : ReplyCall<Request, Response>(&method->raw, endpoint), method_(method) {}
 
   void PostNext() override { Post(method_, this->endpoint_); }
 
   absl::Status Begin() override {
-    Endpoint* const endpoint = this->endpoint_;
-    absl::Status found = FindObject(this->request_, method_->object_class, *endpoint->classes, &object_);
-    if (found.ok() && method_->for_clients) found = CheckWritable(*object_.object_class);
-    this->bytes = MemoryBytes(this->request_);
-    absl::Status status = this->Admit(method_->name, found.ok() ? &object_.key : nullptr, this->bytes);
-    if (status.ok()) status = found;
+    const Endpoint& endpoint = *this->endpoint_;
+    const Request& request = this->request();
+    absl::Status status = FindObject(request, method_->object_class, *endpoint.classes, &object_);
+    if (status.ok() && method_->for_clients) status = CheckWritable(*object_.object_class);
     if (!status.ok()) return status;
+    record_.emplace(&method_->raw.name(), &request, &this->response_);
     this->deadline = DeadlineOf(this->context_);
-    endpoint->router->Deliver(object_.key, object_.object_class, this);
+    this->bytes = this->request_bytes();
+    endpoint.router->Deliver(object_.key, object_.object_class, this);
     return absl::OkStatus();
   }
 
   actors::Task<absl::Status> Run(actors::Object& object) override {
-    return method_->handle(object, this->request_, &this->response_);
+    return method_->handle(object, this->request(), &this->response_);
   }
   absl::Status CheckReply() override { return this->ReserveReply(); }
-  actors::RecordedRequest* recorded() override { return record_.IfAny(); }
+  actors::RecordedRequest* recorded() override { return record_->IfAny(); }
   void Done(const absl::Status& status) override { this->Finish(status); }
 
   const UnaryMethod<Request, Response>* const method_;
-  MessageRecord<Request, Response> record_;
+  std::optional<MessageRecord<Request, Response>> record_;
   RequestObject object_;
 };
 

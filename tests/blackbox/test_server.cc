@@ -29,15 +29,12 @@ service::Extension::Service Rows(Scripts* scripts) {
   const std::string name = v1::ScriptService::service_full_name();
   const auto* const board = &ScriptBoard::Class();
   service::Extension::Service rows{name, scripts, {}};
-  rows.rows.push_back(Unary<&Scripted::Run>(name + ".Run", scripts, &Scripts::RequestRun, &Scripted::Class()));
-  rows.rows.push_back(
-      Unary<&ScriptBoard::SetScripts>(name + ".SetScripts", scripts, &Scripts::RequestSetScripts, board));
-  rows.rows.push_back(Unary<&ScriptBoard::ReadNotes>(name + ".ReadNotes", scripts, &Scripts::RequestReadNotes, board));
-  rows.rows.push_back(Unary<&ScriptBoard::Signal>(name + ".Signal", scripts, &Scripts::RequestSignal, board));
-  rows.rows.push_back(
-      Unary<&ScriptBoard::AdvanceClock>(name + ".AdvanceClock", scripts, &Scripts::RequestAdvanceClock, board));
-  rows.rows.push_back(
-      Unary<&ScriptBoard::FailCommits>(name + ".FailCommits", scripts, &Scripts::RequestFailCommits, board));
+  rows.rows.push_back(Unary<&Scripted::Run>(name + ".Run", scripts, &Scripted::Class()));
+  rows.rows.push_back(Unary<&ScriptBoard::SetScripts>(name + ".SetScripts", scripts, board));
+  rows.rows.push_back(Unary<&ScriptBoard::ReadNotes>(name + ".ReadNotes", scripts, board));
+  rows.rows.push_back(Unary<&ScriptBoard::Signal>(name + ".Signal", scripts, board));
+  rows.rows.push_back(Unary<&ScriptBoard::AdvanceClock>(name + ".AdvanceClock", scripts, board));
+  rows.rows.push_back(Unary<&ScriptBoard::FailCommits>(name + ".FailCommits", scripts, board));
   return rows;
 }
 

@@ -17,7 +17,7 @@ constexpr int64_t kCall = CallGate::kCallBytes;
 class CallGateTest : public ::testing::Test {
  protected:
   absl::Status Admit(absl::string_view peer, size_t bytes, CallGate::Lease* lease) {
-    return gate_.Admit("Service.Method", peer, nullptr, bytes, lease);
+    return gate_.Admit("Service.Method", peer, bytes, lease);
   }
   static void ExpectOverloaded(const absl::Status& status, absl::string_view setting) {
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
@@ -77,6 +77,16 @@ TEST_F(CallGateTest, AReplyIsReservedOrRefused) {
   lease.CountReply(10);
   lease.Release();
   EXPECT_EQ(gate_.bytes(), 0);
+}
+
+TEST_F(CallGateTest, ARequestIsCountedAnewWhenItIsParsed) {
+  CallGate::Lease lease;
+  ASSERT_TRUE(Admit("a", 10'000, &lease).ok());
+  EXPECT_TRUE(lease.CountRequest(100'000).ok());
+  EXPECT_EQ(gate_.bytes(), 100'000 + kCall);
+  ExpectOverloaded(lease.CountRequest(400'000), "server.connection_bytes_max");
+  EXPECT_TRUE(lease.CountRequest(5'000).ok());
+  EXPECT_EQ(gate_.bytes(), 5'000 + kCall);
 }
 
 TEST_F(CallGateTest, StreamsAreBoundedBelowCalls) {

@@ -1,0 +1,39 @@
+// Parses a request that is small where it is what it should be: of a stream's items, and of calls that only name what
+// they are for. A larger one is refused before anybody parses it (request_parser.h says why).
+
+#ifndef HOLDFAST_SERVICE_CALL_SMALL_REQUEST_H_
+#define HOLDFAST_SERVICE_CALL_SMALL_REQUEST_H_
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "actors/errors.h"
+#include "service/call/request_parser.h"
+
+namespace holdfast::service {
+
+// What a client is told whose bytes are no message of that type.
+template <typename Request>
+absl::Status NotA() {
+  return actors::InvalidField("request", absl::StrCat("is no ", Request::descriptor()->full_name(),
+                                                      ": not its bytes, or a text that is not UTF-8"));
+}
+
+// Takes the bytes out of the buffer. INVALID_ARGUMENT where they are too many or no such message.
+template <typename Request>
+absl::Status ParseSmall(grpc::ByteBuffer* buffer, Request* request) {
+  const size_t bytes = buffer->Length();
+  if (bytes > RequestParser::kSmallBytes) {
+    buffer->Clear();
+    return actors::InvalidField("request", absl::StrCat("has ", bytes, " bytes; at most ", RequestParser::kSmallBytes));
+  }
+  return grpc::SerializationTraits<Request>::Deserialize(buffer, request).ok() ? absl::OkStatus() : NotA<Request>();
+}
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_SMALL_REQUEST_H_
