@@ -1,0 +1,85 @@
+// Requests that are no message of the contract, or are made to be costly to parse.
+
+#include <grpcpp/generic/generic_stub.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/containment/containment.h"
+#include "tests/containment/wire_client.h"
+
+namespace holdfast::testing {
+namespace {
+
+grpc::ByteBuffer BufferOf(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+class RequestsTest : public ContainmentTest {
+ protected:
+  // Calls "/package.Service/Method" with these bytes as its request.
+  static grpc::Status CallWith(grpc::GenericStub& stub, const std::string& path, const std::string& bytes) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    grpc::CompletionQueue queue;
+    const grpc::ByteBuffer request = BufferOf(bytes);
+    const auto call = stub.PrepareUnaryCall(&context, path, request, &queue);
+    call->StartCall();
+    grpc::ByteBuffer reply;
+    grpc::Status status;
+    void* tag = nullptr;
+    bool ok = false;
+    call->Finish(&reply, &status, nullptr);
+    queue.Next(&tag, &ok);
+    return status;
+  }
+};
+
+TEST_F(RequestsTest, BytesThatAreNoMessageAreRefusedByName) {
+  Start();
+  grpc::GenericStub stub(server_->NewChannel());
+  // An object whose length is not there, small and large; a name that is not UTF-8.
+  const std::string large = std::string(100'000, '\0') + "\x0a\x7f";
+  for (const std::string& bytes : {std::string("\x0a\x7f"), large, std::string("\x0a\x03\x12\x01\xff", 5)}) {
+    for (const char* path :
+         {"/holdfast.v1.CounterService/Increment", "/holdfast.v1.CounterService/BatchIncrement",
+          "/holdfast.v1.ObjectService/ListObjects", "/holdfast.v1.ObjectService/WatchAlarms",
+          "/holdfast.v1.ObjectService/ExportSql", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"}) {
+      if (bytes.size() == 5 && std::string(path).find("Increment") == std::string::npos) continue;
+      const grpc::Status status = CallWith(stub, path, bytes);
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << path << ", " << bytes.size();
+      EXPECT_EQ(FieldOf(status), "request") << path << ", " << bytes.size();
+    }
+  }
+  EXPECT_LT(ServeVictim(), kSoon);
+}
+
+// Two million empty entries in 4 MB: parsed on the executor, 64 of these held others up for 5 s.
+TEST_F(RequestsTest, CostlyRequestsDoNotHoldUpOthers) {
+  Start();
+  std::string costly = "\x0a\x03\x12\x01x";
+  while (costly.size() < 4'000'000) costly.append("\x1a\0", 2);
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> clients;
+  for (int connection = 0; connection < 4; ++connection) {
+    const auto channel = server_->NewChannel();
+    for (int i = 0; i < 8; ++i) {
+      clients.emplace_back([&costly, &stop, channel] {
+        grpc::GenericStub stub(channel);
+        while (!stop) (void)CallWith(stub, "/holdfast.v1.ObjectService/PutEntries", costly);
+      });
+    }
+  }
+  const absl::Time until = absl::Now() + absl::Seconds(4);
+  while (absl::Now() < until) EXPECT_LT(ServeVictim(), kSoon);
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  // Each takes 160 MiB once it is parsed.
+  EXPECT_LT(MemoryMiB(server_->pid()), 1500);
+}
+
+}  // namespace
+}  // namespace holdfast::testing
