@@ -3,6 +3,7 @@
 #include <grpc/support/time.h>
 #include <grpcpp/alarm.h>
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -81,6 +82,26 @@ void CompletionQueueExecutor::Join() {
 
 void CompletionQueueExecutor::Wake() { new WakeUp(queue_.get()); }
 
+CompletionQueueExecutor::Progress CompletionQueueExecutor::progress() const {
+  Progress progress{.rounds = rounds_.load(std::memory_order_relaxed),
+                    .in_grpc = in_grpc_.load(std::memory_order_relaxed)};
+  clockid_t clock;
+  timespec cpu_time;
+  if (pthread_getcpuclockid(const_cast<std::thread&>(thread_).native_handle(), &clock) == 0 &&
+      clock_gettime(clock, &cpu_time) == 0) {
+    progress.cpu_time = absl::DurationFromTimespec(cpu_time);
+  }
+  return progress;
+}
+
+grpc::CompletionQueue::NextStatus CompletionQueueExecutor::Next(void** tag, bool* ok, gpr_timespec until) {
+  in_grpc_.store(true, std::memory_order_relaxed);
+  const auto next = queue_->AsyncNext(tag, ok, until);
+  in_grpc_.store(false, std::memory_order_relaxed);
+  rounds_.store(rounds_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  return next;
+}
+
 void CompletionQueueExecutor::Run() {
   thread_id_ = std::this_thread::get_id();
   void* tag;
@@ -88,7 +109,7 @@ void CompletionQueueExecutor::Run() {
   while (true) {
     bool busy = false;
     for (int events = 0; events < kRoundEventsMax; ++events) {
-      const auto next = queue_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC));
+      const auto next = Next(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC));
       if (next == grpc::CompletionQueue::SHUTDOWN) return;
       if (next == grpc::CompletionQueue::TIMEOUT) break;
       Handle(tag, ok);
@@ -100,7 +121,7 @@ void CompletionQueueExecutor::Run() {
     if (busy || ending_ || !FallAsleep()) continue;
     // The queue goes by the system's clock, the timers by the executor's.
     const absl::Duration rest = std::min(NextTimer() - clock().Now(), kSleepMax);
-    const auto next = queue_->AsyncNext(&tag, &ok, absl::ToChronoTime(absl::Now() + rest));
+    const auto next = Next(&tag, &ok, grpc::TimePoint(absl::ToChronoTime(absl::Now() + rest)).raw_time());
     AwakeAgain();
     if (next == grpc::CompletionQueue::SHUTDOWN) return;
     if (next == grpc::CompletionQueue::GOT_EVENT) Handle(tag, ok);

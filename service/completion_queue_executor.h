@@ -11,9 +11,11 @@
 #include <grpcpp/completion_queue.h>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <thread>
 
+#include "absl/time/time.h"
 #include "actors/executor.h"
 
 namespace holdfast::service {
@@ -39,6 +41,14 @@ class CompletionQueueExecutor : public actors::Executor {
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
   bool IsCurrent() const override { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
 
+  // Where the thread is, for who watches it (call/flood_guard.h). Any thread.
+  struct Progress {
+    uint64_t rounds = 0;           // how often gRPC has returned from waiting for events
+    bool in_grpc = false;          // it is there now
+    absl::Duration cpu_time = {};  // of the thread
+  };
+  Progress progress() const;
+
   void Start();
   // Ends the thread once the queue is empty; the gRPC server must have been shut down. Posts after it are not run.
   void Join();
@@ -48,11 +58,15 @@ class CompletionQueueExecutor : public actors::Executor {
 
  private:
   void Run();
+  // Waits for an event until `until`; gRPC reads from its connections meanwhile.
+  grpc::CompletionQueue::NextStatus Next(void** tag, bool* ok, gpr_timespec until);
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
   bool ending_ = false;  // on the thread
   std::atomic<std::thread::id> thread_id_;
+  std::atomic<uint64_t> rounds_ = 0;
+  std::atomic<bool> in_grpc_ = false;
 };
 
 }  // namespace holdfast::service

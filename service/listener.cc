@@ -152,6 +152,7 @@ void Listener::Run() {
   while (true) {
     if (poll(polled.data(), polled.size(), -1) < 0) continue;  // a signal
     if (polled.back().revents != 0) return;
+    absl::SleepFor(connections_->AcceptPause());
     for (const pollfd& socket : polled) {
       if (socket.revents != 0) AcceptFrom(socket.fd);
     }

@@ -22,6 +22,7 @@
 #include "service/call/call_gate.h"
 #include "service/call/connections.h"
 #include "service/call/endpoint.h"
+#include "service/call/flood_guard.h"
 #include "service/call/request_parser.h"
 #include "service/completion_queue_executor.h"
 #include "service/descriptors.h"
@@ -158,7 +159,8 @@ class RunningServer : public Server {
   RpcTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<actors::Router> router_;
-  RequestParser parser_;  // ends before the executors that it posts to
+  std::unique_ptr<FloodGuard> flood_guard_;  // ends before the executors that it looks at
+  RequestParser parser_;                     // ends before the executors that it posts to
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
@@ -283,10 +285,16 @@ absl::Status RunningServer::StartGrpc() {
     });
     lane->executor.Start();
   }
-  listener_->Start(&connections_, [this](int fd) {
-    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
-    connection.fd = fd;
-    acceptor_->HandleNewConnection(&connection);
+  std::vector<const CompletionQueueExecutor*> executors;
+  for (const auto& lane : lanes_) executors.push_back(&lane->executor);
+  flood_guard_ = std::make_unique<FloodGuard>(std::move(executors), &connections_);
+  listener_->Start(&connections_, [this, next = size_t{0}](int fd) mutable {
+    // Not here: gRPC may go on with what the connection sends, on whatever thread hands it over.
+    lanes_[next++ % lanes_.size()]->executor.Post([this, fd] {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+      connection.fd = fd;
+      acceptor_->HandleNewConnection(&connection);
+    });
   });
   return absl::OkStatus();
 }
@@ -318,6 +326,7 @@ void RunningServer::Drain() {
     while (busy(lane.get()) && absl::Now() < until) absl::SleepFor(kSettleStep);
   }
   watchers_.Close();
+  flood_guard_ = nullptr;
   for (auto& lane : lanes_) lane->executor.Join();
   grpc_ = nullptr;
 }

@@ -1,11 +1,15 @@
 #include "service/call/connections.h"
 
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+
+#include "absl/time/clock.h"
 
 namespace holdfast::service {
 namespace {
@@ -16,14 +20,34 @@ ino_t InodeOf(int fd) {
   return fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode) ? stat.st_ino : 0;
 }
 
-// gRPC may close the descriptor, and the system give its number away, at any moment. The copy can't change, so it is
+// gRPC may close the descriptor, and the system give its number away, at any moment. A copy can't change, so it is
 // looked at before anything is done to it.
-void ShutDown(int fd, ino_t inode) {
-  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return;
-  if (InodeOf(copy) == inode) shutdown(copy, SHUT_RDWR);
-  close(copy);
-}
+class SocketCopy {
+ public:
+  SocketCopy(int fd, ino_t inode)
+      : copy_(fcntl(fd, F_DUPFD_CLOEXEC, 0)), same_(copy_ >= 0 && InodeOf(copy_) == inode) {}
+  SocketCopy(const SocketCopy&) = delete;
+  ~SocketCopy() {
+    if (copy_ >= 0) close(copy_);
+  }
+  void ShutDown() {
+    if (same_) shutdown(copy_, SHUT_RDWR);
+  }
+  // gRPC would go on until it has read all of it.
+  void ThrowAwayReceived() {
+    constexpr size_t kAtOnce = 64 << 20;
+    if (same_) (void)recv(copy_, nullptr, kAtOnce, MSG_TRUNC | MSG_DONTWAIT);
+  }
+  uint64_t BytesReceived() const {
+    tcp_info info{};
+    socklen_t size = sizeof(info);
+    return same_ && getsockopt(copy_, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
+  }
+
+ private:
+  const int copy_;
+  const bool same_;
+};
 
 }  // namespace
 
@@ -78,7 +102,7 @@ Connections::Room Connections::EndLongestIdle() {
   }
   if (longest == table_.end()) return Room::kNone;
   const Connection& connection = *longest->second;
-  ShutDown(connection.fd_, connection.inode_);
+  SocketCopy(connection.fd_, connection.inode_).ShutDown();
   closing_.push_back({connection.peer_, connection.fd_, connection.inode_});
   table_.erase(longest);
   return Room::kTaken;
@@ -115,6 +139,34 @@ bool Connections::AddBytes(Connection* connection, int64_t bytes, int64_t bytes_
 void Connections::RemoveBytes(Connection* connection, int64_t bytes) {
   std::lock_guard lock(mutex_);
   connection->bytes_ -= bytes;
+}
+
+std::vector<Connections::Received> Connections::AllReceived() const {
+  std::vector<Socket> sockets;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [peer, connection] : table_) sockets.push_back({peer, connection->fd_, connection->inode_});
+  }
+  std::vector<Received> all;
+  for (const Socket& socket : sockets) {
+    all.push_back({socket.peer, SocketCopy(socket.fd, socket.inode).BytesReceived()});
+  }
+  return all;
+}
+
+void Connections::EndFlood(const std::string& peer) {
+  std::lock_guard lock(mutex_);
+  accept_after_ = absl::Now() + kPauseAfterFlood;
+  auto it = table_.find(peer);
+  if (it == table_.end()) return;
+  SocketCopy socket(it->second->fd_, it->second->inode_);
+  socket.ShutDown();
+  socket.ThrowAwayReceived();
+}
+
+absl::Duration Connections::AcceptPause() const {
+  std::lock_guard lock(mutex_);
+  return std::clamp(accept_after_ - absl::Now(), absl::ZeroDuration(), kPauseAfterFlood);
 }
 
 int64_t Connections::count() const {

@@ -5,7 +5,7 @@
 // it closes it; a connection is found to be gone by asking the system whether its descriptor is still the same socket.
 //
 // At the bound the connection that was without a call for longest makes room for a new one. One with a call in
-// progress is never ended. This holds whatever the credentials are, since it happens before gRPC sees a byte.
+// progress is never ended for that. This holds whatever the credentials are, since it happens before gRPC sees a byte.
 //
 // Threading: any thread. Units: bytes as the call gate counts them.
 
@@ -23,6 +23,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace holdfast::service {
 
@@ -62,6 +63,19 @@ class Connections {
   bool AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max);
   void RemoveBytes(Connection* connection, int64_t bytes);
 
+  // How many bytes each open connection has received from its client in its life.
+  struct Received {
+    std::string peer;
+    uint64_t bytes;
+  };
+  std::vector<Received> AllReceived() const;
+  // Ends the connection, with the calls on it, and throws away what it has sent. Its client would be back at once, so
+  // no connection is taken in for a while: those that are there go first.
+  void EndFlood(const std::string& peer);
+  static constexpr absl::Duration kPauseAfterFlood = absl::Milliseconds(250);
+  // How long the listener is to wait before it accepts the next.
+  absl::Duration AcceptPause() const;
+
   int64_t count() const;
 
  private:
@@ -83,6 +97,7 @@ class Connections {
   Table table_;  // by peer
   std::vector<Socket> closing_;
   uint64_t uses_ = 0;
+  absl::Time accept_after_ = absl::InfinitePast();
 };
 
 }  // namespace holdfast::service

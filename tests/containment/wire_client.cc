@@ -41,6 +41,13 @@ std::string HpackField(absl::string_view name, absl::string_view value) {
   return absl::StrCat(absl::string_view("\0", 1), HpackString(name), HpackString(value));
 }
 
+std::string FrameOf(int type, int flags, uint32_t stream, absl::string_view payload) {
+  std::string frame = BigEndian32(static_cast<uint32_t>(payload.size())).substr(1);
+  frame.push_back(static_cast<char>(type));
+  frame.push_back(static_cast<char>(flags));
+  return absl::StrCat(frame, BigEndian32(stream), payload);
+}
+
 }  // namespace
 
 WireClient::WireClient(const std::string& address) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -56,11 +63,22 @@ WireClient::WireClient(const std::string& address) : socket_(::socket(AF_INET, S
 WireClient::~WireClient() { close(socket_); }
 
 void WireClient::SendFrame(int type, int flags, uint32_t stream, absl::string_view payload) {
-  std::string frame = BigEndian32(static_cast<uint32_t>(payload.size())).substr(1);
-  frame.push_back(static_cast<char>(type));
-  frame.push_back(static_cast<char>(flags));
-  absl::StrAppend(&frame, BigEndian32(stream), payload);
-  for (absl::string_view left = frame; !left.empty() && !closed_;) {
+  SendBytes(FrameOf(type, flags, stream, payload));
+}
+
+void WireClient::SendFrames(int type, absl::string_view payload, int count) {
+  std::string frames;
+  for (int i = 0; i < count; ++i) frames.append(FrameOf(type, 0, 0, payload));
+  SendBytes(frames);
+}
+
+void WireClient::Reset(uint32_t stream) {
+  constexpr uint32_t kCancel = 8;
+  SendFrame(kReset, 0, stream, BigEndian32(kCancel));
+}
+
+void WireClient::SendBytes(absl::string_view bytes) {
+  for (absl::string_view left = bytes; !left.empty() && !closed_;) {
     const ssize_t sent = send(socket_, left.data(), left.size(), MSG_NOSIGNAL);
     if (sent <= 0) {
       closed_ = true;

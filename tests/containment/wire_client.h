@@ -51,6 +51,11 @@ class WireClient {
 
   // Reads until there is a frame of the type; false if there is none in that time.
   bool ReadUntil(int type, absl::Duration time);
+  // A frame of any type, of no use to the server, so many times.
+  void SendFrames(int type, absl::string_view payload, int count);
+  // Ends the stream from this side, whatever the server does with it.
+  void Reset(uint32_t stream);
+
   // What comes in within that time, or until `enough` frames did.
   std::vector<Frame> Read(absl::Duration time, size_t enough = 1 << 30);
   // The other side has closed the connection, or it has failed.
@@ -58,6 +63,7 @@ class WireClient {
 
  private:
   void SendFrame(int type, int flags, uint32_t stream, absl::string_view payload);
+  void SendBytes(absl::string_view bytes);
 
   int socket_;
   bool closed_ = false;

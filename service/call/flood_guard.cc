@@ -1,0 +1,132 @@
+#include "service/call/flood_guard.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "storage/log.h"
+
+namespace holdfast::service {
+namespace {
+
+// As gRPC 1.51 names its own threads; the system cuts names at 15 bytes.
+constexpr absl::string_view kGrpcThreads[] = {"default-executo", "event_engine", "grpc_global_tim", "resolver-execut",
+                                              "timer_manager"};
+// Once a second.
+constexpr int kLooksPerSearch = 50;
+
+// The processor time of any thread of the process; 0 if it has ended.
+absl::Duration CpuTimeOf(pid_t thread) {
+  // How Linux numbers the clock of a thread (pthread_getcpuclockid does the same for threads that it knows).
+  constexpr clockid_t kPerThreadScheduled = 6;
+  timespec time{};
+  const clockid_t clock = static_cast<clockid_t>((~static_cast<unsigned>(thread) << 3) | kPerThreadScheduled);
+  return clock_gettime(clock, &time) == 0 ? absl::DurationFromTimespec(time) : absl::ZeroDuration();
+}
+
+}  // namespace
+
+FloodGuard::FloodGuard(std::vector<const CompletionQueueExecutor*> executors, Connections* connections)
+    : connections_(connections) {
+  for (const CompletionQueueExecutor* executor : executors) executors_.push_back({executor});
+  thread_ = std::thread([this] { Run(); });
+  pthread_setname_np(thread_.native_handle(), "flood guard");
+}
+
+FloodGuard::~FloodGuard() {
+  {
+    std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+std::vector<std::string> FloodGuard::Floods(const std::vector<Connections::Received>& before,
+                                            const std::vector<Connections::Received>& after) {
+  absl::flat_hash_map<std::string, uint64_t> bytes_before;
+  for (const auto& [peer, bytes] : before) bytes_before[peer] = bytes;
+  std::vector<Connections::Received> gained;
+  uint64_t most = 0;
+  for (const auto& [peer, bytes] : after) {
+    const auto it = bytes_before.find(peer);
+    // A connection that was not there is new; one that is closed says 0.
+    const uint64_t from = it == bytes_before.end() ? 0 : it->second;
+    if (bytes <= from) continue;
+    gained.push_back({peer, bytes - from});
+    most = std::max(most, bytes - from);
+  }
+  std::vector<std::string> floods;
+  for (auto& [peer, bytes] : gained) {
+    if (bytes >= kFloodBytesMin && bytes >= most / 2) floods.push_back(std::move(peer));
+  }
+  return floods;
+}
+
+bool FloodGuard::Watched::IsStuck(absl::Duration cpu_time_now, bool rests) {
+  const absl::Duration used = cpu_time_now - cpu_time;
+  cpu_time = cpu_time_now;
+  stuck = rests ? absl::ZeroDuration() : stuck + used;
+  return stuck > kStuckMax;
+}
+
+bool FloodGuard::SomeoneIsStuck() {
+  bool found = false;
+  for (auto& [executor, thread, rounds] : executors_) {
+    const auto now = executor->progress();
+    found |= thread.IsStuck(now.cpu_time, !now.in_grpc || now.rounds != std::exchange(rounds, now.rounds));
+  }
+  if (looks_++ % kLooksPerSearch == 0) FindGrpcThreads();
+  for (auto& [id, thread] : grpc_threads_) {
+    const absl::Duration cpu_time = CpuTimeOf(id);
+    found |= thread.IsStuck(cpu_time, cpu_time - thread.cpu_time < kLookEvery / 4);
+  }
+  return found;
+}
+
+void FloodGuard::FindGrpcThreads() {
+  absl::flat_hash_map<pid_t, Watched> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream file(entry.path() / "comm");
+    std::string name;
+    pid_t id;
+    if (!std::getline(file, name) || !absl::SimpleAtoi(entry.path().filename().string(), &id)) continue;
+    if (std::find(std::begin(kGrpcThreads), std::end(kGrpcThreads), name) == std::end(kGrpcThreads)) continue;
+    const auto known = grpc_threads_.find(id);
+    found[id] = known == grpc_threads_.end() ? Watched{.cpu_time = CpuTimeOf(id)} : known->second;
+  }
+  grpc_threads_ = std::move(found);
+}
+
+void FloodGuard::Run() {
+  std::vector<Connections::Received> before;
+  std::unique_lock lock(mutex_);
+  while (!ending_) {
+    changed_.wait_for(lock, absl::ToChronoMilliseconds(kLookEvery), [this] { return ending_; });
+    lock.unlock();
+    if (!SomeoneIsStuck()) {
+      before.clear();
+    } else {
+      // The first look only counts, unless there is nothing to compare with.
+      std::vector<Connections::Received> after = connections_->AllReceived();
+      if (!before.empty()) {
+        for (const std::string& peer : Floods(before, after)) {
+          Log(LogLevel::kWarning, "connection_closed", {{"peer", peer}, {"what", "it sends without pause"}});
+          connections_->EndFlood(peer);
+        }
+      }
+      before = std::move(after);
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace holdfast::service
