@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what Holdfast is built from: Debian 12 packages, and the .proto files of google.rpc. Changes nothing when
-# nothing is missing.
+# Installs what Holdfast is built from: Debian 12 packages, the .proto files of google.rpc, and the source of SQLite.
+# Changes nothing when nothing is missing.
 #
 #   install-deps.sh            what the server, the client and the C++ tests need
 #   install-deps.sh --tools    the same and what only the other checks need: sanitizers, formatting, Python, npm
@@ -11,7 +11,7 @@ set -euo pipefail
 build_packages=(
   clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
-  librocksdb-dev libsqlite3-dev libspdlog-dev libxxhash-dev libcli11-dev
+  librocksdb-dev libspdlog-dev libxxhash-dev libcli11-dev
   libgtest-dev libgmock-dev
   # Only for the .proto file of grpc.health.v1: no C++ package of Debian ships it.
   golang-google-grpc-dev
@@ -22,6 +22,13 @@ build_packages=(
 # package, into a place of their own, where proto/CMakeLists.txt looks for them.
 googleapis="googleapis-common-protos==1.66.0"
 googleapis_dir=/usr/local/share/holdfast/protos
+# The amalgamation of SQLite: Debian 12 has 3.40.1, which statements of a client can crash. npm's package of a binding
+# ships a current one; only its two files are taken, and only if they are the ones that were looked at.
+sqlite_version=3.53.2
+sqlite_package=better-sqlite3@12.11.1
+sqlite_dir=/usr/local/share/holdfast/sqlite/$sqlite_version
+sqlite_sums="60d2f39a3726cd6b9021da6f4e868608d66fbb6528a9f513dc8ffcc640493422  sqlite3.c
+9e69a1353a4288450b0d5239ede11fc7f1f4c8e5eb07491fc8317eacb5b7de7e  sqlite3.h"
 tool_packages=(clang-format-16 libclang-rt-16-dev)
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
@@ -42,14 +49,17 @@ done
 wanted=("${build_packages[@]}")
 if $bench; then wanted+=("${bench_packages[@]}"); fi
 if $tools; then wanted+=("${tool_packages[@]}"); fi
-if $tools || $bench; then
-  # Where npm is there from elsewhere, Debian's packages of it would only get in its way.
+# For the source of SQLite. Where npm is there from elsewhere, Debian's packages of it would only get in its way.
+sqlite_wanted=true
+[ ! -f "$sqlite_dir/sqlite3.c" ] || sqlite_wanted=false
+if $sqlite_wanted || $tools || $bench; then
   command -v npm >/dev/null || wanted+=(nodejs npm)
 fi
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   echo "install-deps: this is no Debian system. Install by hand what these packages of Debian 12 hold: ${wanted[*]};" \
-    "and the .proto files of PyPI's $googleapis in $googleapis_dir" >&2
+    "the .proto files of PyPI's $googleapis in $googleapis_dir; and sqlite3.c and sqlite3.h of SQLite $sqlite_version in" \
+    "$sqlite_dir" >&2
   exit 1
 fi
 
@@ -61,13 +71,17 @@ done
 
 protos_missing=false
 [ -f "$googleapis_dir/google/rpc/error_details.proto" ] || protos_missing=true
+sqlite_is_right() { (cd "$1" 2>/dev/null && sha256sum --check --status <<<"$sqlite_sums"); }
+sqlite_missing=false
+sqlite_is_right "$sqlite_dir" || sqlite_missing=true
 
-if [ ${#missing[@]} -eq 0 ] && ! $protos_missing; then
-  echo "install-deps: nothing is missing (${#wanted[@]} packages, $googleapis)"
+if [ ${#missing[@]} -eq 0 ] && ! $protos_missing && ! $sqlite_missing; then
+  echo "install-deps: nothing is missing (${#wanted[@]} packages, $googleapis, SQLite $sqlite_version)"
   exit 0
 fi
 [ ${#missing[@]} -eq 0 ] || echo "install-deps: missing: ${missing[*]}"
 ! $protos_missing || echo "install-deps: missing: $googleapis in $googleapis_dir"
+! $sqlite_missing || echo "install-deps: missing: SQLite $sqlite_version in $sqlite_dir"
 if $check; then exit 1; fi
 
 as_root=()
@@ -85,13 +99,24 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt update
   apt install -y --no-install-recommends "${missing[@]}"
 fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 if $protos_missing; then
   echo "install-deps: installing $googleapis into $googleapis_dir"
-  scratch=$(mktemp -d)
-  trap 'rm -rf "$scratch"' EXIT
   python3 -m venv "$scratch/venv"
   "$scratch/venv/bin/pip" install -q --no-deps --target "$scratch/protos" "$googleapis"
   "${as_root[@]}" mkdir -p "$googleapis_dir/google/rpc"
   "${as_root[@]}" cp "$scratch"/protos/google/rpc/*.proto "$googleapis_dir/google/rpc/"
+fi
+if $sqlite_missing; then
+  echo "install-deps: installing SQLite $sqlite_version into $sqlite_dir"
+  # Packs what the registry has; none of its scripts is run.
+  (cd "$scratch" && npm pack --silent --ignore-scripts "$sqlite_package" >/dev/null && tar -xzf better-sqlite3-*.tgz)
+  if ! sqlite_is_right "$scratch/package/deps/sqlite3"; then
+    echo "install-deps: the source of SQLite in $sqlite_package is not the one that is expected" >&2
+    exit 1
+  fi
+  "${as_root[@]}" mkdir -p "$sqlite_dir"
+  "${as_root[@]}" cp "$scratch"/package/deps/sqlite3/sqlite3.[ch] "$sqlite_dir/"
 fi
 echo "install-deps: done"

@@ -63,7 +63,8 @@ void CallGate::RemoveBytes(Connections::Connection* connection, int64_t bytes) {
 
 absl::Status CallGate::Lease::Set(int64_t* held, int64_t bytes) {
   const int64_t more = bytes - *held;
-  if (more <= 0) {
+  if (more == 0) return absl::OkStatus();
+  if (more < 0) {
     gate_->RemoveBytes(connection_, -more);
   } else if (absl::Status status = gate_->AddBytes(connection_, more); !status.ok()) {
     return status;
@@ -80,19 +81,22 @@ absl::Status CallGate::Lease::ReserveReply(size_t bytes) { return Set(&reply_byt
 
 void CallGate::Lease::CountReply(size_t bytes) {
   const int64_t more = static_cast<int64_t>(bytes) - reply_bytes_;
+  if (more == 0) return;
   gate_->RemoveBytes(connection_, -more);
   reply_bytes_ += more;
 }
 
 void CallGate::Lease::DropRequest() {
-  if (request_bytes_ <= kCallBytes) return;
+  // A small one is gone soon anyway.
+  if (request_bytes_ <= 2 * kCallBytes) return;
   gate_->RemoveBytes(connection_, std::exchange(request_bytes_, kCallBytes) - kCallBytes);
 }
 
 void CallGate::Lease::Release() {
   if (gate_ == nullptr) return;
-  if (request_bytes_ + reply_bytes_ > 0) gate_->RemoveBytes(connection_, request_bytes_ + reply_bytes_);
-  gate_->connections_->End(connection_);
+  const int64_t bytes = request_bytes_ + reply_bytes_;
+  gate_->bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  gate_->connections_->End(connection_, bytes);
   gate_->calls_.fetch_sub(1, std::memory_order_relaxed);
   if (is_stream_) gate_->streams_.fetch_sub(1, std::memory_order_relaxed);
   gate_ = nullptr;

@@ -120,8 +120,9 @@ Connections::Connection* Connections::Begin(absl::string_view peer) {
   return connection.get();
 }
 
-void Connections::End(Connection* connection) {
+void Connections::End(Connection* connection, int64_t bytes) {
   std::lock_guard lock(mutex_);
+  connection->bytes_ -= bytes;
   connection->last_used_ = ++uses_;
   if (--connection->calls_ > 0 || connection->fd_ >= 0) return;
   // The listener does not know it, so nothing else would forget it.

@@ -56,9 +56,10 @@ class Connections {
   // Takes in an accepted socket. `peer` is its address as gRPC spells it.
   Room Add(int fd, absl::string_view peer);
 
-  // Begins a call on the connection of `peer`; it stays valid until End.
+  // Begins a call on the connection of `peer`, which stays valid until End.
   Connection* Begin(absl::string_view peer);
-  void End(Connection* connection);
+  // Ends it, and with it what is left of its bytes.
+  void End(Connection* connection, int64_t bytes);
   // Adds to what the calls of the connection hold. False, and not added, if it would be more than `bytes_max`.
   bool AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max);
   void RemoveBytes(Connection* connection, int64_t bytes);

@@ -26,6 +26,11 @@ absl::string_view BlobOf(sqlite3_value* value) {
   return {blob, blob == nullptr ? 0 : static_cast<size_t>(sqlite3_value_bytes(value))};
 }
 
+// Of a JSON document, as text or in SQLite's binary form.
+size_t BytesOf(sqlite3_value* document) {
+  return sqlite3_value_type(document) == SQLITE_BLOB ? BlobOf(document).size() : TextOf(document).size();
+}
+
 void ResultText(sqlite3_context* context, absl::string_view text) {
   sqlite3_result_text64(context, text.data() == nullptr ? "" : text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
@@ -94,10 +99,7 @@ void Replace(sqlite3_context* context, int, sqlite3_value** arguments) {
   const absl::string_view what = TextOf(arguments[1]);
   if (in.data() == nullptr || what.data() == nullptr) return;
   if (!MayGoOver(context, static_cast<Budget*>(sqlite3_user_data(context)), in.size())) return;
-  if (what.data()[0] == '\0') {
-    sqlite3_result_value(context, arguments[0]);
-    return;
-  }
+  if (what.data()[0] == '\0') return ResultText(context, in);
   const absl::string_view with = TextOf(arguments[2]);
   if (with.data() == nullptr) return;
   const auto bytes_max =
@@ -174,7 +176,7 @@ void Trim(sqlite3_context* context, int count, sqlite3_value** arguments) {
 
 // SQLite's own, in a connection where it is not replaced: it is made when it is first needed.
 struct JsonPatcher {
-  explicit JsonPatcher(Budget* of_connection) : budget(of_connection) {}
+  JsonPatcher(Budget* of_connection, bool of_jsonb) : budget(of_connection), jsonb(of_jsonb) {}
 
   struct CloseBoth {
     void operator()(sqlite3_stmt* statement) const {
@@ -184,6 +186,7 @@ struct JsonPatcher {
     }
   };
   Budget* const budget;
+  const bool jsonb;
   std::unique_ptr<sqlite3_stmt, CloseBoth> statement;
 
   bool Open() {
@@ -192,7 +195,8 @@ struct JsonPatcher {
     sqlite3_stmt* prepared = nullptr;
     if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_MEMORY, nullptr) !=
             SQLITE_OK ||
-        sqlite3_prepare_v2(db, "SELECT json_patch(?, ?)", -1, &prepared, nullptr) != SQLITE_OK) {
+        sqlite3_prepare_v2(db, jsonb ? "SELECT jsonb_patch(?, ?)" : "SELECT json_patch(?, ?)", -1, &prepared,
+                           nullptr) != SQLITE_OK) {
       sqlite3_close(db);
       return false;
     }
@@ -203,8 +207,8 @@ struct JsonPatcher {
 
 void JsonPatch(sqlite3_context* context, int, sqlite3_value** arguments) {
   auto* patcher = static_cast<JsonPatcher*>(sqlite3_user_data(context));
-  const size_t document_bytes = TextOf(arguments[0]).size();
-  const size_t patch_bytes = TextOf(arguments[1]).size();
+  const size_t document_bytes = BytesOf(arguments[0]);
+  const size_t patch_bytes = BytesOf(arguments[1]);
   if (!MayGoOver(context, patcher->budget, document_bytes + patch_bytes)) return;
   if (document_bytes * patch_bytes > kJsonPatchBytesMax) {
     sqlite3_result_error(context, "json_patch of documents so large would take too long", -1);
@@ -220,7 +224,7 @@ void JsonPatch(sqlite3_context* context, int, sqlite3_value** arguments) {
     // As json functions tell each other that a text is JSON.
     constexpr unsigned kJsonSubtype = 'J';
     sqlite3_result_value(context, sqlite3_column_value(statement, 0));
-    sqlite3_result_subtype(context, kJsonSubtype);
+    if (!patcher->jsonb) sqlite3_result_subtype(context, kJsonSubtype);
   } else {
     sqlite3_result_error(context, sqlite3_errmsg(sqlite3_db_handle(statement)), -1);
   }
@@ -251,8 +255,13 @@ int RegisterFunctions(sqlite3* db, Budget* budget) {
       if (result != SQLITE_OK) return result;
     }
   }
-  return sqlite3_create_function_v2(db, "json_patch", 2, kCommon, new JsonPatcher(budget), JsonPatch, nullptr, nullptr,
-                                    Delete<JsonPatcher>);
+  for (const bool jsonb : {false, true}) {
+    result =
+        sqlite3_create_function_v2(db, jsonb ? "jsonb_patch" : "json_patch", 2, kCommon | SQLITE_RESULT_SUBTYPE,
+                                   new JsonPatcher(budget, jsonb), JsonPatch, nullptr, nullptr, Delete<JsonPatcher>);
+    if (result != SQLITE_OK) return result;
+  }
+  return SQLITE_OK;
 }
 
 }  // namespace holdfast::storage::sql

@@ -62,15 +62,15 @@ TEST_F(CallGateTest, BytesOfAllAreBounded) {
 
 TEST_F(CallGateTest, AReplyIsReservedOrRefused) {
   CallGate::Lease lease;
-  ASSERT_TRUE(Admit("a", 10'000, &lease).ok());
+  ASSERT_TRUE(Admit("a", 40'000, &lease).ok());
   EXPECT_TRUE(lease.ReserveReply(100'000).ok());
-  EXPECT_TRUE(lease.ReserveReply(150'000).ok());  // in place of the first
+  EXPECT_TRUE(lease.ReserveReply(120'000).ok());  // in place of the first
   EXPECT_EQ(gate_.bytes(), 160'000 + kCall);
   ExpectOverloaded(lease.ReserveReply(190'000), "server.connection_bytes_max");
   EXPECT_EQ(gate_.bytes(), 160'000 + kCall);
   lease.DropRequest();
   lease.DropRequest();
-  EXPECT_EQ(gate_.bytes(), 150'000 + kCall);
+  EXPECT_EQ(gate_.bytes(), 120'000 + kCall);
   // What can't be refused is counted all the same.
   lease.CountReply(500'000);
   EXPECT_EQ(gate_.bytes(), 500'000 + kCall);

@@ -47,7 +47,7 @@ TEST(Connections, TheLongestIdleMakesRoom) {
   Pair third;
   EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
   EXPECT_EQ(connections.Add(second.fd(), "second"), Room::kTaken);
-  connections.End(connections.Begin("first"));
+  connections.End(connections.Begin("first"), 0);
   EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kTaken);
   EXPECT_FALSE(first.ended());
   EXPECT_TRUE(second.ended());
@@ -64,11 +64,11 @@ TEST(Connections, OneWithACallIsNeverEnded) {
   auto* const on_first = connections.Begin("first");
   auto* const on_second = connections.Begin("second");
   EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kNone);
-  connections.End(on_first);
+  connections.End(on_first, 0);
   EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kTaken);
   EXPECT_TRUE(first.ended());
   EXPECT_FALSE(second.ended());
-  connections.End(on_second);
+  connections.End(on_second, 0);
 }
 
 TEST(Connections, ClosedOnesAreForgottenWhenThereIsNoRoom) {
@@ -118,10 +118,8 @@ TEST(Connections, BytesAreBoundedForEach) {
   EXPECT_TRUE(connections.AddBytes(b, 100, 100));
   connections.RemoveBytes(a, 20);
   EXPECT_TRUE(connections.AddBytes(a, 41, 100));
-  connections.RemoveBytes(a, 81);
-  connections.RemoveBytes(b, 100);
-  connections.End(a);
-  connections.End(b);
+  connections.End(a, 81);
+  connections.End(b, 100);
   // The listener has reported neither, so neither is kept.
   EXPECT_EQ(connections.count(), 0);
 }

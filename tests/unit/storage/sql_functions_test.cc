@@ -56,7 +56,8 @@ TEST(SqlFunctions, PatchesAreSqlitesOwn) {
   PlainDatabase plain;
   for (const std::string patch : {R"({"a":null,"b":{"c":2}})", "[1]", "7", R"({"a":{"x":[1,{"y":null}]}})"}) {
     const std::string sql =
-        R"(SELECT json_patch('{"a":1,"b":{"c":1,"d":null}}', ?1), json_array(json_patch('{}', ?1)), json_patch(NULL, ?1))";
+        R"(SELECT json_patch('{"a":1,"b":{"c":1,"d":null}}', ?1), json_array(json_patch('{}', ?1)), json_patch(NULL, ?1),
+                                      hex(jsonb_patch('{"a":1}', ?1)), json(jsonb_patch(jsonb('{"a":1}'), jsonb(?1))))";
     const auto expected = plain.Execute(sql, {patch});
     ASSERT_THAT(expected, IsOk());
     EXPECT_EQ(object.Rows(sql, {patch}), *expected) << patch;
