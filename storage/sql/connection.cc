@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -160,7 +161,9 @@ absl::Status Connection::Error() {
   const int code = db_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(db_.get());
   const std::string message = db_ == nullptr ? "out of memory" : sqlite3_errmsg(db_.get());
   if (!own_sql_ && budget_.is_short()) {
-    if (budget_.spent() || temp_full || code == SQLITE_TOOBIG || (code & 0xff) == SQLITE_NOMEM) return NeedsWorker();
+    if (budget_.spent() || temp_full || code == SQLITE_TOOBIG || code == SQLITE_FULL || (code & 0xff) == SQLITE_NOMEM) {
+      return NeedsWorker();
+    }
   } else if (!own_sql_ && budget_.spent()) {
     return TookTooLong();
   }
@@ -168,13 +171,34 @@ absl::Status Connection::Error() {
     return MakeFailure({.kind = FailureKind::kTempFull, .sqlite_code = code},
                        "what is sorted, or held in between, is too large for its temporary files");
   }
+  if (!own_sql_ && code == SQLITE_FULL && AutoincrementIsUsedUp()) {
+    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = code},
+                       "an AUTOINCREMENT column has had its largest value, so there is none left");
+  }
   const Failure failure = {.kind = KindOf(code), .sqlite_code = code};
+  if (failure.kind == FailureKind::kMemory) {
+    const bool too_deep = heap_.TakeTooDeep();
+    const bool refused = heap_.TakeRefused();
+    const Failure too_large = {.kind = FailureKind::kSqlError, .sqlite_code = code};
+    if (too_deep) {
+      return MakeFailure(too_large, "the views, triggers and foreign keys of the statement lead too deep");
+    }
+    // SQLite says so too of a program that is too long.
+    if (!refused) return MakeFailure(too_large, "the statement is too large: what it comes to has too many steps");
+  }
   if (!authorizer_.refusal().empty()) {
     return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = code}, authorizer_.refusal());
   }
   if (failure.kind != FailureKind::kOther) return MakeFailure(failure, message);
   const bool damaged = (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
   return WithFailure(damaged ? absl::DataLossError(message) : absl::InternalError(message), failure);
+}
+
+bool Connection::AutoincrementIsUsedUp() {
+  const auto counts = RunForNumber("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'");
+  if (!counts.ok() || *counts == 0) return false;
+  const auto largest = RunForNumber("SELECT max(seq) FROM sqlite_sequence");
+  return largest.ok() && *largest == std::numeric_limits<int64_t>::max();
 }
 
 void Connection::GiveUp(absl::Status why) {

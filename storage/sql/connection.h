@@ -195,6 +195,8 @@ class Connection {
   absl::Status TookTooLong() const;
   // What SQLite's last call has failed with.
   absl::Status Error();
+  // SQLITE_FULL: whether it is for want of a rowid, not of pages.
+  bool AutoincrementIsUsedUp();
   // What it means for the transaction and the connection that a statement has ended so.
   void CheckTransaction(const absl::Status& status, bool only_read);
   void GiveUp(absl::Status why);

@@ -1,5 +1,6 @@
 #include "storage/sql/heap.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -9,6 +10,26 @@
 #include <utility>
 
 namespace holdfast::storage::sql {
+namespace {
+
+// Where half of the thread's stack is used.
+const char* HalfOfStack() {
+  pthread_attr_t attributes;
+  void* lowest = nullptr;
+  size_t bytes = 0;
+  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+    (void)pthread_attr_getstack(&attributes, &lowest, &bytes);
+    pthread_attr_destroy(&attributes);
+  }
+  return static_cast<const char*>(lowest) + bytes / 2;
+}
+
+bool StackIsNearlyUsed() {
+  thread_local const char* const half = HalfOfStack();
+  return static_cast<const char*>(__builtin_frame_address(0)) < half;
+}
+
+}  // namespace
 
 // Lives as long as the heap or anything allocated in it does.
 struct HeapAccount {
@@ -16,10 +37,17 @@ struct HeapAccount {
   std::atomic<size_t> bytes = 0;
   size_t bytes_peak = 0;
   size_t bytes_max;
+  bool refused = false;
+  bool too_deep = false;
   Budget* budget;  // null once the heap is gone
 
   bool Take(size_t more) {
     const size_t after = bytes.load(std::memory_order_relaxed) + more;
+    if (StackIsNearlyUsed()) {
+      too_deep = true;
+      return false;
+    }
+    if (after > bytes_max) refused = true;
     if (after > bytes_max || (budget != nullptr && !budget->Allocation(after))) return false;
     bytes.fetch_add(more, std::memory_order_relaxed);
     bytes_peak = std::max(bytes_peak, after);
@@ -104,6 +132,10 @@ Heap::~Heap() {
 }
 
 size_t Heap::bytes() const { return account_->bytes.load(std::memory_order_relaxed); }
+
+bool Heap::TakeRefused() { return std::exchange(account_->refused, false); }
+
+bool Heap::TakeTooDeep() { return std::exchange(account_->too_deep, false); }
 
 size_t Heap::TakePeak() { return std::exchange(account_->bytes_peak, bytes()); }
 

@@ -6,6 +6,10 @@
 // which would take a lock for each allocation, no pages allocated before they are needed, and sorts that go to
 // temporary files in parts of 256 KiB.
 //
+// SQLite goes down its own stack with each view, trigger and foreign key that a statement comes to, of which a schema
+// may have ten thousand one behind the other; on the way it allocates. So an allocation is also refused where half of
+// the thread's stack is used.
+//
 // Threading: one thread at a time; what is freed later than the connection may be freed by any.
 
 #ifndef HOLDFAST_STORAGE_SQL_HEAP_H_
@@ -31,6 +35,11 @@ class Heap {
   size_t bytes() const;
   // The most since it was last asked.
   size_t TakePeak();
+
+  // Whether an allocation was refused by the bound since it was last asked.
+  bool TakeRefused();
+  // The same, because half of the thread's stack was used.
+  bool TakeTooDeep();
 
   // What this thread allocates is this heap's.
   class Scope {

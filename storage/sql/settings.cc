@@ -35,7 +35,7 @@ int Configure(sqlite3* db, const Limits& limits) {
         Limit{SQLITE_LIMIT_EXPR_DEPTH, 100}, Limit{SQLITE_LIMIT_COMPOUND_SELECT, 50},
         Limit{SQLITE_LIMIT_VDBE_OP, 25'000}, Limit{SQLITE_LIMIT_FUNCTION_ARG, limits.function_args_max},
         Limit{SQLITE_LIMIT_ATTACHED, 0}, Limit{SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits.like_pattern_bytes_max},
-        Limit{SQLITE_LIMIT_TRIGGER_DEPTH, 20}, Limit{SQLITE_LIMIT_WORKER_THREADS, 0}}) {
+        Limit{SQLITE_LIMIT_TRIGGER_DEPTH, 1024}, Limit{SQLITE_LIMIT_WORKER_THREADS, 0}}) {
     sqlite3_limit(db, id, value);
   }
   // It only reads the names, though it does not say so.
