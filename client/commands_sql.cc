@@ -43,6 +43,7 @@ struct SqlArguments {
   std::vector<std::string> statements;
   std::string file;
   std::string migrations_file;
+  bool accept_changed = false;
   bool csv = false;
 };
 
@@ -87,7 +88,7 @@ absl::StatusOr<v1::MigrateSchemaRequest> ReadMigrations(const std::string& path)
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("'", path, "': ", std::string(parsed.message())));
   }
-  if (request.has_object() || !request.request_id().empty()) {
+  if (request.has_object() || !request.request_id().empty() || request.accept_changed_migrations()) {
     return absl::InvalidArgumentError(absl::StrCat("'", path, "' has more than \"migrations\""));
   }
   return request;
@@ -99,6 +100,7 @@ int Migrate(const SqlArguments& sql, Session& session) {
     return session.BadUsage(absl::InvalidArgumentError(absl::StrCat("--migrations: ", request.status().message())));
   }
   *request->mutable_object() = sql.shell.object;
+  request->set_accept_changed_migrations(sql.accept_changed);
   const Unary<&ObjectService::Stub::MigrateSchema> migrate{
       .name = "sql",
       .help = "",
@@ -155,6 +157,7 @@ absl::Status Check(const SqlArguments& sql, const GlobalOptions& globals) {
   if (migrate && (sql.shell.atomic || sql.csv || !sql.shell.params.empty())) {
     return absl::InvalidArgumentError("--migrations goes without --atomic, --csv and --param");
   }
+  if (sql.accept_changed && !migrate) return absl::InvalidArgumentError("--accept-changed is for --migrations");
   if (sql.csv && globals.json) return absl::InvalidArgumentError("give one of --csv, --json");
   if (!sql.shell.params.empty() && sql.statements.size() != 1) {
     return absl::InvalidArgumentError("--param is for one statement");
@@ -191,8 +194,13 @@ void AddSqlCommand(CommandGroup& root) {
     arguments.Flag("--csv", "Print rows as CSV", [sql = sql.get()] { sql->csv = true; });
     file("--migrations",
          "Instead of statements: run those migrations that are newer than the object's schema. The file is JSON: "
-         "[{\"version\": 1, \"statements\": [{\"sql\": \"CREATE TABLE ...\"}]}, ...]",
+         "[{\"version\": 1, \"statements\": [{\"sql\": \"CREATE TABLE ...\"}]}, ...]; with \"foreign_keys_off\": "
+         "true beside the version, one may rebuild a table that others refer to",
          &sql->migrations_file);
+    arguments.Flag("--accept-changed",
+                   "Take migrations of --migrations that have changed since they ran, or were put in below the "
+                   "object's version, as ones that ran; they are not run",
+                   [sql = sql.get()] { sql->accept_changed = true; });
     arguments.Notes(kNotes);
     arguments.Finish([sql = sql.get()](const GlobalOptions& globals) { return Check(*sql, globals); });
     return [sql](Session& session) { return Run(*sql, session); };

@@ -55,7 +55,7 @@ absl::StatusOr<std::vector<SqlMigration>> MigrationsOf(const v1::MigrateSchemaRe
     last = migration.version();
     auto texts = TextsOf(migration.statements(), field + ".statements");
     if (!texts.ok()) return texts.status();
-    migrations.push_back({migration.version(), *std::move(texts)});
+    migrations.push_back({field, migration.version(), *std::move(texts), migration.foreign_keys_off()});
   }
   return migrations;
 }
@@ -118,9 +118,9 @@ Task<absl::Status> PlainObject::MigrateSchema(const v1::MigrateSchemaRequest& re
                                               v1::MigrateSchemaResponse* response) {
   auto migrations = MigrationsOf(request);
   if (!migrations.ok()) co_return migrations.status();
-  const auto versions =
-      co_await storage().sql().Run<SchemaVersions>([migrations = *std::move(migrations)](sql::Connection& connection) {
-        return MigrateSql(connection, migrations);
+  const auto versions = co_await storage().sql().Run<SchemaVersions>(
+      [migrations = *std::move(migrations), accept = request.accept_changed_migrations()](sql::Connection& connection) {
+        return MigrateSql(connection, migrations, accept);
       });
   if (!versions.ok()) co_return SqlFailed(versions.status(), "");
   response->set_version_before(versions->before);

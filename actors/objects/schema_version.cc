@@ -6,19 +6,62 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "actors/errors.h"
+#include "actors/utf8.h"
 
 namespace holdfast::actors {
 namespace {
 
 namespace sql = storage::sql;
 
+// SQLITE_CONSTRAINT_FOREIGNKEY
+constexpr int kForeignKeyCode = 787;
+
 constexpr char kFind[] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_meta'";
 constexpr char kRead[] = "SELECT value FROM _meta WHERE key = 'schema_version'";
 constexpr char kCreate[] = "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT)";
 constexpr char kWrite[] = "INSERT OR REPLACE INTO _meta(key, value) VALUES ('schema_version', ?)";
 
+constexpr char kCheckForeignKeys[] = "SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT 1";
+
 absl::StatusOr<sql::Result> Run(sql::Connection& connection, const char* text, std::vector<sql::Value> params = {}) {
   return RunSql(connection, {"schema_version", text, std::move(params)});
+}
+
+std::string ForPeople(const sql::Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return ValidUtf8(*text);
+  if (const auto* number = std::get_if<int64_t>(&value)) return absl::StrCat(*number);
+  return "?";
+}
+
+absl::Status CheckForeignKeys(sql::Connection& connection, const SqlMigration& migration) {
+  const auto found = RunSql(connection, {absl::StrCat(migration.field, ", foreign_key_check"), kCheckForeignKeys, {}});
+  if (!found.ok()) return found.status();
+  if (found->rows.empty()) return absl::OkStatus();
+  const sql::Row& row = found->rows.front();
+  // Of a table WITHOUT ROWID there is none.
+  const std::string rowid =
+      std::holds_alternative<sql::Null>(row[1]) ? "a row" : absl::StrCat("the row with rowid ", ForPeople(row[1]));
+  return SqlError(
+      absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SQL_CONSTRAINT, kForeignKeyCode,
+      absl::StrCat(migration.field, ": at the end of version ", migration.version, " ", rowid, " of the table ",
+                   ForPeople(row[0]), " refers to no row of ", ForPeople(row[2]), "; nothing was done"));
+}
+
+absl::Status RunMigration(sql::Connection& connection, const SqlMigration& migration) {
+  if (migration.foreign_keys_off) {
+    if (absl::Status status = connection.SetForeignKeys(false); !status.ok()) {
+      return SqlFailed(status, absl::StrCat("before ", migration.field));
+    }
+  }
+  for (const SqlText& statement : migration.statements) {
+    if (auto result = RunSql(connection, statement); !result.ok()) return result.status();
+    connection.ForgetResults();
+  }
+  if (!migration.foreign_keys_off) return absl::OkStatus();
+  if (absl::Status status = CheckForeignKeys(connection, migration); !status.ok()) return status;
+  connection.ForgetResults();
+  if (absl::Status status = connection.SetForeignKeys(true); !status.ok()) return SqlFailed(status, migration.field);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -41,7 +84,8 @@ absl::StatusOr<int64_t> ReadSchemaVersion(sql::Connection& connection) {
                "the row schema_version of the table _meta is no version; nothing was done");
 }
 
-absl::StatusOr<SchemaVersions> MigrateSql(sql::Connection& connection, const std::vector<SqlMigration>& migrations) {
+absl::StatusOr<SchemaVersions> MigrateSql(sql::Connection& connection, const std::vector<SqlMigration>& migrations,
+                                          bool accept_changed) {
   const auto before = ReadSchemaVersion(connection);
   if (!before.ok()) return before.status();
   const int64_t last = migrations.back().version;
@@ -50,16 +94,19 @@ absl::StatusOr<SchemaVersions> MigrateSql(sql::Connection& connection, const std
                  absl::StrCat("the object has schema version ", *before, "; the last of the migrations is ", last,
                               "; nothing was done"));
   }
+  auto to_store = CompareMigrations(connection, migrations, *before, accept_changed);
+  if (!to_store.ok()) return to_store.status();
   for (const SqlMigration& migration : migrations) {
     if (migration.version <= *before) continue;
-    for (const SqlText& statement : migration.statements) {
-      if (auto result = RunSql(connection, statement); !result.ok()) return result.status();
-      connection.ForgetResults();
-    }
+    if (absl::Status status = RunMigration(connection, migration); !status.ok()) return status;
+    to_store->push_back(&migration);
   }
   if (*before < last) {
     if (auto result = Run(connection, kCreate); !result.ok()) return result.status();
     if (auto result = Run(connection, kWrite, {absl::StrCat(last)}); !result.ok()) return result.status();
+  }
+  if (!to_store->empty()) {
+    if (absl::Status status = StoreMigrationHashes(connection, *to_store, *before); !status.ok()) return status;
   }
   return SchemaVersions{*before, last};
 }

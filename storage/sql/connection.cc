@@ -614,15 +614,38 @@ void Connection::BeginBudget(Where where) {
 absl::Status Connection::Begin(Where where) {
   if (!usable()) return ended_;
   stuck_ = absl::OkStatus();
+  turn_has_writes_ = false;
   ForgetResults();
   (void)files_.TakeTempFull();
   BeginBudget(where);
   return Run(begin_);
 }
 
+absl::Status Connection::SetForeignKeys(bool enforced) {
+  if (!usable()) return ended_;
+  if (!stuck_.ok()) return stuck_;
+  if (budget_.is_short()) return stuck_ = NeedsWorker();
+  if (enforced == foreign_keys_) return absl::OkStatus();
+  turn_has_writes_ = turn_has_writes_ || sqlite3_txn_state(db_.get(), "main") == SQLITE_TXN_WRITE;
+  if (absl::Status status = Run(commit_); !status.ok()) return status;
+  if (sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_ENABLE_FKEY, enforced ? 1 : 0, nullptr) != SQLITE_OK) {
+    const absl::Status status = Error();
+    GiveUp(status);
+    return status;
+  }
+  foreign_keys_ = enforced;
+  // Statements are prepared anew, with or without what foreign keys make of them.
+  ++schema_changes_;
+  return Run(begin_);
+}
+
 absl::Status Connection::Commit() {
   if (!usable()) return ended_;
   if (!stuck_.ok()) return stuck_;
+  if (!foreign_keys_) {
+    GiveUp(absl::InternalError("a transaction has ended with foreign keys off"));
+    return ended_;
+  }
   if (absl::Status status = GiveFreePagesBack(); !status.ok()) return status;
   return Run(commit_);
 }
@@ -630,7 +653,7 @@ absl::Status Connection::Commit() {
 void Connection::Rollback() {
   if (!usable()) return;
   stuck_ = absl::OkStatus();
-  if (sqlite3_txn_state(db_.get(), "main") == SQLITE_TXN_WRITE) {
+  if (!foreign_keys_ || turn_has_writes_ || sqlite3_txn_state(db_.get(), "main") == SQLITE_TXN_WRITE) {
     GiveUp(absl::AbortedError("the turn that this SQL connection was for has failed"));
     return;
   }

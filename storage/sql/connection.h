@@ -16,6 +16,9 @@
 // a failed Commit(). A transaction that has only read is rolled back, whatever its error. To open it again takes some
 // 70 us.
 //
+// Foreign keys are enforced in every transaction from Begin() on. SetForeignKeys() switches that in the middle of one;
+// Begin(), Commit() and Rollback() see to it that no connection goes on with them off.
+//
 // Memory: that of SQLite is counted and bounded (heap.h). limits.cache_bytes of pages and kCachedStatementsMax prepared
 // statements of kCachedStatementsBytesMax stay between turns.
 //
@@ -100,10 +103,14 @@ class Connection {
   // The results of a transaction are bounded together, since whoever runs it answers them together: this is for one
   // that has let go of them.
   void ForgetResults() { results_ = {}; }
+  // Switches the enforcement of foreign keys for the statements that follow in this transaction. SQLite can do so only
+  // between two of its own transactions: this commits one, which checks what is deferred, and begins another. To the
+  // page source they are one, so Rollback() undoes both. Always NeedsWorker() on the executor.
+  absl::Status SetForeignKeys(bool enforced);
   // Whether a statement, which may only read, has a row. It runs until the first.
   absl::StatusOr<bool> Query(absl::string_view sql, absl::Span<const Value> params);
   // Gives pages that are free back first, some each time, where there are many. FAILED_PRECONDITION where a deferred
-  // constraint does not hold.
+  // constraint does not hold. Foreign keys must be enforced again.
   absl::Status Commit();
   // Keeps the connection if the transaction has only read.
   void Rollback();
@@ -213,6 +220,8 @@ class Connection {
   bool own_sql_ = true;  // what is prepared now is not the client's
   std::unique_ptr<sqlite3, Close> db_;
   ResultSize results_;
+  bool foreign_keys_ = true;      // are enforced
+  bool turn_has_writes_ = false;  // of transactions of SQLite that SetForeignKeys() has committed
   // Grows with each statement that may have changed the schema, or statistics of it.
   uint64_t schema_changes_ = 0;
   Statement begin_;

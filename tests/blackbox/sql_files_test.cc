@@ -19,34 +19,6 @@ constexpr size_t kPageBytes = 4096;
 
 class SqlFiles : public SqlBehaviour {
  protected:
-  std::string Export(const std::string& name) {
-    ObjectStub stub(channel_);
-    grpc::ClientContext context;
-    auto reader = stub.ExportSql(&context, For<v1::ExportSqlRequest>(name));
-    v1::ExportSqlResponse part;
-    std::string file;
-    while (reader->Read(&part)) file += part.chunk();
-    EXPECT_TRUE(IsOk(reader->Finish()));
-    return file;
-  }
-  Reply<v1::ImportSqlResponse> Import(const std::string& name, const std::string& file,
-                                      const std::string& request_id = "") {
-    ObjectStub stub(channel_);
-    grpc::ClientContext context;
-    Reply<v1::ImportSqlResponse> reply;
-    auto writer = stub.ImportSql(&context, &reply.response);
-    v1::ImportSqlRequest part;
-    part.mutable_header()->mutable_object()->set_name(name);
-    part.mutable_header()->set_request_id(request_id);
-    bool open = writer->Write(part);
-    for (size_t done = 0; open && done < file.size(); done += 100'000) {
-      part.set_chunk(file.substr(done, 100'000));
-      open = writer->Write(part);
-    }
-    writer->WritesDone();
-    reply.status = writer->Finish();
-    return reply;
-  }
   grpc::Status Refusal(const std::string& file) {
     const grpc::Status status = Import("o", file).status;
     EXPECT_TRUE(Fails(status, grpc::StatusCode::INVALID_ARGUMENT, "SQL_ERROR"));

@@ -334,6 +334,15 @@ TEST_F(SqlToolTest, Migrations) {
   write("{\"object\": {\"name\": \"p\"}}");
   ExpectUsage({"sql", "o", "--migrations", path},
               absl::StrCat("--migrations: '", path, "' has more than \"migrations\""));
+  write("{\"accept_changed_migrations\": true, \"migrations\": []}");
+  ExpectUsage({"sql", "o", "--migrations", path},
+              absl::StrCat("--migrations: '", path, "' has more than \"migrations\""));
+  write("[{\"version\": 1, \"foreign_keys_off\": true, \"statements\": [{\"sql\": \"SELECT 1\"}]}]");
+  EXPECT_EQ(Tool({"sql", "o", "--migrations", path, "--accept-changed"}).status, 0);
+  EXPECT_EQ(request_,
+            "object { name: \"o\" } "
+            "migrations { version: 1 statements { sql: \"SELECT 1\" } foreign_keys_off: true } "
+            "accept_changed_migrations: true");
   write("[{\"versions\": 1}]");
   EXPECT_EQ(Tool({"sql", "o", "--migrations", path}).status, 2);
   std::remove(path.c_str());
@@ -346,6 +355,7 @@ TEST_F(SqlToolTest, BadUsage) {
   ExpectUsage({"sql", "o", "SELECT 1", "--file", "f"}, "give one of SQL, --file, --migrations");
   ExpectUsage({"sql", "o", "--file="}, "--file: is empty");
   ExpectUsage({"sql", "o", "--migrations", "f", "--csv"}, "--migrations goes without --atomic, --csv and --param");
+  ExpectUsage({"sql", "o", "SELECT 1", "--accept-changed"}, "--accept-changed is for --migrations");
 }
 
 }  // namespace

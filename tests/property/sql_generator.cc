@@ -397,16 +397,46 @@ v1::SqlStatement SqlGenerator::Statement() {
   return Query();
 }
 
+void SqlGenerator::FillMigration(v1::Migration* migration) {
+  migration->clear_statements();
+  migration->set_foreign_keys_off(dice_->OneIn(4));
+  for (uint64_t k = 1 + dice_->Below(2); k > 0; --k) {
+    const bool breaks = migration->foreign_keys_off() && dice_->OneIn(2);
+    *migration->add_statements() = breaks            ? dice_->OneIn(2) ? Delete() : Drop()
+                                              : dice_->OneIn(3) ? Alter()
+                                   : dice_->OneIn(2) ? CreateTable()
+                                                     : Insert();
+  }
+}
+
+// Mostly the list of the last time, with more at its end; sometimes with one changed, put in or left out.
 v1::MigrateSchemaRequest SqlGenerator::Migration() {
   v1::MigrateSchemaRequest request;
-  int64_t version = static_cast<int64_t>(dice_->Below(3));
-  for (uint64_t i = 1 + dice_->Below(4); i > 0; --i) {
+  if (!dice_->OneIn(4)) *request.mutable_migrations() = migrations_;
+  if (request.migrations_size() > 6) request.mutable_migrations()->DeleteSubrange(0, 5);
+  const int there = request.migrations_size();
+  int64_t version = there > 0 ? request.migrations(there - 1).version() : static_cast<int64_t>(dice_->Below(3));
+  for (uint64_t i = (there > 0 ? 0 : 1) + dice_->Below(4); i > 0; --i) {
     v1::Migration* const migration = request.add_migrations();
     migration->set_version(version += 1 + static_cast<int64_t>(dice_->Below(2)));
-    for (uint64_t k = 1 + dice_->Below(2); k > 0; --k) {
-      *migration->add_statements() = dice_->OneIn(3) ? Alter() : dice_->OneIn(2) ? CreateTable() : Insert();
+    FillMigration(migration);
+  }
+  const auto any = [&] { return static_cast<int>(dice_->Below(static_cast<uint64_t>(request.migrations_size()))); };
+  if (there > 0 && dice_->OneIn(5)) FillMigration(request.mutable_migrations(any()));
+  if (there > 0 && dice_->OneIn(5)) {
+    // A version that was left out, if there is one there.
+    const int at = any();
+    const int64_t below = at == 0 ? 0 : request.migrations(at - 1).version();
+    if (request.migrations(at).version() > below + 1) {
+      v1::Migration* const late = request.add_migrations();
+      late->set_version(below + 1);
+      FillMigration(late);
+      for (int i = request.migrations_size() - 1; i > at; --i) request.mutable_migrations()->SwapElements(i, i - 1);
     }
   }
+  if (request.migrations_size() > 1 && dice_->OneIn(5)) request.mutable_migrations()->DeleteSubrange(any(), 1);
+  request.set_accept_changed_migrations(dice_->OneIn(4));
+  migrations_ = request.migrations();
   return request;
 }
 

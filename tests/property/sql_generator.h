@@ -48,6 +48,8 @@ class SqlGenerator {
   v1::SqlStatement Delete();
   v1::SqlStatement Pragma();
   v1::SqlStatement Wrong();
+  // Its statements, and whether foreign keys are off.
+  void FillMigration(v1::Migration* migration);
 
   simulation::Dice* const dice_;
   SqlFilePtr file_;
@@ -55,6 +57,8 @@ class SqlGenerator {
   // Those of the table that was named last.
   std::vector<std::string> columns_;
   bool large_ = false;
+  // Of the last request.
+  google::protobuf::RepeatedPtrField<v1::Migration> migrations_;
 };
 
 }  // namespace holdfast::property

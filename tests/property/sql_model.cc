@@ -1,11 +1,13 @@
 #include "tests/property/sql_model.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "actors/errors.h"
+#include "actors/objects/migration_hashes.h"
 #include "actors/sql_wire.h"
 #include "storage/sql/settings.h"
 #include "tests/unit/storage/sql_plain_database.h"
@@ -46,6 +48,13 @@ class Model {
     auto found = plain_.Query(text->sql, text->params);
     if (!found.ok()) return AsClientGets(found.status());
     return found;
+  }
+  // Ends a transaction, and begins another.
+  absl::Status SetForeignKeys(bool on) {
+    if (const auto committed = plain_.Execute("COMMIT"); !committed.ok()) return AsClientGets(committed.status());
+    EXPECT_TRUE(plain_.Execute(on ? "PRAGMA foreign_keys=ON" : "PRAGMA foreign_keys=OFF").ok());
+    EXPECT_TRUE(plain_.Execute("BEGIN").ok());
+    return absl::OkStatus();
   }
   absl::Status Commit(SqlFilePtr* file) {
     if (const auto committed = plain_.Execute("COMMIT"); !committed.ok()) return AsClientGets(committed.status());
@@ -90,6 +99,55 @@ absl::StatusOr<int64_t> SchemaVersion(Model* model) {
   int64_t version = 0;
   if (!read->rows.empty()) (void)absl::SimpleAtoi(std::get<std::string>(read->rows[0][0]), &version);
   return version;
+}
+
+// By version.
+std::map<int64_t, std::string> Hashes(Model* model) {
+  std::map<int64_t, std::string> hashes;
+  const auto found = model->Run("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_meta_migrations'");
+  if (!found.ok() || found->rows.empty()) return hashes;
+  const auto read = model->Run("SELECT version, hash FROM _meta_migrations");
+  EXPECT_TRUE(read.ok()) << read.status();
+  if (!read.ok()) return hashes;
+  for (const sql::Row& row : read->rows) hashes[std::get<int64_t>(row[0])] = std::get<std::string>(row[1]);
+  return hashes;
+}
+
+void StoreHashes(const std::map<int64_t, std::string>& hashes, Model* model) {
+  const auto run = [model](const std::string& text, const std::vector<sql::Value>& params = {}) {
+    const auto result = model->Run(text, params);
+    EXPECT_TRUE(result.ok()) << result.status();
+  };
+  run("CREATE TABLE IF NOT EXISTS _meta_migrations(version INTEGER PRIMARY KEY, hash TEXT NOT NULL)");
+  run("DELETE FROM _meta_migrations");
+  for (const auto& [version, hash] : hashes) run("INSERT INTO _meta_migrations VALUES (?, ?)", {version, hash});
+}
+
+std::string HashOf(const v1::Migration& wire) {
+  actors::SqlMigration migration;
+  for (const v1::SqlStatement& statement : wire.statements()) {
+    auto text = actors::SqlTextOf(statement, "sql");
+    EXPECT_TRUE(text.ok()) << text.status();
+    if (text.ok()) migration.statements.push_back(*std::move(text));
+  }
+  migration.foreign_keys_off = wire.foreign_keys_off();
+  return actors::MigrationHash(migration);
+}
+
+absl::Status RunMigration(const v1::Migration& migration, Model* model) {
+  if (migration.foreign_keys_off()) {
+    if (absl::Status status = model->SetForeignKeys(false); !status.ok()) return status;
+  }
+  for (const v1::SqlStatement& statement : migration.statements()) {
+    if (const auto result = model->Run(statement); !result.ok()) return result.status();
+  }
+  if (!migration.foreign_keys_off()) return absl::OkStatus();
+  const auto broken = model->Run("PRAGMA foreign_key_check");
+  if (!broken.ok()) return broken.status();
+  if (!broken->rows.empty()) {
+    return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SQL_CONSTRAINT, "it does not hold");
+  }
+  return model->SetForeignKeys(true);
 }
 
 std::vector<std::string> Texts(const absl::StatusOr<sql::Result>& result) {
@@ -166,7 +224,7 @@ std::vector<SqlTable> TablesOf(const SqlFilePtr& file) {
   if (file == nullptr) return tables;
   Model model(file);
   for (const std::string& name : Texts(model.Run(NamesQuery("IN ('table', 'view')")))) {
-    if (name == "_meta") continue;
+    if (name == "_meta" || name == "_meta_migrations") continue;
     // A view may be of what is not there any more.
     auto columns = model.Run(absl::StrCat("SELECT name FROM pragma_table_info('", name, "')"));
     tables.push_back({name, columns.ok() ? Texts(columns) : std::vector<std::string>()});
@@ -198,18 +256,35 @@ absl::Status ModelMigrate(const v1::MigrateSchemaRequest& request, SqlFilePtr* f
   if (*before > last) {
     return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_NEWER, "it is newer");
   }
+  std::map<int64_t, std::string> hashes = Hashes(&model);
+  const std::map<int64_t, std::string> hashes_before = hashes;
+  for (const v1::Migration& migration : request.migrations()) {
+    if (migration.version() > *before) break;
+    const auto known = hashes_before.find(migration.version());
+    const bool ran = known != hashes_before.end() && known->second == HashOf(migration);
+    const bool from_before_hashes = hashes_before.empty() || migration.version() < hashes_before.begin()->first;
+    if (!ran && !from_before_hashes && !request.accept_changed_migrations()) {
+      return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_CHANGED, "it has changed");
+    }
+    hashes[migration.version()] = HashOf(migration);
+  }
   for (const v1::Migration& migration : request.migrations()) {
     if (migration.version() <= *before) continue;
-    for (const v1::SqlStatement& statement : migration.statements()) {
-      if (const auto result = model.Run(statement); !result.ok()) return result.status();
-    }
+    if (const absl::Status ran = RunMigration(migration, &model); !ran.ok()) return ran;
   }
-  if (*before < last) {
+  const bool due = *before < last;
+  if (due || hashes != hashes_before) hashes.erase(hashes.upper_bound(*before), hashes.end());
+  if (due) {
     const auto created = model.Run("CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT)");
     if (!created.ok()) return created.status();
     const auto written = model.Run("INSERT OR REPLACE INTO _meta VALUES ('schema_version', ?)", {absl::StrCat(last)});
     if (!written.ok()) return written.status();
+    if (*before == 0) hashes[0] = "";
+    for (const v1::Migration& migration : request.migrations()) {
+      if (migration.version() > *before) hashes[migration.version()] = HashOf(migration);
+    }
   }
+  if (due || hashes != hashes_before) StoreHashes(hashes, &model);
   response->set_version_before(*before);
   response->set_version_after(last);
   return model.Commit(file);

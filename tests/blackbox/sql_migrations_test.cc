@@ -1,0 +1,118 @@
+// MigrateSchema, over the wire.
+
+#include "tests/blackbox/sql_behaviour.h"
+
+namespace holdfast::blackbox {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct Step {
+  int64_t version;
+  std::vector<std::string> statements;
+  bool foreign_keys_off = false;
+};
+
+class SqlMigrations : public SqlBehaviour {
+ protected:
+  Reply<v1::MigrateSchemaResponse> Migrate(const std::string& name, const std::vector<Step>& steps,
+                                           bool accept = false) {
+    auto request = For<v1::MigrateSchemaRequest>(name);
+    for (const Step& step : steps) {
+      v1::Migration* const migration = request.add_migrations();
+      migration->set_version(step.version);
+      migration->set_foreign_keys_off(step.foreign_keys_off);
+      for (const std::string& sql : step.statements) migration->add_statements()->set_sql(sql);
+    }
+    request.set_accept_changed_migrations(accept);
+    return Call(&ObjectStub::MigrateSchema, request);
+  }
+  void ExpectOrphansRefused(const std::string& name) {
+    EXPECT_TRUE(Fails(Execute(name, {"INSERT INTO posts VALUES (99)"}).status, grpc::StatusCode::FAILED_PRECONDITION,
+                      "SQL_CONSTRAINT"));
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Stores, SqlMigrations, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
+
+// The statements of 14d in the cases, which fail with foreign keys on.
+TEST_P(SqlMigrations, ParentTableIsRebuiltAndItsChildrenStay) {
+  const std::vector<std::string> rebuild = {"CREATE TABLE n(id INTEGER PRIMARY KEY, n TEXT DEFAULT 'x')",
+                                            "INSERT INTO n SELECT * FROM users", "DROP TABLE users",
+                                            "ALTER TABLE n RENAME TO users"};
+  ASSERT_TRUE(IsOk(Execute(
+      "o", {"CREATE TABLE users(id INTEGER PRIMARY KEY, n TEXT)", "CREATE TABLE posts(u INTEGER REFERENCES users(id))",
+            "INSERT INTO users VALUES (1,'a')", "INSERT INTO posts VALUES (1)"})));
+  EXPECT_TRUE(Fails(Migrate("o", {{1, rebuild}}).status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
+
+  const auto broken = Migrate("o", {{1, rebuild, true}, {2, {"DELETE FROM users"}, true}});
+  EXPECT_TRUE(Fails(broken.status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
+  EXPECT_THAT(broken.status.error_message(),
+              HasSubstr("migrations[1]: at the end of version 2 the row with rowid 1 of the table posts refers to no "
+                        "row of users"));
+  EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(broken.status).metadata().at("sqlite_code"), "787");
+  EXPECT_THAT(Rows("o", "SELECT name FROM sqlite_schema ORDER BY name"), ElementsAre("posts", "users"));
+  ExpectOrphansRefused("o");
+
+  ASSERT_TRUE(IsOk(Migrate("o", {{1, rebuild, true}})));
+  EXPECT_THAT(Rows("o", "SELECT id, n FROM users"), ElementsAre("1|a"));
+  EXPECT_THAT(Rows("o", "SELECT u FROM posts"), ElementsAre("1"));
+  ExpectOrphansRefused("o");
+  Passivate("o");
+  ExpectOrphansRefused("o");
+  EXPECT_TRUE(
+      Fails(Execute("o", {"DELETE FROM users"}).status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
+}
+
+TEST_P(SqlMigrations, PragmaThatWouldSwitchForeignKeysIsRefused) {
+  const auto reply = Migrate("o", {{1, {"PRAGMA foreign_keys = OFF"}, true}});
+  EXPECT_TRUE(Fails(reply.status, grpc::StatusCode::INVALID_ARGUMENT, "SQL_ERROR"));
+}
+
+TEST_P(SqlMigrations, MigrationThatIsNotTheOneThatRanIsNamed) {
+  const Step first = {1, {"CREATE TABLE t(v)"}};
+  const Step third = {3, {"CREATE TABLE u(v)"}};
+  ASSERT_TRUE(IsOk(Migrate("o", {first, third})));
+  const auto edited = Migrate("o", {{1, {"CREATE TABLE t(v, w)"}}, third, {4, {"CREATE TABLE x(v)"}}});
+  EXPECT_TRUE(Fails(edited.status, grpc::StatusCode::FAILED_PRECONDITION, "SCHEMA_CHANGED"));
+  EXPECT_THAT(edited.status.error_message(), HasSubstr("migrations[0]: version 1 has changed since it ran"));
+  const auto late = Migrate("o", {first, {2, {"CREATE TABLE late(v)"}}, third});
+  EXPECT_TRUE(Fails(late.status, grpc::StatusCode::FAILED_PRECONDITION, "SCHEMA_CHANGED"));
+  EXPECT_THAT(late.status.error_message(), HasSubstr("migrations[1]: version 2 never ran"));
+  EXPECT_THAT(Rows("o", "SELECT name FROM sqlite_schema WHERE name IN ('x', 'late')"), IsEmpty());
+
+  const auto accepted = Migrate("o", {{1, {"CREATE TABLE t(v, w)"}}, {2, {"CREATE TABLE late(v)"}}, third}, true);
+  ASSERT_TRUE(IsOk(accepted));
+  EXPECT_EQ(accepted.response.version_before(), 3);
+  EXPECT_EQ(accepted.response.version_after(), 3);
+  EXPECT_THAT(Rows("o", "SELECT name FROM sqlite_schema WHERE name = 'late'"), IsEmpty());
+  Passivate("o");
+  EXPECT_TRUE(IsOk(Migrate("o", {{1, {"CREATE TABLE t(v, w)"}}, {2, {"CREATE TABLE late(v)"}}, third})));
+  EXPECT_TRUE(Fails(Migrate("o", {first, third}).status, grpc::StatusCode::FAILED_PRECONDITION, "SCHEMA_CHANGED"));
+}
+
+// The version and the hashes are in the file.
+TEST_P(SqlMigrations, ImportBringsItsOwnVersionAndHashes) {
+  const Step first = {1, {"CREATE TABLE users(id INTEGER PRIMARY KEY)", "CREATE TABLE posts(u REFERENCES users(id))"}};
+  ASSERT_TRUE(IsOk(Migrate("from", {first})));
+  ASSERT_TRUE(IsOk(Migrate("to", {{1, {"CREATE TABLE another(v)"}}, {2, {"SELECT 2"}}})));
+  ASSERT_TRUE(IsOk(Import("to", Export("from"))));
+  ExpectOrphansRefused("to");
+  EXPECT_TRUE(Fails(Migrate("to", {{1, {"CREATE TABLE another(v)"}}, {2, {"SELECT 2"}}}).status,
+                    grpc::StatusCode::FAILED_PRECONDITION, "SCHEMA_CHANGED"));
+  const auto reply = Migrate("to", {first, {2, {"SELECT 2"}}});
+  ASSERT_TRUE(IsOk(reply));
+  EXPECT_EQ(reply.response.version_before(), 1);
+
+  ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("to"))));
+  EXPECT_TRUE(IsOk(Migrate("to", {{1, {"CREATE TABLE another(v)"}}})));
+  // A file that never had migrations, over one that had.
+  ASSERT_TRUE(IsOk(Import("to", "")));
+  EXPECT_EQ(Migrate("to", {first}).response.version_before(), 0);
+  ExpectOrphansRefused("to");
+}
+
+}  // namespace
+}  // namespace holdfast::blackbox
