@@ -43,6 +43,7 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
   keyspace_ = std::make_unique<storage::Keyspace>(placement_ ? storage::Location{placement_->family, ""}
                                                              : storage::PackedLocation(key));
   storage_.set_keyspace(keyspace_.get());
+  storage_.set_object(&key_);
 }
 
 Activation::~Activation() = default;

@@ -60,7 +60,7 @@ struct HostServices {
   storage::Families* families;
   storage::RunClocks* run_clocks;
   storage::Background* reads;
-  storage::Background* sql;  // for SQL that may take long
+  storage::Background* sql;  // for SQL that may take long, where there are no sql_workers
   storage::sql::TempSpace* sql_temp_space;
   storage::Background* commits;         // one thread
   storage::Background* family_changes;  // one thread
@@ -69,6 +69,9 @@ struct HostServices {
   AlarmWatchers* watchers;
   // The disk failed; the process must end.
   absl::AnyInvocable<void(const absl::Status&)> on_commit_failure;
+  storage::sql::Workers* sql_workers = nullptr;
+  storage::Background* sql_imports = nullptr;  // for files that are imported
+  storage::sql::HeapTotal* sql_heap_total = nullptr;
 };
 
 // The objects of one shard that are in memory. The unit of ownership: its epoch says since which change of owner.

@@ -94,6 +94,11 @@ absl::Status SqlFailed(const absl::Status& status, absl::string_view field) {
       return QuotaExceeded("object_bytes_max", message);
     case sql::FailureKind::kMemory:
       return QuotaExceeded("SQL memory", message);
+    case sql::FailureKind::kBusy:
+      return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED, message,
+                       absl::Seconds(1));
+    case sql::FailureKind::kStopping:
+      return Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_DRAINING, message, absl::Seconds(1));
     case sql::FailureKind::kTempFull:
       return QuotaExceeded("sql.temp_bytes_max", message);
     case sql::FailureKind::kOther:

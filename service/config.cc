@@ -90,6 +90,12 @@ constexpr Setting kSettings[] = {
     {"sql", "like_pattern_bytes_max", 1, 50'000, 50},
     {"sql", "function_args_max", 1, 127, 32},
     {"sql", "transfer_time_limit_ms", 100, 86'400'000, 600'000},
+    {"sql", "statements_max", 1, 1'000, 64},
+    {"sql", "namespace_statements_max", 1, 1'000, 48},
+    {"sql", "import_threads", 1, 16, 1},
+    {"sql", "imports_max", 1, 1'000, 8},
+    {"sql", "transfer_idle_limit_ms", 100, 86'400'000, 30'000},
+    {"sql", "heap_bytes_of_all_max", 16 * kMiB, kTiB, 512 * kMiB},
     {"sql", "temp_files_max", 0, 100'000, 0},
 };
 

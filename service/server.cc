@@ -5,6 +5,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <future>
 #include <random>
@@ -28,6 +29,7 @@
 #include "service/descriptors.h"
 #include "service/listener.h"
 #include "service/rpc_table.h"
+#include "storage/disk_space.h"
 #include "storage/families.h"
 #include "storage/log.h"
 #include "storage/rocksdb_store.h"
@@ -46,6 +48,10 @@ constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
 constexpr absl::Duration kShutdownMax = absl::Milliseconds(500);
 // From an accepted connection to its HTTP/2 settings.
 constexpr int kHandshakeMaxMs = 20'000;
+// For what was interrupted, to send its error.
+constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
+// Imports give way to everything else.
+constexpr int kImportNice = 10;
 // After the calls have ended, for commits and alarms that run.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
 constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
@@ -84,6 +90,21 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   return options;
 }
 
+// For durations; its zero means nothing.
+absl::Time SteadyNow() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+storage::sql::WorkerLimits WorkerLimitsOf(const Config& config) {
+  storage::sql::WorkerLimits limits;
+  limits.running_max = config.sql().threads();
+  limits.statements_max = config.sql().statements_max();
+  limits.namespace_statements_max = config.sql().namespace_statements_max();
+  // Before the turn, which also waits, is over.
+  limits.wall_max = absl::Milliseconds(config.actors().turn_timeout_ms()) * 3 / 4;
+  return limits;
+}
+
 std::vector<const actors::ObjectClass*> ClassesWith(const Extension& extension) {
   std::vector<const actors::ObjectClass*> classes = RpcTable::Classes();
   classes.insert(classes.end(), extension.object_classes.begin(), extension.object_classes.end());
@@ -92,11 +113,14 @@ std::vector<const actors::ObjectClass*> ClassesWith(const Extension& extension) 
 
 // An executor with what runs on it. Members end in the reverse order: first the threads that post to the executor.
 struct Lane {
-  Lane(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue, int io_threads, int sql_threads)
+  Lane(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue, const Config& config)
       : executor(clock, std::move(queue)),
         random(std::random_device{}()),
-        reads(&executor, "reads", io_threads),
-        sql(&executor, "sql", sql_threads),
+        reads(&executor, "reads", config.actors().io_threads()),
+        sql(
+            WorkerLimitsOf(config), [this](absl::AnyInvocable<void()> work) { executor.Post(std::move(work)); },
+            SteadyNow),
+        imports(&executor, "imports", config.sql().import_threads(), kImportNice),
         commits(&executor, "commits", 1),
         family_changes(&executor, "families", 1) {}
 
@@ -105,7 +129,8 @@ struct Lane {
   std::unique_ptr<actors::ShardHost> host;
   std::unique_ptr<Endpoint> endpoint;
   actors::WorkerPool reads;
-  actors::WorkerPool sql;
+  storage::sql::Workers sql;
+  actors::WorkerPool imports;
   actors::WorkerPool commits;
   actors::WorkerPool family_changes;
 };
@@ -124,6 +149,7 @@ class RunningServer : public Server {
                .bytes_max = config.server().call_bytes_max(),
                .connection_bytes_max = config.server().connection_bytes_max()},
               &connections_),
+        sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
         watchers_(config.server().alarm_watchers_max()) {
     for (auto& [name, service, rows] : extension.services) table_.Add(std::move(name), service, std::move(rows));
   }
@@ -155,6 +181,7 @@ class RunningServer : public Server {
   std::unique_ptr<storage::Families> families_;
   std::unique_ptr<storage::RunClocks> run_clocks_;
   std::unique_ptr<storage::sql::TempSpace> sql_temp_space_;
+  storage::sql::HeapTotal sql_heap_total_;
   actors::AlarmWatchers watchers_;
   RpcTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;
@@ -166,6 +193,7 @@ class RunningServer : public Server {
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
   std::atomic<bool> disk_failed_ = false;
+  std::atomic<int> imports_ = 0;
 };
 
 template <typename Work>
@@ -190,8 +218,13 @@ absl::Status RunningServer::Start() {
   // A store that is not on the disk has not made it.
   std::error_code no_directory;
   std::filesystem::create_directories(config_.data_dir(), no_directory);
-  sql_temp_space_ =
-      std::make_unique<storage::sql::TempSpace>(config_.data_dir(), config_.sql().temp_bytes_of_all_max());
+  sql_temp_space_ = std::make_unique<storage::sql::TempSpace>(
+      config_.data_dir(),
+      storage::sql::TempSpace::Limits{
+          .bytes_max = static_cast<uint64_t>(config_.sql().temp_bytes_of_all_max()),
+          .files_max = config_.sql().temp_files_max(),
+          .disk_reserve_bytes = static_cast<uint64_t>(config_.storage().disk_reserve_bytes())},
+      storage::FreeBytesOf(config_.data_dir()));
   families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
   if (absl::Status status = families_->Recover(); !status.ok()) return status;
   run_clocks_ = std::make_unique<storage::RunClocks>(store_.get());
@@ -220,8 +253,7 @@ absl::Status RunningServer::StartGrpc() {
 
   std::vector<actors::Router::Host> hosts;
   for (int i = 0; i < config_.actors().executors(); ++i) {
-    lanes_.push_back(std::make_unique<Lane>(clock_, builder.AddCompletionQueue(), config_.actors().io_threads(),
-                                            config_.sql().threads()));
+    lanes_.push_back(std::make_unique<Lane>(clock_, builder.AddCompletionQueue(), config_));
     Lane* const lane = lanes_.back().get();
     lane->host = std::make_unique<actors::ShardHost>(
         actors::HostServices{
@@ -230,7 +262,7 @@ absl::Status RunningServer::StartGrpc() {
             .families = families_.get(),
             .run_clocks = run_clocks_.get(),
             .reads = &lane->reads,
-            .sql = &lane->sql,
+            .sql = nullptr,
             .sql_temp_space = sql_temp_space_.get(),
             .commits = &lane->commits,
             .family_changes = &lane->family_changes,
@@ -241,6 +273,9 @@ absl::Status RunningServer::StartGrpc() {
                 [this](const absl::Status& status) {
                   if (!disk_failed_.exchange(true)) on_disk_failure_(status);
                 },
+            .sql_workers = &lane->sql,
+            .sql_imports = &lane->imports,
+            .sql_heap_total = &sql_heap_total_,
         },
         HostOptionsOf(config_));
     watchers_.AddListener(
@@ -275,6 +310,9 @@ absl::Status RunningServer::StartGrpc() {
                      .reply_bytes_max = kReplyBytesMax,
                      .object_bytes_max = config_.storage().object_bytes_max(),
                      .transfer_time_max = absl::Milliseconds(config_.sql().transfer_time_limit_ms()),
+                     .transfer_idle_max = absl::Milliseconds(config_.sql().transfer_idle_limit_ms()),
+                     .imports = &imports_,
+                     .imports_max = config_.sql().imports_max(),
                      .sql = &lane->host->sql(),
                      .reply_time_max = absl::Milliseconds(config_.server().reply_time_limit_ms()),
                      .stream_idle_max = absl::Milliseconds(config_.server().stream_idle_timeout_ms())});
@@ -307,12 +345,16 @@ void RunningServer::Drain() {
       lane->host->Stop();
       DrainCalls(lane->endpoint.get());
     });
+    lane->sql.Drain();
   }
   const absl::Time refused_until = absl::Now() + kRefuseMin;
   const absl::Time calls_until = absl::Now() + absl::Milliseconds(config_.server().drain_timeout_ms());
   while (absl::Now() < refused_until || (gate_.calls() > 0 && absl::Now() < calls_until)) {
     absl::SleepFor(kSettleStep);
   }
+  for (auto& lane : lanes_) lane->sql.Interrupt();
+  const absl::Time interrupted_until = absl::Now() + kInterruptedMax;
+  while (gate_.calls() > 0 && absl::Now() < interrupted_until) absl::SleepFor(kSettleStep);
   listener_->Stop();
   grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kShutdownMax));
 

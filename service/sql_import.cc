@@ -2,6 +2,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "actors/sql_wire.h"
 #include "holdfast/v1/object_service.pb.h"
 #include "service/call/coroutine_call.h"
+#include "service/call/small_request.h"
 #include "service/sql_files.h"
 #include "service/status.h"
 #include "storage/sql/import_file.h"
@@ -52,7 +54,29 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     return response_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
   }
 
+  // Holds one of the places for imports.
+  class Place {
+   public:
+    Place(std::atomic<int>* imports, int imports_max) : imports_(imports) {
+      taken_ = imports_->fetch_add(1, std::memory_order_relaxed) < imports_max;
+    }
+    Place(const Place&) = delete;
+    ~Place() { imports_->fetch_sub(1, std::memory_order_relaxed); }
+    bool taken() const { return taken_; }
+
+   private:
+    std::atomic<int>* const imports_;
+    bool taken_;
+  };
+
   actors::Task<absl::Status> Serve() override {
+    const Place place(endpoint_->imports, endpoint_->imports_max);
+    if (!place.taken()) {
+      co_return actors::Retryable(
+          absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
+          absl::StrCat(endpoint_->imports_max, " imports are under way (sql.imports_max); nothing was done"),
+          absl::Seconds(1));
+    }
     if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
     if (absl::Status status = co_await Check(); !status.ok()) co_return status;
 
@@ -68,9 +92,20 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   // The header, and the file.
   actors::Task<absl::Status> Receive() {
     bool first = true;
-    while (co_await Grpc([this](void* tag) { reader_.Read(&request_, tag); })) {
+    while (co_await Grpc([this](void* tag) { reader_.Read(&bytes_, tag); })) {
       if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
-      if (absl::Status status = lease_.ReserveReply(MemoryBytes(request_)); !status.ok()) co_return status;
+      if (absl::Status status = lease_.ReserveReply(bytes_.Length()); !status.ok()) co_return status;
+      absl::Status parsed;
+      if (bytes_.Length() <= RequestParser::kSmallBytes) {
+        parsed = ParseSmall(&bytes_, &request_);
+      } else {
+        co_await Work(endpoint_->sql->import_workers, [&] {
+          if (!grpc::SerializationTraits<v1::ImportSqlRequest>::Deserialize(&bytes_, &request_).ok()) {
+            parsed = NotA<v1::ImportSqlRequest>();
+          }
+        });
+      }
+      if (!parsed.ok()) co_return parsed;
       if (first != request_.has_header()) {
         co_return actors::InvalidField("part", first ? "the first must be the header" : "the header comes once");
       }
@@ -95,7 +130,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
                                     "the disk of the server is full; nothing was done", absl::Seconds(1));
       }
       absl::Status status;
-      co_await Work(endpoint_->sql->workers, [&] {
+      co_await Work(endpoint_->sql->import_workers, [&] {
         XXH3_128bits_update(hash_.get(), chunk.data(), chunk.size());
         status = file_.Append(chunk);
       });
@@ -107,7 +142,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
 
   actors::Task<absl::Status> Check() {
     absl::Status status;
-    co_await Work(endpoint_->sql->workers, [&] {
+    co_await Work(endpoint_->sql->import_workers, [&] {
       storage::sql::Limits limits = endpoint_->sql->limits;
       limits.time_max = endpoint_->transfer_time_max;
       status = file_.Check(limits, endpoint_->sql->now, [this] { return stopped(); });
@@ -142,7 +177,8 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_return outcome();
   }
 
-  grpc::ServerAsyncReader<v1::ImportSqlResponse, v1::ImportSqlRequest> reader_;
+  grpc::ServerAsyncReader<v1::ImportSqlResponse, grpc::ByteBuffer> reader_;
+  grpc::ByteBuffer bytes_;  // of the message
   v1::ImportSqlRequest request_;
   v1::ImportSqlHeader header_;
   v1::ImportSqlResponse response_;

@@ -70,6 +70,12 @@ sql::Database& ObjectStorage::sql() {
   return *sql_;
 }
 
+std::string ObjectStorage::ns() const {
+  ObjectId id;
+  if (object_ != nullptr) object_->Decode(&id);
+  return id.ns;
+}
+
 void ObjectStorage::CloseSql() { sql_ = nullptr; }
 
 size_t ObjectStorage::MemoryBytes() const { return sql_ == nullptr ? 0 : sql_->MemoryBytes(); }

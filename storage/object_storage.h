@@ -25,6 +25,7 @@
 #include "storage/background.h"
 #include "storage/keyspace.h"
 #include "storage/keyspace_reader.h"
+#include "storage/object_id.h"
 #include "storage/read.h"
 #include "storage/store.h"
 #include "storage/usage.h"
@@ -65,6 +66,10 @@ class ObjectStorage : public KeyspaceReader {
   ObjectStorage(Store* store, Background* background, Keyspace* keyspace, const sql::Environment* sql,
                 absl::AnyInvocable<void(std::coroutine_handle<>)> resume);
   ~ObjectStorage() override;
+
+  // Whose storage it is, for what is shared between namespaces; `key` outlives this. "" where it was not said.
+  void set_object(const ObjectKey* key) { object_ = key; }
+  std::string ns() const;
 
   // --- Keys. Errors: INVALID_ARGUMENT for a key that is empty or over 2,048 bytes, a value over 2 MiB, over 128 keys.
   Read<std::optional<std::string>> Get(absl::string_view key);
@@ -112,6 +117,7 @@ class ObjectStorage : public KeyspaceReader {
 
  private:
   const sql::Environment* const sql_environment_;
+  const ObjectKey* object_ = nullptr;
   std::unique_ptr<sql::Database> sql_;
   WriteSet turn_;
   UsageChange usage_;

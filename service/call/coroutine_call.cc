@@ -31,8 +31,7 @@ void CoroutineCall::OnEvent(bool ok) {
   }
   time_limit_ = endpoint_->executor->At(endpoint_->executor->clock().Now() + endpoint_->transfer_time_max, [this] {
     time_limit_.reset();
-    stopped_ = timed_out_ = true;
-    context_.TryCancel();
+    TimeOut();
   });
   task_.emplace(Serve());
   task_->Start();
@@ -58,14 +57,27 @@ void CoroutineCall::MaybeDelete() {
   if (finished_ && !gone_.pending()) delete this;
 }
 
+void CoroutineCall::TimeOut() {
+  stopped_ = timed_out_ = true;
+  context_.TryCancel();
+}
+
 void CoroutineCall::OnStep(bool ok) {
+  if (idle_limit_) endpoint_->executor->Cancel(*idle_limit_);
+  idle_limit_.reset();
   step_ok_ = ok;
   waiting_.resume();
   Continue();
 }
 
 CoroutineCall::Step CoroutineCall::Grpc(absl::AnyInvocable<void(void* tag)> begin) {
-  return Step(this, [this, begin = std::move(begin)]() mutable { begin(step_.Begin()); });
+  return Step(this, [this, begin = std::move(begin)]() mutable {
+    idle_limit_ = endpoint_->executor->At(endpoint_->executor->clock().Now() + endpoint_->transfer_idle_max, [this] {
+      idle_limit_.reset();
+      TimeOut();
+    });
+    begin(step_.Begin());
+  });
 }
 
 CoroutineCall::Step CoroutineCall::Work(storage::Background* background, absl::AnyInvocable<void()> work) {
@@ -90,7 +102,7 @@ CoroutineCall::Step CoroutineCall::Turn(actors::PlainTurn::Body body, actors::Re
 absl::Status CoroutineCall::CheckGoesOn() const {
   if (timed_out_) {
     return actors::Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SQL_TIME_LIMIT,
-                         "the transfer took too long; nothing was done");
+                         "the transfer took too long, or its client was idle for too long; nothing was done");
   }
   if (draining_) return CallGate::Draining();
   if (cancelled_) return absl::CancelledError("the client is gone");

@@ -1,8 +1,9 @@
 // A call of several steps on one object, written as a coroutine: reading and writing its stream, turns of the object,
 // and work that may block, one after the other.
 //
-// Everything of a call happens on the executor of its completion queue. It has a bound in time, of steps that wait for
-// the client too. When that is over, the client is gone or the server drains, it ends after the step that it is at.
+// Everything of a call happens on the executor of its completion queue. It has a bound in time, and each step that
+// waits for the client has one of its own. When that is over, the client is gone or the server drains, it ends after
+// the step that it is at.
 
 #ifndef HOLDFAST_SERVICE_CALL_COROUTINE_CALL_H_
 #define HOLDFAST_SERVICE_CALL_COROUTINE_CALL_H_
@@ -78,6 +79,7 @@ class CoroutineCall : public Call {
 
  private:
   void OnStep(bool ok);
+  void TimeOut();
   void Continue();
   // The client is gone, or the call has ended.
   void OnGone(bool ok);
@@ -89,6 +91,7 @@ class CoroutineCall : public Call {
   std::optional<actors::Task<absl::Status>> task_;
   std::coroutine_handle<> waiting_;
   std::optional<actors::Executor::TimerId> time_limit_;
+  std::optional<actors::Executor::TimerId> idle_limit_;  // while a step waits for the client
   absl::Status outcome_;
   bool step_ok_ = true;
   bool draining_ = false;

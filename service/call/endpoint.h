@@ -40,6 +40,11 @@ struct Endpoint {
   int64_t object_bytes_max;
   // Of one export or import.
   absl::Duration transfer_time_max;
+  // Between two messages of it, for a client that neither sends nor takes any.
+  absl::Duration transfer_idle_max;
+  // Imports under way, of all endpoints, and how many there may be.
+  std::atomic<int>* imports;
+  int imports_max;
   const storage::sql::Environment* sql;
   // A reply that its client takes no longer than this to take; then the call is cancelled.
   absl::Duration reply_time_max;

@@ -25,9 +25,10 @@ class Budget {
  public:
   static constexpr int kStepsBetweenCalls = 100;
 
-  // `now` and `stop` as in ConnectionOptions; `stop` may be null.
-  Budget(absl::Duration time_max, absl::AnyInvocable<absl::Time()> now, absl::AnyInvocable<bool()> stop)
-      : time_max_(time_max), now_(std::move(now)), stop_(std::move(stop)) {}
+  // The three as in ConnectionOptions; the last two may be null.
+  Budget(absl::Duration time_max, absl::AnyInvocable<absl::Time()> now, absl::AnyInvocable<bool()> stop,
+         absl::AnyInvocable<absl::Duration()> yield)
+      : time_max_(time_max), now_(std::move(now)), stop_(std::move(stop)), yield_(std::move(yield)) {}
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
 
@@ -54,8 +55,9 @@ class Budget {
     return OnTimeSometimes(static_cast<int>(std::min(bytes / kBytesOfAnAllocation, size_t{kLookAt})));
   }
   bool OnTime() {
-    if (!paused_ && !run_.is_short && !run_.spent)
-      run_.spent = now_() >= run_.deadline || (stop_ != nullptr && stop_());
+    if (paused_ || run_.is_short || run_.spent) return !run_.spent;
+    if (yield_ != nullptr) run_.deadline += yield_();
+    run_.spent = now_() >= run_.deadline || (stop_ != nullptr && stop_());
     return !run_.spent;
   }
 
@@ -103,6 +105,7 @@ class Budget {
   const absl::Duration time_max_;
   absl::AnyInvocable<absl::Time()> now_;
   absl::AnyInvocable<bool()> stop_;
+  absl::AnyInvocable<absl::Duration()> yield_;
   Run run_;
   bool paused_ = false;
 };

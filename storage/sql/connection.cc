@@ -103,8 +103,8 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(PageSource* pages, 
 
 Connection::Connection(PageSource* pages, ConnectionOptions options)
     : limits_(options.limits),
-      budget_(options.limits.time_max, std::move(options.now), std::move(options.stop)),
-      heap_(options.limits.heap_bytes_max, &budget_),
+      budget_(options.limits.time_max, std::move(options.now), std::move(options.stop), std::move(options.yield)),
+      heap_(options.limits.heap_bytes_max, &budget_, options.heap_total),
       files_(pages, &heap_, &budget_, options.temp_space, options.limits.temp_bytes_max),
       long_statements_(options.long_statements == nullptr ? &own_long_statements_ : options.long_statements) {}
 
@@ -179,6 +179,10 @@ absl::Status Connection::Error() {
   if (failure.kind == FailureKind::kMemory) {
     const bool too_deep = heap_.TakeTooDeep();
     const bool refused = heap_.TakeRefused();
+    if (heap_.TakeOfAllRefused()) {
+      return MakeFailure({.kind = FailureKind::kBusy, .sqlite_code = code},
+                         "the SQL that is under way takes all the memory that it may (sql.heap_bytes_of_all_max)");
+    }
     const Failure too_large = {.kind = FailureKind::kSqlError, .sqlite_code = code};
     if (too_deep) {
       return MakeFailure(too_large, "the views, triggers and foreign keys of the statement lead too deep");

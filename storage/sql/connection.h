@@ -75,6 +75,10 @@ struct ConnectionOptions {
   absl::AnyInvocable<absl::Time()> now;
   // Asked now and then on a worker, if not null: whether the SQL is to end now, as if its time were over.
   absl::AnyInvocable<bool()> stop;
+  // Called so too, if not null: may wait while others run, and says for how long, which does not count in the time.
+  absl::AnyInvocable<absl::Duration()> yield;
+  // Null: there is no bound on all connections together.
+  HeapTotal* heap_total = nullptr;
   // Null: temporary files are memory.
   TempSpace* temp_space = nullptr;
   // Whether what is written must hold to the CHECK constraints of its table, and quick_check looks at them.

@@ -8,7 +8,25 @@ namespace {
 // What an open connection may keep between turns beside its pages; beyond it SQLite gives back what it can.
 constexpr size_t kKeptMemory = 2 << 20;
 
+// The error of a transaction that was ended, or not begun, for what goes on beside it.
+absl::Status WhyEnded(Workers::End end) {
+  switch (end) {
+    case Workers::End::kNo:
+      return absl::OkStatus();
+    case Workers::End::kBusy:
+      return MakeFailure({.kind = FailureKind::kBusy},
+                         "too much SQL is under way (sql.statements_max, sql.namespace_statements_max)");
+    case Workers::End::kStopping:
+      return MakeFailure({.kind = FailureKind::kStopping}, "the server is shutting down");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+Workers::End Database::EndOf(const Session& session) {
+  return session.statement == nullptr ? Workers::End::kNo : session.statement->end();
+}
 
 Database::Database(ObjectStorage* storage, const Environment* environment)
     : storage_(storage), environment_(environment), session_(std::make_shared<Session>(environment)) {}
@@ -19,15 +37,35 @@ View Database::MemoryView() { return storage_->MemoryView(); }
 
 void Database::ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
                             absl::AnyInvocable<void()> done) {
-  storage_->ReadOn(environment_->workers, range, std::move(read), std::move(done));
+  if (environment_->fair_workers == nullptr) {
+    storage_->ReadOn(environment_->workers, range, std::move(read), std::move(done));
+    return;
+  }
+  Workers* const workers = environment_->fair_workers;
+  auto [statement, refusal] = workers->Admit(storage_->ns());
+  if (statement == nullptr) {
+    session_->refusal = refusal;
+    View view = MemoryView();
+    read(view);
+    session_->refusal = Workers::End::kNo;
+    workers->Post(std::move(done));
+    return;
+  }
+  session_->statement = statement;
+  StatementBackground background(workers, std::move(statement));
+  storage_->ReadOn(&background, range, std::move(read), std::move(done));
 }
 
 void Database::Resume(std::coroutine_handle<> handler) { storage_->Resume(handler); }
 
 absl::Status Database::Transact(Session* session, View* view, absl::FunctionRef<absl::Status(Connection&)> body) {
+  const bool on_worker = view->tier() != ReadTier::kMemory;
+  if (absl::Status ended = WhyEnded(session->refusal); !ended.ok()) return ended;
+  if (on_worker) {
+    if (absl::Status ended = WhyEnded(EndOf(*session)); !ended.ok()) return ended;
+  }
   session->pages.set_view(view);
-  absl::Status status =
-      TryTransact(session, view->tier() == ReadTier::kMemory ? Where::kExecutor : Where::kWorker, body);
+  absl::Status status = TryTransact(session, on_worker ? Where::kWorker : Where::kExecutor, body);
   if (!status.ok()) {
     if (session->connection != nullptr) {
       session->connection->Rollback();
@@ -43,17 +81,25 @@ absl::Status Database::Transact(Session* session, View* view, absl::FunctionRef<
     session->connection->ReleaseMemory();
   }
   session->bytes = session->connection == nullptr ? 0 : session->connection->memory_bytes();
+  if (!status.ok() && on_worker) {
+    if (absl::Status ended = WhyEnded(EndOf(*session)); !ended.ok()) return ended;
+  }
   return status;
 }
 
 absl::Status Database::TryTransact(Session* session, Where where, absl::FunctionRef<absl::Status(Connection&)> body) {
   if (session->connection == nullptr) {
-    auto opened = Connection::Open(&session->pages, {.limits = session->environment->limits,
-                                                     .now = [session] { return session->environment->now(); },
-                                                     .stop = [session] { return session->abandoned.load(); },
-                                                     .temp_space = session->environment->temp_space,
-                                                     .where = where,
-                                                     .long_statements = &session->long_statements});
+    auto opened = Connection::Open(
+        &session->pages,
+        {.limits = session->environment->limits,
+         .now = [session] { return session->environment->now(); },
+         .stop = [session] { return session->abandoned.load() || EndOf(*session) != Workers::End::kNo; },
+         .yield =
+             [session] { return session->statement == nullptr ? absl::ZeroDuration() : session->statement->Yield(); },
+         .heap_total = session->environment->heap_total,
+         .temp_space = session->environment->temp_space,
+         .where = where,
+         .long_statements = &session->long_statements});
     if (!opened.ok()) return opened.status();
     session->connection = *std::move(opened);
   }

@@ -33,6 +33,7 @@
 #include "storage/sql/settings.h"
 #include "storage/sql/short_statements.h"
 #include "storage/sql/temp_space.h"
+#include "storage/sql/workers.h"
 
 namespace holdfast::storage {
 class ObjectStorage;
@@ -42,13 +43,18 @@ namespace holdfast::storage::sql {
 
 // What the databases of an executor share; outlives them.
 struct Environment {
-  // For what must not run on the executor.
+  // For what must not run on the executor: shared fairly, or, where that is null, as it comes.
+  Workers* fair_workers = nullptr;
   Background* workers = nullptr;
+  // For files that are imported, apart from all queries.
+  Background* import_workers = nullptr;
   // The wall clock; any thread.
   std::function<absl::Time()> now;
   Limits limits;
   // Of the pages that one transaction changes.
   size_t turn_bytes_max = 64 << 20;
+  // Of SQLite's memory in all databases; null: it has no bound of its own.
+  HeapTotal* heap_total = nullptr;
   // For sorts and results in between; null: they are memory.
   TempSpace* temp_space = nullptr;
 };
@@ -89,8 +95,13 @@ class Database : public Reader {
     std::unique_ptr<Connection> connection;  // over the two, which outlive it
     std::atomic<size_t> bytes{0};            // that the connection takes
     std::atomic<bool> abandoned{false};
+    // What runs on a worker now, and why it was not even begun. Set on the executor before it runs.
+    std::shared_ptr<Workers::Statement> statement;
+    Workers::End refusal = Workers::End::kNo;
   };
 
+  // Whether what runs is to end.
+  static Workers::End EndOf(const Session& session);
   // On whatever thread the view is for.
   static absl::Status Transact(Session* session, View* view, absl::FunctionRef<absl::Status(Connection&)> body);
   static absl::Status TryTransact(Session* session, Where where, absl::FunctionRef<absl::Status(Connection&)> body);

@@ -19,6 +19,8 @@ enum class FailureKind {
   kDatabaseFull,    // the database would be larger than it may be
   kTempFull,        // temporary files: what is sorted, and results in between
   kMemory,          // SQLite's own memory
+  kBusy,            // there is too much SQL now; a retry may help
+  kStopping,        // the server stops; so too
 };
 
 struct Failure {

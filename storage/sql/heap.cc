@@ -39,7 +39,9 @@ struct HeapAccount {
   size_t bytes_max;
   bool refused = false;
   bool too_deep = false;
+  bool of_all_refused = false;
   Budget* budget;  // null once the heap is gone
+  HeapTotal* total;
 
   bool Take(size_t more) {
     const size_t after = bytes.load(std::memory_order_relaxed) + more;
@@ -49,9 +51,17 @@ struct HeapAccount {
     }
     if (after > bytes_max) refused = true;
     if (after > bytes_max || (budget != nullptr && !budget->Allocation(after))) return false;
+    if (total != nullptr && !total->Take(more, after)) {
+      of_all_refused = true;
+      return false;
+    }
     bytes.fetch_add(more, std::memory_order_relaxed);
     bytes_peak = std::max(bytes_peak, after);
     return true;
+  }
+  void Give(size_t less) {
+    bytes.fetch_sub(less, std::memory_order_relaxed);
+    if (total != nullptr) total->bytes.fetch_sub(less, std::memory_order_relaxed);
   }
   void Leave() {
     if (users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -76,7 +86,7 @@ void* Allocate(int size) {
   if (account != nullptr && !account->Take(bytes)) return nullptr;
   auto* header = static_cast<Header*>(std::malloc(sizeof(Header) + bytes));
   if (header == nullptr) {
-    if (account != nullptr) account->bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    if (account != nullptr) account->Give(bytes);
     return nullptr;
   }
   if (account != nullptr) account->users.fetch_add(1, std::memory_order_relaxed);
@@ -88,7 +98,7 @@ void Free(void* memory) {
   if (memory == nullptr) return;
   Header* header = HeaderOf(memory);
   if (HeapAccount* account = header->account; account != nullptr) {
-    account->bytes.fetch_sub(header->bytes, std::memory_order_relaxed);
+    account->Give(header->bytes);
     account->Leave();
   }
   std::free(header);
@@ -101,9 +111,9 @@ void* Reallocate(void* memory, int size) {
   const size_t before = header->bytes;
   if (account != nullptr && bytes > before && !account->Take(bytes - before)) return nullptr;
   auto* moved = static_cast<Header*>(std::realloc(header, sizeof(Header) + bytes));
-  if (account != nullptr && moved == nullptr && bytes > before) account->bytes.fetch_sub(bytes - before);
+  if (account != nullptr && moved == nullptr && bytes > before) account->Give(bytes - before);
   if (moved == nullptr) return nullptr;
-  if (account != nullptr && bytes < before) account->bytes.fetch_sub(before - bytes);
+  if (account != nullptr && bytes < before) account->Give(before - bytes);
   moved->bytes = bytes;
   return moved + 1;
 }
@@ -124,7 +134,14 @@ void Shutdown(void*) {}
 
 }  // namespace
 
-Heap::Heap(size_t bytes_max, Budget* budget) : account_(new HeapAccount{.bytes_max = bytes_max, .budget = budget}) {}
+bool HeapTotal::Take(size_t more, size_t of_heap) {
+  if (bytes.fetch_add(more, std::memory_order_relaxed) + more <= bytes_max || of_heap <= kSmallBytes) return true;
+  bytes.fetch_sub(more, std::memory_order_relaxed);
+  return false;
+}
+
+Heap::Heap(size_t bytes_max, Budget* budget, HeapTotal* total)
+    : account_(new HeapAccount{.bytes_max = bytes_max, .budget = budget, .total = total}) {}
 
 Heap::~Heap() {
   account_->budget = nullptr;
@@ -136,6 +153,8 @@ size_t Heap::bytes() const { return account_->bytes.load(std::memory_order_relax
 bool Heap::TakeRefused() { return std::exchange(account_->refused, false); }
 
 bool Heap::TakeTooDeep() { return std::exchange(account_->too_deep, false); }
+
+bool Heap::TakeOfAllRefused() { return std::exchange(account_->of_all_refused, false); }
 
 size_t Heap::TakePeak() { return std::exchange(account_->bytes_peak, bytes()); }
 

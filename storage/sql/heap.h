@@ -15,6 +15,7 @@
 #ifndef HOLDFAST_STORAGE_SQL_HEAP_H_
 #define HOLDFAST_STORAGE_SQL_HEAP_H_
 
+#include <atomic>
 #include <cstddef>
 
 #include "storage/sql/budget.h"
@@ -23,11 +24,24 @@ namespace holdfast::storage::sql {
 
 struct HeapAccount;
 
+// What all heaps together may have; any thread. It outlives them and what was allocated in them.
+struct HeapTotal {
+  // A heap that has no more than this is not refused: it is what an open database needs.
+  static constexpr size_t kSmallBytes = 4 << 20;
+
+  explicit HeapTotal(size_t max) : bytes_max(max) {}
+  // For a heap that would have `of_heap` bytes then.
+  bool Take(size_t more, size_t of_heap);
+
+  const size_t bytes_max;
+  std::atomic<size_t> bytes = 0;
+};
+
 class Heap {
  public:
-  // `budget` outlives this. More than `bytes_max` at once is out of memory for SQLite, and so is all when the budget is
-  // spent.
-  Heap(size_t bytes_max, Budget* budget);
+  // `budget` outlives this; `total` may be null. More than `bytes_max` at once is out of memory for SQLite, and so is
+  // all when the budget is spent.
+  Heap(size_t bytes_max, Budget* budget, HeapTotal* total = nullptr);
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
   ~Heap();
@@ -38,6 +52,8 @@ class Heap {
 
   // Whether an allocation was refused by the bound since it was last asked.
   bool TakeRefused();
+  // The same, by the bound of all heaps.
+  bool TakeOfAllRefused();
   // The same, because half of the thread's stack was used.
   bool TakeTooDeep();
 

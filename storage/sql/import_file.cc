@@ -48,14 +48,14 @@ absl::Status OfTheFile(const absl::Status& status, absl::string_view where = "")
 }  // namespace
 
 ImportFile::~ImportFile() {
-  if (file_ >= 0) ::close(file_);
+  if (file_ >= 0) space_->CloseFile(file_);
   space_->Release(bytes_);
 }
 
 absl::Status ImportFile::Append(absl::string_view bytes) {
   if (file_ < 0) file_ = space_->OpenFile();
   if (file_ < 0) return absl::ResourceExhaustedError(absl::StrCat("no temporary file: ", std::strerror(errno)));
-  if (!space_->Reserve(bytes.size())) {
+  if (!space_->ReserveForImport(bytes.size())) {
     return absl::ResourceExhaustedError("the temporary files of the server have no room for it now");
   }
   bytes_ += bytes.size();

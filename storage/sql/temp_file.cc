@@ -13,7 +13,7 @@ TempFile::~TempFile() {
   use_->memory_bytes -= chunks_.size() * kChunkBytes;
   use_->file_bytes -= reserved_;
   if (reserved_ > 0) use_->space->Release(reserved_);
-  if (file_ >= 0) close(file_);
+  if (file_ >= 0) use_->space->CloseFile(file_);
 }
 
 int TempFile::Read(char* buffer, size_t bytes, uint64_t offset) const {
@@ -77,7 +77,11 @@ int TempFile::MoveToFile() {
     return SQLITE_FULL;
   }
   file_ = use_->space->OpenFile();
-  if (file_ < 0) return SQLITE_CANTOPEN;
+  if (file_ < 0) {
+    // The files of the server are as many as they may be: as full as a file that may not grow.
+    if (errno == EMFILE) use_->full = true;
+    return use_->full ? SQLITE_FULL : SQLITE_CANTOPEN;
+  }
   for (size_t i = 0; i < chunks_.size() && i * kChunkBytes < size_; ++i) {
     const size_t part = static_cast<size_t>(std::min<uint64_t>(kChunkBytes, size_ - i * kChunkBytes));
     if (const int result = WriteFile(chunks_[i].get(), part, i * kChunkBytes); result != SQLITE_OK) return result;

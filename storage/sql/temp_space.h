@@ -1,5 +1,6 @@
 // Room for the temporary files of SQL: what is sorted, and results in between that do not fit into memory. One for the
-// process, with a bound on all of them together.
+// process, with a bound on all of them together, in bytes and in number. They stop before the reserve of the disk,
+// which is for what was acknowledged.
 //
 // The files have no name, so nothing is left of them after a crash.
 //
@@ -13,26 +14,42 @@
 #include <string>
 #include <utility>
 
+#include "storage/disk_space.h"
+
 namespace holdfast::storage::sql {
 
 class TempSpace {
  public:
-  // `directory` is there, and outlives this.
-  TempSpace(std::string directory, uint64_t bytes_max) : directory_(std::move(directory)), bytes_max_(bytes_max) {}
+  struct Limits {
+    uint64_t bytes_max;
+    int files_max = 256;
+    uint64_t disk_reserve_bytes = 0;  // files leave so much of the disk free
+  };
+
+  // `directory` is there, and outlives this. `free_bytes` may be null.
+  TempSpace(std::string directory, const Limits& limits, FreeBytes free_bytes = nullptr)
+      : directory_(std::move(directory)), limits_(limits), free_bytes_(std::move(free_bytes)) {}
   TempSpace(const TempSpace&) = delete;
   TempSpace& operator=(const TempSpace&) = delete;
 
-  // Whether files may take so many bytes more; each that may is to be released.
+  // Whether files may take so many bytes more; each that may is to be released. Files that clients send may have a part
+  // of the room, so that they leave some for sorts.
   bool Reserve(uint64_t bytes);
+  bool ReserveForImport(uint64_t bytes);
   void Release(uint64_t bytes) { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
-  // A new file without a name, for reading and writing; -1: errno says why not.
-  int OpenFile() const;
+  // A new file without a name, for reading and writing; -1: errno says why not, EMFILE that there are too many.
+  int OpenFile();
+  void CloseFile(int file);
 
  private:
+  bool ReserveUpTo(uint64_t bytes, uint64_t bytes_max);
+
   const std::string directory_;
-  const uint64_t bytes_max_;
+  const Limits limits_;
+  const FreeBytes free_bytes_;
+  std::atomic<int> files_ = 0;
   std::atomic<uint64_t> bytes_ = 0;
 };
 

@@ -64,7 +64,7 @@ class SqlImportFile : public testing::Test {
   }
 
   TempDir dir_;
-  TempSpace space_{dir_.path(), 64 << 20};
+  TempSpace space_{dir_.path(), {.bytes_max = 128 << 20}};
 };
 
 TEST_F(SqlImportFile, CheckEndsWhenItIsTold) {

@@ -279,7 +279,7 @@ TEST(SqlTimeBetweenJumps, PrefixesUseAnIndex) {
 // Statements that would hold much at once: bounded by their memory and their temporary files.
 TEST(SqlMemory, HostileStatementsEndWithBoundedMemory) {
   TempDir dir;
-  TempSpace space(dir.path(), 24 << 20);
+  TempSpace space(dir.path(), {.bytes_max = 24 << 20});
   SqlObject object;
   Limits limits;
   limits.heap_bytes_max = 24 << 20;
@@ -334,7 +334,7 @@ TEST(SqlMemory, HostileStatementsEndWithBoundedMemory) {
 // What is sorted goes to a file without a name, and comes back right.
 TEST(SqlMemory, SortsSpillToFiles) {
   TempDir dir;
-  TempSpace space(dir.path(), 256 << 20);
+  TempSpace space(dir.path(), {.bytes_max = 256 << 20});
   SqlObject object;
   auto opened = Connection::Open(&object.pages(),
                                  {.limits = {.heap_bytes_max = 8 << 20}, .now = absl::Now, .temp_space = &space});
@@ -354,7 +354,7 @@ TEST(SqlMemory, SortsSpillToFiles) {
 // The bound of the process is that of all connections.
 TEST(SqlMemory, TemporaryFilesAreBoundedTogether) {
   TempDir dir;
-  TempSpace space(dir.path(), 1 << 20);
+  TempSpace space(dir.path(), {.bytes_max = 1 << 20});
   ASSERT_TRUE(space.Reserve(512 << 10));
   SqlObject object;
   auto opened = Connection::Open(&object.pages(), {.now = absl::Now, .temp_space = &space});

@@ -1,0 +1,165 @@
+#include "storage/sql/workers.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace holdfast::storage::sql {
+namespace {
+
+// Executors go first: they serve everybody.
+constexpr int kNice = 5;
+// How often a statement that waits looks whether it is to end, or to overtake.
+constexpr auto kLookEvery = std::chrono::milliseconds(20);
+
+}  // namespace
+
+Workers::Workers(const WorkerLimits& limits, std::function<void(absl::AnyInvocable<void()>)> post,
+                 std::function<absl::Time()> now)
+    : limits_(limits), post_(std::move(post)), now_(std::move(now)) {}
+
+Workers::~Workers() {
+  Drain();
+  Interrupt();
+  {
+    std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  has_job_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Workers::Admitted Workers::Admit(absl::string_view ns) {
+  std::lock_guard lock(mutex_);
+  if (draining_) return {nullptr, End::kStopping};
+  int& of_namespace = of_namespace_[ns];
+  if (statements_ >= limits_.statements_max || of_namespace >= limits_.namespace_statements_max) {
+    return {nullptr, End::kBusy};
+  }
+  ++statements_;
+  ++of_namespace;
+  auto statement = std::make_shared<Statement>();
+  statement->workers_ = this;
+  statement->ns_ = std::string(ns);
+  statement->admitted_ = now_();
+  return {std::move(statement)};
+}
+
+void Workers::Start(std::shared_ptr<Statement> statement, absl::AnyInvocable<void()> work,
+                    absl::AnyInvocable<void()> done) {
+  std::lock_guard lock(mutex_);
+  jobs_.push_back({std::move(statement), std::move(work), std::move(done)});
+  // Each has a thread: as many as were ever under way at a time.
+  if (static_cast<size_t>(idle_) < jobs_.size()) {
+    threads_.emplace_back([this] { Loop(); });
+    pthread_setname_np(threads_.back().native_handle(), "sql");
+  }
+  has_job_.notify_one();
+}
+
+void Workers::Loop() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    ++idle_;
+    has_job_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
+    --idle_;
+    if (jobs_.empty()) return;
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    Statement* const statement = job.statement.get();
+    begun_.push_back(statement);
+    WaitForTurn(statement, lock);
+    lock.unlock();
+    job.work();
+    job.work = nullptr;
+    lock.lock();
+    StopRunning(statement);
+    std::erase(begun_, statement);
+    --statements_;
+    auto of_namespace = of_namespace_.find(statement->ns_);
+    if (--of_namespace->second == 0) {
+      of_namespace_.erase(of_namespace);
+      order_.Forget(statement->ns_);
+    }
+    post_(std::move(job.done));
+  }
+}
+
+void Workers::WaitForTurn(Statement* statement, std::unique_lock<std::mutex>& lock) {
+  order_.Add(statement, statement->ns_, statement->used_);
+  ++waiting_;
+  GiveTurns();
+  while (!statement->running_) {
+    const absl::Time now = now_();
+    if (draining_ && statement->used_ == absl::ZeroDuration()) statement->end_ = End::kStopping;
+    if (now - statement->admitted_ > limits_.wall_max) statement->end_ = End::kBusy;
+    if (interrupted_) statement->end_ = End::kStopping;
+    if (statement->end_ != End::kNo) {
+      order_.Remove(statement);
+      --waiting_;
+      return;
+    }
+    if (now - last_turn_ > limits_.overtake_after && running_ < limits_.running_max + limits_.overtaking_max) {
+      Statement* const next = order_.Next();
+      --waiting_;
+      next->running_ = true;
+      next->may_run_.notify_one();
+      ++running_;
+      last_turn_ = now;
+      continue;
+    }
+    statement->may_run_.wait_for(lock, kLookEvery);
+  }
+  statement->slice_began_ = now_();
+}
+
+void Workers::GiveTurns() {
+  while (running_ < limits_.running_max && !order_.empty()) {
+    Statement* const next = order_.Next();
+    --waiting_;
+    next->running_ = true;
+    next->may_run_.notify_one();
+    ++running_;
+    last_turn_ = now_();
+  }
+}
+
+void Workers::StopRunning(Statement* statement) {
+  if (!statement->running_) return;
+  statement->running_ = false;
+  statement->used_ += now_() - statement->slice_began_;
+  --running_;
+  GiveTurns();
+}
+
+absl::Duration Workers::Statement::Yield() {
+  if (workers_->waiting_.load(std::memory_order_relaxed) == 0) return absl::ZeroDuration();
+  const absl::Time now = workers_->now_();
+  if (now - slice_began_ < workers_->limits_.slice) return absl::ZeroDuration();
+  std::unique_lock lock(workers_->mutex_);
+  if (!running_) return absl::ZeroDuration();  // it is to end, and does not run as one of those that may
+  workers_->StopRunning(this);
+  workers_->WaitForTurn(this, lock);
+  return workers_->now_() - now;
+}
+
+void Workers::Drain() {
+  std::lock_guard lock(mutex_);
+  draining_ = true;
+  for (Statement* statement : begun_) statement->may_run_.notify_one();
+}
+
+void Workers::Interrupt() {
+  std::lock_guard lock(mutex_);
+  draining_ = interrupted_ = true;
+  for (Statement* statement : begun_) {
+    statement->end_ = End::kStopping;
+    statement->may_run_.notify_one();
+  }
+}
+
+}  // namespace holdfast::storage::sql
