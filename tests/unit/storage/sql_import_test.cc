@@ -3,7 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "storage/memory_store.h"
 #include "storage/sql/import.h"
@@ -87,6 +92,112 @@ TEST_F(SqlImportFile, WhatIsWrongWithItIsNotTheServers) {
   const absl::Status status = Check(file);
   EXPECT_THAT(status, IsStatus(absl::StatusCode::kInvalidArgument, "the file is not imported: malformed"));
   EXPECT_EQ(FailureOf(status).kind, FailureKind::kSqlError);
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream bytes;
+  bytes << file.rdbuf();
+  return bytes.str();
+}
+
+TEST_F(SqlImportFile, FilesThatEndedTheServerAreRefused) {
+  struct Case {
+    const char* file;
+    const char* why;
+  };
+  for (const auto& [file, why] :
+       {Case{"import-trigram.db", "tokenizer"}, Case{"fts5-corrupt.db", "fts5"}, Case{"utf16.db", "UTF-16le"}}) {
+    const std::string bytes = ReadFile(std::string(HOLDFAST_CASES) + "/" + file);
+    ASSERT_FALSE(bytes.empty()) << file;
+    EXPECT_THAT(Check(bytes), IsStatus(absl::StatusCode::kInvalidArgument, why)) << file;
+  }
+}
+
+// A database of each kind of table, with some rows.
+std::vector<std::string> Kinds() {
+  const std::string rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60) ";
+  return {
+      "CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT, b TEXT UNIQUE, c); CREATE INDEX t_c ON t(c, b); " + rows +
+          "INSERT INTO t(b, c) SELECT 'text ' || i, randomblob(i * 40) FROM n",
+      "CREATE TABLE w(a TEXT, b INT, c, PRIMARY KEY(b, a)) WITHOUT ROWID; CREATE INDEX w_c ON w(c); " + rows +
+          "INSERT INTO w SELECT 'k' || i % 7, i, i * 1.5 FROM n",
+      "CREATE TABLE g(a INT, b AS (a * 2), c TEXT AS (hex(a)) STORED NOT NULL, CHECK (a > 0)); "
+      "CREATE INDEX g_b ON g(b) WHERE c <> ''; " +
+          rows + "INSERT INTO g(a) SELECT i FROM n",
+      "CREATE VIRTUAL TABLE f USING fts5(x, y, prefix='2 3'); " + rows +
+          "INSERT INTO f SELECT 'the word ' || i || ' of many', hex(i) FROM n; INSERT INTO f(f) VALUES('optimize')",
+      "CREATE VIRTUAL TABLE r USING rtree(id, x0, x1, y0, y1); " + rows +
+          "INSERT INTO r SELECT i, i, i + 2, -i, i * 3 FROM n",
+      "CREATE TABLE p(id INTEGER PRIMARY KEY, n); CREATE TABLE q(p REFERENCES p(id) ON DELETE CASCADE, j); "
+      "CREATE VIEW v AS SELECT n, j FROM p JOIN q ON p.id = q.p; "
+      "CREATE TRIGGER g AFTER INSERT ON p BEGIN INSERT INTO q VALUES (new.id, json_object('n', new.n)); END; " +
+          rows + "INSERT INTO p SELECT i, 'n' || i FROM n",
+  };
+}
+
+// What clients do with a database, whatever it holds.
+constexpr const char* kUses[] = {"SELECT * FROM t",
+                                 "SELECT c FROM t WHERE b > 'text 3' ORDER BY c, b",
+                                 "INSERT INTO t(b, c) VALUES ('new', 1)",
+                                 "DELETE FROM t WHERE a % 3 = 0",
+                                 "SELECT * FROM w",
+                                 "UPDATE w SET c = c + 1",
+                                 "SELECT * FROM g",
+                                 "INSERT INTO g(a) VALUES (7)",
+                                 "SELECT count(*) FROM f WHERE f MATCH 'word NOT many'",
+                                 "SELECT snippet(f, 0, '<', '>', '.', 3), bm25(f) FROM f WHERE f MATCH 'wo*'",
+                                 "INSERT INTO f VALUES ('new', 'row')",
+                                 "INSERT INTO f(f) VALUES('integrity-check')",
+                                 "INSERT INTO f(f) VALUES('rebuild')",
+                                 "DELETE FROM f WHERE rowid < 9",
+                                 "SELECT * FROM r WHERE x0 > 3 AND y1 < 50",
+                                 "INSERT INTO r VALUES (1000, 1, 2, 3, 4)",
+                                 "DELETE FROM r WHERE id < 20",
+                                 "SELECT * FROM v",
+                                 "DELETE FROM p WHERE id < 20",
+                                 "INSERT INTO p VALUES (900, 'x')",
+                                 "PRAGMA quick_check",
+                                 "ANALYZE",
+                                 "PRAGMA foreign_key_check"};
+
+// Damages files at random: each is refused, or is one that nothing which is done with it ends the process. Under the
+// address sanitizer, too.
+TEST_F(SqlImportFile, DamagedFilesHarmNobody) {
+  const char* const wanted = std::getenv("HOLDFAST_DAMAGED_FILES");
+  const int files = wanted == nullptr ? 300 : std::atoi(wanted);
+  std::vector<std::string> sound;
+  for (const std::string& sql : Kinds()) {
+    SqlObject object;
+    ASSERT_THAT(object.Do(sql), IsOk());
+    sound.push_back(object.File());
+    EXPECT_THAT(Check(sound.back()), IsOk()) << sql;
+  }
+  int accepted = 0;
+  int failed_uses = 0;
+  ForEachSeed(1, [&](Random& random) {
+    for (int i = 0; i < files; ++i) {
+      std::string file = sound[static_cast<size_t>(i) % sound.size()];
+      const size_t changes = 1 + random.Below(random.OneIn(2) ? 3 : 40);
+      for (size_t change = 0; change < changes; ++change) {
+        const size_t at = random.OneIn(4) ? random.Below(200) : random.Below(file.size());
+        file[at] = static_cast<char>(random.OneIn(3) ? 0xff : random.Below(256));
+      }
+      if (!Check(file).ok()) continue;
+      ++accepted;
+      SqlObject object;
+      for (size_t page = 0; page * kPageBytes < file.size(); ++page) {
+        ASSERT_THAT(
+            object.pages().WritePage(static_cast<uint32_t>(page + 1), file.substr(page * kPageBytes, kPageBytes)),
+            IsOk());
+      }
+      for (const char* use : kUses) failed_uses += object.Do(use).ok() ? 0 : 1;
+    }
+  });
+  std::printf("%d damaged files, %d accepted, %d of their uses failed\n", files, accepted, failed_uses);
+  // What is damaged in a value, or in free space, is no damage that can be seen.
+  EXPECT_GT(accepted, 0);
+  EXPECT_LT(accepted, files);
 }
 
 }  // namespace
