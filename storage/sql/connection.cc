@@ -449,6 +449,8 @@ absl::Status Connection::RunStatement(Prepared* prepared, absl::Span<const Value
   sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, value_bytes_max);
   absl::Status status = Bind(statement, params);
   if (status.ok()) status = Step(statement, result, has_row);
+  // ALTER TABLE has what a query of its own that it runs would have.
+  if (prepared->alters) result->columns.clear();
   sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, limits_.row_bytes_max);
   if (FailureOf(status).sqlite_code == SQLITE_TOOBIG && value_bytes_max < limits_.row_bytes_max) {
     status = MakeFailure(FailureOf(status), absl::StrCat(status.message(), "; in a statement that computes so much ",

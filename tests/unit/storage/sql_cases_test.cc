@@ -43,6 +43,14 @@ TEST(SqlCases, JsonOfAnInfinityIsJson) {
   EXPECT_EQ(object.Rows("SELECT json_valid(json_array(9e999))"), (std::vector<Row>{{int64_t{1}}}));
 }
 
+TEST(SqlCases, AlterTableHasNoColumns) {
+  SqlObject object;
+  DoAll(object, {"CREATE TABLE t(a)"});
+  const auto results = object.Turn({{"ALTER TABLE t ADD COLUMN b INTEGER NOT NULL DEFAULT 1 CHECK (b > 0)", {}}});
+  ASSERT_THAT(results.status(), IsOk());
+  EXPECT_TRUE(results->front().columns.empty());
+}
+
 TEST(SqlCases, AnAutoincrementThatIsUsedUpIsNoQuota) {
   SqlObject object;
   DoAll(object, {"CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO t VALUES(9223372036854775807)"});
