@@ -476,7 +476,7 @@ Task<absl::Status> Activation::RunRecorded(Delivery* request) {
     request->unrecorded_ = true;
     co_return RequestRecords::Replay(**bytes, recorded);
   }
-  if (absl::Status status = host_->records_.CheckRoom(); !status.ok()) co_return status;
+  if (absl::Status status = host_->records_.CheckRoom(key_); !status.ok()) co_return status;
   co_return co_await request->Run(*object_);
 }
 
