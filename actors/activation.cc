@@ -57,6 +57,8 @@ absl::Time Activation::Now() {
 
 Random& Activation::random() { return *host_->services_.random; }
 
+const ObjectLimits& Activation::limits() const { return host_->options_.objects; }
+
 AlarmWatchers& Activation::alarm_watchers() { return *host_->services_.watchers; }
 
 void Activation::LeaveNoRecord() { input_gate_.holder()->unrecorded_ = true; }

@@ -65,6 +65,8 @@ constexpr Setting kSettings[] = {
     {"actors", "alarm_timeout_ms", 10, 3'600'000, 900'000},
     {"actors", "activation_bytes_max", kMiB, kTiB, 256 * kMiB},
     {"actors", "overdue_alarms_per_second", 1, 1'000'000, 10'000},
+    {"actors", "rate_limit_windows_max", 1, 1'000'000, 1'000},
+    {"actors", "rate_limit_log_requests_max", 250'000, 100'000'000, 1'000'000},
     {"storage", "column_families_max", 0, 4'096, 512},
     {"storage", "block_cache_bytes", kMiB, kTiB, 256 * kMiB},
     {"storage", "memtable_bytes", 4 * kMiB, 64 * kGiB, 256 * kMiB},

@@ -81,6 +81,8 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   options.records.bytes_max = std::max<int64_t>(1, storage.request_record_bytes_max() / actors.executors());
   options.records.namespace_bytes_max =
       std::max<int64_t>(1, storage.request_record_bytes_per_namespace_max() / actors.executors());
+  options.objects.rate_limit_windows_max = actors.rate_limit_windows_max();
+  options.objects.rate_limit_log_requests_max = actors.rate_limit_log_requests_max();
   options.alarms.per_second = std::max(1, actors.overdue_alarms_per_second() / actors.executors());
   return options;
 }
