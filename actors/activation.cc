@@ -58,6 +58,8 @@ absl::Time Activation::Now() {
 
 Random& Activation::random() { return *host_->services_.random; }
 
+const ObjectLimits& Activation::limits() const { return host_->options_.objects; }
+
 AlarmWatchers& Activation::alarm_watchers() { return *host_->services_.watchers; }
 
 void Activation::LeaveNoRecord() { input_gate_.holder()->unrecorded_ = true; }
@@ -477,7 +479,7 @@ Task<absl::Status> Activation::RunRecorded(Delivery* request) {
     request->unrecorded_ = true;
     co_return RequestRecords::Replay(**bytes, recorded);
   }
-  if (absl::Status status = host_->records_.CheckRoom(); !status.ok()) co_return status;
+  if (absl::Status status = host_->records_.CheckRoom(key_); !status.ok()) co_return status;
   co_return co_await request->Run(*object_);
 }
 

@@ -86,6 +86,7 @@ class Activation : public ObjectContext {
   absl::Time Now() override;
   Random& random() override;
   const storage::ObjectKey& key() const override { return key_; }
+  const ObjectLimits& limits() const override;
   void BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) override;
   void CancelWait(std::coroutine_handle<> handler) override;
   AlarmWatchers& alarm_watchers() override;

@@ -55,6 +55,14 @@ namespace holdfast::actors {
 
 class AlarmWatchers;
 
+// Bounds of the classes on what one object, or one of its requests, holds. The names are those of the settings.
+struct ObjectLimits {
+  // (algorithm, window) pairs of one key of a RateLimiter.
+  int64_t rate_limit_windows_max = 1'000;
+  // Requests in the logs that one CheckLimits looks at.
+  int64_t rate_limit_log_requests_max = 1'000'000;
+};
+
 // What an instance has of its activation, which makes it and outlives it. Executor's thread only.
 class ObjectContext {
  public:
@@ -64,6 +72,7 @@ class ObjectContext {
   virtual absl::Time Now() = 0;
   virtual Random& random() = 0;
   virtual const storage::ObjectKey& key() const = 0;
+  virtual const ObjectLimits& limits() const = 0;
 
   virtual AlarmWatchers& alarm_watchers() = 0;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,11 +20,19 @@ using storage::KeyRange;
 using storage::WriteSet;
 using storage::v1::RequestRecord;
 
-// So many are removed in one commit.
-constexpr size_t kSweepMax = 1000;
-// The sweep comes so often within the age of a record, but not more often than this.
-constexpr int kSweepsPerAge = 20;
+// So many are removed in one commit: little enough to delay nobody, and enough for 25,000 a second where a commit takes
+// 20 ms.
+constexpr size_t kSweepMax = 500;
+// What the oldest become too old for is looked for no more often than this, so that a sweep is worth its commit.
 constexpr absl::Duration kSweepStepMin = absl::Milliseconds(100);
+constexpr absl::Duration kSweepStepMax = absl::Seconds(1);
+// The sweep comes so often within the age of a record, within these bounds.
+constexpr int kSweepsPerAge = 20;
+// So many are looked at in one step of the count.
+constexpr size_t kCountMax = 10'000;
+
+// Of an encoded id, without a copy: a namespace has no zero bytes, so it is encoded as it is.
+absl::string_view NamespaceOf(absl::string_view encoded_id) { return encoded_id.substr(0, encoded_id.find('\0')); }
 
 std::string AgeKey(int64_t time_us, absl::string_view record_key) {
   std::string key(1, storage::kRequestAgeKind);
@@ -34,16 +43,19 @@ std::string AgeKey(int64_t time_us, absl::string_view record_key) {
 
 // What of the age index belongs to one record.
 struct AgeEntry {
+  int64_t time_us;
   std::string record_key;
   storage::ShardId shard;
   int64_t bytes;
+
+  // An encoded id follows the kind and the shard.
+  absl::string_view ns() const { return NamespaceOf(absl::string_view(record_key).substr(1 + sizeof(uint16_t))); }
 };
 
 bool ParseAgeEntry(absl::string_view key, absl::string_view value, AgeEntry* entry) {
-  int64_t time_us;
   uint16_t shard;
   key.remove_prefix(1);
-  if (!storage::ConsumeInt64(&key, &time_us) || key.empty()) return false;
+  if (!storage::ConsumeInt64(&key, &entry->time_us) || key.empty()) return false;
   entry->record_key = std::string(key);
   key.remove_prefix(1);
   if (!storage::ConsumeUint16(&key, &shard)) return false;
@@ -68,49 +80,49 @@ RequestRecords::~RequestRecords() { Stop(); }
 
 void RequestRecords::Start() {
   started_ = true;
-  reading_ = true;
-  counting_ = true;
+  // It sees what there is now, and nothing that is added from here on.
+  uncounted_ = store_->NewCursor(keyspace_.location().family, KeyRange::Prefix({&storage::kRequestAgeKind, 1}),
+                                 storage::ReadTier::kDisk);
+  CountOn(/*from_first=*/true);
+}
+
+void RequestRecords::CountOn(bool from_first) {
+  reading_ = false;
+  if (!started_) return;
   struct Counted {
     int64_t count = 0;
     int64_t bytes = 0;
-    // Of the time since the start, by their keys in the index, with their bytes: some may be new.
-    std::vector<std::pair<std::string, int64_t>> late;
-    absl::Status status;
+    // Of the namespaces that came one after the other.
+    std::vector<std::pair<std::string, int64_t>> by_namespace;
   };
   auto counted = std::make_shared<Counted>();
-  const std::string start = AgeKey(absl::ToUnixMicros(executor_->clock().Now()), "");
+  reading_ = true;
   reads_->Run(
-      [this, counted, start] {
-        const storage::Location location = keyspace_.location();
-        storage::View view(store_, &location, {}, storage::ReadTier::kDisk);
-        counted->status = view.Scan(KeyRange::Prefix({&storage::kRequestAgeKind, 1}), false,
-                                    [&](absl::string_view key, absl::string_view value) {
-                                      AgeEntry entry;
-                                      if (!ParseAgeEntry(key, value, &entry) || !owns_(entry.shard)) return true;
-                                      if (key >= start) {
-                                        counted->late.emplace_back(std::string(key), entry.bytes);
-                                      } else {
-                                        ++counted->count;
-                                        counted->bytes += entry.bytes;
-                                      }
-                                      return true;
-                                    });
+      [this, counted, from_first, cursor = uncounted_.get()] {
+        if (from_first) cursor->SeekToFirst();
+        for (size_t i = 0; i < kCountMax && cursor->state() == storage::ReadResult::kFound; ++i, cursor->Next()) {
+          AgeEntry entry;
+          if (!ParseAgeEntry(cursor->key(), cursor->value(), &entry) || !owns_(entry.shard)) continue;
+          ++counted->count;
+          counted->bytes += entry.bytes;
+          auto& spaces = counted->by_namespace;
+          if (spaces.empty() || spaces.back().first != entry.ns()) spaces.emplace_back(std::string(entry.ns()), 0);
+          spaces.back().second += entry.bytes;
+        }
       },
       [this, counted] {
-        reading_ = false;
-        counting_ = false;
-        for (const auto& [key, bytes] : counted->late) {
-          if (added_while_counting_.contains(key)) continue;
-          ++counted->count;
-          counted->bytes += bytes;
-        }
-        added_while_counting_.clear();
-        if (!counted->status.ok()) {
-          Log(LogLevel::kError, "request_records_unreadable", {{"status", counted->status.ToString()}});
-        }
         count_ += counted->count;
         bytes_ += counted->bytes;
-        if (count_ > 0 || !counted->status.ok()) SweepLater(absl::ZeroDuration());
+        for (const auto& [ns, bytes] : counted->by_namespace) namespace_bytes_.Add(ns, bytes);
+        if (uncounted_->state() == storage::ReadResult::kFound) {
+          CountOn(/*from_first=*/false);
+          return;
+        }
+        reading_ = false;
+        const absl::Status status = uncounted_->error();
+        uncounted_.reset();
+        if (!status.ok()) Log(LogLevel::kError, "request_records_unreadable", {{"status", status.ToString()}});
+        if (count_ > 0 || !status.ok()) Sweep();
       });
 }
 
@@ -127,11 +139,22 @@ std::string RequestRecords::Key(const storage::ObjectKey& object, absl::string_v
   return key;
 }
 
-absl::Status RequestRecords::CheckRoom() const {
-  if (count_ < options_.records_max && bytes_ < options_.bytes_max) return absl::OkStatus();
+absl::Status RequestRecords::CheckRoom(const storage::ObjectKey& object) const {
+  std::string who;
+  if (bytes_ >= options_.bytes_max) {
+    who =
+        absl::StrCat("the server keeps ", bytes_, " bytes of replies to requests with a request_id, which is all that ",
+                     "storage.request_record_bytes_max lets it");
+  } else {
+    const absl::string_view ns = NamespaceOf(object.encoded());
+    const int64_t bytes = namespace_bytes_.Of(ns);
+    if (bytes < options_.namespace_bytes_max) return absl::OkStatus();
+    who =
+        absl::StrCat("the server keeps ", bytes, " bytes of replies to requests with a request_id of the namespace \"",
+                     ns, "\", which is all that storage.request_record_bytes_per_namespace_max lets it");
+  }
   return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
-                   absl::StrCat("the server keeps ", count_, " replies to requests with a request_id, of ", bytes_,
-                                " bytes, which is all it may; each for ", absl::FormatDuration(options_.age)),
+                   absl::StrCat(who, "; each for ", absl::FormatDuration(options_.age), ". Nothing was done"),
                    absl::Seconds(1));
 }
 
@@ -149,15 +172,15 @@ absl::Status RequestRecords::Add(const storage::ObjectKey& object, const Recorde
   record.set_create_time_us(last_time_us_);
   const std::string key = Key(object, request.request_id());
   std::string value = record.SerializeAsString();
-  const int64_t bytes = static_cast<int64_t>(2 * key.size() + value.size());
+  std::string age_key = AgeKey(last_time_us_, key);
+  const int64_t bytes = static_cast<int64_t>(key.size() + value.size() + age_key.size() + sizeof(int64_t));
   std::string age_value;
   storage::AppendInt64(&age_value, bytes);
-  std::string age_key = AgeKey(last_time_us_, key);
-  if (counting_) added_while_counting_.insert(age_key);
   writes->Put(age_key, std::move(age_value));
   writes->Put(key, std::move(value));
   ++count_;
   bytes_ += bytes;
+  namespace_bytes_.Add(NamespaceOf(object.encoded()), bytes);
   if (!timer_ && !reading_) SweepLater(options_.age);
   return absl::OkStatus();
 }
@@ -178,8 +201,8 @@ absl::Status RequestRecords::Replay(absl::string_view record_bytes, RecordedRequ
 
 void RequestRecords::SweepLater(absl::Duration time) {
   if (!started_ || timer_) return;
-  const absl::Duration step = std::max(options_.age / kSweepsPerAge, kSweepStepMin);
-  timer_ = executor_->At(executor_->clock().Now() + std::min(time, step), [this] {
+  const absl::Duration step = std::clamp(options_.age / kSweepsPerAge, kSweepStepMin, kSweepStepMax);
+  timer_ = executor_->At(executor_->clock().Now() + std::max(time, step), [this] {
     timer_.reset();
     Sweep();
   });
@@ -188,27 +211,33 @@ void RequestRecords::SweepLater(absl::Duration time) {
 void RequestRecords::Sweep() {
   if (!started_ || reading_) return;
   struct Swept {
-    KeyRange range;
     std::vector<AgeEntry> entries;
     std::vector<std::string> age_keys;
     std::string last;
     size_t seen = 0;
+    std::optional<int64_t> next_us;  // of the first that is too young
     absl::Status status;
   };
   auto swept = std::make_shared<Swept>();
-  swept->range = {swept_to_, AgeKey(absl::ToUnixMicros(executor_->clock().Now() - options_.age), "")};
+  const int64_t old_us = absl::ToUnixMicros(executor_->clock().Now() - options_.age);
+  const KeyRange range{swept_to_, storage::PrefixEnd({&storage::kRequestAgeKind, 1})};
   reading_ = true;
   reads_->Run(
-      [this, swept] {
+      [this, swept, range, old_us] {
         const storage::Location location = keyspace_.location();
         storage::View view(store_, &location, {}, storage::ReadTier::kDisk);
-        swept->status = view.Scan(swept->range, false, [&](absl::string_view key, absl::string_view value) {
+        swept->status = view.Scan(range, false, [&](absl::string_view key, absl::string_view value) {
           AgeEntry entry;
-          if (ParseAgeEntry(key, value, &entry) && owns_(entry.shard)) {
+          const bool whole = ParseAgeEntry(key, value, &entry);
+          if (whole && entry.time_us >= old_us) {
+            swept->next_us = entry.time_us;
+            return false;
+          }
+          swept->last = std::string(key);
+          if (whole && owns_(entry.shard)) {
             swept->entries.push_back(std::move(entry));
             swept->age_keys.emplace_back(key);
           }
-          swept->last = std::string(key);
           return ++swept->seen < kSweepMax;
         });
       },
@@ -220,22 +249,31 @@ void RequestRecords::Sweep() {
           if (!swept->last.empty()) swept_to_ = swept->last + '\0';
           WriteSet writes;
           for (size_t i = 0; i < swept->entries.size(); ++i) {
-            writes.Delete(swept->age_keys[i]);
-            writes.Delete(swept->entries[i].record_key);
+            const AgeEntry& entry = swept->entries[i];
             --count_;
-            bytes_ -= swept->entries[i].bytes;
+            bytes_ -= entry.bytes;
+            namespace_bytes_.Add(entry.ns(), -entry.bytes);
+            writes.Delete(swept->age_keys[i]);
+            writes.Delete(entry.record_key);
           }
-          if (swept->seen == kSweepMax && !writes.empty()) {
-            // There may be more: on, as fast as the disk takes it.
+          const bool more = swept->seen == kSweepMax;
+          if (!writes.empty()) {
             pipeline_->Join(&keyspace_, &writes);
-            pipeline_->WhenDurable(pipeline_->filling(), [this](const absl::Status& status) {
-              if (status.ok()) Sweep();
-            });
+            if (more) {
+              // On, as fast as the disk takes it.
+              pipeline_->WhenDurable(pipeline_->filling(), [this](const absl::Status& status) {
+                if (status.ok()) Sweep();
+              });
+              return;
+            }
+          } else if (more) {
+            Sweep();  // all of them were other executors'
             return;
           }
-          pipeline_->Join(&keyspace_, &writes);
         }
-        if (count_ > 0) SweepLater(swept->seen == kSweepMax ? absl::ZeroDuration() : options_.age);
+        if (count_ == 0) return;
+        const absl::Time now = executor_->clock().Now();
+        SweepLater(swept->next_us ? absl::FromUnixMicros(*swept->next_us) + options_.age - now : absl::ZeroDuration());
       });
 }
 

@@ -1,8 +1,13 @@
 // The replies to requests with a request_id, of the objects of one executor, so that a retry has no second effect.
 //
 // A record is written in the commit of the turn whose reply it keeps, and outlives the object. It is removed when it is
-// old enough, and never before: at a bound new requests with an id are refused. How many there are is counted when the
-// executor starts, which a few requests may come before.
+// old enough, and never before: at a bound, in bytes of all records or of those of one namespace, new requests with an
+// id are refused.
+//
+// Nothing is kept in memory for a record. A request looks in the store for one with its id, and the filters of the
+// table files, which stay in the block cache, tell of nearly all new ids that there is none without a read from the
+// disk. How many bytes there are is counted when the executor starts, in steps beside all else; until then the bounds
+// see only what is counted. Old records are removed in steps, too.
 //
 // Threading: the executor.
 
@@ -11,15 +16,16 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "actors/executor.h"
+#include "actors/namespace_bytes.h"
 #include "actors/recorded_request.h"
 #include "storage/background.h"
 #include "storage/commit_pipeline.h"
@@ -36,8 +42,9 @@ inline constexpr size_t kRecordedReplyBytesMax = 64 << 10;
 
 struct RequestRecordOptions {
   absl::Duration age = absl::Minutes(10);
-  int64_t records_max = 1'000'000;
-  int64_t bytes_max = int64_t{1} << 30;
+  // Of the keys and values of all records; of those of one namespace.
+  int64_t bytes_max = int64_t{2} << 30;
+  int64_t namespace_bytes_max = int64_t{1} << 30;
 };
 
 class RequestRecords {
@@ -56,18 +63,21 @@ class RequestRecords {
 
   static std::string Key(const storage::ObjectKey& object, absl::string_view request_id);
   storage::Keyspace* keyspace() { return &keyspace_; }
-  // RESOURCE_EXHAUSTED at the bound.
-  absl::Status CheckRoom() const;
+  // RESOURCE_EXHAUSTED at a bound, for a new request to this object.
+  absl::Status CheckRoom(const storage::ObjectKey& object) const;
   // Puts the record of the reply that `request` has now into `writes`, which are to be committed with its turn.
   // RESOURCE_EXHAUSTED, and nothing put, where the reply is too large.
   absl::Status Add(const storage::ObjectKey& object, const RecordedRequest& request, storage::WriteSet* writes);
   // Answers `request` from the bytes of a record. ALREADY_EXISTS where it was another request.
   static absl::Status Replay(absl::string_view record_bytes, RecordedRequest* request);
 
+  // Of those of this executor's objects, as far as they are counted.
   int64_t count() const { return count_; }
   int64_t bytes() const { return bytes_; }
 
  private:
+  // The next step over what there was at the start.
+  void CountOn(bool from_first);
   void Sweep();
   void SweepLater(absl::Duration time);
 
@@ -83,9 +93,9 @@ class RequestRecords {
   bool reading_ = false;
   int64_t count_ = 0;
   int64_t bytes_ = 0;
-  // Made since the start, while those before are counted: not to be counted again.
-  absl::flat_hash_set<std::string> added_while_counting_;
-  bool counting_ = false;
+  NamespaceBytes namespace_bytes_;
+  // The age index as of the start, as far as it is not counted yet; null once it is.
+  std::unique_ptr<storage::Cursor> uncounted_;
   // Times of records never go back, so what is behind the sweep stays empty.
   int64_t last_time_us_ = std::numeric_limits<int64_t>::min();
   std::string swept_to_;

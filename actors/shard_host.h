@@ -51,6 +51,7 @@ struct HostOptions {
   storage::sql::Limits sql;
   AlarmOptions alarms;
   RequestRecordOptions records;
+  ObjectLimits objects;
 };
 
 // All of them outlive the host.

@@ -84,8 +84,11 @@ actors::HostOptions HostOptionsOf(const Config& config) {
                  .like_pattern_bytes_max = sql.like_pattern_bytes_max(),
                  .function_args_max = sql.function_args_max()};
   options.records.age = absl::Milliseconds(storage.request_record_age_ms());
-  options.records.records_max = std::max<int64_t>(1, storage.request_records_max() / actors.executors());
   options.records.bytes_max = std::max<int64_t>(1, storage.request_record_bytes_max() / actors.executors());
+  options.records.namespace_bytes_max =
+      std::max<int64_t>(1, storage.request_record_bytes_per_namespace_max() / actors.executors());
+  options.objects.rate_limit_windows_max = actors.rate_limit_windows_max();
+  options.objects.rate_limit_log_requests_max = actors.rate_limit_log_requests_max();
   options.alarms.per_second = std::max(1, actors.overdue_alarms_per_second() / actors.executors());
   return options;
 }

@@ -83,6 +83,15 @@ void LimitState::AddToLog(const Request& request) {
   used_ += request.cost;
 }
 
+void LimitState::DropOldest() {
+  if (expired_ > 0) {
+    --expired_;
+  } else {
+    used_ -= log_.front().cost;
+  }
+  log_.pop_front();
+}
+
 size_t LimitState::ExpiredRequests(int64_t now_us) {
   while (expired_ < log_.size() && now_us - log_[expired_].time_us > row_.window_us()) used_ -= log_[expired_++].cost;
   return expired_;

@@ -62,7 +62,7 @@ class LimitState {
   // The log, oldest first.
   const std::deque<Request>& log() const { return log_; }
   void AddToLog(const Request& request);
-  void DropOldest() { log_.pop_front(), --expired_; }
+  void DropOldest();
   // How many of the oldest are older than the window and no longer count.
   size_t ExpiredRequests(int64_t now_us);
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "actors/errors.h"
 #include "actors/objects/wire_time.h"
@@ -24,6 +24,10 @@ constexpr size_t kExpiredPerCheckMax = 1000;
 // One turn of the sweep; it runs again at once while more are due.
 constexpr size_t kSweepKeysMax = 100;
 constexpr size_t kSweepBytesMax = 1 << 20;
+// Rows that a turn of the sweep or of ResetLimit removes, and rows of a log that are read at once.
+constexpr size_t kErasedPerTurnMax = 1000;
+constexpr size_t kLogPartMax = 4096;
+constexpr size_t kWindowCountsBytesMax = 1 << 20;
 // Otherwise it does not run more often.
 constexpr absl::Duration kSweepStep = absl::Seconds(1);
 constexpr uint16_t kSweepIndex = 1;
@@ -74,6 +78,13 @@ RequestRow RowOf(const LimitRow& limit, const LimitState::Request& request) {
   return row;
 }
 
+// What the primary keys of a key's rows begin with.
+std::string KeyPrefix(const std::string& key) {
+  std::string prefix;
+  storage::AppendText(&prefix, key);
+  return prefix;
+}
+
 bool IsLog(const LimitRow& row) { return row.algorithm() == v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG; }
 
 void SetResponse(const LimitCheck& check, const LimitState::Verdict& verdict, v1::CheckLimitResponse* response) {
@@ -87,7 +98,11 @@ void SetResponse(const LimitCheck& check, const LimitState::Verdict& verdict, v1
 }  // namespace
 
 RateLimiter::RateLimiter(ObjectContext* context)
-    : Object(context), requests_(&storage(), &Requests()), limits_(&storage(), &Limits()), states_(kStateBytesMax) {}
+    : Object(context),
+      requests_(&storage(), &Requests()),
+      limits_(&storage(), &Limits()),
+      states_(kStateBytesMax),
+      windows_(kWindowCountsBytesMax) {}
 
 const ObjectClass& RateLimiter::Class() {
   static const auto* const object_class = new ObjectClass{.name = "RateLimiter", .make = Make<RateLimiter>};
@@ -129,10 +144,25 @@ Task<absl::Status> RateLimiter::CheckLimits(const v1::CheckLimitsRequest& reques
 Task<absl::StatusOr<bool>> RateLimiter::CheckAll(const std::vector<LimitCheck>& checks, bool peek,
                                                  const std::vector<v1::CheckLimitResponse*>& responses) {
   std::vector<LimitState*> states;
+  int64_t log_requests = 0;
   for (const LimitCheck& check : checks) {
     auto state = co_await Find(check);
     if (!state.ok()) co_return state.status();
     states.push_back(*state);
+    log_requests += static_cast<int64_t>((*state)->log().size());
+    if (const int64_t most = context().limits().rate_limit_log_requests_max; log_requests > most) {
+      states_.Trim();
+      co_return QuotaExceeded(
+          "actors.rate_limit_log_requests_max",
+          absl::StrCat("the logs of these windows have over ", most, " requests together, which is all ",
+                       "that actors.rate_limit_log_requests_max lets one call look at; nothing was counted"));
+    }
+  }
+  if (!peek) {
+    if (absl::Status status = co_await CheckWindows(checks, states); !status.ok()) {
+      states_.Trim();
+      co_return status;
+    }
   }
   const int64_t now_us = absl::ToUnixMicros(Now());
   bool allowed = true;
@@ -157,16 +187,49 @@ Task<absl::StatusOr<LimitState*>> RateLimiter::Find(const LimitCheck& check) {
   if (*stored) {
     state.set_stored();
     if (IsLog(row)) {
-      auto requests = co_await requests_.Scan(KeyRange::Prefix(key));
-      if (!requests.ok()) co_return requests.status();
-      for (const RequestRow& request : *requests) {
-        state.AddToLog({request.time_us(), request.sequence(), request.cost()});
+      for (KeyRange left = KeyRange::Prefix(key); !left.start.empty();) {
+        auto requests = co_await requests_.Scan(left, {.rows_max = kLogPartMax});
+        if (!requests.ok()) co_return requests.status();
+        for (const RequestRow& request : *requests) {
+          state.AddToLog({request.time_us(), request.sequence(), request.cost()});
+        }
+        left.start = requests->size() < kLogPartMax ? "" : requests_.PrimaryKey(requests->back()) + '\0';
       }
     }
   }
   LimitState* const added = states_.Insert(key, std::move(state));
   states_.SetWeight(key, added->MemoryBytes());
   co_return added;
+}
+
+Task<absl::Status> RateLimiter::CheckWindows(const std::vector<LimitCheck>& checks,
+                                             const std::vector<LimitState*>& states) {
+  const int64_t most = context().limits().rate_limit_windows_max;
+  absl::flat_hash_map<std::string, int64_t> begun;
+  for (size_t i = 0; i < checks.size(); ++i) {
+    if (!states[i]->stored()) ++begun[KeyPrefix(checks[i].key)];
+  }
+  for (const LimitCheck& check : checks) {
+    const std::string prefix = KeyPrefix(check.key);
+    const auto more = begun.find(prefix);
+    if (more == begun.end()) continue;
+    int64_t* count = windows_.Find(prefix);
+    if (count == nullptr) {
+      auto counted = co_await limits_.Scan(KeyRange::Prefix(prefix), {.rows_max = static_cast<size_t>(most)});
+      if (!counted.ok()) co_return counted.status();
+      count = windows_.Insert(prefix, static_cast<int64_t>(counted->size()));
+      windows_.SetWeight(prefix, prefix.size() + sizeof(int64_t));
+    }
+    if (*count + more->second > most) {
+      co_return QuotaExceeded(
+          "actors.rate_limit_windows_max",
+          absl::StrCat("the key has ", *count, " windows, each with its algorithm, and would have ", more->second,
+                       " more; actors.rate_limit_windows_max allows ", most, ". Nothing was counted"));
+    }
+    begun.erase(more);
+  }
+  windows_.Trim();
+  co_return absl::OkStatus();
 }
 
 void RateLimiter::Count(const LimitCheck& check, LimitState* state, int64_t now_us) {
@@ -182,7 +245,10 @@ void RateLimiter::Count(const LimitCheck& check, LimitState* state, int64_t now_
 
   if (!state->stored()) state->mutable_row()->set_sweep_time_us(state->SilentFrom());
   if (!state->stored() || !IsLog(before)) limits_.Write(state->row(), state->stored() ? &before : nullptr);
-  if (!state->stored()) SweepBy(state->row().sweep_time_us());
+  if (!state->stored()) {
+    SweepBy(state->row().sweep_time_us());
+    if (int64_t* const windows = windows_.Find(KeyPrefix(check.key))) ++*windows;
+  }
   state->set_stored();
   states_.SetWeight(limits_.PrimaryKey(before), state->MemoryBytes());
 }
@@ -197,14 +263,87 @@ Task<absl::Status> RateLimiter::ResetLimit(const v1::ResetLimitRequest& request,
   if (request.key().size() > kLimitKeyBytesMax) {
     co_return InvalidField("key", absl::StrCat("has ", request.key().size(), " bytes; at most ", kLimitKeyBytesMax));
   }
-  std::string prefix;
-  storage::AppendText(&prefix, request.key());
-  auto limits = co_await limits_.DeleteRange(KeyRange::Prefix(prefix));
-  if (!limits.ok()) co_return limits.status();
-  auto requests = co_await requests_.DeleteRange(KeyRange::Prefix(prefix));
+  const std::string prefix = KeyPrefix(request.key());
+  // What is counted after that, between the turns, stays.
+  if (absl::Status status = co_await ResetRequests(prefix, absl::ToUnixMicros(Now())); !status.ok()) co_return status;
+  co_return co_await ResetLimits(prefix);
+}
+
+Task<absl::Status> RateLimiter::ResetRequests(const std::string& prefix, int64_t up_to_us) {
+  for (KeyRange left = KeyRange::Prefix(prefix);;) {
+    auto requests = co_await requests_.Scan(left, {.rows_max = kErasedPerTurnMax});
+    if (!requests.ok()) co_return requests.status();
+    std::string window;
+    LimitState* state = nullptr;
+    for (const RequestRow& request : *requests) {
+      if (request.time_us() > up_to_us) continue;
+      requests_.Erase(request);
+      std::string key;
+      AppendLimitKey(request, &key);
+      if (key != window) {
+        window = std::move(key);
+        state = states_.Find(window);
+      }
+      // The state has the same requests in the same order.
+      if (state == nullptr || state->log().empty()) continue;
+      state->DropOldest();
+      states_.SetWeight(window, state->MemoryBytes());
+    }
+    if (requests->size() < kErasedPerTurnMax) co_return absl::OkStatus();
+    left.start = requests_.PrimaryKey(requests->back()) + '\0';
+    co_await NextTurn();
+  }
+}
+
+Task<absl::Status> RateLimiter::ResetLimits(const std::string& prefix) {
+  for (KeyRange left = KeyRange::Prefix(prefix);;) {
+    auto limits = co_await limits_.Scan(left, {.rows_max = kErasedPerTurnMax});
+    if (!limits.ok()) co_return limits.status();
+    // Requests that are there are of after the beginning: their windows stay.
+    auto requests = co_await requests_.Scan(left, {.rows_max = kErasedPerTurnMax});
+    if (!requests.ok()) co_return requests.status();
+    absl::flat_hash_set<std::string> in_use;
+    for (const RequestRow& request : *requests) {
+      std::string key;
+      AppendLimitKey(request, &key);
+      in_use.insert(std::move(key));
+    }
+    std::string last;
+    if (requests->size() == kErasedPerTurnMax) AppendLimitKey(requests->back(), &last);
+    bool all = true;
+    for (const LimitRow& row : *limits) {
+      const std::string key = limits_.PrimaryKey(row);
+      // Of those beyond nobody knows yet.
+      all = last.empty() || key <= last;
+      if (!all) break;
+      if (!in_use.contains(key)) EraseWindow(row);
+      left.start = storage::PrefixEnd(key);
+    }
+    if (all && limits->size() < kErasedPerTurnMax) co_return absl::OkStatus();
+    co_await NextTurn();
+  }
+}
+
+void RateLimiter::EraseWindow(const LimitRow& row) {
+  limits_.Erase(row);
+  states_.Erase(limits_.PrimaryKey(row));
+  windows_.Erase(KeyPrefix(row.key()));
+}
+
+Task<absl::StatusOr<size_t>> RateLimiter::EraseRequests(const LimitRow& row, int64_t up_to_us, size_t rows_max) {
+  const std::string key = limits_.PrimaryKey(row);
+  KeyRange range = KeyRange::Prefix(key);
+  range.end = key;
+  storage::AppendInt64(&range.end, up_to_us + 1);
+  auto requests = co_await requests_.Scan(range, {.rows_max = rows_max});
   if (!requests.ok()) co_return requests.status();
-  states_.EraseIf([&](const std::string& key) { return absl::StartsWith(key, prefix); });
-  co_return absl::OkStatus();
+  LimitState* const known = states_.Find(key);
+  for (const RequestRow& request : *requests) {
+    requests_.Erase(request);
+    if (known != nullptr && !known->log().empty()) known->DropOldest();
+  }
+  if (known != nullptr) states_.SetWeight(key, known->MemoryBytes());
+  co_return requests->size();
 }
 
 Task<absl::StatusOr<int64_t>> RateLimiter::SilentFrom(const LimitRow& row) {
@@ -225,8 +364,9 @@ Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
   auto due = co_await limits_.ScanIndex(kSweepIndex, {"", end}, kSweepKeysMax);
   if (!due.ok()) co_return due.status();
   bool more = due->size() == kSweepKeysMax;
+  size_t erasable = kErasedPerTurnMax;
   for (const LimitRow& row : *due) {
-    if (storage().writes().bytes() > kSweepBytesMax) {
+    if (erasable == 0 || storage().writes().bytes() > kSweepBytesMax) {
       more = true;
       break;
     }
@@ -234,10 +374,13 @@ Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
     if (!silent_from.ok()) co_return silent_from.status();
     const std::string key = limits_.PrimaryKey(row);
     if (*silent_from <= now_us) {
-      auto removed = co_await requests_.DeleteRange(KeyRange::Prefix(key));
-      if (!removed.ok()) co_return removed.status();
-      limits_.Erase(row);
-      states_.Erase(key);
+      if (IsLog(row)) {
+        auto erased = co_await EraseRequests(row, now_us, erasable);
+        if (!erased.ok()) co_return erased.status();
+        erasable -= *erased;
+        if (erasable == 0) continue;  // there may be more of it
+      }
+      EraseWindow(row);
       continue;
     }
     // In use: looks again when it would fall silent as things are.

@@ -80,18 +80,21 @@ TEST_P(RequestIds, AReplyIsKeptForTenMinutes) {
 }
 
 TEST_P(RequestIds, AtTheBoundNewIdsAreRefusedAndNoneIsForgotten) {
-  Start("storage { request_records_max: 3 }");
-  for (const char* id : {"1", "2", "3"}) ASSERT_TRUE(IsOk(Call(&ScriptStub::Run, CountingRun(id))));
-  EXPECT_TRUE(Fails(Call(&ScriptStub::Run, CountingRun("4")).status, grpc::StatusCode::RESOURCE_EXHAUSTED,
+  Start("storage { request_record_bytes_max: 1024 }");
+  int64_t kept = 0;
+  while (kept < 20 && Call(&ScriptStub::Run, CountingRun(absl::StrCat(kept + 1))).ok()) ++kept;
+  ASSERT_GT(kept, 2);
+  ASSERT_LT(kept, 10);
+  EXPECT_TRUE(Fails(Call(&ScriptStub::Run, CountingRun("new")).status, grpc::StatusCode::RESOURCE_EXHAUSTED,
                     "SERVER_OVERLOADED"));
-  EXPECT_EQ(Count(), "3");
+  EXPECT_EQ(Count(), absl::StrCat(kept));
   EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("1"))->results(0).number(), 1);
   EXPECT_TRUE(IsOk(Run("o", {"increment: \"n\""})));
   // When they are too old there is room again.
   Advance(absl::Minutes(11));
-  WaitUntil([&] { return Call(&ScriptStub::Run, CountingRun("4")).ok(); });
-  EXPECT_EQ(Count(), "5");
-  EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("4"))->results(0).number(), 5);
+  WaitUntil([&] { return Call(&ScriptStub::Run, CountingRun("new")).ok(); });
+  EXPECT_EQ(Count(), absl::StrCat(kept + 2));
+  EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("new"))->results(0).number(), kept + 2);
 }
 
 TEST_P(RequestIds, TheSameIdWithAnotherRequestIsRefused) {

@@ -102,7 +102,13 @@ class NodeTest : public ::testing::Test {
 
   void SendBody(const ObjectClass& object_class, const std::string& name, Body body, std::shared_ptr<Outcome> outcome,
                 const SendOptions& send_options = {}, std::optional<Recording> recording = {}) {
-    auto request = std::make_unique<Request>(this, Key(object_class, name), std::move(body), std::move(outcome));
+    SendBody(object_class, Key(object_class, name), std::move(body), std::move(outcome), send_options,
+             std::move(recording));
+  }
+  void SendBody(const ObjectClass& object_class, const storage::ObjectKey& key, Body body,
+                std::shared_ptr<Outcome> outcome, const SendOptions& send_options = {},
+                std::optional<Recording> recording = {}) {
+    auto request = std::make_unique<Request>(this, key, std::move(body), std::move(outcome));
     if (recording) request->record.emplace(*std::move(recording));
     request->deadline = send_options.deadline;
     request->bytes = send_options.bytes;

@@ -1,10 +1,12 @@
-// How long records of requests are kept, and how many.
+// How long records of requests are kept, and how much of them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tests/unit/actors/scripted_object.h"
@@ -12,29 +14,50 @@
 namespace holdfast::actors {
 namespace {
 
+using ::testing::HasSubstr;
+
 class RequestExpiryTest : public ScriptedTest {
  protected:
   using Reply = std::shared_ptr<Sent<std::string>>;
 
-  Reply SendAnswer(const std::string& id, const std::string& name = "a") {
-    return SendRecorded(name, id, "text", [this](ScriptedObject&, std::string* reply) -> Task<absl::Status> {
-      *reply = absl::StrCat("answer", ++answers_, std::string(reply_bytes, 'x'));
+  Reply SendAnswer(const std::string& id, const storage::ObjectKey& object) {
+    return SendRecorded(object, id, "text", [this](ScriptedObject&, std::string* reply) -> Task<absl::Status> {
+      *reply = absl::StrCat("answer", absl::Dec(++answers_, absl::kZeroPad8), std::string(reply_bytes, 'x'));
       co_return absl::OkStatus();
     });
   }
-  Reply Answer(const std::string& id, const std::string& name = "a") {
-    auto sent = SendAnswer(id, name);
+  Reply SendAnswer(const std::string& id, const std::string& name = "a") { return SendAnswer(id, Key(scripted, name)); }
+  Reply Answer(const std::string& id, const storage::ObjectKey& object) {
+    auto sent = SendAnswer(id, object);
     node->Settle();
     EXPECT_TRUE(sent->done());
     return sent;
   }
-  bool Refused(const std::string& id) {
-    auto sent = Answer(id);
+  // `setting` is what the error is to name.
+  bool Refused(const std::string& id, const storage::ObjectKey& object,
+               const std::string& setting = "storage.request_record_bytes_max") {
+    auto sent = Answer(id, object);
     if (sent->ok()) return false;
     EXPECT_THAT(*sent->status, Fails(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED));
     EXPECT_TRUE(HasRetryInfo(*sent->status));
     EXPECT_FALSE(sent->begun);
+    EXPECT_THAT(std::string(sent->status->message()), HasSubstr(setting));
     return true;
+  }
+  bool Refused(const std::string& id) { return Refused(id, Key(scripted, "a")); }
+  Reply Answer(const std::string& id, const std::string& name = "a") { return Answer(id, Key(scripted, name)); }
+  storage::ObjectKey InNamespace(const std::string& ns) const { return {ns, scripted.name, "a"}; }
+  // So many of the records that are made from here on, and not one more.
+  void AllowRecords(int64_t count) {
+    reply_bytes = 10'000;
+    options.records.bytes_max = count * static_cast<int64_t>(reply_bytes);
+  }
+  int64_t StoredBytes() {
+    int64_t bytes = 0;
+    for (const auto& [key, value] : recording.DumpFamily(storage::FamilyId::kRequests)) {
+      bytes += static_cast<int64_t>(key.size() + value.size());
+    }
+    return bytes;
   }
   size_t StoredKeys() { return recording.DumpFamily(storage::FamilyId::kRequests).size(); }
 
@@ -81,11 +104,16 @@ TEST_F(RequestExpiryTest, TheAgeGoesOnWhileTheServerIsDown) {
 TEST_F(RequestExpiryTest, MoreThanOneSweepTakesAllGo) {
   constexpr int kRecords = 2500;
   options.records.age = absl::Seconds(100);
-  options.records.records_max = kRecords;
-  for (bool restarted : {false, true}) {
+  const auto fill = [this] {
     Start();
     for (int i = 0; i < kRecords; ++i) SendAnswer(absl::StrCat("id", i), absl::StrCat("object", i % 100));
     node->Settle();
+  };
+  fill();
+  options.records.bytes_max = StoredBytes();
+  node->Advance(absl::Seconds(110));
+  for (bool restarted : {false, true}) {
+    fill();
     EXPECT_EQ(StoredKeys(), 2u * kRecords);
     EXPECT_TRUE(Refused("more"));
     if (restarted) Start();
@@ -98,6 +126,28 @@ TEST_F(RequestExpiryTest, MoreThanOneSweepTakesAllGo) {
     node->Advance(absl::Seconds(110));
     EXPECT_EQ(StoredKeys(), 0u);
   }
+}
+
+TEST_F(RequestExpiryTest, TheSweepGoesInStepsAndSleepsUntilThereIsSomethingToDo) {
+  constexpr int kRecords = 2500;
+  options.records.age = absl::Seconds(100);
+  Start();
+  for (int i = 0; i < kRecords; ++i) SendAnswer(absl::StrCat("id", i), absl::StrCat("object", i % 100));
+  node->Settle();
+  const auto walks = [this] { return recording.cursors[storage::FamilyId::kRequests]; };
+  const int before = walks();
+  node->Advance(absl::Seconds(99));
+  EXPECT_LE(walks() - before, 2) << "looks again and again at what is too young";
+  clock.Advance(absl::Seconds(2));
+  // No commit of the sweep has more than its step: another turn would wait for it.
+  size_t most = 0;
+  for (size_t points = recording.points[storage::FamilyId::kRequests]; node->Step(0);) {
+    const size_t now = recording.points[storage::FamilyId::kRequests];
+    most = std::max(most, now - std::exchange(points, now));
+  }
+  EXPECT_EQ(StoredKeys(), 0u);
+  EXPECT_GT(most, 0u);
+  EXPECT_LE(most, 2u * 500);
 }
 
 TEST_F(RequestExpiryTest, AClockThatStepsBackForgetsNothingEarly) {
@@ -137,8 +187,8 @@ TEST_F(RequestExpiryTest, ACrashInTheMiddleOfASweepForgetsWholeRecords) {
 
 // --- The bounds.
 
-TEST_F(RequestExpiryTest, AtTheBoundInNumberNewIdsAreRefusedAndOldOnesReplayed) {
-  options.records.records_max = 3;
+TEST_F(RequestExpiryTest, AtTheBoundNewIdsAreRefusedAndOldOnesReplayed) {
+  AllowRecords(3);
   Start();
   const std::string first = Answer("one")->response;
   EXPECT_FALSE(Refused("two") || Refused("three"));
@@ -162,21 +212,58 @@ TEST_F(RequestExpiryTest, AtTheBoundInNumberNewIdsAreRefusedAndOldOnesReplayed) 
   EXPECT_TRUE(Refused("more"));
 }
 
-TEST_F(RequestExpiryTest, AtTheBoundInBytesToo) {
-  options.records.bytes_max = 100'000;
-  reply_bytes = 30'000;
+TEST_F(RequestExpiryTest, EveryByteThatIsStoredCounts) {
   Start();
-  for (int i = 0; i < 4; ++i) EXPECT_FALSE(Refused(absl::StrCat("id", i))) << i;
-  EXPECT_TRUE(Refused("more"));
+  for (int i = 0; i < 10; ++i) Answer(absl::StrCat("id", i));
+  const int64_t stored = StoredBytes();
+  for (int64_t bytes_max : {stored, stored + 1}) {
+    options.records.bytes_max = bytes_max;
+    Start();
+    node->Settle();
+    EXPECT_EQ(Refused("more"), bytes_max == stored);
+  }
+}
+
+TEST_F(RequestExpiryTest, ANamespaceAtItsBoundIsRefusedAndNoOther) {
+  constexpr char kSetting[] = "storage.request_record_bytes_per_namespace_max";
+  AllowRecords(100);
+  options.records.namespace_bytes_max = 3 * static_cast<int64_t>(reply_bytes);
+  for (bool restarted : {false, true}) {
+    Start();
+    node->Settle();
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(Refused(absl::StrCat("id", i), InNamespace("greedy"), kSetting)) << i;
+    if (restarted) {
+      Start();
+      node->Settle();
+    }
+    EXPECT_TRUE(Refused("more", InNamespace("greedy"), kSetting));
+    EXPECT_TRUE(Refused("more", InNamespace("greedy"), "\"greedy\""));
+    EXPECT_FALSE(Refused("id0", InNamespace("greedy"))) << "a retry";
+    // Names that begin alike are others.
+    for (const char* other : {"modest", "greed", "greedy-too", "g"}) {
+      for (int i = 0; i < 3; ++i) EXPECT_FALSE(Refused(absl::StrCat("id", i), InNamespace(other), kSetting)) << other;
+    }
+    node->Advance(options.records.age * 1.1);
+    EXPECT_EQ(StoredKeys(), 0u);
+    EXPECT_FALSE(Refused("later", InNamespace("greedy"))) << "there is room again";
+    node->Advance(options.records.age * 1.1);
+  }
+}
+
+TEST_F(RequestExpiryTest, ManyNamespacesHaveAPlaceEach) {
+  options.records.namespace_bytes_max = 1000;
   Start();
+  for (int i = 0; i < 2000; ++i) {
+    SendAnswer("one", InNamespace(absl::StrCat("n", i)));
+    if (i % 100 == 0) node->Settle();
+  }
   node->Settle();
-  EXPECT_TRUE(Refused("more")) << "counted at the start";
-  node->Advance(options.records.age * 1.1);
-  EXPECT_FALSE(Refused("more"));
+  EXPECT_EQ(StoredKeys(), 4000u);
+  for (int i = 0; i < 2000; i += 100) EXPECT_FALSE(Refused("two", InNamespace(absl::StrCat("n", i)))) << i;
 }
 
 TEST_F(RequestExpiryTest, ARestartCountsWhatThereIs) {
-  options.records.records_max = 4;
+  AllowRecords(4);
   Start();
   EXPECT_FALSE(Refused("one") || Refused("two"));
   Start();
@@ -185,29 +272,57 @@ TEST_F(RequestExpiryTest, ARestartCountsWhatThereIs) {
   EXPECT_TRUE(Refused("five"));
 }
 
+TEST_F(RequestExpiryTest, ARestartCountsInStepsThatLetOthersRead) {
+  constexpr int kRecords = 25'000;
+  Start();
+  for (int i = 0; i < kRecords; ++i) {
+    SendAnswer(absl::StrCat("id", i), absl::StrCat("object", i % 100));
+    if (i % 10'000 == 0) node->Settle();
+  }
+  node->Settle();
+  const int64_t stored = StoredBytes();
+  options.records.bytes_max = stored;
+  Start();
+  int steps = 0;
+  while (node->reads().RunOne()) {
+    ++steps;
+    node->executor().RunUntilIdle();
+  }
+  EXPECT_GE(steps, 4) << "the alarms, and three steps of the count";
+  node->Settle();
+  EXPECT_TRUE(Refused("more"));
+  node->Advance(options.records.age * 1.1);
+  EXPECT_EQ(StoredKeys(), 0u);
+  EXPECT_FALSE(Refused("more"));
+}
+
 TEST_F(RequestExpiryTest, WhatComesWhileTheyAreCountedIsCountedOnce) {
-  options.records.records_max = 4;
+  AllowRecords(4);
   // Durable before they are counted, or after it.
   for (bool durable_before : {true, false}) {
-    Start();
-    node->Settle();
-    EXPECT_FALSE(Refused("one") || Refused("two"));
-    Start();
-    auto third = SendAnswer("three");
-    node->executor().EndRound();
-    if (durable_before) {
-      ASSERT_TRUE(node->commits().RunOne());
+    // Also where the clock was set back meanwhile, and old records are of times to come.
+    for (absl::Duration back : {absl::ZeroDuration(), absl::Seconds(100)}) {
+      Start();
+      node->Settle();
+      EXPECT_FALSE(Refused("one") || Refused("two"));
+      clock.Set(clock.Now() - back);
+      Start();
+      auto third = SendAnswer("three");
+      node->executor().EndRound();
+      if (durable_before) {
+        ASSERT_TRUE(node->commits().RunOne());
+      }
+      EXPECT_EQ(node->reads().waiting(), 2u) << "alarms and records are being read";
+      node->Settle();
+      EXPECT_TRUE(third->ok());
+      EXPECT_FALSE(Refused("four"));
+      EXPECT_TRUE(Refused("five"));
+      node->Advance(options.records.age * 1.1 + back);
+      EXPECT_EQ(StoredKeys(), 0u);
+      for (int i = 0; i < 4; ++i) EXPECT_FALSE(Refused(absl::StrCat("new", i)));
+      EXPECT_TRUE(Refused("more"));
+      node->Advance(options.records.age * 1.1);
     }
-    EXPECT_EQ(node->reads().waiting(), 2u) << "alarms and records are being read";
-    node->Settle();
-    EXPECT_TRUE(third->ok());
-    EXPECT_FALSE(Refused("four"));
-    EXPECT_TRUE(Refused("five"));
-    node->Advance(options.records.age * 1.1);
-    EXPECT_EQ(StoredKeys(), 0u);
-    for (int i = 0; i < 4; ++i) EXPECT_FALSE(Refused(absl::StrCat("new", i)));
-    EXPECT_TRUE(Refused("more"));
-    node->Advance(options.records.age * 1.1);
   }
 }
 

@@ -116,9 +116,14 @@ class ScriptedTest : public NodeTest {
   std::shared_ptr<Sent<std::string>> SendRecorded(const std::string& name, const std::string& request_id,
                                                   const std::string& text, ReplyScript script,
                                                   const SendOptions& send_options = {}) {
+    return SendRecorded(Key(scripted, name), request_id, text, std::move(script), send_options);
+  }
+  std::shared_ptr<Sent<std::string>> SendRecorded(const storage::ObjectKey& object, const std::string& request_id,
+                                                  const std::string& text, ReplyScript script,
+                                                  const SendOptions& send_options = {}) {
     auto sent = std::make_shared<Sent<std::string>>();
     SendBody(
-        scripted, name,
+        scripted, object,
         [script = std::move(script), sent](Object& object) {
           return script(static_cast<ScriptedObject&>(object), &sent->response);
         },

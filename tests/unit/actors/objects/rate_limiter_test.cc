@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -72,6 +74,13 @@ class RateLimiterTest : public NodeTest {
     return rows;
   }
   size_t LogRows() { return Rows().first; }
+  static v1::CheckLimitRequest CheckOf(const v1::RateLimit& check) {
+    v1::CheckLimitRequest request;
+    *request.mutable_check() = check;
+    return request;
+  }
+  // Keys of objects that were put or deleted.
+  size_t Points() { return recording.points[storage::FamilyId::kPacked]; }
 };
 
 TEST_F(RateLimiterTest, AllowsUpToTheLimitAndThenSaysWhen) {
@@ -416,6 +425,147 @@ class Model {
   std::map<std::tuple<std::string, int, int64_t>, std::vector<std::pair<int64_t, int64_t>>> allowed_;
   int64_t remaining_ = 0;
 };
+
+// --- The bounds on what one object holds and does at once.
+
+// A call with checks of so many windows of the key, from the shortest on.
+v1::CheckLimitsRequest Windows(const std::string& key, int count, int shortest_ms, Algorithm algorithm = kLog) {
+  v1::CheckLimitsRequest request;
+  for (int i = 0; i < count; ++i) {
+    *request.add_checks() = Limit(key, 100'000, absl::Milliseconds(shortest_ms + i), algorithm);
+  }
+  return request;
+}
+
+TEST_F(RateLimiterTest, AKeyHasNoMoreWindowsThanTheSettingSays) {
+  options.objects.rate_limit_windows_max = 5;
+  Start();
+  const auto begin = [this](int count, int shortest_ms, const std::string& key = "k") {
+    return *Ask("api", &RateLimiter::CheckLimits, Windows(key, count, shortest_ms))->status;
+  };
+  EXPECT_TRUE(begin(3, 60'000).ok());
+  for (bool restarted : {false, true}) {
+    if (restarted) Start();
+    const absl::Status refused = begin(4, 60'002);
+    EXPECT_THAT(refused, Fails(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_OBJECT_QUOTA));
+    EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("actors.rate_limit_windows_max"));
+  }
+  EXPECT_EQ(Rows(), std::pair(size_t{3}, size_t{3})) << "counted in part";
+  EXPECT_TRUE(begin(2, 60'003).ok());
+  EXPECT_FALSE(begin(1, 60'005).ok());
+  EXPECT_TRUE(begin(5, 60'000).ok()) << "those that it has";
+  EXPECT_TRUE(begin(5, 60'000, "another key").ok());
+  v1::CheckLimitsRequest peek = Windows("k", 3, 90'000);
+  peek.set_peek(true);
+  EXPECT_TRUE(Ask("api", &RateLimiter::CheckLimits, peek)->ok()) << "begins none";
+  Reset("k");
+  EXPECT_TRUE(begin(5, 70'000).ok()) << "there is room again";
+  node->Advance(absl::Minutes(3));
+  EXPECT_EQ(Rows(), std::pair(size_t{0}, size_t{0}));
+  EXPECT_TRUE(begin(5, 80'000).ok()) << "those that fell silent are gone";
+}
+
+TEST_F(RateLimiterTest, ACallLooksAtNoMoreLoggedRequestsThanTheSettingSays) {
+  options.objects.rate_limit_log_requests_max = 100;
+  Start();
+  for (int i = 0; i < 40; ++i) Ask("api", &RateLimiter::CheckLimits, Windows("k", 2, 60'000));
+  for (int i = 0; i < 30; ++i) Check(Limit("other", 1000, absl::Minutes(1)));
+  v1::CheckLimitsRequest all = Windows("k", 2, 60'000);
+  *all.add_checks() = Limit("other", 1000, absl::Minutes(1));
+  for (bool restarted : {false, true}) {
+    if (restarted) Start();
+    const absl::Status refused = *Ask("api", &RateLimiter::CheckLimits, all)->status;
+    EXPECT_THAT(refused, Fails(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_OBJECT_QUOTA));
+    EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("actors.rate_limit_log_requests_max"));
+  }
+  EXPECT_EQ(LogRows(), 110u);
+  EXPECT_TRUE(Ask("api", &RateLimiter::CheckLimits, Windows("k", 2, 60'000))->ok());
+}
+
+TEST_F(RateLimiterTest, ALongLogIsReadInPartsAndIsWhole) {
+  constexpr int kRequests = 10'000;
+  Start();
+  for (int i = 0; i < kRequests; ++i)
+    Send("api", &RateLimiter::CheckLimit, CheckOf(Limit("k", 100'000, absl::Hours(1))));
+  node->Settle();
+  Start();
+  EXPECT_EQ(Check(Limit("k", 100'000, absl::Hours(1))).remaining(), 100'000 - kRequests - 1);
+}
+
+TEST_F(RateLimiterTest, AResetOfMuchGoesInPartsThatDelayNobody) {
+  options.objects.rate_limit_windows_max = 10'000;
+  Start();
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_TRUE(Ask("api", &RateLimiter::CheckLimits, Windows("k", 100, 3'600'000 + 100 * i))->ok());
+    EXPECT_TRUE(Ask("api", &RateLimiter::CheckLimits, Windows("k", 100, 3'600'000 + 100 * i, kGcra))->ok());
+  }
+  Check(Limit("other", 10, absl::Hours(1)));
+  v1::ResetLimitRequest request;
+  request.set_key("k");
+  auto reset = Send("api", &RateLimiter::ResetLimit, request);
+  // No commit has more than one part, and others come in between.
+  store.set_cold(true);
+  size_t most = 0;
+  size_t checks = 0;
+  std::vector<std::shared_ptr<Sent<v1::CheckLimitResponse>>> sent;
+  while (!reset->done()) {
+    const size_t before = Points();
+    if (!node->commits().RunOne()) ASSERT_TRUE(node->Step(0));
+    most = std::max(most, Points() - before);
+    if (!sent.empty() && !sent.back()->done()) continue;
+    checks = sent.size();
+    sent.push_back(Send("api", &RateLimiter::CheckLimit, CheckOf(Limit("other", 1'000'000, absl::Hours(1), kFixed))));
+  }
+  store.set_cold(false);
+  node->Settle();
+  ASSERT_TRUE(reset->ok());
+  EXPECT_LE(most, 3'500u);
+  EXPECT_GE(checks, 8u);
+  EXPECT_EQ(Rows(), std::pair(size_t{1}, size_t{2})) << "only the other key's";
+}
+
+TEST_F(RateLimiterTest, WhatIsCountedWhileAResetGoesOnStays) {
+  Start();
+  const v1::RateLimit limit = Limit("k", 100'000, absl::Hours(1));
+  for (bool in_memory : {true, false}) {
+    for (int i = 0; i < 2'000; ++i) Send("api", &RateLimiter::CheckLimit, CheckOf(limit));
+    node->Settle();
+    if (!in_memory) {
+      Start();
+      Check(Limit("other", 10, absl::Hours(1), kFixed));  // loads the object, and not the log
+    }
+    v1::ResetLimitRequest request;
+    request.set_key("k");
+    auto reset = Send("api", &RateLimiter::ResetLimit, request);
+    for (int i = 0; i < 4; ++i) node->Step(0);
+    ASSERT_FALSE(reset->done());
+    clock.Advance(absl::Milliseconds(1));
+    for (int i = 0; i < 700; ++i) Send("api", &RateLimiter::CheckLimit, CheckOf(limit));
+    node->Settle();
+    ASSERT_TRUE(reset->ok());
+    EXPECT_EQ(LogRows(), 700u);
+    EXPECT_EQ(Check(limit, /*peek=*/true).remaining(), 100'000 - 700 - 1);
+    Start();
+    EXPECT_EQ(Check(limit, /*peek=*/true).remaining(), 100'000 - 700 - 1) << "memory and storage differ";
+    clock.Advance(absl::Milliseconds(1));
+    Reset("k");
+    EXPECT_EQ(LogRows(), 0u);
+  }
+}
+
+TEST_F(RateLimiterTest, AResetThatACrashCutsOffLeavesNothingForGood) {
+  for (int crash_after : {2, 4, 6, 8, 10, 12, 14}) {
+    Start();
+    for (int i = 0; i < 10; ++i) Ask("api", &RateLimiter::CheckLimits, Windows("k", 100, 60'000 + 100 * i));
+    v1::ResetLimitRequest request;
+    request.set_key("k");
+    Send("api", &RateLimiter::ResetLimit, request);
+    for (int i = 0; i < crash_after; ++i) node->Step(0);
+    Start();
+    node->Advance(absl::Minutes(3));
+    EXPECT_EQ(Rows(), std::pair(size_t{0}, size_t{0})) << crash_after;
+  }
+}
 
 TEST_F(RateLimiterTest, AgreesWithAModelAcrossTimeSweepsPassivationAndRestarts) {
   for (uint64_t run : simulation::Seeds(15)) {
