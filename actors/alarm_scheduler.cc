@@ -205,7 +205,7 @@ void AlarmScheduler::Search() {
     }
   }
   // The rest when these are gone.
-  if (near_.size() > options_.entries_max / 2) return;
+  if (!found_.empty()) return;
   search_reads_ = true;
   struct Searching {
     std::vector<AlarmWatchers::Filter> filters;
@@ -253,8 +253,9 @@ void AlarmScheduler::Search() {
         }
         if (searched_.empty()) return;  // all is read again
         for (AlarmEntry& entry : searching->found) {
-          if (entry < horizon_ && owns_(entry.object) && !waiting_objects_.contains(entry.object)) {
-            near_.insert(std::move(entry));
+          if (entry < horizon_ && !near_.contains(entry) && owns_(entry.object) &&
+              !waiting_objects_.contains(entry.object)) {
+            found_.push_back(std::move(entry.object));
           }
         }
         if (searching->more) {
@@ -277,6 +278,7 @@ void AlarmScheduler::ReadAgain() {
   nobody_.reset();
   searched_.clear();
   search_next_.clear();
+  found_.clear();
   forgotten_ = false;
   read_again_at_ = absl::InfiniteFuture();
   near_.clear();
@@ -336,6 +338,9 @@ void AlarmScheduler::FireDue() {
     } else if (!again_.empty() && again_.begin()->first <= now) {
       object = std::move(again_.begin()->second);
       again_.erase(again_.begin());
+    } else if (!found_.empty()) {
+      object = std::move(found_.front());
+      found_.pop_front();
     } else {
       break;
     }
@@ -353,6 +358,7 @@ void AlarmScheduler::SetTimer() {
   if (running_ < options_.running_max) {
     if (!near_.empty()) next = absl::FromUnixMicros(near_.begin()->due_us);
     if (!again_.empty()) next = std::min(next, again_.begin()->first);
+    if (!found_.empty()) next = std::min(next, executor_->clock().Now());
     next = std::min(next, read_again_at_);
     if (looks_left_ > 0) next = std::min(next, executor_->clock().Now() + kPaceStep);
     if (fired_in_pace_ >= PaceMax()) next = std::max(next, pace_start_ + PaceStep());

@@ -91,7 +91,7 @@ class AlarmScheduler {
   bool idle() const { return running_ == 0 && !reading_ && !search_reads_; }
   size_t running() const { return running_; }
   // In memory, waiting to be due, for another try, or for a client.
-  size_t entries() const { return near_.size() + again_.size() + waiting_.size(); }
+  size_t entries() const { return near_.size() + again_.size() + waiting_.size() + found_.size(); }
 
  private:
   struct Change {
@@ -139,6 +139,7 @@ class AlarmScheduler {
   std::vector<AlarmWatchers::Filter> searched_;     // what is searched for; empty: no search goes on
   std::vector<AlarmWatchers::Filter> search_next_;  // by the next one
   storage::AlarmEntry search_from_;
+  std::deque<std::string> found_;  // by the search, and not fired yet
   bool search_reads_ = false;
   bool forgotten_ = false;   // the same, until there is room
   size_t looks_left_ = 0;    // of waiting_, since there was a client to be free

@@ -127,7 +127,10 @@ TEST_F(PlainWatchManyTest, AWatcherThatComesBackGetsWhatTheFirstLeft) {
     node->Advance(absl::Minutes(1));
   }
   Watch(&deliveries);
-  AcknowledgeAll(&deliveries);
+  for (int i = 0; i < 100 && !recording.Dump()["alarms"].empty(); ++i) {
+    for (const Delivered& one : std::exchange(deliveries, {})) SendAcknowledge(one.name, one.token);
+    node->Advance(absl::Seconds(1));
+  }
   EXPECT_TRUE(recording.Dump()["alarms"].empty());
 }
 
