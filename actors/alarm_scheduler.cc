@@ -4,7 +4,9 @@
 #include <limits>
 #include <memory>
 
+#include "absl/hash/hash.h"
 #include "storage/log.h"
+#include "storage/object_id.h"
 
 namespace holdfast::actors {
 namespace {
@@ -15,6 +17,12 @@ using storage::AlarmEntry;
 constexpr absl::Duration kPaceStep = absl::Milliseconds(10);
 // So many that wait for a client are looked at when one is free.
 constexpr size_t kWaitingLookMax = 256;
+// So many due alarms in a row are looked at for which there is no client; then others get a turn.
+constexpr int kVainLooksMax = 256;
+// So many entries of the index are looked at in one step of a search, for so many filters; with more filters all alarms
+// are taken.
+constexpr size_t kSearchStepMax = 4096;
+constexpr size_t kSearchFiltersMax = 64;
 
 }  // namespace
 
@@ -165,17 +173,102 @@ void AlarmScheduler::TryAgain(const std::string& object) {
   }
 }
 
-void AlarmScheduler::OnClients(bool added) {
+size_t AlarmScheduler::NamespaceBit(absl::string_view ns) { return absl::HashOf(ns) % decltype(nobody_)().size(); }
+
+void AlarmScheduler::OnClients(const std::optional<AlarmWatchers::Filter>& added) {
   if (!started_) return;
-  if (added && nobody_) {
-    ReadAgain();
-    return;
+  if (added && nobody_[NamespaceBit(added->ns)]) {
+    search_next_.push_back({.ns = added->ns, .name_prefix = added->name_prefix});
+    // Without a namespace it matches all.
+    if (search_next_.size() > kSearchFiltersMax) search_next_ = {AlarmWatchers::Filter()};
+    Search();
   }
   // Those in memory may all be for others than the client that is free now.
   if (forgotten_) read_again_at_ = std::min(read_again_at_, executor_->clock().Now() + options_.retry_delay);
   looks_left_ = waiting_.size();
   FireWaiting();
   SetTimer();
+}
+
+void AlarmScheduler::Search() {
+  if (!started_ || search_reads_ || reading_) return;
+  if (searched_.empty()) {
+    if (search_next_.empty()) return;
+    searched_ = std::exchange(search_next_, {});
+    search_from_ = {std::numeric_limits<int64_t>::min(), ""};
+    for (const AlarmWatchers::Filter& filter : searched_) {
+      if (filter.ns.empty()) {
+        nobody_.reset();
+      } else if (filter.name_prefix.empty()) {
+        nobody_.reset(NamespaceBit(filter.ns));
+      }
+    }
+  }
+  // The rest when these are gone.
+  if (!found_.empty()) return;
+  search_reads_ = true;
+  struct Searching {
+    std::vector<AlarmWatchers::Filter> filters;
+    storage::KeyRange range;
+    storage::WriteSet pending;
+    std::vector<AlarmEntry> found;
+    AlarmEntry last;
+    size_t seen = 0;
+    bool more = false;
+    absl::Status status;
+  };
+  auto searching = std::make_shared<Searching>();
+  searching->filters = searched_;
+  // What is beyond the horizon is yet to be read.
+  const AlarmEntry end = std::min(horizon_, AlarmEntry{absl::ToUnixMicros(executor_->clock().Now()) + 1, ""});
+  searching->range = {storage::AlarmIndexKey(search_from_.due_us, search_from_.object),
+                      storage::AlarmIndexKey(end.due_us, end.object)};
+  const std::vector<const storage::WriteSet*> layers = index_->Layers(nullptr);
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    (*layer)->CopyRangeOnto(searching->range, &searching->pending);
+  }
+  reads_->Run(
+      [searching, store = store_, location = index_->location(),
+       found_max = std::max<size_t>(1, options_.entries_max / 2)] {
+        storage::View view(store, &location, {&searching->pending}, storage::ReadTier::kDisk);
+        searching->status = view.Scan(searching->range, false, [&](absl::string_view key, absl::string_view) {
+          AlarmEntry& entry = searching->last;
+          storage::ObjectId id;
+          if (storage::ParseAlarmIndexKey(key, &entry) && storage::ObjectKey::FromEncoded(entry.object).Decode(&id) &&
+              std::any_of(searching->filters.begin(), searching->filters.end(), [&](const auto& filter) {
+                return filter.ns.empty() || AlarmWatchers::Matches(filter, id);
+              })) {
+            searching->found.push_back(entry);
+          }
+          searching->more = ++searching->seen == kSearchStepMax || searching->found.size() == found_max;
+          return !searching->more;
+        });
+      },
+      [this, searching] {
+        search_reads_ = false;
+        if (!searching->status.ok()) {
+          Log(LogLevel::kError, "alarm_index_unreadable", {{"status", searching->status.ToString()}});
+          // What it was for has been forgotten: all is read again, later.
+          searched_.clear();
+          read_again_at_ = std::min(read_again_at_, executor_->clock().Now() + options_.retry_delay);
+          SetTimer();
+          return;
+        }
+        if (searched_.empty()) return;  // all is read again
+        for (AlarmEntry& entry : searching->found) {
+          if (entry < horizon_ && !near_.contains(entry) && owns_(entry.object) &&
+              !waiting_objects_.contains(entry.object)) {
+            found_.push_back(std::move(entry.object));
+          }
+        }
+        if (searching->more) {
+          search_from_ = std::move(searching->last);
+          search_from_.object.push_back('\0');
+        } else {
+          searched_.clear();
+        }
+        FireDue();
+      });
 }
 
 void AlarmScheduler::ReadAgain() {
@@ -185,12 +278,16 @@ void AlarmScheduler::ReadAgain() {
   }
   // What is being delivered may be read too; it is looked at again in its turn.
   read_again_ = false;
-  nobody_ = false;
+  nobody_.reset();
+  searched_.clear();
+  search_next_.clear();
+  found_.clear();
   forgotten_ = false;
   read_again_at_ = absl::InfiniteFuture();
   near_.clear();
   again_.clear();
   waiting_.clear();
+  waiting_objects_.clear();
   looks_left_ = 0;
   horizon_ = {std::numeric_limits<int64_t>::min(), ""};
   refill_at_ = absl::InfinitePast();
@@ -203,6 +300,7 @@ void AlarmScheduler::FireWaiting() {
     --looks_left_;
     std::string object = std::move(waiting_.front());
     waiting_.pop_front();
+    waiting_objects_.erase(object);
     FireOne(std::move(object));
   }
   if (forgotten_ && waiting_.empty()) ReadAgain();
@@ -214,9 +312,11 @@ bool AlarmScheduler::FireOne(std::string object) {
   if (fired == Fired::kBegun) return true;
   --running_;
   if (fired == Fired::kNobody) {
-    nobody_ = true;
+    storage::ObjectId id;
+    (void)storage::ObjectKey::FromEncoded(object).Decode(&id);
+    nobody_.set(NamespaceBit(id.ns));
   } else if (waiting_.size() < options_.entries_max) {
-    waiting_.push_back(std::move(object));
+    if (waiting_objects_.insert(object).second) waiting_.push_back(std::move(object));
   } else {
     forgotten_ = true;
   }
@@ -233,20 +333,25 @@ void AlarmScheduler::FireDue() {
     pace_start_ = now;
     fired_in_pace_ = 0;
   }
-  while (running_ < options_.running_max && fired_in_pace_ < PaceMax()) {
+  vain_looks_ = 0;
+  while (running_ < options_.running_max && fired_in_pace_ < PaceMax() && vain_looks_ < kVainLooksMax) {
     std::string object;
     if (!near_.empty() && absl::FromUnixMicros(near_.begin()->due_us) <= now) {
       object = std::move(near_.extract(near_.begin()).value().object);
     } else if (!again_.empty() && again_.begin()->first <= now) {
       object = std::move(again_.begin()->second);
       again_.erase(again_.begin());
+    } else if (!found_.empty()) {
+      object = std::move(found_.front());
+      found_.pop_front();
     } else {
       break;
     }
-    if (FireOne(std::move(object))) ++fired_in_pace_;
+    ++(FireOne(std::move(object)) ? fired_in_pace_ : vain_looks_);
   }
   firing_ = false;
   Refill();
+  Search();
   SetTimer();
 }
 
@@ -256,6 +361,7 @@ void AlarmScheduler::SetTimer() {
   if (running_ < options_.running_max) {
     if (!near_.empty()) next = absl::FromUnixMicros(near_.begin()->due_us);
     if (!again_.empty()) next = std::min(next, again_.begin()->first);
+    if (!found_.empty()) next = std::min(next, executor_->clock().Now());
     next = std::min(next, read_again_at_);
     if (looks_left_ > 0) next = std::min(next, executor_->clock().Now() + kPaceStep);
     if (fired_in_pace_ >= PaceMax()) next = std::max(next, pace_start_ + PaceStep());

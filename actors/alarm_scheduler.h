@@ -13,14 +13,20 @@
 // (the object did not load, the disk is full) is tried again after `retry_delay`, and counts as no attempt.
 //
 // An alarm that is for clients, and finds none that could take it, stays due. As long as there are some, but all have
-// their hands full, it waits in memory for one to be free; if there is none it is forgotten. What is forgotten, or is
-// too much to wait in memory, is read from the index again when there is somebody for it.
+// their hands full, it waits in memory for one to be free; if there is none it is forgotten. What is too much to wait
+// in memory is read from the index again when there is somebody for it.
+//
+// Of what is forgotten for want of a client the namespaces are remembered, by a hash. A new client with such a
+// namespace begins a search: a walk over what is due in the index, in steps, off the executor, that takes what the
+// filters of the new clients match and leaves the rest where it is. There is one search at a time, and clients that
+// come meanwhile share the next one, so that clients that come and go without end have the server read no faster.
 //
 // Threading: the executor.
 
 #ifndef HOLDFAST_ACTORS_ALARM_SCHEDULER_H_
 #define HOLDFAST_ACTORS_ALARM_SCHEDULER_H_
 
+#include <bitset>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -30,8 +36,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "actors/alarm_watchers.h"
 #include "actors/executor.h"
 #include "storage/alarm_index.h"
 #include "storage/background.h"
@@ -75,14 +84,14 @@ class AlarmScheduler {
     kNotTaken,  // there was no client for it
   };
   void Ended(const std::string& object, End end);
-  // There may be a client for alarms that found none: `added`, a new one.
-  void OnClients(bool added);
+  // There may be a client for alarms that found none: `added`, a new one; or one that is free again.
+  void OnClients(const std::optional<AlarmWatchers::Filter>& added);
 
   // Nothing is being delivered, nor read.
-  bool idle() const { return running_ == 0 && !reading_; }
+  bool idle() const { return running_ == 0 && !reading_ && !search_reads_; }
   size_t running() const { return running_; }
   // In memory, waiting to be due, for another try, or for a client.
-  size_t entries() const { return near_.size() + again_.size() + waiting_.size(); }
+  size_t entries() const { return near_.size() + again_.size() + waiting_.size() + found_.size(); }
 
  private:
   struct Change {
@@ -98,6 +107,9 @@ class AlarmScheduler {
   // Whether it may begin; otherwise it is kept for later.
   bool FireOne(std::string object);
   void FireWaiting();
+  // The next step of the search, or the first of the next one, if there is anything to search for and room.
+  void Search();
+  static size_t NamespaceBit(absl::string_view ns);
   // Another try, of which there are no more in memory than of others.
   void TryAgain(const std::string& object);
   // Begins to read from the first alarm on.
@@ -120,11 +132,18 @@ class AlarmScheduler {
   bool firing_ = false;
   std::set<storage::AlarmEntry> near_;
   std::multimap<absl::Time, std::string> again_;
-  std::deque<std::string> waiting_;  // for a client to be free
-  bool nobody_ = false;              // some are due and forgotten, until there is a new client
-  bool forgotten_ = false;           // the same, until there is room
-  size_t looks_left_ = 0;            // of waiting_, since there was a client to be free
-  bool read_again_ = false;          // when the read that is on its way has ended
+  std::deque<std::string> waiting_;                   // for a client to be free
+  absl::flat_hash_set<std::string> waiting_objects_;  // the same
+  // Of namespaces of which some are due and forgotten, until there is a new client.
+  std::bitset<1 << 12> nobody_;
+  std::vector<AlarmWatchers::Filter> searched_;     // what is searched for; empty: no search goes on
+  std::vector<AlarmWatchers::Filter> search_next_;  // by the next one
+  storage::AlarmEntry search_from_;
+  std::deque<std::string> found_;  // by the search, and not fired yet
+  bool search_reads_ = false;
+  bool forgotten_ = false;   // the same, until there is room
+  size_t looks_left_ = 0;    // of waiting_, since there was a client to be free
+  bool read_again_ = false;  // when the read that is on its way has ended
   absl::Time read_again_at_ = absl::InfiniteFuture();
   storage::AlarmEntry horizon_;  // exclusive
   bool reading_ = false;
@@ -133,6 +152,7 @@ class AlarmScheduler {
   size_t running_ = 0;
   absl::Time pace_start_ = absl::InfinitePast();
   int fired_in_pace_ = 0;
+  int vain_looks_ = 0;  // since others had a turn
   std::optional<Executor::TimerId> timer_;
 };
 

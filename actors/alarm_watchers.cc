@@ -34,6 +34,7 @@ void AlarmWatchers::SetUndelivered(absl::AnyInvocable<void(const Delivery&)> und
 
 absl::StatusOr<AlarmWatchers::WatcherId> AlarmWatchers::Add(Filter filter, Deliver deliver) {
   WatcherId id;
+  const Filter added = filter;
   {
     std::lock_guard lock(mutex_);
     if (watchers_.size() >= watchers_max_) {
@@ -43,15 +44,18 @@ absl::StatusOr<AlarmWatchers::WatcherId> AlarmWatchers::Add(Filter filter, Deliv
     id = next_id_++;
     watchers_.push_front({id, std::move(filter), std::move(deliver)});
   }
-  Notify(/*added=*/true);
+  Notify(&added);
   return id;
 }
 
 void AlarmWatchers::Remove(WatcherId watcher) {
   std::lock_guard lock(mutex_);
   const auto at = ById(watcher);
-  if (at != watchers_.end()) watchers_.erase(at);
-  absl::erase_if(out_, [watcher](const auto& entry) { return entry.second.watcher == watcher; });
+  if (at == watchers_.end()) return;
+  const bool has_out = at->outstanding > 0;
+  watchers_.erase(at);
+  // Walks over all that is out, which may be much: not for one that had nothing.
+  if (has_out) absl::erase_if(out_, [watcher](const auto& entry) { return entry.second.watcher == watcher; });
 }
 
 bool AlarmWatchers::Matches(const Filter& filter, const storage::ObjectId& object) {
@@ -111,16 +115,16 @@ void AlarmWatchers::GiveBack(WatcherId watcher) {
     if (at == watchers_.end()) return;
     --at->outstanding;
   }
-  Notify(/*added=*/false);
+  Notify(nullptr);
 }
 
-void AlarmWatchers::Notify(bool added) {
-  if (!turned_away_.exchange(false) && !added) return;
+void AlarmWatchers::Notify(const Filter* added) {
+  if (!turned_away_.exchange(false) && added == nullptr) return;
   std::lock_guard lock(listen_mutex_);
   for (auto& listen : listeners_) listen(added);
 }
 
-void AlarmWatchers::AddListener(absl::AnyInvocable<void(bool added)> listen) {
+void AlarmWatchers::AddListener(Listen listen) {
   std::lock_guard lock(listen_mutex_);
   listeners_.push_back(std::move(listen));
 }

@@ -71,8 +71,9 @@ class AlarmWatchers {
   explicit AlarmWatchers(size_t watchers_max = 1000) : watchers_max_(watchers_max) {}
 
   // `listen` is called, on any thread, when there may be somebody for alarms that were turned away: a new watcher,
-  // which `added` says, or a place that became free. Before there are watchers.
-  void AddListener(absl::AnyInvocable<void(bool added)> listen);
+  // whose filter `added` is then, or, where that is null, a place that became free. Before there are watchers.
+  using Listen = absl::AnyInvocable<void(const Filter* added)>;
+  void AddListener(Listen listen);
 
   // `undelivered` is called, on any thread, with a delivery that no watcher got: it is to be returned to its object.
   void SetUndelivered(absl::AnyInvocable<void(const Delivery&)> undelivered);
@@ -87,6 +88,7 @@ class AlarmWatchers {
   void Undelivered(const Delivery& delivery);
 
   enum class Match { kNone, kFull, kFree };
+  static bool Matches(const Filter& filter, const storage::ObjectId& object);
   // kFree also for an object that has a delivery out: to end it takes no place, and may be what frees one.
   Match Find(const storage::ObjectId& object);
   std::optional<Claim> TakePlace(const storage::ObjectId& object);
@@ -106,15 +108,14 @@ class AlarmWatchers {
     WatcherId watcher;
   };
 
-  static bool Matches(const Filter& filter, const storage::ObjectId& object);
   Match FindLocked(const storage::ObjectId& object, Watchers::iterator* found);
   Watchers::iterator ById(WatcherId id);
   void GiveBack(WatcherId watcher);
-  void Notify(bool added);
+  void Notify(const Filter* added);
 
   const size_t watchers_max_;
   std::mutex listen_mutex_;
-  std::vector<absl::AnyInvocable<void(bool)>> listeners_;  // guarded by listen_mutex_
+  std::vector<Listen> listeners_;                          // guarded by listen_mutex_
   absl::AnyInvocable<void(const Delivery&)> undelivered_;  // guarded by listen_mutex_
   // Somebody was turned away since the listeners were told last.
   std::atomic<bool> turned_away_ = false;

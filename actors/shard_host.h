@@ -116,8 +116,8 @@ class ShardHost {
                 absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done);
   // Unloads the object as soon as nothing of it is under way.
   void PassivateSoon(const storage::ObjectKey& key);
-  // There may be a client for alarms that found none.
-  void OnAlarmClients(bool added) { alarms_.OnClients(added); }
+  // There may be a client for alarms that found none: a new one, whose filter that is, or one that is free again.
+  void OnAlarmClients(const std::optional<AlarmWatchers::Filter>& added) { alarms_.OnClients(added); }
 
   // What the SQL of its objects runs with.
   const storage::sql::Environment& sql() const { return sql_; }

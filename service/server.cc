@@ -281,8 +281,11 @@ absl::Status RunningServer::StartGrpc() {
             .sql_heap_total = &sql_heap_total_,
         },
         HostOptionsOf(config_));
-    watchers_.AddListener(
-        [lane](bool added) { lane->executor.Post([host = lane->host.get(), added] { host->OnAlarmClients(added); }); });
+    watchers_.AddListener([lane](const actors::AlarmWatchers::Filter* added) {
+      lane->executor.Post([host = lane->host.get(), filter = added == nullptr ? std::nullopt : std::optional(*added)] {
+        host->OnAlarmClients(filter);
+      });
+    });
     lane->executor.set_on_round([host = lane->host.get()] { host->OnRound(); });
     hosts.push_back({&lane->executor, lane->host.get()});
   }

@@ -54,6 +54,9 @@ constexpr int kOwnLevels = 4;
 // RocksDB keeps so many of its open files for others than tables.
 constexpr int kFilesBesideTables = 10;
 constexpr int kBloomBitsPerKey = 10;
+// Of the request records: one new id in some thousands needs the disk.
+constexpr int kRequestsBloomBitsPerKey = 16;
+constexpr size_t kRequestsBlockBytes = 16 << 10;
 
 constexpr int kLockTriesMax = 40;
 constexpr absl::Duration kLockTryAfter = absl::Milliseconds(50);
@@ -73,13 +76,15 @@ using Family = std::shared_ptr<ColumnFamilyHandle>;
 
 class RocksDbCursor : public Cursor {
  public:
-  RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range)
+  // `keep`: what is read from the disk stays in the block cache.
+  RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range, bool keep)
       : family_(std::move(family)), range_(std::move(range)), start_(range_.start), end_(range_.end) {
     if (family_ == nullptr) {
       iterator_.reset(rocksdb::NewErrorIterator(rocksdb::Status::InvalidArgument("read of a dropped family")));
       return;
     }
     rocksdb::ReadOptions options;
+    options.fill_cache = keep;
     options.iterate_lower_bound = &start_;
     if (!range_.end.empty()) options.iterate_upper_bound = &end_;
     iterator_.reset(db->NewIterator(options, family_.get()));
@@ -123,6 +128,14 @@ class RocksDbStore : public Store {
     node_options_.compression = rocksdb::kLZ4Compression;
     node_options_.level_compaction_dynamic_level_bytes = true;
     node_options_.merge_operator = NewPatchOperator();
+    // Each request with an id looks for its record, and mostly there is none. The filters say so in memory if they are
+    // not in the block cache, where reads of objects drive them out.
+    rocksdb::BlockBasedTableOptions requests_table = table;
+    requests_table.cache_index_and_filter_blocks = false;
+    requests_table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kRequestsBloomBitsPerKey));
+    requests_table.block_size = kRequestsBlockBytes;
+    requests_options_ = node_options_;
+    requests_options_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(requests_table));
     own_options_ = node_options_;
     own_options_.arena_block_size = kOwnArenaBlockBytes;
     own_options_.write_buffer_size = kOwnWriteBufferBytes;
@@ -197,7 +210,8 @@ class RocksDbStore : public Store {
     // RocksDB's iterators (7.8) cannot be told not to block: where a block that they need is not in memory they leave
     // keys out when they go backward, and abort when they meet a removed range. So every walk may block.
     if (tier == ReadTier::kMemory) return std::make_unique<StuckCursor>(StuckCursor::NeedsDisk());
-    return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range));
+    // Request records are walked once each, to be removed.
+    return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range), family != FamilyId::kRequests);
   }
 
   absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override { return Write(writes, sync_); }
@@ -271,6 +285,7 @@ class RocksDbStore : public Store {
   const std::shared_ptr<RocksDbListener> listener_ = std::make_shared<RocksDbListener>();
   rocksdb::DBOptions db_options_;
   ColumnFamilyOptions node_options_;
+  ColumnFamilyOptions requests_options_;
   ColumnFamilyOptions own_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<uint64_t> empty_logs_;  // that were there at the start; set then
@@ -303,7 +318,10 @@ absl::Status RocksDbStore::Open() {
   (void)env_->UnlockFile(*lock);  // RocksDB takes it itself
   if (!checked.ok()) return checked;
   std::vector<ColumnFamilyDescriptor> families;
-  for (const char* name : kNodeFamilies) families.emplace_back(name, node_options_);
+  for (const char* name : kNodeFamilies) {
+    const bool requests = name == kNodeFamilies[static_cast<size_t>(FamilyId::kRequests)];
+    families.emplace_back(name, requests ? requests_options_ : node_options_);
+  }
   for (const std::string& name : existing.families) {
     if (!IsNodeFamily(name)) families.emplace_back(name, own_options_);
   }

@@ -142,7 +142,10 @@ class Node {
                              }},
         options);
     router_ = std::make_unique<actors::Router>(std::vector<actors::Router::Host>{{&executor_, host_.get()}});
-    watchers_.AddListener([this](bool added) { executor_.Post([this, added] { host_->OnAlarmClients(added); }); });
+    watchers_.AddListener([this](const actors::AlarmWatchers::Filter* added) {
+      executor_.Post(
+          [this, filter = added == nullptr ? std::nullopt : std::optional(*added)] { host_->OnAlarmClients(filter); });
+    });
     executor_.set_on_round([this] { host_->OnRound(); });
     host_->Start();
   }

@@ -54,6 +54,86 @@ TEST_F(PlainWatchManyTest, ThoseOfABusyWatcherDoNotKeepThoseOfAnotherOut) {
   EXPECT_THAT(AcknowledgeAll(&quick), SizeIs(20));
 }
 
+// --- A new watcher has the server read what may be for it, and no more.
+
+TEST_F(PlainWatchManyTest, AWatcherOfANamespaceThatWaitsForNobodyReadsNothing) {
+  Start();
+  SetMany(300);
+  const int before = recording.cursors[storage::FamilyId::kAlarms];
+  for (int i = 0; i < 50; ++i) {
+    AlarmWatchers::Filter other = Of("");
+    other.ns = absl::StrCat("other", i);
+    node->watchers().Remove(Watch(&deliveries, other));
+  }
+  // Which of the hashes of a namespace are alike differs from run to run.
+  EXPECT_LE(recording.cursors[storage::FamilyId::kAlarms] - before, 2);
+  Watch(&deliveries);
+  EXPECT_THAT(AcknowledgeAll(&deliveries), SizeIs(300));
+}
+
+TEST_F(PlainWatchManyTest, WatchersThatComeAndGoShareOneSearch) {
+  Start();
+  SetMany(300, "waits");
+  const int before = recording.cursors[storage::FamilyId::kAlarms];
+  const int looks = recording.gets[storage::FamilyId::kPacked];
+  for (int i = 0; i < 500; ++i) {
+    AlarmWatchers::Filter filter = Of(absl::StrCat("nothing", i % 100));
+    filter.ns = "default";
+    const auto id = node->watchers().Add(filter, [](const AlarmWatchers::Delivery&) {});
+    ASSERT_TRUE(id.ok());
+    node->watchers().Remove(*id);
+    node->executor().RunUntilIdle();
+    EXPECT_LE(node->reads().waiting(), 1u) << "more than one search at a time";
+  }
+  node->Settle();
+  EXPECT_LE(recording.cursors[storage::FamilyId::kAlarms] - before, 2) << "the first, and the next of all others";
+  EXPECT_EQ(recording.gets[storage::FamilyId::kPacked], looks) << "objects were looked at that are not for them";
+  Watch(&deliveries, Of("waits"));
+  EXPECT_THAT(AcknowledgeAll(&deliveries), SizeIs(300));
+}
+
+TEST_F(PlainWatchManyTest, ASearchTakesWhatTheNewWatcherMatchesInSteps) {
+  for (size_t entries_max : {2u, 10u, 10'000u}) {
+    SCOPED_TRACE(entries_max);
+    options.alarms.entries_max = entries_max;
+    Start();
+    SetMany(100, "b", clock.Now() - absl::Minutes(2));
+    SetMany(100, "a", clock.Now() - absl::Minutes(1));
+    SetMany(6000, "c", clock.Now() - absl::Minutes(3));
+    Deliveries a;
+    Watch(&a, Of("a", 3));
+    EXPECT_THAT(AcknowledgeAll(&a), SizeIs(100));
+    Deliveries b;
+    Watch(&b, Of("b", 3));
+    EXPECT_THAT(AcknowledgeAll(&b), SizeIs(100));
+    EXPECT_TRUE(a.empty());
+    EXPECT_EQ(recording.Dump()["alarms"].size(), 6000u);
+    for (int i = 0; i < 6000; ++i) SendDeleteAll(PlainObject::Class(), absl::StrCat("c", i));
+    node->Settle();
+  }
+}
+
+TEST_F(PlainWatchManyTest, AWatcherThatComesBackGetsWhatTheFirstLeft) {
+  options.alarms.entries_max = 20;
+  Start();
+  SetMany(100);
+  for (int round = 0; round < 10; ++round) {
+    Deliveries some;
+    const auto id = Watch(&some, Of("", 4));
+    EXPECT_FALSE(some.empty()) << round;
+    for (const Delivered& one : std::exchange(some, {})) SendAcknowledge(one.name, one.token);
+    node->Settle();
+    node->watchers().Remove(id);
+    node->Advance(absl::Minutes(1));
+  }
+  Watch(&deliveries);
+  for (int i = 0; i < 100 && !recording.Dump()["alarms"].empty(); ++i) {
+    for (const Delivered& one : std::exchange(deliveries, {})) SendAcknowledge(one.name, one.token);
+    node->Advance(absl::Seconds(1));
+  }
+  EXPECT_TRUE(recording.Dump()["alarms"].empty());
+}
+
 TEST_F(PlainWatchManyTest, RandomClientsAndCrashesLoseNoAlarmAndDeliverNoneEarly) {
   for (uint64_t run : simulation::Seeds(30)) {
     SCOPED_TRACE(simulation::Replay(run));
