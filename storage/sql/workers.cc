@@ -35,12 +35,13 @@ Workers::~Workers() {
 Workers::Admitted Workers::Admit(absl::string_view ns) {
   std::lock_guard lock(mutex_);
   if (draining_) return {nullptr, End::kStopping};
-  int& of_namespace = of_namespace_[ns];
+  const auto known = of_namespace_.find(ns);
+  const int of_namespace = known == of_namespace_.end() ? 0 : known->second;
   if (statements_ >= limits_.statements_max || of_namespace >= limits_.namespace_statements_max) {
     return {nullptr, End::kBusy};
   }
   ++statements_;
-  ++of_namespace;
+  ++of_namespace_[ns];
   auto statement = std::make_shared<Statement>();
   statement->workers_ = this;
   statement->ns_ = std::string(ns);

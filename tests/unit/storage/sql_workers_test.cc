@@ -78,6 +78,7 @@ TEST_F(SqlWorkers, OverItsBoundsAStatementIsRefused) {
     done.WaitForNotification();
   }
   EXPECT_NE(workers_->Admit("a").statement, nullptr);
+  workers_ = nullptr;
 }
 
 TEST_F(SqlWorkers, OneThatHasRunForASliceGivesWay) {
@@ -106,6 +107,7 @@ TEST_F(SqlWorkers, OneThatHasRunForASliceGivesWay) {
   second_ran.WaitForNotification();
   first_done.WaitForNotification();
   EXPECT_EQ(running->end(), End::kNo);
+  workers_ = nullptr;
 }
 
 TEST_F(SqlWorkers, OneThatIsHereTooLongIsToEnd) {
@@ -121,6 +123,7 @@ TEST_F(SqlWorkers, OneThatIsHereTooLongIsToEnd) {
   waited.WaitForNotification();
   EXPECT_EQ(end, End::kBusy);
   go.Notify();
+  workers_ = nullptr;  // ends the threads, which look at what is here
 }
 
 TEST_F(SqlWorkers, WhereNobodyGivesWayOneMoreRuns) {
@@ -133,6 +136,7 @@ TEST_F(SqlWorkers, WhereNobodyGivesWayOneMoreRuns) {
       workers_->Admit("a").statement, [] {}, [&] { done.Notify(); });
   done.WaitForNotification();
   go.Notify();
+  workers_ = nullptr;
 }
 
 TEST_F(SqlWorkers, ADrainEndsWhatWaitsAndAnInterruptWhatRuns) {
@@ -154,6 +158,7 @@ TEST_F(SqlWorkers, ADrainEndsWhatWaitsAndAnInterruptWhatRuns) {
   EXPECT_EQ(running->end(), End::kStopping);
   go.Notify();
   first_done.WaitForNotification();
+  workers_ = nullptr;
 }
 
 }  // namespace
