@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "storage/sql/value.h"
 
 namespace holdfast::storage::sql {
@@ -49,6 +50,9 @@ class PlainDatabase {
   }
   // Its pages in order; empty where it has none. Not in a transaction.
   std::string Save() {
+    // SQLite would write a page of it to tell what there is.
+    const auto pages = Run("PRAGMA page_count", {});
+    if (pages.ok() && pages->rows == std::vector<Row>{{int64_t{0}}}) return "";
     sqlite3_int64 bytes = 0;
     unsigned char* const image = sqlite3_serialize(db_, "main", &bytes, 0);
     std::string file(reinterpret_cast<const char*>(image), image == nullptr ? 0 : static_cast<size_t>(bytes));
@@ -79,6 +83,8 @@ class PlainDatabase {
       sqlite3_finalize(statement);
       if (!status.ok()) return status;
     }
+    // ALTER TABLE has those of a query of its own.
+    if (absl::StartsWith(sql, "ALTER TABLE")) result.columns.clear();
     result.rows_written = sqlite3_total_changes64(db_) - written_before;
     return result;
   }
