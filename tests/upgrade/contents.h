@@ -1,0 +1,24 @@
+// What the stores of earlier versions in tests/upgrade/stores have in them: objects of every class, packed and with a
+// family of their own, SQL databases with migrations, alarms, and replies to requests with an id.
+
+#ifndef HOLDFAST_TESTS_UPGRADE_CONTENTS_H_
+#define HOLDFAST_TESTS_UPGRADE_CONTENTS_H_
+
+#include "tests/integration/server_process.h"
+
+namespace holdfast::testing {
+
+// The configuration under which a store is written: of its objects, two get a family of their own.
+inline constexpr char kWriterConfig[] = "storage { column_families_max: 2 }";
+
+// Write it all through the server's API, as of version 0.1.0: one after the other, each to a server of its own on the
+// same directory, so that the store has tables and a log. Failures are failures of the running test.
+void WriteContents(const ServerProcess& server);
+void WriteMore(const ServerProcess& server);
+
+// Compares everything with what was written, and then goes on writing. Once for each store.
+void CheckContents(const ServerProcess& server);
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTS_UPGRADE_CONTENTS_H_

@@ -1,0 +1,76 @@
+// A store that an earlier version wrote opens, and everything is there.
+//
+// tests/upgrade/stores has one that was stopped and one that was killed, of each version whose stores must open. To add
+// those of a version, run its holdfastd:
+//
+//   HOLDFAST_WRITE_STORES=PATH_OF_HOLDFASTD upgrade_test --gtest_filter='*Written*'
+//
+// which leaves 'stopped.tar.gz' and 'killed.tar.gz' in the directory that it is run in. Replies to requests with an id
+// are among what was written, and expire before anybody reads them: these must only be no obstacle.
+
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/server_process.h"
+#include "tests/upgrade/contents.h"
+
+namespace holdfast::testing {
+namespace {
+
+void Shell(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+
+class UpgradeTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(UpgradeTest, EverythingIsThere) {
+  TemporaryDirectory directory;
+  Shell(absl::StrCat("tar -xzf ", HOLDFAST_STORES, "/", GetParam(), ".tar.gz -C ", directory.path()));
+  const std::string data_dir = directory.path() + "/data";
+  {
+    ServerProcess server(data_dir);
+    CheckContents(server);
+    if (HasFailure()) std::fprintf(stderr, "%s\n", server.Log().c_str());
+    EXPECT_EQ(server.Terminate(), 0);
+  }
+  // What this version wrote into it opens, too.
+  ServerProcess again(data_dir);
+  EXPECT_EQ(again.Terminate(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, UpgradeTest, ::testing::Values("0.1.0-stopped", "0.1.0-killed"), [](const auto& info) {
+  std::string name = info.param;
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  }
+  return name;
+});
+
+TEST(UpgradeStores, Written) {
+  const char* const program = std::getenv("HOLDFAST_WRITE_STORES");
+  if (program == nullptr) GTEST_SKIP() << "HOLDFAST_WRITE_STORES names no server";
+  for (const std::string end : {"stopped", "killed"}) {
+    TemporaryDirectory directory;
+    const std::string data_dir = directory.path() + "/data";
+    {
+      ServerProcess server(data_dir, kWriterConfig, "", {program});
+      WriteContents(server);
+      EXPECT_EQ(server.Terminate(), 0);
+    }
+    ServerProcess server(data_dir, kWriterConfig, "", {program});
+    WriteMore(server);
+    if (end == "stopped") {
+      EXPECT_EQ(server.Terminate(), 0);
+    } else {
+      server.Kill();
+    }
+    Shell(absl::StrCat("tar --owner=0 --group=0 --numeric-owner -C ", directory.path(),
+                       " -cf - --exclude='LOG*' data | gzip -9n > ", end, ".tar.gz"));
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::testing
