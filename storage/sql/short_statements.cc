@@ -240,7 +240,6 @@ bool IsShortFunction(absl::string_view name) {
       "total_changes",
       "trunc",
       "typeof",
-      "unhex",
       "unicode",
       "unixepoch",
       "unlikely",

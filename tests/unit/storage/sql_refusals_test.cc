@@ -83,7 +83,7 @@ TEST_F(SqlRefusals, TheSchemaItself) {
 
 TEST_F(SqlRefusals, Functions) {
   for (const std::string function : {"sqlite_log(1, 'x')", "rtreenode(2, x'00')", "rtreecheck('t')", "fts5(1)",
-                                     "subtype(1)", "json_pretty('[1]')"}) {
+                                     "subtype(1)", "json_pretty('[1]')", "unhex('00', '-')"}) {
     ExpectRefused("SELECT " + function, " is not allowed");
     ExpectRefused("CREATE VIEW x AS SELECT 1; CREATE TRIGGER y AFTER INSERT ON t BEGIN SELECT " + function +
                       "; END; INSERT INTO t VALUES (1)",
