@@ -65,7 +65,6 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
       options_(options),
       sql_({.fair_workers = services_.sql_workers,
             .workers = services_.sql,
-            .import_workers = services_.sql_imports,
             .now = [clock = &services_.executor->clock()] { return clock->Now(); },
             .limits = options.sql,
             .turn_bytes_max = options.turn_bytes_max,

@@ -71,7 +71,6 @@ struct HostServices {
   // The disk failed; the process must end.
   absl::AnyInvocable<void(const absl::Status&)> on_commit_failure;
   storage::sql::Workers* sql_workers = nullptr;
-  storage::Background* sql_imports = nullptr;  // for files that are imported
   storage::sql::HeapTotal* sql_heap_total = nullptr;
 };
 

@@ -1,20 +1,14 @@
 #include "actors/worker_pool.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <utility>
 
 namespace holdfast::actors {
 
-WorkerPool::WorkerPool(Executor* executor, const std::string& name, int threads, int nice) : executor_(executor) {
+WorkerPool::WorkerPool(Executor* executor, const std::string& name, int threads) : executor_(executor) {
   for (int i = 0; i < threads; ++i) {
-    threads_.emplace_back([this, nice] {
-      if (nice > 0) setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), nice);
-      Work();
-    });
+    threads_.emplace_back([this] { Work(); });
     pthread_setname_np(threads_.back().native_handle(), name.c_str());
   }
 }

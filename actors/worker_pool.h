@@ -20,9 +20,8 @@ namespace holdfast::actors {
 
 class WorkerPool : public storage::Background {
  public:
-  // `executor` must outlive the pool. `name` is what tools show for the threads; at most 15 bytes. With `nice` they
-  // give way to others where the processors are busy.
-  WorkerPool(Executor* executor, const std::string& name, int threads, int nice = 0);
+  // `executor` must outlive the pool. `name` is what tools show for the threads; at most 15 bytes.
+  WorkerPool(Executor* executor, const std::string& name, int threads);
   ~WorkerPool() override;
 
   void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override;

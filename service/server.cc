@@ -52,6 +52,7 @@ constexpr int kHandshakeMaxMs = 20'000;
 constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
 // Imports give way to everything else.
 constexpr int kImportNice = 10;
+constexpr int kImportsOvertakingMax = 1;
 // After the calls have ended, for commits and alarms that run.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
 constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
@@ -108,6 +109,17 @@ storage::sql::WorkerLimits WorkerLimitsOf(const Config& config) {
   return limits;
 }
 
+storage::sql::WorkerLimits ImportLimitsOf(const Config& config) {
+  storage::sql::WorkerLimits limits;
+  limits.running_max = config.sql().import_threads();
+  limits.statements_max = limits.namespace_statements_max = config.sql().imports_max();
+  limits.overtaking_max = kImportsOvertakingMax;
+  // The call has this limit too, and says so.
+  limits.wall_max = absl::Milliseconds(config.sql().transfer_time_limit_ms());
+  limits.nice = kImportNice;
+  return limits;
+}
+
 std::vector<const actors::ObjectClass*> ClassesWith(const Extension& extension) {
   std::vector<const actors::ObjectClass*> classes = RpcTable::Classes();
   classes.insert(classes.end(), extension.object_classes.begin(), extension.object_classes.end());
@@ -123,7 +135,9 @@ struct Lane {
         sql(
             WorkerLimitsOf(config), [this](absl::AnyInvocable<void()> work) { executor.Post(std::move(work)); },
             SteadyNow),
-        imports(&executor, "imports", config.sql().import_threads(), kImportNice),
+        imports(
+            ImportLimitsOf(config), [this](absl::AnyInvocable<void()> work) { executor.Post(std::move(work)); },
+            SteadyNow),
         commits(&executor, "commits", 1),
         family_changes(&executor, "families", 1) {}
 
@@ -133,7 +147,7 @@ struct Lane {
   std::unique_ptr<Endpoint> endpoint;
   actors::WorkerPool reads;
   storage::sql::Workers sql;
-  actors::WorkerPool imports;
+  storage::sql::Workers imports;
   actors::WorkerPool commits;
   actors::WorkerPool family_changes;
 };
@@ -277,7 +291,6 @@ absl::Status RunningServer::StartGrpc() {
                   if (!disk_failed_.exchange(true)) on_disk_failure_(status);
                 },
             .sql_workers = &lane->sql,
-            .sql_imports = &lane->imports,
             .sql_heap_total = &sql_heap_total_,
         },
         HostOptionsOf(config_));
@@ -319,6 +332,7 @@ absl::Status RunningServer::StartGrpc() {
                      .transfer_idle_max = absl::Milliseconds(config_.sql().transfer_idle_limit_ms()),
                      .imports = &imports_,
                      .imports_max = config_.sql().imports_max(),
+                     .import_workers = &lane->imports,
                      .sql = &lane->host->sql(),
                      .reply_time_max = absl::Milliseconds(config_.server().reply_time_limit_ms()),
                      .stream_idle_max = absl::Milliseconds(config_.server().stream_idle_timeout_ms())});
@@ -352,13 +366,17 @@ void RunningServer::Drain() {
       DrainCalls(lane->endpoint.get());
     });
     lane->sql.Drain();
+    lane->imports.Drain();
   }
   const absl::Time refused_until = absl::Now() + kRefuseMin;
   const absl::Time calls_until = absl::Now() + absl::Milliseconds(config_.server().drain_timeout_ms());
   while (absl::Now() < refused_until || (gate_.calls() > 0 && absl::Now() < calls_until)) {
     absl::SleepFor(kSettleStep);
   }
-  for (auto& lane : lanes_) lane->sql.Interrupt();
+  for (auto& lane : lanes_) {
+    lane->sql.Interrupt();
+    lane->imports.Interrupt();
+  }
   const absl::Time interrupted_until = absl::Now() + kInterruptedMax;
   while (gate_.calls() > 0 && absl::Now() < interrupted_until) absl::SleepFor(kSettleStep);
   listener_->Stop();

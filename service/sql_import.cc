@@ -20,7 +20,7 @@ namespace {
 
 using storage::sql::kPageBytes;
 
-// Of a turn.
+// Pages that one turn of the object takes in.
 constexpr uint32_t kPagesAtOnce = 256;
 
 class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
@@ -89,6 +89,18 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_return status;
   }
 
+  using Statement = storage::sql::Workers::Statement;
+
+  // Runs `work` on a thread for imports. Namespaces take turns there, then the imports of one namespace.
+  actors::Task<absl::Status> InTurns(absl::AnyInvocable<absl::Status(Statement&)> work) {
+    const auto admitted = endpoint_->import_workers->Admit(header_.object().namespace_());
+    if (admitted.statement == nullptr) co_return CallGate::Draining();
+    storage::sql::StatementBackground background(endpoint_->import_workers, admitted.statement);
+    absl::Status status;
+    co_await Work(&background, [&] { status = work(*admitted.statement); });
+    co_return status;
+  }
+
   // The header, and the file.
   actors::Task<absl::Status> Receive() {
     bool first = true;
@@ -99,10 +111,10 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
       if (bytes_.Length() <= RequestParser::kSmallBytes) {
         parsed = ParseSmall(&bytes_, &request_);
       } else {
-        co_await Work(endpoint_->sql->import_workers, [&] {
-          if (!grpc::SerializationTraits<v1::ImportSqlRequest>::Deserialize(&bytes_, &request_).ok()) {
-            parsed = NotA<v1::ImportSqlRequest>();
-          }
+        parsed = co_await InTurns([this](Statement&) {
+          return grpc::SerializationTraits<v1::ImportSqlRequest>::Deserialize(&bytes_, &request_).ok()
+                     ? absl::OkStatus()
+                     : NotA<v1::ImportSqlRequest>();
         });
       }
       if (!parsed.ok()) co_return parsed;
@@ -129,26 +141,32 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
         co_return actors::Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_DISK_FULL,
                                     "the disk of the server is full; nothing was done", absl::Seconds(1));
       }
-      absl::Status status;
-      co_await Work(endpoint_->sql->import_workers, [&] {
+      const absl::Status status = co_await InTurns([&](Statement&) {
         XXH3_128bits_update(hash_.get(), chunk.data(), chunk.size());
-        status = file_.Append(chunk);
+        const absl::Status appended = file_.Append(chunk);
+        if (appended.ok()) return appended;
+        return actors::QuotaExceeded("sql.temp_bytes_of_all_max", appended.message());
       });
-      if (!status.ok()) co_return actors::QuotaExceeded("sql.temp_bytes_of_all_max", status.message());
+      if (!status.ok()) co_return status;
     }
     if (first) co_return actors::InvalidField("header", "is missing");
     co_return CheckGoesOn();
   }
 
   actors::Task<absl::Status> Check() {
-    absl::Status status;
-    co_await Work(endpoint_->sql->import_workers, [&] {
+    const absl::Status status = co_await InTurns([this](Statement& statement) {
       storage::sql::Limits limits = endpoint_->sql->limits;
       limits.time_max = endpoint_->transfer_time_max;
-      status = file_.Check(limits, endpoint_->sql->now, [this] { return stopped(); });
+      return actors::SqlFailed(
+          file_.Check({.limits = limits,
+                       .now = endpoint_->sql->now,
+                       .stop = [&] { return stopped() || statement.end() != storage::sql::Workers::End::kNo; },
+                       .yield = [&] { return statement.Yield(); },
+                       .heap_total = endpoint_->sql->heap_total}),
+          "");
     });
     if (absl::Status ended = CheckGoesOn(); !ended.ok()) co_return ended;
-    co_return actors::FromStorage(actors::SqlFailed(status, ""));
+    co_return actors::FromStorage(status);
   }
 
   actors::Task<absl::Status> Put(storage::sql::ImportId id) {

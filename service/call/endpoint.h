@@ -45,6 +45,8 @@ struct Endpoint {
   // Imports under way, of all endpoints, and how many there may be.
   std::atomic<int>* imports;
   int imports_max;
+  // Threads for imports. They refuse an import only while the server drains: imports_max is their bound, too.
+  storage::sql::Workers* import_workers;
   const storage::sql::Environment* sql;
   // A reply that its client takes no longer than this to take; then the call is cancelled.
   absl::Duration reply_time_max;

@@ -46,8 +46,6 @@ struct Environment {
   // For what must not run on the executor: shared fairly, or, where that is null, as it comes.
   Workers* fair_workers = nullptr;
   Background* workers = nullptr;
-  // For files that are imported, apart from all queries.
-  Background* import_workers = nullptr;
   // The wall clock; any thread.
   std::function<absl::Time()> now;
   Limits limits;

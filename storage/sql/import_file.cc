@@ -10,7 +10,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "storage/sql/connection.h"
 
 namespace holdfast::storage::sql {
 namespace {
@@ -111,15 +110,12 @@ absl::Status ImportFile::CheckHeader() {
   return absl::OkStatus();
 }
 
-absl::Status ImportFile::Check(const Limits& limits, absl::AnyInvocable<absl::Time()> now,
-                               absl::AnyInvocable<bool()> stop) {
+absl::Status ImportFile::Check(ConnectionOptions options) {
   if (absl::Status status = CheckHeader(); !status.ok()) return status;
   if (bytes_ == 0) return absl::OkStatus();
-  auto connection = Connection::Open(this, {.limits = limits,
-                                            .now = std::move(now),
-                                            .stop = std::move(stop),
-                                            .temp_space = space_,
-                                            .check_constraints = false});
+  options.temp_space = space_;
+  options.check_constraints = false;
+  auto connection = Connection::Open(this, std::move(options));
   if (!connection.ok()) return OfTheFile(connection.status());
   const auto run = [&](const std::string& sql) { return (*connection)->Execute(sql, {}); };
   absl::Status status = (*connection)->Begin(Where::kWorker);

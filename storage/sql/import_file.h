@@ -8,12 +8,10 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
+#include "storage/sql/connection.h"
 #include "storage/sql/page_source.h"
-#include "storage/sql/settings.h"
 #include "storage/sql/temp_space.h"
 
 namespace holdfast::storage::sql {
@@ -32,8 +30,9 @@ class ImportFile : public PageSource {
 
   // After the last Append: whether it is a database that an object may have. INVALID_ARGUMENT says why not. Looks at
   // all of it, so it takes seconds for each gigabyte, up to limits.time_max, or until `stop` says so: kTimeLimit. CHECK
-  // constraints are not looked at, since what they compute is the file's. Other errors are not the file's.
-  absl::Status Check(const Limits& limits, absl::AnyInvocable<absl::Time()> now, absl::AnyInvocable<bool()> stop);
+  // constraints are not looked at, since what they compute is the file's. Other errors are not the file's. Of the
+  // options, this sets the temporary space and what is checked.
+  absl::Status Check(ConnectionOptions options);
 
   // PageSource, of what is there; nothing can be written. A database of another journal mode reads as one that needs no
   // file beside it.

@@ -10,8 +10,6 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// Executors go first: they serve everybody.
-constexpr int kNice = 5;
 // How often a statement that waits looks whether it is to end, or to overtake.
 constexpr auto kLookEvery = std::chrono::milliseconds(20);
 
@@ -62,7 +60,7 @@ void Workers::Start(std::shared_ptr<Statement> statement, absl::AnyInvocable<voi
 }
 
 void Workers::Loop() {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), limits_.nice);
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;

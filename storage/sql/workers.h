@@ -45,6 +45,8 @@ struct WorkerLimits {
   absl::Duration overtake_after = absl::Milliseconds(50);
   int overtaking_max = 6;
   absl::Duration wall_max = absl::Seconds(20);
+  // The threads give way to executors, which serve everybody: the system's "nice" value, 0 to 19.
+  int nice = 5;
 };
 
 class Workers {

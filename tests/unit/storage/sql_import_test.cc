@@ -65,7 +65,7 @@ class SqlImportFile : public testing::Test {
   absl::Status Check(const std::string& file, bool stop = false) {
     ImportFile import(&space_);
     EXPECT_THAT(import.Append(file), IsOk());
-    return import.Check(Limits(), absl::Now, [stop] { return stop; });
+    return import.Check({.limits = Limits(), .now = absl::Now, .stop = [stop] { return stop; }});
   }
 
   TempDir dir_;
