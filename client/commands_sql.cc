@@ -26,9 +26,10 @@ constexpr size_t kMigrationsMebibytesMax = 4;
 
 constexpr char kNotes[] =
     "Statements end with semicolons; the last of each SQL, or of the input, needs none. Each is a commit of\n"
-    "its own, and an error ends a script with exit status 1; what was done before it stays done. --atomic\n"
-    "makes all of them one commit or nothing. BEGIN and COMMIT are refused by the server. Commands such as\n"
-    ".tables stand on a line of their own; .help lists them.\n"
+    "its own, and an error ends a script with exit status 1; what was done before it stays done. Those from\n"
+    "BEGIN to COMMIT, at most 4 MiB, are one commit or nothing, and print the rows of the last before COMMIT;\n"
+    "so a dump of sqlite3 is loaded. --atomic makes all statements one commit. Commands such as .tables stand\n"
+    "on a line of their own; .help lists them.\n"
     "\n"
     "Rows are printed as a table; with --json as one JSON object a row; with --csv as RFC 4180 with a header.\n"
     "In JSON and CSV a blob is base64; a whole number of more than 53 bits is a string in JSON. A statement\n"

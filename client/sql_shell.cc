@@ -90,8 +90,11 @@ int SqlShell::RunScript(std::istream& in, const std::string& place) {
     if (!*read) break;
     if (const int status = RunLine(splitter, line, place); status != kExitOk) return status;
   }
-  std::optional<SqlText> rest = splitter.Rest();
-  return rest.has_value() && !quit_ ? RunStatement(*std::move(rest), place) : kExitOk;
+  if (quit_) return kExitOk;
+  if (std::optional<SqlText> rest = splitter.Rest()) {
+    if (const int status = RunStatement(*std::move(rest), place); status != kExitOk) return status;
+  }
+  return kExitOk;
 }
 
 int SqlShell::RunTerminal(std::istream& in) {
@@ -113,7 +116,14 @@ int SqlShell::RunTerminal(std::istream& in) {
   return kExitOk;
 }
 
+int SqlShell::CheckTransactionHasEnded() {
+  if (!transaction_.open()) return kExitOk;
+  return Failed(absl::InvalidArgumentError("BEGIN has no COMMIT; nothing of the transaction was done"),
+                transaction_place_);
+}
+
 int SqlShell::Finish() {
+  if (const int status = CheckTransactionHasEnded(); status != kExitOk) return status;
   if (collected_.empty() && options_.params.empty()) return kExitOk;
   if (!options_.params.empty() && collected_.size() != 1) {
     return session_.BadUsage(absl::InvalidArgumentError("--param is for one statement"));
@@ -151,6 +161,12 @@ int SqlShell::RunStatement(SqlText statement, const std::string& place) {
     collected_.push_back(std::move(next));
     return kExitOk;
   }
+  const bool was_open = transaction_.open();
+  const absl::StatusOr<SqlTransaction::Run> run = transaction_.Add(next.sql);
+  if (!run.ok()) return Failed(run.status(), next.place);
+  if (!was_open && transaction_.open()) transaction_place_ = next.place;
+  if (*run == SqlTransaction::Run::kNothing) return kExitOk;
+  if (*run == SqlTransaction::Run::kCollected) next = {.sql = transaction_.Take(), .place = transaction_place_};
   const std::string id = absl::StrCat(run_id_, "-", statements_run_++);
   return Execute({std::move(next)}, id);
 }

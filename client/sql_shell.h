@@ -1,7 +1,8 @@
 // The shell of `holdfast sql`: statements of an object's database, and commands that begin with a point.
 //
-// Each statement is a call of its own, and so an atomic commit of its own, in the order of the input; atomic puts all
-// of them into one call. A script ends with the first error, a terminal goes on after it.
+// Each statement is a call of its own, and so an atomic commit of its own, in the order of the input. Statements from
+// BEGIN to COMMIT are one call (sql_transaction.h), and atomic puts all of them into one. A script ends with the first
+// error, a terminal goes on after it.
 //
 // Request ids. A run has one id, --request-id or one made up, and its statement n, from 0, gets ID-n; the one call of
 // an atomic run gets the ID as it is. So the same script with the ID of a run that ended with an unknown outcome
@@ -23,6 +24,7 @@
 #include "client/command.h"
 #include "client/sql_output.h"
 #include "client/sql_split.h"
+#include "client/sql_transaction.h"
 
 namespace holdfast::client {
 
@@ -70,6 +72,8 @@ class SqlShell {
 
   int RunLine(SqlSplitter& splitter, const std::string& line, const std::string& place);
   int RunStatement(SqlText statement, const std::string& place);
+  // An error where a script has ended within a transaction.
+  int CheckTransactionHasEnded();
   int RunDotCommand(absl::string_view line, const std::string& place);
   // One call.
   int Execute(const std::vector<Statement>& statements, const std::string& request_id);
@@ -92,6 +96,8 @@ class SqlShell {
   bool quit_ = false;
   int64_t statements_run_ = 0;
   std::vector<Statement> collected_;  // of the one call
+  SqlTransaction transaction_;
+  std::string transaction_place_;  // where its BEGIN stands
 };
 
 }  // namespace holdfast::client

@@ -13,38 +13,13 @@ namespace {
 
 namespace sql = storage::sql;
 
-// SQLITE_CONSTRAINT_FOREIGNKEY
-constexpr int kForeignKeyCode = 787;
-
 constexpr char kFind[] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_meta'";
 constexpr char kRead[] = "SELECT value FROM _meta WHERE key = 'schema_version'";
 constexpr char kCreate[] = "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT)";
 constexpr char kWrite[] = "INSERT OR REPLACE INTO _meta(key, value) VALUES ('schema_version', ?)";
 
-constexpr char kCheckForeignKeys[] = "SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT 1";
-
 absl::StatusOr<sql::Result> Run(sql::Connection& connection, const char* text, std::vector<sql::Value> params = {}) {
   return RunSql(connection, {"schema_version", text, std::move(params)});
-}
-
-std::string ForPeople(const sql::Value& value) {
-  if (const auto* text = std::get_if<std::string>(&value)) return ValidUtf8(*text);
-  if (const auto* number = std::get_if<int64_t>(&value)) return absl::StrCat(*number);
-  return "?";
-}
-
-absl::Status CheckForeignKeys(sql::Connection& connection, const SqlMigration& migration) {
-  const auto found = RunSql(connection, {absl::StrCat(migration.field, ", foreign_key_check"), kCheckForeignKeys, {}});
-  if (!found.ok()) return found.status();
-  if (found->rows.empty()) return absl::OkStatus();
-  const sql::Row& row = found->rows.front();
-  // Of a table WITHOUT ROWID there is none.
-  const std::string rowid =
-      std::holds_alternative<sql::Null>(row[1]) ? "a row" : absl::StrCat("the row with rowid ", ForPeople(row[1]));
-  return SqlError(
-      absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SQL_CONSTRAINT, kForeignKeyCode,
-      absl::StrCat(migration.field, ": at the end of version ", migration.version, " ", rowid, " of the table ",
-                   ForPeople(row[0]), " refers to no row of ", ForPeople(row[2]), "; nothing was done"));
 }
 
 absl::Status RunMigration(sql::Connection& connection, const SqlMigration& migration) {
@@ -58,10 +33,8 @@ absl::Status RunMigration(sql::Connection& connection, const SqlMigration& migra
     connection.ForgetResults();
   }
   if (!migration.foreign_keys_off) return absl::OkStatus();
-  if (absl::Status status = CheckForeignKeys(connection, migration); !status.ok()) return status;
-  connection.ForgetResults();
-  if (absl::Status status = connection.SetForeignKeys(true); !status.ok()) return SqlFailed(status, migration.field);
-  return absl::OkStatus();
+  return SqlFailed(connection.SetForeignKeys(true),
+                   absl::StrCat(migration.field, ": at the end of version ", migration.version));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -16,7 +17,7 @@ namespace {
 
 enum class Pragma { kRefused, kTells, kAllowed };
 
-// kTells: only without an argument, which would set something.
+// kTells: allowed without a value, which would set something.
 Pragma PragmaOf(absl::string_view name) {
   static const auto* const allowed = new absl::flat_hash_map<std::string, Pragma>{
       {"data_version", Pragma::kTells},  // FTS5 runs it
@@ -41,7 +42,19 @@ bool ModuleAllowed(absl::string_view name) {
 
 absl::string_view OrEmpty(const char* text) { return text == nullptr ? absl::string_view() : text; }
 
-// Empty: it is allowed.
+Control ControlOf(int action, absl::string_view first, absl::string_view second) {
+  if (action == SQLITE_TRANSACTION && first == "BEGIN") return Control::kBegin;
+  if (action == SQLITE_TRANSACTION && first == "COMMIT") return Control::kCommit;
+  if (action != SQLITE_PRAGMA || !absl::EqualsIgnoreCase(first, "foreign_keys")) return Control::kNone;
+  const auto is_one_of = [second](std::initializer_list<absl::string_view> words) {
+    return std::ranges::any_of(words,
+                               [second](absl::string_view word) { return absl::EqualsIgnoreCase(word, second); });
+  };
+  if (is_one_of({"on", "yes", "true", "1"})) return Control::kForeignKeysOn;
+  return is_one_of({"off", "no", "false", "0"}) ? Control::kForeignKeysOff : Control::kNone;
+}
+
+// The reason why a client may not do it; empty where it may.
 std::string WhyRefused(int action, absl::string_view first, const char* second, absl::string_view database) {
   switch (action) {
     case SQLITE_ATTACH:
@@ -59,6 +72,10 @@ std::string WhyRefused(int action, absl::string_view first, const char* second, 
         case Pragma::kTells:
           return second == nullptr ? "" : absl::StrCat("PRAGMA ", first, " with a value is not allowed");
         case Pragma::kRefused:
+          // A dump of a database that has virtual tables begins so.
+          if (absl::EqualsIgnoreCase(first, "writable_schema")) {
+            return absl::StrCat("PRAGMA ", first, " is not allowed; ImportSql takes a database as a file");
+          }
           return absl::StrCat("PRAGMA ", first, " is not allowed");
       }
       return "";
@@ -145,6 +162,10 @@ int Authorizer::Check(int action, const char* first, const char* second, const c
   }
   alters_ = alters_ || action == SQLITE_ALTER_TABLE;
   is_pragma_ = is_pragma_ || action == SQLITE_PRAGMA;
+  if (const Control control = ControlOf(action, OrEmpty(first), OrEmpty(second)); control != Control::kNone) {
+    control_ = control;
+    return SQLITE_OK;
+  }
   std::string refusal = WhyRefused(action, OrEmpty(first), second, OrEmpty(database));
   if (refusal.empty()) return SQLITE_OK;
   if (refusal_.empty()) refusal_ = std::move(refusal);

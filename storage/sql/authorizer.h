@@ -23,6 +23,9 @@ extern const char* const kModules[];
 // Whether a client may call it, whatever its case.
 bool FunctionAllowed(absl::string_view name);
 
+// A statement that says something about transactions. The connection decides where it may stand.
+enum class Control { kNone, kBegin, kCommit, kForeignKeysOn, kForeignKeysOff };
+
 class Authorizer {
  public:
   // Before a statement is prepared.
@@ -39,6 +42,7 @@ class Authorizer {
   // ALTER TABLE: the new names, of which it is not told, are to be looked at.
   bool alters() const { return alters_; }
   bool is_pragma() const { return is_pragma_; }
+  Control control() const { return control_; }
 
  private:
   std::string refusal_;
@@ -46,6 +50,7 @@ class Authorizer {
   bool changes_schema_ = false;
   bool alters_ = false;
   bool is_pragma_ = false;
+  Control control_ = Control::kNone;
 };
 
 }  // namespace holdfast::storage::sql

@@ -19,8 +19,12 @@
 // Foreign keys are enforced in every transaction from Begin() on. SetForeignKeys() switches that in the middle of one;
 // Begin(), Commit() and Rollback() see to it that no connection goes on with them off.
 //
-// Memory: that of SQLite is counted and bounded (heap.h). limits.cache_bytes of pages and kCachedStatementsMax prepared
-// statements of kCachedStatementsBytesMax stay between turns.
+// Scripts: the call is the transaction, so BEGIN and COMMIT are refused, but for a pair of them in one text of several
+// statements, where they change nothing. Such a text may switch foreign keys, too (PRAGMA foreign_keys, outside the
+// pair), until its end. So a dump of sqlite3's shell runs, and so does the rebuild of a table as SQLite documents it.
+//
+// Memory: that of SQLite is counted and bounded (heap.h). limits.cache_bytes of pages and the prepared statements of
+// statement_cache.h stay between turns.
 //
 // Ownership: what the options point to and the page source outlive the connection. Threading: one thread at a time;
 // which one may change between calls. It blocks for as long as the SQL runs.
@@ -38,13 +42,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -59,6 +60,8 @@
 #include "storage/sql/program.h"
 #include "storage/sql/settings.h"
 #include "storage/sql/short_statements.h"
+#include "storage/sql/statement_cache.h"
+#include "storage/sql/statement_values.h"
 #include "storage/sql/temp_space.h"
 #include "storage/sql/value.h"
 #include "storage/sql/vfs.h"
@@ -106,10 +109,11 @@ class Connection {
   absl::StatusOr<Result> Execute(absl::string_view sql, absl::Span<const Value> params);
   // The results of a transaction are bounded together, since whoever runs it answers them together: this is for one
   // that has let go of them.
-  void ForgetResults() { results_ = {}; }
+  void ForgetResults() { results_.set_size({}); }
   // Switches the enforcement of foreign keys for the statements that follow in this transaction. SQLite can do so only
   // between two of its own transactions: this commits one, which checks what is deferred, and begins another. To the
-  // page source they are one, so Rollback() undoes both. Always NeedsWorker() on the executor.
+  // page source they are one, so Rollback() undoes both. NeedsWorker() on the executor. Before they are on again all
+  // foreign keys of the database must hold: kConstraint names the first that does not, and ends the connection.
   absl::Status SetForeignKeys(bool enforced);
   // Whether a statement, which may only read, has a row. It runs until the first.
   absl::StatusOr<bool> Query(absl::string_view sql, absl::Span<const Value> params);
@@ -128,11 +132,7 @@ class Connection {
 
   // For tests and numbers.
   size_t TakeMemoryPeak() { return heap_.TakePeak(); }
-  size_t cached_statements() const { return cached_.size(); }
-  static constexpr size_t kCachedStatementsMax = 16;
-  static constexpr size_t kCachedStatementsBytesMax = 64 << 10;
-  // Longer ones are prepared each time.
-  static constexpr size_t kCachedStatementBytesMax = 4096;
+  size_t cached_statements() const { return cache_.size(); }
 
   // Commit() gives pages back where so many are free, and one in kFreePagesShare of all.
   static constexpr uint32_t kFreePagesMin = 32;
@@ -142,66 +142,52 @@ class Connection {
   static constexpr uint32_t kGivenBackOnWorker = 256;
 
  private:
-  struct Finalize {
-    void operator()(sqlite3_stmt* statement) const;
-  };
-  using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
   struct Close {
     void operator()(sqlite3* db) const;
   };
-  struct Prepared {
-    absl::string_view text;  // that it was prepared from
-    absl::string_view tail;  // what follows; empty if that is no statement
-    Statement statement;
-    bool alters = false;               // as the authorizer tells
-    bool is_pragma = false;            // so too
-    bool authorized_as_short = false;  // so too
-    bool changes_schema = false;       // so too
-    // Once it is known, of the schema that was then.
-    std::optional<bool> is_short;
-    std::optional<int> value_bytes_max;
-    uint64_t schema_changes = 0;
-    size_t bytes = 0;  // of memory; 0: not known
-  };
-  struct Cached {
-    std::string sql;
-    Prepared prepared;
-  };
-
-  // Of the results of a transaction.
-  struct ResultSize {
-    size_t bytes = 0;  // in a reply
-    size_t memory_bytes = 0;
+  // What BEGIN, COMMIT and PRAGMA foreign_keys in a text have come to so far.
+  struct Script {
+    bool open = false;   // after BEGIN, before COMMIT
+    bool began = false;  // had a BEGIN
+    bool switches_foreign_keys = false;
   };
 
   Connection(PageSource* pages, ConnectionOptions options);
 
   absl::Status OpenDatabase(bool check_constraints);
   void BeginBudget(Where where);
-  // What every call begins with.
+  // Says why no call is taken, or not this text.
   absl::Status Check(absl::string_view sql);
-  // Of the first statement in `sql`.
-  absl::StatusOr<Prepared> Prepare(absl::string_view sql);
-  // From the cache, if it is there; it is not in it while it is used.
-  absl::StatusOr<Prepared> Take(absl::string_view sql);
-  void Keep(Prepared prepared);
-  void DropOldestStatement();
+  // Makes a statement of the first in the text, from the cache or anew.
+  absl::StatusOr<PreparedStatement> Take(absl::string_view sql);
+  absl::StatusOr<PreparedStatement> Prepare(absl::string_view sql);
+  // `statement` is null where the text has only comments and blanks; `tail` is where it ends.
+  absl::Status PrepareFirst(absl::string_view sql, StatementPtr* statement, const char** tail);
+  absl::Status TooLong() const;
+  // Puts the statement back into the cache, or ends it.
+  void KeepStatement(PreparedStatement prepared);
   // Whether it may run where the transaction does.
-  absl::Status MayRun(Prepared* prepared, absl::Span<const Value> params);
-  // What the statement consists of; `whole` or until it is known to be long.
-  absl::StatusOr<Program> Examine(const Prepared& prepared, bool whole);
-  absl::Status MayRunShort(Prepared* prepared, absl::Span<const Value> params);
-  absl::Status MayRunLong(Prepared* prepared);
-  absl::Status Bind(sqlite3_stmt* statement, absl::Span<const Value> params);
+  absl::Status MayRun(PreparedStatement* prepared, absl::Span<const Value> params);
+  absl::Status MayRunShort(PreparedStatement* prepared, absl::Span<const Value> params);
+  absl::Status MayRunLong(PreparedStatement* prepared);
+  // Looks at the opcodes of the statement: at all with `whole`, else until it is known to be long.
+  absl::StatusOr<Program> Examine(const PreparedStatement& prepared, bool whole);
+  // Runs all statements of a text.
   absl::Status RunStatements(absl::string_view sql, absl::Span<const Value> params, Result* result);
-  // Until its first row if `has_row` is not null.
-  absl::Status RunStatement(Prepared* prepared, absl::Span<const Value> params, Result* result, bool* has_row);
+  absl::Status RunOneOf(PreparedStatement* prepared, absl::Span<const Value> params, Result* result);
+  absl::Status RunControl(Control control, Script* script);
+  // Checks the pairs of the text, and puts foreign keys back to what they were before it.
+  absl::Status EndScript(const Script& script, bool foreign_keys);
+  // Runs a statement to its end, or, if `has_row` is not null, to its first row.
+  absl::Status RunStatement(PreparedStatement* prepared, absl::Span<const Value> params, Result* result, bool* has_row);
   absl::Status Step(sqlite3_stmt* statement, Result* result, bool* has_row);
-  absl::Status ReadRow(sqlite3_stmt* statement, Result* result);
+  // kConstraint, with the first row that refers to nothing.
+  absl::Status CheckForeignKeys();
+  static absl::Status Refused(absl::string_view why);
   absl::Status CheckNames();
   absl::Status GiveFreePagesBack();
   // Our own statements.
-  absl::Status Run(const Statement& statement);
+  absl::Status Run(const StatementPtr& statement);
   absl::StatusOr<int64_t> RunForNumber(const std::string& sql);
   absl::Status TookTooLong() const;
   // What SQLite's last call has failed with.
@@ -223,18 +209,15 @@ class Connection {
   absl::Status stuck_;   // what the transaction has ended with before Rollback()
   bool own_sql_ = true;  // what is prepared now is not the client's
   std::unique_ptr<sqlite3, Close> db_;
-  ResultSize results_;
+  ResultReader results_;
   bool foreign_keys_ = true;      // are enforced
   bool turn_has_writes_ = false;  // of transactions of SQLite that SetForeignKeys() has committed
   // Grows with each statement that may have changed the schema, or statistics of it.
   uint64_t schema_changes_ = 0;
-  Statement begin_;
-  Statement commit_;
-  Statement rollback_;
-  // Most recently used first.
-  std::list<Cached> cached_;
-  size_t cached_bytes_ = 0;
-  absl::flat_hash_map<absl::string_view, std::list<Cached>::iterator> by_text_;
+  StatementPtr begin_;
+  StatementPtr commit_;
+  StatementPtr rollback_;
+  StatementCache cache_;
 };
 
 }  // namespace holdfast::storage::sql

@@ -50,7 +50,7 @@ TEST_P(SqlMigrations, ParentTableIsRebuiltAndItsChildrenStay) {
   const auto broken = Migrate("o", {{1, rebuild, true}, {2, {"DELETE FROM users"}, true}});
   EXPECT_TRUE(Fails(broken.status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
   EXPECT_THAT(broken.status.error_message(),
-              HasSubstr("migrations[1]: at the end of version 2 the row with rowid 1 of the table posts refers to no "
+              HasSubstr("migrations[1]: at the end of version 2: the row with rowid 1 of the table posts refers to no "
                         "row of users"));
   EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(broken.status).metadata().at("sqlite_code"), "787");
   EXPECT_THAT(Rows("o", "SELECT name FROM sqlite_schema ORDER BY name"), ElementsAre("posts", "users"));
@@ -64,6 +64,25 @@ TEST_P(SqlMigrations, ParentTableIsRebuiltAndItsChildrenStay) {
   ExpectOrphansRefused("o");
   EXPECT_TRUE(
       Fails(Execute("o", {"DELETE FROM users"}).status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
+}
+
+TEST_P(SqlMigrations, DumpIsAMigrationAndACall) {
+  const std::string dump =
+      "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE posts(u INTEGER REFERENCES users(id));\n"
+      "INSERT INTO posts VALUES(1);\nCREATE TABLE users(id INTEGER PRIMARY KEY);\nINSERT INTO users "
+      "VALUES(1);\nCOMMIT;\n";
+  ASSERT_TRUE(IsOk(Migrate("migrated", {{1, {dump}}})));
+  ASSERT_TRUE(IsOk(Execute("called", {dump})));
+  for (const std::string object : {"migrated", "called"}) {
+    EXPECT_THAT(Rows(object, "SELECT u FROM posts"), ElementsAre("1"));
+    ExpectOrphansRefused(object);
+  }
+  const std::string orphan = "PRAGMA foreign_keys=OFF; BEGIN; INSERT INTO posts VALUES (7); COMMIT";
+  const auto refused = Execute("called", {"INSERT INTO users VALUES (2)", orphan, "INSERT INTO users VALUES (7)"});
+  EXPECT_TRUE(Fails(refused.status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
+  EXPECT_THAT(refused.status.error_message(),
+              HasSubstr("statements[1]: the row with rowid 2 of the table posts refers to no row of users"));
+  EXPECT_THAT(Rows("called", "SELECT id FROM users"), ElementsAre("1"));
 }
 
 TEST_P(SqlMigrations, PragmaThatWouldSwitchForeignKeysIsRefused) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/sql_shell.h"
 #include "tests/client_cli/fake_server.h"
@@ -59,6 +60,8 @@ class SqlToolTest : public ToolTest {
   }
 
   bool Run(const v1::SqlStatement& statement, v1::SqlResult* result) {
+    // A call is a transaction here already; that of a text is looked at in calls_.
+    if (absl::StrContains(statement.sql(), "BEGIN;")) return true;
     sqlite3_stmt* prepared = nullptr;
     if (sqlite3_prepare_v2(db_.get(), statement.sql().c_str(), -1, &prepared, nullptr) != SQLITE_OK) return false;
     const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> owner(prepared, sqlite3_finalize);
@@ -161,6 +164,46 @@ TEST_F(SqlToolTest, AtomicIsOneCall) {
   EXPECT_EQ(Tool({"sql", "o", "--atomic"}, " -- nothing\n").status, 0);
   EXPECT_EQ(Tool({"sql", "o", "--atomic"}, "SELECT 1;\n.tables\n").status, 1);
   EXPECT_EQ(calls_, Words{});
+}
+
+TEST_F(SqlToolTest, ATransactionIsOneText) {
+  const Result result = Tool(
+      {"sql", "o"}, "SELECT 1;\nBEGIN; CREATE TABLE t(v);\nINSERT INTO t\nVALUES (1);\nCOMMIT;\nSELECT 2;");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(calls_, (Words{"SELECT 1;", "BEGIN;\nCREATE TABLE t(v);\nINSERT INTO t\nVALUES (1);\nCOMMIT;\n",
+                           "SELECT 2;"}));
+  calls_.clear();
+  EXPECT_EQ(Tool({"sql", "o", "BEGIN", "SELECT 1", "End Transaction"}).status, 0);
+  EXPECT_EQ(calls_, Words{"BEGIN;\nSELECT 1;\nEnd Transaction;\n"});
+  calls_.clear();
+  EXPECT_EQ(Tool({"sql", "o"}, "BEGIN;\nSELECT 1;\nROLLBACK;\nSELECT 2;").status, 0);
+  EXPECT_EQ(calls_, Words{"SELECT 2;"});
+}
+
+TEST_F(SqlToolTest, ADumpIsOneTextWithForeignKeysOff) {
+  const std::string dump = "PRAGMA foreign_keys=OFF;\nBEGIN;\nCREATE TABLE t(v);\nCOMMIT;\n";
+  EXPECT_EQ(Tool({"sql", "o"}, dump + "PRAGMA foreign_keys = on;\nSELECT 1;\nBEGIN;\nSELECT 2;\nCOMMIT;").status, 0);
+  EXPECT_EQ(calls_, (Words{dump, "SELECT 1;", "BEGIN;\nSELECT 2;\nCOMMIT;\n"}));
+  calls_.clear();
+  const Result result = Tool({"sql", "o"}, "PRAGMA foreign_keys=OFF;\nDELETE FROM t;\n");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.err, "holdfast: INVALID_ARGUMENT: line 2: foreign keys can be off from BEGIN to COMMIT only\n");
+  EXPECT_EQ(calls_, Words{});
+}
+
+TEST_F(SqlToolTest, ATransactionEndsAndHasABound) {
+  Result result = Tool({"sql", "o"}, "SELECT 1;\nBEGIN;\nSELECT 2;\n");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.err,
+            "holdfast: INVALID_ARGUMENT: line 2: BEGIN has no COMMIT; nothing of the transaction was done\n");
+  EXPECT_EQ(calls_, Words{"SELECT 1;"});
+  std::string script = "BEGIN;\n";
+  for (int i = 0; i < 50; ++i) script += "SELECT '" + std::string(90'000, 'x') + "';\n";
+  result = Tool({"sql", "o"}, script + "COMMIT;");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_TRUE(absl::StartsWith(result.err, "holdfast: INVALID_ARGUMENT: line 47: the transaction is over 4 MiB"))
+      << result.err;
+  EXPECT_EQ(calls_.size(), 1u);
 }
 
 TEST_F(SqlToolTest, AtomicIsForSoManyStatements) {

@@ -38,6 +38,13 @@ TEST_F(ToolSqlTest, DatabaseGoesToAFileAndIntoAnotherObject) {
   EXPECT_EQ(Sql("into --csv \"SELECT length(v) AS n FROM t\""), "n\r\n1000000\r\n");
 }
 
+TEST_F(ToolSqlTest, DumpOfTheShellOfSqliteIsLoaded) {
+  ASSERT_EQ(Sql("o --file " HOLDFAST_CASES "/shell-dump.sql"), "");
+  EXPECT_EQ(Sql("o --csv \"SELECT count(*) AS n FROM orders JOIN customers ON customer = customers.id\""),
+            "n\r\n3\r\n");
+  EXPECT_NE(Sql("o \"INSERT INTO orders(customer) VALUES (9)\"").find("SQL_CONSTRAINT"), std::string::npos);
+}
+
 TEST_F(ToolSqlTest, FileThatCannotBeUsedIsAnErrorAndLeavesWhatIsThere) {
   ASSERT_EQ(Sql("o \"CREATE TABLE t(v)\""), "");
   EXPECT_NE(Sql("o '.export /nowhere/file.db'").find("can't be written"), std::string::npos);

@@ -322,10 +322,10 @@ TEST(SqlConnection, StatementsAreKeptAndFollowTheSchema) {
   EXPECT_EQ((*results)[0].rows, (std::vector<Row>{{int64_t{1}, int64_t{2}}}));
   EXPECT_EQ((*results)[0].columns.size(), 2u);
   EXPECT_EQ(object.connection()->cached_statements(), 4u);
-  ASSERT_THAT(object.Do(absl::StrCat("SELECT 1 -- ", std::string(Connection::kCachedStatementBytesMax, 'x'))), IsOk());
+  ASSERT_THAT(object.Do(absl::StrCat("SELECT 1 -- ", std::string(StatementCache::kTextBytesMax, 'x'))), IsOk());
   EXPECT_EQ(object.connection()->cached_statements(), 4u);
   for (int i = 0; i < 200; ++i) ASSERT_THAT(object.Do(absl::StrCat("SELECT ", i % 50)), IsOk());
-  EXPECT_EQ(object.connection()->cached_statements(), Connection::kCachedStatementsMax);
+  EXPECT_EQ(object.connection()->cached_statements(), StatementCache::kStatementsMax);
 }
 
 TEST(SqlConnection, TheTimeIsTheObjects) {

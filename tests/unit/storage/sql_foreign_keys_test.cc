@@ -46,6 +46,8 @@ TEST_F(SqlForeignKeys, AreOffAndOnAgainWithinOneTurn) {
   ASSERT_TRUE(connection->SetForeignKeys(false).ok());
   EXPECT_TRUE(Run("DELETE FROM p WHERE id = 1").ok());
   EXPECT_TRUE(Run("INSERT INTO c VALUES (7)").ok());
+  EXPECT_TRUE(Run("UPDATE p SET id = 7 WHERE id = 2").ok());
+  EXPECT_TRUE(Run("UPDATE c SET p = 7").ok());
   ASSERT_TRUE(connection->SetForeignKeys(true).ok());
   EXPECT_THAT(Run("INSERT INTO c VALUES (8)"), IsStatus(StatusCode::kFailedPrecondition, "FOREIGN KEY"));
   ASSERT_TRUE(connection->Commit().ok());
@@ -63,6 +65,7 @@ TEST_F(SqlForeignKeys, StatementThatIsKeptIsMadeAnewForThem) {
   Begin();
   ASSERT_TRUE(object.connection()->SetForeignKeys(false).ok());
   ASSERT_TRUE(object.connection()->Execute(text, {Value(int64_t{1})}).ok());
+  ASSERT_TRUE(Run("INSERT INTO p VALUES (1)").ok());
   ASSERT_TRUE(object.connection()->SetForeignKeys(true).ok());
   ASSERT_TRUE(object.connection()->Commit().ok());
   object.EndTurn();
@@ -79,6 +82,7 @@ TEST_F(SqlForeignKeys, RollbackUndoesAllOfTheTurn) {
     ASSERT_TRUE(Run("INSERT INTO p VALUES (50)").ok());
     ASSERT_TRUE(object.connection()->SetForeignKeys(false).ok());
     ASSERT_TRUE(Run("DELETE FROM p").ok());
+    ASSERT_TRUE(Run("DELETE FROM c").ok());
     if (on_again) ASSERT_TRUE(object.connection()->SetForeignKeys(true).ok());
     ASSERT_TRUE(Run("SELECT 1").ok());
     object.connection()->Rollback();

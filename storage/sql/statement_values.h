@@ -1,0 +1,53 @@
+// The values that go into a statement as parameters, and those that come out of it as rows, within their bounds.
+
+#ifndef HOLDFAST_STORAGE_SQL_STATEMENT_VALUES_H_
+#define HOLDFAST_STORAGE_SQL_STATEMENT_VALUES_H_
+
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "storage/sql/settings.h"
+#include "storage/sql/value.h"
+
+struct sqlite3_stmt;
+
+namespace holdfast::storage::sql {
+
+// The bytes of a text or a blob; 8 of other values.
+size_t BytesOf(const Value& value);
+
+// Whether these are as many parameters as the statement has, each within limits.value_bytes_max: kSqlError.
+absl::Status CheckParams(sqlite3_stmt* statement, absl::Span<const Value> params, const Limits& limits);
+// Binds parameters that were checked; they must outlive the run, since they are not copied. The result is SQLite's.
+int BindParams(sqlite3_stmt* statement, absl::Span<const Value> params);
+
+// Reads rows, and counts what the results of a transaction take together: in a reply, and in memory as values and as
+// the message that is made of them.
+class ResultReader {
+ public:
+  explicit ResultReader(const Limits& limits) : limits_(limits) {}
+
+  // Adds the row that the statement stands at. kResultTooLarge, or kSqlError where one value is over
+  // limits.value_bytes_max; the row is not added then.
+  absl::Status ReadRow(sqlite3_stmt* statement, Result* result);
+  // Adds the names and the declared types of the columns. After the run: where the schema has changed, SQLite prepares
+  // a statement again while it begins to run, and then the columns may be others.
+  static void ReadColumns(sqlite3_stmt* statement, Result* result);
+
+  // How much was read. Whoever drops rows goes back to the size before them.
+  struct Size {
+    size_t bytes = 0;
+    size_t memory_bytes = 0;
+  };
+  const Size& size() const { return size_; }
+  void set_size(const Size& size) { size_ = size; }
+
+ private:
+  const Limits limits_;
+  Size size_;
+};
+
+}  // namespace holdfast::storage::sql
+
+#endif  // HOLDFAST_STORAGE_SQL_STATEMENT_VALUES_H_

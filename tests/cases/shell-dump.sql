@@ -1,0 +1,26 @@
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE orders(id INTEGER PRIMARY KEY AUTOINCREMENT, customer INTEGER NOT NULL REFERENCES customers(id) ON DELETE CASCADE, note TEXT);
+INSERT INTO orders VALUES(1,2,'a;b');
+INSERT INTO orders VALUES(2,1,NULL);
+INSERT INTO orders VALUES(3,2,'COMMIT;');
+CREATE TABLE customers(id INTEGER PRIMARY KEY, name TEXT UNIQUE, photo BLOB, balance REAL);
+INSERT INTO customers VALUES(1,'O''Hara; "the first"',X'00ff',1.5);
+INSERT INTO customers VALUES(2,replace('two\nlines','\n',char(10)),NULL,-1e999);
+INSERT INTO customers VALUES(3,NULL,X'',0.10000000000000000555);
+CREATE TABLE log(at TEXT, what, PRIMARY KEY(at, what)) WITHOUT ROWID;
+INSERT INTO log VALUES('now',1);
+INSERT INTO log VALUES('now',2);
+INSERT INTO log VALUES('now',3);
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 VALUES('log','log','3 3 1');
+INSERT INTO sqlite_stat1 VALUES('customers','sqlite_autoindex_customers_1','3 1');
+INSERT INTO sqlite_stat1 VALUES('orders','orders_of','3 2');
+DELETE FROM sqlite_sequence;
+INSERT INTO sqlite_sequence VALUES('orders',3);
+CREATE INDEX orders_of ON orders(customer);
+CREATE VIEW totals AS SELECT customer, count(*) AS n FROM orders GROUP BY customer;
+CREATE TRIGGER logged AFTER INSERT ON orders BEGIN
+  INSERT INTO log VALUES ('now', new.id);
+END;
+COMMIT;
