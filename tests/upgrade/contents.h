@@ -12,7 +12,7 @@ namespace holdfast::testing {
 inline constexpr char kWriterConfig[] = "storage { column_families_max: 2 }";
 
 // Write it all through the server's API, as of version 0.1.0: one after the other, each to a server of its own on the
-// same directory, so that the store has tables and a log. Failures are failures of the running test.
+// same directory, so that the store has tables and a log. A call that fails is a failed expectation.
 void WriteContents(const ServerProcess& server);
 void WriteMore(const ServerProcess& server);
 

@@ -1,12 +1,8 @@
 // A store that an earlier version wrote opens, and everything is there.
 //
-// tests/upgrade/stores has one that was stopped and one that was killed, of each version whose stores must open. To add
-// those of a version, run its holdfastd:
-//
-//   HOLDFAST_WRITE_STORES=PATH_OF_HOLDFASTD upgrade_test --gtest_filter='*Written*'
-//
-// which leaves 'stopped.tar.gz' and 'killed.tar.gz' in the directory that it is run in. Replies to requests with an id
-// are among what was written, and expire before anybody reads them: these must only be no obstacle.
+// tests/upgrade/stores has one that was stopped and one that was killed, of each version whose stores must open;
+// write_stores.cc says how to add those of a version. Replies to requests with an id are among what was written, and
+// expire before anybody reads them: these must only be no obstacle.
 
 #include <gtest/gtest.h>
 
@@ -48,29 +44,6 @@ INSTANTIATE_TEST_SUITE_P(Stores, UpgradeTest, ::testing::Values("0.1.0-stopped",
   }
   return name;
 });
-
-TEST(UpgradeStores, Written) {
-  const char* const program = std::getenv("HOLDFAST_WRITE_STORES");
-  if (program == nullptr) GTEST_SKIP() << "HOLDFAST_WRITE_STORES names no server";
-  for (const std::string end : {"stopped", "killed"}) {
-    TemporaryDirectory directory;
-    const std::string data_dir = directory.path() + "/data";
-    {
-      ServerProcess server(data_dir, kWriterConfig, "", {program});
-      WriteContents(server);
-      EXPECT_EQ(server.Terminate(), 0);
-    }
-    ServerProcess server(data_dir, kWriterConfig, "", {program});
-    WriteMore(server);
-    if (end == "stopped") {
-      EXPECT_EQ(server.Terminate(), 0);
-    } else {
-      server.Kill();
-    }
-    Shell(absl::StrCat("tar --owner=0 --group=0 --numeric-owner -C ", directory.path(),
-                       " -cf - --exclude='LOG*' data | gzip -9n > ", end, ".tar.gz"));
-  }
-}
 
 }  // namespace
 }  // namespace holdfast::testing
