@@ -10,19 +10,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "actors/objects/batch_processor.h"
 #include "actors/objects/wire_time.h"
 #include "tests/unit/actors/node_test.h"
+#include "tests/unit/actors/objects/from_wire.h"
 
 namespace holdfast::actors {
-
-inline absl::Time FromWire(const google::protobuf::Timestamp& timestamp) {
-  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
-}
-inline absl::Duration FromWire(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
 
 class BatchProcessorTest : public NodeTest {
  protected:

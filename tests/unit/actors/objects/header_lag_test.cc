@@ -13,6 +13,7 @@
 #include "actors/objects/user_cache.h"
 #include "tests/simulation/seed.h"
 #include "tests/unit/actors/node_test.h"
+#include "tests/unit/actors/objects/from_wire.h"
 
 namespace holdfast::actors {
 namespace {
@@ -42,8 +43,7 @@ class HeaderLagTest : public NodeTest {
     auto sent = SendUpdate(id, name);
     node->Settle();
     EXPECT_TRUE(sent->ok());
-    const auto& time = sent->response.user().update_time();
-    return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+    return FromWire(sent->response.user().update_time());
   }
   void UpdateOften() {
     for (int i = 0; i < kManyTurns; ++i) Update(absl::StrCat("user", i), "name");

@@ -20,6 +20,7 @@
 #include "actors/objects/plain_object.h"
 #include "actors/objects/wire_time.h"
 #include "tests/unit/actors/node_test.h"
+#include "tests/unit/actors/objects/from_wire.h"
 
 namespace holdfast::actors {
 
@@ -94,8 +95,7 @@ class PlainObjectTest : public NodeTest {
     node->Settle();
     EXPECT_TRUE(sent->ok());
     if (!sent->response.has_scheduled_time()) return std::nullopt;
-    const auto& time = sent->response.scheduled_time();
-    return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+    return FromWire(sent->response.scheduled_time());
   }
   std::shared_ptr<Sent<v1::AcknowledgeAlarmResponse>> SendAcknowledge(const std::string& name, const std::string& token,
                                                                       bool failed = false) {

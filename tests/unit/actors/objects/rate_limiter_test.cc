@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "actors/objects/wire_time.h"
 #include "tests/unit/actors/node_test.h"
+#include "tests/unit/actors/objects/from_wire.h"
 
 namespace holdfast::actors {
 namespace {
@@ -23,10 +24,6 @@ using Algorithm = v1::RateLimitAlgorithm;
 constexpr Algorithm kLog = v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG;
 constexpr Algorithm kGcra = v1::RATE_LIMIT_ALGORITHM_GCRA;
 constexpr Algorithm kFixed = v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW;
-
-absl::Duration FromWire(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
 
 v1::RateLimit Limit(const std::string& key, int64_t limit, absl::Duration window = absl::Seconds(10),
                     Algorithm algorithm = kLog, int64_t cost = 1) {

@@ -13,6 +13,7 @@
 #include "actors/page_token.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "tests/unit/actors/node_test.h"
+#include "tests/unit/actors/objects/from_wire.h"
 
 namespace holdfast::actors {
 namespace {
@@ -20,10 +21,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-absl::Time FromWire(const google::protobuf::Timestamp& timestamp) {
-  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
-}
 
 MATCHER_P(Equals, message, "equals " + message.ShortDebugString()) {
   *result_listener << arg.ShortDebugString();
