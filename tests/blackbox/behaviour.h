@@ -26,6 +26,7 @@
 #include "absl/time/time.h"
 #include "holdfast/testing/v1/script.grpc.pb.h"
 #include "holdfast/v1/object_service.grpc.pb.h"
+#include "tests/integration/requests.h"
 #include "tests/integration/rpc.h"
 #include "tests/integration/server_process.h"
 
@@ -38,6 +39,7 @@ using ScriptStub = script::ScriptService::Stub;
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 using testing::DetailOf;
 using testing::FieldOf;
+using testing::For;
 using testing::ReasonOf;
 using testing::Reply;
 
@@ -58,19 +60,6 @@ google::protobuf::Timestamp ToProto(absl::Time time);
 google::protobuf::Duration ToProto(absl::Duration duration);
 absl::Time FromProto(const google::protobuf::Timestamp& time);
 
-// A request on an object of class "Object", or of the class that the service implies.
-template <typename Request>
-Request For(const std::string& name) {
-  Request request;
-  request.mutable_object()->set_name(name);
-  return request;
-}
-template <typename Request>
-Request For(const std::string& name, const std::string& object_class) {
-  Request request = For<Request>(name);
-  request.mutable_object()->set_object_class(object_class);
-  return request;
-}
 v1::PutEntriesRequest PutRequest(const std::string& name, const Pairs& entries);
 
 class ServerTest : public ::testing::Test {

@@ -8,24 +8,14 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-struct Step {
-  int64_t version;
-  std::vector<std::string> statements;
-  bool foreign_keys_off = false;
-};
+using Step = testing::MigrationStep;
 
 class SqlMigrations : public SqlBehaviour {
  protected:
   Reply<v1::MigrateSchemaResponse> Migrate(const std::string& name, const std::vector<Step>& steps,
                                            bool accept = false) {
     auto request = For<v1::MigrateSchemaRequest>(name);
-    for (const Step& step : steps) {
-      v1::Migration* const migration = request.add_migrations();
-      migration->set_version(step.version);
-      migration->set_foreign_keys_off(step.foreign_keys_off);
-      for (const std::string& sql : step.statements) migration->add_statements()->set_sql(sql);
-    }
+    testing::AddMigrations(steps, &request);
     request.set_accept_changed_migrations(accept);
     return Call(&ObjectStub::MigrateSchema, request);
   }

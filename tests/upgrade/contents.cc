@@ -14,6 +14,7 @@
 #include "holdfast/v1/object_service.grpc.pb.h"
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"
 #include "holdfast/v1/user_cache_service.grpc.pb.h"
+#include "tests/integration/requests.h"
 #include "tests/integration/rpc.h"
 
 namespace holdfast::testing {
@@ -56,13 +57,6 @@ class Client {
 };
 
 template <typename Request>
-Request For(const std::string& name) {
-  Request request;
-  request.mutable_object()->set_name(name);
-  return request;
-}
-
-template <typename Request>
 Request Change(const std::string& name, const std::string& request_id) {
   auto request = For<Request>(name);
   request.set_request_id(request_id);
@@ -92,15 +86,11 @@ std::string Row(Client& client, const std::string& name, const std::string& sql)
 
 v1::MigrateSchemaRequest Migrations(const std::string& name) {
   auto request = For<v1::MigrateSchemaRequest>(name);
-  const std::vector<std::vector<std::string>> versions = {
-      {"CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)",
-       "CREATE TABLE posts(u INTEGER REFERENCES users(id) ON DELETE CASCADE, text TEXT)"},
-      {"ALTER TABLE users ADD COLUMN email TEXT", "CREATE INDEX posts_u ON posts(u)"}};
-  for (const auto& statements : versions) {
-    v1::Migration* const migration = request.add_migrations();
-    migration->set_version(request.migrations_size());
-    for (const std::string& sql : statements) migration->add_statements()->set_sql(sql);
-  }
+  AddMigrations({{1,
+                  {"CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)",
+                   "CREATE TABLE posts(u INTEGER REFERENCES users(id) ON DELETE CASCADE, text TEXT)"}},
+                 {2, {"ALTER TABLE users ADD COLUMN email TEXT", "CREATE INDEX posts_u ON posts(u)"}}},
+                &request);
   return request;
 }
 
@@ -149,13 +139,11 @@ void CheckSql(Client& client, const std::string& name) {
   edited.mutable_migrations(0)->mutable_statements(0)->set_sql("CREATE TABLE users(id INTEGER PRIMARY KEY)");
   EXPECT_EQ(ReasonOf(client.Try(&Objects::MigrateSchema, edited).status), "SCHEMA_CHANGED");
 
-  v1::Migration* const rebuild = list.add_migrations();
-  rebuild->set_version(3);
-  rebuild->set_foreign_keys_off(true);
-  for (const char* sql : {"CREATE TABLE n(id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT)",
-                          "INSERT INTO n SELECT * FROM users", "DROP TABLE users", "ALTER TABLE n RENAME TO users"}) {
-    rebuild->add_statements()->set_sql(sql);
-  }
+  AddMigrations({{3,
+                  {"CREATE TABLE n(id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT)",
+                   "INSERT INTO n SELECT * FROM users", "DROP TABLE users", "ALTER TABLE n RENAME TO users"},
+                  /*foreign_keys_off=*/true}},
+                &list);
   EXPECT_EQ(client.Call(&Objects::MigrateSchema, list).version_after(), 3);
   EXPECT_EQ(Row(client, name, "SELECT count(*) FROM posts"), "2");
   EXPECT_EQ(Row(client, name, "SELECT group_concat(version) FROM _meta_migrations"), "1,2,3");

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/objects/migration_hashes.h"
+#include "tests/integration/requests.h"
 #include "tests/unit/actors/objects/plain_sql_fixture.h"
 
 namespace holdfast::actors {
@@ -16,12 +17,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-struct Step {
-  int64_t version;
-  std::vector<std::string> statements;
-  bool foreign_keys_off = false;
-};
+using Step = testing::MigrationStep;
 
 class PlainMigrationsTest : public PlainSqlFixture {
  protected:
@@ -29,12 +25,7 @@ class PlainMigrationsTest : public PlainSqlFixture {
 
   static v1::MigrateSchemaRequest List(const std::vector<Step>& steps, bool accept = false) {
     v1::MigrateSchemaRequest request;
-    for (const Step& step : steps) {
-      v1::Migration* const migration = request.add_migrations();
-      migration->set_version(step.version);
-      migration->set_foreign_keys_off(step.foreign_keys_off);
-      for (const std::string& sql : step.statements) migration->add_statements()->set_sql(sql);
-    }
+    testing::AddMigrations(steps, &request);
     request.set_accept_changed_migrations(accept);
     return request;
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/integration/requests.h"
 #include "tests/unit/actors/objects/plain_sql_fixture.h"
 
 namespace holdfast::actors {
@@ -19,15 +20,12 @@ using ::testing::IsEmpty;
 class PlainSqlTest : public PlainSqlFixture {
  protected:
   static v1::MigrateSchemaRequest Users(int versions) {
+    std::vector<testing::MigrationStep> steps = {{1, {"CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)"}},
+                                                 {2, {"ALTER TABLE users ADD COLUMN email TEXT"}},
+                                                 {3, {"CREATE UNIQUE INDEX users_email ON users(email)"}}};
+    steps.resize(versions);
     v1::MigrateSchemaRequest request;
-    const char* const statements[] = {"CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)",
-                                      "ALTER TABLE users ADD COLUMN email TEXT",
-                                      "CREATE UNIQUE INDEX users_email ON users(email)"};
-    for (int i = 0; i < versions; ++i) {
-      v1::Migration* const migration = request.add_migrations();
-      migration->set_version(i + 1);
-      migration->add_statements()->set_sql(statements[i]);
-    }
+    testing::AddMigrations(steps, &request);
     return request;
   }
 };
