@@ -40,13 +40,22 @@ class Pair {
   int ends_[2] = {-1, -1};
 };
 
-TEST(Connections, TheLongestIdleMakesRoom) {
-  Connections connections(2);
+// A listener with room for two connections, which has both, and a third that has yet to come.
+struct FullListener {
+  FullListener() {
+    EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
+    EXPECT_EQ(connections.Add(second.fd(), "second"), Room::kTaken);
+  }
+
+  Connections connections{2};
   Pair first;
   Pair second;
   Pair third;
-  EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
-  EXPECT_EQ(connections.Add(second.fd(), "second"), Room::kTaken);
+};
+
+TEST(Connections, TheLongestIdleMakesRoom) {
+  FullListener full;
+  auto& [connections, first, second, third] = full;
   connections.End(connections.Begin("first"), 0);
   EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kTaken);
   EXPECT_FALSE(first.ended());
@@ -55,12 +64,8 @@ TEST(Connections, TheLongestIdleMakesRoom) {
 }
 
 TEST(Connections, OneWithACallIsNeverEnded) {
-  Connections connections(2);
-  Pair first;
-  Pair second;
-  Pair third;
-  EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
-  EXPECT_EQ(connections.Add(second.fd(), "second"), Room::kTaken);
+  FullListener full;
+  auto& [connections, first, second, third] = full;
   auto* const on_first = connections.Begin("first");
   auto* const on_second = connections.Begin("second");
   EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kNone);
@@ -72,12 +77,8 @@ TEST(Connections, OneWithACallIsNeverEnded) {
 }
 
 TEST(Connections, ClosedOnesAreForgottenWhenThereIsNoRoom) {
-  Connections connections(2);
-  Pair first;
-  Pair second;
-  Pair third;
-  EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
-  EXPECT_EQ(connections.Add(second.fd(), "second"), Room::kTaken);
+  FullListener full;
+  auto& [connections, first, second, third] = full;
   first.Close();
   EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kTaken);
   EXPECT_FALSE(second.ended());
