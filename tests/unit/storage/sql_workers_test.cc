@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -57,6 +58,19 @@ class SqlWorkers : public ::testing::Test {
     begun->WaitForNotification();
     return statement;
   }
+  // Starts a statement behind those that run. When its turn comes, it puts its end() into `end`; then it is done.
+  void StartBehind(const std::string& ns, End* end, absl::Notification* done) {
+    auto statement = workers_->Admit(ns).statement;
+    workers_->Start(
+        statement, [statement, end] { *end = statement->end(); }, [done] { done->Notify(); });
+  }
+  // Runs a statement with nothing to do, and returns when it is done.
+  void RunToEnd(std::shared_ptr<Workers::Statement> statement) {
+    absl::Notification done;
+    workers_->Start(
+        std::move(statement), [] {}, [&done] { done.Notify(); });
+    done.WaitForNotification();
+  }
 
   std::atomic<int64_t> now_ms_ = 0;
   std::unique_ptr<Workers> workers_;
@@ -71,12 +85,7 @@ TEST_F(SqlWorkers, OverItsBoundsAStatementIsRefused) {
   EXPECT_NE(b1.statement, nullptr);
   EXPECT_EQ(workers_->Admit("c").refusal, End::kBusy);
   // Those that were admitted run and make room.
-  for (const auto& admitted : {a1, a2, b1}) {
-    absl::Notification done;
-    workers_->Start(
-        admitted.statement, [] {}, [&done] { done.Notify(); });
-    done.WaitForNotification();
-  }
+  for (const auto& admitted : {a1, a2, b1}) RunToEnd(admitted.statement);
   EXPECT_NE(workers_->Admit("a").statement, nullptr);
   workers_ = nullptr;
 }
@@ -115,10 +124,8 @@ TEST_F(SqlWorkers, OneThatIsHereTooLongIsToEnd) {
   absl::Notification go;
   absl::Notification waited;
   const auto running = Occupy("a", &go);
-  auto late = workers_->Admit("a").statement;
   End end = End::kNo;
-  workers_->Start(
-      late, [&, late] { end = late->end(); }, [&] { waited.Notify(); });
+  StartBehind("a", &end, &waited);
   now_ms_ = 101;
   waited.WaitForNotification();
   EXPECT_EQ(end, End::kBusy);
@@ -131,10 +138,7 @@ TEST_F(SqlWorkers, WhereNobodyGivesWayOneMoreRuns) {
   absl::Notification go;
   const auto running = Occupy("a", &go);
   now_ms_ = 60;
-  absl::Notification done;
-  workers_->Start(
-      workers_->Admit("a").statement, [] {}, [&] { done.Notify(); });
-  done.WaitForNotification();
+  RunToEnd(workers_->Admit("a").statement);
   go.Notify();
   workers_ = nullptr;
 }
@@ -145,10 +149,8 @@ TEST_F(SqlWorkers, ADrainEndsWhatWaitsAndAnInterruptWhatRuns) {
   absl::Notification first_done;
   absl::Notification waiting_done;
   const auto running = Occupy("a", &go, &first_done);
-  auto waiting = workers_->Admit("a").statement;
   End end = End::kNo;
-  workers_->Start(
-      waiting, [&, waiting] { end = waiting->end(); }, [&] { waiting_done.Notify(); });
+  StartBehind("a", &end, &waiting_done);
   workers_->Drain();
   waiting_done.WaitForNotification();
   EXPECT_EQ(end, End::kStopping);
