@@ -42,7 +42,7 @@ absl::StatusOr<AlarmWatchers::Filter> FilterOf(const v1::WatchAlarmsRequest& req
   const absl::StatusOr<int64_t> lease_us = actors::LeaseOf(request);
   if (!lease_us.ok()) return lease_us.status();
   AlarmWatchers::Filter filter;
-  filter.ns = request.namespace_().empty() ? std::string(kDefaultNamespace) : request.namespace_();
+  filter.ns = std::string(NamespaceOrDefault(request.namespace_()));
   filter.name_prefix = request.name_prefix();
   filter.outstanding_max = request.max_outstanding() == 0 ? kOutstandingDefault : request.max_outstanding();
   filter.lease = absl::Microseconds(*lease_us);

@@ -101,7 +101,7 @@ void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::
     absl::StatusOr<CatalogPage> found = absl::UnknownError("not read");
   };
   auto listing = std::make_shared<Listing>();
-  listing->query = {.ns = request.namespace_().empty() ? std::string(kDefaultNamespace) : request.namespace_(),
+  listing->query = {.ns = std::string(NamespaceOrDefault(request.namespace_())),
                     .object_class = request.object_class(),
                     .name_prefix = request.name_prefix(),
                     .after = page->position,

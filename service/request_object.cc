@@ -25,7 +25,7 @@ absl::Status FindObject(absl::string_view ns, absl::string_view name, const acto
     return actors::InvalidField("object.name", absl::StrCat("has ", name.size(), " bytes; at most ", kNameBytesMax));
   }
   object->object_class = object_class;
-  object->key = storage::ObjectKey(ns.empty() ? absl::string_view(kDefaultNamespace) : ns, object_class->name, name);
+  object->key = storage::ObjectKey(NamespaceOrDefault(ns), object_class->name, name);
   return absl::OkStatus();
 }
 

@@ -26,6 +26,7 @@ struct RequestObject {
 
 // A namespace within its bounds, or empty.
 absl::Status CheckNamespace(absl::string_view ns, absl::string_view field);
+inline absl::string_view NamespaceOrDefault(absl::string_view ns) { return ns.empty() ? kDefaultNamespace : ns; }
 // Names within their bounds, into a key.
 absl::Status FindObject(absl::string_view ns, absl::string_view name, const actors::ObjectClass* object_class,
                         RequestObject* object);

@@ -46,8 +46,6 @@ constexpr size_t kReplyBytesMax = 3584 << 10;
 constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
 // Then calls that are still there are cancelled.
 constexpr absl::Duration kShutdownMax = absl::Milliseconds(500);
-// From an accepted connection to its HTTP/2 settings.
-constexpr int kHandshakeMaxMs = 20'000;
 // For what was interrupted, to send its error.
 constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
 // Imports give way to everything else.
@@ -166,6 +164,7 @@ class RunningServer : public Server {
                .bytes_max = config.server().call_bytes_max(),
                .connection_bytes_max = config.server().connection_bytes_max()},
               &connections_),
+        import_places_(config.sql().imports_max(), config.sql().namespace_imports_max()),
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
         watchers_(config.server().alarm_watchers_max()) {
     for (auto& [name, service, rows] : extension.services) table_.Add(std::move(name), service, std::move(rows));
@@ -194,6 +193,7 @@ class RunningServer : public Server {
   const decltype(Extension::open_store) open_store_;
   Connections connections_;
   CallGate gate_;
+  ImportPlaces import_places_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Families> families_;
   std::unique_ptr<storage::RunClocks> run_clocks_;
@@ -210,7 +210,6 @@ class RunningServer : public Server {
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
   std::atomic<bool> disk_failed_ = false;
-  std::atomic<int> imports_ = 0;
 };
 
 template <typename Work>
@@ -265,7 +264,7 @@ absl::Status RunningServer::StartGrpc() {
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, limits.metadata_bytes_max());
   builder.SetResourceQuota(grpc::ResourceQuota("holdfast").Resize(static_cast<size_t>(limits.grpc_bytes_max())));
   // A connection that does not become HTTP/2 is closed.
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMaxMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, config_.server().handshake_time_limit_ms());
   table_.Register(&builder);
 
   std::vector<actors::Router::Host> hosts;
@@ -330,8 +329,7 @@ absl::Status RunningServer::StartGrpc() {
                      .object_bytes_max = config_.storage().object_bytes_max(),
                      .transfer_time_max = absl::Milliseconds(config_.sql().transfer_time_limit_ms()),
                      .transfer_idle_max = absl::Milliseconds(config_.sql().transfer_idle_limit_ms()),
-                     .imports = &imports_,
-                     .imports_max = config_.sql().imports_max(),
+                     .imports = &import_places_,
                      .import_workers = &lane->imports,
                      .sql = &lane->host->sql(),
                      .reply_time_max = absl::Milliseconds(config_.server().reply_time_limit_ms()),

@@ -2,7 +2,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <string>
 
@@ -10,6 +9,7 @@
 #include "actors/sql_wire.h"
 #include "holdfast/v1/object_service.pb.h"
 #include "service/call/coroutine_call.h"
+#include "service/call/import_places.h"
 #include "service/call/small_request.h"
 #include "service/sql_files.h"
 #include "service/status.h"
@@ -26,7 +26,10 @@ constexpr uint32_t kPagesAtOnce = 256;
 class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
  public:
   SqlImport(const RawMethod* method, Endpoint* endpoint)
-      : CoroutineCall(method, endpoint), reader_(&context_), file_(endpoint->sql->temp_space) {
+      : CoroutineCall(method, endpoint),
+        reader_(&context_),
+        place_(endpoint->imports),
+        file_(endpoint->sql->temp_space) {
     method->ReceiveRequestStream(&context_, &reader_, endpoint->executor->queue(), Tag());
     XXH3_128bits_reset(hash_.get());
   }
@@ -54,29 +57,8 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     return response_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
   }
 
-  // Holds one of the places for imports.
-  class Place {
-   public:
-    Place(std::atomic<int>* imports, int imports_max) : imports_(imports) {
-      taken_ = imports_->fetch_add(1, std::memory_order_relaxed) < imports_max;
-    }
-    Place(const Place&) = delete;
-    ~Place() { imports_->fetch_sub(1, std::memory_order_relaxed); }
-    bool taken() const { return taken_; }
-
-   private:
-    std::atomic<int>* const imports_;
-    bool taken_;
-  };
-
   actors::Task<absl::Status> Serve() override {
-    const Place place(endpoint_->imports, endpoint_->imports_max);
-    if (!place.taken()) {
-      co_return actors::Retryable(
-          absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
-          absl::StrCat(endpoint_->imports_max, " imports are under way (sql.imports_max); nothing was done"),
-          absl::Seconds(1));
-    }
+    if (absl::Status status = place_.Take(); !status.ok()) co_return status;
     if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
     if (absl::Status status = co_await Check(); !status.ok()) co_return status;
 
@@ -89,11 +71,14 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_return status;
   }
 
+  // The same for an object whose namespace is left out.
+  absl::string_view Namespace() const { return NamespaceOrDefault(header_.object().namespace_()); }
+
   using Statement = storage::sql::Workers::Statement;
 
   // Runs `work` on a thread for imports. Namespaces take turns there, then the imports of one namespace.
   actors::Task<absl::Status> InTurns(absl::AnyInvocable<absl::Status(Statement&)> work) {
-    const auto admitted = endpoint_->import_workers->Admit(header_.object().namespace_());
+    const auto admitted = endpoint_->import_workers->Admit(Namespace());
     if (admitted.statement == nullptr) co_return CallGate::Draining();
     storage::sql::StatementBackground background(endpoint_->import_workers, admitted.statement);
     absl::Status status;
@@ -126,6 +111,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
         header_ = request_.header();
         absl::Status status = FindObject(header_, nullptr, *endpoint_->classes, &object_);
         if (status.ok()) status = CheckWritable(*object_.object_class);
+        if (status.ok()) status = place_.SetNamespace(Namespace());
         if (!status.ok()) co_return status;
         const std::string object = header_.object().SerializeAsString();
         XXH3_128bits_update(hash_.get(), object.data(), object.size());
@@ -200,6 +186,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   v1::ImportSqlRequest request_;
   v1::ImportSqlHeader header_;
   v1::ImportSqlResponse response_;
+  ImportPlaces::Place place_;
   storage::sql::ImportFile file_;
   struct FreeHash {
     void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }

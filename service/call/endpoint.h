@@ -15,6 +15,7 @@
 #include "actors/object.h"
 #include "actors/router.h"
 #include "service/call/call_gate.h"
+#include "service/call/import_places.h"
 #include "service/call/request_parser.h"
 #include "service/completion_queue_executor.h"
 #include "storage/background.h"
@@ -42,9 +43,7 @@ struct Endpoint {
   absl::Duration transfer_time_max;
   // Between two messages of it, for a client that neither sends nor takes any.
   absl::Duration transfer_idle_max;
-  // Imports under way, of all endpoints, and how many there may be.
-  std::atomic<int>* imports;
-  int imports_max;
+  ImportPlaces* imports;  // of all endpoints
   // Threads for imports. They refuse an import only while the server drains: imports_max is their bound, too.
   storage::sql::Workers* import_workers;
   const storage::sql::Environment* sql;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <system_error>
 
 namespace holdfast::storage::sql {
 namespace {
@@ -17,7 +18,11 @@ constexpr auto kLookEvery = std::chrono::milliseconds(20);
 
 Workers::Workers(const WorkerLimits& limits, std::function<void(absl::AnyInvocable<void()>)> post,
                  std::function<absl::Time()> now)
-    : limits_(limits), post_(std::move(post)), now_(std::move(now)) {}
+    : limits_(limits), post_(std::move(post)), now_(std::move(now)) {
+  std::lock_guard lock(mutex_);
+  threads_.reserve(static_cast<size_t>(limits_.statements_max) + 1);
+  AddThread();
+}
 
 Workers::~Workers() {
   Drain();
@@ -52,11 +57,19 @@ void Workers::Start(std::shared_ptr<Statement> statement, absl::AnyInvocable<voi
   std::lock_guard lock(mutex_);
   jobs_.push_back({std::move(statement), std::move(work), std::move(done)});
   // Each has a thread: as many as were ever under way at a time.
-  if (static_cast<size_t>(idle_) < jobs_.size()) {
-    threads_.emplace_back([this] { Loop(); });
-    pthread_setname_np(threads_.back().native_handle(), "sql");
-  }
+  if (static_cast<size_t>(idle_) < jobs_.size()) AddThread();
   has_job_.notify_one();
+}
+
+void Workers::AddThread() {
+  try {
+    threads_.emplace_back([this] { Loop(); });
+  } catch (const std::system_error&) {
+    // The system has none left. The job waits for one of those that are there; without any this is the end.
+    if (threads_.empty()) throw;
+    return;
+  }
+  pthread_setname_np(threads_.back().native_handle(), "sql");
 }
 
 void Workers::Loop() {

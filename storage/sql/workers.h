@@ -104,6 +104,8 @@ class Workers {
     absl::AnyInvocable<void()> done;
   };
 
+  // With mutex_ held.
+  void AddThread();
   void Loop();
   // Waits until the statement may run, or is to end. Each with mutex_ held by `lock`.
   void WaitForTurn(Statement* statement, std::unique_lock<std::mutex>& lock);

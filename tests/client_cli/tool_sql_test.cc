@@ -167,11 +167,11 @@ TEST_F(SqlToolTest, AtomicIsOneCall) {
 }
 
 TEST_F(SqlToolTest, ATransactionIsOneText) {
-  const Result result = Tool(
-      {"sql", "o"}, "SELECT 1;\nBEGIN; CREATE TABLE t(v);\nINSERT INTO t\nVALUES (1);\nCOMMIT;\nSELECT 2;");
+  const Result result =
+      Tool({"sql", "o"}, "SELECT 1;\nBEGIN; CREATE TABLE t(v);\nINSERT INTO t\nVALUES (1);\nCOMMIT;\nSELECT 2;");
   EXPECT_EQ(result.status, 0) << result.err;
-  EXPECT_EQ(calls_, (Words{"SELECT 1;", "BEGIN;\nCREATE TABLE t(v);\nINSERT INTO t\nVALUES (1);\nCOMMIT;\n",
-                           "SELECT 2;"}));
+  EXPECT_EQ(calls_,
+            (Words{"SELECT 1;", "BEGIN;\nCREATE TABLE t(v);\nINSERT INTO t\nVALUES (1);\nCOMMIT;\n", "SELECT 2;"}));
   calls_.clear();
   EXPECT_EQ(Tool({"sql", "o", "BEGIN", "SELECT 1", "End Transaction"}).status, 0);
   EXPECT_EQ(calls_, Words{"BEGIN;\nSELECT 1;\nEnd Transaction;\n"});

@@ -106,6 +106,14 @@ TEST_F(ContainmentTest, AConnectionInUseIsNotClosedForIdleOnes) {
   EXPECT_GT(open, 0);
 }
 
+TEST_F(ContainmentTest, AConnectionThatSaysNothingIsClosed) {
+  Start("server { handshake_time_limit_ms: 300 }");
+  WireClient silent(server_->address());
+  (void)silent.Read(absl::Seconds(10));
+  EXPECT_TRUE(silent.closed());
+  EXPECT_LT(ServeVictim(), kSoon);
+}
+
 TEST_F(ContainmentTest, WhenAllConnectionsHaveCallsANewOneIsClosed) {
   Start("server { connections_max: 5 }");
   std::vector<std::unique_ptr<WireClient>> busy;

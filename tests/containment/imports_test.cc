@@ -49,17 +49,19 @@ class ImportsTest : public ContainmentTest {
          "PRAGMA writable_schema=ON", absl::StrCat("UPDATE sqlite_schema SET sql = 'CREATE TABLE t(a", columns, ")'")});
   }
 
-  static bool WriteHeader(grpc::ClientWriter<v1::ImportSqlRequest>& writer, const std::string& object) {
+  static bool WriteHeader(grpc::ClientWriter<v1::ImportSqlRequest>& writer, const std::string& object,
+                          const std::string& ns = "") {
     v1::ImportSqlRequest request;
+    request.mutable_header()->mutable_object()->set_namespace_(ns);
     request.mutable_header()->mutable_object()->set_name(object);
     return writer.Write(request);
   }
-  grpc::Status Import(const std::string& object, const std::string& file) {
+  grpc::Status Import(const std::string& object, const std::string& file, const std::string& ns = "") {
     const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
     grpc::ClientContext context;
     v1::ImportSqlResponse response;
     const Writer writer = stub->ImportSql(&context, &response);
-    WriteHeader(*writer, object);
+    WriteHeader(*writer, object, ns);
     constexpr size_t kChunkBytes = 1 << 20;
     v1::ImportSqlRequest request;
     for (size_t at = 0; at < file.size(); at += kChunkBytes) {
@@ -136,6 +138,39 @@ TEST_F(ImportsTest, OneImportLeavesRoomForSorts) {
   const grpc::Status status = Import("greedy", std::string(3'500'000, 'x'));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(ReasonOf(status), "OBJECT_QUOTA");
+}
+
+TEST_F(ImportsTest, ANamespaceThatTakesAllItMayLeavesRoomForOthers) {
+  Start("sql { imports_max: 3 namespace_imports_max: 2 }");
+  const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<Writer> writers;
+  std::vector<v1::ImportSqlResponse> responses(2);
+  for (size_t i = 0; i < responses.size(); ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    writers.push_back(stub->ImportSql(contexts.back().get(), &responses[i]));
+    ASSERT_TRUE(WriteHeader(*writers.back(), absl::StrCat("open-", i), i == 0 ? "" : "default"));
+  }
+  const std::string file = MakeFile({"CREATE TABLE t(a)"});
+  // A third is refused once both of these have begun.
+  grpc::Status status;
+  const absl::Time until = absl::Now() + absl::Seconds(10);
+  do {
+    status = Import("late", file);
+  } while (ReasonOf(status) != "SERVER_OVERLOADED" && absl::Now() < until);
+  EXPECT_EQ(ReasonOf(status), "SERVER_OVERLOADED");
+  EXPECT_NE(status.error_message().find("sql.namespace_imports_max"), std::string::npos) << status.error_message();
+  EXPECT_TRUE(DetailOf<google::rpc::RetryInfo>(status).has_retry_delay());
+  status = Import("o", file, "other");
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  contexts[0]->TryCancel();
+  writers[0]->Finish();
+  const absl::Time free_until = absl::Now() + absl::Seconds(10);
+  do {
+    status = Import("late", file);
+  } while (!status.ok() && absl::Now() < free_until);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  contexts[1]->TryCancel();
 }
 
 TEST_F(ImportsTest, TooManyAreRefused) {

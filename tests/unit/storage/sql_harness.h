@@ -72,6 +72,8 @@ class SqlObject {
   void set_tier(ReadTier tier) { tier_ = tier; }
   void set_now(absl::Time now) { now_ = now; }
   void set_stop(bool stop) { stop_ = stop; }
+  // Before the first turn.
+  void set_heap_total(HeapTotal* total) { heap_total_ = total; }
   // Turns run on the executor first, and again on a worker where that is what they are told.
   void set_executor_first(bool executor_first) { executor_first_ = executor_first; }
   int ran_on_executor() const { return ran_on_executor_; }
@@ -163,6 +165,7 @@ class SqlObject {
       auto opened = Connection::Open(&faults_, {.limits = limits_,
                                                 .now = [this] { return now_; },
                                                 .stop = [this] { return stop_; },
+                                                .heap_total = heap_total_,
                                                 .where = where,
                                                 .long_statements = &long_statements_});
       if (!opened.ok()) return opened.status();
@@ -185,6 +188,7 @@ class SqlObject {
   ReadTier tier_ = ReadTier::kDisk;
   absl::Time now_ = absl::UnixEpoch();
   bool stop_ = false;
+  HeapTotal* heap_total_ = nullptr;
   bool executor_first_ = false;
   int ran_on_executor_ = 0;
   LongStatements long_statements_;

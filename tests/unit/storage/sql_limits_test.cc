@@ -41,6 +41,26 @@ TEST(SqlLimits, StatementsHaveSoManyBytes) {
   EXPECT_THAT(object.Do(text(100'001)), Invalid("at most 100000"));
 }
 
+TEST(SqlLimits, AllDatabasesTogetherHaveSoMuchMemory) {
+  constexpr size_t kMax = 32 << 20;
+  HeapTotal total(kMax);
+  SqlObject object;
+  object.set_heap_total(&total);
+  const std::string large =
+      "SELECT length(group_concat(hex(zeroblob(2000)), '')) FROM (VALUES" + List(700, "($)") + ")";
+  EXPECT_EQ(object.Rows(large), Number(2'800'000));
+  EXPECT_LT(total.bytes, kMax / 2) << "what a statement took is given back";
+  // Other databases take what there is.
+  const size_t others = kMax - total.bytes;
+  total.bytes += others;
+  const absl::Status refused = object.Do(large);
+  EXPECT_THAT(refused, IsStatus(StatusCode::kResourceExhausted, "sql.heap_bytes_of_all_max"));
+  EXPECT_EQ(FailureOf(refused).kind, FailureKind::kBusy);
+  EXPECT_THAT(object.Do("SELECT 1"), IsOk()) << "a small one is not refused";
+  total.bytes -= others;
+  EXPECT_EQ(object.Rows(large), Number(2'800'000));
+}
+
 TEST(SqlLimits, StatementsHaveSoManyParameters) {
   SqlObject object;
   EXPECT_THAT(

@@ -108,9 +108,10 @@ TEST_F(PlainMigrationsTest, OtherMigrationsOfTheListHaveForeignKeysOn) {
 TEST_F(PlainMigrationsTest, ForeignKeyThatDoesNotHoldAtItsEndIsNamed) {
   MakeFamily("a");
   const absl::Status status = Migrate("a", {{7, {"CREATE TABLE x(v)"}}, {8, {"UPDATE posts SET u = 9"}, true}});
-  ExpectConstraint(status,
-                   "migrations[1]: at the end of version 8: the row with rowid 1 of the table posts refers to no row of "
-                   "users; nothing was done");
+  ExpectConstraint(
+      status,
+      "migrations[1]: at the end of version 8: the row with rowid 1 of the table posts refers to no row of "
+      "users; nothing was done");
   EXPECT_THAT(std::string(status.message()), HasSubstr("nothing was done"));
   EXPECT_THAT(Rows("a", "SELECT name FROM sqlite_schema ORDER BY name"), ElementsAre("notes", "posts", "users"));
   ExpectFamilyEnforced("a");

@@ -1,0 +1,51 @@
+// Bounds how many ImportSql calls are under way, in all and of one namespace. Outlives its places. Any thread.
+
+#ifndef HOLDFAST_SERVICE_CALL_IMPORT_PLACES_H_
+#define HOLDFAST_SERVICE_CALL_IMPORT_PLACES_H_
+
+#include <mutex>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace holdfast::service {
+
+class ImportPlaces {
+ public:
+  // A call takes its place before it reads anything, says its namespace once it has the header, and gives both back
+  // when it is destroyed.
+  class Place {
+   public:
+    explicit Place(ImportPlaces* places) : places_(places) {}
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place();
+
+    // Each once, in this order. SERVER_OVERLOADED with RetryInfo where the bound is reached.
+    absl::Status Take();
+    absl::Status SetNamespace(absl::string_view ns);
+
+   private:
+    ImportPlaces* const places_;
+    bool taken_ = false;
+    bool has_namespace_ = false;
+    std::string namespace_;
+  };
+
+  ImportPlaces(int max, int namespace_max) : max_(max), namespace_max_(namespace_max) {}
+  ImportPlaces(const ImportPlaces&) = delete;
+  ImportPlaces& operator=(const ImportPlaces&) = delete;
+
+ private:
+  const int max_;
+  const int namespace_max_;
+  std::mutex mutex_;
+  int taken_ = 0;                                       // guarded by mutex_
+  absl::flat_hash_map<std::string, int> of_namespace_;  // guarded by mutex_; none is 0
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_IMPORT_PLACES_H_
