@@ -129,11 +129,13 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
       }
       const absl::Status status = co_await InTurns([&](Statement&) {
         XXH3_128bits_update(hash_.get(), chunk.data(), chunk.size());
-        const absl::Status appended = file_.Append(chunk);
-        if (appended.ok()) return appended;
-        return actors::QuotaExceeded("sql.temp_bytes_of_all_max", appended.message());
+        return file_.Append(chunk);
       });
-      if (!status.ok()) co_return status;
+      if (storage::sql::FailureOf(status).kind == storage::sql::FailureKind::kTempFull) {
+        co_return actors::QuotaExceeded("sql.temp_bytes_of_all_max",
+                                        absl::StrCat(status.message(), "; nothing was done"));
+      }
+      if (!status.ok()) co_return actors::FromStorage(actors::SqlFailed(status, ""));
     }
     if (first) co_return actors::InvalidField("header", "is missing");
     co_return CheckGoesOn();

@@ -105,17 +105,23 @@ absl::Status Connection::Error() {
     if (!absl::IsResourceExhausted(error) || FailureOf(error).kind != FailureKind::kOther) return error;
     return WithFailure(std::move(error), {.kind = FailureKind::kTurnTooLarge});
   }
-  const bool temp_full = files_.TakeTempFull();
+  const TempFull temp_full = files_.TakeTempFull();
   const int code = db_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(db_.get());
   const std::string message = db_ == nullptr ? "out of memory" : sqlite3_errmsg(db_.get());
   if (!own_sql_ && budget_.is_short()) {
-    if (budget_.spent() || temp_full || code == SQLITE_TOOBIG || code == SQLITE_FULL || (code & 0xff) == SQLITE_NOMEM) {
+    if (budget_.spent() || temp_full != TempFull::kNo || code == SQLITE_TOOBIG || code == SQLITE_FULL ||
+        (code & 0xff) == SQLITE_NOMEM) {
       return NeedsWorker();
     }
   } else if (!own_sql_ && budget_.spent()) {
     return TookTooLong();
   }
-  if (temp_full) {
+  if (temp_full == TempFull::kSpace) {
+    return MakeFailure(
+        {.kind = FailureKind::kBusy, .sqlite_code = code},
+        "the temporary files of the server have no room (sql.temp_bytes_of_all_max, sql.temp_files_max)");
+  }
+  if (temp_full == TempFull::kConnection) {
     return MakeFailure({.kind = FailureKind::kTempFull, .sqlite_code = code},
                        "what is sorted, or held in between, is too large for its temporary files");
   }

@@ -53,15 +53,27 @@ ImportFile::~ImportFile() {
 
 absl::Status ImportFile::Append(absl::string_view bytes) {
   if (file_ < 0) file_ = space_->OpenFile();
-  if (file_ < 0) return absl::ResourceExhaustedError(absl::StrCat("no temporary file: ", std::strerror(errno)));
+  if (file_ < 0) {
+    const int error = errno;
+    const std::string why = absl::StrCat("no temporary file: ", std::strerror(error));
+    return error == EMFILE ? MakeFailure({.kind = FailureKind::kBusy}, why) : absl::InternalError(why);
+  }
+  if (bytes_ + bytes.size() > space_->import_bytes_max()) {
+    return MakeFailure({.kind = FailureKind::kTempFull},
+                       absl::StrCat("the file has over ", space_->import_bytes_max(), " bytes"));
+  }
   if (!space_->ReserveForImport(bytes.size())) {
-    return absl::ResourceExhaustedError("the temporary files of the server have no room for it now");
+    return MakeFailure({.kind = FailureKind::kBusy},
+                       "the temporary files of the server have no room for the file now (sql.temp_bytes_of_all_max)");
   }
   bytes_ += bytes.size();
   while (!bytes.empty()) {
     const ssize_t written = ::write(file_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return absl::ResourceExhaustedError(absl::StrCat("temporary file: ", std::strerror(errno)));
+    if (written < 0 && errno == ENOSPC) {
+      return MakeFailure({.kind = FailureKind::kBusy}, "the disk of the server has no room for the file");
+    }
+    if (written <= 0) return absl::InternalError(absl::StrCat("temporary file: ", std::strerror(errno)));
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();

@@ -47,25 +47,29 @@ bool TempFile::GrowMemory(uint64_t bytes) {
   return true;
 }
 
-bool TempFile::GrowFile(uint64_t bytes) {
+TempFull TempFile::GrowFile(uint64_t bytes) {
   while (reserved_ < bytes) {
-    if (use_->file_bytes + kChunkBytes > use_->bytes_max || !use_->space->Reserve(kChunkBytes)) return false;
+    if (use_->file_bytes + kChunkBytes > use_->bytes_max) return TempFull::kConnection;
+    if (!use_->space->Reserve(kChunkBytes)) return TempFull::kSpace;
     use_->file_bytes += kChunkBytes;
     reserved_ += kChunkBytes;
   }
-  return true;
+  return TempFull::kNo;
 }
 
 int TempFile::WriteFile(const char* buffer, size_t bytes, uint64_t offset) {
-  if (!GrowFile(offset + bytes)) {
-    use_->full = true;
+  if (const TempFull full = GrowFile(offset + bytes); full != TempFull::kNo) {
+    use_->full = full;
     return SQLITE_FULL;
   }
   for (size_t done = 0; done < bytes;) {
     const ssize_t wrote = pwrite(file_, buffer + done, bytes - done, static_cast<off_t>(offset + done));
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0 && errno == ENOSPC) use_->full = true;
-    if (wrote <= 0) return use_->full ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    if (wrote < 0 && errno == ENOSPC) {
+      use_->full = TempFull::kSpace;
+      return SQLITE_FULL;
+    }
+    if (wrote <= 0) return SQLITE_IOERR_WRITE;
     done += static_cast<size_t>(wrote);
   }
   return SQLITE_OK;
@@ -73,14 +77,15 @@ int TempFile::WriteFile(const char* buffer, size_t bytes, uint64_t offset) {
 
 int TempFile::MoveToFile() {
   if (use_->space == nullptr || use_->budget->is_short()) {
-    use_->full = true;
+    use_->full = TempFull::kConnection;
     return SQLITE_FULL;
   }
   file_ = use_->space->OpenFile();
   if (file_ < 0) {
-    // The files of the server are as many as they may be: as full as a file that may not grow.
-    if (errno == EMFILE) use_->full = true;
-    return use_->full ? SQLITE_FULL : SQLITE_CANTOPEN;
+    // The files of the space are as many as they may be: as full as a file that may not grow.
+    if (errno != EMFILE) return SQLITE_CANTOPEN;
+    use_->full = TempFull::kSpace;
+    return SQLITE_FULL;
   }
   for (size_t i = 0; i < chunks_.size() && i * kChunkBytes < size_; ++i) {
     const size_t part = static_cast<size_t>(std::min<uint64_t>(kChunkBytes, size_ - i * kChunkBytes));

@@ -13,6 +13,9 @@
 
 namespace holdfast::storage::sql {
 
+// Whose bound a write has come to: that of the connection, or that of the space, which others fill too.
+enum class TempFull { kNo, kConnection, kSpace };
+
 // What all temporary files of one connection take.
 struct TempUse {
   // All of them together in memory, if there is a space for files.
@@ -23,7 +26,7 @@ struct TempUse {
   Budget* budget;
   uint64_t memory_bytes = 0;
   uint64_t file_bytes = 0;
-  bool full = false;  // a write has failed for it
+  TempFull full = TempFull::kNo;  // why a write has failed
 };
 
 class TempFile {
@@ -44,9 +47,9 @@ class TempFile {
   static constexpr size_t kChunkBytes = 64 << 10;
 
   int WriteFile(const char* buffer, size_t bytes, uint64_t offset);
-  // Room for so many bytes in all.
+  // Makes room for so many bytes in all.
   bool GrowMemory(uint64_t bytes);
-  bool GrowFile(uint64_t bytes);
+  TempFull GrowFile(uint64_t bytes);
   // What is in memory goes to a file.
   int MoveToFile();
 

@@ -13,10 +13,7 @@ namespace holdfast::storage::sql {
 
 bool TempSpace::Reserve(uint64_t bytes) { return ReserveUpTo(bytes, limits_.bytes_max); }
 
-bool TempSpace::ReserveForImport(uint64_t bytes) {
-  constexpr uint64_t kPart = 4;  // three of it
-  return ReserveUpTo(bytes, limits_.bytes_max / kPart * (kPart - 1));
-}
+bool TempSpace::ReserveForImport(uint64_t bytes) { return ReserveUpTo(bytes, import_bytes_max()); }
 
 bool TempSpace::ReserveUpTo(uint64_t bytes, uint64_t bytes_max) {
   if (free_bytes_ != nullptr) {

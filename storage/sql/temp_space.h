@@ -32,10 +32,11 @@ class TempSpace {
   TempSpace(const TempSpace&) = delete;
   TempSpace& operator=(const TempSpace&) = delete;
 
-  // Whether files may take so many bytes more; each that may is to be released. Files that clients send may have a part
-  // of the room, so that they leave some for sorts.
+  // Each: whether files may take so many bytes more; each that may is to be released. Files that clients send may have
+  // import_bytes_max() of the room, and leave the rest for sorts.
   bool Reserve(uint64_t bytes);
   bool ReserveForImport(uint64_t bytes);
+  uint64_t import_bytes_max() const { return limits_.bytes_max / 4 * 3; }
   void Release(uint64_t bytes) { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 

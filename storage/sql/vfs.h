@@ -60,7 +60,7 @@ class Files {
   void GiveUp() { given_up_ = true; }
   // Whether something was written, or a temporary file full, since it was last asked.
   bool TakeWrote() { return std::exchange(wrote_, false); }
-  bool TakeTempFull() { return std::exchange(temp_.full, false); }
+  TempFull TakeTempFull() { return std::exchange(temp_.full, TempFull::kNo); }
 
   // --- For the VFS. The results are SQLite's.
   int ReadDatabase(void* buffer, size_t bytes, uint64_t offset);

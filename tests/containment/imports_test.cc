@@ -138,6 +138,22 @@ TEST_F(ImportsTest, OneImportLeavesRoomForSorts) {
   const grpc::Status status = Import("greedy", std::string(3'500'000, 'x'));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(ReasonOf(status), "OBJECT_QUOTA");
+  // Two that would fit one after the other: the second may be tried again.
+  const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
+  grpc::ClientContext context;
+  v1::ImportSqlResponse response;
+  const Writer first = stub->ImportSql(&context, &response);
+  v1::ImportSqlRequest request;
+  request.set_chunk(std::string(3'000'000, 'x'));
+  ASSERT_TRUE(WriteHeader(*first, "first") && first->Write(request));
+  grpc::Status second;
+  const absl::Time until = absl::Now() + absl::Seconds(10);
+  do {
+    second = Import("second", std::string(3'000'000, 'x'));
+  } while (ReasonOf(second) != "SERVER_OVERLOADED" && absl::Now() < until);
+  EXPECT_EQ(ReasonOf(second), "SERVER_OVERLOADED") << second.error_message();
+  EXPECT_TRUE(DetailOf<google::rpc::RetryInfo>(second).has_retry_delay());
+  context.TryCancel();
 }
 
 TEST_F(ImportsTest, ANamespaceThatTakesAllItMayLeavesRoomForOthers) {
