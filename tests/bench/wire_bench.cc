@@ -185,7 +185,9 @@ class Bench {
                       .p999_us = result.p999_us});
   }
 
+  // The targets are for the build that is labelled holdfast; a comparison of other builds has none.
   void AddTargets(const Case& one) {
+    if (!report_.Has(one.name, "holdfast")) return;
     for (const AtLeast& target : one.at_least) report_.AddRatio(one.name, "holdfast", target.to, target.ratio);
     const Round round = report_.MedianOf(one.name, "holdfast");
     if (one.name == "increment-one") {

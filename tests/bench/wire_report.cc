@@ -3,6 +3,7 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -45,6 +46,12 @@ Round WireReport::MedianOf(const std::string& name, const std::string& contender
   return median;
 }
 
+std::pair<double, double> WireReport::RangeOf(const std::string& name, const std::string& contender) const {
+  const auto [lowest, highest] =
+      std::ranges::minmax(rounds_.at({name, contender}), {}, [](const Round& round) { return round.ops_per_s; });
+  return {lowest.ops_per_s, highest.ops_per_s};
+}
+
 void WireReport::AddRatio(const std::string& name, const std::string& of, const std::string& to, double at_least) {
   if (!Has(name, of) || !Has(name, to)) return;
   const double value = MedianOf(name, of).ops_per_s / MedianOf(name, to).ops_per_s;
@@ -56,13 +63,14 @@ void WireReport::Print() const {
   std::printf("\n");
   for (const auto& [key, value] : environment_) std::printf("%-20s %s\n", key.c_str(), value.c_str());
   for (const auto& [contender, why] : skipped_) std::printf("%-20s SKIPPED: %s\n", contender.c_str(), why.c_str());
-  std::printf("\n%-22s %-10s %10s %9s %9s %9s %8s %8s %9s\n", "work", "contender", "ops/s", "p50 us", "p99 us",
-              "p99.9 us", "cpu us", "rss MB", "failures");
+  std::printf("\n%-22s %-10s %10s %19s %9s %9s %9s %8s %8s %9s\n", "work", "contender", "ops/s", "lowest..highest",
+              "p50 us", "p99 us", "p99.9 us", "cpu us", "rss MB", "failures");
   for (const auto& [name, contender] : order_) {
     const Round m = MedianOf(name, contender);
-    std::printf("%-22s %-10s %10.0f %9.0f %9.0f %9.0f %8.1f %8.0f %9lld\n", name.c_str(), contender.c_str(),
-                m.ops_per_s, m.p50_us, m.p99_us, m.p999_us, m.server_cpu_us_per_op, m.rss_mb,
-                static_cast<long long>(m.failures));
+    const auto [lowest, highest] = RangeOf(name, contender);
+    std::printf("%-22s %-10s %10.0f %8.0f..%-9.0f %9.0f %9.0f %9.0f %8.1f %8.0f %9lld\n", name.c_str(),
+                contender.c_str(), m.ops_per_s, lowest, highest, m.p50_us, m.p99_us, m.p999_us, m.server_cpu_us_per_op,
+                m.rss_mb, static_cast<long long>(m.failures));
   }
   std::printf("\n%-48s %10s\n", "ratio of medians", "value");
   for (const Ratio& ratio : ratios_) {
@@ -85,6 +93,9 @@ void WireReport::WriteJson(const std::string& path) const {
     Set(row, "name", name);
     Set(row, "contender", contender);
     Set(row, "ops_per_s", m.ops_per_s);
+    const auto [lowest, highest] = RangeOf(name, contender);
+    Set(row, "ops_per_s_lowest", lowest);
+    Set(row, "ops_per_s_highest", highest);
     Set(row, "p50_us", m.p50_us);
     Set(row, "p99_us", m.p99_us);
     Set(row, "p999_us", m.p999_us);

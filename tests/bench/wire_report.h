@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/load.h"
@@ -44,11 +45,15 @@ class WireReport {
   void AddRatio(const std::string& name, const std::string& of, const std::string& to, double at_least);
   void AddTarget(const Target& target) { targets_.push_back(target); }
 
+  // Two builds are alike in a case where the median of each is within the range of the other's rounds.
   void Print() const;
   // Exits the program if the file cannot be written.
   void WriteJson(const std::string& path) const;
 
  private:
+  // The lowest and the highest ops_per_s of rounds that there are.
+  std::pair<double, double> RangeOf(const std::string& name, const std::string& contender) const;
+
   struct Ratio {
     std::string name, of, to;
     double value;

@@ -165,7 +165,7 @@ constexpr const char* kUses[] = {"SELECT * FROM t",
 // address sanitizer, too.
 TEST_F(SqlImportFile, DamagedFilesHarmNobody) {
   const char* const wanted = std::getenv("HOLDFAST_DAMAGED_FILES");
-  const int files = wanted == nullptr ? 300 : std::atoi(wanted);
+  const int files = wanted == nullptr ? 2000 : std::atoi(wanted);
   std::vector<std::string> sound;
   for (const std::string& sql : Kinds()) {
     SqlObject object;
