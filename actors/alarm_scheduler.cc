@@ -13,14 +13,14 @@ namespace {
 
 using storage::AlarmEntry;
 
-// The pace is kept in steps of this, or longer ones where it is less than one alarm in a step.
+// Length of a step of the pace; longer where `per_second` is less than one alarm in such a step.
 constexpr absl::Duration kPaceStep = absl::Milliseconds(10);
-// So many that wait for a client are looked at when one is free.
+// Waiting alarms that FireWaiting() tries before other work gets a turn.
 constexpr size_t kWaitingLookMax = 256;
-// So many due alarms in a row are looked at for which there is no client; then others get a turn.
+// Due alarms without a client that FireDue() tries before other work gets a turn.
 constexpr int kVainLooksMax = 256;
-// So many entries of the index are looked at in one step of a search, for so many filters; with more filters all alarms
-// are taken.
+// Entries of the index that one step of a search looks at, and filters that a search compares them with. With more
+// filters the search takes all alarms.
 constexpr size_t kSearchStepMax = 4096;
 constexpr size_t kSearchFiltersMax = 64;
 
@@ -62,7 +62,7 @@ int AlarmScheduler::PaceMax() const {
 }
 
 void AlarmScheduler::Refill() {
-  // Half a window before the horizon, as soon as there is room.
+  // The next read begins half a window before the horizon is due, or later, when half of entries_max is free.
   const absl::Time now = executor_->clock().Now();
   if (!started_ || reading_ || now < refill_at_ || near_.size() > options_.entries_max / 2) return;
   const absl::Time until = now + options_.window;
@@ -147,7 +147,7 @@ void AlarmScheduler::Apply(const Change& change) {
 }
 
 void AlarmScheduler::Trim() {
-  // While a read is on its way the horizon is where that began.
+  // While a read is under way the horizon must stay where the read began.
   while (!reading_ && near_.size() > options_.entries_max) {
     auto last = std::prev(near_.end());
     horizon_ = *last;
@@ -159,7 +159,7 @@ void AlarmScheduler::Trim() {
 void AlarmScheduler::Ended(const std::string& object, End end) {
   --running_;
   if (end == End::kNotBegun) TryAgain(object);
-  // The last place went to another a moment ago.
+  // Another object took the last place of the client meanwhile: look again whether a client is there.
   if (end == End::kNotTaken && started_) FireOne(object);
   SetTimer();
 }
@@ -179,11 +179,11 @@ void AlarmScheduler::OnClients(const std::optional<AlarmWatchers::Filter>& added
   if (!started_) return;
   if (added && nobody_[NamespaceBit(added->ns)]) {
     search_next_.push_back({.ns = added->ns, .name_prefix = added->name_prefix});
-    // Without a namespace it matches all.
+    // A filter without a namespace matches all alarms.
     if (search_next_.size() > kSearchFiltersMax) search_next_ = {AlarmWatchers::Filter()};
     Search();
   }
-  // Those in memory may all be for others than the client that is free now.
+  // The alarms in memory may all be for other clients than the one that is free now, so the forgotten ones are read.
   if (forgotten_) read_again_at_ = std::min(read_again_at_, executor_->clock().Now() + options_.retry_delay);
   looks_left_ = waiting_.size();
   FireWaiting();
@@ -204,7 +204,7 @@ void AlarmScheduler::Search() {
       }
     }
   }
-  // The rest when these are gone.
+  // The search goes on once the alarms that it has found are fired.
   if (!found_.empty()) return;
   search_reads_ = true;
   struct Searching {
@@ -219,7 +219,7 @@ void AlarmScheduler::Search() {
   };
   auto searching = std::make_shared<Searching>();
   searching->filters = searched_;
-  // What is beyond the horizon is yet to be read.
+  // The search ends at the horizon: Refill() reads the alarms beyond it.
   const AlarmEntry end = std::min(horizon_, AlarmEntry{absl::ToUnixMicros(executor_->clock().Now()) + 1, ""});
   searching->range = {storage::AlarmIndexKey(search_from_.due_us, search_from_.object),
                       storage::AlarmIndexKey(end.due_us, end.object)};
@@ -248,13 +248,13 @@ void AlarmScheduler::Search() {
         search_reads_ = false;
         if (!searching->status.ok()) {
           Log(LogLevel::kError, "alarm_index_unreadable", {{"status", searching->status.ToString()}});
-          // What it was for has been forgotten: all is read again, later.
+          // The search is given up, and nobody_ may have lost its namespaces already, so all alarms are read again.
           searched_.clear();
           read_again_at_ = std::min(read_again_at_, executor_->clock().Now() + options_.retry_delay);
           SetTimer();
           return;
         }
-        if (searched_.empty()) return;  // all is read again
+        if (searched_.empty()) return;  // ReadAgain() has given the search up
         for (AlarmEntry& entry : searching->found) {
           if (entry < horizon_ && !near_.contains(entry) && owns_(entry.object) &&
               !waiting_objects_.contains(entry.object)) {
@@ -276,7 +276,7 @@ void AlarmScheduler::ReadAgain() {
     read_again_ = true;
     return;
   }
-  // What is being delivered may be read too; it is looked at again in its turn.
+  // The read may give an alarm that is being delivered; its object then looks at it again, in a turn of its own.
   read_again_ = false;
   nobody_.reset();
   searched_.clear();

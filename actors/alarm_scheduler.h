@@ -1,25 +1,27 @@
 // Fires the alarms of one executor's objects when they are due.
 //
-// The index on disk has all alarms, ordered by due time. In memory are only the nearest: all that are due before the
+// The index on disk has all alarms, ordered by due time. Memory has only the nearest: those that are due before the
 // horizon, at most `entries_max` of them and at most `window` ahead. When they run low the scheduler reads on from the
 // horizon, off the executor. A change of an alarm before the horizon changes memory too; one beyond it does not.
 //
 // Invariants:
 //   1. Every alarm in the index before the horizon is in memory, or is being delivered, or waits for another try or for
-//      a client, or was forgotten, which forgotten_ or nobody_ says.
+//      a client, or was forgotten. Then nobody_, searched_, forgotten_ or read_again_at_ records that there is such an
+//      alarm to be found in the index again.
 //   2. Nothing is fired before its time, nor more than `running_max` at once, nor more than `per_second` in a second.
 //
 // Firing only asks the object to look at its alarm; it looks again inside its turn. A delivery that could not begin
 // (the object did not load, the disk is full) is tried again after `retry_delay`, and counts as no attempt.
 //
-// An alarm that is for clients, and finds none that could take it, stays due. As long as there are some, but all have
-// their hands full, it waits in memory for one to be free; if there is none it is forgotten. What is too much to wait
-// in memory is read from the index again when there is somebody for it.
+// An alarm that is for clients stays due while no client takes it. If there are clients for it but all are busy, it
+// waits in memory until one is free; at most `entries_max` alarms wait so, and the others are read from the index again
+// once a client is free. If there is no client for it, the scheduler forgets it.
 //
-// Of what is forgotten for want of a client the namespaces are remembered, by a hash. A new client with such a
-// namespace begins a search: a walk over what is due in the index, in steps, off the executor, that takes what the
-// filters of the new clients match and leaves the rest where it is. There is one search at a time, and clients that
-// come meanwhile share the next one, so that clients that come and go without end have the server read no faster.
+// The scheduler remembers, by a hash, the namespaces of the alarms that it forgot because they had no client. A new
+// client with such a namespace begins a search: a walk over the due alarms in the index, in steps, off the executor,
+// which takes the alarms that match the filters of the new clients and skips the others. There is one search at a time,
+// and clients that come meanwhile share the next one, so clients that come and go without end make the server read no
+// faster.
 //
 // Threading: the executor.
 
@@ -59,10 +61,10 @@ struct AlarmOptions {
 
 class AlarmScheduler {
  public:
-  // What came of firing: it will end with Ended, unless there was no client for it.
+  // The outcome of firing an alarm. kBegun: a call of Ended follows. The others: no client was there, or all were busy.
   enum class Fired { kBegun, kNobody, kAllBusy };
   using Fire = absl::AnyInvocable<Fired(const std::string& object)>;
-  // Whether this executor runs the object.
+  // Returns whether this executor runs the object.
   using Owns = absl::AnyInvocable<bool(const std::string& object) const>;
 
   // `index` is the executor's keyspace over the alarms' family.
@@ -74,23 +76,24 @@ class AlarmScheduler {
   // Fires nothing from now on.
   void Stop();
 
-  // The index has, or has no longer, this entry; called along with the write.
+  // The write that is under way adds this entry to the index, or removes it.
   void Added(const storage::AlarmEntry& entry);
   void Removed(const storage::AlarmEntry& entry);
-  // How a delivery that was fired has ended.
+  // The outcome of a delivery that was fired.
   enum class End {
     kSettled,   // it ran, or there was nothing to run
     kNotBegun,  // it is to be tried again
     kNotTaken,  // there was no client for it
   };
   void Ended(const std::string& object, End end);
-  // There may be a client for alarms that found none: `added`, a new one; or one that is free again.
+  // A client may be there for alarms that found none: a new one, whose filter `added` is, or, without it, one that is
+  // free again.
   void OnClients(const std::optional<AlarmWatchers::Filter>& added);
 
-  // Nothing is being delivered, nor read.
+  // Returns whether nothing is being delivered or read.
   bool idle() const { return running_ == 0 && !reading_ && !search_reads_; }
   size_t running() const { return running_; }
-  // In memory, waiting to be due, for another try, or for a client.
+  // Number of alarms in memory: they wait to be due, for another try, or for a client.
   size_t entries() const { return near_.size() + again_.size() + waiting_.size() + found_.size(); }
 
  private:
@@ -104,19 +107,21 @@ class AlarmScheduler {
   void Apply(const Change& change);
   void Trim();
   void FireDue();
-  // Whether it may begin; otherwise it is kept for later.
+  // Returns whether the delivery has begun; otherwise the alarm is kept for later.
   bool FireOne(std::string object);
   void FireWaiting();
-  // The next step of the search, or the first of the next one, if there is anything to search for and room.
+  // Takes the next step of the search, or the first step of the next search, unless a read is under way, there is
+  // nothing to search for, or found_ is not empty yet.
   void Search();
   static size_t NamespaceBit(absl::string_view ns);
-  // Another try, of which there are no more in memory than of others.
+  // Fires the object's alarm again after `retry_delay`. At most `entries_max` wait so in memory; with more, all alarms
+  // are read again instead.
   void TryAgain(const std::string& object);
-  // Begins to read from the first alarm on.
+  // Empties the memory and begins to read from the first alarm on.
   void ReadAgain();
   void SetTimer();
   absl::Time HorizonTime() const;
-  // The pace: at most so many in a step of so long.
+  // The pace: at most PaceMax() alarms begin in a step of PaceStep().
   absl::Duration PaceStep() const;
   int PaceMax() const;
 
@@ -132,27 +137,27 @@ class AlarmScheduler {
   bool firing_ = false;
   std::set<storage::AlarmEntry> near_;
   std::multimap<absl::Time, std::string> again_;
-  std::deque<std::string> waiting_;                   // for a client to be free
-  absl::flat_hash_set<std::string> waiting_objects_;  // the same
-  // Of namespaces of which some are due and forgotten, until there is a new client.
+  std::deque<std::string> waiting_;                   // due alarms that wait for a client to be free
+  absl::flat_hash_set<std::string> waiting_objects_;  // the objects in waiting_
+  // Hashes of namespaces that have due alarms which were forgotten because no client was there.
   std::bitset<1 << 12> nobody_;
-  std::vector<AlarmWatchers::Filter> searched_;     // what is searched for; empty: no search goes on
-  std::vector<AlarmWatchers::Filter> search_next_;  // by the next one
+  std::vector<AlarmWatchers::Filter> searched_;     // the filters of the current search; empty: there is none
+  std::vector<AlarmWatchers::Filter> search_next_;  // the filters of the next search
   storage::AlarmEntry search_from_;
-  std::deque<std::string> found_;  // by the search, and not fired yet
+  std::deque<std::string> found_;  // the search has found them; they are not fired yet
   bool search_reads_ = false;
-  bool forgotten_ = false;   // the same, until there is room
-  size_t looks_left_ = 0;    // of waiting_, since there was a client to be free
-  bool read_again_ = false;  // when the read that is on its way has ended
+  bool forgotten_ = false;   // waiting_ was full, so due alarms were forgotten
+  size_t looks_left_ = 0;    // how many of waiting_ are still to be tried since a client was free
+  bool read_again_ = false;  // calls ReadAgain() when the current read has ended
   absl::Time read_again_at_ = absl::InfiniteFuture();
   storage::AlarmEntry horizon_;  // exclusive
   bool reading_ = false;
   absl::Time refill_at_ = absl::InfinitePast();
-  std::vector<Change> changes_while_reading_;  // beyond the horizon
+  std::vector<Change> changes_while_reading_;  // those beyond the horizon
   size_t running_ = 0;
   absl::Time pace_start_ = absl::InfinitePast();
   int fired_in_pace_ = 0;
-  int vain_looks_ = 0;  // since others had a turn
+  int vain_looks_ = 0;  // alarms without a client in the current FireDue()
   std::optional<Executor::TimerId> timer_;
 };
 

@@ -1,10 +1,10 @@
-// How many bytes of something each namespace has, in a memory of fixed size however many namespaces there are: clients
-// choose their names, so a map by name would grow with what they send.
+// NamespaceBytes counts bytes by namespace in memory of a fixed size, however many namespaces there are: clients choose
+// the names, so a map by name would grow with what they send.
 //
-// Each namespace adds to one counter in each of two tables, which a hash picks. Of() is the smaller of its two: never
-// less than what the namespace has, and more only where both counters are shared with namespaces that have much, which
-// for two that fill half of a bound each is one chance in 10^8. The hash differs from process to process, so nobody can
-// choose names that meet. What was added can be taken away again exactly.
+// A hash picks two counters for each namespace, one in each of two tables, and Add() adds to both. Of() returns the
+// smaller one. It is never too small. It is too large only where both counters are shared with other namespaces: for
+// two namespaces that fill half of a bound each, the chance is one in 10^8. The hash differs from process to process,
+// so nobody can choose names that meet. Adding a negative number takes away exactly what was added.
 
 #ifndef HOLDFAST_ACTORS_NAMESPACE_BYTES_H_
 #define HOLDFAST_ACTORS_NAMESPACE_BYTES_H_

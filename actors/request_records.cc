@@ -20,18 +20,18 @@ using storage::KeyRange;
 using storage::WriteSet;
 using storage::v1::RequestRecord;
 
-// So many are removed in one commit: little enough to delay nobody, and enough for 25,000 a second where a commit takes
-// 20 ms.
+// Records that one commit of the sweep removes: few enough to delay nobody, and enough for 25,000 a second where a
+// commit takes 20 ms.
 constexpr size_t kSweepMax = 500;
-// What the oldest become too old for is looked for no more often than this, so that a sweep is worth its commit.
+// Bounds of the time between two sweeps. The lower one makes each sweep find enough records to be worth its commit.
 constexpr absl::Duration kSweepStepMin = absl::Milliseconds(100);
 constexpr absl::Duration kSweepStepMax = absl::Seconds(1);
-// The sweep comes so often within the age of a record, within these bounds.
+// Sweeps within the age of a record, as far as these bounds allow.
 constexpr int kSweepsPerAge = 20;
-// So many are looked at in one step of the count.
+// Records that one step of the count looks at.
 constexpr size_t kCountMax = 10'000;
 
-// Of an encoded id, without a copy: a namespace has no zero bytes, so it is encoded as it is.
+// Returns the namespace of an encoded id, without a copy: a namespace has no zero bytes, so it is encoded as it is.
 absl::string_view NamespaceOf(absl::string_view encoded_id) { return encoded_id.substr(0, encoded_id.find('\0')); }
 
 std::string AgeKey(int64_t time_us, absl::string_view record_key) {
@@ -41,14 +41,14 @@ std::string AgeKey(int64_t time_us, absl::string_view record_key) {
   return key;
 }
 
-// What of the age index belongs to one record.
+// The entry of one record in the age index.
 struct AgeEntry {
   int64_t time_us;
   std::string record_key;
   storage::ShardId shard;
   int64_t bytes;
 
-  // An encoded id follows the kind and the shard.
+  // In the key of a record the encoded id follows the kind and the shard.
   absl::string_view ns() const { return NamespaceOf(absl::string_view(record_key).substr(1 + sizeof(uint16_t))); }
 };
 
@@ -80,7 +80,7 @@ RequestRecords::~RequestRecords() { Stop(); }
 
 void RequestRecords::Start() {
   started_ = true;
-  // It sees what there is now, and nothing that is added from here on.
+  // The cursor sees the records that are there now, and none that is added from here on.
   uncounted_ = store_->NewCursor(keyspace_.location().family, KeyRange::Prefix({&storage::kRequestAgeKind, 1}),
                                  storage::ReadTier::kDisk);
   CountOn(/*from_first=*/true);
@@ -92,7 +92,7 @@ void RequestRecords::CountOn(bool from_first) {
   struct Counted {
     int64_t count = 0;
     int64_t bytes = 0;
-    // Of the namespaces that came one after the other.
+    // Bytes of each run of records of one namespace, in the order of the cursor.
     std::vector<std::pair<std::string, int64_t>> by_namespace;
   };
   auto counted = std::make_shared<Counted>();
@@ -215,7 +215,7 @@ void RequestRecords::Sweep() {
     std::vector<std::string> age_keys;
     std::string last;
     size_t seen = 0;
-    std::optional<int64_t> next_us;  // of the first that is too young
+    std::optional<int64_t> next_us;  // the time of the first record that is too young to go
     absl::Status status;
   };
   auto swept = std::make_shared<Swept>();
@@ -260,14 +260,14 @@ void RequestRecords::Sweep() {
           if (!writes.empty()) {
             pipeline_->Join(&keyspace_, &writes);
             if (more) {
-              // On, as fast as the disk takes it.
+              // The sweep goes on as soon as this commit is durable.
               pipeline_->WhenDurable(pipeline_->filling(), [this](const absl::Status& status) {
                 if (status.ok()) Sweep();
               });
               return;
             }
           } else if (more) {
-            Sweep();  // all of them were other executors'
+            Sweep();  // all these records are other executors'
             return;
           }
         }

@@ -4,10 +4,10 @@
 // old enough, and never before: at a bound, in bytes of all records or of those of one namespace, new requests with an
 // id are refused.
 //
-// Nothing is kept in memory for a record. A request looks in the store for one with its id, and the filters of the
-// table files, which stay in the block cache, tell of nearly all new ids that there is none without a read from the
-// disk. How many bytes there are is counted when the executor starts, in steps beside all else; until then the bounds
-// see only what is counted. Old records are removed in steps, too.
+// Nothing is kept in memory for a record. A request looks in the store for a record with its id. For nearly all new ids
+// the filters of the table files, which are in memory, say that there is none, without a read from the disk. The bytes
+// of the records in the store are counted after the executor has started, in steps between its other work; until then
+// the bounds see only the records that are counted. Old records are removed in steps, too.
 //
 // Threading: the executor.
 
@@ -42,14 +42,14 @@ inline constexpr size_t kRecordedReplyBytesMax = 64 << 10;
 
 struct RequestRecordOptions {
   absl::Duration age = absl::Minutes(10);
-  // Of the keys and values of all records; of those of one namespace.
+  // Bytes of the keys and values of all records, and of those of one namespace.
   int64_t bytes_max = int64_t{2} << 30;
   int64_t namespace_bytes_max = int64_t{1} << 30;
 };
 
 class RequestRecords {
  public:
-  // Whether this executor runs the shard.
+  // Returns whether this executor runs the shard.
   using Owns = absl::AnyInvocable<bool(storage::ShardId shard) const>;
 
   RequestRecords(Executor* executor, storage::Store* store, storage::Background* reads,
@@ -58,25 +58,26 @@ class RequestRecords {
 
   void Start();
   void Stop();
-  // Nothing is being read.
+  // Returns whether nothing is being read.
   bool idle() const { return !reading_; }
 
   static std::string Key(const storage::ObjectKey& object, absl::string_view request_id);
   storage::Keyspace* keyspace() { return &keyspace_; }
-  // RESOURCE_EXHAUSTED at a bound, for a new request to this object.
+  // RESOURCE_EXHAUSTED if a bound allows no new request with an id to this object.
   absl::Status CheckRoom(const storage::ObjectKey& object) const;
   // Puts the record of the reply that `request` has now into `writes`, which are to be committed with its turn.
   // RESOURCE_EXHAUSTED, and nothing put, where the reply is too large.
   absl::Status Add(const storage::ObjectKey& object, const RecordedRequest& request, storage::WriteSet* writes);
-  // Answers `request` from the bytes of a record. ALREADY_EXISTS where it was another request.
+  // Answers `request` from the bytes of a record. ALREADY_EXISTS where the record is of another request.
   static absl::Status Replay(absl::string_view record_bytes, RecordedRequest* request);
 
-  // Of those of this executor's objects, as far as they are counted.
+  // Number and bytes of the records of this executor's objects; records from before the start are missing until they
+  // are counted.
   int64_t count() const { return count_; }
   int64_t bytes() const { return bytes_; }
 
  private:
-  // The next step over what there was at the start.
+  // Counts the next kCountMax records of those that were there at the start.
   void CountOn(bool from_first);
   void Sweep();
   void SweepLater(absl::Duration time);
@@ -94,9 +95,9 @@ class RequestRecords {
   int64_t count_ = 0;
   int64_t bytes_ = 0;
   NamespaceBytes namespace_bytes_;
-  // The age index as of the start, as far as it is not counted yet; null once it is.
+  // The part of the age index, as of the start, that is not counted yet; null once all of it is counted.
   std::unique_ptr<storage::Cursor> uncounted_;
-  // Times of records never go back, so what is behind the sweep stays empty.
+  // Times of records never go back, so the part of the age index before swept_to_ stays empty.
   int64_t last_time_us_ = std::numeric_limits<int64_t>::min();
   std::string swept_to_;
   std::optional<Executor::TimerId> timer_;

@@ -1,11 +1,11 @@
-// The shell of `holdfast sql`: statements of an object's database, and commands that begin with a point.
+// The shell of `holdfast sql`: it runs statements on an object's database, and commands that begin with a point.
 //
-// Each statement is a call of its own, and so an atomic commit of its own, in the order of the input. Statements from
-// BEGIN to COMMIT are one call (sql_transaction.h), and atomic puts all of them into one. A script ends with the first
-// error, a terminal goes on after it.
+// The shell makes one call for each statement, in the order of the input, and each call is an atomic commit. Statements
+// from BEGIN to COMMIT are one call (sql_transaction.h), and --atomic makes one call of all statements. A script ends
+// with the first error; a terminal goes on after it.
 //
 // Request ids. A run has one id, --request-id or one made up, and its statement n, from 0, gets ID-n; the one call of
-// an atomic run gets the ID as it is. So the same script with the ID of a run that ended with an unknown outcome
+// an atomic run gets the ID as it is. The same script with the ID of a run that ended with an unknown outcome therefore
 // repeats nothing. A statement that begins with SELECT, VALUES or EXPLAIN only reads and gets no id, since the server
 // keeps the replies to requests that have one, which bounds them (types.proto).
 
@@ -37,7 +37,7 @@ struct SqlShellOptions {
   v1::ObjectId object;
   SqlFormat format = SqlFormat::kTable;
   bool atomic = false;
-  // Of the one statement that there is then.
+  // Parameters of the statement. With them the run must have exactly one statement.
   std::vector<v1::SqlValue> params;
 };
 
@@ -47,13 +47,13 @@ class SqlShell {
  public:
   SqlShell(Session* session, SqlShellOptions options);
 
-  // Runs all that can be read. `place` precedes the line in errors: "argument 2, ".
+  // Runs everything that `in` has. `place` precedes the line in errors: "argument 2, ".
   int RunScript(std::istream& in, const std::string& place = "");
   // Prompts for each line until the end of input or .quit.
   int RunTerminal(std::istream& in);
-  // After the last script: makes the call of an atomic run.
+  // Ends the run after the last script: makes the call of an atomic run.
   int Finish();
-  // Whether .quit has been there, after which nothing more is to be run.
+  // Returns whether .quit or .exit was run, after which nothing more is to be run.
   bool quit() const { return quit_; }
 
  private:
@@ -65,17 +65,17 @@ class SqlShell {
     const char* name;
     const char* argument;  // empty: takes none; in brackets: may be left out
     const char* help;
-    // Gets the argument, empty if it is left out.
+    // Runs the command with its argument, which is empty if it is left out.
     absl::Status (SqlShell::*run)(const std::string& argument);
   };
   static const DotCommand kDotCommands[];
 
   int RunLine(SqlSplitter& splitter, const std::string& line, const std::string& place);
   int RunStatement(SqlText statement, const std::string& place);
-  // An error where a script has ended within a transaction.
+  // Prints an error, and returns its exit status, if the script has ended within a transaction.
   int CheckTransactionHasEnded();
   int RunDotCommand(absl::string_view line, const std::string& place);
-  // One call.
+  // Runs the statements in one call.
   int Execute(const std::vector<Statement>& statements, const std::string& request_id);
   int Failed(const absl::Status& error, const std::string& place);
 
@@ -85,7 +85,7 @@ class SqlShell {
   absl::Status Quit(const std::string&);
   absl::Status Schema(const std::string& table);
   absl::Status Tables(const std::string&);
-  // A statement of the shell's own, which must only read: prints its one column as lines, where the output is a table.
+  // Runs a statement of the shell's own, which must only read. In table format it prints the one column as lines.
   absl::Status PrintLines(v1::SqlStatement statement);
 
   Session& session_;
@@ -95,7 +95,7 @@ class SqlShell {
   bool terminal_ = false;
   bool quit_ = false;
   int64_t statements_run_ = 0;
-  std::vector<Statement> collected_;  // of the one call
+  std::vector<Statement> collected_;  // the statements of the one call
   SqlTransaction transaction_;
   std::string transaction_place_;  // where its BEGIN stands
 };

@@ -1,8 +1,8 @@
-// Statements of a script between BEGIN and COMMIT, as the one text in which the server takes them (sql.proto).
+// Collects the statements of a script from BEGIN to COMMIT as one text, which is how the server takes them (sql.proto).
 //
-// ROLLBACK drops what was collected. PRAGMA foreign_keys before BEGIN is kept for the texts that follow, since to the
-// server it holds for a text and no longer; so a dump of sqlite3's shell is one commit, made with foreign keys off.
-// Single-threaded. Bound: kTextBytesMax of a transaction.
+// ROLLBACK drops the collected text. PRAGMA foreign_keys before BEGIN is kept for the texts that follow, since on the
+// server it holds only to the end of its text. A dump of sqlite3's shell is therefore one commit, made with foreign
+// keys off. Single-threaded. Bound: kTextBytesMax of a transaction.
 
 #ifndef HOLDFAST_CLIENT_SQL_TRANSACTION_H_
 #define HOLDFAST_CLIENT_SQL_TRANSACTION_H_
@@ -17,17 +17,17 @@ namespace holdfast::client {
 
 class SqlTransaction {
  public:
-  // A request of the server's bound, less what else is in it.
+  // The server's bound of a request, less room for its other fields.
   static constexpr size_t kTextBytesMax = (4 << 20) - (64 << 10);
 
-  // What is to be run after a statement was added: the statement by itself, nothing yet, or all that was collected.
+  // The result of Add(): the caller runs the statement by itself, nothing yet, or the collected text.
   enum class Run { kStatement, kNothing, kCollected };
 
-  // A statement as SqlSplitter gives it. INVALID_ARGUMENT where it may not stand here; then nothing is collected.
+  // Adds a statement as SqlSplitter gives it. INVALID_ARGUMENT if it is not allowed here; then nothing is collected.
   absl::StatusOr<Run> Add(absl::string_view sql);
-  // The collected text, from BEGIN to COMMIT. Nothing is collected after that.
+  // Returns the collected text, from BEGIN to COMMIT, and forgets it.
   std::string Take();
-  // Whether there was a BEGIN without its COMMIT yet.
+  // Returns whether a transaction is open: there was a BEGIN, and neither its COMMIT nor a ROLLBACK yet.
   bool open() const { return open_; }
 
  private:

@@ -13,17 +13,17 @@ build_packages=(
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libspdlog-dev libxxhash-dev libcli11-dev
   libgtest-dev libgmock-dev
-  # Only for the .proto file of grpc.health.v1: no C++ package of Debian ships it.
+  # This Go package has the .proto file of grpc.health.v1, which no C++ package of Debian ships.
   golang-google-grpc-dev
-  # For pip, which fetches the .proto files of google.rpc.
+  # Python's pip fetches the .proto files of google.rpc.
   python3 python3-venv
 )
-# The .proto files of google.rpc (error details), which Debian has only in versions that are too old: from PyPI's
-# package, into a place of their own, where proto/CMakeLists.txt looks for them.
+# The .proto files of google.rpc (error details) come from PyPI's package, since Debian has only versions that are too
+# old. They are put into a place of their own, where proto/CMakeLists.txt looks for them.
 googleapis="googleapis-common-protos==1.66.0"
 googleapis_dir=/usr/local/share/holdfast/protos
-# The amalgamation of SQLite: Debian 12 has 3.40.1, which statements of a client can crash. npm's package of a binding
-# ships a current one; only its two files are taken, and only if they are the ones that were looked at.
+# The amalgamation of SQLite comes from npm's package of a binding, which ships a current version: Debian 12 has 3.40.1,
+# which statements of a client can crash. Only its two files are taken, and only if their checksums are these.
 sqlite_version=3.53.2
 sqlite_package=better-sqlite3@12.11.1
 sqlite_dir=/usr/local/share/holdfast/sqlite/$sqlite_version
@@ -49,7 +49,7 @@ done
 wanted=("${build_packages[@]}")
 if $bench; then wanted+=("${bench_packages[@]}"); fi
 if $tools; then wanted+=("${tool_packages[@]}"); fi
-# For the source of SQLite. Where npm is there from elsewhere, Debian's packages of it would only get in its way.
+# npm fetches the source of SQLite. If npm was installed from elsewhere, Debian's packages of it would get in its way.
 sqlite_wanted=true
 [ ! -f "$sqlite_dir/sqlite3.c" ] || sqlite_wanted=false
 if $sqlite_wanted || $tools || $bench; then
@@ -110,7 +110,7 @@ if $protos_missing; then
 fi
 if $sqlite_missing; then
   echo "install-deps: installing SQLite $sqlite_version into $sqlite_dir"
-  # Packs what the registry has; none of its scripts is run.
+  # npm pack downloads the package and runs none of its scripts.
   (cd "$scratch" && npm pack --silent --ignore-scripts "$sqlite_package" >/dev/null && tar -xzf better-sqlite3-*.tgz)
   if ! sqlite_is_right "$scratch/package/deps/sqlite3"; then
     echo "install-deps: the source of SQLite in $sqlite_package is not the one that is expected" >&2

@@ -19,20 +19,20 @@ using storage::v1::RequestRow;
 
 constexpr int kChecksMax = 100;
 constexpr size_t kStateBytesMax = 8 << 20;
-// Expired rows that one check removes; more wait for the next, or for the sweep.
+// Expired rows that one check removes; the others wait for the next check, or for the sweep.
 constexpr size_t kExpiredPerCheckMax = 1000;
-// One turn of the sweep; it runs again at once while more are due.
+// Keys and bytes of writes in one turn of the sweep, which runs again at once while more keys are due.
 constexpr size_t kSweepKeysMax = 100;
 constexpr size_t kSweepBytesMax = 1 << 20;
 // Rows that a turn of the sweep or of ResetLimit removes, and rows of a log that are read at once.
 constexpr size_t kErasedPerTurnMax = 1000;
 constexpr size_t kLogPartMax = 4096;
 constexpr size_t kWindowCountsBytesMax = 1 << 20;
-// Otherwise it does not run more often.
+// Least time between two sweeps, unless the first has left keys that are due.
 constexpr absl::Duration kSweepStep = absl::Seconds(1);
 constexpr uint16_t kSweepIndex = 1;
 
-// What the keys of both tables begin with.
+// Appends the beginning that the primary keys of both tables have in common.
 template <typename Row>
 void AppendLimitKey(const Row& row, std::string* key) {
   storage::AppendText(key, row.key());
@@ -78,7 +78,7 @@ RequestRow RowOf(const LimitRow& limit, const LimitState::Request& request) {
   return row;
 }
 
-// What the primary keys of a key's rows begin with.
+// Returns the beginning of the primary keys of all rows of a key, in both tables.
 std::string KeyPrefix(const std::string& key) {
   std::string prefix;
   storage::AppendText(&prefix, key);
@@ -264,7 +264,7 @@ Task<absl::Status> RateLimiter::ResetLimit(const v1::ResetLimitRequest& request,
     co_return InvalidField("key", absl::StrCat("has ", request.key().size(), " bytes; at most ", kLimitKeyBytesMax));
   }
   const std::string prefix = KeyPrefix(request.key());
-  // What is counted after that, between the turns, stays.
+  // Requests that are counted after this moment, between the turns of the reset, stay.
   if (absl::Status status = co_await ResetRequests(prefix, absl::ToUnixMicros(Now())); !status.ok()) co_return status;
   co_return co_await ResetLimits(prefix);
 }
@@ -299,7 +299,7 @@ Task<absl::Status> RateLimiter::ResetLimits(const std::string& prefix) {
   for (KeyRange left = KeyRange::Prefix(prefix);;) {
     auto limits = co_await limits_.Scan(left, {.rows_max = kErasedPerTurnMax});
     if (!limits.ok()) co_return limits.status();
-    // Requests that are there are of after the beginning: their windows stay.
+    // The requests that are left came after the reset had begun, so their windows stay.
     auto requests = co_await requests_.Scan(left, {.rows_max = kErasedPerTurnMax});
     if (!requests.ok()) co_return requests.status();
     absl::flat_hash_set<std::string> in_use;
@@ -313,7 +313,7 @@ Task<absl::Status> RateLimiter::ResetLimits(const std::string& prefix) {
     bool all = true;
     for (const LimitRow& row : *limits) {
       const std::string key = limits_.PrimaryKey(row);
-      // Of those beyond nobody knows yet.
+      // The scan of requests ended at the window `last`: the next turn finds out which later windows are in use.
       all = last.empty() || key <= last;
       if (!all) break;
       if (!in_use.contains(key)) EraseWindow(row);
@@ -378,12 +378,12 @@ Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
         auto erased = co_await EraseRequests(row, now_us, erasable);
         if (!erased.ok()) co_return erased.status();
         erasable -= *erased;
-        if (erasable == 0) continue;  // there may be more of it
+        if (erasable == 0) continue;  // the window may have more requests
       }
       EraseWindow(row);
       continue;
     }
-    // In use: looks again when it would fall silent as things are.
+    // The key is in use: the sweep looks at it again when it falls silent without another request.
     LimitState* const known = states_.Find(key);
     LimitRow later = known != nullptr ? known->row() : row;
     later.set_sweep_time_us(*silent_from);

@@ -1,13 +1,13 @@
-// Exact rate limits that survive a crash: the pattern of a table that the object keeps in memory too, and of an alarm
-// that cleans up.
+// Exact rate limits that survive a crash. The class shows how an object keeps a table in memory too, and how its alarm
+// cleans up.
 //
 // Every allowed request of a sliding-window log is a row of `requests`; a denial leaves nothing, so a key has at most
 // `limit` rows. A row of `limits` says that a key is in use, and when the sweep, the object's alarm, looks whether it
 // has fallen silent. States are kept in memory, bounded, and read back when they are needed again.
 //
-// Logs may be long and a key may have many windows, so whatever goes over them (reading a log, the sweep, ResetLimit)
-// goes in parts that delay no other object. ResetLimit first removes requests, then limits, each part in a turn of its
-// own: a crash between them leaves rows of limits, which the sweep finds.
+// A log may be long and a key may have many windows, so reading a log, the sweep and ResetLimit go in parts that delay
+// no other object. ResetLimit first removes requests, then limits, each part in a turn of its own: a crash between them
+// leaves rows of limits, which the sweep finds.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_RATE_LIMITER_H_
 #define HOLDFAST_ACTORS_OBJECTS_RATE_LIMITER_H_
@@ -42,29 +42,30 @@ class RateLimiter : public Object {
   size_t MemoryBytes() const override { return sizeof(*this) + states_.weight() + windows_.weight(); }
 
  private:
-  // From memory or from storage; a new one if the key was never used.
+  // Finds the state of the window in memory or in storage; makes a new one if the window was never used.
   Task<absl::StatusOr<LimitState*>> Find(const LimitCheck& check);
-  // All or nothing; `responses` are in the order of the checks.
+  // Counts all checks or none, and returns whether they are allowed. `responses` are in the order of the checks.
   Task<absl::StatusOr<bool>> CheckAll(const std::vector<LimitCheck>& checks, bool peek,
                                       const std::vector<v1::CheckLimitResponse*>& responses);
   void Count(const LimitCheck& check, LimitState* state, int64_t now_us);
-  // Whether the keys may have the windows that the checks would begin.
+  // An error if a key would have too many windows with those that the checks would begin.
   Task<absl::Status> CheckWindows(const std::vector<LimitCheck>& checks, const std::vector<LimitState*>& states);
-  // Removes the oldest requests up to that time of one window, `rows_max` of them at most; how many.
+  // Removes the requests of one window up to that time, the oldest first and at most `rows_max`. Returns their number.
   Task<absl::StatusOr<size_t>> EraseRequests(const storage::v1::LimitRow& row, int64_t up_to_us, size_t rows_max);
-  // The two parts of ResetLimit, over keys that begin with `prefix`.
+  // The two steps of ResetLimit, for all rows whose primary keys begin with `prefix`.
   Task<absl::Status> ResetRequests(const std::string& prefix, int64_t up_to_us);
   Task<absl::Status> ResetLimits(const std::string& prefix);
-  // Of storage and of memory. Its requests are gone already.
+  // Removes the window from storage and from memory. Its requests must be gone already.
   void EraseWindow(const storage::v1::LimitRow& row);
-  // The sweep looks at the key no later than then.
+  // Sets the alarm so that the sweep runs at most kSweepStep after that time.
   void SweepBy(int64_t time_us);
+  // Returns the time from which the window is as if it had never been used.
   Task<absl::StatusOr<int64_t>> SilentFrom(const storage::v1::LimitRow& row);
 
   storage::Table<storage::v1::RequestRow> requests_;
   storage::Table<storage::v1::LimitRow> limits_;
   LruCache<LimitState> states_;  // by the primary keys of `limits`
-  LruCache<int64_t> windows_;    // how many rows of `limits` a key has; by what their primary keys begin with
+  LruCache<int64_t> windows_;    // the number of rows of `limits` that a key has, by KeyPrefix() of the key
 };
 
 }  // namespace holdfast::actors
