@@ -1,9 +1,9 @@
-// An executor that polls a gRPC completion queue: the thread that takes a request off the wire is the one that runs its
-// object, when the object's shard is its own. Nothing is handed over then.
+// An executor that polls a gRPC completion queue. The thread that takes a request off the wire also runs its object,
+// when the object's shard is its own, and nothing is handed over then.
 //
-// A round handles the events that are there, at most so many, then the inbox and the timers, and ends with the
-// beginning of a commit. With nothing to do the thread sleeps in the queue; a Post wakes it by an alarm that is due
-// already, which takes microseconds where one set to "now" takes a millisecond.
+// A round handles the events that are there, up to a bound, then the inbox and the timers, and ends with the beginning
+// of a commit. With nothing to do the thread sleeps in the queue. A Post wakes it by an alarm that is due already,
+// which takes microseconds; an alarm that is set to "now" would take a millisecond.
 
 #ifndef HOLDFAST_SERVICE_COMPLETION_QUEUE_EXECUTOR_H_
 #define HOLDFAST_SERVICE_COMPLETION_QUEUE_EXECUTOR_H_
@@ -20,12 +20,12 @@
 
 namespace holdfast::service {
 
-// What the completion queue gives back. `ok` as gRPC means it.
+// The end of an operation, which the completion queue reports. `ok` has the meaning that gRPC gives it.
 class Event {
  public:
   virtual void OnEvent(bool ok) = 0;
 
-  // The tag for an operation that ends with this event.
+  // Returns the tag for an operation that ends with this event.
   void* Tag();
 
  protected:
@@ -35,17 +35,17 @@ class Event {
 class CompletionQueueExecutor : public actors::Executor {
  public:
   CompletionQueueExecutor(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue);
-  // After Join, or if it never started.
+  // Destroy it after Join, or if it was never started.
   ~CompletionQueueExecutor() override;
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
   bool IsCurrent() const override { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
 
-  // Where the thread is, for who watches it (call/flood_guard.h). Any thread.
+  // The progress of the thread, for the flood guard (call/flood_guard.h). Any thread.
   struct Progress {
     uint64_t rounds = 0;           // how often gRPC has returned from waiting for events
-    bool in_grpc = false;          // it is there now
-    absl::Duration cpu_time = {};  // of the thread
+    bool in_grpc = false;          // the thread is inside gRPC now
+    absl::Duration cpu_time = {};  // processor time of the thread
   };
   Progress progress() const;
 
@@ -63,7 +63,7 @@ class CompletionQueueExecutor : public actors::Executor {
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
-  bool ending_ = false;  // on the thread
+  bool ending_ = false;  // only on the thread
   std::atomic<std::thread::id> thread_id_;
   std::atomic<uint64_t> rounds_ = 0;
   std::atomic<bool> in_grpc_ = false;

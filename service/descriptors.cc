@@ -10,7 +10,7 @@
 namespace holdfast::service {
 namespace {
 
-// What is chosen where the limit leaves it open, and the least that is of use.
+// The default of each setting, which it gets if the limit has room for it, and the least number that is of use.
 constexpr int64_t kConnectionsDefault = 1000;
 constexpr int64_t kConnectionsMin = 64;
 constexpr int64_t kTempFilesDefault = 256;
@@ -21,7 +21,7 @@ constexpr int64_t kTablesMin = 128;
 }  // namespace
 
 int64_t RaiseDescriptorLimit() {
-  // Higher ones are of no use, and make old programs that are run from here slow.
+  // Higher limits are of no use, and slow down old programs that are started from here.
   constexpr rlim_t kEnough = 1 << 20;
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
@@ -45,7 +45,7 @@ absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config) {
         "and storage.open_tables_max lower"));
   }
   int64_t left = limit - needed;
-  // Gives an open setting a share of what is left, on top of its least.
+  // Gives a setting that is 0 its least number and a share of the descriptors that are left.
   const auto choose = [&left](int64_t set, int64_t least, int64_t by_default, int64_t share) {
     if (set > 0) return set;
     const int64_t more = std::min(by_default - least, left / share);

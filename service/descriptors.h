@@ -1,7 +1,8 @@
-// How the descriptors of the process are divided: what runs out of them fails, and a store that can't open its next
-// log ends the process. So each use has a part that it can't outgrow, and the parts fit into the limit of the process.
+// Divides the descriptors of the process among their uses. A use that runs out of descriptors fails, and a store that
+// can't open its next log ends the process. Therefore each use has a part that it can't outgrow, and all parts together
+// fit into the limit of the process.
 //
-//   a reserve     logs of the store, files being written, event queues, what libraries open for a moment
+//   a reserve     logs of the store, files being written, event queues, files that libraries open for a moment
 //   connections   server.connections_max
 //   temporary     sql.temp_files_max: sorts and imports
 //   tables        storage.open_tables_max: table files of the store that are kept open
@@ -18,11 +19,11 @@ namespace holdfast::service {
 
 inline constexpr int64_t kDescriptorReserve = 192;
 
-// Raises the soft limit of the process to the hard one, and returns what it is then.
+// Raises the soft limit of the process to the hard one, but to at most 2^20, and returns the new limit.
 int64_t RaiseDescriptorLimit();
 
-// Divides `limit` descriptors: sets those of the three settings that `config` leaves open, within their defaults.
-// FAILED_PRECONDITION, which says how many are needed, where they do not fit.
+// Divides `limit` descriptors: sets each of the three settings that `config` leaves at 0, to at most its default.
+// FAILED_PRECONDITION, which says how many are needed, if they do not fit.
 absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config);
 
 }  // namespace holdfast::service

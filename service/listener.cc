@@ -27,9 +27,14 @@ namespace {
 
 // Waiting connections that the kernel keeps; it has a bound of its own.
 constexpr int kBacklog = 1024;
-// After an accept that failed for want of something.
+// The listener's thread does nothing but accept, so it may sleep: new connections wait in the backlog meanwhile, and
+// requests on accepted connections do not wait. Stop() waits until the sleep ends.
+//
+// It sleeps for kPause after an accept that failed because descriptors or memory ran out. The system gives no event
+// when there are some again, and poll() would return at once, since the connection still waits to be accepted.
 constexpr absl::Duration kPause = absl::Milliseconds(50);
-// While connections that were ended are being closed; others wait in the backlog.
+// It sleeps for kRoomStep between two looks whether gRPC has closed connections that were ended to make room, at most
+// kRoomTriesMax times for a new connection. gRPC gives no event when it closes a connection.
 constexpr absl::Duration kRoomStep = absl::Milliseconds(2);
 constexpr int kRoomTriesMax = 500;
 
@@ -43,9 +48,9 @@ int OpenSocket(const sockaddr* address, socklen_t size, std::string* why) {
   const int off = 0;
   if (socket >= 0) {
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    // Accepted sockets take it over.
+    // Accepted sockets inherit TCP_NODELAY.
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    // [::] takes IPv4 too.
+    // A socket on [::] accepts IPv4 too.
     if (address->sa_family == AF_INET6) setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     if (bind(socket, address, size) == 0 && ::listen(socket, kBacklog) == 0) return socket;
   }
@@ -62,8 +67,8 @@ in_port_t PortOf(int socket) {
                                              : reinterpret_cast<sockaddr_in*>(&address)->sin_port);
 }
 
-// As gRPC's ServerContext::peer() has it: "ipv4:127.0.0.1:1234", "ipv6:%5B::1%5D:1234", the first also for an IPv4
-// address inside an IPv6 one.
+// Returns the address as gRPC's ServerContext::peer() spells it: "ipv4:127.0.0.1:1234", "ipv6:%5B::1%5D:1234". An IPv4
+// address inside an IPv6 one is spelled as IPv4.
 std::string PeerOf(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = "";
   if (address.ss_family == AF_INET) {

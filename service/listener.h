@@ -1,9 +1,9 @@
 // The listening socket of the server and the thread that accepts from it.
 //
-// It is ours, not gRPC's, so that connections can be bounded (service/call/connections.h): gRPC 1.51 accepts without a
-// bound, and ends its listener for good when a descriptor can't be had. An accepted socket is handed to gRPC's external
-// acceptor, which goes on exactly as with a socket of its own, whatever the credentials. One for which there is no room
-// is closed at once.
+// The socket is ours, not gRPC's, so that connections can be bounded (service/call/connections.h): gRPC 1.51 accepts
+// without a bound, and ends its listener for good when it can't get a descriptor. An accepted socket is handed to
+// gRPC's external acceptor, which goes on exactly as with a socket of its own, whatever the credentials. A socket for
+// which there is no room is closed.
 //
 // Threading: Bind and Start on one thread, Stop once on any; the accepting thread is the listener's own.
 
@@ -27,7 +27,7 @@ class Listener {
   using Accept = absl::AnyInvocable<void(int fd)>;
 
   // Listens on ADDRESS:PORT, on every address that a name has; port 0 chooses one. UNAVAILABLE, which names the
-  // address, where that can't be.
+  // address, if it can't listen.
   static absl::StatusOr<std::unique_ptr<Listener>> Bind(const std::string& listen);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;

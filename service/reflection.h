@@ -1,5 +1,6 @@
-// grpc.reflection, in both of its versions, on the executors' own completion queues: how grpcurl and its like learn
-// which services there are. gRPC's own is a synchronous service, which takes a thread for each open stream.
+// grpc.reflection, in both of its versions, on the executors' own completion queues. Tools like grpcurl learn from it
+// which services there are. gRPC's own implementation is a synchronous service, which takes a thread for each open
+// stream.
 //
 // A stream answers one request after the other. It passes the call gate, and ends when it is idle for too long.
 
@@ -21,11 +22,11 @@ struct ReflectionService {
   grpc::reflection::v1alpha::ServerReflection::AsyncService v1alpha;
   RawMethod v1_method{&v1, "grpc.reflection.v1.ServerReflection.ServerReflectionInfo"};
   RawMethod v1alpha_method{&v1alpha, "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo"};
-  // What ListServices answers.
+  // The names of the services that list_services returns.
   std::vector<std::string> names = {};
 };
 
-// Each waits for calls of its version; `reflection` outlives them.
+// Each function waits for calls of its version; `reflection` outlives them.
 void PostReflectionV1(ReflectionService* reflection, Endpoint* endpoint);
 void PostReflectionV1Alpha(ReflectionService* reflection, Endpoint* endpoint);
 

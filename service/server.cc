@@ -39,20 +39,23 @@ namespace {
 
 using config::v1::Config;
 
-// Clients refuse messages over 4 MiB; what is around the message has room too.
+// Bytes of a reply. Clients refuse messages over 4 MiB, and the bytes around the message need room too.
 constexpr size_t kReplyBytesMax = 3584 << 10;
-// So long at least, calls that come in are told DRAINING, so that clients whose requests are on their way get an
+// Least time for which a drain answers new calls with DRAINING, so that clients whose requests are on their way get an
 // answer.
 constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
-// Then calls that are still there are cancelled.
+// Time after which gRPC's shutdown cancels the calls that are left.
 constexpr absl::Duration kShutdownMax = absl::Milliseconds(500);
-// For what was interrupted, to send its error.
+// Time that calls whose SQL the drain has interrupted have to send their error.
 constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
-// Imports give way to everything else.
+// Nice value of the threads of imports, which give way to all others, and how many of them may run beyond their bound.
 constexpr int kImportNice = 10;
 constexpr int kImportsOvertakingMax = 1;
-// After the calls have ended, for commits and alarms that run.
+// Time that commits and running alarms have to end once the calls have ended.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
+// Drain() sleeps for this step between two looks at what other threads change: the number of calls, and whether the
+// hosts are idle. Those threads tell nobody of a change, so there is nothing to be woken by. Only the thread that shuts
+// the server down sleeps here; no request waits for it.
 constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
 
 actors::HostOptions HostOptionsOf(const Config& config) {
@@ -92,7 +95,7 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   return options;
 }
 
-// For durations; its zero means nothing.
+// Returns the time of a clock that never goes back, for measuring durations; its zero means nothing.
 absl::Time SteadyNow() {
   return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
@@ -102,7 +105,7 @@ storage::sql::WorkerLimits WorkerLimitsOf(const Config& config) {
   limits.running_max = config.sql().threads();
   limits.statements_max = config.sql().statements_max();
   limits.namespace_statements_max = config.sql().namespace_statements_max();
-  // Before the turn, which also waits, is over.
+  // Waiting statements are ended before the turn that they belong to times out.
   limits.wall_max = absl::Milliseconds(config.actors().turn_timeout_ms()) * 3 / 4;
   return limits;
 }
@@ -112,7 +115,7 @@ storage::sql::WorkerLimits ImportLimitsOf(const Config& config) {
   limits.running_max = config.sql().import_threads();
   limits.statements_max = limits.namespace_statements_max = config.sql().imports_max();
   limits.overtaking_max = kImportsOvertakingMax;
-  // The call has this limit too, and says so.
+  // The call has the same limit and reports it.
   limits.wall_max = absl::Milliseconds(config.sql().transfer_time_limit_ms());
   limits.nice = kImportNice;
   return limits;
@@ -124,7 +127,8 @@ std::vector<const actors::ObjectClass*> ClassesWith(const Extension& extension) 
   return classes;
 }
 
-// An executor with what runs on it. Members end in the reverse order: first the threads that post to the executor.
+// An executor with the objects and threads that belong to it. Members are destroyed in the reverse order: first the
+// threads that post to the executor.
 struct Lane {
   Lane(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue, const Config& config)
       : executor(clock, std::move(queue)),
@@ -181,7 +185,7 @@ class RunningServer : public Server {
 
  private:
   absl::Status StartGrpc();
-  // Runs `work` on the lane's executor and waits for what it returns.
+  // Runs `work` on the lane's executor, waits for its end, and returns its result.
   template <typename Work>
   static auto OnLane(Lane* lane, Work work);
 
@@ -231,7 +235,7 @@ absl::Status RunningServer::Start() {
   auto store = open_store_(config_);
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
-  // A store that is not on the disk has not made it.
+  // A store that is not on the disk has not made the directory.
   std::error_code no_directory;
   std::filesystem::create_directories(config_.data_dir(), no_directory);
   sql_temp_space_ = std::make_unique<storage::sql::TempSpace>(
@@ -259,7 +263,7 @@ absl::Status RunningServer::StartGrpc() {
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   const auto& limits = config_.server();
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits.message_bytes_max()));
-  // gRPC shows a call with one request only when the request has come. Until then these three bound what it holds.
+  // gRPC reports a call with one request only when the request has come. Until then these three bound its memory.
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.connection_streams_max());
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, limits.metadata_bytes_max());
   builder.SetResourceQuota(grpc::ResourceQuota("holdfast").Resize(static_cast<size_t>(limits.grpc_bytes_max())));
@@ -345,7 +349,7 @@ absl::Status RunningServer::StartGrpc() {
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
   flood_guard_ = std::make_unique<FloodGuard>(std::move(executors), &connections_);
   listener_->Start(&connections_, [this, next = size_t{0}](int fd) mutable {
-    // Not here: gRPC may go on with what the connection sends, on whatever thread hands it over.
+    // An executor hands the connection to gRPC, since gRPC may go on to read it on the thread that hands it over.
     lanes_[next++ % lanes_.size()]->executor.Post([this, fd] {
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
       connection.fd = fd;
@@ -380,7 +384,7 @@ void RunningServer::Drain() {
   listener_->Stop();
   grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kShutdownMax));
 
-  // Calls have ended; alarms and commits may still be at work.
+  // The calls have ended; alarms and commits may still be at work.
   const absl::Time until = absl::Now() + kSettleMax;
   const auto busy = [this](Lane* lane) {
     return OnLane(lane, [lane] { return !lane->host->idle(); }) && !disk_failed_;

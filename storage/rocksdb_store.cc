@@ -46,15 +46,15 @@ using rocksdb::ColumnFamilyHandle;
 using rocksdb::ColumnFamilyOptions;
 using rocksdb::Slice;
 
-// In the order of FamilyId. The first is the one that every RocksDB has.
+// Names of the families, in the order of FamilyId. Every RocksDB has the first one.
 constexpr const char* kNodeFamilies[] = {"default", "catalog", "alarms", "packed", "requests"};
 constexpr size_t kOwnArenaBlockBytes = 4 << 10;
 constexpr size_t kOwnWriteBufferBytes = 8 << 20;
 constexpr int kOwnLevels = 4;
-// RocksDB keeps so many of its open files for others than tables.
+// Open files, of max_open_files, that RocksDB sets aside for files other than tables.
 constexpr int kFilesBesideTables = 10;
 constexpr int kBloomBitsPerKey = 10;
-// Of the request records: one new id in some thousands needs the disk.
+// Filter bits for each key of the request records: with these, one new id in some thousands needs the disk.
 constexpr int kRequestsBloomBitsPerKey = 16;
 constexpr size_t kRequestsBlockBytes = 16 << 10;
 
@@ -76,7 +76,7 @@ using Family = std::shared_ptr<ColumnFamilyHandle>;
 
 class RocksDbCursor : public Cursor {
  public:
-  // `keep`: what is read from the disk stays in the block cache.
+  // `keep`: blocks that are read from the disk stay in the block cache.
   RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range, bool keep)
       : family_(std::move(family)), range_(std::move(range)), start_(range_.start), end_(range_.end) {
     if (family_ == nullptr) {
@@ -128,8 +128,8 @@ class RocksDbStore : public Store {
     node_options_.compression = rocksdb::kLZ4Compression;
     node_options_.level_compaction_dynamic_level_bytes = true;
     node_options_.merge_operator = NewPatchOperator();
-    // Each request with an id looks for its record, and mostly there is none. The filters say so in memory if they are
-    // not in the block cache, where reads of objects drive them out.
+    // Each request with an id looks for its record, and mostly there is none. The filters say so, and they are kept
+    // outside the block cache, since reads of objects would drive them out of it.
     rocksdb::BlockBasedTableOptions requests_table = table;
     requests_table.cache_index_and_filter_blocks = false;
     requests_table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kRequestsBloomBitsPerKey));
@@ -147,12 +147,12 @@ class RocksDbStore : public Store {
     db_options_.create_missing_column_families = true;
     db_options_.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     db_options_.avoid_flush_during_recovery = true;
-    // One thread commits, for each executor; and they take turns.
+    // Each executor has one thread that commits, and these threads take turns.
     db_options_.allow_concurrent_memtable_write = false;
     db_options_.max_total_wal_size = options.wal_bytes_max;
     db_options_.db_write_buffer_size = options.memtable_bytes;
     db_options_.max_open_files = options.open_tables_max + kFilesBesideTables;
-    // They are started anew for each family: at 500 of them that took most of the start.
+    // RocksDB starts these threads anew for each family: with 500 families that took most of the start.
     db_options_.max_file_opening_threads = 1;
     db_options_.info_log_level = rocksdb::WARN_LEVEL;
     db_options_.keep_log_file_num = 4;
@@ -177,7 +177,7 @@ class RocksDbStore : public Store {
     (void)db_->Close();
   }
 
-  // Once, before all else.
+  // Opens the store; called once, before all else.
   absl::Status Open();
 
   ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
@@ -195,7 +195,7 @@ class RocksDbStore : public Store {
       if (slice.IsPinned()) {
         value->assign(slice.data(), slice.size());
       } else if (tier == ReadTier::kMemory && slice.data() != value->data()) {
-        // Told not to block, RocksDB says OK of any key of a table that is not open, and sets no value.
+        // When it is told not to block, RocksDB returns OK for any key of a table that is not open, and sets no value.
         return ReadResult::kNeedsDisk;
       }
       return ReadResult::kFound;
@@ -210,7 +210,7 @@ class RocksDbStore : public Store {
     // RocksDB's iterators (7.8) cannot be told not to block: where a block that they need is not in memory they leave
     // keys out when they go backward, and abort when they meet a removed range. So every walk may block.
     if (tier == ReadTier::kMemory) return std::make_unique<StuckCursor>(StuckCursor::NeedsDisk());
-    // Request records are walked once each, to be removed.
+    // Request records are walked only to count or to remove them, so their blocks are not kept.
     return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range), family != FamilyId::kRequests);
   }
 
@@ -253,14 +253,14 @@ class RocksDbStore : public Store {
   absl::StatusOr<rocksdb::FileLock*> TakeLock();
   absl::Status WriteHeader();
 
-  // On a thread of its own.
+  // The loop of the upkeep thread.
   void Upkeep();
   void StopCompactionsOfCorrupt();
-  // Writes down which logs there are and where they end, so that what goes missing is missed.
+  // Records which logs there are and where they end, so that the next start notices if some of it is missing.
   absl::Status RecordLogs();
-  // Before the end.
+  // Flushes all families if the write-ahead logs have over wal_bytes_kept_. Called when the store closes.
   void FlushLongLogs();
-  // Of one that is not being written.
+  // Returns whether the log has commits. It must not be the log that is being written.
   bool HasCommits(uint64_t log) const;
 
   FamilyId Add(ColumnFamilyHandle* handle) {
@@ -270,7 +270,7 @@ class RocksDbStore : public Store {
     return id;
   }
 
-  // Null if it was dropped.
+  // Returns null if the family was dropped.
   Family Find(FamilyId family) {
     std::shared_lock lock(mutex_);
     auto it = families_.find(family);
@@ -288,12 +288,12 @@ class RocksDbStore : public Store {
   ColumnFamilyOptions requests_options_;
   ColumnFamilyOptions own_options_;
   std::unique_ptr<rocksdb::DB> db_;
-  std::vector<uint64_t> empty_logs_;  // that were there at the start; set then
+  std::vector<uint64_t> empty_logs_;  // the logs that were empty at the start; set then
   std::shared_mutex mutex_;
   std::map<FamilyId, Family> families_;  // guarded by mutex_
   uint32_t next_family_ = 0;             // guarded by mutex_
 
-  std::atomic<bool> failed_ = false;  // a commit has: how far the logs reach is not known any more
+  std::atomic<bool> failed_ = false;  // a commit has failed, so nobody knows how far the logs reach
   std::mutex upkeep_mutex_;
   std::condition_variable upkeep_wake_;
   bool closing_ = false;  // guarded by upkeep_mutex_
@@ -312,7 +312,7 @@ absl::Status RocksDbStore::Open() {
 
   absl::StatusOr<rocksdb::FileLock*> lock = TakeLock();
   if (!lock.ok()) return lock.status();
-  // The names of all families are needed to open.
+  // RocksDB needs the names of all families to open the store.
   ExistingStore existing;
   absl::Status checked = CheckExistingStore(data_dir_, db_options_, node_options_, sync_, IsNodeFamily, &existing);
   (void)env_->UnlockFile(*lock);  // RocksDB takes it itself
@@ -357,7 +357,7 @@ absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {
   const std::string path = data_dir_ + "/LOCK";
   rocksdb::FileLock* lock = nullptr;
   rocksdb::Status status = env_->LockFile(path, &lock);
-  // A process that was killed a moment ago may still hold it.
+  // A process that was killed a moment ago may still hold the lock.
   for (int tries = 0; tries < kLockTriesMax && IsLocked(status); ++tries) {
     absl::SleepFor(kLockTryAfter);
     status = env_->LockFile(path, &lock);
@@ -411,8 +411,7 @@ void RocksDbStore::StopCompactionsOfCorrupt() {
       }
     }
     if (family == nullptr) continue;
-    // RocksDB answers with an error when it can't write its OPTIONS file, which is so here; the option is set all the
-    // same.
+    // SetOptions returns an error here, since RocksDB can't write its OPTIONS file; the option is set all the same.
     (void)db_->SetOptions(family.get(), {{"disable_auto_compactions", "true"}});
     Log(LogLevel::kError, "corrupt_block", {{"family", name}, {"compaction", "off"}});
   }
@@ -445,7 +444,7 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
     for (const KeyRange& range : part.writes->removed()) {
       start = prefix + range.start;
       end = range.end.empty() ? PrefixEnd(prefix) : prefix + range.end;
-      // RocksDB has no open-ended range; in a family of an object all keys are below this one.
+      // RocksDB has no open-ended range. All keys in a family of an object are below 0xFF.
       if (end.empty()) end = "\xff";
       batch.DeleteRange(family, start, end);
     }

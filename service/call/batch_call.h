@@ -18,7 +18,7 @@
 
 namespace holdfast::service {
 
-// `Batch` is the request, `Reply` the reply; `items` and `add_result` reach into them.
+// Describes a batch method. `Batch` is the request, `Reply` the reply; `items` and `add_result` reach into them.
 template <typename Batch, typename Reply, typename Item, typename ItemResponse, typename Result>
 struct BatchMethod {
   RawMethod raw;
@@ -41,7 +41,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
  private:
   using Delivery = ItemDelivery<Item, ItemResponse>;
 
-  // What an item takes beside its request, while it is under way and as a result.
+  // Bytes that an item takes beside its request, while it is under way and as a result.
   static constexpr size_t kItemBytes = sizeof(Delivery) + 512;
 
   BatchCall(const Method* method, Endpoint* endpoint)
@@ -72,7 +72,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
     return absl::OkStatus();
   }
 
-  // On any executor.
+  // Sends the reply when it has been called for every item and once by Begin(). Any executor.
   void OneEnded() {
     if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) this->Finish(absl::OkStatus());
   }

@@ -30,28 +30,29 @@ class Call : public Event {
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
-  // The server drains: a call without an end of its own is to end.
+  // Called when the server drains: a call that would not end by itself ends.
   virtual void Drain() {}
-  // Nothing has happened on a stream for a long time: it is to end. Other calls go on.
+  // Called when nothing has happened on the call for too long. A StreamIncrement, Health.Watch or reflection stream
+  // ends then; other calls go on.
   virtual void EndIdle() {}
 
  protected:
   explicit Call(Endpoint* endpoint) : endpoint_(endpoint) {}
   ~Call();
 
-  // Once it has arrived: puts it into the endpoint's list and asks the gate. An error is the outcome of the call, which
+  // Puts a call that has arrived into the endpoint's list and asks the gate. An error is the outcome of the call, which
   // is still to be sent.
   absl::Status Admit(absl::string_view method, size_t bytes);
 
-  // The same for a call with a stream, of which the gate has a bound of its own.
+  // Does the same for a call with a stream; the gate has a bound of its own for these.
   absl::Status AdmitStream(absl::string_view method, size_t bytes = 0);
   // The outcome of a stream that EndIdle ends.
   static absl::Status IdleTooLong();
 
-  // Around each operation that waits for the client to take something.
+  // These two surround each operation that waits for the client to take something.
   void BeginSending() { sending_since_.store(NowTick(), std::memory_order_relaxed); }
   void EndSending() { sending_since_.store(kNotSending, std::memory_order_relaxed); }
-  // Something has happened on a stream.
+  // Records that something has happened on the stream.
   void Used() { used_at_ = NowTick(); }
 
   Endpoint* const endpoint_;
@@ -65,13 +66,13 @@ class Call : public Event {
   static constexpr int64_t kNotSending = -1;
   int64_t NowTick() const { return endpoint_->tick.load(std::memory_order_relaxed); }
 
-  // Puts it into the endpoint's list.
+  // Puts the call into the endpoint's list.
   void Join();
 
-  // Of the endpoint's list.
+  // Links of the endpoint's list.
   Call* next_ = nullptr;
-  Call** previous_ = nullptr;  // what points to this; null while it is not in the list
-  // In ticks of the endpoint's watch.
+  Call** previous_ = nullptr;  // the pointer that points to this; null while the call is not in the list
+  // Both times are in ticks of the endpoint's watch over calls.
   std::atomic<int64_t> sending_since_ = kNotSending;
   int64_t used_at_ = 0;
 };
@@ -84,8 +85,8 @@ void DrainCalls(Endpoint* endpoint);
 // once a second.
 void WatchCalls(Endpoint* endpoint);
 
-// The bytes that a message takes in memory: of a large one exactly, since many small fields take several times what
-// they take on the wire.
+// Bytes that a message takes in memory. For a small message this is its size on the wire; for a large one it is exact,
+// since many small fields take several times as much memory as they have bytes on the wire.
 size_t MemoryBytes(const google::protobuf::Message& message);
 
 }  // namespace holdfast::service

@@ -1,10 +1,10 @@
-// The one gate that every call of every kind passes: how many calls there may be, how many bytes they may hold, and
-// none once the server drains. Identity, policy and quotas belong here too.
+// The one gate that every call of every kind passes. It bounds how many calls there may be and how many bytes they may
+// hold, and admits none once the server drains. Identity, policy and quotas belong here too.
 //
 // A call is admitted with the bytes that its request has on the wire, before anybody parses it, and holds a lease until
-// its last reply has left the server's memory. A reply is reserved in the lease before what it answers is committed, so
-// that a reply which there is no memory for is refused while nothing has happened yet. Replies that nobody reads
-// therefore fill the bound of their connection and no more.
+// its last reply has left the server's memory. The lease reserves the reply before the writes that it answers are
+// committed, so a reply that there is no memory for is refused while nothing has happened yet. Replies that nobody
+// reads therefore fill the bound of their connection and no more.
 //
 // Threading: any thread. Errors: RESOURCE_EXHAUSTED (SERVER_OVERLOADED) and UNAVAILABLE (DRAINING), both with
 // RetryInfo; nothing was done.
@@ -31,7 +31,7 @@ class CallGate {
     int64_t connection_bytes_max;  // and of those on one connection
   };
 
-  // What a call holds, from its admission to its end. An empty one holds nothing.
+  // The part of the bounds that a call holds, from its admission to its end. An empty lease holds nothing.
   class Lease {
    public:
     Lease() = default;
@@ -41,18 +41,18 @@ class CallGate {
 
     // Sets how many bytes the request takes now that it is parsed. An error, and unchanged, where there is no room.
     absl::Status CountRequest(size_t bytes);
-    // Sets how many bytes the reply holds, or will; what was set before is replaced. An error, and unchanged, where
-    // there is no room for them.
+    // Sets how many bytes the reply holds, or will hold; the number replaces the one before. An error, and unchanged,
+    // where there is no room.
     absl::Status ReserveReply(size_t bytes);
-    // The same, for a reply that can't be refused any more: what it answers has happened.
+    // Does the same for a reply that can't be refused any more, since the request has been carried out.
     void CountReply(size_t bytes);
-    // The request is not in memory any more.
+    // Counts the request no more: it has left memory.
     void DropRequest();
     void Release();
 
    private:
     friend class CallGate;
-    // Replaces what `held` says by `bytes`.
+    // Changes the number of bytes that are held, `*held`, to `bytes`.
     absl::Status Set(int64_t* held, int64_t bytes);
     CallGate* gate_ = nullptr;
     Connections::Connection* connection_ = nullptr;
@@ -61,7 +61,7 @@ class CallGate {
     int64_t reply_bytes_ = 0;
   };
 
-  // Counted for each call in addition to its messages: what the call itself takes, here and in gRPC.
+  // Bytes that a call takes beside its messages, here and in gRPC; each call is counted with them.
   static constexpr int64_t kCallBytes = 16 << 10;
 
   // `connections` outlives the gate, and the gate its leases.
@@ -69,10 +69,10 @@ class CallGate {
   CallGate(const CallGate&) = delete;
   CallGate& operator=(const CallGate&) = delete;
 
-  // Every call that begins, once. `method` is its full name, `peer` its connection. The call counts until the lease is
-  // released, also when it is refused: the error is a reply too.
+  // Admits or refuses a call; every call passes it once, when it begins. `method` is its full name, `peer` its
+  // connection. The call counts until the lease is released, also when it is refused: the error is a reply too.
   absl::Status Admit(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease);
-  // The same for a call with a stream.
+  // Does the same for a call with a stream.
   absl::Status AdmitStream(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease);
 
   void Drain() { draining_ = true; }

@@ -1,11 +1,13 @@
-// The connections that the server has accepted: how many there may be, and what the calls on each hold.
+// The connections that the server has accepted: how many there may be, and how many bytes the calls on each may hold.
 //
-// gRPC 1.51 has no bound on connections, and stops listening for good when the process runs out of descriptors. So
-// the listener is ours (service/listener.h) and asks here. gRPC owns each descriptor afterwards and tells nobody when
-// it closes it; a connection is found to be gone by asking the system whether its descriptor is still the same socket.
+// gRPC 1.51 has no bound on connections, and stops listening for good when the process runs out of descriptors.
+// Therefore the listener is ours (service/listener.h) and asks here. gRPC owns each descriptor afterwards and tells
+// nobody when it closes it; a connection is found to be gone by asking the system whether its descriptor is still the
+// same socket.
 //
-// At the bound the connection that was without a call for longest makes room for a new one. One with a call in
-// progress is never ended for that. This holds whatever the credentials are, since it happens before gRPC sees a byte.
+// At the bound the connection that was without a call for longest is ended to make room for a new one. A connection
+// with a call in progress is never ended for that. This holds whatever the credentials are, since it happens before
+// gRPC sees a byte.
 //
 // Threading: any thread. Units: bytes as the call gate counts them.
 
@@ -29,7 +31,7 @@ namespace holdfast::service {
 
 class Connections {
  public:
-  // One connection, or what is known of one that the listener did not report.
+  // One connection. If the listener did not report it, only its peer and its calls are known.
   class Connection {
    private:
     friend class Connections;
@@ -41,7 +43,8 @@ class Connections {
     uint64_t last_used_ = 0;  // a count of uses, not a time
   };
 
-  // Connections that were ended to make room, and that gRPC has not closed yet: so many descriptors beyond the bound.
+  // Connections that were ended to make room and that gRPC has not closed yet. Their descriptors come beside those of
+  // connections_max.
   static constexpr size_t kClosingMax = 32;
 
   explicit Connections(int64_t connections_max) : connections_max_(connections_max) {}
@@ -53,28 +56,31 @@ class Connections {
     kSoon,   // connections were ended, but gRPC has not closed them yet: ask again in a moment
     kNone,   // all connections have calls
   };
-  // Takes in an accepted socket. `peer` is its address as gRPC spells it.
+  // Adds an accepted socket to the connections. `peer` is its address as gRPC spells it.
   Room Add(int fd, absl::string_view peer);
 
   // Begins a call on the connection of `peer`, which stays valid until End.
   Connection* Begin(absl::string_view peer);
-  // Ends it, and with it what is left of its bytes.
+  // Ends a call on the connection, and takes away the bytes that the call still holds.
   void End(Connection* connection, int64_t bytes);
-  // Adds to what the calls of the connection hold. False, and not added, if it would be more than `bytes_max`.
+  // Adds to the bytes that the calls on the connection hold. Returns false, and adds nothing, if they would be over
+  // `bytes_max`.
   bool AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max);
   void RemoveBytes(Connection* connection, int64_t bytes);
 
-  // How many bytes each open connection has received from its client in its life.
+  // Bytes that a connection has received from its client since it was opened; 0 once it is closed.
   struct Received {
     std::string peer;
     uint64_t bytes;
   };
   std::vector<Received> AllReceived() const;
-  // Ends the connection, with the calls on it, and throws away what it has sent. Its client would be back at once, so
-  // no connection is taken in for a while: those that are there go first.
+  // Ends the connection, with the calls on it, and throws away the bytes that it has sent and gRPC has not read. Its
+  // client would be back at once, so no connection is accepted for kPauseAfterFlood: the other connections go first.
   void EndFlood(const std::string& peer);
   static constexpr absl::Duration kPauseAfterFlood = absl::Milliseconds(250);
-  // How long the listener is to wait before it accepts the next.
+  // Time that the listener has to wait before it accepts the next connection: what is left of the pause after a flood,
+  // else zero. The listener sleeps through it, since only time ends the pause, and its thread does nothing but accept.
+  // New connections wait in the kernel's backlog; requests on accepted connections do not wait.
   absl::Duration AcceptPause() const;
 
   int64_t count() const;
@@ -87,7 +93,7 @@ class Connections {
     ino_t inode;
   };
 
-  // Forgets the connections that are closed. The system is asked without the lock.
+  // Forgets closed connections that have no calls. Asks the system without holding the lock.
   void ForgetClosed();
   // Makes room by ending the connection without calls that was used longest ago; kTaken: there is room.
   Room EndLongestIdle();

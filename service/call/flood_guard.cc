@@ -16,15 +16,15 @@
 namespace holdfast::service {
 namespace {
 
-// As gRPC 1.51 names its own threads; the system cuts names at 15 bytes.
+// Names of the threads of gRPC 1.51, cut at 15 bytes as the system does.
 constexpr absl::string_view kGrpcThreads[] = {"default-executo", "event_engine", "grpc_global_tim", "resolver-execut",
                                               "timer_manager"};
-// Once a second.
+// Looks between two searches for gRPC's threads, which makes one search a second.
 constexpr int kLooksPerSearch = 50;
 
-// The processor time of any thread of the process; 0 if it has ended.
+// Returns the processor time of any thread of the process; 0 if it has ended.
 absl::Duration CpuTimeOf(pid_t thread) {
-  // How Linux numbers the clock of a thread (pthread_getcpuclockid does the same for threads that it knows).
+  // Linux numbers the clock of a thread in this way. pthread_getcpuclockid does too, but needs the thread's pthread_t.
   constexpr clockid_t kPerThreadScheduled = 6;
   timespec time{};
   const clockid_t clock = static_cast<clockid_t>((~static_cast<unsigned>(thread) << 3) | kPerThreadScheduled);
@@ -57,7 +57,7 @@ std::vector<std::string> FloodGuard::Floods(const std::vector<Connections::Recei
   uint64_t most = 0;
   for (const auto& [peer, bytes] : after) {
     const auto it = bytes_before.find(peer);
-    // A connection that was not there is new; one that is closed says 0.
+    // A connection that was not there before is new. A closed one has received 0 bytes.
     const uint64_t from = it == bytes_before.end() ? 0 : it->second;
     if (bytes <= from) continue;
     gained.push_back({peer, bytes - from});
@@ -115,7 +115,7 @@ void FloodGuard::Run() {
     if (!SomeoneIsStuck()) {
       before.clear();
     } else {
-      // The first look only counts, unless there is nothing to compare with.
+      // A first look at a stuck thread has nothing to compare with: it only counts.
       std::vector<Connections::Received> after = connections_->AllReceived();
       if (!before.empty()) {
         for (const std::string& peer : Floods(before, after)) {

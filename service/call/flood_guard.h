@@ -2,11 +2,12 @@
 //
 // gRPC 1.51 reads a connection for as long as there is something to read, on the thread that waits for events (an
 // executor) or on one of its own. A client that sends without pause, be it frames of no use or calls that it resets at
-// once, keeps it there: nobody else is served, memory grows with each call, and after 2 GiB an assertion of gRPC ends
-// the process. So a thread looks at the others. Where one has used its processor inside gRPC for longer than kStuckMax,
-// the connections that sent the most meanwhile are closed.
+// once, keeps the thread there: nobody else is served, memory grows with each call, and after 2 GiB an assertion of
+// gRPC ends the process. Therefore the guard's thread looks at those threads every kLookEvery. If one of them has used
+// more than kStuckMax of processor time inside gRPC without a rest, the connections that sent the most meanwhile are
+// closed.
 //
-// A client that gRPC's flow control holds back is never such a one: its connection is empty between its messages.
+// A client that gRPC's flow control holds back is never closed: its connection is empty between its messages.
 
 #ifndef HOLDFAST_SERVICE_CALL_FLOOD_GUARD_H_
 #define HOLDFAST_SERVICE_CALL_FLOOD_GUARD_H_
@@ -30,7 +31,7 @@ class FloodGuard {
  public:
   static constexpr absl::Duration kLookEvery = absl::Milliseconds(20);
   static constexpr absl::Duration kStuckMax = absl::Milliseconds(100);
-  // Who sent less between two looks is let be.
+  // A connection that sent fewer bytes between two looks is not closed.
   static constexpr uint64_t kFloodBytesMin = 64 << 10;
 
   // Both outlive the guard.
@@ -39,15 +40,16 @@ class FloodGuard {
   FloodGuard& operator=(const FloodGuard&) = delete;
   ~FloodGuard();
 
-  // The connections that received at least half of what the one that received most did, between two looks.
+  // Returns the connections that received at least kFloodBytesMin between two looks, and at least half as many bytes as
+  // the one that received the most.
   static std::vector<std::string> Floods(const std::vector<Connections::Received>& before,
                                          const std::vector<Connections::Received>& after);
 
  private:
-  // A thread: how much processor time it had used at the last look, and how much of it since it was last seen to rest.
   struct Watched {
-    absl::Duration cpu_time = {};
-    absl::Duration stuck = {};
+    absl::Duration cpu_time = {};  // the thread's processor time at the last look
+    absl::Duration stuck = {};     // the part of it since the thread was last seen to rest
+    // Records a look. Returns whether the thread has been busy for longer than kStuckMax.
     bool IsStuck(absl::Duration cpu_time_now, bool rests);
   };
   struct WatchedExecutor {
@@ -57,9 +59,9 @@ class FloodGuard {
   };
 
   void Run();
-  // Whether a thread has been inside gRPC, and busy, for too long.
+  // Looks at all threads. Returns whether one has been inside gRPC, and busy, for too long.
   bool SomeoneIsStuck();
-  // gRPC starts threads of its own as it likes.
+  // Finds gRPC's own threads, which it starts and ends at any time.
   void FindGrpcThreads();
 
   Connections* const connections_;

@@ -35,7 +35,7 @@ absl::Status ImportPlaces::Place::SetNamespace(absl::string_view ns) {
   std::lock_guard lock(places_->mutex_);
   auto of_namespace = places_->of_namespace_.find(ns);
   if (of_namespace == places_->of_namespace_.end()) {
-    // Each namespace may have at least one.
+    // A namespace without an import may have one, since the bound is at least 1.
     places_->of_namespace_.emplace(ns, 1);
   } else if (of_namespace->second < places_->namespace_max_) {
     ++of_namespace->second;

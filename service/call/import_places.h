@@ -23,7 +23,7 @@ class ImportPlaces {
     Place& operator=(const Place&) = delete;
     ~Place();
 
-    // Each once, in this order. SERVER_OVERLOADED with RetryInfo where the bound is reached.
+    // Both are called once, in this order. SERVER_OVERLOADED with RetryInfo where the bound is reached.
     absl::Status Take();
     absl::Status SetNamespace(absl::string_view ns);
 

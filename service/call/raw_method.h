@@ -1,6 +1,5 @@
-// A method of a generated service whose requests are received as bytes, so that it is ours to say where and whether
-// they are parsed: gRPC would parse each on the executor, and a message of 4 MiB can be made to take a tenth of a
-// second.
+// A method of a generated service whose requests are received as bytes, so that we decide whether and where they are
+// parsed. gRPC would parse each on the executor, and a message of 4 MiB can be made to take a tenth of a second.
 
 #ifndef HOLDFAST_SERVICE_CALL_RAW_METHOD_H_
 #define HOLDFAST_SERVICE_CALL_RAW_METHOD_H_
@@ -21,7 +20,8 @@ class RawMethod {
 
   const std::string& name() const { return name_; }
 
-  // Waits for a call with one request; as the generated RequestXxx do.
+  // Waits for a call with one request, as the generated service's function for the method does (for the method
+  // Increment it is RequestIncrement).
   void ReceiveUnary(grpc::ServerContext* context, grpc::ByteBuffer* request,
                     grpc::internal::ServerAsyncStreamingInterface* writer, grpc::ServerCompletionQueue* queue,
                     void* tag) const;

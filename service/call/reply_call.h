@@ -1,4 +1,4 @@
-// A call with one request and one reply, whoever makes the reply: the part that unary, direct and batch calls share.
+// A call with one request and one reply: the part that unary, direct and batch calls share.
 
 #ifndef HOLDFAST_SERVICE_CALL_REPLY_CALL_H_
 #define HOLDFAST_SERVICE_CALL_REPLY_CALL_H_
@@ -55,18 +55,18 @@ class ReplyCall : public Call {
 
   // Waits for the next call of the method.
   virtual void PostNext() = 0;
-  // Begins what the call does; it is admitted and its request parsed. An error is its outcome; otherwise Finish is
-  // called later, once.
+  // Begins the work of the call, which is admitted and whose request is parsed. An error is the outcome of the call;
+  // otherwise Finish is called later, once.
   virtual absl::Status Begin() = 0;
 
   const Request& request() const { return *request_; }
-  // What the request takes in memory.
+  // Bytes that the request takes in memory.
   size_t request_bytes() const { return request_bytes_; }
 
   // Sends the outcome. Any thread; the call may be deleted before this returns.
   void Finish(const absl::Status& status) {
     finished_ = true;
-    // What was answered is dropped here: only gRPC's copy of the reply waits for the client.
+    // The request and the reply are dropped here: only gRPC's copy of the reply waits for the client.
     Response response;
     response.Swap(&response_);
     DropRequest();
@@ -80,7 +80,7 @@ class ReplyCall : public Call {
     }
   }
 
-  // Whether the reply can be sent: its size, and that there is room for it.
+  // Reserves memory for the reply. An error if the reply is too large, or if there is no room for it.
   absl::Status ReserveReply() {
     const size_t bytes = response_.ByteSizeLong();
     if (absl::Status status = CheckReplySize(bytes, endpoint_->reply_bytes_max); !status.ok()) return status;
@@ -93,7 +93,7 @@ class ReplyCall : public Call {
   void Parse() {
     const size_t wire_bytes = bytes_.Length();
     parsed_ = grpc::SerializationTraits<Request>::Deserialize(&bytes_, request_).ok();
-    // Texts and bytes beside what the arena counts.
+    // The arena does not count what strings hold outside it; the bytes on the wire stand for that.
     request_bytes_ = arena_ == nullptr ? MemoryBytes(*request_) : wire_bytes + arena_->SpaceUsed();
   }
 
@@ -117,7 +117,7 @@ class ReplyCall : public Call {
   const RawMethod* const method_;
   grpc::ByteBuffer bytes_;                          // until the request is parsed
   Request small_request_;                           // unless it is large
-  std::unique_ptr<google::protobuf::Arena> arena_;  // of a large one
+  std::unique_ptr<google::protobuf::Arena> arena_;  // holds a large request
   Request* request_ = &small_request_;
   size_t request_bytes_ = 0;
   grpc::ServerAsyncResponseWriter<Response> writer_;

@@ -1,8 +1,9 @@
 // A thread on which large requests are parsed and freed, so that an executor, on which everybody's objects run, never
 // does either: a message of 4 MiB of empty fields takes 160 MiB and a tenth of a second.
 //
-// The connections take turns, one request each, so that one that sends many holds up its own alone. Freeing goes first,
-// so that there is never much more in memory than the call gate knows of. What waits is bounded by the call gate.
+// The connections take turns, one request each, so a connection that sends many requests holds up only its own. Freeing
+// goes first, so that there is never much more in memory than the call gate knows of. The call gate bounds the work
+// that waits.
 //
 // Threading: any thread may call; the destructor after the last call.
 
@@ -25,23 +26,23 @@ class RequestParser {
  public:
   using Work = absl::AnyInvocable<void()>;
 
-  // Smaller ones are parsed where they arrive: the worst of them takes some 2 ms.
+  // Requests up to this size are parsed where they arrive: the worst of them takes some 2 ms.
   static constexpr size_t kSmallBytes = 64 << 10;
 
   RequestParser();
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
-  // What waits is dropped.
+  // Drops the work that waits.
   ~RequestParser();
 
   // Runs `work` on the thread when it is the turn of the connection, and destroys it there.
   void Run(const std::string& peer, Work work);
-  // Destroys `garbage` on the thread, before what waits for its turn.
+  // Destroys `garbage` on the thread, before the work that waits for its turn.
   void Free(Work garbage);
 
  private:
   void Loop();
-  // The next work, of the connection whose turn it is; there is some.
+  // Takes the next work of the connection whose turn it is. There must be some.
   Work TakeTurn();
 
   std::mutex mutex_;

@@ -1,5 +1,5 @@
-// Parses a request that is small where it is what it should be: of a stream's items, and of calls that only name what
-// they are for. A larger one is refused before anybody parses it (request_parser.h says why).
+// Parses requests that are always small if they are valid: the items of a stream, and the requests of calls that only
+// name an object or the like. A larger one is refused before anybody parses it (request_parser.h says why).
 
 #ifndef HOLDFAST_SERVICE_CALL_SMALL_REQUEST_H_
 #define HOLDFAST_SERVICE_CALL_SMALL_REQUEST_H_
@@ -16,14 +16,14 @@
 
 namespace holdfast::service {
 
-// What a client is told whose bytes are no message of that type.
+// Returns the error for a client that has sent bytes which are no message of this type.
 template <typename Request>
 absl::Status NotA() {
   return actors::InvalidField("request", absl::StrCat("is no ", Request::descriptor()->full_name(),
                                                       ": not its bytes, or a text that is not UTF-8"));
 }
 
-// Takes the bytes out of the buffer. INVALID_ARGUMENT where they are too many or no such message.
+// Parses the bytes of the buffer and empties it. INVALID_ARGUMENT if they are too many or no such message.
 template <typename Request>
 absl::Status ParseSmall(grpc::ByteBuffer* buffer, Request* request) {
   const size_t bytes = buffer->Length();

@@ -3,31 +3,31 @@
 //   Begin()  Execute()...  Commit()    the pages are in the page source; its owner lets them join the turn
 //   Begin()  Execute()...  Rollback()  the owner drops the pages of the turn
 //
-// Where it runs: on a worker the SQL may take long, up to limits.time_max for the transaction. On the object's executor
-// nothing may. There a statement runs only if it is short (short_statements.h), and only until the budget of the
-// transaction is spent; where it is not, or the page source needs the disk, the call answers NeedsWorker(), and so does
-// everything until Rollback(). The whole transaction is then to be run again on a worker, by this connection if it is
-// usable().
+// Where it runs: on a worker the SQL may take up to limits.time_max for the transaction. On the object's executor
+// nothing may take long: a statement runs there only if it is short (short_statements.h), and only until the budget of
+// the transaction is spent. If it is long, or the page source needs the disk, the call returns NeedsWorker(), and so
+// does every call until Rollback(). The whole transaction is then to be run again on a worker, by this connection if it
+// is usable().
 //
-// SQLite's own rollback is not relied upon where something was written: if one of its writes fails, so do those that
-// would undo the others. The pages of the turn are dropped instead, and the connection, whose cache has them, is given
-// up: usable() is false, and every call fails with what has ended it. So it is after an error of the page source, after
-// a statement that has ended the transaction by itself (OR ROLLBACK, and all errors that are not of the SQL), and after
-// a failed Commit(). A transaction that has only read is rolled back, whatever its error. To open it again takes some
-// 70 us.
+// SQLite's own rollback is not relied upon after a write: if one write fails, so do those that would undo the others.
+// The pages of the turn are dropped instead, and the connection, whose cache has them, is given up: usable() is false,
+// and every call fails with the error that has ended the connection. This happens after an error of the page source,
+// after a statement that has ended the transaction by itself (OR ROLLBACK, and all errors that are not of the SQL), and
+// after a failed Commit(). A transaction that has only read is rolled back, whatever its error. Opening a connection
+// again takes some 70 us.
 //
-// Foreign keys are enforced in every transaction from Begin() on. SetForeignKeys() switches that in the middle of one;
-// Begin(), Commit() and Rollback() see to it that no connection goes on with them off.
+// Foreign keys are enforced in every transaction from Begin() on. SetForeignKeys() switches them in the middle of a
+// transaction; Commit() and Rollback() give a connection up rather than let it go on with them off.
 //
 // Scripts: the call is the transaction, so BEGIN and COMMIT are refused, but for a pair of them in one text of several
 // statements, where they change nothing. Such a text may switch foreign keys, too (PRAGMA foreign_keys, outside the
-// pair), until its end. So a dump of sqlite3's shell runs, and so does the rebuild of a table as SQLite documents it.
+// pair), until its end. This lets a dump of sqlite3's shell run, and the rebuild of a table as SQLite documents it.
 //
-// Memory: that of SQLite is counted and bounded (heap.h). limits.cache_bytes of pages and the prepared statements of
+// Memory: SQLite's memory is counted and bounded (heap.h). limits.cache_bytes of pages and the prepared statements of
 // statement_cache.h stay between turns.
 //
-// Ownership: what the options point to and the page source outlive the connection. Threading: one thread at a time;
-// which one may change between calls. It blocks for as long as the SQL runs.
+// Ownership: the page source, and all that the options point to, outlive the connection. Threading: one thread at a
+// time; which one may change between calls. A call blocks for as long as its SQL runs.
 //
 // Errors of Execute() and Query(), each with SQLite's message and code (failure.h):
 //   INVALID_ARGUMENT     kSqlError: the statement is not SQL that is allowed here, or fails by what it computes
@@ -74,70 +74,72 @@ enum class Where { kExecutor, kWorker };
 
 struct ConnectionOptions {
   Limits limits;
-  // What SQL takes for the time, and what limits.time_max is measured with. Required.
+  // The clock of SQL's functions for the time, and of limits.time_max. Required.
   absl::AnyInvocable<absl::Time()> now;
-  // Asked now and then on a worker, if not null: whether the SQL is to end now, as if its time were over.
+  // Returns whether the SQL is to end now, as if its time were over. Called now and then on a worker, if not null.
   absl::AnyInvocable<bool()> stop;
-  // Called so too, if not null: may wait while others run, and says for how long, which does not count in the time.
+  // Waits, if others are to run, and returns for how long; this does not count in the time. Called like `stop`.
   absl::AnyInvocable<absl::Duration()> yield;
   // Null: there is no bound on all connections together.
   HeapTotal* heap_total = nullptr;
-  // Null: temporary files are memory.
+  // Null: temporary files are in memory.
   TempSpace* temp_space = nullptr;
-  // Whether what is written must hold to the CHECK constraints of its table, and quick_check looks at them.
+  // Writes must satisfy CHECK constraints, and quick_check looks at them.
   bool check_constraints = true;
-  // Where it is opened.
+  // The thread on which Open() runs.
   Where where = Where::kWorker;
-  // Null: what is found out about statements is forgotten with the connection.
+  // The statements that turned out to be long. Null: they are forgotten with the connection.
   LongStatements* long_statements = nullptr;
 };
 
 class Connection {
  public:
-  // Reads the schema; one of hundreds of tables takes milliseconds. It is bounded as a transaction is: NeedsWorker() on
-  // the executor, kTimeLimit on a worker. Other errors: those of the page source; DATA_LOSS if it holds no database.
+  // Opens the database and reads its schema, which takes milliseconds for hundreds of tables. It is bounded as a
+  // transaction is: NeedsWorker() on the executor, kTimeLimit on a worker. Other errors: those of the page source;
+  // DATA_LOSS if it holds no database.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(PageSource* pages, ConnectionOptions options);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  // A transaction that is open leaves the page source as it is.
+  // Does not roll an open transaction back: the page source stays as it is.
   ~Connection();
 
   absl::Status Begin(Where where);
-  // Runs a statement in the transaction to its end. `params` are ?1, ?2, ... in order; exactly those that it has.
+  // Runs a statement in the transaction to its end. `params` are ?1, ?2, ... in order, exactly as many as it has.
   // Several statements, none of which has parameters, run one after the other: the result is that of the last, with the
   // steps and the rows written of all.
   absl::StatusOr<Result> Execute(absl::string_view sql, absl::Span<const Value> params);
-  // The results of a transaction are bounded together, since whoever runs it answers them together: this is for one
-  // that has let go of them.
+  // Counts the results so far no more. The results of a transaction are bounded together, since most callers keep them
+  // for one reply; a caller that has dropped them calls this.
   void ForgetResults() { results_.set_size({}); }
   // Switches the enforcement of foreign keys for the statements that follow in this transaction. SQLite can do so only
-  // between two of its own transactions: this commits one, which checks what is deferred, and begins another. To the
-  // page source they are one, so Rollback() undoes both. NeedsWorker() on the executor. Before they are on again all
-  // foreign keys of the database must hold: kConstraint names the first that does not, and ends the connection.
+  // between two of its own transactions, so this commits one, which checks deferred constraints, and begins another. To
+  // the page source they are one, and Rollback() undoes both. NeedsWorker() on the executor. Before foreign keys are on
+  // again all of them must hold in the whole database: kConstraint names the first that does not, and ends the
+  // connection.
   absl::Status SetForeignKeys(bool enforced);
-  // Whether a statement, which may only read, has a row. It runs until the first.
+  // Runs a statement, which may only read, to its first row. Returns whether there is one.
   absl::StatusOr<bool> Query(absl::string_view sql, absl::Span<const Value> params);
-  // Gives pages that are free back first, some each time, where there are many. FAILED_PRECONDITION where a deferred
-  // constraint does not hold. Foreign keys must be enforced again.
+  // Commits the transaction. First it gives some free pages back, if there are many. FAILED_PRECONDITION if a deferred
+  // constraint does not hold. Foreign keys must be enforced again by then.
   absl::Status Commit();
-  // Keeps the connection if the transaction has only read.
+  // Ends the transaction. The connection stays usable() only if the transaction has only read.
   void Rollback();
 
   bool usable() const { return ended_.ok(); }
 
-  // Of SQLite, now: pages, statements and the schema.
+  // Bytes of memory that SQLite has now, for pages, statements and the schema.
   size_t memory_bytes() const { return heap_.bytes(); }
-  // Gives back what memory it can. Not in a transaction.
+  // Frees the memory that SQLite can do without. Not in a transaction.
   void ReleaseMemory();
 
-  // For tests and numbers.
+  // These two are for tests and measurements.
   size_t TakeMemoryPeak() { return heap_.TakePeak(); }
   size_t cached_statements() const { return cache_.size(); }
 
-  // Commit() gives pages back where so many are free, and one in kFreePagesShare of all.
+  // Commit() gives pages back if at least this many are free, and at least one in kFreePagesShare of all pages.
   static constexpr uint32_t kFreePagesMin = 32;
   static constexpr uint32_t kFreePagesShare = 8;
-  // So many at once.
+  // Pages that one Commit() gives back.
   static constexpr uint32_t kGivenBackOnExecutor = 16;
   static constexpr uint32_t kGivenBackOnWorker = 256;
 
@@ -145,7 +147,7 @@ class Connection {
   struct Close {
     void operator()(sqlite3* db) const;
   };
-  // What BEGIN, COMMIT and PRAGMA foreign_keys in a text have come to so far.
+  // The state of a text that has BEGIN, COMMIT or PRAGMA foreign_keys.
   struct Script {
     bool open = false;   // after BEGIN, before COMMIT
     bool began = false;  // had a BEGIN
@@ -156,21 +158,22 @@ class Connection {
 
   absl::Status OpenDatabase(bool check_constraints);
   void BeginBudget(Where where);
-  // Says why no call is taken, or not this text.
+  // An error if the connection takes no call now, or not this text.
   absl::Status Check(absl::string_view sql);
-  // Makes a statement of the first in the text, from the cache or anew.
+  // Returns the first statement of the text, from the cache or prepared anew.
   absl::StatusOr<PreparedStatement> Take(absl::string_view sql);
   absl::StatusOr<PreparedStatement> Prepare(absl::string_view sql);
-  // `statement` is null where the text has only comments and blanks; `tail` is where it ends.
+  // Prepares the first statement of the text. `*statement` is null if the text has only comments and blanks; `*tail` is
+  // the end of the statement.
   absl::Status PrepareFirst(absl::string_view sql, StatementPtr* statement, const char** tail);
   absl::Status TooLong() const;
   // Puts the statement back into the cache, or ends it.
   void KeepStatement(PreparedStatement prepared);
-  // Whether it may run where the transaction does.
+  // An error if the statement may not run where the transaction does.
   absl::Status MayRun(PreparedStatement* prepared, absl::Span<const Value> params);
   absl::Status MayRunShort(PreparedStatement* prepared, absl::Span<const Value> params);
   absl::Status MayRunLong(PreparedStatement* prepared);
-  // Looks at the opcodes of the statement: at all with `whole`, else until it is known to be long.
+  // Looks at the opcodes of the statement: at all of them with `whole`, else until it is known to be long.
   absl::StatusOr<Program> Examine(const PreparedStatement& prepared, bool whole);
   // Runs all statements of a text.
   absl::Status RunStatements(absl::string_view sql, absl::Span<const Value> params, Result* result);
@@ -181,20 +184,20 @@ class Connection {
   // Runs a statement to its end, or, if `has_row` is not null, to its first row.
   absl::Status RunStatement(PreparedStatement* prepared, absl::Span<const Value> params, Result* result, bool* has_row);
   absl::Status Step(sqlite3_stmt* statement, Result* result, bool* has_row);
-  // kConstraint, with the first row that refers to nothing.
+  // kConstraint, naming the first row that refers to nothing, if there is such a row.
   absl::Status CheckForeignKeys();
   static absl::Status Refused(absl::string_view why);
   absl::Status CheckNames();
   absl::Status GiveFreePagesBack();
-  // Our own statements.
+  // These two run our own statements.
   absl::Status Run(const StatementPtr& statement);
   absl::StatusOr<int64_t> RunForNumber(const std::string& sql);
   absl::Status TookTooLong() const;
-  // What SQLite's last call has failed with.
+  // Returns the error of SQLite's last call, which has failed.
   absl::Status Error();
-  // SQLITE_FULL: whether it is for want of a rowid, not of pages.
+  // Returns whether SQLITE_FULL may mean that an AUTOINCREMENT column, not the database, is full.
   bool AutoincrementIsUsedUp();
-  // What it means for the transaction and the connection that a statement has ended so.
+  // Decides from the outcome of a statement whether the transaction, and the connection, can go on.
   void CheckTransaction(const absl::Status& status, bool only_read);
   void GiveUp(absl::Status why);
 
@@ -206,13 +209,13 @@ class Connection {
   LongStatements* const long_statements_;
   Authorizer authorizer_;
   absl::Status ended_;
-  absl::Status stuck_;   // what the transaction has ended with before Rollback()
-  bool own_sql_ = true;  // what is prepared now is not the client's
+  absl::Status stuck_;   // the error that every call gets until Rollback()
+  bool own_sql_ = true;  // the SQL that runs now is ours, not the client's
   std::unique_ptr<sqlite3, Close> db_;
   ResultReader results_;
-  bool foreign_keys_ = true;      // are enforced
-  bool turn_has_writes_ = false;  // of transactions of SQLite that SetForeignKeys() has committed
-  // Grows with each statement that may have changed the schema, or statistics of it.
+  bool foreign_keys_ = true;      // foreign keys are enforced
+  bool turn_has_writes_ = false;  // SetForeignKeys() has committed writes of this turn
+  // Grows with each statement that may have changed the schema or its statistics.
   uint64_t schema_changes_ = 0;
   StatementPtr begin_;
   StatementPtr commit_;

@@ -1,4 +1,4 @@
-// How a text becomes statements, and which of them may run where the transaction does.
+// Prepares the statements of a text, and decides which of them may run where the transaction does.
 
 #include <sqlite3.h>
 
@@ -12,8 +12,8 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// The first statement of a text is prepared from this many bytes of it, and from kPreparedTimes as many where it is
-// longer. SQLite copies what it is given, so a text of many statements costs no more than its statements do.
+// The first statement of a text is prepared from this many bytes of the text, and from kPreparedTimes as many if it is
+// longer. SQLite copies the text that it is given, so a text of many statements costs no more than its statements do.
 constexpr size_t kPreparedAtFirst = 4096;
 constexpr size_t kPreparedTimes = 8;
 
@@ -35,12 +35,12 @@ absl::Status Connection::PrepareFirst(absl::string_view sql, StatementPtr* state
     statement->reset(prepared);
     const bool all = part.size() == sql.size();
     if (result == SQLITE_OK && (all || *tail < part.data() + part.size())) return absl::OkStatus();
-    // The part may have been cut in the middle of a statement: then that has one of these errors, or none.
+    // If the part was cut in the middle of the statement, preparing it gives one of these errors, or none.
     const int code = result & 0xff;
     if (all || (code != SQLITE_OK && code != SQLITE_ERROR && code != SQLITE_AUTH)) return Error();
     const std::string error = code == SQLITE_OK ? "" : sqlite3_errmsg(db_.get());
     if (part.size() == bytes_max) {
-      // An error that is the same of a shorter part is not for want of the rest.
+      // If a shorter part gave the same error, the error is not due to the missing rest.
       if (code != SQLITE_OK && error == error_before && error != "incomplete input") return Error();
       statement->reset();
       return TooLong();
@@ -57,7 +57,7 @@ absl::Status Connection::TooLong() const {
 absl::StatusOr<PreparedStatement> Connection::Prepare(absl::string_view sql) {
   PreparedStatement prepared;
   prepared.text = sql;
-  // Only SQLite can tell whether there is more than comments and blanks behind the statement.
+  // Only SQLite can tell whether more than comments and blanks follow the statement.
   for (absl::string_view rest = sql; !rest.empty();) {
     StatementPtr next;
     const char* tail = nullptr;

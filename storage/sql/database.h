@@ -1,15 +1,16 @@
 // The SQL database of one object, for its handlers: `co_await storage().sql().Run<T>(body)`.
 //
-// `body` runs in a transaction of its own. If it returns OK what it changed joins the turn's other writes, and commits
-// or is dropped with them; later reads and SQL of the turn see it. Otherwise it has changed nothing, and the turn may
-// go on.
+// `body` runs in a transaction of its own. If it returns OK its changes join the turn's other writes, and commit or are
+// dropped with them; later reads and SQL of the turn see them. Otherwise it has changed nothing, and the turn may go
+// on.
 //
-// First it runs on the executor, over pages in memory, and only as long as every statement is a short one. Where a page
-// is not in memory, or a statement may take long, the transaction is undone and runs again on a thread of its own, over
-// the pages as they are at that moment; the object's input gate is held meanwhile. So no query holds up other objects.
+// The transaction first runs on the executor, over pages in memory, and only as long as every statement is a short one.
+// If a page is not in memory, or a statement may take long, the transaction is undone and runs again on a worker, over
+// the pages as they are at that moment; the object's input gate is held meanwhile. No query therefore holds up other
+// objects.
 //
-// Threading: the object's executor. What a worker uses is a Session, which it keeps alive; a database that goes away
-// tells it to end soon, and nobody waits for it.
+// Threading: the object's executor. A worker uses a Session, which it keeps alive; a database that is destroyed tells
+// the worker to end soon, and does not wait for it.
 
 #ifndef HOLDFAST_STORAGE_SQL_DATABASE_H_
 #define HOLDFAST_STORAGE_SQL_DATABASE_H_
@@ -41,33 +42,34 @@ class ObjectStorage;
 
 namespace holdfast::storage::sql {
 
-// What the databases of an executor share; outlives them.
+// The services and limits that the databases of an executor share; outlives them.
 struct Environment {
-  // For what must not run on the executor: shared fairly, or, where that is null, as it comes.
+  // Threads for the SQL that must not run on the executor. `fair_workers` share them fairly; if it is null the SQL runs
+  // on `workers`, in the order in which it comes.
   Workers* fair_workers = nullptr;
   Background* workers = nullptr;
   // The wall clock; any thread.
   std::function<absl::Time()> now;
   Limits limits;
-  // Of the pages that one transaction changes.
+  // Bytes of the pages that one transaction changes.
   size_t turn_bytes_max = 64 << 20;
-  // Of SQLite's memory in all databases; null: it has no bound of its own.
+  // The bound of SQLite's memory in all databases together; null: there is none.
   HeapTotal* heap_total = nullptr;
-  // For sorts and results in between; null: they are memory.
+  // The place of the temporary files for sorts and intermediate results; null: they are in memory.
   TempSpace* temp_space = nullptr;
 };
 
 class Database : public Reader {
  public:
-  // Both must outlive this. Nothing is opened yet.
+  // `storage` and `environment` must outlive this. The database is opened when SQL first runs.
   Database(ObjectStorage* storage, const Environment* environment);
   ~Database() override;
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  // Runs SQL in a transaction that has begun. Perhaps twice, the second time on another thread, so it holds what it
-  // needs itself and changes nothing outside. An error that it gets for which IsNeedsWorker() holds it must return as
-  // it is; other errors as it likes. The result of Commit() comes to who awaits as connection.h has it.
+  // Runs SQL in a transaction that has begun. It may be called twice, the second time on another thread, so it owns the
+  // data that it needs and changes nothing outside. It must return an error for which IsNeedsWorker() holds unchanged;
+  // other errors it may change. If Commit() fails, the awaiting handler gets its error (connection.h).
   template <typename T>
   using Body = absl::AnyInvocable<absl::StatusOr<T>(Connection&)>;
 
@@ -77,7 +79,7 @@ class Database : public Reader {
   // An estimate of what the open connection holds.
   size_t MemoryBytes() const { return session_->bytes; }
 
-  // Reader, for Run().
+  // These implement Reader, for Run().
   View MemoryView() override;
   void ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
                     absl::AnyInvocable<void()> done) override;
@@ -90,17 +92,18 @@ class Database : public Reader {
     const Environment* const environment;
     Pages pages;
     LongStatements long_statements;
-    std::unique_ptr<Connection> connection;  // over the two, which outlive it
-    std::atomic<size_t> bytes{0};            // that the connection takes
-    std::atomic<bool> abandoned{false};
-    // What runs on a worker now, and why it was not even begun. Set on the executor before it runs.
+    std::unique_ptr<Connection> connection;  // uses pages and long_statements, which outlive it
+    std::atomic<size_t> bytes{0};            // memory of the connection
+    std::atomic<bool> abandoned{false};      // the database is gone
+    // The statement that runs on a worker now, or the reason why the workers refused it. Set on the executor before it
+    // runs.
     std::shared_ptr<Workers::Statement> statement;
     Workers::End refusal = Workers::End::kNo;
   };
 
-  // Whether what runs is to end.
+  // Returns why the running statement is to end; kNo if it may go on.
   static Workers::End EndOf(const Session& session);
-  // On whatever thread the view is for.
+  // Runs the transaction and ends it, on the executor or on a worker, as the view is for.
   static absl::Status Transact(Session* session, View* view, absl::FunctionRef<absl::Status(Connection&)> body);
   static absl::Status TryTransact(Session* session, Where where, absl::FunctionRef<absl::Status(Connection&)> body);
   void JoinTurn();

@@ -1,7 +1,8 @@
-// Who goes next among those that wait: of the namespaces the one that was served longest ago, in it who has used least,
-// and among these who came first.
+// Picks the next of the items that wait: from the namespace that was served longest ago, the item that has used the
+// least time, and among equals the one that came first.
 //
-// Threading: one thread at a time. As many wait as statements are admitted, some dozens: it looks at all of them.
+// Threading: one thread at a time. Next() looks at all items; these are at most the statements that are admitted, some
+// dozens.
 
 #ifndef HOLDFAST_STORAGE_SQL_FAIR_ORDER_H_
 #define HOLDFAST_STORAGE_SQL_FAIR_ORDER_H_
@@ -27,7 +28,7 @@ class FairOrder {
   void Remove(const T* item) {
     std::erase_if(waiting_, [item](const Waiting& waiting) { return waiting.item == item; });
   }
-  // Takes the next out; null if nobody waits.
+  // Takes the next item out; null if none waits.
   T* Next() {
     if (waiting_.empty()) return nullptr;
     const auto rank = [this](const Waiting& waiting) {
@@ -41,7 +42,7 @@ class FairOrder {
     waiting_.erase(next);
     return item;
   }
-  // The namespace has nothing here any more.
+  // Forgets a namespace that has no items any more.
   void Forget(const std::string& ns) { served_.erase(ns); }
 
  private:
@@ -53,7 +54,7 @@ class FairOrder {
   };
 
   std::vector<Waiting> waiting_;
-  absl::flat_hash_map<std::string, uint64_t> served_;  // at which turn each namespace was served last
+  absl::flat_hash_map<std::string, uint64_t> served_;  // the turn at which each namespace was served last
   uint64_t arrivals_ = 0;
   uint64_t turns_ = 0;
 };

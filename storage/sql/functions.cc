@@ -16,7 +16,7 @@ constexpr int kCommon = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
 bool IsContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
 
 absl::string_view TextOf(sqlite3_value* value) {
-  // Before the number of bytes: it converts.
+  // The text is read before the number of bytes, since reading it may convert the value.
   const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
   return {text, text == nullptr ? 0 : static_cast<size_t>(sqlite3_value_bytes(value))};
 }
@@ -26,7 +26,7 @@ absl::string_view BlobOf(sqlite3_value* value) {
   return {blob, blob == nullptr ? 0 : static_cast<size_t>(sqlite3_value_bytes(value))};
 }
 
-// Of a JSON document, as text or in SQLite's binary form.
+// Returns the size of a JSON document, which is text or in SQLite's binary form.
 size_t BytesOf(sqlite3_value* document) {
   return sqlite3_value_type(document) == SQLITE_BLOB ? BlobOf(document).size() : TextOf(document).size();
 }
@@ -35,8 +35,8 @@ void ResultText(sqlite3_context* context, absl::string_view text) {
   sqlite3_result_text64(context, text.data() == nullptr ? "" : text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-// What a function does first, since as many calls as one likes may come before SQLite looks at the time itself. False:
-// the result is an interruption.
+// Checks the budget before a function goes over `bytes` bytes. Any number of calls may come before SQLite itself looks
+// at the time. Returns false if the budget is spent; then the result is set to an interruption.
 bool MayGoOver(sqlite3_context* context, Budget* budget, size_t bytes) {
   if (budget->Bytes(bytes)) return true;
   sqlite3_result_error_code(context, SQLITE_INTERRUPT);
@@ -45,14 +45,15 @@ bool MayGoOver(sqlite3_context* context, Budget* budget, size_t bytes) {
 
 constexpr size_t kNowhere = absl::string_view::npos;
 
-// memmem() takes a time that grows with both, not with one times the other; std::search does not.
+// memmem() takes time that grows with the sum of both lengths; that of std::search grows with their product.
 size_t Find(absl::string_view in, absl::string_view what) {
   if (what.size() > in.size()) return kNowhere;
   const void* found = memmem(in.data(), in.size(), what.data(), what.size());
   return found == nullptr ? kNowhere : static_cast<size_t>(static_cast<const char*>(found) - in.data());
 }
 
-// SQLite looks at the beginnings of characters only.
+// Returns the position, in characters from 1, of `what`; 0 if it is not there. Like SQLite it looks only where a
+// character begins.
 int64_t FindCharacter(absl::string_view in, absl::string_view what) {
   if (what.empty()) return 1;
   size_t at = kNowhere;
@@ -83,7 +84,7 @@ void Instr(sqlite3_context* context, int, sqlite3_value** arguments) {
     sqlite3_result_int64(context, at == kNowhere ? 0 : static_cast<int64_t>(at) + 1);
     return;
   }
-  // Copies: a blob is not to become a text for what else is done with it.
+  // The arguments are copied, since reading a blob as text would turn it into text for its other uses.
   const std::unique_ptr<sqlite3_value, FreeValue> in(sqlite3_value_dup(arguments[0]));
   const std::unique_ptr<sqlite3_value, FreeValue> what(sqlite3_value_dup(arguments[1]));
   if (in == nullptr || what == nullptr) {
@@ -130,13 +131,13 @@ absl::string_view FirstCharacter(absl::string_view text) {
 }
 
 enum TrimSide : int { kLeft = 1, kRight = 2 };
-// What sqlite3_user_data is of those of a connection.
+// sqlite3_user_data of the trim functions.
 struct TrimData {
   Budget* budget;
   int sides;
 };
 
-// How long the first character of `set` is that the text begins, or ends, with; 0: none.
+// Returns the size of the first character of `set` with which the text begins, or ends; 0 if there is none.
 size_t TrimmedAt(absl::string_view text, absl::string_view set, bool left) {
   while (!set.empty()) {
     const size_t size = FirstCharacter(set).size();
@@ -153,7 +154,7 @@ void Trim(sqlite3_context* context, int count, sqlite3_value** arguments) {
   absl::string_view set = count == 1 ? absl::string_view(" ") : TextOf(arguments[1]);
   if (text.data() == nullptr || set.data() == nullptr) return;
   if (!MayGoOver(context, data->budget, text.size() + set.size())) return;
-  // It ends at a NUL.
+  // As in SQLite, the set ends at a NUL.
   set = set.substr(0, set.find('\0'));
   constexpr size_t kComparedBetweenLooks = 1 << 20;
   size_t compared = 0;
@@ -174,7 +175,8 @@ void Trim(sqlite3_context* context, int count, sqlite3_value** arguments) {
   ResultText(context, text);
 }
 
-// SQLite's own, in a connection where it is not replaced: it is made when it is first needed.
+// SQLite's own json_patch or jsonb_patch, in a connection of its own where it is not replaced. The connection is opened
+// when it is first needed.
 struct JsonPatcher {
   JsonPatcher(Budget* of_connection, bool of_jsonb) : budget(of_connection), jsonb(of_jsonb) {}
 
@@ -221,7 +223,7 @@ void JsonPatch(sqlite3_context* context, int, sqlite3_value** arguments) {
   sqlite3_stmt* statement = patcher->statement.get();
   for (const int i : {0, 1}) sqlite3_bind_value(statement, i + 1, arguments[i]);
   if (sqlite3_step(statement) == SQLITE_ROW) {
-    // As json functions tell each other that a text is JSON.
+    // JSON functions tell each other by this subtype that a text is JSON.
     constexpr unsigned kJsonSubtype = 'J';
     sqlite3_result_value(context, sqlite3_column_value(statement, 0));
     if (!patcher->jsonb) sqlite3_result_subtype(context, kJsonSubtype);

@@ -12,7 +12,7 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// Where half of the thread's stack is used.
+// Returns the address in the middle of the thread's stack.
 const char* HalfOfStack() {
   pthread_attr_t attributes;
   void* lowest = nullptr;
@@ -72,9 +72,9 @@ namespace {
 
 thread_local HeapAccount* current_account = nullptr;
 
-// Before each allocation.
+// The header that stands before each allocation.
 struct alignas(16) Header {
-  HeapAccount* account;  // null: of no connection
+  HeapAccount* account;  // null: the memory belongs to no connection
   size_t bytes;
 };
 

@@ -1,16 +1,16 @@
 // SQLite's memory, counted for each connection, and bounded.
 //
-// SQLite's own limit is one of the process: what one object's statement takes would fail those of others. So it is
-// given an allocator that knows whose memory it is: that of the connection that the thread is in. It is set before
-// main(), since SQLite takes it only before it is first used, together with what else is of the process: no statistics,
-// which would take a lock for each allocation, no pages allocated before they are needed, and sorts that go to
-// temporary files in parts of 256 KiB.
+// SQLite's own limit is for the whole process: memory that one object's statement takes would fail the statements of
+// others. Therefore SQLite gets an allocator that counts memory for the connection that the thread is in. The allocator
+// is set before main(), since SQLite accepts it only before it is first used. The other settings of the process are set
+// with it: no statistics, which would take a lock for each allocation, no pages allocated before they are needed, and
+// sorts that go to temporary files in parts of 256 KiB.
 //
-// SQLite goes down its own stack with each view, trigger and foreign key that a statement comes to, of which a schema
-// may have ten thousand one behind the other; on the way it allocates. So an allocation is also refused where half of
-// the thread's stack is used.
+// SQLite recurses for each view, trigger and foreign key that a statement leads to, and a schema may have a chain of
+// ten thousand of them; on the way SQLite allocates. Therefore an allocation is also refused when half of the thread's
+// stack is used.
 //
-// Threading: one thread at a time; what is freed later than the connection may be freed by any.
+// Threading: one thread at a time; memory that outlives the connection may be freed by any thread.
 
 #ifndef HOLDFAST_STORAGE_SQL_HEAP_H_
 #define HOLDFAST_STORAGE_SQL_HEAP_H_
@@ -24,13 +24,15 @@ namespace holdfast::storage::sql {
 
 struct HeapAccount;
 
-// What all heaps together may have; any thread. It outlives them and what was allocated in them.
+// The bound on the memory of all heaps together. It outlives the heaps and the memory that was allocated in them. Any
+// thread.
 struct HeapTotal {
-  // A heap that has no more than this is not refused: it is what an open database needs.
+  // The bound refuses nothing to a heap of at most this size: an open database needs as much.
   static constexpr size_t kSmallBytes = 4 << 20;
 
   explicit HeapTotal(size_t max) : bytes_max(max) {}
-  // For a heap that would have `of_heap` bytes then.
+  // Counts `more` bytes for a heap that has `of_heap` bytes with them. Returns false, and counts nothing, if the bound
+  // refuses them.
   bool Take(size_t more, size_t of_heap);
 
   const size_t bytes_max;
@@ -39,25 +41,25 @@ struct HeapTotal {
 
 class Heap {
  public:
-  // `budget` outlives this; `total` may be null. More than `bytes_max` at once is out of memory for SQLite, and so is
-  // all when the budget is spent.
+  // `budget` outlives this; `total` may be null. An allocation fails if the heap would have over `bytes_max` bytes, or
+  // if the budget is spent; SQLite then says that it is out of memory.
   Heap(size_t bytes_max, Budget* budget, HeapTotal* total = nullptr);
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
   ~Heap();
 
   size_t bytes() const;
-  // The most since it was last asked.
+  // Returns the most bytes that the heap has had since the last call.
   size_t TakePeak();
 
-  // Whether an allocation was refused by the bound since it was last asked.
+  // Returns whether the bound of this heap has refused an allocation since the last call.
   bool TakeRefused();
-  // The same, by the bound of all heaps.
+  // Returns whether the bound of all heaps has refused an allocation since the last call.
   bool TakeOfAllRefused();
-  // The same, because half of the thread's stack was used.
+  // Returns whether an allocation was refused since the last call because half of the thread's stack was used.
   bool TakeTooDeep();
 
-  // What this thread allocates is this heap's.
+  // While a Scope lives, SQLite's allocations on its thread are counted for its heap.
   class Scope {
    public:
     explicit Scope(Heap* heap);

@@ -23,29 +23,30 @@ bool CallsAFunction(absl::string_view opcode) {
 // Returns "like" for "like(2)".
 absl::string_view NameOf(absl::string_view p4) { return p4.substr(0, p4.rfind('(')); }
 
-// Nanoseconds a byte, rounded up from what was measured with 4 MiB of the worst arguments that were found.
+// Nanoseconds that a function takes for each byte of a value, rounded up from measurements with 4 MiB of the worst
+// arguments that were found.
 constexpr int64_t kFunctionNsPerByte = 12;
 constexpr int64_t kNumberNsPerByte = 3;
 constexpr int64_t kJsonNsPerByte = 25;
-// Each of up to 31 paths is looked up, and what is changed there is moved.
+// JSON functions with up to 31 paths look each of them up, and move the bytes behind each change.
 constexpr int64_t kJsonPathsNsPerByte = 100;
-// For each byte of the text and each of the pattern.
+// Nanoseconds for each pair of a byte of the text and a byte of the pattern.
 constexpr double kLikeNsPerBytes = 2.5;
 
 int64_t OpcodeNsPerByte(absl::string_view opcode, int64_t p5) {
-  // Those that take a text for a number, or write one.
+  // Opcodes that read a text as a number, or write a number as text.
   static const auto* const numbers = new absl::flat_hash_set<absl::string_view>{
       "Add",       "BitAnd",   "BitNot", "BitOr",     "Cast",      "Concat",     "Divide",   "If",  "IfNot", "IsTrue",
       "MustBeInt", "Multiply", "Not",    "Remainder", "ShiftLeft", "ShiftRight", "Subtract", "And", "Or"};
   static const auto* const comparisons = new absl::flat_hash_set<absl::string_view>{"Eq", "Ge", "Gt", "Le", "Lt", "Ne"};
-  // In p5 of a comparison: what both sides are taken for.
+  // The bits of a comparison's p5 that say as which type both sides are compared.
   constexpr int64_t kAffinityMask = 0x47;
   constexpr int64_t kNumericAffinity = 0x43;
   if (numbers->contains(opcode)) return kNumberNsPerByte;
   return comparisons->contains(opcode) && (p5 & kAffinityMask) >= kNumericAffinity ? kNumberNsPerByte : 0;
 }
 
-// ANALYZE calls them; they have no names that SQL could use.
+// Returns whether ANALYZE calls the function. SQL can't call these functions by name.
 bool IsOfAnalyze(absl::string_view function) {
   return function == "stat_init" || function == "stat_push" || function == "stat_get";
 }
@@ -53,7 +54,7 @@ bool IsOfAnalyze(absl::string_view function) {
 }  // namespace
 
 Program::Program(int like_pattern_bytes_max)
-    // Each byte of a text is compared with all of the pattern.
+    // In the worst case LIKE compares each byte of a text with the whole pattern.
     : like_ns_per_byte_(static_cast<int64_t>(std::max(like_pattern_bytes_max, 50) * kLikeNsPerBytes)) {}
 
 int64_t Program::FunctionNsPerByte(absl::string_view name) const {
@@ -62,7 +63,7 @@ int64_t Program::FunctionNsPerByte(absl::string_view name) const {
       {"strftime", 40},
       {"hex", 25},
       {"quote", 25},
-      // Of as many arguments as functions may have, each a value of that size.
+      // These were measured with as many arguments as functions may have, each a value of that size.
       {"char", 50},
       {"concat", 45},
       {"concat_ws", 60},

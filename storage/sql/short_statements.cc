@@ -8,8 +8,9 @@
 namespace holdfast::storage::sql {
 
 bool IsShortOpcode(absl::string_view opcode) {
-  // Of SQLite 3.53. Left out: Clear, Count, Destroy, IntegrityCk, IncrVacuum, JournalMode, Vacuum, Checkpoint,
-  // ParseSchema, LoadAnalysis, CreateBtree, SqlExec, SetCookie, Drop..., Savepoint, AutoCommit, V... and more.
+  // The short opcodes of SQLite 3.53. Left out are Clear, Count, Destroy, IntegrityCk, IncrVacuum, JournalMode, Vacuum,
+  // Checkpoint, ParseSchema, LoadAnalysis, CreateBtree, SqlExec, SetCookie, Drop..., Savepoint, AutoCommit, V... and
+  // more.
   static const auto* const opcodes = new absl::flat_hash_set<absl::string_view>{
       "Abortable",
       "Add",
@@ -175,7 +176,8 @@ bool IsShortOpcode(absl::string_view opcode) {
 }
 
 bool IsShortFunction(absl::string_view name) {
-  // Not here, for example: like and glob (as long as the pattern times the text), instr, replace, trim, format.
+  // Left out are, for example, like and glob (their time grows with the pattern times the text), instr, replace, trim
+  // and format.
   static const auto* const functions = new absl::flat_hash_set<std::string>{
       "->",
       "->>",

@@ -1,7 +1,7 @@
 // Prepared statements of one connection, kept by their text between calls, the least recently used dropped first.
 //
-// Bounds: kStatementsMax statements, of kBytesMax of SQLite's memory together; a text over kTextBytesMax is prepared
-// anew each time. Threading: as the connection. It must be gone before the connection is closed.
+// Bounds: kStatementsMax statements, which together take kBytesMax of SQLite's memory; a text over kTextBytesMax is
+// prepared anew each time. Threading: as the connection. It must be gone before the connection is closed.
 
 #ifndef HOLDFAST_STORAGE_SQL_STATEMENT_CACHE_H_
 #define HOLDFAST_STORAGE_SQL_STATEMENT_CACHE_H_
@@ -28,16 +28,16 @@ using StatementPtr = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 // A statement with all that is known of it.
 struct PreparedStatement {
-  absl::string_view text;  // that it was prepared from; not valid in the cache
+  absl::string_view text;  // the text that it was prepared from; not valid in the cache
   absl::string_view tail;  // the text after it; empty if no statement is in that
   StatementPtr statement;
-  // As the authorizer tells (authorizer.h).
+  // These five are the authorizer's findings (authorizer.h).
   bool alters = false;
   bool is_pragma = false;
   bool authorized_as_short = false;
   bool changes_schema = false;
   Control control = Control::kNone;
-  // Found out when it first ran, for the schema of that time; schema_changes says which.
+  // These are found out when the statement first runs, and hold for the schema that schema_changes names.
   std::optional<bool> is_short;
   std::optional<int> value_bytes_max;
   uint64_t schema_changes = 0;
@@ -54,9 +54,9 @@ class StatementCache {
   StatementCache(const StatementCache&) = delete;
   StatementCache& operator=(const StatementCache&) = delete;
 
-  // The statement of exactly this text, if it is there. It is not in the cache any more then.
+  // Takes the statement of exactly this text out of the cache, if it is there.
   std::optional<PreparedStatement> Take(absl::string_view text);
-  // Puts a statement that has run back, if it may be kept. Forgets its parameters.
+  // Puts a statement that has run back, if it fits the bounds, and clears its parameters.
   void Keep(PreparedStatement prepared);
   void Clear();
   size_t size() const { return statements_.size(); }

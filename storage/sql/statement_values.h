@@ -14,16 +14,16 @@ struct sqlite3_stmt;
 
 namespace holdfast::storage::sql {
 
-// The bytes of a text or a blob; 8 of other values.
+// Bytes of a text or a blob; 8 for other values.
 size_t BytesOf(const Value& value);
 
-// Whether these are as many parameters as the statement has, each within limits.value_bytes_max: kSqlError.
+// kSqlError unless there are as many parameters as the statement has, each within limits.value_bytes_max.
 absl::Status CheckParams(sqlite3_stmt* statement, absl::Span<const Value> params, const Limits& limits);
 // Binds parameters that were checked; they must outlive the run, since they are not copied. The result is SQLite's.
 int BindParams(sqlite3_stmt* statement, absl::Span<const Value> params);
 
-// Reads rows, and counts what the results of a transaction take together: in a reply, and in memory as values and as
-// the message that is made of them.
+// Reads rows, and counts the bytes that the results of a transaction take together: in a reply, and in memory, as
+// values and as the message that is made of them.
 class ResultReader {
  public:
   explicit ResultReader(const Limits& limits) : limits_(limits) {}
@@ -31,11 +31,11 @@ class ResultReader {
   // Adds the row that the statement stands at. kResultTooLarge, or kSqlError where one value is over
   // limits.value_bytes_max; the row is not added then.
   absl::Status ReadRow(sqlite3_stmt* statement, Result* result);
-  // Adds the names and the declared types of the columns. After the run: where the schema has changed, SQLite prepares
-  // a statement again while it begins to run, and then the columns may be others.
+  // Adds the names and the declared types of the columns. Call it after the run: if the schema has changed, SQLite
+  // prepares the statement again when it begins to run, and the columns may be others then.
   static void ReadColumns(sqlite3_stmt* statement, Result* result);
 
-  // How much was read. Whoever drops rows goes back to the size before them.
+  // Size of the rows that were read. A caller that drops rows goes back to the size before them.
   struct Size {
     size_t bytes = 0;
     size_t memory_bytes = 0;

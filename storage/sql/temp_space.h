@@ -1,6 +1,6 @@
-// Room for the temporary files of SQL: what is sorted, and results in between that do not fit into memory. One for the
-// process, with a bound on all of them together, in bytes and in number. They stop before the reserve of the disk,
-// which is for what was acknowledged.
+// Room for the temporary files of SQL: sorts and intermediate results that do not fit into memory, and files that
+// clients send. The process has one space, with a bound on all files together, in bytes and in number. The files leave
+// the reserve of the disk free, which is for acknowledged writes.
 //
 // The files have no name, so nothing is left of them after a crash.
 //
@@ -32,15 +32,16 @@ class TempSpace {
   TempSpace(const TempSpace&) = delete;
   TempSpace& operator=(const TempSpace&) = delete;
 
-  // Each: whether files may take so many bytes more; each that may is to be released. Files that clients send may have
-  // import_bytes_max() of the room, and leave the rest for sorts.
+  // Reserves room for so many bytes, which are to be released later. Returns false, and reserves nothing, if there is
+  // no room. Files that clients send find room only up to import_bytes_max(), and leave the rest for sorts.
   bool Reserve(uint64_t bytes);
   bool ReserveForImport(uint64_t bytes);
   uint64_t import_bytes_max() const { return limits_.bytes_max / 4 * 3; }
   void Release(uint64_t bytes) { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
-  // A new file without a name, for reading and writing; -1: errno says why not, EMFILE that there are too many.
+  // Opens a new file without a name, for reading and writing. Returns -1 if it can't; errno says why, and is EMFILE if
+  // there are too many files.
   int OpenFile();
   void CloseFile(int file);
 

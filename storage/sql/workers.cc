@@ -11,7 +11,7 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// How often a statement that waits looks whether it is to end, or to overtake.
+// A waiting statement looks at this interval whether it is to end, or to overtake.
 constexpr auto kLookEvery = std::chrono::milliseconds(20);
 
 }  // namespace
@@ -56,7 +56,7 @@ void Workers::Start(std::shared_ptr<Statement> statement, absl::AnyInvocable<voi
                     absl::AnyInvocable<void()> done) {
   std::lock_guard lock(mutex_);
   jobs_.push_back({std::move(statement), std::move(work), std::move(done)});
-  // Each has a thread: as many as were ever under way at a time.
+  // Each job has a thread, so there are as many threads as jobs were ever under way at a time.
   if (static_cast<size_t>(idle_) < jobs_.size()) AddThread();
   has_job_.notify_one();
 }
@@ -65,7 +65,7 @@ void Workers::AddThread() {
   try {
     threads_.emplace_back([this] { Loop(); });
   } catch (const std::system_error&) {
-    // The system has none left. The job waits for one of those that are there; without any this is the end.
+    // The system has no more threads. The job waits for one of those that are there; without any it could never run.
     if (threads_.empty()) throw;
     return;
   }

@@ -1,17 +1,18 @@
-// The threads on which SQL runs that may take long, shared fairly.
+// The threads for SQL that may take long, shared fairly.
 //
-// Every statement that is admitted has a thread, but only so many of them run at a time. One that has run for a slice
-// gives way if another waits, in the middle of its work: SQLite asks now and then whether to go on (budget.h), and the
-// thread waits there. Who goes next: of the namespaces that wait the one that was served longest ago, and in it the
-// statement that has run least. So a short statement waits for a slice or two, however many endless ones there are.
-// Where those that run do not give way (SQLite is inside one long function), one more runs beside them.
+// Every statement that is admitted gets a thread (or waits for one, if the system has no more), but only running_max of
+// them run at a time. A statement that has run for a slice gives way, in the middle of its work, if another waits:
+// SQLite asks now and then whether to go on (budget.h), and the thread waits there. The next one to run is of the
+// namespace that was served longest ago, and in it the statement that has run least. A short statement therefore waits
+// for a slice or two, however many endless ones there are. If the running statements do not give way, since SQLite is
+// inside one long function, one more runs beside them.
 //
-// Bounds: statements in all and of a namespace; over them Admit refuses. A statement that has been here for wall_max,
-// run or not, is to end.
+// Bounds: statements in all and of a namespace; over them Admit refuses. A statement that has to wait for a turn when
+// wall_max has passed since it was admitted is to end, whether it has run or not.
 //
-// Ownership: a Statement is shared by whoever runs it and this. Threading: Admit and Start on the executor, Yield and
-// end() on the thread of the statement, Drain and Interrupt on any. Shutdown: Drain, later Interrupt, then the
-// destructor, which waits for the threads.
+// Ownership: a Statement is shared by its caller and this. Threading: Admit and Start on the executor, Yield and end()
+// on the thread of the statement, Drain and Interrupt on any. Shutdown: Drain, later Interrupt, then the destructor,
+// which waits for the threads.
 
 #ifndef HOLDFAST_STORAGE_SQL_WORKERS_H_
 #define HOLDFAST_STORAGE_SQL_WORKERS_H_
@@ -41,7 +42,8 @@ struct WorkerLimits {
   int statements_max = 64;
   int namespace_statements_max = 48;
   absl::Duration slice = absl::Milliseconds(10);
-  // After so long without anybody's giving way one more runs, up to so many more.
+  // If no statement has been given a turn for `overtake_after`, one more runs beside the others, up to `overtaking_max`
+  // more.
   absl::Duration overtake_after = absl::Milliseconds(50);
   int overtaking_max = 6;
   absl::Duration wall_max = absl::Seconds(20);
@@ -51,13 +53,13 @@ struct WorkerLimits {
 
 class Workers {
  public:
-  // Why a statement is to end before it is done.
+  // The reason why a statement is refused, or is to end before it is done.
   enum class End { kNo, kBusy, kStopping };
 
   // One transaction, which runs once.
   class Statement {
    public:
-    // Gives way if it has run for a slice and others wait; how long that took. Asked often.
+    // Gives way if the statement has run for a slice and others wait; returns the time that it waited. Called often.
     absl::Duration Yield();
     End end() const { return end_.load(std::memory_order_relaxed); }
 
@@ -80,7 +82,7 @@ class Workers {
   Workers& operator=(const Workers&) = delete;
   ~Workers();
 
-  // Takes a statement of the namespace in, or says why not.
+  // Admits a statement of the namespace, or says why not.
   struct Admitted {
     std::shared_ptr<Statement> statement;  // null: refused
     End refusal = End::kNo;
@@ -92,9 +94,9 @@ class Workers {
   // Runs `work` on the executor, soon.
   void Post(absl::AnyInvocable<void()> work) { post_(std::move(work)); }
 
-  // Admits nobody any more, and ends what has not begun to run.
+  // Admits no more statements, and ends those that have not begun to run.
   void Drain();
-  // Ends what runs, too.
+  // Does the same, and ends the running statements too.
   void Interrupt();
 
  private:
@@ -104,11 +106,12 @@ class Workers {
     absl::AnyInvocable<void()> done;
   };
 
-  // With mutex_ held.
+  // Starts a thread. The caller holds mutex_.
   void AddThread();
   void Loop();
-  // Waits until the statement may run, or is to end. Each with mutex_ held by `lock`.
+  // Waits until the statement may run, or is to end. `lock` holds mutex_.
   void WaitForTurn(Statement* statement, std::unique_lock<std::mutex>& lock);
+  // These two need mutex_, too.
   void GiveTurns();
   void StopRunning(Statement* statement);
 
@@ -118,13 +121,13 @@ class Workers {
 
   std::mutex mutex_;
   std::condition_variable has_job_;
-  // Everything below is guarded by mutex_, but for the atomics, which are written with it held.
+  // Everything below is guarded by mutex_. The atomics are written with it held, and read without it.
   std::deque<Job> jobs_;
   std::vector<std::thread> threads_;
   int idle_ = 0;  // threads that wait for a job
   int statements_ = 0;
   absl::flat_hash_map<std::string, int> of_namespace_;
-  std::vector<Statement*> begun_;  // those that have run, or wait to run on
+  std::vector<Statement*> begun_;  // statements that have a thread: they run, or wait for a turn
   FairOrder<Statement> order_;
   std::atomic<int> waiting_ = 0;
   int running_ = 0;
@@ -134,7 +137,7 @@ class Workers {
   bool ending_ = false;
 };
 
-// Work of one statement as Background has it.
+// Runs the work of one statement on its thread of the workers.
 class StatementBackground : public Background {
  public:
   StatementBackground(Workers* workers, std::shared_ptr<Workers::Statement> statement)
