@@ -1,10 +1,10 @@
-// What the records of requests with a request_id cost: memory, disk, and time, at a rate of changes that each have an
-// id, for as long as records live and then for a while more, in which as many expire as are made.
+// Measures what the records of requests with a request_id cost in memory, disk space and time. It makes changes with an
+// id at a rate, first for as long as records live, and then for a while more, in which as many expire as are made.
 //
 //   records_bench DIRECTORY RATE [AGE_SECONDS]
 //
-// A node over a real RocksDB with the server's default settings, in one thread, with a clock that moves on by the time
-// that the requests would take at that rate. Commits are not synced: this is no measurement of the disk.
+// The node runs over a real RocksDB with the server's default settings, in one thread, with a clock that moves on by
+// the time that the requests would take at that rate. Commits are not synced: this is no measurement of the disk.
 
 #include <unistd.h>
 
@@ -34,7 +34,7 @@ namespace holdfast::bench {
 namespace {
 
 constexpr int kObjects = 10'000;
-// Requests in one commit, as group commit makes them of many clients.
+// Requests in one commit; group commit makes such commits of the requests of many clients.
 constexpr int kGroup = 100;
 
 class Silent : public actors::Object {
@@ -46,7 +46,7 @@ class Silent : public actors::Object {
   }
 };
 
-// With the sizes of an increment: a UUID, the hash of the request, a number.
+// A change with the sizes of an increment: a UUID, the hash of the request, a number.
 class Change final : public actors::Delivery, public actors::RecordedRequest {
  public:
   Change(int object, std::string id)
@@ -125,7 +125,7 @@ class Bench {
                                                std::vector<const actors::ObjectClass*>{&Silent::Class()}, options);
   }
 
-  // So many seconds of the load.
+  // Makes the changes of so many seconds, and prints what they took.
   void Load(int64_t seconds, const char* what) {
     const absl::Time began = absl::Now();
     const int64_t requests = seconds * rate_;
@@ -159,7 +159,7 @@ class Bench {
     std::fflush(stdout);
   }
 
-  // Without load: how fast what is too old goes.
+  // Measures, without load, how fast records that are too old are removed.
   void Expire() {
     const absl::Time began = absl::Now();
     clock_.Advance(age_ + absl::Seconds(1));
@@ -186,8 +186,8 @@ class Bench {
   }
 
  private:
-  // What the executor has to do, then one piece of work away from it, whose end is the executor's again. The longest
-  // time for which the executor does nothing else. False if there was nothing to do.
+  // Runs the executor's work, then one piece of work in the background, whose end runs on the executor again. Raises
+  // `*longest_us` to the longest time that the executor was busy. Returns false if nothing ran in the background.
   bool Step(int64_t* longest_us) {
     const auto timed = [longest_us](auto run) {
       const absl::Time began = absl::Now();

@@ -33,7 +33,7 @@ class SqlFiles : public SqlBehaviour {
     std::ofstream(path, std::ios::binary) << *file;
     sqlite3* db = nullptr;
     EXPECT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-    // So that a file can be made that SQLite itself would not make.
+    // With defensive mode off, the statements can make files that SQLite itself would not make.
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
     std::vector<std::string> found;
     char* error = nullptr;
@@ -91,7 +91,7 @@ TEST_P(SqlFiles, DatabaseWithAWriteAheadLogIsTaken) {
   EXPECT_TRUE(IsOk(Execute("o", {"INSERT INTO t VALUES (8)"})));
 }
 
-// SQLite 3.40 says "NULL value in t.b" of this one.
+// SQLite 3.40 says "NULL value in t.b" of this table.
 TEST_P(SqlFiles, WhatWentOutComesBackWhateverItsPrimaryKey) {
   ASSERT_TRUE(IsOk(Execute("o", {"CREATE TABLE t(a INT, b TEXT, c REAL, PRIMARY KEY(c, b)) WITHOUT ROWID",
                                  "INSERT INTO t VALUES (1, 'two', 3.5)"})));
@@ -112,7 +112,7 @@ TEST_P(SqlFiles, HostileFilesAreRefusedAndChangeNothing) {
   std::string damaged = good;
   for (size_t i = 2 * kPageBytes; i < 3 * kPageBytes; ++i) damaged[i] = static_cast<char>(i * 7);
   Refusal(damaged);
-  // This SQLite has no such module, others have.
+  // The server's SQLite has no module fts4; other builds have it.
   EXPECT_THAT(Refusal(NewFile("CREATE TABLE t(v); PRAGMA writable_schema=ON; INSERT INTO sqlite_schema VALUES "
                               "('table', 'x', 'x', 0, 'CREATE VIRTUAL TABLE x USING fts4(v)')"))
                   .error_message(),
@@ -124,7 +124,7 @@ TEST_P(SqlFiles, HostileFilesAreRefusedAndChangeNothing) {
   EXPECT_THAT(malformed.error_details(), Not(HasSubstr("sql-failure")));
 }
 
-// What a CHECK computes is the file's, and may take as long as it likes; it is not looked at.
+// An import does not run the CHECK constraints of a file: they may take any time.
 TEST_P(SqlFiles, RowsThatNoConstraintAllowsAreTaken) {
   ASSERT_TRUE(IsOk(Import("o", NewFile("CREATE TABLE t(v CHECK (v > 7)); PRAGMA ignore_check_constraints=ON;"
                                        "INSERT INTO t VALUES (1)"))));

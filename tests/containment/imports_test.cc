@@ -1,4 +1,5 @@
-// Files that clients send as databases: what is costly to check holds up nobody's SQL, and who stalls is ended.
+// Files that clients send as databases: a file that is costly to check holds up nobody's SQL, and an import that stalls
+// is ended.
 
 #include <sqlite3.h>
 
@@ -20,7 +21,7 @@ class ImportsTest : public ContainmentTest {
  protected:
   using Writer = std::unique_ptr<grpc::ClientWriter<v1::ImportSqlRequest>>;
 
-  // A database of SQLite's, made by these statements.
+  // Returns a database file of SQLite's, made by these statements.
   std::string MakeFile(const std::vector<std::string>& statements) {
     const std::string path = directory_.path() + "/file.db";
     std::filesystem::remove(path);
@@ -37,7 +38,7 @@ class ImportsTest : public ContainmentTest {
     return bytes.str();
   }
 
-  // Its check computes generated columns for minutes.
+  // Returns a file whose check computes generated columns for minutes.
   std::string CostlyFile() {
     std::string value = "a";
     for (int i = 0; i < 11; ++i) value = absl::StrCat("hex(", value, ")");
@@ -125,10 +126,10 @@ TEST_F(ImportsTest, OneThatStallsIsEnded) {
   v1::ImportSqlRequest request;
   request.set_chunk(std::string(3 << 20, 'x'));
   ASSERT_TRUE(writer->Write(request));
-  // The rest never comes, and yet the call ends.
+  // The rest of the file never comes, and yet the call ends.
   const grpc::Status status = writer->Finish();
   EXPECT_FALSE(status.ok());
-  // What it held is free again.
+  // The temporary space that the import held is free again.
   const std::string file = MakeFile({"CREATE TABLE t(a)", "INSERT INTO t VALUES (zeroblob(2000000))"});
   EXPECT_TRUE(Import("next", file).ok());
 }
@@ -138,7 +139,7 @@ TEST_F(ImportsTest, OneImportLeavesRoomForSorts) {
   const grpc::Status status = Import("greedy", std::string(3'500'000, 'x'));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(ReasonOf(status), "OBJECT_QUOTA");
-  // Two that would fit one after the other: the second may be tried again.
+  // Two imports that would fit one after the other do not fit together; the second may be tried again.
   const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
   grpc::ClientContext context;
   v1::ImportSqlResponse response;
@@ -168,7 +169,7 @@ TEST_F(ImportsTest, ANamespaceThatTakesAllItMayLeavesRoomForOthers) {
     ASSERT_TRUE(WriteHeader(*writers.back(), absl::StrCat("open-", i), i == 0 ? "" : "default"));
   }
   const std::string file = MakeFile({"CREATE TABLE t(a)"});
-  // A third is refused once both of these have begun.
+  // A third import is refused once the first two have begun.
   grpc::Status status;
   const absl::Time until = absl::Now() + absl::Seconds(10);
   do {
@@ -200,7 +201,7 @@ TEST_F(ImportsTest, TooManyAreRefused) {
     writers.push_back(stub->ImportSql(contexts.back().get(), &responses[static_cast<size_t>(i)]));
     ASSERT_TRUE(WriteHeader(*writers.back(), absl::StrCat("open-", i)));
   }
-  // Both have begun when a third is refused.
+  // Both imports have begun when a third is refused.
   grpc::Status status;
   const absl::Time until = absl::Now() + absl::Seconds(10);
   do {

@@ -1,4 +1,4 @@
-// What the system says of a process: memory, threads, descriptors.
+// The memory, threads and descriptors of a process, as the system reports them.
 
 #ifndef HOLDFAST_TESTS_CONTAINMENT_PROCESS_STATE_H_
 #define HOLDFAST_TESTS_CONTAINMENT_PROCESS_STATE_H_
@@ -17,7 +17,7 @@
 
 namespace holdfast::testing {
 
-// A number of /proc/PID/status; 0 where the process is not there.
+// Returns a number of /proc/PID/status; 0 if the process is not there.
 inline int64_t ProcessStatus(pid_t pid, absl::string_view name) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
   for (std::string line; std::getline(file, line);) {

@@ -1,4 +1,4 @@
-// Replies that nobody reads: they fill the bound of their connection, and no more.
+// Replies that nobody reads fill the bound of their connection, and no more.
 
 #include <algorithm>
 #include <memory>
@@ -15,7 +15,7 @@ constexpr char kGetEntries[] = "/holdfast.v1.ObjectService/GetEntries";
 
 class RepliesTest : public ContainmentTest {
  protected:
-  // An object with a value of 1.7 MiB twice: a reply of 3.4 MiB.
+  // Makes an object with two values of 1.7 MiB, which `get_` reads: a reply of 3.4 MiB.
   void FillObject() {
     const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
     for (const char* key : {"a", "b"}) {
@@ -45,7 +45,7 @@ TEST_F(RepliesTest, UnreadRepliesOfOneConnectionAreBoundedAndOthersAreServed) {
     hoarder.Send(hoarder.Open(kGetEntries), get_);
     refused += Ended(hoarder.Read(absl::ZeroDuration()));
   }
-  // Nine of them fit.
+  // Nine replies fit into the bound.
   const absl::Time until = absl::Now() + absl::Seconds(20);
   while (refused < 391 && absl::Now() < until) refused += Ended(hoarder.Read(absl::Milliseconds(100)));
   EXPECT_EQ(refused, 391);
@@ -64,7 +64,7 @@ TEST_F(RepliesTest, UnreadRepliesOfManyConnectionsAreBoundedTogether) {
     hoarders.back()->Greet(/*window=*/0);
     for (int call = 0; call < 5; ++call) hoarders.back()->Send(hoarders.back()->Open(kGetEntries), get_);
   }
-  // 18 of the 100 fit; the others are told.
+  // 18 of the 100 replies fit; the other calls are refused.
   int refused = 0;
   const absl::Time until = absl::Now() + absl::Seconds(20);
   while (refused < 82 && absl::Now() < until) {
@@ -87,12 +87,12 @@ TEST_F(RepliesTest, AReplyThatIsNotTakenInTimeIsDropped) {
     for (const auto& frame : hoarder.Read(absl::Milliseconds(50))) resets += frame.type == WireClient::kReset ? 1 : 0;
   }
   EXPECT_EQ(resets, 2);
-  // What they held can be used again.
+  // The memory that the dropped replies held can be used again.
   const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
   EXPECT_TRUE(Invoke(*stub, &v1::ObjectService::Stub::GetEntries, get_).ok());
 }
 
-// The messages of calls that gRPC has not shown yet are in its own memory, which has a quota.
+// The messages of calls that gRPC has not reported yet are in its own memory, which has a quota.
 TEST_F(RepliesTest, RequestsThatNeverEndAreBoundedByTheQuotaOfGrpc) {
   Start("server { grpc_bytes_max: 67108864 }");
   const int64_t before = MemoryMiB(server_->pid());
@@ -100,14 +100,14 @@ TEST_F(RepliesTest, RequestsThatNeverEndAreBoundedByTheQuotaOfGrpc) {
   client.Greet();
   std::vector<uint32_t> streams;
   for (int i = 0; i < 100; ++i) streams.push_back(client.Open("/holdfast.v1.ObjectService/PutEntries"));
-  // All of them would be 400 MiB.
+  // All the messages together would be 400 MiB.
   const uint64_t sent = client.SendUnfinished(streams, 4 << 20, absl::Seconds(5));
   EXPECT_GT(sent, 16u << 20);
   EXPECT_LT(MemoryMiB(server_->pid()) - before, 120);
   EXPECT_LT(ServeVictim(), kSoon);
 }
 
-// A message of many empty fields takes 40 times as much memory as it has bytes: it is counted by what it takes.
+// A message of many empty fields takes 40 times as much memory as it has bytes, and is counted by its memory.
 TEST_F(RepliesTest, ARequestIsCountedByTheMemoryThatItTakes) {
   Start("server { connection_bytes_max: 33554432 }");
   v1::PutEntriesRequest request;

@@ -1,4 +1,4 @@
-// Requests that are no message of the contract, or are made to be costly to parse.
+// Requests that are not valid messages, or that are made to be costly to parse.
 
 #include <grpcpp/generic/generic_stub.h>
 
@@ -41,7 +41,7 @@ class RequestsTest : public ContainmentTest {
 TEST_F(RequestsTest, BytesThatAreNoMessageAreRefusedByName) {
   Start();
   grpc::GenericStub stub(server_->NewChannel());
-  // An object whose length is not there, small and large; a name that is not UTF-8.
+  // Two requests, a small and a large one, end before their last field does; the third has a name that is not UTF-8.
   const std::string large = std::string(100'000, '\0') + "\x0a\x7f";
   for (const std::string& bytes : {std::string("\x0a\x7f"), large, std::string("\x0a\x03\x12\x01\xff", 5)}) {
     for (const char* path :
@@ -57,7 +57,8 @@ TEST_F(RequestsTest, BytesThatAreNoMessageAreRefusedByName) {
   EXPECT_LT(ServeVictim(), kSoon);
 }
 
-// Two million empty entries in 4 MB: parsed on the executor, 64 of these held others up for 5 s.
+// The request has two million empty entries in 4 MB. When such requests were parsed on the executor, 64 of them held
+// others up for 5 s.
 TEST_F(RequestsTest, CostlyRequestsDoNotHoldUpOthers) {
   Start();
   std::string costly = "\x0a\x03\x12\x01x";
@@ -77,7 +78,7 @@ TEST_F(RequestsTest, CostlyRequestsDoNotHoldUpOthers) {
   while (absl::Now() < until) EXPECT_LT(ServeVictim(), kSoon);
   stop = true;
   for (std::thread& client : clients) client.join();
-  // Each takes 160 MiB once it is parsed.
+  // A request takes 160 MiB once it is parsed.
   EXPECT_LT(MemoryMiB(server_->pid()), 1500);
 }
 

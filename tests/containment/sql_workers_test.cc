@@ -1,4 +1,4 @@
-// SQL of one client that takes long holds up nobody else.
+// Long SQL of one client holds up nobody else.
 
 #include <algorithm>
 #include <map>
@@ -14,7 +14,7 @@ namespace holdfast::testing {
 namespace {
 
 constexpr char kEndless[] = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT max(x) FROM c";
-// So that the tests are over soon: with the defaults the last of them ends after 23 s.
+// Short limits, so that the tests are over soon: with the defaults the last statement ends after 23 s.
 constexpr char kShort[] = "actors { turn_timeout_ms: 8000 } sql { time_limit_ms: 2000 }";
 
 class SqlWorkersTest : public ContainmentTest {
@@ -27,7 +27,7 @@ class SqlWorkersTest : public ContainmentTest {
     for (const std::string& sql : statements) request.add_statements()->set_sql(sql);
     return Invoke(stub, &v1::ObjectService::Stub::ExecuteSql, request, std::chrono::seconds(120));
   }
-  // Each on an object and a connection of its own.
+  // Begins so many endless statements, each on an object and a connection of its own.
   void BeginEndless(int count, const std::string& ns = "") {
     for (int i = 0; i < count; ++i) {
       endless_.emplace_back([this, i, ns] {
@@ -49,7 +49,7 @@ class SqlWorkersTest : public ContainmentTest {
                                "INSERT INTO t SELECT 'hello ' || i FROM n"});
     ASSERT_TRUE(made.ok()) << made.status.error_message();
   }
-  // The longest of so many queries that need a worker, and reads of keys beside them.
+  // Runs so many queries that need a worker, each followed by a read of a key. Returns the longest time of such a pair.
   absl::Duration Query(int count) {
     const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
     absl::Duration longest;

@@ -1,7 +1,7 @@
-// A client of gRPC's wire that keeps to none of its manners: it speaks HTTP/2 frames by hand, so that a test can leave
-// messages out, never read, or open more than it may.
+// A client that speaks gRPC's protocol with HTTP/2 frames made by hand, so that a test can break its rules: leave
+// messages out, never read, or open more streams than it may.
 //
-// Threading: one thread. A connection that fails is closed() from then on, and what is sent to it is dropped.
+// Threading: one thread. A connection that fails is closed() from then on, and frames that are sent to it are dropped.
 
 #ifndef HOLDFAST_TESTS_CONTAINMENT_WIRE_CLIENT_H_
 #define HOLDFAST_TESTS_CONTAINMENT_WIRE_CLIENT_H_
@@ -39,26 +39,26 @@ class WireClient {
   WireClient(const WireClient&) = delete;
   WireClient& operator=(const WireClient&) = delete;
 
-  // The preface and the settings: `window` is how many bytes of each stream's replies may come unasked.
+  // Sends the preface and the settings. `window` is how many bytes of replies the server may send on each stream.
   void Greet(std::optional<uint32_t> window = {});
-  // Opens a stream for a call of "/package.Service/Method" with some more metadata. No message yet.
+  // Opens a stream for a call of "/package.Service/Method" with some more metadata, and sends no message yet.
   uint32_t Open(absl::string_view path, const std::vector<std::pair<std::string, std::string>>& metadata = {});
-  // The message of the call, and the end of the stream from this side.
+  // Sends the message of the call and, with `end`, the end of the stream from this side.
   void Send(uint32_t stream, const google::protobuf::Message& message, bool end = true);
-  // Sends messages of `bytes` bytes on these streams but for their last byte, as fast as the server lets them come, and
-  // for so long. How many bytes it took.
+  // Sends a message of `bytes` bytes without its last byte on each of these streams, as fast as the server takes them,
+  // for at most that time. Returns the number of bytes that it has sent.
   uint64_t SendUnfinished(const std::vector<uint32_t>& streams, uint32_t bytes, absl::Duration time);
 
   // Reads until there is a frame of the type; false if there is none in that time.
   bool ReadUntil(int type, absl::Duration time);
-  // A frame of any type, of no use to the server, so many times.
+  // Sends a frame, which is of no use to the server, so many times.
   void SendFrames(int type, absl::string_view payload, int count);
   // Ends the stream from this side, whatever the server does with it.
   void Reset(uint32_t stream);
 
-  // What comes in within that time, or until `enough` frames did.
+  // Returns the frames that come within that time; returns earlier with `enough` frames.
   std::vector<Frame> Read(absl::Duration time, size_t enough = 1 << 30);
-  // The other side has closed the connection, or it has failed.
+  // Returns whether the server has closed the connection, or it has failed.
   bool closed() const { return closed_; }
 
  private:
@@ -71,7 +71,7 @@ class WireClient {
   std::string unparsed_;
 };
 
-// How many of these frames end a stream that the server has not reset: its replies, OK or not.
+// Returns how many of these frames end a stream with a status, OK or not, and not with a reset.
 int Ended(const std::vector<WireClient::Frame>& frames);
 
 }  // namespace holdfast::testing

@@ -1,5 +1,5 @@
-// The real holdfastd as a child process: on a port of its own choice, with a data directory of the test's, ended by its
-// pid alone.
+// The real holdfastd as a child process. It chooses its port, uses a data directory of the test's, and is ended by its
+// pid.
 
 #ifndef HOLDFAST_TESTS_INTEGRATION_SERVER_PROCESS_H_
 #define HOLDFAST_TESTS_INTEGRATION_SERVER_PROCESS_H_
@@ -28,11 +28,11 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-// holdfastd, or another program that takes its arguments and some of its own.
+// The program to start: holdfastd, or another one that takes its arguments and some of its own.
 struct ServerProgram {
   std::string path;
   std::vector<std::string> arguments = {};
-  // Its limit on open files; 0: that of the test.
+  // The program's limit on open files; 0: that of the test.
   int open_files_max = 0;
 };
 const ServerProgram& Holdfastd();
@@ -40,8 +40,7 @@ const ServerProgram& Holdfastd();
 class ServerProcess {
  public:
   // Starts the server with this configuration (text format) and data directory, and waits until it serves. Aborts the
-  // test if it does not within half a minute.
-  // `log_suffix` tells the logs of two servers with one directory apart.
+  // test if that takes over half a minute. `log_suffix` tells the logs of two servers with one directory apart.
   explicit ServerProcess(const std::string& data_dir, const std::string& config = "",
                          const std::string& log_suffix = "", const ServerProgram& program = Holdfastd());
   // Kills it if it still runs.
@@ -57,16 +56,16 @@ class ServerProcess {
 
   const std::string& address() const { return address_; }
   pid_t pid() const { return pid_; }
-  // A channel of its own each time.
+  // Returns a new channel, with a connection of its own.
   std::shared_ptr<grpc::Channel> NewChannel() const;
   std::string Log() const;
 
-  // SIGKILL, and waits for the end.
+  // Sends SIGKILL and waits for the end.
   void Kill();
-  // SIGTERM, and waits for the end; its exit status.
+  // Sends SIGTERM and waits for the end. Returns as Wait() does.
   int Terminate();
   void Signal(int signal);
-  // Waits for the end; its exit status, or minus the signal that ended it.
+  // Waits for the end. Returns the exit status, or minus the signal that ended the server.
   int Wait();
 
  private:

@@ -1,5 +1,5 @@
-// Random SQL for one object, made so that most of it meets what is there: tables and columns that exist, keys of a
-// small range, constraints that nearly hold, rows from nothing to several pages; and some that must fail.
+// Random SQL for one object, most of which fits the database: tables and columns that exist, keys of a small range,
+// constraints that nearly hold, rows from nothing to several pages. Some of it must fail.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_SQL_GENERATOR_H_
 #define HOLDFAST_TESTS_PROPERTY_SQL_GENERATOR_H_
@@ -15,14 +15,14 @@ namespace holdfast::property {
 
 class SqlGenerator {
  public:
-  // Outlived by `dice`.
+  // `dice` outlives the generator.
   explicit SqlGenerator(simulation::Dice* dice) : dice_(dice) {}
 
-  // For statements to the database that may be this one now; before any of the others.
+  // Sets the database that the next statements are made for. Called before any of the others.
   void Look(const SqlFilePtr& file);
 
   v1::SqlStatement Statement();
-  // One that only reads.
+  // Makes a statement that only reads.
   v1::SqlStatement Query();
   v1::MigrateSchemaRequest Migration();
 
@@ -30,7 +30,7 @@ class SqlGenerator {
   std::string Pick(const std::vector<std::string>& of);
   std::string NewTable();
   std::string Table();
-  // Of the table that was named last.
+  // Returns a column, mostly of the table that was named last.
   std::string Column();
   std::string Name(const std::string& prefix, const std::string& type);
   std::string Where();
@@ -48,16 +48,16 @@ class SqlGenerator {
   v1::SqlStatement Delete();
   v1::SqlStatement Pragma();
   v1::SqlStatement Wrong();
-  // Its statements, and whether foreign keys are off.
+  // Sets the statements of the migration, and whether it runs with foreign keys off.
   void FillMigration(v1::Migration* migration);
 
   simulation::Dice* const dice_;
   SqlFilePtr file_;
   std::vector<SqlTable> tables_;
-  // Those of the table that was named last.
+  // The columns of the table that was named last.
   std::vector<std::string> columns_;
   bool large_ = false;
-  // Of the last request.
+  // The migrations of the last request.
   google::protobuf::RepeatedPtrField<v1::Migration> migrations_;
 };
 

@@ -33,7 +33,7 @@ constexpr int64_t kDaySeconds = 24 * 60 * 60;
 // 2100-01-01T00:00:00Z
 constexpr int64_t kFarAlarmSeconds = 4'102'444'800;
 
-// Calls that must succeed.
+// A client whose calls must succeed, but for those of Try().
 class Client {
  public:
   explicit Client(const ServerProcess& server) : channel_(server.NewChannel()) {}
@@ -73,7 +73,7 @@ void Execute(Client& client, const std::string& name, const std::vector<std::str
   client.Call(&Objects::ExecuteSql, request);
 }
 
-// The first row, with '|' between values.
+// Returns the first row, with '|' between its values.
 std::string Row(Client& client, const std::string& name, const std::string& sql) {
   auto request = For<v1::ExecuteSqlRequest>(name);
   request.add_statements()->set_sql(sql);
@@ -129,7 +129,7 @@ void CheckSql(Client& client, const std::string& name) {
   EXPECT_EQ(Row(client, name, "SELECT text FROM words('quick')"), "the quick brown fox");
   EXPECT_EQ(Row(client, name, "SELECT count(*) FROM sqlite_schema WHERE name = '_meta_migrations'"), "0");
 
-  // An object from before there were hashes takes those of the list.
+  // An object from before there were hashes gets those of the list.
   v1::MigrateSchemaRequest list = Migrations(name);
   const auto migrated = client.Call(&Objects::MigrateSchema, list);
   EXPECT_EQ(migrated.version_before(), 2);
@@ -166,7 +166,7 @@ void WriteKeys(Client& client) {
   auto remove = For<v1::DeleteEntriesRequest>("packed0");
   remove.add_keys("key1");
   client.Call(&Objects::DeleteEntries, remove);
-  // Over 1 MiB.
+  // This object has over 1 MiB.
   for (int i = 0; i < kLargeRows; ++i) {
     auto put = For<v1::PutEntriesRequest>("large");
     v1::Entry* const entry = put.add_entries();
@@ -248,7 +248,8 @@ void CheckClasses(Client& client) {
   EXPECT_EQ(client.Call(&Counters::GetUniqueNumber, For<v1::GetUniqueNumberRequest>("hits")).number(), 3);
   EXPECT_EQ(client.Call(&Counters::Increment, For<v1::IncrementRequest>("hits")).value(), 6001);
 
-  // What is pending is due a year after it was written, and what was processed is removed then: the store grows old.
+  // Pending items are processed, and processed ones are removed, a year after they were written. The check must hold
+  // before that and after it, since the store grows old.
   client.Call(&Batches::FlushBatch, For<v1::FlushBatchRequest>("batch"));
   std::map<int64_t, std::string> processed;
   const auto listed = client.Call(&Batches::ListProcessedItems, For<v1::ListProcessedItemsRequest>("batch"));
@@ -282,7 +283,7 @@ void CheckClasses(Client& client) {
     EXPECT_EQ(client.Call(&Users::UpdateUser, update).user().email(), "new@example.org");
   }
 
-  // In a year the windows are over.
+  // The windows are over a year after the store was written, so both cases must pass.
   for (const auto algorithm : {v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG, v1::RATE_LIMIT_ALGORITHM_GCRA,
                                v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW}) {
     const auto checked = client.Call(&Limits::CheckLimit, LimitOf(algorithm));
@@ -324,7 +325,7 @@ void CheckCatalog(Client& client) {
     for (const v1::ObjectSummary& summary : page.objects()) ++objects[summary.object().object_class()];
     list.set_page_token(page.next_page_token());
   } while (!list.page_token().empty());
-  // Packed, large, ballast, two with SQL, two with alarms; the deleted one is not there.
+  // The class Object has the packed ones, large, ballast, two with SQL, and two with alarms; the deleted one is gone.
   EXPECT_EQ(objects,
             (std::map<std::string, int>{
                 {"Object", kPacked + 6}, {"Counter", 1}, {"BatchProcessor", 1}, {"UserCache", 1}, {"RateLimiter", 1}}));
@@ -344,7 +345,7 @@ void WriteContents(const ServerProcess& server) {
   auto put = For<v1::PutEntriesRequest>("deleted");
   put.add_entries()->set_key("k");
   client.Call(&Objects::PutEntries, put);
-  // Enough for the end of the server to write tables.
+  // The ballast makes the log long enough for the server to write tables when it ends.
   auto ballast = For<v1::PutEntriesRequest>("ballast");
   ballast.add_entries()->set_key("k");
   for (int i = 0; i < kBallastTimes; ++i) {
@@ -356,7 +357,7 @@ void WriteContents(const ServerProcess& server) {
 
 void WriteMore(const ServerProcess& server) {
   Client client(server);
-  // Some pages are patches.
+  // These updates store some pages as patches.
   for (int i = 1; i <= 5; ++i) {
     Execute(client, "sql-large", {absl::StrCat("UPDATE large SET v = 'small' WHERE rowid = ", i)});
   }

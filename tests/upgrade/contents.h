@@ -1,4 +1,4 @@
-// What the stores of earlier versions in tests/upgrade/stores have in them: objects of every class, packed and with a
+// The contents of the stores of earlier versions in tests/upgrade/stores: objects of every class, packed and with a
 // family of their own, SQL databases with migrations, alarms, and replies to requests with an id.
 
 #ifndef HOLDFAST_TESTS_UPGRADE_CONTENTS_H_
@@ -11,12 +11,13 @@ namespace holdfast::testing {
 // The configuration under which a store is written: of its objects, two get a family of their own.
 inline constexpr char kWriterConfig[] = "storage { column_families_max: 2 }";
 
-// Write it all through the server's API, as of version 0.1.0: one after the other, each to a server of its own on the
-// same directory, so that the store has tables and a log. A call that fails is a failed expectation.
+// These two write the contents through the server's API, as of version 0.1.0. They are called one after the other, each
+// with a server of its own on the same directory, so that the store has tables and a log. A call that fails is a failed
+// expectation.
 void WriteContents(const ServerProcess& server);
 void WriteMore(const ServerProcess& server);
 
-// Compares everything with what was written, and then goes on writing. Once for each store.
+// Compares everything in the store with what was written, and writes some more. Called once for each store.
 void CheckContents(const ServerProcess& server);
 
 }  // namespace holdfast::testing

@@ -1,8 +1,8 @@
 // A store that an earlier version wrote opens, and everything is there.
 //
-// tests/upgrade/stores has one that was stopped and one that was killed, of each version whose stores must open;
-// write_stores.cc says how to add those of a version. Replies to requests with an id are among what was written, and
-// expire before anybody reads them: these must only be no obstacle.
+// tests/upgrade/stores has two stores of each version whose stores must open: the server of one was stopped, that of
+// the other was killed. write_stores.cc says how to add those of a version. The stores have replies to requests with an
+// id, too; these expire before anybody reads them, and must only be no obstacle.
 
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ TEST_P(UpgradeTest, EverythingIsThere) {
     if (HasFailure()) std::fprintf(stderr, "%s\n", server.Log().c_str());
     EXPECT_EQ(server.Terminate(), 0);
   }
-  // What this version wrote into it opens, too.
+  // The store opens again with what this version wrote into it.
   ServerProcess again(data_dir);
   EXPECT_EQ(again.Terminate(), 0);
 }

@@ -27,7 +27,7 @@
 namespace holdfast::testing {
 namespace {
 
-// How the server of a store ends.
+// The way in which the server of a store ends.
 enum class End { kStopped, kKilled };
 
 void PrintError(const std::string& error) { std::fprintf(stderr, "write_stores: %s\n", error.c_str()); }
@@ -37,12 +37,12 @@ void PrintError(const std::string& error, const ServerProcess& server) {
   PrintError(absl::StrCat(error, "; the server's log:\n", server.Log()));
 }
 
-// The text as one word of a shell command.
+// Returns the text as one word of a shell command.
 std::string Quoted(const std::string& text) {
   return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "'\\''"}}), "'");
 }
 
-// Runs `write`, which prints each call that fails. False, with an error, if there was one.
+// Runs `write`, which prints each call that fails. Returns false, and prints an error, if there was one.
 bool Write(void (*write)(const ServerProcess&), const ServerProcess& server) {
   write(server);
   // No test runs, so gtest counts the failed expectation as one of the whole program.
@@ -51,7 +51,7 @@ bool Write(void (*write)(const ServerProcess&), const ServerProcess& server) {
   return false;
 }
 
-// Stops the server. False, with an error, if it does not end well.
+// Stops the server. Returns false, and prints an error, if it does not end well.
 bool Stop(ServerProcess* server) {
   const int status = server->Terminate();
   if (status == 0) return true;
@@ -59,7 +59,8 @@ bool Stop(ServerProcess* server) {
   return false;
 }
 
-// Packs the data directory in `directory`. The logs of RocksDB stay out: nobody reads them.
+// Packs the data directory in `directory`, without RocksDB's LOG files, which nobody reads. Returns false, and prints
+// an error, if that failed.
 bool Archive(const std::string& directory, const std::string& archive) {
   const std::string tar = directory + "/store.tar";
   const std::string command =
@@ -70,7 +71,8 @@ bool Archive(const std::string& directory, const std::string& archive) {
   return false;
 }
 
-// Writes a store with two servers, the first of which is stopped, and packs it. False, with an error, if that failed.
+// Writes a store with two servers, the first of which is stopped, and packs it. Returns false, and prints an error, if
+// that failed.
 bool WriteStore(const std::string& program, End end, const std::string& archive) {
   const TemporaryDirectory directory;
   const std::string data_dir = directory.path() + "/data";

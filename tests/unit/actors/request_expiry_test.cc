@@ -1,4 +1,4 @@
-// How long records of requests are kept, and how much of them.
+// Records of requests: the time for which they are kept, and the bounds on their bytes.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ class RequestExpiryTest : public ScriptedTest {
     EXPECT_TRUE(sent->done());
     return sent;
   }
-  // `setting` is what the error is to name.
+  // Returns whether a request with this id is refused. `setting` is the setting that the error must name.
   bool Refused(const std::string& id, const storage::ObjectKey& object,
                const std::string& setting = "storage.request_record_bytes_max") {
     auto sent = Answer(id, object);
@@ -47,7 +47,7 @@ class RequestExpiryTest : public ScriptedTest {
   bool Refused(const std::string& id) { return Refused(id, Key(scripted, "a")); }
   Reply Answer(const std::string& id, const std::string& name = "a") { return Answer(id, Key(scripted, name)); }
   storage::ObjectKey InNamespace(const std::string& ns) const { return {ns, scripted.name, "a"}; }
-  // So many of the records that are made from here on, and not one more.
+  // Sets the bound so that so many of the records that are made from here on fit, and not one more.
   void AllowRecords(int64_t count) {
     reply_bytes = 10'000;
     options.records.bytes_max = count * static_cast<int64_t>(reply_bytes);
@@ -139,7 +139,7 @@ TEST_F(RequestExpiryTest, TheSweepGoesInStepsAndSleepsUntilThereIsSomethingToDo)
   node->Advance(absl::Seconds(99));
   EXPECT_LE(walks() - before, 2) << "looks again and again at what is too young";
   clock.Advance(absl::Seconds(2));
-  // No commit of the sweep has more than its step: another turn would wait for it.
+  // No commit of the sweep has more records than one step, since other turns wait for it.
   size_t most = 0;
   for (size_t points = recording.points[storage::FamilyId::kRequests]; node->Step(0);) {
     const size_t now = recording.points[storage::FamilyId::kRequests];
@@ -197,7 +197,7 @@ TEST_F(RequestExpiryTest, AtTheBoundNewIdsAreRefusedAndOldOnesReplayed) {
   EXPECT_FALSE(Refused("two"));
   Put("a", "k", "v");
   EXPECT_EQ(Get("a", "k"), "v") << "without an id all goes on";
-  // What failed, or asked for no record, takes no place.
+  // Requests that failed, or asked for no record, take no room.
   node->Advance(options.records.age * 1.1);
   for (int i = 0; i < 5; ++i) {
     SendRecorded("a", absl::StrCat("failed", i), "text",
@@ -239,7 +239,7 @@ TEST_F(RequestExpiryTest, ANamespaceAtItsBoundIsRefusedAndNoOther) {
     EXPECT_TRUE(Refused("more", InNamespace("greedy"), kSetting));
     EXPECT_TRUE(Refused("more", InNamespace("greedy"), "\"greedy\""));
     EXPECT_FALSE(Refused("id0", InNamespace("greedy"))) << "a retry";
-    // Names that begin alike are others.
+    // Namespaces whose names begin alike are different ones.
     for (const char* other : {"modest", "greed", "greedy-too", "g"}) {
       for (int i = 0; i < 3; ++i) EXPECT_FALSE(Refused(absl::StrCat("id", i), InNamespace(other), kSetting)) << other;
     }
@@ -298,9 +298,9 @@ TEST_F(RequestExpiryTest, ARestartCountsInStepsThatLetOthersRead) {
 
 TEST_F(RequestExpiryTest, WhatComesWhileTheyAreCountedIsCountedOnce) {
   AllowRecords(4);
-  // Durable before they are counted, or after it.
+  // The new record becomes durable before the old ones are counted, or after it.
   for (bool durable_before : {true, false}) {
-    // Also where the clock was set back meanwhile, and old records are of times to come.
+    // In the second case the clock was set back meanwhile, so old records have times in the future.
     for (absl::Duration back : {absl::ZeroDuration(), absl::Seconds(100)}) {
       Start();
       node->Settle();

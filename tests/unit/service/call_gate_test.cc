@@ -34,7 +34,7 @@ TEST_F(CallGateTest, CallsAreBounded) {
   CallGate::Lease leases[4];
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Admit("a", 0, &leases[i]).ok());
   ExpectOverloaded(Admit("b", 0, &leases[3]), "server.calls_max");
-  // A refused one counts until its error is sent.
+  // A refused call counts until its error is sent.
   EXPECT_EQ(gate_.calls(), 4);
   for (auto& lease : leases) lease.Release();
   EXPECT_EQ(gate_.calls(), 0);
@@ -71,7 +71,7 @@ TEST_F(CallGateTest, AReplyIsReservedOrRefused) {
   lease.DropRequest();
   lease.DropRequest();
   EXPECT_EQ(gate_.bytes(), 120'000 + kCall);
-  // What can't be refused is counted all the same.
+  // A reply that can't be refused is counted even over the bound.
   lease.CountReply(500'000);
   EXPECT_EQ(gate_.bytes(), 500'000 + kCall);
   lease.CountReply(10);

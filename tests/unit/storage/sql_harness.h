@@ -1,4 +1,4 @@
-// The SQL database of one object over a MemoryStore: the test runs turns, each of which ends well or is dropped.
+// The SQL database of one object over a MemoryStore. The test runs turns, each of which ends well or is dropped.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_SQL_HARNESS_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_SQL_HARNESS_H_
@@ -25,12 +25,12 @@
 
 namespace holdfast::storage::sql {
 
-// Of which one write fails.
+// Pages of which one write fails.
 class FaultyPages : public PageSource {
  public:
   explicit FaultyPages(PageSource* pages) : pages_(pages) {}
 
-  // The n-th write from now on, of 1; 0: none.
+  // Fails the n-th write from now on, counted from 1; 0: none.
   void FailWrite(int n) {
     writes_ = 0;
     fail_at_ = n;
@@ -67,23 +67,23 @@ class SqlObject {
   Pages& pages() { return pages_; }
   FaultyPages& faults() { return faults_; }
   const v1::Usage& usage() const { return usage_; }
-  // Null while it is not open.
+  // Null while the connection is not open.
   Connection* connection() { return connection_.get(); }
   void set_tier(ReadTier tier) { tier_ = tier; }
   void set_now(absl::Time now) { now_ = now; }
   void set_stop(bool stop) { stop_ = stop; }
-  // Before the first turn.
+  // Called before the first turn.
   void set_heap_total(HeapTotal* total) { heap_total_ = total; }
-  // Turns run on the executor first, and again on a worker where that is what they are told.
+  // With true, turns run on the executor first, and again on a worker if they get NeedsWorker().
   void set_executor_first(bool executor_first) { executor_first_ = executor_first; }
   int ran_on_executor() const { return ran_on_executor_; }
 
-  // Everything is in the store.
+  // Waits until everything is in the store.
   void Settle() {
     object_.Settle();
     BeginTurn();
   }
-  // As a load after a passivation does, or after a crash: what has not joined is gone.
+  // Closes the connection and drops the writes that have not joined, as a load after a passivation or a crash does.
   void Reopen() {
     connection_ = nullptr;
     DropTurn();
@@ -113,7 +113,7 @@ class SqlObject {
     BeginTurn();
   }
 
-  // All statements, or none.
+  // Runs all statements in one turn, or none.
   absl::StatusOr<std::vector<Result>> Turn(const std::vector<Statement>& statements) {
     if (executor_first_) {
       auto results = TurnOn(Where::kExecutor, statements);
@@ -136,7 +136,7 @@ class SqlObject {
     EXPECT_TRUE(count.ok()) << count.status();
     return count.value_or(0);
   }
-  // The pages in their order.
+  // Returns the database file: its pages in their order.
   std::string File() {
     std::string file;
     for (uint32_t number = 1; number <= PageCount(); ++number) {

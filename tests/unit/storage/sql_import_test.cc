@@ -1,4 +1,4 @@
-// Imports of a SQL database: steps of another one change nothing.
+// Imports of a SQL database: the steps of another import change nothing, and damaged files do no harm.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -48,7 +48,7 @@ class SqlImport : public testing::Test {
 TEST_F(SqlImport, OneThatHasTheSameGenerationIsAnother) {
   const ImportId first = Begin(1);
   ASSERT_THAT(Add(first, 1, 'a'), IsOk());
-  // As DeleteAll does, or what gives an import up.
+  // DeleteAll ends an import like this, and so does giving it up.
   ASSERT_TRUE(Abort(first));
   const ImportId second = Begin(2);
   ASSERT_EQ(second.generation, first.generation);
@@ -114,7 +114,7 @@ TEST_F(SqlImportFile, FilesThatEndedTheServerAreRefused) {
   }
 }
 
-// A database of each kind of table, with some rows.
+// Returns SQL that makes a database for each kind of table, with some rows.
 std::vector<std::string> Kinds() {
   const std::string rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60) ";
   return {
@@ -136,7 +136,7 @@ std::vector<std::string> Kinds() {
   };
 }
 
-// What clients do with a database, whatever it holds.
+// Statements that clients may run on a database, whatever it holds.
 constexpr const char* kUses[] = {"SELECT * FROM t",
                                  "SELECT c FROM t WHERE b > 'text 3' ORDER BY c, b",
                                  "INSERT INTO t(b, c) VALUES ('new', 1)",
@@ -161,8 +161,7 @@ constexpr const char* kUses[] = {"SELECT * FROM t",
                                  "ANALYZE",
                                  "PRAGMA foreign_key_check"};
 
-// Damages files at random: each is refused, or is one that nothing which is done with it ends the process. Under the
-// address sanitizer, too.
+// Damages files at random. Each file is refused, or no use of it ends the process, under the address sanitizer too.
 TEST_F(SqlImportFile, DamagedFilesHarmNobody) {
   const char* const wanted = std::getenv("HOLDFAST_DAMAGED_FILES");
   const int files = wanted == nullptr ? 2000 : std::atoi(wanted);
@@ -195,7 +194,7 @@ TEST_F(SqlImportFile, DamagedFilesHarmNobody) {
     }
   });
   std::printf("%d damaged files, %d accepted, %d of their uses failed\n", files, accepted, failed_uses);
-  // What is damaged in a value, or in free space, is no damage that can be seen.
+  // Damage in a value, or in free space, can't be seen, so some files are accepted.
   EXPECT_GT(accepted, 0);
   EXPECT_LT(accepted, files);
 }

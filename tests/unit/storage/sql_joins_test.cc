@@ -1,5 +1,5 @@
-// Joins of every kind, at random: the answers are compared with those of a model that goes over all rows, and with
-// those of another version of SQLite, which the system has for its other programs.
+// Random joins of every kind: the answers are compared with those of a model that goes over all rows, and with those of
+// another version of SQLite, which the system has for its other programs.
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -25,10 +25,11 @@ namespace {
 
 using Cell = std::optional<int64_t>;
 using Cells = std::vector<Cell>;
-// Of SQL's three values; nothing: unknown.
+// One of SQL's three truth values; nullopt: unknown.
 using Truth = std::optional<bool>;
 
-// So that the library's calls of itself do not come here. The sanitizers do not take it, and nothing is exported to it.
+// With RTLD_DEEPBIND the library's calls of its own functions do not reach the SQLite that is linked in. The sanitizers
+// do not allow the flag, and can do without it, since the program exports no functions to the library.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define HOLDFAST_SANITIZED 1
@@ -49,7 +50,7 @@ std::string ToText(const Cells& cells) {
   });
 }
 
-// The other SQLite, through the few functions that it takes.
+// The other SQLite, through the few functions that the test needs.
 class OtherSqlite {
  public:
   OtherSqlite() : library_(dlopen("libsqlite3.so.0", kOpenFlags)) {
@@ -65,7 +66,7 @@ class OtherSqlite {
   }
   bool there() const { return library_ != nullptr; }
   std::string version() const { return version_(); }
-  // The rows as text; an error as one row.
+  // Returns the rows as text; an error is one row.
   std::vector<std::string> Rows(const std::string& sql) {
     std::vector<std::string> rows;
     const auto add = [](void* to, int columns, char** values, char**) {
@@ -180,7 +181,7 @@ Query RandomQuery(Random& random, const std::vector<std::vector<Cells>>& tables)
   std::vector<Cells> rows;
   std::string from;
   for (int table = 0; table < count; ++table) {
-    // The table, or a subquery that gives some of it.
+    // The source is the table, or a subquery that gives some of its rows.
     std::vector<Cells> these = tables[static_cast<size_t>(table)];
     std::string source = absl::StrCat("t", table);
     if (random.OneIn(4)) {
@@ -194,7 +195,7 @@ Query RandomQuery(Random& random, const std::vector<std::vector<Cells>>& tables)
     }
     auto [kind, text] = kKinds[random.Below(kKinds.size())];
     Condition on = RandomCondition(random, table + 1);
-    // What is joined by a comma has no condition of its own.
+    // A join by a comma has no condition of its own.
     if (kind == Kind::kComma) on = {"", [](const Cells&) { return Truth(true); }};
     absl::StrAppend(&from, text, source, on.text.empty() ? "" : " ON ", on.text);
     query.has_right_or_full |= kind == Kind::kRight || kind == Kind::kFull;
@@ -263,7 +264,7 @@ TEST(SqlJoins, AnswersAreThoseOfAModelAndOfAnotherSqlite) {
         std::vector<std::string> others = other.Rows(query.sql);
         std::sort(others.begin(), others.end());
         if (others == query.expected) continue;
-        // RIGHT and FULL JOIN came with 3.39, and were answered wrongly for some years.
+        // RIGHT and FULL JOIN came with SQLite 3.39. For some years SQLite answered some of them wrongly.
         EXPECT_TRUE(query.has_right_or_full) << query.sql;
         ++other_differs;
       }

@@ -84,7 +84,7 @@ TEST_F(SqlWorkers, OverItsBoundsAStatementIsRefused) {
   const auto b1 = workers_->Admit("b");
   EXPECT_NE(b1.statement, nullptr);
   EXPECT_EQ(workers_->Admit("c").refusal, End::kBusy);
-  // Those that were admitted run and make room.
+  // The admitted statements run, and make room for others.
   for (const auto& admitted : {a1, a2, b1}) RunToEnd(admitted.statement);
   EXPECT_NE(workers_->Admit("a").statement, nullptr);
   workers_ = nullptr;

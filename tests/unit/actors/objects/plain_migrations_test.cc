@@ -1,4 +1,4 @@
-// MigrateSchema: migrations with foreign keys off, and those that are not the ones that ran.
+// MigrateSchema: migrations with foreign keys off, and migrations that differ from those that ran.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -35,17 +35,17 @@ class PlainMigrationsTest : public PlainSqlFixture {
   std::vector<std::string> Versions(const std::string& name) {
     return Rows(name, "SELECT version FROM _meta_migrations ORDER BY version");
   }
-  // SCHEMA_CHANGED whose message has that text.
+  // Expects SCHEMA_CHANGED with a message that has that text.
   void ExpectChanged(const absl::Status& status, const std::string& text) {
     EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_CHANGED));
     EXPECT_THAT(std::string(status.message()), HasSubstr(text));
   }
-  // SQL_CONSTRAINT of a foreign key, whose message has that text.
+  // Expects SQL_CONSTRAINT with a message that has that text.
   void ExpectConstraint(const absl::Status& status, const std::string& text) {
     EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SQL_CONSTRAINT));
     EXPECT_THAT(std::string(status.message()), HasSubstr(text));
   }
-  // Children whose rows go with their parent's, and one that forbids it.
+  // Makes a table and two that refer to it: rows of posts are deleted with their user, rows of notes forbid that.
   void MakeFamily(const std::string& name) {
     ASSERT_TRUE(Do(name, {"CREATE TABLE users(id INTEGER PRIMARY KEY, n TEXT)",
                           "CREATE TABLE posts(u INTEGER REFERENCES users(id) ON DELETE CASCADE)",
@@ -82,7 +82,7 @@ TEST_F(PlainMigrationsTest, RebuildOfAParentKeepsItsChildren) {
   ExpectFamilyEnforced("a");
 }
 
-// With foreign keys on, dropping a table deletes its rows first: what the flag is for.
+// With foreign keys on, dropping a table deletes its rows first, which a constraint refuses here. The flag avoids that.
 TEST_F(PlainMigrationsTest, RebuildWithForeignKeysOnIsRefused) {
   MakeFamily("a");
   Step step = Rebuild(1);
@@ -115,7 +115,7 @@ TEST_F(PlainMigrationsTest, ForeignKeyThatDoesNotHoldAtItsEndIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("nothing was done"));
   EXPECT_THAT(Rows("a", "SELECT name FROM sqlite_schema ORDER BY name"), ElementsAre("notes", "posts", "users"));
   ExpectFamilyEnforced("a");
-  // The reference goes with the name: ALTER TABLE writes it into the children.
+  // ALTER TABLE writes the new name of the parent into the references of the children.
   ExpectConstraint(Migrate("a", {{1,
                                   {"ALTER TABLE users RENAME TO old", "CREATE TABLE users(id INTEGER PRIMARY KEY)",
                                    "INSERT INTO users SELECT id FROM old", "DROP TABLE old"},
@@ -245,7 +245,7 @@ TEST_F(PlainMigrationsTest, AcceptedChangesCountAsRunAndAreNotRun) {
               Fails(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_NEWER));
 }
 
-// As the server that had no hashes left it.
+// The objects are as a server that had no hashes left them.
 TEST_F(PlainMigrationsTest, ObjectFromBeforeThereWereHashesTakesTheList) {
   const auto make = [&](const std::string& name) {
     ASSERT_TRUE(Do(name, {kTable, "CREATE TABLE _meta(key TEXT PRIMARY KEY, value TEXT)",
@@ -258,7 +258,7 @@ TEST_F(PlainMigrationsTest, ObjectFromBeforeThereWereHashesTakesTheList) {
   EXPECT_THAT(Versions("a"), ElementsAre("1", "2", "3"));
   ExpectChanged(Migrate("a", {{1, {kTable}}, {2, {"SELECT 20"}}, {3, {"SELECT 3"}}}), "version 2 has changed");
 
-  // Of a list that begins later, what came before is taken when it is listed.
+  // The first list begins at a later version; the versions before it are accepted when a list names them.
   make("b");
   ASSERT_TRUE(Migrate("b", {{3, {"SELECT 3"}}, {4, {"SELECT 4"}}}).ok());
   EXPECT_THAT(Versions("b"), ElementsAre("3", "4"));
@@ -266,7 +266,7 @@ TEST_F(PlainMigrationsTest, ObjectFromBeforeThereWereHashesTakesTheList) {
   EXPECT_THAT(Versions("b"), ElementsAre("1", "3", "4"));
   ExpectChanged(Migrate("b", {{1, {kTable}}, {2, {"SELECT 2"}}, {4, {"SELECT 4"}}}), "version 2 never ran");
 
-  // A list with nothing that ran says nothing of it.
+  // The first list has no version that ran, so nothing is known of those.
   make("c");
   ASSERT_TRUE(Migrate("c", {{4, {"SELECT 4"}}}).ok());
   ASSERT_TRUE(Migrate("c", {{1, {kTable}}, {2, {"SELECT 2"}}, {4, {"SELECT 4"}}}).ok());
@@ -314,7 +314,7 @@ TEST_F(PlainMigrationsTest, ALongListIsCompared) {
   ExpectChanged(Migrate("a", edited), "version 9999 has changed");
 }
 
-// Objects keep them: they must never be computed otherwise.
+// Objects keep the hashes, so they must never be computed in another way.
 TEST(MigrationHashTest, StaysWhatItIs) {
   SqlMigration migration{"", 1, {{"", "CREATE TABLE t(v)", {}}}, false};
   EXPECT_EQ(MigrationHash(migration), "90b7eda1db3cc8bb244ea8d8d0eecdf1");

@@ -1,4 +1,4 @@
-// What the tests of class Object's SQL have in common.
+// The fixture of the tests of class Object's SQL.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_PLAIN_SQL_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_PLAIN_SQL_FIXTURE_H_
@@ -24,7 +24,7 @@ class PlainSqlFixture : public PlainObjectTest {
   absl::Status Do(const std::string& name, const std::vector<std::string>& statements) {
     return *Ask(name, &PlainObject::ExecuteSql, Request(statements))->status;
   }
-  // The rows of a query, values joined by '|'.
+  // Returns the rows of a query, with their values joined by '|'.
   std::vector<std::string> Rows(const std::string& name, const std::string& query) {
     const auto asked = Ask(name, &PlainObject::ExecuteSql, Request({query}));
     EXPECT_TRUE(asked->ok()) << *asked->status;

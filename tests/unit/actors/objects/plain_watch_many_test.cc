@@ -1,4 +1,4 @@
-// Alarms of clients, many of them: more than fit in memory, and through crashes.
+// Many alarms of clients: more than fit in memory, and across crashes.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -47,14 +47,14 @@ TEST_F(PlainWatchManyTest, ThoseOfABusyWatcherDoNotKeepThoseOfAnotherOut) {
   slow.lease = absl::Minutes(15);
   Watch(&busy, slow);
   Watch(&quick, Of("quick", 1));
-  // What is due first fills the memory; then the others, of which one is out.
+  // The alarms that are due first fill the memory, though their client has one out and takes no more.
   SetMany(20, "busy", clock.Now() - absl::Minutes(1));
   SetMany(20, "quick");
   EXPECT_THAT(busy, SizeIs(1));
   EXPECT_THAT(AcknowledgeAll(&quick), SizeIs(20));
 }
 
-// --- A new watcher has the server read what may be for it, and no more.
+// --- A new watcher makes the server read the alarms that may be for it, and no more.
 
 TEST_F(PlainWatchManyTest, AWatcherOfANamespaceThatWaitsForNobodyReadsNothing) {
   Start();
@@ -65,7 +65,7 @@ TEST_F(PlainWatchManyTest, AWatcherOfANamespaceThatWaitsForNobodyReadsNothing) {
     other.ns = absl::StrCat("other", i);
     node->watchers().Remove(Watch(&deliveries, other));
   }
-  // Which of the hashes of a namespace are alike differs from run to run.
+  // The hash of a namespace differs from run to run, so another namespace may have the hash of the one that waits.
   EXPECT_LE(recording.cursors[storage::FamilyId::kAlarms] - before, 2);
   Watch(&deliveries);
   EXPECT_THAT(AcknowledgeAll(&deliveries), SizeIs(300));

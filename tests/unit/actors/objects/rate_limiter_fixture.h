@@ -1,4 +1,4 @@
-// What the tests of class RateLimiter have in common: its calls, and the rows that it stores.
+// The fixture of the tests of class RateLimiter: its calls, and the rows that it stores.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_RATE_LIMITER_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_RATE_LIMITER_FIXTURE_H_
@@ -57,7 +57,7 @@ class RateLimiterTest : public NodeTest {
     request.set_key(key);
     EXPECT_TRUE(Ask("api", &RateLimiter::ResetLimit, request)->ok());
   }
-  // Rows of the log and of the limits that are stored.
+  // Returns the numbers of stored rows of requests and of limits.
   std::pair<size_t, size_t> Rows() {
     std::pair<size_t, size_t> rows;
     for (const auto& [key, value] : KeysOf(RateLimiter::Class(), "api")) {
@@ -72,7 +72,7 @@ class RateLimiterTest : public NodeTest {
     *request.mutable_check() = check;
     return request;
   }
-  // Keys of objects that were put or deleted.
+  // Returns how many keys of objects were put or deleted.
   size_t Points() { return recording.points[storage::FamilyId::kPacked]; }
 };
 

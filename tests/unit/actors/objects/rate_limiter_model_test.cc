@@ -1,4 +1,4 @@
-// Class RateLimiter answers what a model does, whatever happens between the checks.
+// Class RateLimiter gives the same answers as a model, whatever happens between the checks.
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@
 namespace holdfast::actors {
 namespace {
 
-// What each algorithm answers, from the list of all that it allowed.
+// Answers as the sliding-window log and the fixed window must, from the list of all requests that were allowed.
 class Model {
  public:
   bool Check(const v1::RateLimit& check, int64_t now_us, bool count) {
@@ -78,7 +78,7 @@ TEST_F(RateLimiterTest, AgreesWithAModelAcrossTimeSweepsPassivationAndRestarts) 
           ASSERT_EQ(reply.allowed(), model.Check(check, absl::ToUnixMicros(clock.Now()), !peek));
           ASSERT_EQ(reply.remaining(), model.remaining());
           if (!reply.allowed()) {
-            // What it says of the time is true, also through storage.
+            // retry_after is exact, also after a restart: the check passes then, and not a microsecond before.
             const int64_t at_us =
                 absl::ToUnixMicros(clock.Now()) + FromWire(reply.retry_after()) / absl::Microseconds(1);
             ASSERT_FALSE(model.Check(check, at_us - 1, false));
@@ -106,7 +106,7 @@ TEST_F(RateLimiterTest, KeysThatLeaveTheCacheAreReadBackWithAllTheyHad) {
       for (int i = first; i < first + 100; ++i) {
         checks.push_back(Limit(key(i), 2 + i % 3, absl::Hours(1), i % 2 == 0 ? kLog : kFixed));
       }
-      // All or nothing, so first what each would say.
+      // CheckLimits counts all checks or none, so first each check is asked alone.
       bool all = true;
       for (const v1::RateLimit& check : checks) all &= model.Check(check, absl::ToUnixMicros(clock.Now()), false);
       const auto reply = CheckMany(checks);
