@@ -29,6 +29,16 @@ TEST(SqlCases, ATokenizerWithHalfAnOptionIsAnError) {
   EXPECT_EQ(FailureOf(status).kind, FailureKind::kSqlError);
 }
 
+TEST(SqlCases, AConcatenationOfEmptyTextsIsEmpty) {
+  SqlObject object;
+  DoAll(object, {"CREATE TABLE t(id, v)", "INSERT INTO t VALUES (1, NULL), (2, ''), (3, 'x')"});
+  for (const std::string function : {"group_concat(v, '/')", "string_agg(v, '/')", "group_concat(v)"}) {
+    EXPECT_EQ(object.Rows("SELECT hex(" + function + " OVER (PARTITION BY id ORDER BY id GROUPS CURRENT ROW)) FROM t"),
+              (std::vector<Row>{{std::string()}, {std::string()}, {std::string("78")}}))
+        << function;
+  }
+}
+
 TEST(SqlCases, ARightJoinKeepsItsRows) {
   SqlObject object;
   DoAll(object, {"CREATE TABLE a(x)", "CREATE TABLE b(y)", "CREATE TABLE c(z)", "INSERT INTO a VALUES(1)",
