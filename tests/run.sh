@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test: unit, property, the client and its tool, lint; against the real
-# server integration, blackbox and scale; kills under load, the Python client, and the comparison with workerd. From a
-# clean clone on Debian 12 it needs nothing else.
+# server integration, blackbox and scale; kills under load, the Python client, the recipes of the cookbook, and the
+# comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
 #
 #   run.sh [PRESET]    dev (the default), release, asan or tsan
 #   run.sh --help
