@@ -249,6 +249,15 @@ class Server:
                 pytest.fail(f"the server did not start; its log:\n{self.log()}")
         return self
 
+    def start_again(self):
+        """After an end: at the same address, for clients that go on. Returns when it accepts connections."""
+        assert self._process is None, "started already"
+        self._process = self.launch(self.address, self.data_dir, self.log_path)
+        ended = lambda: self._process.poll() is not None
+        eventually(lambda: accepts_connections(self.address) or ended(), START_TIMEOUT_S, "listening")
+        if ended():
+            pytest.fail(f"the server did not start again; its log:\n{self.log()}")
+
     def end(self, signal_number):
         """Sends the signal, waits for the end, and returns the exit status (negative: the signal that ended it).
 
