@@ -135,7 +135,8 @@ def test_a_job_that_always_fails_lets_the_next_one_pass(cookbook):
 def test_jobs_queued_while_a_worker_looks_at_an_empty_line_are_announced(cookbook, monkeypatch):
     jobs = importlib.import_module("jobs")
     queue = jobs.queue_of("ada")
-    cookbook.change(cookbook.objects.SetAlarm, cookbook.pb.SetAlarmRequest(object=queue, scheduled_time=cookbook.AT_ONCE))
+    request = cookbook.pb.SetAlarmRequest(object=queue, scheduled_time=cookbook.AT_ONCE)
+    cookbook.change(cookbook.objects.SetAlarm, request)
     acknowledge = jobs.acknowledge
 
     def acknowledge_late(delivery):
@@ -174,7 +175,8 @@ class TestSessions:
             assert sessions.use(session_id) == "ada"
 
     def left(self, cookbook):
-        return len(cookbook.objects.ListObjects(cookbook.pb.ListObjectsRequest(namespace="sessions"), timeout=5).objects)
+        request = cookbook.pb.ListObjectsRequest(namespace="sessions")
+        return len(cookbook.objects.ListObjects(request, timeout=5).objects)
 
     def test_one_that_is_used_while_its_alarm_is_out_stays(
         self, cookbook, sessions, signed_in, deliveries, monkeypatch

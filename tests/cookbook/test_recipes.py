@@ -5,11 +5,13 @@ import pytest
 import recipes
 
 SHARED = "## What every recipe uses\n\n```python\nshared = 1\n```\n\n"
-RECIPE = "## 1. One\n\nSave it as `one.py`:\n\n```python\n## no heading\nprint(1)\n```\n\nIt prints:\n\n```text\n1\n```\n"
+CODE = "```python\n## no heading\nprint(1)\n```\n\n"
+RECIPE = f"## 1. One\n\nSave it as `one.py`:\n\n{CODE}It prints:\n\n```text\n1\n```\n"
 
 
 def test_code_and_output_are_those_of_the_section():
-    shared, found = recipes.parse("# Title\n\n" + SHARED + RECIPE + "\n" + RECIPE.replace("One", "Two").replace("one", "two"))
+    other = RECIPE.replace("One", "Two").replace("one", "two")
+    shared, found = recipes.parse(f"# Title\n\n{SHARED}{RECIPE}\n{other}")
     assert shared == "shared = 1\n"
     assert found[0] == recipes.Recipe("1. One", "one.py", "## no heading\nprint(1)\n", "1\n")
     assert [recipe.file_name for recipe in found] == ["one.py", "two.py"]
