@@ -10,6 +10,14 @@ namespace {
 
 using v1::RateLimiterService;
 
+// "month" and the like; UNSPECIFIED for anything else.
+v1::CalendarUnit CalendarUnitOf(absl::string_view text) {
+  if (text == "minute") return v1::CALENDAR_UNIT_MINUTE;
+  if (text == "hour") return v1::CALENDAR_UNIT_HOUR;
+  if (text == "day") return v1::CALENDAR_UNIT_DAY;
+  return text == "month" ? v1::CALENDAR_UNIT_MONTH : v1::CALENDAR_UNIT_UNSPECIFIED;
+}
+
 // Sets the field of a check that a name such as "limit" stands for.
 absl::Status SetCheckField(absl::string_view name, const std::string& value, v1::RateLimit& check) {
   const auto number = [&](auto set) {
@@ -25,6 +33,9 @@ absl::Status SetCheckField(absl::string_view name, const std::string& value, v1:
     return number([&](int64_t n) { check.set_cost(n); });
   } else if (name == "burst") {
     return number([&](int64_t n) { check.set_burst(n); });
+  } else if (const v1::CalendarUnit unit = CalendarUnitOf(value); name == "window" && unit != 0) {
+    check.set_calendar_unit(unit);
+    check.set_algorithm(v1::RATE_LIMIT_ALGORITHM_CALENDAR);
   } else if (name == "window") {
     const absl::StatusOr<absl::Duration> window = ParseFiniteDuration(value);
     if (!window.ok()) return window.status();
@@ -84,8 +95,9 @@ Unary<&RateLimiterService::Stub::CheckLimit> CheckLimit() {
             } const fields[] = {
                 {"key", "KEY", "What is limited, e.g. a user or an address", true},
                 {"limit", "N", "How many are allowed in a window", true},
-                {"window", "DURATION", "How long a window is, 1ms to 366 days", true},
-                {"cost", "N", "How many this one counts for; default 1", false},
+                {"window", "DURATION",
+                 "How long a window is, 1ms to 366 days; or minute, hour, day or month: of the calendar, UTC", true},
+                {"cost", "N", "How many this one counts for; default 1. Negative: gives back", false},
                 {"algorithm", "NAME", "sliding-window-log (the default, exact), gcra or fixed-window", false},
                 {"burst", "N", "With gcra: how many at once from rest; default the limit", false},
             };

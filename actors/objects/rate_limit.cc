@@ -4,26 +4,68 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/civil_time.h"
+#include "absl/time/time.h"
 #include "actors/errors.h"
 #include "actors/objects/wire_time.h"
 
 namespace holdfast::actors {
 namespace {
 
-using Femtoseconds = __int128;
+// Units of a limit times microseconds of its window.
+using UnitMicros = __int128;
 
 constexpr int64_t kFemtosPerMicro = 1'000'000'000;
 
-Femtoseconds ToFemtos(int64_t micros) { return Femtoseconds{micros} * kFemtosPerMicro; }
+__int128 DivideUp(__int128 a, __int128 b) { return (a + b - 1) / b; }
 
-Femtoseconds DivideUp(Femtoseconds a, Femtoseconds b) { return (a + b - 1) / b; }
+// Of a fixed or a calendar window: its number since the epoch, and when it ends.
+struct Window {
+  int64_t index;
+  int64_t end_us;
+};
 
-int64_t ToMicrosUp(Femtoseconds femtos) { return static_cast<int64_t>(DivideUp(femtos, kFemtosPerMicro)); }
-
-// How long the steady rate takes for so much cost, rounded up.
-Femtoseconds TimeFor(int64_t cost, const LimitCheck& check) {
-  return DivideUp(cost * ToFemtos(check.window_us), check.limit);
+Window WindowOfNumber(int algorithm, int64_t window_us, int64_t index) {
+  if (algorithm != v1::RATE_LIMIT_ALGORITHM_CALENDAR) return {index, (index + 1) * window_us};
+  const auto of_length = [index](absl::Duration length) {
+    return Window{index, (index + 1) * absl::ToInt64Microseconds(length)};
+  };
+  switch (static_cast<v1::CalendarUnit>(window_us)) {
+    case v1::CALENDAR_UNIT_MINUTE:
+      return of_length(absl::Minutes(1));
+    case v1::CALENDAR_UNIT_HOUR:
+      return of_length(absl::Hours(1));
+    case v1::CALENDAR_UNIT_DAY:
+      return of_length(absl::Hours(24));
+    default: {
+      const absl::CivilMonth next = absl::CivilMonth(1970) + index + 1;
+      return {index, absl::ToUnixMicros(absl::FromCivil(next, absl::UTCTimeZone()))};
+    }
+  }
 }
+
+// Times are not before the epoch.
+Window WindowAt(int algorithm, int64_t window_us, int64_t now_us) {
+  if (algorithm != v1::RATE_LIMIT_ALGORITHM_CALENDAR) return WindowOfNumber(algorithm, window_us, now_us / window_us);
+  int64_t index;
+  switch (static_cast<v1::CalendarUnit>(window_us)) {
+    case v1::CALENDAR_UNIT_MINUTE:
+      index = now_us / absl::ToInt64Microseconds(absl::Minutes(1));
+      break;
+    case v1::CALENDAR_UNIT_HOUR:
+      index = now_us / absl::ToInt64Microseconds(absl::Hours(1));
+      break;
+    case v1::CALENDAR_UNIT_DAY:
+      index = now_us / absl::ToInt64Microseconds(absl::Hours(24));
+      break;
+    default:
+      index = absl::ToCivilMonth(absl::FromUnixMicros(now_us), absl::UTCTimeZone()) - absl::CivilMonth(1970);
+      break;
+  }
+  return WindowOfNumber(algorithm, window_us, index);
+}
+
+bool IsCalendarUnit(int64_t unit) { return unit >= v1::CALENDAR_UNIT_MINUTE && unit <= v1::CALENDAR_UNIT_MONTH; }
 
 }  // namespace
 
@@ -46,6 +88,7 @@ absl::StatusOr<LimitCheck> ValidateCheck(const v1::RateLimit& check, absl::strin
     case v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG:
     case v1::RATE_LIMIT_ALGORITHM_GCRA:
     case v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW:
+    case v1::RATE_LIMIT_ALGORITHM_CALENDAR:
       break;
     default:
       return InvalidField(field("algorithm"), absl::StrCat("unknown value ", static_cast<int>(check.algorithm())));
@@ -58,18 +101,37 @@ absl::StatusOr<LimitCheck> ValidateCheck(const v1::RateLimit& check, absl::strin
   if (valid.algorithm == v1::RATE_LIMIT_ALGORITHM_GCRA && check.limit() > kGcraLimitMax) {
     return InvalidField(field("limit"), absl::StrCat("GCRA is for limits up to ", kGcraLimitMax));
   }
-  if (!check.has_window()) return InvalidField(field("window"), "is missing");
-  auto window_us = MicrosOf(check.window(), field("window"), absl::Milliseconds(1), kLongestDuration);
-  if (!window_us.ok()) return window_us.status();
-  valid.window_us = *window_us;
-  if (valid.cost < 1) return InvalidField(field("cost"), "must be at least 1");
+  if (valid.algorithm == v1::RATE_LIMIT_ALGORITHM_CALENDAR) {
+    if (check.has_window()) return InvalidField(field("window"), "must be absent; calendar_unit says the window");
+    if (check.calendar_unit() == v1::CALENDAR_UNIT_UNSPECIFIED)
+      return InvalidField(field("calendar_unit"), "is missing");
+    if (!IsCalendarUnit(check.calendar_unit())) {
+      return InvalidField(field("calendar_unit"),
+                          absl::StrCat("unknown value ", static_cast<int>(check.calendar_unit())));
+    }
+    valid.window_us = check.calendar_unit();
+  } else {
+    if (check.calendar_unit() != v1::CALENDAR_UNIT_UNSPECIFIED) {
+      return InvalidField(field("calendar_unit"), "is for RATE_LIMIT_ALGORITHM_CALENDAR only");
+    }
+    if (!check.has_window()) return InvalidField(field("window"), "is missing");
+    auto window_us = MicrosOf(check.window(), field("window"), absl::Milliseconds(1), kLongestDuration);
+    if (!window_us.ok()) return window_us.status();
+    valid.window_us = *window_us;
+  }
+  if (valid.cost == 0) return InvalidField(field("cost"), "must not be 0");
   if (valid.cost > check.limit()) return InvalidField(field("cost"), "must not exceed the limit");
+  if (valid.cost < -check.limit()) return InvalidField(field("cost"), "must not give back more than the limit");
+  if (valid.algorithm == v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG && valid.cost < -kLogGivenBackMax) {
+    return InvalidField(field("cost"),
+                        absl::StrCat("the sliding-window log gives back at most ", kLogGivenBackMax, " at once"));
+  }
   if (check.has_burst()) {
     if (valid.algorithm != v1::RATE_LIMIT_ALGORITHM_GCRA) return InvalidField(field("burst"), "is for GCRA only");
     if (valid.burst < 1 || valid.burst > kGcraLimitMax) {
       return InvalidField(field("burst"), absl::StrCat("must be 1 to ", kGcraLimitMax));
     }
-    const Femtoseconds refill_us = DivideUp(Femtoseconds{valid.burst} * valid.window_us, valid.limit);
+    const __int128 refill_us = DivideUp(UnitMicros{valid.burst} * valid.window_us, valid.limit);
     if (refill_us > absl::ToInt64Microseconds(kLongestDuration)) {
       return InvalidField(field("burst"), "burst x window / limit must not exceed 366 days");
     }
@@ -92,6 +154,19 @@ void LimitState::DropOldest() {
   log_.pop_front();
 }
 
+std::optional<LimitState::Request> LimitState::GiveBackNewest(int64_t units, int64_t now_us) {
+  if (ExpiredRequests(now_us) == log_.size()) return std::nullopt;
+  const Request newest = log_.back();
+  const int64_t given_back = std::min(units, newest.cost);
+  used_ -= given_back;
+  if (given_back == newest.cost) {
+    log_.pop_back();
+  } else {
+    log_.back().cost -= given_back;
+  }
+  return newest;
+}
+
 size_t LimitState::ExpiredRequests(int64_t now_us) {
   while (expired_ < log_.size() && now_us - log_[expired_].time_us > row_.window_us()) used_ -= log_[expired_++].cost;
   return expired_;
@@ -102,7 +177,8 @@ LimitState::Verdict LimitState::Judge(const LimitCheck& check, int64_t now_us, b
     case v1::RATE_LIMIT_ALGORITHM_GCRA:
       return JudgeGcra(check, now_us, counted);
     case v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW:
-      return JudgeFixedWindow(check, now_us, counted);
+    case v1::RATE_LIMIT_ALGORITHM_CALENDAR:
+      return JudgeWindow(check, now_us, counted);
     default:
       return JudgeLog(check, now_us, counted);
   }
@@ -110,7 +186,7 @@ LimitState::Verdict LimitState::Judge(const LimitCheck& check, int64_t now_us, b
 
 LimitState::Verdict LimitState::JudgeLog(const LimitCheck& check, int64_t now_us, bool counted) {
   size_t oldest = ExpiredRequests(now_us);
-  Verdict verdict{used_ + check.cost <= check.limit, 0, 0, 0};
+  Verdict verdict{check.cost <= check.limit - used_ || check.cost < 0, 0, 0, 0};
   // A request counts for exactly one window, its last microsecond included.
   const auto gone_after = [&](int64_t time_us) { return time_us + check.window_us + 1 - now_us; };
   if (!verdict.allowed) {
@@ -121,38 +197,53 @@ LimitState::Verdict LimitState::JudgeLog(const LimitCheck& check, int64_t now_us
     }
   }
   const bool takes = verdict.allowed && counted;
-  verdict.remaining = std::max<int64_t>(0, check.limit - used_ - (takes ? check.cost : 0));
-  if (takes) {
+  const int64_t after = takes ? std::max<int64_t>(0, used_ + check.cost) : used_;
+  verdict.remaining = std::max<int64_t>(0, check.limit - after);
+  if (takes && check.cost > 0) {
     verdict.reset_after_us = gone_after(now_us);
-  } else if (used_ > 0) {
-    verdict.reset_after_us = gone_after(log_.back().time_us);
+  } else if (after > 0) {
+    verdict.reset_after_us = gone_after(NewestAfterGivingBack(takes ? -check.cost : 0).time_us);
   }
   return verdict;
 }
 
+const LimitState::Request& LimitState::NewestAfterGivingBack(int64_t units) const {
+  size_t newest = log_.size() - 1;
+  for (; units >= log_[newest].cost; --newest) units -= log_[newest].cost;
+  return log_[newest];
+}
+
+UnitMicros LimitState::Level(const LimitCheck& check, int64_t now_us) const {
+  if (row_.arrival_us() != 0 || row_.arrival_fs() != 0) {
+    const __int128 ahead_fs = (__int128{row_.arrival_us()} - now_us) * kFemtosPerMicro + row_.arrival_fs();
+    return ahead_fs <= 0 ? 0 : DivideUp(ahead_fs * check.limit, kFemtosPerMicro);
+  }
+  // A time that is ahead is that of a clock which was set back since.
+  const int64_t passed_us = std::max<int64_t>(0, now_us - row_.level_time_us());
+  const UnitMicros level = UnitMicros{row_.level()} * check.window_us + row_.level_rest();
+  return std::max<UnitMicros>(0, level - UnitMicros{passed_us} * check.limit);
+}
+
 LimitState::Verdict LimitState::JudgeGcra(const LimitCheck& check, int64_t now_us, bool counted) const {
-  const Femtoseconds now = ToFemtos(now_us);
-  const Femtoseconds arrival = std::max(now, ToFemtos(row_.arrival_us()) + row_.arrival_fs());
-  const Femtoseconds next = arrival + TimeFor(check.cost, check);
-  const Femtoseconds tolerance = TimeFor(check.burst, check);
-  Verdict verdict{next - tolerance <= now, 0, 0, 0};
-  if (!verdict.allowed) verdict.retry_after_us = ToMicrosUp(next - tolerance - now);
-  const Femtoseconds after = verdict.allowed && counted ? next : arrival;
-  // The highest cost that would be allowed next.
-  const Femtoseconds room = std::max<Femtoseconds>(0, tolerance - (after - now));
-  verdict.remaining =
-      static_cast<int64_t>(std::min<Femtoseconds>(check.limit, room * check.limit / ToFemtos(check.window_us)));
-  verdict.reset_after_us = ToMicrosUp(after - now);
+  const UnitMicros level = Level(check, now_us);
+  const UnitMicros next = std::max<UnitMicros>(0, level + UnitMicros{check.cost} * check.window_us);
+  const UnitMicros level_max = UnitMicros{check.burst} * check.window_us;
+  Verdict verdict{next <= level_max || check.cost < 0, 0, 0, 0};
+  if (!verdict.allowed) verdict.retry_after_us = static_cast<int64_t>(DivideUp(next - level_max, check.limit));
+  const UnitMicros after = verdict.allowed && counted ? next : level;
+  const UnitMicros room = std::max<UnitMicros>(0, level_max - after) / check.window_us;
+  verdict.remaining = static_cast<int64_t>(std::min<UnitMicros>(check.limit, room));
+  verdict.reset_after_us = static_cast<int64_t>(DivideUp(after, check.limit));
   return verdict;
 }
 
-LimitState::Verdict LimitState::JudgeFixedWindow(const LimitCheck& check, int64_t now_us, bool counted) const {
-  const int64_t index = now_us / check.window_us;
-  const int64_t used = row_.window_index() == index ? row_.window_count() : 0;
-  const int64_t ends_after = (index + 1) * check.window_us - now_us;
-  Verdict verdict{check.cost <= check.limit - used, 0, 0, 0};
+LimitState::Verdict LimitState::JudgeWindow(const LimitCheck& check, int64_t now_us, bool counted) const {
+  const Window window = WindowAt(check.algorithm, check.window_us, now_us);
+  const int64_t used = row_.window_index() == window.index ? row_.window_count() : 0;
+  const int64_t ends_after = window.end_us - now_us;
+  Verdict verdict{check.cost <= check.limit - used || check.cost < 0, 0, 0, 0};
   if (!verdict.allowed) verdict.retry_after_us = ends_after;
-  const int64_t after = used + (verdict.allowed && counted ? check.cost : 0);
+  const int64_t after = std::max<int64_t>(0, used + (verdict.allowed && counted ? check.cost : 0));
   verdict.remaining = std::max<int64_t>(0, check.limit - after);
   if (after > 0) verdict.reset_after_us = ends_after;
   return verdict;
@@ -161,17 +252,21 @@ LimitState::Verdict LimitState::JudgeFixedWindow(const LimitCheck& check, int64_
 void LimitState::Count(const LimitCheck& check, int64_t now_us) {
   switch (check.algorithm) {
     case v1::RATE_LIMIT_ALGORITHM_GCRA: {
-      const Femtoseconds arrival =
-          std::max(ToFemtos(now_us), ToFemtos(row_.arrival_us()) + row_.arrival_fs()) + TimeFor(check.cost, check);
-      row_.set_arrival_us(static_cast<int64_t>(arrival / kFemtosPerMicro));
-      row_.set_arrival_fs(static_cast<int64_t>(arrival % kFemtosPerMicro));
+      const UnitMicros level = std::max<UnitMicros>(0, Level(check, now_us) + UnitMicros{check.cost} * check.window_us);
+      row_.clear_arrival_us();
+      row_.clear_arrival_fs();
+      row_.set_level(static_cast<int64_t>(level / check.window_us));
+      row_.set_level_rest(static_cast<int64_t>(level % check.window_us));
+      row_.set_level_time_us(now_us);
+      row_.set_level_limit(check.limit);
       break;
     }
-    case v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW: {
-      const int64_t index = now_us / check.window_us;
+    case v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW:
+    case v1::RATE_LIMIT_ALGORITHM_CALENDAR: {
+      const int64_t index = WindowAt(check.algorithm, check.window_us, now_us).index;
       const int64_t used = row_.window_index() == index ? row_.window_count() : 0;
       row_.set_window_index(index);
-      row_.set_window_count(used + check.cost);
+      row_.set_window_count(std::max<int64_t>(0, used + check.cost));
       break;
     }
     default: {
@@ -184,10 +279,14 @@ void LimitState::Count(const LimitCheck& check, int64_t now_us) {
 
 int64_t LimitState::SilentFrom() const {
   switch (row_.algorithm()) {
-    case v1::RATE_LIMIT_ALGORITHM_GCRA:
-      return row_.arrival_us() + (row_.arrival_fs() > 0 ? 1 : 0);
+    case v1::RATE_LIMIT_ALGORITHM_GCRA: {
+      if (row_.level_limit() == 0) return row_.arrival_us() + (row_.arrival_fs() > 0 ? 1 : 0);
+      const UnitMicros level = UnitMicros{row_.level()} * row_.window_us() + row_.level_rest();
+      return row_.level_time_us() + static_cast<int64_t>(DivideUp(level, row_.level_limit()));
+    }
     case v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW:
-      return (row_.window_index() + 1) * row_.window_us();
+    case v1::RATE_LIMIT_ALGORITHM_CALENDAR:
+      return WindowOfNumber(row_.algorithm(), row_.window_us(), row_.window_index()).end_us;
     default:
       return log_.empty() ? 0 : log_.back().time_us + row_.window_us() + 1;
   }

@@ -3,10 +3,14 @@
 //
 //   sliding-window log   keeps every allowed request; those no older than the window count. Exact: no window of that
 //                        length, wherever it begins, holds more than the limit.
-//   GCRA                 keeps one time, the theoretical arrival time (ITU-T I.371, the generic cell rate algorithm); a
-//                        request moves it by cost x window / limit and passes if it is then at most `burst` of these
-//                        ahead. Kept in femtoseconds and rounded up, so it never lets more through than it says.
+//   GCRA                 the generic cell rate algorithm (ITU-T I.371), as its continuous-state leaky bucket: keeps the
+//                        units in use, which come back at limit / window, and allows a request that leaves at most
+//                        `burst` of them in use. Counted in fractions of 1 / window, so it is exact. The units in use
+//                        stay what they are when the limit changes.
 //   fixed window         counts within windows aligned to the Unix epoch.
+//   calendar             counts within minutes, hours, days and months of UTC.
+//
+// A negative cost gives units back, the newest first.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_RATE_LIMIT_H_
 #define HOLDFAST_ACTORS_OBJECTS_RATE_LIMIT_H_
@@ -14,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -24,8 +29,10 @@
 namespace holdfast::actors {
 
 inline constexpr int64_t kLogLimitMax = 100'000;
-// Also of the burst. Up to here its arithmetic is exact: 366 days in femtoseconds times this fits 128 bits.
+// The bound of the burst, too. 366 days in microseconds times this fits 128 bits.
 inline constexpr int64_t kGcraLimitMax = 1'000'000'000'000;
+// Units that one check gives back to a log, each of which may be a row.
+inline constexpr int64_t kLogGivenBackMax = 1'000;
 inline constexpr size_t kLimitKeyBytesMax = 512;
 
 // A check that was found valid.
@@ -33,9 +40,9 @@ struct LimitCheck {
   std::string key;
   v1::RateLimitAlgorithm algorithm;  // never UNSPECIFIED
   int64_t limit;
-  int64_t window_us;
-  int64_t cost;
-  int64_t burst;  // GCRA only
+  int64_t window_us;  // CALENDAR: the number of its v1::CalendarUnit
+  int64_t cost;       // negative: units to give back
+  int64_t burst;      // GCRA only
 };
 
 // INVALID_ARGUMENT names the field within `path`, the field of the request that holds the check.
@@ -52,7 +59,7 @@ class LimitState {
 
   explicit LimitState(storage::v1::LimitRow row) : row_(std::move(row)) {}
 
-  // Its row, which for GCRA and the fixed window is all of it.
+  // Its row, which is all of it but for the log.
   const storage::v1::LimitRow& row() const { return row_; }
   storage::v1::LimitRow* mutable_row() { return &row_; }
   // Whether the row is in storage.
@@ -63,6 +70,9 @@ class LimitState {
   const std::deque<Request>& log() const { return log_; }
   void AddToLog(const Request& request);
   void DropOldest();
+  // Gives back up to `units` of those in use, at most one request: the newest, of which it removes so many, or all. The
+  // request as it was; nullopt where none is in use. For logs; Count() does it for the others.
+  std::optional<Request> GiveBackNewest(int64_t units, int64_t now_us);
   // How many of the oldest are older than the window and no longer count.
   size_t ExpiredRequests(int64_t now_us);
 
@@ -74,7 +84,8 @@ class LimitState {
   };
   // What the check is told: its own verdict, and the rest as it is after counting it if `counted` and allowed.
   Verdict Judge(const LimitCheck& check, int64_t now_us, bool counted);
-  // Counts a check that is allowed. The caller stores the row, or for the log the newest request.
+  // Counts a check that is allowed; for a log its cost is positive. The caller stores the row, or for the log the
+  // newest request.
   void Count(const LimitCheck& check, int64_t now_us);
   // From when on the state is as if the key had never been used.
   int64_t SilentFrom() const;
@@ -84,7 +95,12 @@ class LimitState {
  private:
   Verdict JudgeLog(const LimitCheck& check, int64_t now_us, bool counted);
   Verdict JudgeGcra(const LimitCheck& check, int64_t now_us, bool counted) const;
-  Verdict JudgeFixedWindow(const LimitCheck& check, int64_t now_us, bool counted) const;
+  // Of a fixed or a calendar window.
+  Verdict JudgeWindow(const LimitCheck& check, int64_t now_us, bool counted) const;
+  // The newest request that is in use still after so many units of the newest, fewer than are in use, are given back.
+  const Request& NewestAfterGivingBack(int64_t units) const;
+  // The units of GCRA that are in use, times the window.
+  __int128 Level(const LimitCheck& check, int64_t now_us) const;
 
   storage::v1::LimitRow row_;
   bool stored_ = false;

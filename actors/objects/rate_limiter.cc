@@ -207,7 +207,7 @@ Task<absl::Status> RateLimiter::CheckWindows(const std::vector<LimitCheck>& chec
   const int64_t most = context().limits().rate_limit_windows_max;
   absl::flat_hash_map<std::string, int64_t> begun;
   for (size_t i = 0; i < checks.size(); ++i) {
-    if (!states[i]->stored()) ++begun[KeyPrefix(checks[i].key)];
+    if (!states[i]->stored() && checks[i].cost > 0) ++begun[KeyPrefix(checks[i].key)];
   }
   for (const LimitCheck& check : checks) {
     const std::string prefix = KeyPrefix(check.key);
@@ -233,6 +233,10 @@ Task<absl::Status> RateLimiter::CheckWindows(const std::vector<LimitCheck>& chec
 }
 
 void RateLimiter::Count(const LimitCheck& check, LimitState* state, int64_t now_us) {
+  if (check.cost < 0) {
+    GiveBack(check, state, now_us);
+    return;
+  }
   const LimitRow before = state->row();
   if (IsLog(before)) {
     for (size_t i = std::min(state->ExpiredRequests(now_us), kExpiredPerCheckMax); i > 0; --i) {
@@ -250,6 +254,28 @@ void RateLimiter::Count(const LimitCheck& check, LimitState* state, int64_t now_
     if (int64_t* const windows = windows_.Find(KeyPrefix(check.key))) ++*windows;
   }
   state->set_stored();
+  states_.SetWeight(limits_.PrimaryKey(before), state->MemoryBytes());
+}
+
+void RateLimiter::GiveBack(const LimitCheck& check, LimitState* state, int64_t now_us) {
+  if (!state->stored()) return;
+  const LimitRow before = state->row();
+  if (!IsLog(before)) {
+    state->Count(check, now_us);
+    limits_.Write(state->row(), &before);
+    return;
+  }
+  for (int64_t units = -check.cost; units > 0;) {
+    const auto request = state->GiveBackNewest(units, now_us);
+    if (!request) break;
+    const RequestRow row = RowOf(before, *request);
+    if (request->cost > units) {
+      requests_.Write(RowOf(before, state->log().back()), &row);
+    } else {
+      requests_.Erase(row);
+    }
+    units -= request->cost;
+  }
   states_.SetWeight(limits_.PrimaryKey(before), state->MemoryBytes());
 }
 

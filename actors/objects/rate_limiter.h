@@ -48,6 +48,8 @@ class RateLimiter : public Object {
   Task<absl::StatusOr<bool>> CheckAll(const std::vector<LimitCheck>& checks, bool peek,
                                       const std::vector<v1::CheckLimitResponse*>& responses);
   void Count(const LimitCheck& check, LimitState* state, int64_t now_us);
+  // Counts a check with a negative cost.
+  void GiveBack(const LimitCheck& check, LimitState* state, int64_t now_us);
   // An error if a key would have too many windows with those that the checks would begin.
   Task<absl::Status> CheckWindows(const std::vector<LimitCheck>& checks, const std::vector<LimitState*>& states);
   // Removes the requests of one window up to that time, the oldest first and at most `rows_max`. Returns their number.
