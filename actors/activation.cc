@@ -15,6 +15,10 @@
 namespace holdfast::actors {
 namespace {
 
+// A stored clock may be so far ahead of the wall clock at load. One that is further ahead comes of a wall clock that
+// was wrong, and is set back.
+constexpr absl::Duration kClockAheadMax = absl::Hours(24);
+
 using storage::v1::AlarmRecord;
 using storage::v1::ObjectHeader;
 
@@ -50,10 +54,22 @@ Activation::~Activation() = default;
 
 absl::Time Activation::Now() {
   clock_used_ = true;
-  const absl::Time wall = absl::FromUnixMicros(absl::ToUnixMicros(host_->Now()));
-  last_now_ = std::max(last_now_, wall);
-  if (header_) last_now_ = std::max(last_now_, absl::FromUnixMicros(header_->clock_us()));
+  const absl::Time steady = host_->clock().Steady();
+  if (!clock_ahead_) {
+    absl::Time least = last_now_;
+    if (header_) least = std::max(least, absl::FromUnixMicros(header_->clock_us()));
+    const absl::Time begin = TimeByAlarm().value_or(host_->clock().Wall());
+    clock_ahead_ = std::max(begin, least) - steady;
+  }
+  last_now_ = std::max(last_now_, absl::FromUnixMicros(absl::ToUnixMicros(steady + *clock_ahead_)));
   return last_now_;
+}
+
+std::optional<absl::Time> Activation::TimeByAlarm() const {
+  if (!alarm_ || alarm_->retry_count() > 0) return std::nullopt;
+  const auto steady_due = host_->alarms_.SteadyDueOf({alarm_->due_time_us(), key_.encoded()});
+  if (!steady_due) return std::nullopt;
+  return absl::FromUnixMicros(alarm_->scheduled_time_us()) - (*steady_due - host_->clock().Steady());
 }
 
 Random& Activation::random() { return *host_->services_.random; }
@@ -142,7 +158,7 @@ void Activation::Pump() {
     }
     Delivery* const next = NextRequest();
     if (next == nullptr) break;
-    if (next->deadline != absl::InfiniteFuture() && next->deadline < host_->Now()) {
+    if (next->deadline != absl::InfiniteFuture() && next->deadline < host_->clock().Steady()) {
       next->Done(Error(absl::StatusCode::kDeadlineExceeded, v1::ERROR_REASON_DEADLINE_PASSED,
                        "the deadline passed while the request waited for its turn; nothing was done"));
       continue;
@@ -170,7 +186,7 @@ void Activation::Begin(Delivery* turn, Task<absl::Status> task, absl::Duration l
   if (turn->task_->done()) {
     EndTurn(turn);
   } else if (!turn->time_limit_) {
-    turn->time_limit_ = host_->services_.executor->At(host_->Now() + limit, [this, turn] { TimeOut(turn); });
+    turn->time_limit_ = host_->services_.executor->After(limit, [this, turn] { TimeOut(turn); });
   }
 }
 
@@ -377,11 +393,11 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
     }
     CommitTurn();
     if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
-    turn->time_limit_ = host_->services_.executor->At(host_->Now() + LimitOf(turn), [this, turn] { TimeOut(turn); });
+    turn->time_limit_ = host_->services_.executor->After(LimitOf(turn), [this, turn] { TimeOut(turn); });
   }
   // A load is a critical section: nothing else comes in before it ends.
   if (state_ == State::kActive && !storage_.wrote()) input_gate_.Leave();
-  const auto timer = host_->services_.executor->At(host_->Now() + time, [this, handler, turn] {
+  const auto timer = host_->services_.executor->After(time, [this, handler, turn] {
     waits_.remove_if([&](const ActiveWait& wait) { return wait.handler == handler; });
     if (input_gate_.holder() == turn) {
       Continue(turn, handler);
@@ -407,6 +423,7 @@ Task<absl::Status> Activation::Load() {
   header_.reset();
   alarm_.reset();
   header_changed_ = false;
+  clock_ahead_.reset();
   auto header_bytes = co_await ReadKey(&storage_, storage::kObjectHeaderKey);
   if (!header_bytes.ok()) co_return header_bytes.status();
   auto alarm_bytes = co_await ReadKey(&storage_, storage::kAlarmKey);
@@ -431,6 +448,7 @@ Task<absl::Status> Activation::Load() {
       header_changed_ = true;
     }
   }
+  if (header_) SetBackClock();
   if (*alarm_bytes) {
     AlarmRecord alarm;
     if (!alarm.ParseFromString(**alarm_bytes)) co_return absl::DataLossError("the object's alarm is garbled");
@@ -454,11 +472,22 @@ Task<absl::Status> Activation::Load() {
   co_return co_await object_->Load();
 }
 
+void Activation::SetBackClock() {
+  const int64_t wall_us = absl::ToUnixMicros(host_->clock().Wall());
+  if (header_->clock_us() - wall_us <= absl::ToInt64Microseconds(kClockAheadMax)) return;
+  Log(LogLevel::kWarning, "object_clock_set_back",
+      {{"object", key_.DebugString()},
+       {"clock", absl::FormatTime(absl::FromUnixMicros(header_->clock_us()), absl::UTCTimeZone())}});
+  header_->set_clock_us(wall_us);
+  header_changed_ = true;
+  last_now_ = absl::InfinitePast();
+}
+
 Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
   if (!alarm_ || host_->stopped_) co_return absl::OkStatus();
-  if (absl::FromUnixMicros(alarm_->due_time_us()) > host_->Now()) {
-    // Replaced by a later one, or the wall clock stepped back since it fired: it comes again.
-    host_->alarms_.Added({alarm_->due_time_us(), key_.encoded()});
+  if (const storage::AlarmEntry entry = {alarm_->due_time_us(), key_.encoded()}; !host_->alarms_.IsDue(entry)) {
+    // A later one has replaced it, or the wall clock stepped back since it fired: it comes again.
+    host_->alarms_.Again(entry);
     co_return absl::OkStatus();
   }
   if (!object_->TakesAlarm()) {

@@ -166,7 +166,18 @@ class Activation : public ObjectContext {
   void CreateHeader();
   // Brings usage, clock and catalog record up to what the turn did.
   void UpdateHeader(storage::WriteSet* catalog);
-  void StoreAlarm(const std::optional<storage::v1::AlarmRecord>& next, storage::WriteSet* alarms);
+  struct NewAlarm {
+    storage::v1::AlarmRecord record;
+    // For an alarm that comes of a delay: when that has passed, by the steady clock.
+    std::optional<absl::Time> steady_due;
+  };
+  NewAlarm MakeAlarm(absl::Time time, storage::AlarmClock clock);
+  void StoreAlarm(const std::optional<NewAlarm>& next, storage::WriteSet* alarms);
+  // The time of an object that comes back into memory while an alarm waits that it has set by its own clock, in this
+  // run of the server: its clock goes on as if it had never left.
+  std::optional<absl::Time> TimeByAlarm() const;
+  // Puts a stored clock that is too far ahead of the wall clock back to it.
+  void SetBackClock();
   // Commits what a failed alarm handler leaves: its own change of the alarm, or the next attempt.
   void CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change);
 
@@ -195,6 +206,8 @@ class Activation : public ObjectContext {
   std::optional<storage::v1::AlarmRecord> alarm_;
   uint64_t alarm_generation_ = 0;  // counts changes of alarm_
   absl::Time last_now_ = absl::InfinitePast();
+  // How far the object's clock is ahead of the steady one; fixed when it is first asked after a load.
+  std::optional<absl::Duration> clock_ahead_;
   bool clock_used_ = false;
   // Of the turn, like storage_.writes().
   storage::WriteSet record_writes_;

@@ -28,43 +28,53 @@ constexpr int64_t kLagBytesMax = 1 << 20;
 constexpr int kLagCommitsMin = 8;
 // After a move that failed, the next is tried no sooner.
 constexpr absl::Duration kFamilyRefused = absl::Minutes(1);
+// Readings of the wall clock and of an object's clock that differ by less are taken for the same.
+constexpr absl::Duration kClocksAgree = absl::Seconds(1);
 // A packed object with more keys than this goes as a range: a removed range costs every later read in its family.
 constexpr size_t kRemoveByKeyMax = 1000;
-
-AlarmRecord NewAlarm(absl::Time time) {
-  AlarmRecord alarm;
-  alarm.set_scheduled_time_us(absl::ToUnixMicros(time));
-  alarm.set_due_time_us(alarm.scheduled_time_us());
-  return alarm;
-}
 
 }  // namespace
 
 void Activation::CreateHeader() {
   header_.emplace();
   header_->set_schema_version(class_->schema_version());
-  header_->set_create_time_us(absl::ToUnixMicros(host_->Now()));
+  header_->set_create_time_us(absl::ToUnixMicros(host_->clock().Wall()));
   header_changed_ = true;
   catalog_changed_ = true;
 }
 
-void Activation::StoreAlarm(const std::optional<AlarmRecord>& next, WriteSet* alarms) {
+Activation::NewAlarm Activation::MakeAlarm(absl::Time time, storage::AlarmClock clock) {
+  NewAlarm alarm;
+  alarm.record.set_scheduled_time_us(absl::ToUnixMicros(time));
+  alarm.record.set_due_time_us(alarm.record.scheduled_time_us());
+  if (clock == storage::AlarmClock::kWall) return alarm;
+  const bool used = clock_used_;
+  const absl::Duration delay = time - Now();
+  clock_used_ = used;  // this tells nobody the time
+  alarm.steady_due = host_->clock().Steady() + delay;
+  const absl::Time wall = host_->clock().Wall() + delay;
+  if (absl::AbsDuration(wall - time) >= kClocksAgree) alarm.record.set_due_time_us(absl::ToUnixMicros(wall));
+  return alarm;
+}
+
+void Activation::StoreAlarm(const std::optional<NewAlarm>& next, WriteSet* alarms) {
   if (alarm_) {
     const storage::AlarmEntry old{alarm_->due_time_us(), key_.encoded()};
     alarms->Delete(storage::AlarmIndexKey(old.due_us, old.object));
     host_->alarms_.Removed(old);
   }
   if (next) {
-    const storage::AlarmEntry entry{next->due_time_us(), key_.encoded()};
+    const storage::AlarmEntry entry{next->record.due_time_us(), key_.encoded()};
     alarms->Put(storage::AlarmIndexKey(entry.due_us, entry.object), "");
-    host_->alarms_.Added(entry);
-    storage_.writes().Put(storage::kAlarmKey, next->SerializeAsString());
+    host_->alarms_.Added(entry, next->steady_due);
+    storage_.writes().Put(storage::kAlarmKey, next->record.SerializeAsString());
   } else if (alarm_) {
     storage_.writes().Delete(storage::kAlarmKey);
   }
-  alarm_ = next;
+  alarm_ = next ? std::optional(next->record) : std::nullopt;
   ++alarm_generation_;
-  storage_.set_stored_alarm(next ? std::optional(absl::FromUnixMicros(next->scheduled_time_us())) : std::nullopt);
+  storage_.set_stored_alarm(next ? std::optional(absl::FromUnixMicros(next->record.scheduled_time_us()))
+                                 : std::nullopt);
 }
 
 void Activation::UpdateHeader(WriteSet* catalog) {
@@ -73,7 +83,7 @@ void Activation::UpdateHeader(WriteSet* catalog) {
     usage.ApplyTo(header_->mutable_usage());
     counted = true;
   }
-  const int64_t wall_us = absl::ToUnixMicros(host_->Now());
+  const int64_t wall_us = absl::ToUnixMicros(host_->clock().Wall());
   if (clock_used_ && absl::ToUnixMicros(last_now_) > header_->clock_us()) {
     header_->set_clock_us(absl::ToUnixMicros(last_now_));
     counted = true;
@@ -159,7 +169,8 @@ void Activation::CommitWrites() {
     return;
   }
   if (object_changes && !header_) CreateHeader();
-  if (alarm_changes) StoreAlarm(change->time ? std::optional(NewAlarm(*change->time)) : std::nullopt, &alarms);
+  if (alarm_changes)
+    StoreAlarm(change->time ? std::optional(MakeAlarm(*change->time, change->clock)) : std::nullopt, &alarms);
   Join(&catalog, &alarms);
   ++commits_;
   if (object_changes) host_->ConsiderFamily(this);
@@ -173,8 +184,12 @@ void Activation::CommitDeletion() {
   WriteSet catalog;
   WriteSet alarms;
   const auto change = storage_.alarm_change();
-  std::optional<AlarmRecord> kept = alarm_;
-  if (change) kept = change->time ? std::optional(NewAlarm(*change->time)) : std::nullopt;
+  std::optional<NewAlarm> kept;
+  if (change && change->time) {
+    kept = MakeAlarm(*change->time, change->clock);
+  } else if (!change && alarm_) {
+    kept = {*alarm_, host_->alarms_.SteadyDueOf({alarm_->due_time_us(), key_.encoded()})};
+  }
   // The turn may have written again after it deleted: then the object is a new one.
   const bool exists = kept || storage_.writes().has_values();
   if (!header_ && !exists) {
@@ -220,12 +235,12 @@ void Activation::CommitDeletion() {
 // --- Moves.
 
 bool Activation::WantsFamily() const {
-  return !placement_ && !wants_family_ && !relocation_ && family_refused_until_ <= host_->Now();
+  return !placement_ && !wants_family_ && !relocation_ && family_refused_until_ <= host_->clock().Steady();
 }
 
 void Activation::FamilyRefused() {
   wants_family_ = false;
-  family_refused_until_ = host_->Now() + kFamilyRefused;
+  family_refused_until_ = host_->clock().Steady() + kFamilyRefused;
   Pump();
 }
 
@@ -301,7 +316,7 @@ void Activation::AbortMove() {
   move_turn_ = nullptr;
   host_->Moved(this, false, std::nullopt);
   if (!relocation.to) return;
-  family_refused_until_ = host_->Now() + kFamilyRefused;
+  family_refused_until_ = host_->clock().Steady() + kFamilyRefused;
   if (last_batch_ <= host_->pipeline_.durable()) {
     host_->DropFamily(*relocation.to);
     return;
@@ -316,7 +331,7 @@ void Activation::AbortMove() {
 void Activation::CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change) {
   if (change) {
     if (change->time) {
-      storage_.SetAlarm(*change->time);
+      storage_.SetAlarm(*change->time, change->clock);
     } else {
       storage_.DeleteAlarm();
     }
@@ -332,8 +347,9 @@ void Activation::CommitAlarmFailure(const std::optional<storage::ObjectStorage::
         {{"object", key_.DebugString()}, {"attempts", absl::StrCat(next.retry_count())}});
     StoreAlarm(std::nullopt, &alarms);
   } else {
-    next.set_due_time_us(absl::ToUnixMicros(host_->Now() + RetryDelay(next.retry_count(), random())));
-    StoreAlarm(next, &alarms);
+    const absl::Duration delay = RetryDelay(next.retry_count(), random());
+    next.set_due_time_us(absl::ToUnixMicros(host_->clock().Wall() + delay));
+    StoreAlarm(NewAlarm{next, host_->clock().Steady() + delay}, &alarms);
   }
   Join(&catalog, &alarms);
 }

@@ -63,8 +63,11 @@ int AlarmScheduler::PaceMax() const {
 
 void AlarmScheduler::Refill() {
   // The next read begins half a window before the horizon is due, or later, when half of entries_max is free.
-  const absl::Time now = executor_->clock().Now();
-  if (!started_ || reading_ || now < refill_at_ || near_.size() > options_.entries_max / 2) return;
+  const absl::Time now = executor_->clock().Wall();
+  if (!started_ || reading_ || now < refill_at_ || executor_->clock().Steady() < unreadable_until_ ||
+      near_.size() > options_.entries_max / 2) {
+    return;
+  }
   const absl::Time until = now + options_.window;
   reading_ = true;
   changes_while_reading_.clear();
@@ -102,7 +105,7 @@ void AlarmScheduler::Refill() {
         if (!reading->status.ok()) {
           Log(LogLevel::kError, "alarm_index_unreadable", {{"status", reading->status.ToString()}});
           reading_ = false;
-          refill_at_ = executor_->clock().Now() + options_.retry_delay;
+          unreadable_until_ = executor_->clock().Steady() + options_.retry_delay;
           SetTimer();
           return;
         }
@@ -126,13 +129,47 @@ void AlarmScheduler::OnRead(std::vector<AlarmEntry> entries, AlarmEntry new_hori
   FireDue();
 }
 
-void AlarmScheduler::Added(const AlarmEntry& entry) {
+void AlarmScheduler::Added(const AlarmEntry& entry, std::optional<absl::Time> steady_due) {
+  if (steady_due && delays_.size() < options_.entries_max) {
+    delays_.insert_or_assign(entry.object, Delay{entry.due_us, *steady_due});
+    delays_by_time_.emplace(*steady_due, entry.object);
+  }
   Apply({entry, true});
   Trim();
-  if (near_.contains(entry)) SetTimer();
+  if (near_.contains(entry) || steady_due) SetTimer();
 }
 
-void AlarmScheduler::Removed(const AlarmEntry& entry) { Apply({entry, false}); }
+void AlarmScheduler::Removed(const AlarmEntry& entry) {
+  if (const auto delay = delays_.find(entry.object); delay != delays_.end()) {
+    delays_by_time_.erase({delay->second.steady_due, entry.object});
+    delays_.erase(delay);
+  }
+  Apply({entry, false});
+}
+
+const AlarmScheduler::Delay* AlarmScheduler::DelayOf(const AlarmEntry& entry) const {
+  const auto delay = delays_.find(entry.object);
+  return delay == delays_.end() || delay->second.due_us != entry.due_us ? nullptr : &delay->second;
+}
+
+bool AlarmScheduler::IsDue(const AlarmEntry& entry) const {
+  if (const Delay* const delay = DelayOf(entry)) return delay->steady_due <= executor_->clock().Steady();
+  return absl::FromUnixMicros(entry.due_us) <= executor_->clock().Wall();
+}
+
+std::optional<absl::Time> AlarmScheduler::SteadyDueOf(const AlarmEntry& entry) const {
+  const Delay* const delay = DelayOf(entry);
+  return delay == nullptr ? std::nullopt : std::optional(delay->steady_due);
+}
+
+void AlarmScheduler::Again(const AlarmEntry& entry) {
+  if (const Delay* const delay = DelayOf(entry)) {
+    delays_by_time_.emplace(delay->steady_due, entry.object);
+    SetTimer();
+    return;
+  }
+  Added(entry);
+}
 
 void AlarmScheduler::Apply(const Change& change) {
   if (change.entry < horizon_) {
@@ -165,7 +202,7 @@ void AlarmScheduler::Ended(const std::string& object, End end) {
 }
 
 void AlarmScheduler::TryAgain(const std::string& object) {
-  const absl::Time at = executor_->clock().Now() + options_.retry_delay;
+  const absl::Time at = executor_->clock().Steady() + options_.retry_delay;
   if (again_.size() < options_.entries_max) {
     again_.emplace(at, object);
   } else {
@@ -184,7 +221,7 @@ void AlarmScheduler::OnClients(const std::optional<AlarmWatchers::Filter>& added
     Search();
   }
   // The alarms in memory may all be for other clients than the one that is free now, so the forgotten ones are read.
-  if (forgotten_) read_again_at_ = std::min(read_again_at_, executor_->clock().Now() + options_.retry_delay);
+  if (forgotten_) read_again_at_ = std::min(read_again_at_, executor_->clock().Steady() + options_.retry_delay);
   looks_left_ = waiting_.size();
   FireWaiting();
   SetTimer();
@@ -220,7 +257,7 @@ void AlarmScheduler::Search() {
   auto searching = std::make_shared<Searching>();
   searching->filters = searched_;
   // The search ends at the horizon: Refill() reads the alarms beyond it.
-  const AlarmEntry end = std::min(horizon_, AlarmEntry{absl::ToUnixMicros(executor_->clock().Now()) + 1, ""});
+  const AlarmEntry end = std::min(horizon_, AlarmEntry{absl::ToUnixMicros(executor_->clock().Wall()) + 1, ""});
   searching->range = {storage::AlarmIndexKey(search_from_.due_us, search_from_.object),
                       storage::AlarmIndexKey(end.due_us, end.object)};
   const std::vector<const storage::WriteSet*> layers = index_->Layers(nullptr);
@@ -250,7 +287,7 @@ void AlarmScheduler::Search() {
           Log(LogLevel::kError, "alarm_index_unreadable", {{"status", searching->status.ToString()}});
           // The search is given up, and nobody_ may have lost its namespaces already, so all alarms are read again.
           searched_.clear();
-          read_again_at_ = std::min(read_again_at_, executor_->clock().Now() + options_.retry_delay);
+          read_again_at_ = std::min(read_again_at_, executor_->clock().Steady() + options_.retry_delay);
           SetTimer();
           return;
         }
@@ -326,18 +363,27 @@ bool AlarmScheduler::FireOne(std::string object) {
 void AlarmScheduler::FireDue() {
   if (!started_ || firing_) return;
   firing_ = true;
-  const absl::Time now = executor_->clock().Now();
+  const absl::Time now = executor_->clock().Steady();
+  const absl::Time wall = executor_->clock().Wall();
   if (now >= read_again_at_) ReadAgain();
   if (looks_left_ > 0) FireWaiting();
-  if (now >= pace_start_ + PaceStep() || now < pace_start_) {
+  if (now >= pace_start_ + PaceStep()) {
     pace_start_ = now;
     fired_in_pace_ = 0;
   }
   vain_looks_ = 0;
   while (running_ < options_.running_max && fired_in_pace_ < PaceMax() && vain_looks_ < kVainLooksMax) {
     std::string object;
-    if (!near_.empty() && absl::FromUnixMicros(near_.begin()->due_us) <= now) {
-      object = std::move(near_.extract(near_.begin()).value().object);
+    if (!delays_by_time_.empty() && delays_by_time_.begin()->first <= now) {
+      // The delay stays known until the alarm is removed, since the object asks in its turn whether it is due.
+      object = delays_by_time_.begin()->second;
+      delays_by_time_.erase(delays_by_time_.begin());
+      near_.erase({delays_.at(object).due_us, object});
+    } else if (!near_.empty() && absl::FromUnixMicros(near_.begin()->due_us) <= wall) {
+      const AlarmEntry entry = std::move(near_.extract(near_.begin()).value());
+      // The wall clock has stepped forward: the alarm's delay has not passed yet, and fires it when it has.
+      if (const Delay* const delay = DelayOf(entry); delay != nullptr && delay->steady_due > now) continue;
+      object = entry.object;
     } else if (!again_.empty() && again_.begin()->first <= now) {
       object = std::move(again_.begin()->second);
       again_.erase(again_.begin());
@@ -355,18 +401,27 @@ void AlarmScheduler::FireDue() {
   SetTimer();
 }
 
+absl::Time AlarmScheduler::SteadyTimeOf(absl::Time wall) const {
+  const absl::Duration left = wall - executor_->clock().Wall();
+  return executor_->clock().Steady() + std::clamp(left, absl::ZeroDuration(), options_.wall_step);
+}
+
 void AlarmScheduler::SetTimer() {
   if (!started_ || firing_) return;
+  const absl::Time now = executor_->clock().Steady();
   absl::Time next = absl::InfiniteFuture();
   if (running_ < options_.running_max) {
-    if (!near_.empty()) next = absl::FromUnixMicros(near_.begin()->due_us);
+    if (!near_.empty()) next = SteadyTimeOf(absl::FromUnixMicros(near_.begin()->due_us));
+    if (!delays_by_time_.empty()) next = std::min(next, delays_by_time_.begin()->first);
     if (!again_.empty()) next = std::min(next, again_.begin()->first);
-    if (!found_.empty()) next = std::min(next, executor_->clock().Now());
+    if (!found_.empty()) next = std::min(next, now);
     next = std::min(next, read_again_at_);
-    if (looks_left_ > 0) next = std::min(next, executor_->clock().Now() + kPaceStep);
+    if (looks_left_ > 0) next = std::min(next, now + kPaceStep);
     if (fired_in_pace_ >= PaceMax()) next = std::max(next, pace_start_ + PaceStep());
   }
-  if (!reading_ && near_.size() <= options_.entries_max / 2) next = std::min(next, refill_at_);
+  if (!reading_ && near_.size() <= options_.entries_max / 2) {
+    next = std::min(next, std::max(SteadyTimeOf(refill_at_), unreadable_until_));
+  }
   if (timer_) {
     if (timer_->first == next) return;
     executor_->Cancel(*timer_);

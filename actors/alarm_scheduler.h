@@ -13,6 +13,10 @@
 // Firing only asks the object to look at its alarm; it looks again inside its turn. A delivery that could not begin
 // (the object did not load, the disk is full) is tried again after `retry_delay`, and counts as no attempt.
 //
+// Due times are instants of the wall clock. An alarm that comes of a delay has, within a run of the server, also the
+// time by the steady clock at which the delay has passed, which then decides; at most `entries_max` of these are
+// remembered, others go by their instants.
+//
 // An alarm that is for clients stays due while no client takes it. If there are clients for it but all are busy, it
 // waits in memory until one is free; at most `entries_max` alarms wait so, and the others are read from the index again
 // once a client is free. If there is no client for it, the scheduler forgets it.
@@ -38,6 +42,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/string_view.h"
@@ -57,6 +62,8 @@ struct AlarmOptions {
   size_t running_max = 1'000;
   int per_second = 10'000;
   absl::Duration retry_delay = absl::Seconds(1);
+  // The wall clock is read anew at least so often, so that a step of it delays an alarm no longer.
+  absl::Duration wall_step = absl::Seconds(1);
 };
 
 class AlarmScheduler {
@@ -77,8 +84,14 @@ class AlarmScheduler {
   void Stop();
 
   // The write that is under way adds this entry to the index, or removes it.
-  void Added(const storage::AlarmEntry& entry);
+  void Added(const storage::AlarmEntry& entry, std::optional<absl::Time> steady_due = std::nullopt);
   void Removed(const storage::AlarmEntry& entry);
+  // Whether it may be delivered now, for an object that looks at its alarm.
+  bool IsDue(const storage::AlarmEntry& entry) const;
+  // When the delay that the alarm comes of has passed; nullopt for one that goes by its instant.
+  std::optional<absl::Time> SteadyDueOf(const storage::AlarmEntry& entry) const;
+  // The entry was fired before its time, and is to be fired again.
+  void Again(const storage::AlarmEntry& entry);
   // The outcome of a delivery that was fired.
   enum class End {
     kSettled,   // it ran, or there was nothing to run
@@ -102,6 +115,16 @@ class AlarmScheduler {
     bool added;
   };
 
+  // When the delay of an alarm in the index has passed.
+  struct Delay {
+    int64_t due_us;  // names the alarm, with its object
+    absl::Time steady_due;
+  };
+
+  // Null: the alarm goes by its instant.
+  const Delay* DelayOf(const storage::AlarmEntry& entry) const;
+  // Returns when to look whether the instant has come, at most wall_step from now.
+  absl::Time SteadyTimeOf(absl::Time wall) const;
   void Refill();
   void OnRead(std::vector<storage::AlarmEntry> entries, storage::AlarmEntry new_horizon);
   void Apply(const Change& change);
@@ -136,6 +159,8 @@ class AlarmScheduler {
   bool started_ = false;
   bool firing_ = false;
   std::set<storage::AlarmEntry> near_;
+  absl::flat_hash_map<std::string, Delay> delays_;               // by object
+  std::set<std::pair<absl::Time, std::string>> delays_by_time_;  // those of delays_ that were not fired yet
   std::multimap<absl::Time, std::string> again_;
   std::deque<std::string> waiting_;                   // due alarms that wait for a client to be free
   absl::flat_hash_set<std::string> waiting_objects_;  // the objects in waiting_
@@ -152,7 +177,8 @@ class AlarmScheduler {
   absl::Time read_again_at_ = absl::InfiniteFuture();
   storage::AlarmEntry horizon_;  // exclusive
   bool reading_ = false;
-  absl::Time refill_at_ = absl::InfinitePast();
+  absl::Time refill_at_ = absl::InfinitePast();  // by the wall clock
+  absl::Time unreadable_until_ = absl::InfinitePast();
   std::vector<Change> changes_while_reading_;  // those beyond the horizon
   size_t running_ = 0;
   absl::Time pace_start_ = absl::InfinitePast();

@@ -26,7 +26,13 @@ bool ClientAlarm::Holds(absl::string_view token, absl::Time now) const {
   return record_.has_delivery() && record_.delivery().token() == token && !LeaseExpired(now);
 }
 
-void ClientAlarm::Set(absl::Time time) {
+storage::AlarmClock ClientAlarm::WakeClock() const {
+  const bool named = !record_.has_delivery() && record_.due_time_us() == record_.scheduled_time_us() && !by_delay_;
+  return named ? storage::AlarmClock::kWall : storage::AlarmClock::kObject;
+}
+
+void ClientAlarm::Set(absl::Time time, bool by_delay) {
+  by_delay_ = by_delay;
   record_.set_scheduled_time_us(absl::ToUnixMicros(time));
   record_.set_due_time_us(record_.scheduled_time_us());
   record_.set_retry_count(0);

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "actors/clock.h"
 #include "holdfast/storage/v1/storage.pb.h"
+#include "storage/object_storage.h"
 
 namespace holdfast::actors {
 
@@ -36,7 +37,10 @@ class ClientAlarm {
   // The token's delivery is out and its lease has not expired.
   bool Holds(absl::string_view token, absl::Time now) const;
 
-  void Set(absl::Time time);
+  // `by_delay`: the time comes of a delay, not of an instant that a client has named. It is known until the next load.
+  void Set(absl::Time time, bool by_delay = false);
+  // What the wake time is measured by.
+  storage::AlarmClock WakeClock() const;
   void Delete();
   // It is due and none is out.
   void Deliver(std::string token, absl::Time lease_expire_time);
@@ -50,6 +54,7 @@ class ClientAlarm {
 
  private:
   storage::v1::ClientAlarm record_;
+  bool by_delay_ = false;  // record_.scheduled_time_us
 };
 
 }  // namespace holdfast::actors

@@ -1,8 +1,12 @@
 // Time and randomness, injected so that tests and simulations own them.
+//
+// There are two clocks. Steady() is for durations: timeouts, leases, sleeps, ages. Wall() is for instants that a client
+// names or is told. A clock that is set, by hand or by NTP, steps; only Wall() shows it.
 
 #ifndef HOLDFAST_ACTORS_CLOCK_H_
 #define HOLDFAST_ACTORS_CLOCK_H_
 
+#include <chrono>
 #include <cstdint>
 #include <random>
 
@@ -15,13 +19,22 @@ namespace holdfast::actors {
 class Clock {
  public:
   virtual ~Clock() = default;
-  // Wall-clock time; may step backwards. Objects use Object::Now, which does not.
-  virtual absl::Time Now() const = 0;
+  // The system's time of day. It may step backwards and forwards.
+  virtual absl::Time Wall() const = 0;
+  // The monotonic clock: it never steps and never stands. Its zero means nothing, so only differences do, and nothing
+  // of it is stored.
+  virtual absl::Time Steady() const = 0;
 };
+
+// The system's, for SystemClock and for code that has no clock of its own to ask.
+inline absl::Time SteadyNow() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
 
 class SystemClock : public Clock {
  public:
-  absl::Time Now() const override { return absl::Now(); }
+  absl::Time Wall() const override { return absl::Now(); }
+  absl::Time Steady() const override { return SteadyNow(); }
 };
 
 // One thread.

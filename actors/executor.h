@@ -23,7 +23,7 @@ namespace holdfast::actors {
 class Executor {
  public:
   using Work = absl::AnyInvocable<void()>;
-  // Names a timer: when it is due, and which of those due then.
+  // Names a timer: when it is due, by the steady clock, and which of those due then.
   using TimerId = std::pair<absl::Time, uint64_t>;
 
   explicit Executor(const Clock* clock) : clock_(clock) {}
@@ -37,8 +37,9 @@ class Executor {
 
   // --- On the executor's thread only.
   const Clock& clock() const { return *clock_; }
-  // Runs `work` once, not before `time`.
+  // Runs `work` once, not before `time` by the steady clock.
   TimerId At(absl::Time time, Work work);
+  TimerId After(absl::Duration delay, Work work) { return At(clock_->Steady() + delay, std::move(work)); }
   // A timer that ran or was cancelled is ignored.
   void Cancel(const TimerId& timer) { timers_.erase(timer); }
   // Called at the end of every round; set before the first.

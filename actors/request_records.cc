@@ -74,7 +74,11 @@ RequestRecords::RequestRecords(Executor* executor, storage::Store* store, storag
       options_(options),
       owns_(std::move(owns)),
       keyspace_({storage::FamilyId::kRequests, ""}),
-      swept_to_(1, storage::kRequestAgeKind) {}
+      swept_to_(1, storage::kRequestAgeKind),
+      began_wall_(executor->clock().Wall()),
+      began_steady_(executor->clock().Steady()) {}
+
+absl::Time RequestRecords::Now() const { return began_wall_ + (executor_->clock().Steady() - began_steady_); }
 
 RequestRecords::~RequestRecords() { Stop(); }
 
@@ -166,7 +170,7 @@ absl::Status RequestRecords::Add(const storage::ObjectKey& object, const Recorde
                  absl::StrCat("the reply would have ", record.reply().size(), " bytes; of a request with a request_id ",
                               "it may have ", kRecordedReplyBytesMax, ". Nothing was done; ask for less at once"));
   }
-  last_time_us_ = std::max(last_time_us_, absl::ToUnixMicros(executor_->clock().Now()));
+  last_time_us_ = std::max(last_time_us_, absl::ToUnixMicros(Now()));
   record.set_method(std::string(request.method()));
   record.set_request_hash(request.Hash());
   record.set_create_time_us(last_time_us_);
@@ -202,7 +206,7 @@ absl::Status RequestRecords::Replay(absl::string_view record_bytes, RecordedRequ
 void RequestRecords::SweepLater(absl::Duration time) {
   if (!started_ || timer_) return;
   const absl::Duration step = std::clamp(options_.age / kSweepsPerAge, kSweepStepMin, kSweepStepMax);
-  timer_ = executor_->At(executor_->clock().Now() + std::max(time, step), [this] {
+  timer_ = executor_->After(std::max(time, step), [this] {
     timer_.reset();
     Sweep();
   });
@@ -219,7 +223,7 @@ void RequestRecords::Sweep() {
     absl::Status status;
   };
   auto swept = std::make_shared<Swept>();
-  const int64_t old_us = absl::ToUnixMicros(executor_->clock().Now() - options_.age);
+  const int64_t old_us = absl::ToUnixMicros(Now() - options_.age);
   const KeyRange range{swept_to_, storage::PrefixEnd({&storage::kRequestAgeKind, 1})};
   reading_ = true;
   reads_->Run(
@@ -272,7 +276,7 @@ void RequestRecords::Sweep() {
           }
         }
         if (count_ == 0) return;
-        const absl::Time now = executor_->clock().Now();
+        const absl::Time now = Now();
         SweepLater(swept->next_us ? absl::FromUnixMicros(*swept->next_us) + options_.age - now : absl::ZeroDuration());
       });
 }

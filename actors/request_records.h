@@ -77,6 +77,7 @@ class RequestRecords {
   int64_t bytes() const { return bytes_; }
 
  private:
+  absl::Time Now() const;
   // Counts the next kCountMax records of those that were there at the start.
   void CountOn(bool from_first);
   void Sweep();
@@ -100,6 +101,9 @@ class RequestRecords {
   // Times of records never go back, so the part of the age index before swept_to_ stays empty.
   int64_t last_time_us_ = std::numeric_limits<int64_t>::min();
   std::string swept_to_;
+  // The times of records go on evenly from the wall clock's at the start.
+  const absl::Time began_wall_;
+  const absl::Time began_steady_;
   std::optional<Executor::TimerId> timer_;
 };
 

@@ -65,7 +65,8 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
       options_(options),
       sql_({.fair_workers = services_.sql_workers,
             .workers = services_.sql,
-            .now = [clock = &services_.executor->clock()] { return clock->Now(); },
+            .now = [clock = &services_.executor->clock()] { return clock->Wall(); },
+            .steady = [clock = &services_.executor->clock()] { return clock->Steady(); },
             .limits = options.sql,
             .turn_bytes_max = options.turn_bytes_max,
             .heap_total = services_.sql_heap_total,
@@ -183,7 +184,7 @@ void ShardHost::NoteClock(absl::Time reading) {
 }
 
 void ShardHost::Touch(Activation* activation) {
-  activation->last_used_ = Now();
+  activation->last_used_ = clock().Steady();
   if (activation->in_lru_) {
     lru_.splice(lru_.end(), lru_, activation->lru_position_);
   } else {
@@ -223,7 +224,7 @@ void ShardHost::RemoveWhenDurable(Activation* activation) {
 
 void ShardHost::SetIdleTimer() {
   if (stopped_ || lru_.empty()) return;
-  const absl::Time due = std::max(lru_.front()->last_used_ + options_.idle_timeout, Now() + kIdleStep);
+  const absl::Time due = std::max(lru_.front()->last_used_ + options_.idle_timeout, clock().Steady() + kIdleStep);
   idle_timer_ = services_.executor->At(due, [this] {
     idle_timer_.reset();
     PassivateIdle();
@@ -232,12 +233,12 @@ void ShardHost::SetIdleTimer() {
 }
 
 void ShardHost::PassivateIdle() {
-  const absl::Time idle_since = Now() - options_.idle_timeout;
+  const absl::Time idle_since = clock().Steady() - options_.idle_timeout;
   for (auto it = lru_.begin(); it != lru_.end() && (*it)->last_used_ <= idle_since;) {
     Activation* const activation = *it++;
     if (activation->Passivate()) continue;
     // Busy for longer than the timeout: it has been used until now.
-    activation->last_used_ = Now();
+    activation->last_used_ = clock().Steady();
     lru_.splice(lru_.end(), lru_, activation->lru_position_);
   }
 }
@@ -281,8 +282,8 @@ void ShardHost::GiveFamily(Activation* activation) {
 }
 
 void ShardHost::PackOneFor(const Activation* activation) {
-  if (packing_ || Now() < packed_time_ + kPackStep) return;
-  packed_time_ = Now();
+  if (packing_ || clock().Steady() < packed_time_ + kPackStep) return;
+  packed_time_ = clock().Steady();
   for (size_t left = std::min(placed_.size(), kPackLookMax); left > 0; --left) {
     storage::ObjectKey key = std::move(placed_.front());
     placed_.pop_front();
@@ -389,7 +390,7 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
     reading->location = placement ? storage::Location{placement->family, ""} : storage::PackedLocation(key);
   }
   services_.reads->Run(
-      [this, reading, for_clients = object_class->for_clients, now = Now()] {
+      [this, reading, for_clients = object_class->for_clients, now = clock().Wall()] {
         storage::View view(services_.store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
         reading->status = ReadDescription(view, for_clients, now, &reading->description);
       },

@@ -134,7 +134,7 @@ class ShardHost {
   AlarmScheduler::Fired FireAlarm(const std::string& encoded_id);
 
   // --- For activations.
-  absl::Time Now() const { return services_.executor->clock().Now(); }
+  const Clock& clock() const { return services_.executor->clock(); }
   // What an object's clock never reads earlier than if it was in memory in that run.
   int64_t RunClock(storage::RunNumber run) const;
   // In the batch that is being filled are turns that may have shown this time, and headers that do not say so.

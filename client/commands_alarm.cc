@@ -1,3 +1,4 @@
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/commands.h"
@@ -75,17 +76,25 @@ void AddAlarmCommands(CommandGroup& object) {
             arguments.ObjectName(request.mutable_object());
             arguments
                 .Value("TIME", "",
-                       "When, e.g. 2024-05-01T12:00:00Z, or +10m from now by this machine's clock, which is another "
-                       "time if it is given again with the same --request-id",
+                       "When, e.g. 2024-05-01T12:00:00Z, or +10m from now on, whatever this machine's clock says",
                        [&request](const std::string& text) {
+                         if (absl::StartsWith(text, "+")) {
+                           const absl::StatusOr<absl::Duration> delay = ParseFiniteDuration(text.substr(1));
+                           if (delay.ok()) *request.mutable_delay() = ToProto(*delay);
+                           return delay.status();
+                         }
                          const absl::StatusOr<absl::Time> time = ParseMoment(text, absl::Now());
                          if (time.ok()) *request.mutable_scheduled_time() = ToProto(*time);
                          return time.status();
                        })
                 ->required();
           },
-      .print = [](const auto& request, const auto&,
-                  TextOutput& text) { text.Line(absl::StrCat("set for  ", TimeText(request.scheduled_time()))); },
+      .print =
+          [](const auto& request, const auto& response, TextOutput& text) {
+            // A server of version 0.1.0 does not tell the time.
+            text.Line(absl::StrCat("set for  ", TimeText(response.has_scheduled_time() ? response.scheduled_time()
+                                                                                       : request.scheduled_time())));
+          },
   });
   alarm.Add(Unary<&ObjectService::Stub::GetAlarm>{
       .name = "get",

@@ -119,9 +119,11 @@ void CompletionQueueExecutor::Run() {
     busy |= RunTimers();
     RoundDone();
     if (busy || ending_ || !FallAsleep()) continue;
-    // The queue goes by the system's clock, the timers by the executor's.
-    const absl::Duration rest = std::min(NextTimer() - clock().Now(), kSleepMax);
-    const auto next = Next(&tag, &ok, grpc::TimePoint(absl::ToChronoTime(absl::Now() + rest)).raw_time());
+    // The queue goes by the system's monotonic clock, the timers by the executor's.
+    const absl::Duration rest = std::clamp(NextTimer() - clock().Steady(), absl::ZeroDuration(), kSleepMax);
+    const auto next = Next(
+        &tag, &ok,
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(absl::ToInt64Nanoseconds(rest), GPR_TIMESPAN)));
     AwakeAgain();
     if (next == grpc::CompletionQueue::SHUTDOWN) return;
     if (next == grpc::CompletionQueue::GOT_EVENT) Handle(tag, ok);

@@ -95,11 +95,6 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   return options;
 }
 
-// Returns the time of a clock that never goes back, for measuring durations; its zero means nothing.
-absl::Time SteadyNow() {
-  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
-
 storage::sql::WorkerLimits WorkerLimitsOf(const Config& config) {
   storage::sql::WorkerLimits limits;
   limits.running_max = config.sql().threads();
@@ -136,10 +131,10 @@ struct Lane {
         reads(&executor, "reads", config.actors().io_threads()),
         sql(
             WorkerLimitsOf(config), [this](absl::AnyInvocable<void()> work) { executor.Post(std::move(work)); },
-            SteadyNow),
+            actors::SteadyNow),
         imports(
             ImportLimitsOf(config), [this](absl::AnyInvocable<void()> work) { executor.Post(std::move(work)); },
-            SteadyNow),
+            actors::SteadyNow),
         commits(&executor, "commits", 1),
         family_changes(&executor, "families", 1) {}
 
@@ -370,28 +365,28 @@ void RunningServer::Drain() {
     lane->sql.Drain();
     lane->imports.Drain();
   }
-  const absl::Time refused_until = absl::Now() + kRefuseMin;
-  const absl::Time calls_until = absl::Now() + absl::Milliseconds(config_.server().drain_timeout_ms());
-  while (absl::Now() < refused_until || (gate_.calls() > 0 && absl::Now() < calls_until)) {
+  const absl::Time refused_until = actors::SteadyNow() + kRefuseMin;
+  const absl::Time calls_until = actors::SteadyNow() + absl::Milliseconds(config_.server().drain_timeout_ms());
+  while (actors::SteadyNow() < refused_until || (gate_.calls() > 0 && actors::SteadyNow() < calls_until)) {
     absl::SleepFor(kSettleStep);
   }
   for (auto& lane : lanes_) {
     lane->sql.Interrupt();
     lane->imports.Interrupt();
   }
-  const absl::Time interrupted_until = absl::Now() + kInterruptedMax;
-  while (gate_.calls() > 0 && absl::Now() < interrupted_until) absl::SleepFor(kSettleStep);
+  const absl::Time interrupted_until = actors::SteadyNow() + kInterruptedMax;
+  while (gate_.calls() > 0 && actors::SteadyNow() < interrupted_until) absl::SleepFor(kSettleStep);
   listener_->Stop();
   grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kShutdownMax));
 
   // The calls have ended; alarms and commits may still be at work.
-  const absl::Time until = absl::Now() + kSettleMax;
+  const absl::Time until = actors::SteadyNow() + kSettleMax;
   const auto busy = [this](Lane* lane) {
     return OnLane(lane, [lane] { return !lane->host->idle(); }) && !disk_failed_;
   };
   for (auto& lane : lanes_) {
     OnLane(lane.get(), [&lane] { lane->host->SettleHeaders(); });
-    while (busy(lane.get()) && absl::Now() < until) absl::SleepFor(kSettleStep);
+    while (busy(lane.get()) && actors::SteadyNow() < until) absl::SleepFor(kSettleStep);
   }
   watchers_.Close();
   flood_guard_ = nullptr;

@@ -148,6 +148,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
       return actors::SqlFailed(
           file_.Check({.limits = limits,
                        .now = endpoint_->sql->now,
+                       .steady = endpoint_->sql->steady,
                        .stop = [&] { return stopped() || statement.end() != storage::sql::Workers::End::kNo; },
                        .yield = [&] { return statement.Yield(); },
                        .heap_total = endpoint_->sql->heap_total}),

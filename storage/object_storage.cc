@@ -217,7 +217,7 @@ Read<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
           }};
 }
 
-void ObjectStorage::SetAlarm(absl::Time time) { alarm_change_ = AlarmChange{time}; }
+void ObjectStorage::SetAlarm(absl::Time time, AlarmClock clock) { alarm_change_ = AlarmChange{time, clock}; }
 
 void ObjectStorage::DeleteAlarm() { alarm_change_ = AlarmChange{}; }
 

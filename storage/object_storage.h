@@ -59,6 +59,11 @@ struct ListOptions {
   size_t bytes_max = SIZE_MAX;
 };
 
+// What an alarm's time is measured by. kObject: the object's own clock, which goes on evenly, so that a time made from
+// a delay comes after that delay, whatever is done to the wall clock meanwhile. After a restart it is an instant like
+// any other. kWall: the wall clock, for an instant that a client has named.
+enum class AlarmClock { kObject, kWall };
+
 class ObjectStorage : public KeyspaceReader {
  public:
   // `resume` lets a handler that awaited a read go on. `sql` may be null where there is no SQL. What is pointed to must
@@ -91,7 +96,7 @@ class ObjectStorage : public KeyspaceReader {
   sql::Database& sql();
 
   // --- The alarm. A time in the past is due at once. One alarm at a time: setting replaces.
-  void SetAlarm(absl::Time time);
+  void SetAlarm(absl::Time time, AlarmClock clock = AlarmClock::kObject);
   void DeleteAlarm();
   // Absent also in the alarm's own handler, until that sets a new one.
   std::optional<absl::Time> alarm() const;
@@ -103,6 +108,7 @@ class ObjectStorage : public KeyspaceReader {
   // --- For the activation, between turns.
   struct AlarmChange {
     std::optional<absl::Time> time;  // nothing: deleted
+    AlarmClock clock = AlarmClock::kObject;
   };
   bool wrote() const { return !turn_.empty() || alarm_change_ || deleted_all_; }
   bool deleted_all() const { return deleted_all_; }

@@ -68,6 +68,12 @@ absl::Status CheckPreconditions(const v1::ApplyBatchRequest& request) {
   return absl::OkStatus();
 }
 
+// In microseconds.
+absl::StatusOr<int64_t> AlarmDelayOf(const google::protobuf::Duration& delay, absl::string_view field) {
+  constexpr absl::Duration kDelayMax = absl::Hours(24 * 36'600);
+  return MicrosOf(delay, field, absl::ZeroDuration(), kDelayMax);
+}
+
 absl::Status CheckStep(const v1::BatchStep& step, const std::string& field) {
   switch (step.step_case()) {
     case v1::BatchStep::kPut:
@@ -79,6 +85,8 @@ absl::Status CheckStep(const v1::BatchStep& step, const std::string& field) {
       return SqlTextOf(step.sql(), field + ".sql").status();
     case v1::BatchStep::kSetAlarm:
       return MicrosOf(step.set_alarm(), field + ".set_alarm").status();
+    case v1::BatchStep::kSetAlarmDelay:
+      return AlarmDelayOf(step.set_alarm_delay(), field + ".set_alarm_delay").status();
     case v1::BatchStep::kDeleteAlarm:
       return step.delete_alarm() ? absl::OkStatus() : InvalidField(field + ".delete_alarm", "must be true");
     case v1::BatchStep::STEP_NOT_SET:
@@ -274,6 +282,9 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
       alarm_changed = true;
       if (step.has_set_alarm()) {
         alarm_.Set(absl::FromUnixMicros(*MicrosOf(step.set_alarm(), "set_alarm")));
+      } else if (step.has_set_alarm_delay()) {
+        const int64_t delay_us = *AlarmDelayOf(step.set_alarm_delay(), "set_alarm_delay");
+        alarm_.Set(Now() + absl::Microseconds(delay_us), /*by_delay=*/true);
       } else {
         alarm_.Delete();
       }
@@ -311,7 +322,7 @@ void PlainObject::StoreAlarm() {
   const std::optional<absl::Time> wake = alarm_.WakeTime();
   if (wake) {
     storage().writes().Put(storage::kClientAlarmKey, alarm_.record().SerializeAsString());
-    storage().SetAlarm(*wake);
+    storage().SetAlarm(*wake, alarm_.WakeClock());
   } else if (alarm_stored_) {
     storage().writes().Delete(storage::kClientAlarmKey);
     storage().DeleteAlarm();
@@ -352,13 +363,21 @@ Task<absl::Status> PlainObject::OnAlarm(const AlarmRun&) {
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> PlainObject::SetAlarm(const v1::SetAlarmRequest& request, v1::SetAlarmResponse*) {
-  if (!request.has_scheduled_time()) co_return InvalidField("scheduled_time", "is missing");
-  const auto time_us = MicrosOf(request.scheduled_time(), "scheduled_time");
-  if (!time_us.ok()) co_return time_us.status();
+Task<absl::Status> PlainObject::SetAlarm(const v1::SetAlarmRequest& request, v1::SetAlarmResponse* response) {
+  if (request.has_scheduled_time() && request.has_delay()) {
+    co_return InvalidField("delay", "must be absent where there is a scheduled_time");
+  }
+  if (!request.has_scheduled_time() && !request.has_delay()) {
+    co_return InvalidField("scheduled_time", "is missing, and so is delay");
+  }
+  const auto micros = request.has_delay() ? AlarmDelayOf(request.delay(), "delay")
+                                          : MicrosOf(request.scheduled_time(), "scheduled_time");
+  if (!micros.ok()) co_return micros.status();
   SettleLease();
-  alarm_.Set(absl::FromUnixMicros(*time_us));
+  const absl::Time time = request.has_delay() ? Now() + absl::Microseconds(*micros) : absl::FromUnixMicros(*micros);
+  alarm_.Set(time, request.has_delay());
   StoreAlarm();
+  SetTimestamp(absl::ToUnixMicros(time), response->mutable_scheduled_time());
   co_return absl::OkStatus();
 }
 

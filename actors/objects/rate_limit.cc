@@ -218,8 +218,7 @@ UnitMicros LimitState::Level(const LimitCheck& check, int64_t now_us) const {
     const __int128 ahead_fs = (__int128{row_.arrival_us()} - now_us) * kFemtosPerMicro + row_.arrival_fs();
     return ahead_fs <= 0 ? 0 : DivideUp(ahead_fs * check.limit, kFemtosPerMicro);
   }
-  // A time that is ahead is that of a clock which was set back since.
-  const int64_t passed_us = std::max<int64_t>(0, now_us - row_.level_time_us());
+  const int64_t passed_us = now_us - row_.level_time_us();
   const UnitMicros level = UnitMicros{row_.level()} * check.window_us + row_.level_rest();
   return std::max<UnitMicros>(0, level - UnitMicros{passed_us} * check.limit);
 }

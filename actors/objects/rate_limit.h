@@ -15,6 +15,7 @@
 #ifndef HOLDFAST_ACTORS_OBJECTS_RATE_LIMIT_H_
 #define HOLDFAST_ACTORS_OBJECTS_RATE_LIMIT_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -65,6 +66,9 @@ class LimitState {
   // Whether the row is in storage.
   bool stored() const { return stored_; }
   void set_stored() { stored_ = true; }
+
+  // Has GCRA's units come back from this time on, if they were counted at a later one: the clock was set back since.
+  void NotAheadOf(int64_t now_us) { row_.set_level_time_us(std::min(row_.level_time_us(), now_us)); }
 
   // The log, oldest first.
   const std::deque<Request>& log() const { return log_; }

@@ -197,6 +197,7 @@ Task<absl::StatusOr<LimitState*>> RateLimiter::Find(const LimitCheck& check) {
       }
     }
   }
+  state.NotAheadOf(absl::ToUnixMicros(Now()));
   LimitState* const added = states_.Insert(key, std::move(state));
   states_.SetWeight(key, added->MemoryBytes());
   co_return added;

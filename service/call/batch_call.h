@@ -66,7 +66,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
                                  OneEnded();
                                });
     }
-    const absl::Time deadline = DeadlineOf(this->context_);
+    const absl::Time deadline = DeadlineOf(this->context_, this->endpoint_->executor->clock());
     for (Delivery& delivery : deliveries_) delivery.Begin(this->endpoint_, method_->object_class, deadline);
     OneEnded();
     return absl::OkStatus();

@@ -59,7 +59,7 @@ void DrainCalls(Endpoint* endpoint) {
 
 void WatchCalls(Endpoint* endpoint) {
   const absl::Duration tick = TickOf(*endpoint);
-  endpoint->executor->At(endpoint->executor->clock().Now() + tick, [endpoint, tick] {
+  endpoint->executor->After(tick, [endpoint, tick] {
     const int64_t now = endpoint->tick.fetch_add(1, std::memory_order_relaxed) + 1;
     const int64_t sending_max = TicksIn(endpoint->reply_time_max, tick);
     const int64_t idle_max = TicksIn(endpoint->stream_idle_max, tick);

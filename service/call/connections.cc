@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "absl/time/clock.h"
+#include "actors/clock.h"
 
 namespace holdfast::service {
 namespace {
@@ -157,7 +158,7 @@ std::vector<Connections::Received> Connections::AllReceived() const {
 
 void Connections::EndFlood(const std::string& peer) {
   std::lock_guard lock(mutex_);
-  accept_after_ = absl::Now() + kPauseAfterFlood;
+  accept_after_ = actors::SteadyNow() + kPauseAfterFlood;
   auto it = table_.find(peer);
   if (it == table_.end()) return;
   SocketCopy socket(it->second->fd_, it->second->inode_);
@@ -167,7 +168,7 @@ void Connections::EndFlood(const std::string& peer) {
 
 absl::Duration Connections::AcceptPause() const {
   std::lock_guard lock(mutex_);
-  return std::clamp(accept_after_ - absl::Now(), absl::ZeroDuration(), kPauseAfterFlood);
+  return std::clamp(accept_after_ - actors::SteadyNow(), absl::ZeroDuration(), kPauseAfterFlood);
 }
 
 int64_t Connections::count() const {

@@ -29,7 +29,7 @@ void CoroutineCall::OnEvent(bool ok) {
     Finish(status, Tag());
     return;
   }
-  time_limit_ = endpoint_->executor->At(endpoint_->executor->clock().Now() + endpoint_->transfer_time_max, [this] {
+  time_limit_ = endpoint_->executor->After(endpoint_->transfer_time_max, [this] {
     time_limit_.reset();
     TimeOut();
   });
@@ -72,7 +72,7 @@ void CoroutineCall::OnStep(bool ok) {
 
 CoroutineCall::Step CoroutineCall::Grpc(absl::AnyInvocable<void(void* tag)> begin) {
   return Step(this, [this, begin = std::move(begin)]() mutable {
-    idle_limit_ = endpoint_->executor->At(endpoint_->executor->clock().Now() + endpoint_->transfer_idle_max, [this] {
+    idle_limit_ = endpoint_->executor->After(endpoint_->transfer_idle_max, [this] {
       idle_limit_.reset();
       TimeOut();
     });

@@ -59,10 +59,12 @@ struct Endpoint {
   std::atomic<int64_t> tick = 0;
 };
 
-// When a call's client stops waiting.
-inline absl::Time DeadlineOf(const grpc::ServerContext& context) {
+// When a call's client stops waiting, by the steady clock. To be asked when the call has just come: gRPC tells the time
+// by the system's wall clock, which may be set at any moment.
+inline absl::Time DeadlineOf(const grpc::ServerContext& context, const actors::Clock& clock) {
   const auto deadline = context.deadline();
-  return deadline == std::chrono::system_clock::time_point::max() ? absl::InfiniteFuture() : absl::FromChrono(deadline);
+  if (deadline == std::chrono::system_clock::time_point::max()) return absl::InfiniteFuture();
+  return clock.Steady() + (absl::FromChrono(deadline) - absl::Now());
 }
 
 // RESOURCE_EXHAUSTED if the reply is larger than clients take.

@@ -56,6 +56,7 @@ class StreamCall final : public Call {
       return;
     }
     Post(method_, endpoint_);
+    deadline_ = DeadlineOf(context_, endpoint_->executor->clock());
     outcome_ = AdmitStream(method_->raw.name());
     if (!outcome_.ok()) ended_ = true;
     Go();
@@ -137,7 +138,7 @@ class StreamCall final : public Call {
             endpoint_->executor->Post([this, entry] { OnOutcome(entry); });
           }
         });
-    entry->delivery->Begin(endpoint_, method_->object_class, DeadlineOf(context_));
+    entry->delivery->Begin(endpoint_, method_->object_class, deadline_);
     return absl::OkStatus();
   }
 
@@ -194,6 +195,7 @@ class StreamCall final : public Call {
   grpc::ByteBuffer bytes_;                      // being read
   std::deque<std::unique_ptr<Entry>> entries_;  // read and not answered
   size_t entries_bytes_ = 0;                    // of these, in the lease
+  absl::Time deadline_;                         // of the call, and so of each item
   absl::Status outcome_;
   bool ended_ = false;   // nothing more is read
   bool broken_ = false;  // the client is gone

@@ -49,7 +49,7 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
     if (status.ok() && method_->for_clients) status = CheckWritable(*object_.object_class);
     if (!status.ok()) return status;
     record_.emplace(&method_->raw.name(), &request, &this->response_);
-    this->deadline = DeadlineOf(this->context_);
+    this->deadline = DeadlineOf(this->context_, endpoint.executor->clock());
     this->bytes = this->request_bytes();
     endpoint.router->Deliver(object_.key, object_.object_class, this);
     return absl::OkStatus();

@@ -25,15 +25,19 @@ class Budget {
  public:
   static constexpr int kStepsBetweenCalls = 100;
 
-  // The three as in ConnectionOptions; the last two may be null.
-  Budget(absl::Duration time_max, absl::AnyInvocable<absl::Time()> now, absl::AnyInvocable<bool()> stop,
-         absl::AnyInvocable<absl::Duration()> yield)
-      : time_max_(time_max), now_(std::move(now)), stop_(std::move(stop)), yield_(std::move(yield)) {}
+  // As in ConnectionOptions, where all but `now` may be null.
+  Budget(absl::Duration time_max, absl::AnyInvocable<absl::Time()> now, absl::AnyInvocable<absl::Time()> steady,
+         absl::AnyInvocable<bool()> stop, absl::AnyInvocable<absl::Duration()> yield)
+      : time_max_(time_max),
+        now_(std::move(now)),
+        steady_(std::move(steady)),
+        stop_(std::move(stop)),
+        yield_(std::move(yield)) {}
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
 
   void BeginShort(size_t heap_bytes) { run_ = {.is_short = true, .heap_bytes_max = heap_bytes + kShortHeapBytes}; }
-  void BeginTimed() { run_ = {.is_short = false, .deadline = now_() + time_max_}; }
+  void BeginTimed() { run_ = {.is_short = false, .deadline = Steady() + time_max_}; }
   // What we run ourselves is not bounded.
   void set_paused(bool paused) { paused_ = paused; }
 
@@ -57,7 +61,7 @@ class Budget {
   bool OnTime() {
     if (paused_ || run_.is_short || run_.spent) return !run_.spent;
     if (yield_ != nullptr) run_.deadline += yield_();
-    run_.spent = now_() >= run_.deadline || (stop_ != nullptr && stop_());
+    run_.spent = Steady() >= run_.deadline || (stop_ != nullptr && stop_());
     return !run_.spent;
   }
 
@@ -103,7 +107,10 @@ class Budget {
   }
 
   const absl::Duration time_max_;
+  absl::Time Steady() { return steady_ == nullptr ? now_() : steady_(); }
+
   absl::AnyInvocable<absl::Time()> now_;
+  absl::AnyInvocable<absl::Time()> steady_;
   absl::AnyInvocable<bool()> stop_;
   absl::AnyInvocable<absl::Duration()> yield_;
   Run run_;

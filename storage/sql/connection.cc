@@ -50,7 +50,8 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(PageSource* pages, 
 
 Connection::Connection(PageSource* pages, ConnectionOptions options)
     : limits_(options.limits),
-      budget_(options.limits.time_max, std::move(options.now), std::move(options.stop), std::move(options.yield)),
+      budget_(options.limits.time_max, std::move(options.now), std::move(options.steady), std::move(options.stop),
+              std::move(options.yield)),
       heap_(options.limits.heap_bytes_max, &budget_, options.heap_total),
       files_(pages, &heap_, &budget_, options.temp_space, options.limits.temp_bytes_max),
       long_statements_(options.long_statements == nullptr ? &own_long_statements_ : options.long_statements),

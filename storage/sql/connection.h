@@ -74,8 +74,10 @@ enum class Where { kExecutor, kWorker };
 
 struct ConnectionOptions {
   Limits limits;
-  // The clock of SQL's functions for the time, and of limits.time_max. Required.
+  // The clock of SQL's functions for the time. Required.
   absl::AnyInvocable<absl::Time()> now;
+  // The clock of limits.time_max, which never steps. Null: `now`.
+  absl::AnyInvocable<absl::Time()> steady = nullptr;
   // Returns whether the SQL is to end now, as if its time were over. Called now and then on a worker, if not null.
   absl::AnyInvocable<bool()> stop;
   // Waits, if others are to run, and returns for how long; this does not count in the time. Called like `stop`.

@@ -93,6 +93,7 @@ absl::Status Database::TryTransact(Session* session, Where where, absl::Function
         &session->pages,
         {.limits = session->environment->limits,
          .now = [session] { return session->environment->now(); },
+         .steady = [session] { return session->environment->steady(); },
          .stop = [session] { return session->abandoned.load() || EndOf(*session) != Workers::End::kNo; },
          .yield =
              [session] { return session->statement == nullptr ? absl::ZeroDuration() : session->statement->Yield(); },

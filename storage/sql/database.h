@@ -48,8 +48,9 @@ struct Environment {
   // on `workers`, in the order in which it comes.
   Workers* fair_workers = nullptr;
   Background* workers = nullptr;
-  // The wall clock; any thread.
+  // The wall clock, and one that never steps; any thread.
   std::function<absl::Time()> now;
+  std::function<absl::Time()> steady;
   Limits limits;
   // Bytes of the pages that one transaction changes.
   size_t turn_bytes_max = 64 << 20;

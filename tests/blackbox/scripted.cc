@@ -57,7 +57,7 @@ const ObjectClass& Scripted::Class() {
 v1::Note* Scripted::AddNote(const std::string& text) {
   v1::Note& note = board_->notes.emplace_back();
   note.set_text(text);
-  SetTimestamp(absl::ToUnixMicros(TheWorld().clock.Now()), note.mutable_time());
+  SetTimestamp(absl::ToUnixMicros(TheWorld().clock.Wall()), note.mutable_time());
   note.set_instance(instance_);
   return &note;
 }
@@ -204,7 +204,7 @@ Task<absl::Status> ScriptBoard::Signal(const v1::SignalRequest& request, v1::Sig
 Task<absl::Status> ScriptBoard::AdvanceClock(const v1::AdvanceClockRequest& request,
                                              v1::AdvanceClockResponse* response) {
   TheWorld().clock.Advance(DurationOf(request.by()));
-  SetTimestamp(absl::ToUnixMicros(TheWorld().clock.Now()), response->mutable_time());
+  SetTimestamp(absl::ToUnixMicros(TheWorld().clock.Wall()), response->mutable_time());
   co_return absl::OkStatus();
 }
 

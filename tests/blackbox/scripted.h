@@ -25,7 +25,8 @@ namespace holdfast::testing {
 // The system's clock, moved forward. Any thread.
 class MovedClock : public actors::Clock {
  public:
-  absl::Time Now() const override { return absl::Now() + absl::Microseconds(moved_us_.load()); }
+  absl::Time Wall() const override { return absl::Now() + absl::Microseconds(moved_us_.load()); }
+  absl::Time Steady() const override { return actors::SteadyNow() + absl::Microseconds(moved_us_.load()); }
   void Advance(absl::Duration by) { moved_us_ += absl::ToInt64Microseconds(by); }
 
  private:

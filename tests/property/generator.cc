@@ -194,7 +194,11 @@ Operation Generator::Next(const std::string& object, const World& world, const s
   if (kind < 85) return with_id(BatchRequest(world, tokens, now_us));
   if (kind < 89) {
     v1::SetAlarmRequest request;
-    if (!dice_->OneIn(20)) FillTime(now_us, request.mutable_scheduled_time());
+    if (!dice_->OneIn(20) && dice_->OneIn(2)) FillTime(now_us, request.mutable_scheduled_time());
+    if (dice_->OneIn(2)) {
+      request.mutable_delay()->set_seconds(dice_->Between(0, 10));
+      request.mutable_delay()->set_nanos(static_cast<int32_t>(dice_->Below(1'000'000'000)));
+    }
     return with_id(std::move(request));
   }
   if (kind < 93) return {.object = object, .request = v1::GetAlarmRequest()};

@@ -44,9 +44,12 @@ void Fill(const std::string& key, const std::string& value, v1::Entry* entry) {
   entry->set_etag(actors::EtagOf(value));
 }
 
-void SetAlarmAt(const google::protobuf::Timestamp& time, int64_t now_us, World* world) {
+int64_t MicrosOf(const google::protobuf::Duration& delay) {
+  return delay.seconds() * 1'000'000 + (delay.nanos() + 999) / 1000;
+}
+
+void SetAlarmAt(int64_t time_us, int64_t now_us, World* world) {
   world->SettleLease(now_us);
-  const int64_t time_us = *actors::MicrosOf(time, "");
   world->alarm = World::Alarm{time_us, 0, time_us, time_us};
 }
 
@@ -173,15 +176,19 @@ Error Do(const v1::ApplyBatchRequest& request, const At& at, World* world, v1::A
   for (const v1::BatchStep& step : request.steps()) {
     if (step.has_put()) Put(step.put(), world);
     if (step.has_delete_key()) world->entries.erase(step.delete_key());
-    if (step.has_set_alarm()) SetAlarmAt(step.set_alarm(), at.now_us, world);
+    if (step.has_set_alarm()) SetAlarmAt(*actors::MicrosOf(step.set_alarm(), ""), at.now_us, world);
+    if (step.has_set_alarm_delay()) SetAlarmAt(at.now_us + MicrosOf(step.set_alarm_delay()), at.now_us, world);
     if (step.delete_alarm()) UnsetAlarm(at.now_us, world);
   }
   return kNone;
 }
 
-Error Do(const v1::SetAlarmRequest& request, const At& at, World* world, v1::SetAlarmResponse*) {
-  if (!request.has_scheduled_time()) return kInvalid;
-  SetAlarmAt(request.scheduled_time(), at.now_us, world);
+Error Do(const v1::SetAlarmRequest& request, const At& at, World* world, v1::SetAlarmResponse* response) {
+  if (request.has_scheduled_time() == request.has_delay()) return kInvalid;
+  const int64_t time_us =
+      request.has_delay() ? at.now_us + MicrosOf(request.delay()) : *actors::MicrosOf(request.scheduled_time(), "");
+  SetAlarmAt(time_us, at.now_us, world);
+  actors::SetTimestamp(time_us, response->mutable_scheduled_time());
   return kNone;
 }
 

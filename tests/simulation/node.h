@@ -26,14 +26,25 @@
 
 namespace holdfast::simulation {
 
+// Both clocks go together, and show the same time until the wall clock is stepped.
 class VirtualClock : public actors::Clock {
  public:
-  absl::Time Now() const override { return now_; }
-  void Set(absl::Time now) { now_ = now; }
-  void Advance(absl::Duration time) { now_ += time; }
+  absl::Time Wall() const override { return steady_ + stepped_; }
+  absl::Time Steady() const override { return steady_; }
+  // The wall clock.
+  absl::Time Now() const { return Wall(); }
+  void Set(absl::Time now) { steady_ = now - stepped_; }
+  void Advance(absl::Duration time) { steady_ += time; }
+  void SetSteady(absl::Time steady) { steady_ = steady; }
+  void StepWall(absl::Duration by) { stepped_ += by; }
+  // Nodes that are made after this look now and then whether the wall clock was stepped, as the real server does.
+  void set_steps(bool steps) { steps_ = steps; }
+  bool steps() const { return steps_; }
 
  private:
-  absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
+  absl::Time steady_ = absl::FromUnixSeconds(1'700'000'000);
+  absl::Duration stepped_;
+  bool steps_ = false;
 };
 
 // More steps than these without time passing are taken for a loop that never ends.
@@ -133,6 +144,8 @@ class Node {
         run_clocks_(store) {
     recovered_ = families_.Recover();
     if (recovered_.ok()) recovered_ = run_clocks_.Recover();
+    actors::HostOptions host_options = options;
+    if (!clock->steps()) host_options.alarms.wall_step = absl::InfiniteDuration();
     host_ = std::make_unique<actors::ShardHost>(
         actors::HostServices{&executor_, store, &families_, &run_clocks_, &reads_, &sql_, nullptr, &commits_,
                              &family_changes_, &random_, &classes_, &watchers_,
@@ -140,7 +153,7 @@ class Node {
                                disk_failure_ = status;
                                ++disk_failures_;
                              }},
-        options);
+        host_options);
     router_ = std::make_unique<actors::Router>(std::vector<actors::Router::Host>{{&executor_, host_.get()}});
     watchers_.AddListener([this](const actors::AlarmWatchers::Filter* added) {
       executor_.Post(
@@ -188,13 +201,13 @@ class Node {
   }
   // Moves time on, timer by timer, settling at each.
   void Advance(absl::Duration time) {
-    const absl::Time until = clock_->Now() + time;
+    const absl::Time until = clock_->Steady() + time;
     Settle();
     for (int steps = 0; executor_.NextTimer() <= until && Counted(&steps);) {
-      if (executor_.NextTimer() > clock_->Now()) clock_->Set(executor_.NextTimer());
+      if (executor_.NextTimer() > clock_->Steady()) clock_->SetSteady(executor_.NextTimer());
       Settle();
     }
-    if (clock_->Now() < until) clock_->Set(until);
+    if (clock_->Steady() < until) clock_->SetSteady(until);
     Settle();
   }
 

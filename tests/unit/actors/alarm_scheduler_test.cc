@@ -152,12 +152,12 @@ TEST_F(AlarmSchedulerTest, ChangesWhileTheIndexIsBeingReadAreNotLost) {
 // A clock that moves on by itself, as real ones do.
 class TickingClock : public simulation::VirtualClock {
  public:
-  absl::Time Now() const override {
-    ticks_ += absl::Microseconds(1);
-    return VirtualClock::Now() + ticks_;
-  }
+  absl::Time Wall() const override { return VirtualClock::Wall() + Tick(); }
+  absl::Time Steady() const override { return VirtualClock::Steady() + Tick(); }
 
  private:
+  absl::Duration Tick() const { return ticks_ += absl::Microseconds(1); }
+
   mutable absl::Duration ticks_;
 };
 

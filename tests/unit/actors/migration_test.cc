@@ -180,7 +180,7 @@ TEST_F(MigrationTest, TheyAreGivenTheObjectsClock) {
                 co_return self.storage().Put("k", "v");
               }).ok());
   const absl::Time stored = clock.Now();
-  clock.Advance(-absl::Hours(1));
+  clock.StepWall(-absl::Hours(1));
   StartWith({{1, StoreNow}});
   EXPECT_EQ(Get("a", "migrated"), absl::StrCat(absl::ToUnixMicros(stored)));
 }

@@ -37,20 +37,41 @@ TEST_F(ObjectTest, ItsClockIsTheWallClockInWholeMicroseconds) {
   EXPECT_LE(now, clock.Now());
 }
 
-TEST_F(ObjectTest, ItsClockDoesNotGoBackWithTheWallClock) {
+TEST_F(ObjectTest, ItsClockGoesOnEvenlyThoughTheWallClockSteps) {
   Start();
-  const absl::Time before = NowOf("a", false);
-  clock.Advance(-absl::Hours(1));
+  const absl::Time before = NowOf("a", true);
+  clock.StepWall(-absl::Hours(1));
   EXPECT_EQ(NowOf("a", false), before);
-  clock.Advance(absl::Hours(1) + absl::Seconds(1));
+  clock.Advance(absl::Seconds(1));
   EXPECT_EQ(NowOf("a", false), before + absl::Seconds(1));
+  clock.StepWall(absl::Hours(3));
+  EXPECT_EQ(NowOf("a", true), before + absl::Seconds(1));
+  // The next load begins at the wall clock, where that is ahead.
+  node->Advance(absl::Seconds(30));
+  ASSERT_EQ(Find("a"), nullptr);
+  EXPECT_EQ(NowOf("a", false), clock.Wall());
+}
+
+TEST_F(ObjectTest, AStoredClockThatIsADayAheadIsSetBack) {
+  Start();
+  const absl::Time stored = NowOf("a", true);
+  clock.StepWall(-absl::Hours(24));
+  Start();
+  EXPECT_EQ(NowOf("a", true), stored);
+  clock.StepWall(-absl::Microseconds(1));
+  Start();
+  EXPECT_EQ(NowOf("a", true), clock.Wall());
+  clock.Advance(absl::Seconds(1));
+  EXPECT_EQ(NowOf("a", true), clock.Wall());
+  Start();
+  EXPECT_EQ(NowOf("a", true), clock.Wall());
 }
 
 TEST_F(ObjectTest, ItsClockDoesNotGoBackWithinATurn) {
   Start();
   auto sent = Send("a", [this](ScriptedObject& self) -> Task<absl::Status> {
     const absl::Time before = self.Now();
-    clock.Advance(-absl::Seconds(5));
+    clock.StepWall(-absl::Seconds(5));
     EXPECT_GE(self.Now(), before);
     co_return absl::OkStatus();
   });
@@ -62,19 +83,19 @@ TEST_F(ObjectTest, ATimeThatWasStoredIsNeverInTheFutureAgainAcrossPassivation) {
   const absl::Time stored = NowOf("a", true);
   node->Advance(absl::Seconds(30));
   ASSERT_EQ(Find("a"), nullptr);
-  clock.Advance(-absl::Hours(1));
+  clock.StepWall(-absl::Hours(1));
   EXPECT_EQ(NowOf("a", false), stored);
 }
 
 TEST_F(ObjectTest, ATimeThatWasStoredIsNeverInTheFutureAgainAcrossARestart) {
   Start();
   const absl::Time stored = NowOf("a", true);
-  clock.Advance(-absl::Hours(24));
+  clock.StepWall(-absl::Hours(24));
   Start();
   EXPECT_EQ(NowOf("a", true), stored);
   Start();
   EXPECT_EQ(NowOf("a", true), stored);
-  clock.Set(stored + absl::Microseconds(1));
+  clock.Advance(absl::Microseconds(1));
   EXPECT_EQ(NowOf("a", true), stored + absl::Microseconds(1));
 }
 
@@ -83,7 +104,7 @@ TEST_F(ObjectTest, ItsClockIsKeptWhereverTheObjectLies) {
   Start();
   const absl::Time stored = NowOf("a", true);
   ASSERT_NE(CatalogOf(scripted, "a")->family_generation(), 0u);
-  clock.Advance(-absl::Hours(24));
+  clock.StepWall(-absl::Hours(24));
   Start();
   EXPECT_EQ(NowOf("a", false), stored);
 }
@@ -91,7 +112,7 @@ TEST_F(ObjectTest, ItsClockIsKeptWhereverTheObjectLies) {
 TEST_F(ObjectTest, AFailedTurnDoesNotTurnTheClockBack) {
   Start();
   const absl::Time stored = NowOf("a", true);
-  clock.Advance(-absl::Hours(1));
+  clock.StepWall(-absl::Hours(1));
   (void)Ask("a", [](ScriptedObject& self) -> Task<absl::Status> {
     (void)self.storage().Put("k", "v");
     co_return NotFound("fails");

@@ -189,9 +189,10 @@ class ScriptedTest : public NodeTest {
                 }).ok());
     return instance;
   }
-  void SetAlarm(const std::string& name, absl::Time time) {
-    EXPECT_TRUE(Ask(name, [time](ScriptedObject& object) -> Task<absl::Status> {
-                  object.storage().SetAlarm(time);
+  void SetAlarm(const std::string& name, absl::Time time,
+                storage::AlarmClock alarm_clock = storage::AlarmClock::kObject) {
+    EXPECT_TRUE(Ask(name, [time, alarm_clock](ScriptedObject& object) -> Task<absl::Status> {
+                  object.storage().SetAlarm(time, alarm_clock);
                   co_return absl::OkStatus();
                 }).ok());
   }

@@ -563,6 +563,7 @@ class Model {
   }
   void Count(int64_t cost, int64_t now_us) {
     arrival_ = std::max(__int128{now_us} * check_.limit, Arrival(now_us) + __int128{cost} * check_.window_us);
+    if (check_.algorithm == v1::RATE_LIMIT_ALGORITHM_GCRA) return;
     for (; cost < 0 && !requests_.empty() && InUse(requests_.back(), now_us); ++cost) requests_.pop_back();
     for (; cost > 0; --cost) requests_.push_back(now_us);
   }
@@ -725,9 +726,11 @@ TEST(GcraTest, ATimeThatIsAheadDoesNotStopIt) {
   const LimitCheck check = GcraCheck(1, 1'000'000, 1);
   LimitState state = NewState(check.algorithm, check.window_us);
   state.Count(check, kNow);
-  const auto denied = state.Judge(check, kNow - 86'400'000'000, true);
-  EXPECT_FALSE(denied.allowed);
-  EXPECT_EQ(denied.retry_after_us, 1'000'000);
+  const int64_t now_us = kNow - 86'400'000'000;
+  state.NotAheadOf(now_us);
+  EXPECT_EQ(state.Judge(check, now_us, true).retry_after_us, 1'000'000);
+  EXPECT_EQ(state.Judge(check, now_us + 400'000, true).retry_after_us, 600'000);
+  EXPECT_TRUE(state.Judge(check, now_us + 1'000'000, true).allowed);
 }
 
 TEST(FixedWindowTest, TheLargestLimitDoesNotOverflow) {

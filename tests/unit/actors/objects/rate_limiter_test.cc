@@ -215,7 +215,7 @@ TEST_F(RateLimiterTest, ARestartAndAPassivationForgetNoLimit) {
 TEST_F(RateLimiterTest, AClockThatIsSetBackDoesNotLetMoreThrough) {
   Start();
   for (int i = 0; i < 3; ++i) Check(Limit("a", 3));
-  clock.Advance(-absl::Hours(24));
+  clock.StepWall(-absl::Hours(24));
   Start();
   EXPECT_FALSE(Check(Limit("a", 3)).allowed());
 }
@@ -231,6 +231,66 @@ TEST_F(RateLimiterTest, ACheckIsAnsweredWhenItsCountIsDurable) {
   node->Settle();
   EXPECT_TRUE(allowed->response.allowed());
   EXPECT_FALSE(denied->response.allowed());
+}
+
+// --- Units that are given back.
+
+TEST_F(RateLimiterTest, UnitsAreGivenBackTheNewestFirstAndNeverMoreThanAreUsed) {
+  for (const Algorithm algorithm : {kLog, kGcra, kFixed}) {
+    SCOPED_TRACE(v1::RateLimitAlgorithm_Name(algorithm));
+    Start();
+    const std::string key = v1::RateLimitAlgorithm_Name(algorithm);
+    const auto limit = [&](int64_t cost) { return Limit(key, 10, absl::Seconds(1000), algorithm, cost); };
+    EXPECT_EQ(Check(limit(3)).remaining(), 7);
+    EXPECT_EQ(Check(limit(4)).remaining(), 3);
+    EXPECT_EQ(Check(limit(-5), /*peek=*/true).remaining(), 8);
+    const auto back = Check(limit(-5));
+    EXPECT_TRUE(back.allowed());
+    EXPECT_EQ(back.remaining(), 8);
+    Start();
+    EXPECT_EQ(Check(limit(1), /*peek=*/true).remaining(), 7) << "after a restart";
+    EXPECT_EQ(Check(limit(-10)).remaining(), 10);
+    EXPECT_EQ(FromWire(Check(limit(1), /*peek=*/true).reset_after()), FromWire(Check(limit(1)).reset_after()));
+    EXPECT_EQ(Check(limit(9)).remaining(), 0);
+    Reset(key);
+  }
+}
+
+TEST_F(RateLimiterTest, GivingBackToAKeyThatWasNeverUsedLeavesNothing) {
+  Start();
+  for (const Algorithm algorithm : {kLog, kGcra, kFixed}) {
+    EXPECT_EQ(Check(Limit("k", 10, absl::Seconds(10), algorithm, -1)).remaining(), 10);
+  }
+  EXPECT_EQ(Rows(), (std::pair<size_t, size_t>(0, 0)));
+}
+
+TEST_F(RateLimiterTest, ALogGivesBackItsRows) {
+  Start();
+  for (int i = 0; i < 5; ++i) Check(Limit("k", 100, absl::Seconds(10), kLog, 2));
+  EXPECT_EQ(LogRows(), 5u);
+  Check(Limit("k", 100, absl::Seconds(10), kLog, -5));
+  EXPECT_EQ(LogRows(), 3u);
+  EXPECT_EQ(Check(Limit("k", 100), /*peek=*/true).remaining(), 94);
+  // The oldest expire as before.
+  node->Advance(absl::Seconds(11));
+  EXPECT_EQ(Check(Limit("k", 100), /*peek=*/true).remaining(), 99);
+}
+
+TEST_F(RateLimiterTest, ACalendarMonthIsAWindow) {
+  Start();
+  v1::RateLimit check = Limit("k", 2, absl::Seconds(1), v1::RATE_LIMIT_ALGORITHM_CALENDAR);
+  check.clear_window();
+  check.set_calendar_unit(v1::CALENDAR_UNIT_MONTH);
+  Check(check);
+  Check(check);
+  const auto denied = Check(check);
+  EXPECT_FALSE(denied.allowed());
+  Start();
+  EXPECT_FALSE(Check(check).allowed());
+  node->Advance(FromWire(denied.retry_after()));
+  EXPECT_TRUE(Check(check).allowed());
+  node->Advance(absl::Hours(24 * 32));
+  EXPECT_EQ(Rows(), (std::pair<size_t, size_t>(0, 0))) << "the sweep";
 }
 
 }  // namespace
