@@ -16,6 +16,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -34,7 +35,7 @@ struct GlobalOptions {
   std::string server = "127.0.0.1:50051";
   std::string ns;  // empty: the server's default
   absl::Duration timeout = absl::Seconds(10);
-  int retries = 4;
+  std::optional<int> retries;  // none: until the timeout
   bool json = false;
   std::string request_id;  // empty: another one for each request
 };

@@ -44,8 +44,7 @@ enum class CallKind {
   // By itself: reads, a peek at a limit, PassivateObject.
   kIdempotent,
   // By its request_id: one that is empty is filled in with a random one, in BatchIncrement item by item, if the call
-  // may
-  // be retried at all. It is retried for 5 minutes at most, which is within the time for which the server keeps
+  // may be retried at all. It is retried for 5 minutes at most, which is within the time for which the server keeps
   // records.
   kMutation,
 };
@@ -76,7 +75,7 @@ class Client {
     Request with_ids;
     if (kind == CallKind::kMutation) {
       if constexpr (TakesRequestIds<Request>) {
-        if (retry.retries > 0) {
+        if (retry.retries != 0) {
           with_ids = request;
           FillRequestIds(with_ids);
           sent = &with_ids;

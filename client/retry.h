@@ -13,8 +13,8 @@ namespace holdfast::client {
 
 // Values out of bounds are clamped.
 struct RetryOptions {
-  // Attempts after the first one. 0 to 100.
-  int retries = 4;
+  // Attempts after the first one, 0 to 100; nullopt: as many as the deadline leaves time for.
+  std::optional<int> retries;
   // Before the first retry; doubles with each one after it. At least 1 ms.
   absl::Duration backoff_initial = absl::Milliseconds(100);
   // Where the doubling ends. At least backoff_initial.
@@ -33,11 +33,14 @@ class RetrySchedule {
   // retries are used up, or the deadline would come first.
   //
   // The wait is a random part, between one half and the whole, of the backoff, so that clients that failed together
-  // don't come back together; where RetryInfo asks for longer, it is that and the random part on top.
+  // don't come back together; where RetryInfo asks for longer, it is that and the random part on top. A backoff that
+  // reaches past the deadline becomes one half of the time that is left, as long as that half is at least
+  // backoff_initial, so that a server which is well again just before the deadline is still found.
   std::optional<absl::Duration> Next(const absl::Status& failure, absl::Time now);
 
  private:
-  int retries_left_;
+  std::optional<int> retries_left_;
+  const absl::Duration backoff_min_;
   absl::Duration backoff_;
   absl::Duration backoff_max_;
   absl::Time deadline_;

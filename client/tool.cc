@@ -48,7 +48,8 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
                   });
   arguments.Number<int>(
       "--retries",
-      "How often a failed call is tried again; default 4. A change has a request id, so it happens once all the same. "
+      "How often a failed call is tried again at most; default until the timeout, a change for 5m at most. A change "
+      "has a request id, so it happens once all the same. "
       "counter stream, alarm watch, and .import and .export of sql are not tried again",
       [&globals](int retries) { globals.retries = retries; }, 0, 100);
   arguments.Value(

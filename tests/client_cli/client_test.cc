@@ -30,7 +30,7 @@ constexpr char kStreamIncrement[] = "/holdfast.v1.CounterService/StreamIncrement
 class ClientTest : public testing::Test {
  protected:
   ClientOptions Options() const {
-    return {.address = server_.address(), .retry = {.backoff_initial = absl::Milliseconds(1)}};
+    return {.address = server_.address(), .retry = {.retries = 4, .backoff_initial = absl::Milliseconds(1)}};
   }
 
   // GetValue and Increment fail so often with this, then succeed with 7.
@@ -72,6 +72,16 @@ TEST_F(ClientTest, RetriesAreBounded) {
   const auto response = client.Call(CallKind::kIdempotent, &CounterService::Stub::GetValue, GetValueRequest());
   EXPECT_EQ(response.status().message(), "full");
   EXPECT_EQ(calls_, 5);
+}
+
+TEST_F(ClientTest, RetriesGoOnUntilTheTimeout) {
+  FailFirst(9, Error(grpc::StatusCode::UNAVAILABLE, "draining", "DRAINING", RetryAfterMs(1)));
+  ClientOptions options = Options();
+  options.retry = {.backoff_initial = absl::Milliseconds(1), .backoff_max = absl::Milliseconds(2)};
+  Client client(options);
+  const auto response = client.Call(CallKind::kMutation, &CounterService::Stub::Increment, IncrementRequest());
+  EXPECT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(calls_, 10);
 }
 
 TEST_F(ClientTest, TheTimeoutCoversTheRetries) {

@@ -35,6 +35,35 @@ TEST(RetryTest, BackoffDoublesUpToItsBoundAndEndsWithTheRetries) {
   EXPECT_FALSE(schedule.Next(absl::UnavailableError(""), kNow).has_value());
 }
 
+TEST(RetryTest, WithoutABoundItEndsWithTheDeadlineOnly) {
+  absl::BitGen random;
+  const absl::Time deadline = kNow + absl::Minutes(10);
+  RetrySchedule schedule({.backoff_initial = absl::Milliseconds(100), .backoff_max = absl::Seconds(2)}, deadline,
+                         random);
+  absl::Time now = kNow;
+  int attempts = 0;
+  while (const auto wait = schedule.Next(absl::UnavailableError(""), now)) {
+    now += *wait;
+    ++attempts;
+    ASSERT_LT(now, deadline);
+    ASSERT_LE(*wait, absl::Seconds(2));
+    ASSERT_LT(attempts, 1000);
+  }
+  EXPECT_GT(attempts, 300);  // at 2 s each
+  EXPECT_GT(now, deadline - absl::Milliseconds(201));
+}
+
+TEST(RetryTest, ALastWaitIsNeverShorterThanRetryInfoAsks) {
+  absl::BitGen random;
+  const absl::Status asks = FromGrpcStatus(Error(grpc::StatusCode::UNAVAILABLE, "", "DRAINING", RetryAfterMs(300)));
+  const absl::Time deadline = kNow + absl::Hours(1);
+  RetrySchedule schedule({}, deadline, random);
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(schedule.Next(absl::UnavailableError(""), kNow).has_value());
+  // The backoff is 1 to 2 s by now.
+  EXPECT_EQ(schedule.Next(asks, deadline - absl::Milliseconds(900)), absl::Milliseconds(450));
+  EXPECT_FALSE(schedule.Next(asks, deadline - absl::Milliseconds(500)).has_value());
+}
+
 TEST(RetryTest, HonoursRetryInfo) {
   absl::BitGen random;
   RetrySchedule schedule({}, kNow + absl::Hours(1), random);

@@ -376,11 +376,25 @@ TEST_F(ToolTest, AChangeIsRetriedWithItsId) {
   EXPECT_EQ(ids, std::vector<std::string>(3, ids[0]));
 }
 
+TEST_F(ToolTest, RetriesGoOnUntilTheTimeout) {
+  int calls = 0;
+  server_.On<v1::GetValueRequest, v1::GetValueResponse>(
+      kCounter + std::string("GetValue"), [&calls](const auto&, auto* response) {
+        response->set_value(1);
+        return ++calls <= 5 ? Status(StatusCode::UNAVAILABLE, "connection lost") : Status::OK;
+      });
+  EXPECT_EQ(Tool({"counter", "get", "a", "--timeout", "60s"}).out, "1\n");
+  EXPECT_EQ(calls, 6);
+  calls = 0;
+  EXPECT_EQ(Tool({"counter", "get", "a", "--retries", "1"}).status, 1);
+  EXPECT_EQ(calls, 2);
+}
+
 // In a process of its own: in this one the server would keep gRPC at work for the client, too.
 TEST(ToolProcessTest, RetriesReachAServerThatComesUpMeanwhile) {
   const int port = FakeServer().port();
-  const std::string command = std::string(HOLDFAST_TOOL) +
-                              " counter get a --retries 100 --timeout 20s --server 127.0.0.1:" + std::to_string(port);
+  const std::string command =
+      std::string(HOLDFAST_TOOL) + " counter get a --timeout 20s --server 127.0.0.1:" + std::to_string(port);
   FILE* const tool = popen(command.c_str(), "r");
   ASSERT_NE(tool, nullptr);
   absl::SleepFor(absl::Seconds(1));
