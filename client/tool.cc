@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_join.h"
 #include "client/commands.h"
+#include "client/utf8.h"
 
 namespace holdfast::client {
 namespace {
@@ -32,8 +33,15 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
                return absl::OkStatus();
              })
       ->envname("HOLDFAST_SERVER");
-  arguments.Text("--namespace", "NS", "Namespace of the objects; default \"default\"",
-                 [&globals](const std::string& ns) { globals.ns = ns; });
+  arguments
+      .Value("--namespace", "NS", "Namespace of the objects; default \"default\"",
+             [&globals](const std::string& ns) {
+               // The words of the command line are known to be UTF-8, the environment is not.
+               if (!IsUtf8(ns)) return absl::InvalidArgumentError("is not UTF-8");
+               globals.ns = ns;
+               return absl::OkStatus();
+             })
+      ->envname("HOLDFAST_NAMESPACE");
   arguments.Value("--timeout", "DURATION",
                   "For each call, retries included; default 10s, at most 24h. alarm watch, and .import and .export of "
                   "sql, have none",

@@ -67,6 +67,20 @@ TEST_F(ToolTest, GlobalOptionsBeforeAndAfter) {
   EXPECT_EQ(request_, "object { namespace: \"n2\" name: \"a\" }");
 }
 
+TEST_F(ToolTest, TheNamespaceOfTheEnvironmentIsTheDefault) {
+  Reply<v1::IncrementRequest, v1::IncrementResponse>(kCounter + std::string("Increment"));
+  setenv("HOLDFAST_NAMESPACE", "shop", 1);
+  EXPECT_EQ(Tool({"counter", "increment", "a"}).status, 0);
+  EXPECT_EQ(request_, "object { namespace: \"shop\" name: \"a\" }");
+  EXPECT_EQ(Tool({"counter", "increment", "a", "--namespace", "n"}).status, 0);
+  EXPECT_EQ(request_, "object { namespace: \"n\" name: \"a\" }");
+  setenv("HOLDFAST_NAMESPACE", "\xff", 1);
+  ExpectUsage({"counter", "increment", "a"}, "--namespace: is not UTF-8");
+  setenv("HOLDFAST_NAMESPACE", "", 1);
+  EXPECT_EQ(Tool({"counter", "increment", "a"}).status, 0);
+  EXPECT_EQ(request_, "object { name: \"a\" }");
+}
+
 TEST_F(ToolTest, NamesThatLookLikeSomethingElse) {
   Reply<v1::GetValueRequest, v1::GetValueResponse>(kCounter + std::string("GetValue"));
   for (const std::string name : {"get", "counter", "health", "[a,b]", "++", "%%", "{}", "", "\x1f", "a b"}) {

@@ -37,7 +37,10 @@ inline Result Tool(std::vector<std::string> words, const std::string& in = "", b
 class ToolTest : public testing::Test {
  protected:
   void SetUp() override { setenv("HOLDFAST_SERVER", server_.address().c_str(), 1); }
-  void TearDown() override { unsetenv("HOLDFAST_SERVER"); }
+  void TearDown() override {
+    unsetenv("HOLDFAST_SERVER");
+    unsetenv("HOLDFAST_NAMESPACE");
+  }
 
   // The method replies with this; the request that came is in ShortDebugString form in request_, without its request
   // ids, which are in ids_.
