@@ -23,6 +23,12 @@ void Session::Note(const std::string& text) {
   if (!globals_.json) err_ << "holdfast: " << Printable(text) << "\n";
 }
 
+void Session::NotePageToken(const std::string& token) {
+  if (!globals_.json) return Note("there is more: --page-token " + token + ", or --all");
+  out_.flush();
+  err_ << "{\"next_page_token\":" << JsonText(token) << "}\n";
+}
+
 int Session::Failed(CallKind kind, const absl::Status& error, absl::string_view request_id) {
   const bool outcome_unknown = kind == CallKind::kMutation && OutcomeUnknown(error);
   out_.flush();

@@ -51,6 +51,8 @@ class Session {
   int PrintJson(const google::protobuf::Message& message);
   // A remark that is part of no reply; only where the output is for people.
   void Note(const std::string& text);
+  // Says where a listing that has not ended goes on: a remark, or {"next_page_token":...} on the standard error.
+  void NotePageToken(const std::string& token);
   // What is printed so far goes out at once. Whether it could be written.
   bool Flush() { return out_.flush().good(); }
   // These report an error and return the exit status. `request_id`, if any, is what a mutation was sent with.
@@ -131,6 +133,20 @@ void DeclarePages(Arguments& arguments, Request& request, PageOptions& pages) {
   arguments.Flag("--all", "All pages, one after the other", [&pages] { pages.all = true; });
 }
 
+// The items of a page, each of which is a line of JSON.
+template <class Response>
+const auto& ListedItems(const Response& response) {
+  if constexpr (requires { response.entries(); }) {
+    return response.entries();
+  } else if constexpr (requires { response.items(); }) {
+    return response.items();
+  } else if constexpr (requires { response.users(); }) {
+    return response.users();
+  } else {
+    return response.objects();
+  }
+}
+
 // A message with an `object` or a namespace of its own gets the namespace of the command line.
 template <class Request>
 void SetNamespace(const GlobalOptions& globals, Request& request) {
@@ -160,34 +176,35 @@ int RunUnary(const Unary<kMethod>& unary, const PageOptions& pages, Session& ses
   if (kind == CallKind::kIdempotent && !request_id.empty()) {
     return session.BadUsage(absl::InvalidArgumentError("this command takes no --request-id"));
   }
-  Response merged;  // for JSON
   while (true) {
-    absl::StatusOr<Response> response = session.client().Call(kind, kMethod, request);
+    const absl::StatusOr<Response> response = session.client().Call(kind, kMethod, request);
     if (!response.ok()) return session.Failed(kind, response.status(), request_id);
     if (!session.globals().json) unary.print(request, *response, session.text());
     if constexpr (PagedRequest<std::decay_t<decltype(request)>>) {
-      const std::string token = response->next_page_token();
       if (session.globals().json) {
-        merged.clear_next_page_token();
-        merged.MergeFrom(*response);
-      }
-      if (pages.all && !token.empty()) {
-        if (token == request.page_token()) {
-          return session.Failed(kind, absl::InternalError("the server answered a page with the token of that page"));
+        for (const auto& item : ListedItems(*response)) {
+          if (const int status = session.PrintJson(item); status != kExitOk) return status;
         }
-        request.set_page_token(token);
-        continue;
       }
-      if (!token.empty()) session.Note("there is more: --page-token " + token + ", or --all");
+      const std::string& token = response->next_page_token();
+      if (token.empty()) return kExitOk;
+      if (!pages.all) {
+        session.NotePageToken(token);
+        return kExitOk;
+      }
+      if (token == request.page_token()) {
+        return session.Failed(kind, absl::InternalError("the server answered a page with the token of that page"));
+      }
+      // Nobody reads on where the output is gone.
+      if (!session.Flush()) return kExitFailed;
+      request.set_page_token(token);
     } else {
-      merged = *std::move(response);
+      if (session.globals().json) {
+        if (const int status = session.PrintJson(*response); status != kExitOk) return status;
+      }
+      return unary.exit_status ? unary.exit_status(*response) : kExitOk;
     }
-    break;
   }
-  if (session.globals().json) {
-    if (const int status = session.PrintJson(merged); status != kExitOk) return status;
-  }
-  return unary.exit_status ? unary.exit_status(merged) : kExitOk;
 }
 
 template <auto kMethod>

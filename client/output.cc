@@ -15,12 +15,6 @@
 namespace holdfast::client {
 namespace {
 
-std::string Quoted(const std::string& text) {
-  google::protobuf::Value value;
-  value.set_string_value(text);
-  return ToJson(value).value_or("\"\"");
-}
-
 // Both take text that is Printable.
 size_t Width(absl::string_view text) {
   return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
@@ -83,16 +77,22 @@ absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
   return json;
 }
 
+std::string JsonText(const std::string& text) {
+  google::protobuf::Value value;
+  value.set_string_value(text);
+  return ToJson(value).value_or("\"\"");
+}
+
 std::string ErrorJson(const absl::Status& error, bool outcome_unknown, absl::string_view request_id) {
   std::string json =
-      absl::StrCat("{\"error\":{\"code\":", Quoted(absl::StatusCodeToString(error.code())),
-                   ",\"message\":", Quoted(std::string(error.message())), ",\"reason\":", Quoted(ReasonOf(error)));
+      absl::StrCat("{\"error\":{\"code\":", JsonText(absl::StatusCodeToString(error.code())),
+                   ",\"message\":", JsonText(std::string(error.message())), ",\"reason\":", JsonText(ReasonOf(error)));
   const auto list = [&json](absl::string_view name, const char* key, const auto& violations, const auto& key_of) {
     absl::StrAppend(&json, ",\"", name, "\":[",
                     absl::StrJoin(violations, ",",
                                   [&](std::string* out, const auto& violation) {
-                                    absl::StrAppend(out, "{\"", key, "\":", Quoted(key_of(violation)),
-                                                    ",\"description\":", Quoted(violation.description()), "}");
+                                    absl::StrAppend(out, "{\"", key, "\":", JsonText(key_of(violation)),
+                                                    ",\"description\":", JsonText(violation.description()), "}");
                                   }),
                     "]");
   };
@@ -103,11 +103,11 @@ std::string ErrorJson(const absl::Status& error, bool outcome_unknown, absl::str
     list("quota_violations", "subject", detail->violations(), [](const auto& v) { return v.subject(); });
   }
   if (const auto delay = RetryDelayOf(error)) {
-    absl::StrAppend(&json, ",\"retry_delay\":", Quoted(absl::FormatDuration(*delay)));
+    absl::StrAppend(&json, ",\"retry_delay\":", JsonText(absl::FormatDuration(*delay)));
   }
   if (outcome_unknown) json += ",\"outcome_unknown\":true";
   if (outcome_unknown && !request_id.empty()) {
-    absl::StrAppend(&json, ",\"request_id\":", Quoted(std::string(request_id)));
+    absl::StrAppend(&json, ",\"request_id\":", JsonText(std::string(request_id)));
   }
   return json + "}}";
 }

@@ -33,6 +33,9 @@ std::string ErrorText(const absl::Status& error);
 // One line of JSON, with the fields' names as in the .proto files and fields at their default printed too.
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
 
+// The text as JSON, with its quotes.
+std::string JsonText(const std::string& text);
+
 // {"error":{"code":...,"message":...,"reason":...}}, and where there are such, "field_violations", "quota_violations",
 // "retry_delay" and, with `outcome_unknown`, "outcome_unknown":true and the "request_id" to send it again with, if any.
 std::string ErrorJson(const absl::Status& error, bool outcome_unknown, absl::string_view request_id);

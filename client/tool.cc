@@ -69,7 +69,9 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
         globals.request_id = id;
         return id.empty() ? absl::InvalidArgumentError("is empty") : absl::OkStatus();
       });
-  arguments.Flag("--json", "Print replies and errors as JSON, one object a line", [&globals] { globals.json = true; });
+  arguments.Flag(
+      "--json", "Print replies and errors as JSON, one object a line; of a listing, an object and a line for each item",
+      [&globals] { globals.json = true; });
 }
 
 // What to tell of a command line that can't be parsed.

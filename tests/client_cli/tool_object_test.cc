@@ -114,6 +114,11 @@ TEST_F(ObjectToolTest, List) {
                   "--page-size", "2", "--page-token", "t"})
                 .out,
             "KEY  ETAG  VALUE\na    e1    1\n");
+  EXPECT_EQ(Tool({"object", "list", "o", "--json"}).out, "{\"key\":\"a\",\"value\":\"MQ==\",\"etag\":\"e1\"}\n");
+  EXPECT_EQ(Tool({"object", "list", "o", "--start", "", "--end", "z", "--prefix", "p", "--reverse", "--limit", "7",
+                  "--page-size", "2", "--page-token", "t"})
+                .status,
+            0);
   EXPECT_EQ(request_,
             "object { name: \"o\" } page_size: 2 page_token: \"t\" start: \"\" end: \"z\" prefix: \"p\" reverse: true "
             "limit: 7");
@@ -300,6 +305,10 @@ TEST_F(ObjectToolTest, Objects) {
             "CLASS    BYTES  CREATED               UPDATED               NAME\n"
             "Counter  12     2023-11-14T22:13:20Z  2023-11-14T22:14:20Z  visits\n");
   EXPECT_EQ(result.err, "holdfast: there is more: --page-token more, or --all\n");
+  EXPECT_EQ(Tool({"object", "objects", "--json"}).out,
+            "{\"object\":{\"namespace\":\"\",\"name\":\"visits\",\"object_class\":\"Counter\"},"
+            "\"size_bytes\":\"12\",\"create_time\":\"2023-11-14T22:13:20Z\","
+            "\"update_time\":\"2023-11-14T22:14:20Z\"}\n");
 }
 
 TEST_F(ObjectToolTest, DescribeAndPassivate) {

@@ -256,10 +256,24 @@ TEST_F(PagesTest, AllPages) {
   result = Tool({"batch", "list", "q", "--all", "--json"});
   EXPECT_EQ(result.err, "");
   EXPECT_EQ(result.out,
-            "{\"items\":[{\"sequence\":\"1\",\"item\":\"item1\",\"process_time\":\"2023-11-14T22:13:20Z\"},"
-            "{\"sequence\":\"2\",\"item\":\"item2\",\"process_time\":\"2023-11-14T22:13:20Z\"},"
-            "{\"sequence\":\"3\",\"item\":\"item3\",\"process_time\":\"2023-11-14T22:13:20Z\"}],"
-            "\"next_page_token\":\"\"}\n");
+            "{\"sequence\":\"1\",\"item\":\"item1\",\"process_time\":\"2023-11-14T22:13:20Z\"}\n"
+            "{\"sequence\":\"2\",\"item\":\"item2\",\"process_time\":\"2023-11-14T22:13:20Z\"}\n"
+            "{\"sequence\":\"3\",\"item\":\"item3\",\"process_time\":\"2023-11-14T22:13:20Z\"}\n");
+  result = Tool({"batch", "list", "q", "--json"});
+  EXPECT_EQ(result.out, "{\"sequence\":\"1\",\"item\":\"item1\",\"process_time\":\"2023-11-14T22:13:20Z\"}\n");
+  EXPECT_EQ(result.err, "{\"next_page_token\":\"2\"}\n");
+}
+
+TEST_F(PagesTest, UsersAreLinesOfJson) {
+  v1::ListUsersResponse reply;
+  reply.add_users()->set_id("a");
+  reply.add_users()->set_id("b");
+  Reply<v1::ListUsersRequest, v1::ListUsersResponse>(kUsers + std::string("ListUsers"), reply);
+  EXPECT_EQ(Tool({"user", "list", "c", "--json"}).out,
+            "{\"id\":\"a\",\"name\":\"\",\"email\":\"\",\"etag\":\"\"}\n"
+            "{\"id\":\"b\",\"name\":\"\",\"email\":\"\",\"etag\":\"\"}\n");
+  Reply<v1::ListUsersRequest, v1::ListUsersResponse>(kUsers + std::string("ListUsers"));
+  EXPECT_EQ(Tool({"user", "list", "c", "--json"}).out, "");
 }
 
 TEST_F(PagesTest, ATokenThatRepeatsItselfIsNotFollowed) {
