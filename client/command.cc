@@ -1,8 +1,15 @@
 #include "client/command.h"
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "client/status.h"
 
 namespace holdfast::client {
+namespace {
+
+constexpr size_t kAnswerBytesMax = 80;
+
+}  // namespace
 
 Session::Session(GlobalOptions globals, Input in, std::ostream& out, std::ostream& err)
     : globals_(std::move(globals)),
@@ -27,6 +34,18 @@ void Session::NotePageToken(const std::string& token) {
   if (!globals_.json) return Note("there is more: --page-token " + token + ", or --all");
   out_.flush();
   err_ << "{\"next_page_token\":" << JsonText(token) << "}\n";
+}
+
+bool Session::Confirm(const std::string& question) {
+  out_.flush();
+  err_ << Printable(question) << " [y/N] " << std::flush;
+  std::string answer;
+  for (int c; (c = in_.stream.get()) != std::istream::traits_type::eof() && c != '\n';) {
+    if (answer.size() == kAnswerBytesMax) return false;
+    answer += static_cast<char>(c);
+  }
+  const absl::string_view word = absl::StripAsciiWhitespace(answer);
+  return absl::EqualsIgnoreCase(word, "y") || absl::EqualsIgnoreCase(word, "yes");
 }
 
 int Session::Failed(CallKind kind, const absl::Status& error, absl::string_view request_id) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <istream>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -53,6 +54,9 @@ class Session {
   void Note(const std::string& text);
   // Says where a listing that has not ended goes on: a remark, or {"next_page_token":...} on the standard error.
   void NotePageToken(const std::string& token);
+  // Asks a person at the terminal: true for y and yes, in any case of letters. Anything else, and the end of the input,
+  // is no. Call it only where in().is_terminal.
+  bool Confirm(const std::string& question);
   // What is printed so far goes out at once. Whether it could be written.
   bool Flush() { return out_.flush().good(); }
   // These report an error and return the exit status. `request_id`, if any, is what a mutation was sent with.
@@ -91,6 +95,10 @@ struct Unary {
   // Declares the arguments; the request lives until the command has run.
   std::function<void(Arguments&, Request&)> arguments = {};
   std::function<void(const Request&, const Response&, TextOutput&)> print = {};
+  // Runs before the call; the status, if any, ends the command without it.
+  std::function<std::optional<int>(Session&, const Request&)> before = {};
+  // An error makes the command fail in place of the reply.
+  std::function<absl::Status(const Request&, const Response&)> check = {};
   // Absent: 0.
   std::function<int(const Response&)> exit_status = {};
 };
@@ -176,9 +184,17 @@ int RunUnary(const Unary<kMethod>& unary, const PageOptions& pages, Session& ses
   if (kind == CallKind::kIdempotent && !request_id.empty()) {
     return session.BadUsage(absl::InvalidArgumentError("this command takes no --request-id"));
   }
+  if (unary.before) {
+    if (const std::optional<int> ended = unary.before(session, request)) return *ended;
+  }
   while (true) {
     const absl::StatusOr<Response> response = session.client().Call(kind, kMethod, request);
     if (!response.ok()) return session.Failed(kind, response.status(), request_id);
+    if (unary.check) {
+      if (const absl::Status usable = unary.check(request, *response); !usable.ok()) {
+        return session.Failed(CallKind::kIdempotent, usable);
+      }
+    }
     if (!session.globals().json) unary.print(request, *response, session.text());
     if constexpr (PagedRequest<std::decay_t<decltype(request)>>) {
       if (session.globals().json) {

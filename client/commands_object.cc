@@ -3,6 +3,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "client/commands.h"
+#include "client/status.h"
 
 namespace holdfast::client {
 namespace {
@@ -54,6 +55,54 @@ void PrintDescription(const v1::DescribeObjectRequest&, const v1::DescribeObject
   text.Table({"TABLE", "ROWS", "SQL"}, rows);
 }
 
+// An object that does not exist has a summary without times (object_service.proto).
+bool Exists(const v1::DescribeObjectResponse& response) { return response.summary().has_create_time(); }
+
+// "visits", and what of its class and namespace is not the default: "visits of class Counter in namespace shop".
+std::string ObjectText(const v1::ObjectId& object) {
+  return absl::StrCat(object.name(), object.object_class().empty() ? "" : " of class ", object.object_class(),
+                      object.namespace_().empty() ? "" : " in namespace ", object.namespace_());
+}
+
+absl::Status NoSuchObject(const v1::ObjectId& object) {
+  return NotFound(absl::StrCat("object ", ObjectText(object), " does not exist"));
+}
+
+// Before everything of an object is removed: says so if it does not exist, and asks at a terminal. With a --request-id
+// the call may be the repetition of one that has removed the object, so the server's answer to that is what counts.
+template <class Request>
+std::optional<int> BeforeRemoval(Session& session, const Request& request, bool yes) {
+  if (session.globals().request_id.empty()) {
+    v1::DescribeObjectRequest describe;
+    *describe.mutable_object() = request.object();
+    const auto described = session.client().Call(CallKind::kIdempotent, &ObjectService::Stub::DescribeObject, describe);
+    if (described.ok() && !Exists(*described)) {
+      return session.Failed(CallKind::kIdempotent, NoSuchObject(request.object()));
+    }
+    // An object that the server can't describe, e.g. since its database is damaged, can still be removed.
+    if (!described.ok() && (ReasonOf(described.status()).empty() || IsRetryable(described.status()))) {
+      return session.Failed(CallKind::kIdempotent, described.status());
+    }
+  }
+  if (yes || !session.in().is_terminal) return std::nullopt;
+  if (session.Confirm(absl::StrCat("delete everything of ", ObjectText(request.object()), "?"))) return std::nullopt;
+  session.Note("nothing was done");
+  return kExitFailed;
+}
+
+// Declares --yes, and makes BeforeRemoval the first thing that the command does.
+template <auto kMethod>
+Unary<kMethod> WithConfirmation(Unary<kMethod> unary) {
+  auto yes = std::make_shared<bool>(false);
+  unary.arguments = [yes, declare = std::move(unary.arguments)](Arguments& arguments, auto& request) {
+    declare(arguments, request);
+    arguments.Flag("--yes", "Do not ask first, as it is done where the standard input is a terminal",
+                   [yes] { *yes = true; });
+  };
+  unary.before = [yes](Session& session, const auto& request) { return BeforeRemoval(session, request, *yes); };
+  return unary;
+}
+
 }  // namespace
 
 void AddObjectCommands(CommandGroup& root) {
@@ -61,9 +110,9 @@ void AddObjectCommands(CommandGroup& root) {
       root.Group("object", "Keys and alarms of objects, and what objects of any class have in common");
   AddEntryCommands(object);
   AddAlarmCommands(object);
-  object.Add(Unary<&ObjectService::Stub::DeleteAll>{
+  object.Add(WithConfirmation(Unary<&ObjectService::Stub::DeleteAll>{
       .name = "delete-all",
-      .help = "Remove everything that an object stores, and its alarm",
+      .help = "Remove everything that an object stores, and its alarm; fails (1) where there is no such object",
       .arguments =
           [](Arguments& arguments, auto& request) {
             DeclareObject(arguments, request);
@@ -71,13 +120,14 @@ void AddObjectCommands(CommandGroup& root) {
                            [&request] { request.set_keep_alarm(true); });
           },
       .print = [](const auto&, const auto&, TextOutput& text) { text.Line("deleted"); },
-  });
-  object.Add(Unary<&ObjectService::Stub::Cleanup>{
+  }));
+  object.Add(WithConfirmation(Unary<&ObjectService::Stub::Cleanup>{
       .name = "cleanup",
-      .help = "Remove an object's alarm and everything that it stores, in one commit",
+      .help = "Remove an object's alarm and everything that it stores, in one commit; fails (1) where there is no such "
+              "object",
       .arguments = [](Arguments& arguments, auto& request) { DeclareObject(arguments, request); },
       .print = [](const auto&, const auto&, TextOutput& text) { text.Line("cleaned up"); },
-  });
+  }));
   object.Add(Unary<&ObjectService::Stub::ListObjects>{
       .name = "objects",
       .help = "List the objects of the namespace, in order of class and name",
@@ -93,10 +143,14 @@ void AddObjectCommands(CommandGroup& root) {
   });
   object.Add(Unary<&ObjectService::Stub::DescribeObject>{
       .name = "describe",
-      .help = "Print what the server knows of an object",
+      .help = "Print what the server knows of an object; fails (1) where there is no such object",
       .kind = CallKind::kIdempotent,
       .arguments = [](Arguments& arguments, auto& request) { DeclareObject(arguments, request); },
       .print = PrintDescription,
+      .check =
+          [](const auto& request, const auto& response) {
+            return Exists(response) ? absl::OkStatus() : NoSuchObject(request.object());
+          },
   });
   object.Add(Unary<&ObjectService::Stub::PassivateObject>{
       .name = "passivate",

@@ -36,6 +36,16 @@ std::string ReasonOf(const absl::Status& status) {
   return info.has_value() && info->domain() == kDomain ? info->reason() : "";
 }
 
+absl::Status NotFound(absl::string_view message) {
+  google::rpc::ErrorInfo info;
+  info.set_domain(kDomain);
+  info.set_reason("NOT_FOUND");
+  absl::Status status = absl::NotFoundError(message);
+  status.SetPayload(absl::StrCat("type.googleapis.com/", info.GetDescriptor()->full_name()),
+                    absl::Cord(info.SerializeAsString()));
+  return status;
+}
+
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {
   const auto info = DetailOf<google::rpc::RetryInfo>(status);
   if (!info.has_value()) return std::nullopt;

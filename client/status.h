@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/rpc/error_details.pb.h"
 #include "holdfast/v1/types.pb.h"
@@ -38,6 +39,9 @@ std::optional<Detail> DetailOf(const absl::Status& status) {
 
 // The ErrorReason of the failure without its prefix, e.g. "MAILBOX_FULL"; empty if the error is not Holdfast's own.
 std::string ReasonOf(const absl::Status& status);
+
+// NOT_FOUND with that reason, as the server gives it; for what a client finds missing in a reply.
+absl::Status NotFound(absl::string_view message);
 
 // What RetryInfo asks to wait, never negative; nullopt if there is no RetryInfo.
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);

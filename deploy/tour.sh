@@ -282,7 +282,8 @@ tour_of_alarms() {
 }
 
 delete_all() { # name, class
-  call ObjectService/DeleteAll "{\"object\":{\"name\":\"$1\",\"object_class\":\"$2\"}}" object delete-all "$1" --class "$2"
+  call ObjectService/DeleteAll "{\"object\":{\"name\":\"$1\",\"object_class\":\"$2\"}}" \
+    object delete-all "$1" --class "$2" --yes
 }
 
 tour_of_limits() {
@@ -351,7 +352,7 @@ tour_of_batches() {
 
   headline "ObjectService: Cleanup"
   call ObjectService/Cleanup "{\"object\":{\"name\":\"$name\",\"object_class\":\"BatchProcessor\"}}" \
-    object cleanup "$name" --class BatchProcessor
+    object cleanup "$name" --class BatchProcessor --yes
   call BatchProcessorService/GetBatchStatus "$(object "$name")" batch status "$name"
   expect "what a cleaned-up object has processed" "$(field processed_count)" 0
   expect "its setting, the default again" "$(field max_items)" 1000

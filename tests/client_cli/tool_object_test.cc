@@ -281,12 +281,104 @@ TEST_F(WatchToolTest, AnOutputThatIsGoneEndsIt) {
   EXPECT_EQ(RunTool(4, argv, {in}, out, err), 1);
 }
 
-TEST_F(ObjectToolTest, DeleteAllAndCleanup) {
-  ReplyTo<v1::DeleteAllRequest, v1::DeleteAllResponse>("DeleteAll");
-  ReplyTo<v1::CleanupRequest, v1::CleanupResponse>("Cleanup");
-  EXPECT_EQ(Tool({"object", "delete-all", "a", "--class", "Counter", "--keep-alarm", "--namespace", "n"}).status, 0);
-  EXPECT_EQ(request_, "object { namespace: \"n\" name: \"a\" object_class: \"Counter\" } keep_alarm: true");
+// Answers DescribeObject, DeleteAll and Cleanup; calls_ has those that removed something.
+class RemovalToolTest : public ObjectToolTest {
+ protected:
+  void SetUp() override {
+    ObjectToolTest::SetUp();
+    server_.On<v1::DescribeObjectRequest, v1::DescribeObjectResponse>(
+        "/holdfast.v1.ObjectService/DescribeObject", [this](const auto& request, auto* response) {
+          described_ = request.ShortDebugString();
+          *response->mutable_summary()->mutable_object() = request.object();
+          response->set_placement(v1::PLACEMENT_PACKED);
+          if (exists_) response->mutable_summary()->mutable_create_time()->set_seconds(1'700'000'000);
+          return describe_status_;
+        });
+    server_.On<v1::DeleteAllRequest, v1::DeleteAllResponse>("/holdfast.v1.ObjectService/DeleteAll",
+                                                            [this](v1::DeleteAllRequest request, auto*) {
+                                                              request.clear_request_id();
+                                                              calls_.push_back(request.ShortDebugString());
+                                                              return grpc::Status::OK;
+                                                            });
+    server_.On<v1::CleanupRequest, v1::CleanupResponse>("/holdfast.v1.ObjectService/Cleanup",
+                                                        [this](v1::CleanupRequest request, auto*) {
+                                                          request.clear_request_id();
+                                                          calls_.push_back(request.ShortDebugString());
+                                                          return grpc::Status::OK;
+                                                        });
+  }
+
+  using Calls = std::vector<std::string>;
+  bool exists_ = true;
+  grpc::Status describe_status_;
+  std::string described_;
+  Calls calls_;
+};
+
+TEST_F(RemovalToolTest, InAScriptThereIsNoQuestion) {
+  Result result = Tool({"object", "delete-all", "a", "--class", "Counter", "--keep-alarm", "--namespace", "n"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, "deleted\n");
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(described_, "object { namespace: \"n\" name: \"a\" object_class: \"Counter\" }");
   EXPECT_EQ(Tool({"object", "cleanup", "a"}).out, "cleaned up\n");
+  EXPECT_EQ(calls_, (Calls{"object { namespace: \"n\" name: \"a\" object_class: \"Counter\" } keep_alarm: true",
+                           "object { name: \"a\" }"}));
+}
+
+TEST_F(RemovalToolTest, ATerminalIsAsked) {
+  for (const char* command : {"delete-all", "cleanup"}) {
+    for (const char* answer : {"", "\n", "n\n", "yess\n", "no\ny\n"}) {
+      const Result result = Tool({"object", command, "a"}, answer, true);
+      EXPECT_EQ(result.status, 1) << answer;
+      EXPECT_EQ(result.out, "");
+      EXPECT_EQ(result.err, "delete everything of a? [y/N] holdfast: nothing was done\n");
+    }
+    EXPECT_EQ(Tool({"object", command, "a"}, std::string(1000, 'y'), true).status, 1);
+    EXPECT_EQ(calls_, Calls{});
+    for (const char* answer : {"y\n", " YES \n", "y"}) {
+      EXPECT_EQ(Tool({"object", command, "a"}, answer, true).status, 0) << answer;
+    }
+    EXPECT_EQ(calls_.size(), 3u);
+    const Result unasked = Tool({"object", command, "a", "--yes"}, "n\n", true);
+    EXPECT_EQ(unasked.status, 0);
+    EXPECT_EQ(unasked.err, "");
+    EXPECT_EQ(calls_.size(), 4u);
+    calls_.clear();
+  }
+  EXPECT_EQ(Tool({"object", "cleanup", "a", "--class", "Counter", "--namespace", "n"}, "n\n", true).err,
+            "delete everything of a of class Counter in namespace n? [y/N] holdfast: nothing was done\n");
+}
+
+TEST_F(RemovalToolTest, AnObjectThatDoesNotExistIsAFailure) {
+  exists_ = false;
+  for (const char* command : {"delete-all", "cleanup", "describe"}) {
+    const Result result = Tool({"object", command, "a", "--class", "Counter"}, "y\n", true);
+    EXPECT_EQ(result.status, 1);
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(result.err, "holdfast: NOT_FOUND: object a of class Counter does not exist (NOT_FOUND)\n");
+  }
+  EXPECT_EQ(Tool({"object", "cleanup", "a", "--json"}).err,
+            "{\"error\":{\"code\":\"NOT_FOUND\",\"message\":\"object a does not exist\",\"reason\":\"NOT_FOUND\"}}\n");
+  const Result described = Tool({"object", "describe", "a", "--json"});
+  EXPECT_EQ(described.status, 1);
+  EXPECT_EQ(described.out, "");
+  EXPECT_EQ(calls_, Calls{});
+}
+
+TEST_F(RemovalToolTest, ARepetitionIsNotRefusedForWhatTheFirstOneRemoved) {
+  exists_ = false;
+  EXPECT_EQ(Tool({"object", "cleanup", "a", "--request-id", "once"}).status, 0);
+  EXPECT_EQ(calls_, Calls{"object { name: \"a\" }"});
+}
+
+TEST_F(RemovalToolTest, WhatCannotBeDescribedIsRemovedAllTheSame) {
+  describe_status_ = Error(grpc::StatusCode::DATA_LOSS, "the database is damaged", "SQL_ERROR");
+  EXPECT_EQ(Tool({"object", "cleanup", "a"}).status, 0);
+  EXPECT_EQ(calls_.size(), 1u);
+  describe_status_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection lost");
+  EXPECT_EQ(Tool({"object", "cleanup", "a", "--retries", "0"}).status, 1);
+  EXPECT_EQ(calls_.size(), 1u);
 }
 
 TEST_F(ObjectToolTest, Objects) {
@@ -315,6 +407,7 @@ TEST_F(ObjectToolTest, DescribeAndPassivate) {
   v1::DescribeObjectResponse reply;
   reply.mutable_summary()->mutable_object()->set_name("o");
   reply.mutable_summary()->mutable_object()->set_object_class("Object");
+  reply.mutable_summary()->mutable_create_time()->set_seconds(1'700'000'000);
   reply.mutable_summary()->set_size_bytes(5);
   reply.set_placement(v1::PLACEMENT_OWN_COLUMN_FAMILY);
   reply.set_activation_state(v1::ActivationState(77));
@@ -326,6 +419,7 @@ TEST_F(ObjectToolTest, DescribeAndPassivate) {
   EXPECT_EQ(Tool({"object", "describe", "o"}).out,
             "name            o\n"
             "class           Object\n"
+            "created         2023-11-14T22:13:20Z\n"
             "bytes           5\n"
             "keys            2\n"
             "alarm           2023-11-14T22:13:20Z\n"
