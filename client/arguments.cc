@@ -15,6 +15,8 @@ namespace {
 // Put before a word that means something to CLI11, so that it means nothing; Received takes it off again.
 constexpr absl::string_view kMark = "\x1f";
 
+constexpr size_t kTextMebibytesMax = 4;  // the server's bound for a request
+
 bool NeedsMark(absl::string_view word) {
   return absl::StartsWith(word, kMark) || absl::StartsWith(word, "[") || word == "++";
 }
@@ -93,6 +95,28 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_m
   return bytes;
 }
 
+absl::StatusOr<std::string> StandardInput::Bytes(size_t mebibytes_max) {
+  if (read_) return absl::InvalidArgumentError("the standard input can be read for one value only");
+  read_ = true;
+  const size_t bytes_max = mebibytes_max << 20;
+  std::string bytes(bytes_max + 1, '\0');
+  stream_.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(stream_.gcount());
+  if (stream_.bad()) return absl::InvalidArgumentError("the standard input can't be read");
+  if (bytes.size() > bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat("the standard input is over ", mebibytes_max, " MiB"));
+  }
+  return bytes;
+}
+
+absl::StatusOr<std::string> StandardInput::Text() {
+  absl::StatusOr<std::string> text = Bytes(kTextMebibytesMax);
+  if (!text.ok()) return text;
+  if (!IsUtf8(*text)) return absl::InvalidArgumentError("the standard input is not UTF-8");
+  if (absl::EndsWith(*text, "\n")) text->pop_back();
+  return text;
+}
+
 google::protobuf::Duration ToProto(absl::Duration duration) {
   google::protobuf::Duration proto;
   proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
@@ -149,6 +173,24 @@ CLI::Option* Arguments::Text(const std::string& name, const std::string& type, c
     set(text);
     return absl::OkStatus();
   });
+}
+
+Arguments::Parse Arguments::WithInput(Parse parse) const {
+  return [input = input_, parse = std::move(parse)](const std::string& word) {
+    if (word != "-") return parse(word);
+    const absl::StatusOr<std::string> text = input->Text();
+    return text.ok() ? parse(*text) : text.status();
+  };
+}
+
+CLI::Option* Arguments::FreeText(const std::string& name, const std::string& type, const std::string& help,
+                                 Parse parse) {
+  return Value(name, type, help, WithInput(std::move(parse)));
+}
+
+CLI::Option* Arguments::FreeTexts(const std::string& name, const std::string& type, const std::string& help,
+                                  Parse parse) {
+  return Values(name, type, help, WithInput(std::move(parse)));
 }
 
 CLI::Option* Arguments::Duration(const std::string& name, const std::string& help,

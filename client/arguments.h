@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
+#include <istream>
 #include <limits>
 #include <map>
 #include <memory>
@@ -51,6 +52,22 @@ absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text);
 // The bytes of a file. Errors: it can't be read, or is over so many MiB; some files have no end.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max);
 
+// The standard input as a value, which the word - stands for. It can be read once. Single-threaded; the stream must
+// outlive it.
+class StandardInput {
+ public:
+  explicit StandardInput(std::istream* stream) : stream_(*stream) {}
+
+  // All of it, byte for byte. Errors: it was read before, can't be read, or is over so many MiB.
+  absl::StatusOr<std::string> Bytes(size_t mebibytes_max);
+  // All of it as a text, without the newline at its end. Errors: likewise, and it is not UTF-8.
+  absl::StatusOr<std::string> Text();
+
+ private:
+  std::istream& stream_;
+  bool read_ = false;
+};
+
 google::protobuf::Duration ToProto(absl::Duration duration);
 google::protobuf::Timestamp ToProto(absl::Time time);
 
@@ -64,7 +81,7 @@ std::string RestoreWords(absl::string_view message);
 // run. An option given twice is refused, but for Values.
 class Arguments {
  public:
-  explicit Arguments(CLI::App* app) : app_(app) {}
+  Arguments(CLI::App* app, StandardInput* input) : app_(app), input_(input) {}
 
   using Parse = std::function<absl::Status(const std::string&)>;
 
@@ -74,6 +91,9 @@ class Arguments {
   CLI::Option* Values(const std::string& name, const std::string& type, const std::string& help, Parse parse);
   CLI::Option* Text(const std::string& name, const std::string& type, const std::string& help,
                     std::function<void(const std::string&)> set);
+  // A value that may be any text; - is the text of the standard input. Value() and Values() as above, but for that.
+  CLI::Option* FreeText(const std::string& name, const std::string& type, const std::string& help, Parse parse);
+  CLI::Option* FreeTexts(const std::string& name, const std::string& type, const std::string& help, Parse parse);
   CLI::Option* Duration(const std::string& name, const std::string& help,
                         std::function<void(const google::protobuf::Duration&)> set);
   CLI::Option* Flag(const std::string& name, const std::string& help, std::function<void()> set);
@@ -104,6 +124,9 @@ class Arguments {
   // Paragraphs below the arguments in the help.
   void Notes(const std::string& text) { app_->footer(text + "\n\n" + app_->get_footer()); }
 
+  // Outlives the command.
+  StandardInput* input() const { return input_; }
+
   // Refuses the global --request-id; for commands that change nothing or send many requests.
   void TakesNoRequestId();
 
@@ -117,8 +140,11 @@ class Arguments {
     Parse parse;
   };
   absl::Status ParseInOrder() const;
+  // `parse`, but with the text of the standard input where it is given -.
+  Parse WithInput(Parse parse) const;
 
   CLI::App* app_;
+  StandardInput* input_;
   std::map<const CLI::Option*, std::shared_ptr<InOrder>> in_order_;
   std::vector<std::function<absl::Status(const GlobalOptions&)>> finish_;
 };

@@ -67,13 +67,13 @@ int Session::BadUsage(const absl::Status& error) {
 CommandGroup CommandGroup::Group(const std::string& name, const std::string& help) {
   CLI::App* group = app_->add_subcommand(name, help);
   group->require_subcommand(1);
-  return CommandGroup(group, selected_);
+  return CommandGroup(group, selected_, input_);
 }
 
 void CommandGroup::Command(const std::string& name, const std::string& help,
                            absl::FunctionRef<CommandBody(Arguments&)> declare) {
   CLI::App* command = app_->add_subcommand(name, help);
-  auto arguments = std::make_shared<Arguments>(command);
+  auto arguments = std::make_shared<Arguments>(command, input_);
   command->callback([selected = selected_, arguments, body = declare(*arguments)] {
     *selected = [arguments, body](Session& session) {
       const absl::Status usable = arguments->RunFinish(session.globals());

@@ -107,11 +107,12 @@ struct Unary {
 template <class Request>
 concept PagedRequest = requires(Request request) { request.mutable_page_token(); };
 
-// Where commands are registered. Owns nothing: the app and `selected` must outlive it.
+// Where commands are registered. Owns nothing: what it is made with must outlive it.
 class CommandGroup {
  public:
   // When the command line has been parsed, `selected` is the command that it asks for.
-  CommandGroup(CLI::App* app, CommandBody* selected) : app_(app), selected_(selected) {}
+  CommandGroup(CLI::App* app, CommandBody* selected, StandardInput* input)
+      : app_(app), selected_(selected), input_(input) {}
 
   // A group below this one.
   CommandGroup Group(const std::string& name, const std::string& help);
@@ -123,6 +124,7 @@ class CommandGroup {
  private:
   CLI::App* app_;
   CommandBody* selected_;
+  StandardInput* input_;
 };
 
 // Implementation.

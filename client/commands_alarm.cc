@@ -120,11 +120,12 @@ void AddAlarmCommands(CommandGroup& object) {
       .arguments =
           [](Arguments& arguments, auto& request) {
             DeclareDelivery(arguments, request);
-            arguments.Text("--error", "MESSAGE", "The attempt has failed; the alarm is retried",
-                           [&request](const std::string& message) {
-                             request.mutable_error()->set_code(grpc::StatusCode::UNKNOWN);
-                             request.mutable_error()->set_message(message);
-                           });
+            arguments.FreeText("--error", "MESSAGE", "The attempt has failed; the alarm is retried",
+                               [&request](const std::string& message) {
+                                 request.mutable_error()->set_code(grpc::StatusCode::UNKNOWN);
+                                 request.mutable_error()->set_message(message);
+                                 return absl::OkStatus();
+                               });
           },
       .print = [](const auto&, const auto&, TextOutput& text) { text.Line("acknowledged"); },
   });

@@ -50,11 +50,11 @@ void AddBatchCommands(CommandGroup& root) {
           [](Arguments& arguments, auto& request) {
             arguments.ObjectName(request.mutable_object());
             arguments
-                .Values("ITEM", "", "Items, 1 to 1,000; after -- they may begin with -",
-                        [&request](const std::string& item) {
-                          request.add_items(item);
-                          return absl::OkStatus();
-                        })
+                .FreeTexts("ITEM", "", "Items, 1 to 1,000; after -- they may begin with -; - is the standard input",
+                           [&request](const std::string& item) {
+                             request.add_items(item);
+                             return absl::OkStatus();
+                           })
                 ->required();
           },
       .print =

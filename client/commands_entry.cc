@@ -4,6 +4,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "client/commands.h"
 #include "client/utf8.h"
@@ -15,10 +16,12 @@ using v1::ObjectService;
 
 constexpr size_t kValueMebibytesMax = 2;  // the server's
 
-constexpr char kKeyValueHelp[] = "KEY=VALUE; a VALUE of @FILE is the bytes of that file, @@TEXT is the text @TEXT";
+constexpr char kKeyValueHelp[] =
+    "KEY=VALUE; a VALUE of @FILE is the bytes of that file, - those of the standard input, @@TEXT is the text @TEXT";
 
 // How keys and values are written on the command line, which has no NUL and only UTF-8.
 struct EntryWords {
+  StandardInput* input = nullptr;
   bool escapes = false;
 
   absl::StatusOr<std::string> Bytes(absl::string_view word) const {
@@ -40,10 +43,18 @@ using SharedWords = std::shared_ptr<EntryWords>;
 
 // Declared first, since CLI11 has options take effect in the order of their declaration.
 SharedWords DeclareEscapes(Arguments& arguments) {
-  auto words = std::make_shared<EntryWords>();
+  auto words = std::make_shared<EntryWords>(EntryWords{.input = arguments.input()});
   arguments.Flag("--escapes", "Keys and values have escapes as in C: \\n, \\\\, \\000 for NUL, \\075 for = in a key",
                  [words] { words->escapes = true; });
   return words;
+}
+
+absl::StatusOr<std::string> ParseEntryValue(const EntryWords& words, absl::string_view text) {
+  if (text == "-") return words.input->Bytes(kValueMebibytesMax);
+  if (absl::ConsumePrefix(&text, "@") && !absl::StartsWith(text, "@")) {
+    return ReadFile(std::string(text), kValueMebibytesMax);
+  }
+  return words.Bytes(text);
 }
 
 absl::Status ParseEntry(const EntryWords& words, const std::string& word, v1::Entry& entry) {
@@ -51,10 +62,8 @@ absl::Status ParseEntry(const EntryWords& words, const std::string& word, v1::En
   if (equals == std::string::npos) return absl::InvalidArgumentError(absl::StrCat("'", word, "' has no ="));
   const absl::string_view text = absl::string_view(word).substr(equals + 1);
   const absl::StatusOr<std::string> key = words.Key(absl::string_view(word).substr(0, equals));
-  const bool file = absl::StartsWith(text, "@") && !absl::StartsWith(text, "@@");
-  const absl::StatusOr<std::string> value = file ? ReadFile(std::string(text.substr(1)), kValueMebibytesMax)
-                                                 : words.Bytes(text.substr(absl::StartsWith(text, "@@") ? 1 : 0));
   if (!key.ok()) return key.status();
+  const absl::StatusOr<std::string> value = ParseEntryValue(words, text);
   if (!value.ok()) return value.status();
   entry.set_key(*key);
   entry.set_value(*value);

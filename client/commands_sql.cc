@@ -23,6 +23,7 @@ using v1::ObjectService;
 
 // The server's bound for a request.
 constexpr size_t kMigrationsMebibytesMax = 4;
+constexpr size_t kParamMebibytesMax = 4;
 
 constexpr char kNotes[] =
     "Statements end with semicolons; the last of each SQL, or of the input, needs none. Each is a commit of\n"
@@ -37,9 +38,10 @@ constexpr char kNotes[] =
     "statement which does not begin with SELECT, VALUES or EXPLAIN 64 KiB, since it has a request id.\n"
     "\n"
     "A VALUE of --param is an integer, a real or NULL if it looks like one, and text otherwise. text:12 is\n"
-    "text, blob:00ff a blob in hexadecimal digits.";
+    "text, blob:00ff a blob in hexadecimal digits; - is the standard input as text, blob:- as a blob.";
 
 struct SqlArguments {
+  StandardInput* input = nullptr;
   SqlShellOptions shell;
   std::vector<std::string> statements;
   std::string file;
@@ -55,8 +57,14 @@ bool LooksLikeNumber(absl::string_view text) {
          text.find_first_not_of("0123456789.eE+-") == absl::string_view::npos;
 }
 
-absl::StatusOr<v1::SqlValue> ParseSqlValue(absl::string_view text) {
+absl::StatusOr<v1::SqlValue> ParseSqlValue(absl::string_view text, StandardInput* input) {
   v1::SqlValue value;
+  if (text == "-" || text == "blob:-") {
+    absl::StatusOr<std::string> read = text == "-" ? input->Text() : input->Bytes(kParamMebibytesMax);
+    if (!read.ok()) return read.status();
+    *(text == "-" ? value.mutable_text() : value.mutable_blob()) = *std::move(read);
+    return value;
+  }
   int64_t integer = 0;
   double real = 0;
   if (absl::ConsumePrefix(&text, "text:")) {
@@ -78,8 +86,9 @@ absl::StatusOr<v1::SqlValue> ParseSqlValue(absl::string_view text) {
 }
 
 // The list of MigrateSchemaRequest, or the request with nothing but that.
-absl::StatusOr<v1::MigrateSchemaRequest> ReadMigrations(const std::string& path) {
-  absl::StatusOr<std::string> json = ReadFile(path, kMigrationsMebibytesMax);
+absl::StatusOr<v1::MigrateSchemaRequest> ReadMigrations(const std::string& path, StandardInput* input) {
+  absl::StatusOr<std::string> json =
+      path == "-" ? input->Bytes(kMigrationsMebibytesMax) : ReadFile(path, kMigrationsMebibytesMax);
   if (!json.ok()) return json.status();
   if (absl::StartsWith(absl::StripLeadingAsciiWhitespace(*json), "[")) {
     json = absl::StrCat("{\"migrations\":", *json, "}");
@@ -96,7 +105,7 @@ absl::StatusOr<v1::MigrateSchemaRequest> ReadMigrations(const std::string& path)
 }
 
 int Migrate(const SqlArguments& sql, Session& session) {
-  absl::StatusOr<v1::MigrateSchemaRequest> request = ReadMigrations(sql.migrations_file);
+  absl::StatusOr<v1::MigrateSchemaRequest> request = ReadMigrations(sql.migrations_file, sql.input);
   if (!request.ok()) {
     return session.BadUsage(absl::InvalidArgumentError(absl::StrCat("--migrations: ", request.status().message())));
   }
@@ -139,7 +148,7 @@ int Run(SqlArguments& sql, Session& session) {
   sql.shell.format = sql.csv ? SqlFormat::kCsv : session.globals().json ? SqlFormat::kJson : SqlFormat::kTable;
   SqlShell shell(&session, sql.shell);
   if (!sql.statements.empty()) return RunStatements(sql, shell);
-  if (!sql.file.empty()) return RunFile(sql, shell, session);
+  if (!sql.file.empty() && sql.file != "-") return RunFile(sql, shell, session);
   if (session.in().is_terminal) {
     if (sql.shell.atomic || !session.globals().request_id.empty()) {
       return session.BadUsage(absl::InvalidArgumentError("at a terminal there is no --atomic and no --request-id"));
@@ -150,7 +159,13 @@ int Run(SqlArguments& sql, Session& session) {
   return status == kExitOk ? shell.Finish() : status;
 }
 
-absl::Status Check(const SqlArguments& sql, const GlobalOptions& globals) {
+absl::Status Check(SqlArguments& sql, const GlobalOptions& globals) {
+  if (std::ranges::find(sql.statements, "-") != sql.statements.end()) {
+    if (sql.statements.size() > 1 || !sql.file.empty()) {
+      return absl::InvalidArgumentError("SQL: - stands alone, for all statements from the standard input");
+    }
+    sql.statements.clear();
+  }
   const bool migrate = !sql.migrations_file.empty();
   if (!sql.statements.empty() + !sql.file.empty() + migrate > 1) {
     return absl::InvalidArgumentError("give one of SQL, --file, --migrations");
@@ -170,7 +185,7 @@ absl::Status Check(const SqlArguments& sql, const GlobalOptions& globals) {
 
 void AddSqlCommand(CommandGroup& root) {
   const auto declare = [](Arguments& arguments) -> CommandBody {
-    auto sql = std::make_shared<SqlArguments>();
+    auto sql = std::make_shared<SqlArguments>(SqlArguments{.input = arguments.input()});
     const auto file = [&](const char* name, const char* help, std::string* path) {
       arguments.Value(name, "FILE", help, [path](const std::string& text) {
         *path = text;
@@ -178,17 +193,17 @@ void AddSqlCommand(CommandGroup& root) {
       });
     };
     arguments.ObjectName(&sql->shell.object);
-    arguments.Values("SQL", "", "Statements; without any they are read from the standard input",
+    arguments.Values("SQL", "", "Statements; without any, or with -, they are read from the standard input",
                      [sql = sql.get()](const std::string& text) {
                        sql->statements.push_back(text);
                        return absl::OkStatus();
                      });
-    file("--file", "Read the statements from this file", &sql->file);
+    file("--file", "Read the statements from this file; - is the standard input", &sql->file);
     arguments.Flag("--atomic", "All statements, at most 128, in one commit; or nothing",
                    [sql = sql.get()] { sql->shell.atomic = true; });
     arguments.Values("--param", "VALUE", "For ?1, ?2 ... of the one statement that is given as SQL, in order",
                      [sql = sql.get()](const std::string& text) {
-                       absl::StatusOr<v1::SqlValue> value = ParseSqlValue(text);
+                       absl::StatusOr<v1::SqlValue> value = ParseSqlValue(text, sql->input);
                        if (value.ok()) sql->shell.params.push_back(*std::move(value));
                        return value.status();
                      });

@@ -47,10 +47,15 @@ void PrintUsers(const google::protobuf::RepeatedPtrField<v1::User>& users, TextO
 }
 
 // "city=\"Paris\"" or "age=42".
-absl::Status ParseAttribute(const std::string& text, google::protobuf::Struct& attributes) {
-  const std::pair<std::string, std::string> pair = absl::StrSplit(text, absl::MaxSplits('=', 1));
+absl::Status ParseAttribute(const std::string& text, StandardInput* input, google::protobuf::Struct& attributes) {
+  std::pair<std::string, std::string> pair = absl::StrSplit(text, absl::MaxSplits('=', 1));
   if (text.find('=') == std::string::npos) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not of the form KEY=JSON"));
+  }
+  if (pair.second == "-") {
+    absl::StatusOr<std::string> json = input->Text();
+    if (!json.ok()) return json.status();
+    pair.second = *std::move(json);
   }
   google::protobuf::Value value;
   if (!google::protobuf::util::JsonStringToMessage(pair.second, &value).ok() ||
@@ -68,11 +73,22 @@ void DeclareUpdate(Arguments& arguments, v1::UpdateUserRequest& request) {
   v1::User& user = *request.mutable_user();
   DeclareId(arguments, [&user](const std::string& id) { user.set_id(id); });
   const CLI::Option* name =
-      arguments.Text("--name", "NAME", "New name", [&user](const std::string& name) { user.set_name(name); });
+      arguments.FreeText("--name", "NAME", "New name; - is the standard input", [&user](const std::string& name) {
+        user.set_name(name);
+        return absl::OkStatus();
+      });
   const CLI::Option* email =
-      arguments.Text("--email", "EMAIL", "New email", [&user](const std::string& email) { user.set_email(email); });
-  arguments.Values("--attribute", "KEY=JSON", "Set an attribute, e.g. 'city=\"Paris\"' or age=42; any number of times",
-                   [&user](const std::string& text) { return ParseAttribute(text, *user.mutable_attributes()); });
+      arguments.FreeText("--email", "EMAIL", "New email; - is the standard input", [&user](const std::string& email) {
+        user.set_email(email);
+        return absl::OkStatus();
+      });
+  arguments.Values(
+      "--attribute", "KEY=JSON",
+      "Set an attribute, e.g. 'city=\"Paris\"' or age=42, or, with KEY=-, JSON from the standard input; any "
+      "number of times",
+      [&user, input = arguments.input()](const std::string& text) {
+        return ParseAttribute(text, input, *user.mutable_attributes());
+      });
   arguments.Values("--remove-attribute", "KEY", "Remove an attribute; any number of times",
                    [&request](const std::string& key) {
                      request.add_remove_attributes(key);

@@ -17,6 +17,8 @@ constexpr char kAbout[] = "Talks to a Holdfast server: counters, rate limits, ba
 constexpr char kFooter[] =
     "Global options may come before or after the command.\n"
     "Durations are numbers with units: 500ms, 1.5s, 10m, 168h. Times are 2024-05-01T12:00:00Z, or +10m from now.\n"
+    "A value that is - is read from the standard input, for one value of a command: VALUE of KEY=VALUE, an ITEM, a "
+    "NAME, EMAIL or JSON of a user, a --param, a FILE of sql, a MESSAGE.\n"
     "\n"
     "Exit status: 0 success; 1 a failed call, an item that failed, or a server that is not serving;\n"
     "2 bad usage; 3 a denied limit, with --exit-code. With --json a failed call prints\n"
@@ -93,10 +95,11 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
-  Arguments arguments(&app);
+  StandardInput input(&in.stream);
+  Arguments arguments(&app, &input);
   DeclareGlobals(arguments, globals);
 
-  CommandGroup root(&app, &selected);
+  CommandGroup root(&app, &selected, &input);
   AddCounterCommands(root);
   AddLimitCommands(root);
   AddBatchCommands(root);

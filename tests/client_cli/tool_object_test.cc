@@ -87,6 +87,28 @@ TEST_F(ObjectToolTest, Put) {
   ExpectUsage({"object", "put", "o"}, "KEY=VALUE is required");
 }
 
+TEST_F(ObjectToolTest, AMinusIsTheStandardInput) {
+  ReplyTo<v1::PutEntriesRequest, v1::PutEntriesResponse>("PutEntries");
+  const std::string bytes("\0\xff\n", 3);
+  EXPECT_EQ(Tool({"object", "put", "o", "a=-", "b=--", "c=@@-", "d=\\055", "--escapes"}, bytes).status, 0);
+  EXPECT_EQ(
+      request_,
+      "object { name: \"o\" } entries { key: \"a\" value: \"\\000\\377\\n\" } entries { key: \"b\" value: \"--\" } "
+      "entries { key: \"c\" value: \"@-\" } entries { key: \"d\" value: \"-\" }");
+  EXPECT_EQ(Tool({"object", "put", "o", "a=-"}, "").status, 0);
+  EXPECT_EQ(request_, "object { name: \"o\" } entries { key: \"a\" }");
+  ReplyTo<v1::ApplyBatchRequest, v1::ApplyBatchResponse>("ApplyBatch");
+  EXPECT_EQ(Tool({"object", "apply", "o", "--put", "a=-"}, "x").status, 0);
+  EXPECT_EQ(request_, "object { name: \"o\" } steps { put { key: \"a\" value: \"x\" } }");
+  ExpectUsage({"object", "put", "o", "a=-", "b=-"}, "KEY=VALUE: the standard input can be read for one value only");
+  const Result result = Tool({"object", "put", "o", "a=-"}, std::string((2 << 20) + 1, 'x'));
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.err.rfind("holdfast: KEY=VALUE: the standard input is over 2 MiB\n", 0), 0u) << result.err;
+  ReplyTo<v1::AcknowledgeAlarmRequest, v1::AcknowledgeAlarmResponse>("AcknowledgeAlarm");
+  EXPECT_EQ(Tool({"object", "alarm", "ack", "o", "t", "--error", "-"}, "later\n").status, 0);
+  EXPECT_EQ(request_, "object { name: \"o\" } delivery_token: \"t\" error { code: 2 message: \"later\" }");
+}
+
 TEST_F(ObjectToolTest, EscapesGiveEveryKeyAndValue) {
   ReplyTo<v1::PutEntriesRequest, v1::PutEntriesResponse>("PutEntries");
   EXPECT_EQ(Tool({"object", "put", "o", "nul\\000\\075=\\377\\000", "--escapes"}).out, "put  1\n");

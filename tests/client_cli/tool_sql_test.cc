@@ -125,6 +125,21 @@ TEST_F(SqlToolTest, StatementsFromTheStandardInput) {
   EXPECT_EQ(calls_.size(), 4u);
 }
 
+TEST_F(SqlToolTest, AMinusIsTheStandardInput) {
+  for (const Words& words : std::vector<Words>{{"sql", "o", "-"}, {"sql", "o", "--file", "-"}}) {
+    EXPECT_EQ(Tool(words, "SELECT 1 AS one;\nSELECT 2 AS two").out, "one\n---\n1\ntwo\n---\n2\n");
+  }
+  EXPECT_EQ(Tool({"sql", "o", "SELECT typeof(?1) AS t, ?1 AS v", "--csv", "--param", "-"}, "12\n").out,
+            "t,v\r\ntext,12\r\n");
+  EXPECT_EQ(Tool({"sql", "o", "SELECT typeof(?1) AS t, hex(?1) AS v", "--csv", "--param", "blob:-"}, "\xff\n").out,
+            "t,v\r\nblob,FF0A\r\n");
+  Reply<v1::MigrateSchemaRequest, v1::MigrateSchemaResponse>(kMigrate);
+  EXPECT_EQ(Tool({"sql", "o", "--migrations", "-"}, "[{\"version\": 1}]").status, 0);
+  EXPECT_EQ(request_, "object { name: \"o\" } migrations { version: 1 }");
+  ExpectUsage({"sql", "o", "SELECT 1", "-"}, "SQL: - stands alone, for all statements from the standard input");
+  ExpectUsage({"sql", "o", "-", "--param", "1"}, "--param is for one statement");
+}
+
 TEST_F(SqlToolTest, StatementsFromAFile) {
   const std::string path = testing::TempDir() + "/holdfast_sql";
   std::ofstream(path) << "SELECT 1 AS one;\r\nSELECT 2 AS two;\r\n";

@@ -195,6 +195,27 @@ TEST_F(ToolTest, BatchAddKeepsItemsAsTheyAre) {
             "items: \"%%\" items: \"{}\" items: \"\\037[\" items: \"-x\" items: \"--y=\" items: \"[z\"");
 }
 
+TEST_F(ToolTest, AMinusIsTheTextOfTheStandardInput) {
+  Reply<v1::AddItemsRequest, v1::AddItemsResponse>(kBatch + std::string("AddItems"));
+  EXPECT_EQ(Tool({"batch", "add", "q", "a", "-", "b"}, "x\ny\n").status, 0);
+  EXPECT_EQ(request_, "object { name: \"q\" } items: \"a\" items: \"x\\ny\" items: \"b\"");
+  Result result = Tool({"batch", "add", "q", "-"}, "\xff");
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.err.rfind("holdfast: ITEM: the standard input is not UTF-8\n", 0), 0u) << result.err;
+  result = Tool({"batch", "add", "q", "-"}, std::string((4 << 20) + 1, 'x'));
+  EXPECT_EQ(result.err.rfind("holdfast: ITEM: the standard input is over 4 MiB\n", 0), 0u) << result.err;
+  ExpectUsage({"batch", "add", "q", "-", "-"}, "ITEM: the standard input can be read for one value only");
+  Reply<v1::UpdateUserRequest, v1::UpdateUserResponse>(kUsers + std::string("UpdateUser"));
+  EXPECT_EQ(Tool({"user", "update", "c", "u", "--name", "-"}, "Ada\n").status, 0);
+  EXPECT_EQ(request_, "object { name: \"c\" } user { id: \"u\" name: \"Ada\" } allow_missing: true");
+  EXPECT_EQ(Tool({"user", "update", "c", "u", "--email=-"}, "a@b").status, 0);
+  EXPECT_EQ(request_, "object { name: \"c\" } user { id: \"u\" email: \"a@b\" } allow_missing: true");
+  EXPECT_EQ(Tool({"user", "update", "c", "u", "--attribute", "n=-"}, "[\n1]\n").status, 0);
+  EXPECT_EQ(request_,
+            "object { name: \"c\" } user { id: \"u\" attributes { fields { key: \"n\" value { list_value { values { "
+            "number_value: 1 } } } } } } allow_missing: true");
+}
+
 TEST_F(ToolTest, BatchConfigureMasksWhatIsGiven) {
   Reply<v1::ConfigureBatchRequest, v1::ConfigureBatchResponse>(kBatch + std::string("ConfigureBatch"));
   EXPECT_EQ(Tool({"batch", "configure", "q", "--retention", "168h", "--max-items", "10"}).status, 0);
