@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "client/suggest.h"
 #include "client/utf8.h"
 
 namespace holdfast::client {
@@ -178,7 +179,12 @@ int SqlShell::RunDotCommand(absl::string_view line, const std::string& place) {
   const auto* const command =
       std::ranges::find_if(kDotCommands, [&](const DotCommand& known) { return words.first == known.name; });
   if (command == std::end(kDotCommands)) {
-    return Failed(absl::InvalidArgumentError(absl::StrCat("no command ", words.first, "; .help lists them")), place);
+    std::vector<Candidate> known;
+    for (const DotCommand& dot : kDotCommands) known.push_back({dot.name, dot.name});
+    const std::string meant = DidYouMean(words.first, known);
+    return Failed(absl::InvalidArgumentError(
+                      absl::StrCat("no command ", words.first, meant.empty() ? "; .help lists them" : meant)),
+                  place);
   }
   if (one_call_) {
     return Failed(absl::InvalidArgumentError("with --atomic and --param there are statements only"), place);

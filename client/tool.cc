@@ -2,11 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "client/commands.h"
+#include "client/suggest.h"
 #include "client/utf8.h"
 
 namespace holdfast::client {
@@ -76,11 +79,67 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
       [&globals] { globals.json = true; });
 }
 
+// The group or command that the command line got to.
+const CLI::App& Reached(const CLI::App& app) {
+  const std::vector<CLI::App*> parsed = app.get_subcommands();
+  return parsed.empty() ? app : Reached(*parsed.front());
+}
+
+// The commands below `app`, of which those more than one step down are shown with their groups.
+void AddCommands(const CLI::App& app, const std::string& groups, std::vector<Candidate>& candidates) {
+  const std::vector<const CLI::App*> below = app.get_subcommands(nullptr);
+  for (const CLI::App* command : below) {
+    candidates.push_back({command->get_name(), groups + command->get_name()});
+  }
+  for (const CLI::App* command : below) AddCommands(*command, groups + command->get_name() + " ", candidates);
+}
+
+// The options of `app` and of what it is below.
+void AddOptions(const CLI::App* app, std::vector<Candidate>& candidates) {
+  for (; app != nullptr; app = app->get_parent()) {
+    for (const CLI::Option* option : app->get_options(nullptr)) {
+      for (const std::string& name : option->get_lnames()) candidates.push_back({"--" + name, "--" + name});
+    }
+  }
+}
+
+// What an unknown word may have been meant to be: an option; a command of this name in any group; one like it in the
+// group that was reached; one like it in any group.
+std::string Suggestion(const CLI::App& app, const std::vector<std::string>& unknown) {
+  const CLI::App& reached = Reached(app);
+  for (const std::string& word : unknown) {
+    if (!absl::StartsWith(word, "--")) continue;
+    std::vector<Candidate> options;
+    AddOptions(&reached, options);
+    return DidYouMean(word.substr(0, word.find('=')), options);
+  }
+  if (reached.get_subcommands(nullptr).empty()) return "";  // a command that takes no such argument
+  std::vector<Candidate> all, named_so, here;
+  AddCommands(app, "", all);
+  std::ranges::copy_if(all, std::back_inserter(named_so),
+                       [&unknown](const Candidate& command) { return command.word == unknown.front(); });
+  for (const CLI::App* command : reached.get_subcommands(nullptr)) {
+    here.push_back({command->get_name(), command->get_name()});
+  }
+  for (const std::vector<Candidate>* const commands : {&named_so, &here, &all}) {
+    std::string suggestion = DidYouMean(unknown.front(), *commands);
+    if (!suggestion.empty()) return suggestion;
+  }
+  return "";
+}
+
 // What to tell of a command line that can't be parsed.
 std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
-  const std::vector<std::string> extra = app.remaining(true);
-  const bool no_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !extra.empty();
-  return RestoreWords(no_command ? "unknown command or argument: " + absl::StrJoin(extra, " ") : error.what());
+  const std::vector<std::string> unknown = app.remaining(true);
+  const bool required = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  std::string message = error.what();
+  if (required && !unknown.empty()) {
+    message = "unknown command or argument: " + absl::StrJoin(unknown, " ");
+  } else if (required && !Reached(app).get_subcommands(nullptr).empty()) {
+    message = "a command is missing";
+  }
+  if (!unknown.empty()) message += Suggestion(app, unknown);
+  return RestoreWords(message);
 }
 
 }  // namespace

@@ -332,6 +332,8 @@ TEST_F(SqlToolTest, DotCommands) {
   Result result = Tool({"sql", "o"}, "-- of nothing\n.bogus x\nSELECT 1;");
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.err, "holdfast: INVALID_ARGUMENT: line 2: no command .bogus; .help lists them\n");
+  EXPECT_EQ(Tool({"sql", "o", ".tabels"}).err,
+            "holdfast: INVALID_ARGUMENT: line 1: no command .tabels; did you mean .tables?\n");
   EXPECT_EQ(Tool({"sql", "o", ".tables x"}).err, "holdfast: INVALID_ARGUMENT: line 1: .tables takes no argument\n");
   // Within a statement it is a part of that.
   EXPECT_EQ(Tool({"sql", "o"}, "SELECT 1\n.5 AS a").out, "");

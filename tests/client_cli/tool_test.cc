@@ -35,9 +35,10 @@ TEST_F(ToolTest, HelpAndVersion) {
 }
 
 TEST_F(ToolTest, BadUsage) {
-  ExpectUsage({}, "A subcommand is required");
+  ExpectUsage({}, "a command is missing");
+  ExpectUsage({"object", "alarm"}, "a command is missing");
   ExpectUsage({"bogus"}, "unknown command or argument: bogus");
-  ExpectUsage({"counter", "incr", "[x]"}, "unknown command or argument: incr [x]");
+  ExpectUsage({"counter", "incr", "[x]"}, "unknown command or argument: incr [x]; did you mean increment?");
   ExpectUsage({"counter", "get"}, "NAME is required");
   ExpectUsage({"counter", "get", "a", "--bogus"}, "The following argument was not expected: --bogus");
   ExpectUsage({"counter", "increment", "a", "--amount", "1x"}, "--amount: '1x' is not a whole number of 64 bits");
@@ -50,6 +51,22 @@ TEST_F(ToolTest, BadUsage) {
               "--attribute: 'Paris' is not JSON; a text needs quotes: 'city=\"Paris\"'");
   ExpectUsage({"user", "update", "c", "u", "--name", ""}, "to clear a name or an email, name it in --mask too");
   ExpectUsage({"user", "update", "c", "u", "--mask", ""}, "--mask: names no field");
+}
+
+TEST_F(ToolTest, WhatIsUnknownSuggestsTheNearest) {
+  ExpectUsage({"conter", "get", "a"}, "unknown command or argument: conter get a; did you mean counter?");
+  ExpectUsage({"object", "alarm", "gte", "a"}, "unknown command or argument: gte a; did you mean get?");
+  ExpectUsage({"objects"}, "unknown command or argument: objects; did you mean object objects?");
+  ExpectUsage({"describe", "a"}, "unknown command or argument: describe a; did you mean object describe?");
+  ExpectUsage({"alarm", "get"}, "unknown command or argument: alarm get; did you mean object alarm?");
+  ExpectUsage({"watch"}, "unknown command or argument: watch; did you mean object alarm watch?");
+  ExpectUsage({"object", "list", "o", "--limti", "5"},
+              "The following arguments were not expected: 5 --limti; did you mean --limit?");
+  ExpectUsage({"object", "list", "o", "--limti=5"},
+              "The following argument was not expected: --limti=5; did you mean --limit?");
+  ExpectUsage({"counter", "get", "a", "--jsn"}, "The following argument was not expected: --jsn; did you mean --json?");
+  ExpectUsage({"limit", "check", "a", "--kye", "k"}, "unknown command or argument: --kye k; did you mean --key?");
+  ExpectUsage({"counter", "get", "a", "gte"}, "The following argument was not expected: gte");
 }
 
 TEST_F(ToolTest, UnreachableServer) {
