@@ -134,8 +134,8 @@ Unary<&RateLimiterService::Stub::CheckLimits> CheckLimits() {
             arguments.ObjectName(request.mutable_object());
             arguments
                 .Values("--check", "CHECK",
-                        "key=KEY,limit=N,window=DURATION[,cost=N][,algorithm=NAME][,burst=N], as the options of "
-                        "`check`; the key has no comma. 1 to 100 times",
+                        "key=KEY,limit=N,window=DURATION, and any of ,cost=N ,algorithm=NAME ,burst=N: as the "
+                        "options of `check`; the key has no comma. 1 to 100 times",
                         [&request](const std::string& text) { return ParseCheck(text, *request.add_checks()); })
                 ->required();
             DeclarePeekAndExitCode(arguments, request, *exit_code);

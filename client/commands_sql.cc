@@ -26,18 +26,18 @@ constexpr size_t kMigrationsMebibytesMax = 4;
 constexpr size_t kParamMebibytesMax = 4;
 
 constexpr char kNotes[] =
-    "Statements end with semicolons; the last of each SQL, or of the input, needs none. Each is a commit of\n"
-    "its own, and an error ends a script with exit status 1; what was done before it stays done. Those from\n"
-    "BEGIN to COMMIT, at most 4 MiB, are one commit or nothing, and print the rows of the last before COMMIT;\n"
-    "so a dump of sqlite3 is loaded. --atomic makes all statements one commit. Commands such as .tables stand\n"
+    "Statements end with semicolons; the last of each SQL, or of the input, needs none. Each is a commit of "
+    "its own, and an error ends a script with exit status 1; what was done before it stays done. Those from "
+    "BEGIN to COMMIT, at most 4 MiB, are one commit or nothing, and print the rows of the last before COMMIT; "
+    "so a dump of sqlite3 is loaded. --atomic makes all statements one commit. Commands such as .tables stand "
     "on a line of their own; .help lists them.\n"
     "\n"
-    "Rows are printed as a table; with --json as one JSON object a row; with --csv as RFC 4180 with a header.\n"
-    "In JSON and CSV a blob is base64; a whole number of more than 53 bits is a string in JSON. A statement\n"
-    "that returns no rows prints nothing; RETURNING tells what it did. A reply has at most 3.5 MiB; that to a\n"
+    "Rows are printed as a table; with --json as one JSON object a row; with --csv as RFC 4180 with a header. "
+    "In JSON and CSV a blob is base64; a whole number of more than 53 bits is a string in JSON. A statement "
+    "that returns no rows prints nothing; RETURNING tells what it did. A reply has at most 3.5 MiB; that to a "
     "statement which does not begin with SELECT, VALUES or EXPLAIN 64 KiB, since it has a request id.\n"
     "\n"
-    "A VALUE of --param is an integer, a real or NULL if it looks like one, and text otherwise. text:12 is\n"
+    "A VALUE of --param is an integer, a real or NULL if it looks like one, and text otherwise. text:12 is "
     "text, blob:00ff a blob in hexadecimal digits; - is the standard input as text, blob:- as a blob.";
 
 struct SqlArguments {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "client/help.h"
 #include "client/suggest.h"
 #include "client/utf8.h"
 
@@ -21,6 +22,7 @@ namespace {
 using v1::ObjectService;
 
 constexpr size_t kImportChunkBytes = 256 << 10;
+constexpr size_t kHelpNameColumns = 17;
 constexpr char kPrompt[] = "holdfast> ";
 constexpr char kPromptMore[] = "     ...> ";
 
@@ -275,11 +277,10 @@ absl::Status SqlShell::Import(const std::string& file) {
 }
 
 absl::Status SqlShell::Help(const std::string&) {
-  std::vector<std::pair<std::string, std::string>> fields;
   for (const DotCommand& command : kDotCommands) {
-    fields.emplace_back(absl::StripAsciiWhitespace(absl::StrCat(command.name, " ", command.argument)), command.help);
+    const std::string name = absl::StrCat(command.name, " ", command.argument);
+    session_.text().Raw(HelpEntry(absl::StripAsciiWhitespace(name), command.help, kHelpNameColumns));
   }
-  session_.text().Fields(fields);
   return absl::OkStatus();
 }
 

@@ -3,12 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "client/commands.h"
+#include "client/help.h"
 #include "client/suggest.h"
 #include "client/utf8.h"
 
@@ -23,8 +25,8 @@ constexpr char kFooter[] =
     "A value that is - is read from the standard input, for one value of a command: VALUE of KEY=VALUE, an ITEM, a "
     "NAME, EMAIL or JSON of a user, a --param, a FILE of sql, a MESSAGE.\n"
     "\n"
-    "Exit status: 0 success; 1 a failed call, an item that failed, or a server that is not serving;\n"
-    "2 bad usage; 3 a denied limit, with --exit-code. With --json a failed call prints\n"
+    "Exit status: 0 success; 1 a failed call, an item that failed, or a server that is not serving; "
+    "2 bad usage; 3 a denied limit, with --exit-code. With --json a failed call prints "
     "{\"error\":{\"code\",\"message\",\"reason\"}} on the standard error.";
 
 constexpr char kCommandFooter[] = "The global options (--server, --namespace, --timeout, --json ...): holdfast --help";
@@ -152,7 +154,7 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   app.fallthrough();  // groups and commands inherit it, and these too
   app.footer(kCommandFooter);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
   StandardInput input(&in.stream);
   Arguments arguments(&app, &input);

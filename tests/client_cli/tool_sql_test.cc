@@ -326,7 +326,11 @@ TEST_F(SqlToolTest, Schema) {
 }
 
 TEST_F(SqlToolTest, DotCommands) {
-  EXPECT_NE(Tool({"sql", "o", ".help"}).out.find(".schema [TABLE]  "), std::string::npos);
+  EXPECT_NE(Tool({"sql", "o", ".help"})
+                .out.find(".quit            End\n"
+                          ".schema [TABLE]  Print the CREATE statements, of one table with its "
+                          "indexes and\n                 triggers, or of all\n"),
+            std::string::npos);
   EXPECT_EQ(Tool({"sql", "o", ".quit", "SELECT 1"}).out, "");
   EXPECT_EQ(Tool({"sql", "o"}, "SELECT 1 AS a;\n.exit  \nSELECT 2;").out, "a\n-\n1\n");
   Result result = Tool({"sql", "o"}, "-- of nothing\n.bogus x\nSELECT 1;");
