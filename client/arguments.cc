@@ -240,6 +240,15 @@ absl::Status Arguments::ParseInOrder() const {
   return absl::OkStatus();
 }
 
+void Arguments::ImpliedClass() {
+  Value("--class", "CLASS", absl::StrCat(implied_class_, ", the only class that this command is for"),
+        [implied = implied_class_](const std::string& name) {
+          return name == implied ? absl::OkStatus()
+                                 : absl::InvalidArgumentError(absl::StrCat(
+                                       "'", name, "' is not ", implied, ", the only class that this command is for"));
+        });
+}
+
 void Arguments::TakesNoRequestId() {
   Finish([](const GlobalOptions& globals) {
     return globals.request_id.empty() ? absl::OkStatus()

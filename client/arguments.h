@@ -81,7 +81,9 @@ std::string RestoreWords(absl::string_view message);
 // run. An option given twice is refused, but for Values.
 class Arguments {
  public:
-  Arguments(CLI::App* app, StandardInput* input) : app_(app), input_(input) {}
+  // `implied_class` is the class of all objects that the command can be for; empty: any class.
+  Arguments(CLI::App* app, StandardInput* input, std::string implied_class = "")
+      : app_(app), input_(input), implied_class_(std::move(implied_class)) {}
 
   using Parse = std::function<absl::Status(const std::string&)>;
 
@@ -115,11 +117,20 @@ class Arguments {
     });
   }
 
-  // The required positional argument that names the object; `object` is an ObjectRef or an ObjectId.
+  // The required positional argument that names the object, and its --class; `object` is an ObjectRef or an ObjectId.
   template <class Object>
   void ObjectName(Object* object, const std::string& metavar = "NAME") {
     Text(metavar, "", "Name of the object", [object](const std::string& name) { object->set_name(name); })->required();
+    if constexpr (requires { object->set_object_class(""); }) {
+      Text("--class", "CLASS", "Counter, RateLimiter, BatchProcessor, UserCache or Object; default Object",
+           [object](const std::string& name) { object->set_object_class(name); });
+    } else {
+      ImpliedClass();
+    }
   }
+
+  // A --class that must be the implied one, so that it may be given wherever an object is named.
+  void ImpliedClass();
 
   // Paragraphs below the arguments in the help.
   void Notes(const std::string& text) { app_->footer(text + "\n\n" + app_->get_footer()); }
@@ -145,6 +156,7 @@ class Arguments {
 
   CLI::App* app_;
   StandardInput* input_;
+  const std::string implied_class_;
   std::map<const CLI::Option*, std::shared_ptr<InOrder>> in_order_;
   std::vector<std::function<absl::Status(const GlobalOptions&)>> finish_;
 };

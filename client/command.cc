@@ -64,16 +64,16 @@ int Session::BadUsage(const absl::Status& error) {
   return kExitUsage;
 }
 
-CommandGroup CommandGroup::Group(const std::string& name, const std::string& help) {
+CommandGroup CommandGroup::Group(const std::string& name, const std::string& help, const std::string& implied_class) {
   CLI::App* group = app_->add_subcommand(name, help);
   group->require_subcommand(1);
-  return CommandGroup(group, selected_, input_);
+  return CommandGroup(group, selected_, input_, implied_class);
 }
 
 void CommandGroup::Command(const std::string& name, const std::string& help,
                            absl::FunctionRef<CommandBody(Arguments&)> declare) {
   CLI::App* command = app_->add_subcommand(name, help);
-  auto arguments = std::make_shared<Arguments>(command, input_);
+  auto arguments = std::make_shared<Arguments>(command, input_, implied_class_);
   command->callback([selected = selected_, arguments, body = declare(*arguments)] {
     *selected = [arguments, body](Session& session) {
       const absl::Status usable = arguments->RunFinish(session.globals());

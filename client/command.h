@@ -111,11 +111,11 @@ concept PagedRequest = requires(Request request) { request.mutable_page_token();
 class CommandGroup {
  public:
   // When the command line has been parsed, `selected` is the command that it asks for.
-  CommandGroup(CLI::App* app, CommandBody* selected, StandardInput* input)
-      : app_(app), selected_(selected), input_(input) {}
+  CommandGroup(CLI::App* app, CommandBody* selected, StandardInput* input, std::string implied_class = "")
+      : app_(app), selected_(selected), input_(input), implied_class_(std::move(implied_class)) {}
 
-  // A group below this one.
-  CommandGroup Group(const std::string& name, const std::string& help);
+  // A group below this one. `implied_class` is the class of all objects that its commands are for, if there is one.
+  CommandGroup Group(const std::string& name, const std::string& help, const std::string& implied_class = "");
   // `declare` is called once, at once; it declares the arguments and returns what runs after they are parsed.
   void Command(const std::string& name, const std::string& help, absl::FunctionRef<CommandBody(Arguments&)> declare);
   template <auto kMethod>
@@ -125,6 +125,7 @@ class CommandGroup {
   CLI::App* app_;
   CommandBody* selected_;
   StandardInput* input_;
+  std::string implied_class_;
 };
 
 // Implementation.

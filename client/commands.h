@@ -19,14 +19,6 @@ void AddHealthCommand(CommandGroup& root);
 void AddEntryCommands(CommandGroup& object);
 void AddAlarmCommands(CommandGroup& object);
 
-// The object that a command is for, of any class.
-template <class Request>
-void DeclareObject(Arguments& arguments, Request& request) {
-  arguments.ObjectName(request.mutable_object());
-  arguments.Text("--class", "CLASS", "Counter, RateLimiter, BatchProcessor, UserCache or Object; default Object",
-                 [&request](const std::string& name) { request.mutable_object()->set_object_class(name); });
-}
-
 }  // namespace holdfast::client
 
 #endif  // HOLDFAST_CLIENT_COMMANDS_H_

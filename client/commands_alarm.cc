@@ -100,7 +100,7 @@ void AddAlarmCommands(CommandGroup& object) {
       .name = "get",
       .help = "Print when the alarm comes",
       .kind = CallKind::kIdempotent,
-      .arguments = [](Arguments& arguments, auto& request) { DeclareObject(arguments, request); },
+      .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
       .print =
           [](const auto&, const auto& response, TextOutput& text) {
             text.Line(response.has_scheduled_time() ? TimeText(response.scheduled_time()) : "no alarm is set");

@@ -42,7 +42,7 @@ void DeclareConfigure(Arguments& arguments, v1::ConfigureBatchRequest& request) 
 }  // namespace
 
 void AddBatchCommands(CommandGroup& root) {
-  CommandGroup batch = root.Group("batch", "Items that are processed together, each exactly once");
+  CommandGroup batch = root.Group("batch", "Items that are processed together, each exactly once", "BatchProcessor");
   batch.Add(Unary<&BatchProcessorService::Stub::AddItems>{
       .name = "add",
       .help = "Add items, durable before the reply",

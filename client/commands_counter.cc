@@ -52,6 +52,7 @@ int RunStream(const StreamArguments& arguments, Session& session) {
 CommandBody DeclareStream(Arguments& arguments) {
   auto stream = std::make_shared<StreamArguments>();
   arguments.TakesNoRequestId();
+  arguments.ImpliedClass();
   arguments
       .Values("NAME", "", "Names of the counters",
               [stream](const std::string& name) {
@@ -74,6 +75,7 @@ Unary<&CounterService::Stub::BatchIncrement> BatchIncrement() {
       .help = "Add to many counters in one call, each on its own; fails (1) if one does",
       .arguments =
           [amount](Arguments& arguments, auto& request) {
+            arguments.ImpliedClass();
             arguments
                 .Values("NAME", "", "Names of the counters, 1 to 1,000",
                         [&request](const std::string& name) {
@@ -111,7 +113,7 @@ Unary<&CounterService::Stub::BatchIncrement> BatchIncrement() {
 }  // namespace
 
 void AddCounterCommands(CommandGroup& root) {
-  CommandGroup counter = root.Group("counter", "Counters and unique numbers");
+  CommandGroup counter = root.Group("counter", "Counters and unique numbers", "Counter");
   counter.Add(Unary<&CounterService::Stub::Increment>{
       .name = "increment",
       .help = "Add to a counter; prints the value after",

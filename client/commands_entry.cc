@@ -102,7 +102,7 @@ Unary<&ObjectService::Stub::GetEntries> Get() {
       .arguments =
           [raw](Arguments& arguments, auto& request) {
             const SharedWords words = DeclareEscapes(arguments);
-            DeclareObject(arguments, request);
+            arguments.ObjectName(request.mutable_object());
             DeclareKeys(arguments, words, request);
             arguments.Flag("--raw", "The value of the one KEY byte for byte and nothing else; fails (1) without it",
                            [raw] { *raw = true; });
@@ -131,7 +131,7 @@ Unary<&ObjectService::Stub::GetEntries> Get() {
 
 void DeclareList(Arguments& arguments, v1::ListEntriesRequest& request) {
   const SharedWords words = DeclareEscapes(arguments);
-  DeclareObject(arguments, request);
+  arguments.ObjectName(request.mutable_object());
   const auto bound = [&](const char* name, const char* help, auto set) {
     arguments.Value(name, "KEY", help, KeyParser(words, set));
   };

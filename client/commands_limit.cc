@@ -160,7 +160,7 @@ Unary<&RateLimiterService::Stub::CheckLimits> CheckLimits() {
 }  // namespace
 
 void AddLimitCommands(CommandGroup& root) {
-  CommandGroup limit = root.Group("limit", "Rate limits");
+  CommandGroup limit = root.Group("limit", "Rate limits", "RateLimiter");
   limit.Add(CheckLimit());
   limit.Add(CheckLimits());
   limit.Add(Unary<&RateLimiterService::Stub::ResetLimit>{

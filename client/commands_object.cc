@@ -115,7 +115,7 @@ void AddObjectCommands(CommandGroup& root) {
       .help = "Remove everything that an object stores, and its alarm; fails (1) where there is no such object",
       .arguments =
           [](Arguments& arguments, auto& request) {
-            DeclareObject(arguments, request);
+            arguments.ObjectName(request.mutable_object());
             arguments.Flag("--keep-alarm", "Leave the alarm, which then fires on the emptied object",
                            [&request] { request.set_keep_alarm(true); });
           },
@@ -125,7 +125,7 @@ void AddObjectCommands(CommandGroup& root) {
       .name = "cleanup",
       .help = "Remove an object's alarm and everything that it stores, in one commit; fails (1) where there is no such "
               "object",
-      .arguments = [](Arguments& arguments, auto& request) { DeclareObject(arguments, request); },
+      .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
       .print = [](const auto&, const auto&, TextOutput& text) { text.Line("cleaned up"); },
   }));
   object.Add(Unary<&ObjectService::Stub::ListObjects>{
@@ -145,7 +145,7 @@ void AddObjectCommands(CommandGroup& root) {
       .name = "describe",
       .help = "Print what the server knows of an object; fails (1) where there is no such object",
       .kind = CallKind::kIdempotent,
-      .arguments = [](Arguments& arguments, auto& request) { DeclareObject(arguments, request); },
+      .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
       .print = PrintDescription,
       .check =
           [](const auto& request, const auto& response) {
@@ -156,7 +156,7 @@ void AddObjectCommands(CommandGroup& root) {
       .name = "passivate",
       .help = "Unload an object from memory; nothing that is stored changes",
       .kind = CallKind::kIdempotent,
-      .arguments = [](Arguments& arguments, auto& request) { DeclareObject(arguments, request); },
+      .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
       .print = [](const auto&, const auto&, TextOutput& text) { text.Line("passivated"); },
   });
 }

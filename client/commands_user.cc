@@ -129,7 +129,7 @@ void PrintFound(const v1::BatchGetUsersRequest& request, const v1::BatchGetUsers
 }  // namespace
 
 void AddUserCommands(CommandGroup& root) {
-  CommandGroup user = root.Group("user", "Users in a cache");
+  CommandGroup user = root.Group("user", "Users in a cache", "UserCache");
   user.Add(Unary<&UserCacheService::Stub::GetUser>{
       .name = "get",
       .help = "Print a user",

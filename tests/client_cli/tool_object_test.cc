@@ -120,6 +120,30 @@ TEST_F(ObjectToolTest, EscapesGiveEveryKeyAndValue) {
   EXPECT_EQ(Tool({"object", "delete", "o", "\\q", "--escapes"}).status, 2);
 }
 
+TEST_F(ObjectToolTest, AClassCanBeGivenWhereverAnObjectIsNamed) {
+  ReplyTo<v1::PutEntriesRequest, v1::PutEntriesResponse>("PutEntries");
+  ReplyTo<v1::DeleteEntriesRequest, v1::DeleteEntriesResponse>("DeleteEntries");
+  ReplyTo<v1::ApplyBatchRequest, v1::ApplyBatchResponse>("ApplyBatch");
+  ReplyTo<v1::SetAlarmRequest, v1::SetAlarmResponse>("SetAlarm");
+  ReplyTo<v1::DeleteAlarmRequest, v1::DeleteAlarmResponse>("DeleteAlarm");
+  ReplyTo<v1::AcknowledgeAlarmRequest, v1::AcknowledgeAlarmResponse>("AcknowledgeAlarm");
+  ReplyTo<v1::ExtendAlarmLeaseRequest, v1::ExtendAlarmLeaseResponse>("ExtendAlarmLease");
+  ReplyTo<v1::ExecuteSqlRequest, v1::ExecuteSqlResponse>("ExecuteSql");
+  for (std::vector<std::string> words : std::vector<std::vector<std::string>>{{"object", "put", "o", "a=1"},
+                                                                              {"object", "delete", "o", "a"},
+                                                                              {"object", "apply", "o", "--put", "a=1"},
+                                                                              {"object", "alarm", "set", "o", "+1m"},
+                                                                              {"object", "alarm", "delete", "o"},
+                                                                              {"object", "alarm", "ack", "o", "t"},
+                                                                              {"object", "alarm", "extend", "o", "t"},
+                                                                              {"sql", "o", "SELECT 1"}}) {
+    words.insert(words.end(), {"--class", "Some"});
+    request_.clear();
+    EXPECT_EQ(Tool(words).status, 0) << words[1];
+    EXPECT_EQ(request_.rfind("object { name: \"o\" object_class: \"Some\" }", 0), 0u) << request_;
+  }
+}
+
 TEST_F(ObjectToolTest, Delete) {
   v1::DeleteEntriesResponse reply;
   reply.set_deleted_count(1);

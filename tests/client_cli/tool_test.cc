@@ -98,6 +98,24 @@ TEST_F(ToolTest, TheNamespaceOfTheEnvironmentIsTheDefault) {
   EXPECT_EQ(request_, "object { name: \"a\" }");
 }
 
+TEST_F(ToolTest, AnImpliedClassCanBeGiven) {
+  Reply<v1::GetValueRequest, v1::GetValueResponse>(kCounter + std::string("GetValue"));
+  EXPECT_EQ(Tool({"counter", "get", "a", "--class", "Counter"}).status, 0);
+  EXPECT_EQ(request_, "object { name: \"a\" }");
+  Reply<v1::BatchIncrementRequest, v1::BatchIncrementResponse>(kCounter + std::string("BatchIncrement"));
+  EXPECT_EQ(Tool({"counter", "batch-increment", "a", "--class", "Counter"}).status, 0);
+  ExpectUsage({"counter", "get", "a", "--class", "Object"},
+              "--class: 'Object' is not Counter, the only class that this command is for");
+  ExpectUsage({"limit", "reset", "a", "--key", "k", "--class", "Counter"},
+              "--class: 'Counter' is not RateLimiter, the only class that this command is for");
+  ExpectUsage({"batch", "flush", "a", "--class", ""},
+              "--class: '' is not BatchProcessor, the only class that this command is for");
+  ExpectUsage({"user", "get", "a", "u", "--class", "usercache"},
+              "--class: 'usercache' is not UserCache, the only class that this command is for");
+  ExpectUsage({"counter", "stream", "a", "--class", "Object"},
+              "--class: 'Object' is not Counter, the only class that this command is for");
+}
+
 TEST_F(ToolTest, NamesThatLookLikeSomethingElse) {
   Reply<v1::GetValueRequest, v1::GetValueResponse>(kCounter + std::string("GetValue"));
   for (const std::string name : {"get", "counter", "health", "[a,b]", "++", "%%", "{}", "", "\x1f", "a b"}) {
