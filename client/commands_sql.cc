@@ -27,7 +27,8 @@ constexpr size_t kParamMebibytesMax = 4;
 
 constexpr char kNotes[] =
     "Statements end with semicolons; the last of each SQL, or of the input, needs none. Each is a commit of "
-    "its own, and an error ends a script with exit status 1; what was done before it stays done. Those from "
+    "its own, and an error ends a script with exit status 1; what was done before it stays done, and the error says up "
+    "to which line. Those from "
     "BEGIN to COMMIT, at most 4 MiB, are one commit or nothing, and print the rows of the last before COMMIT; "
     "so a dump of sqlite3 is loaded. --atomic makes all statements one commit. Commands such as .tables stand "
     "on a line of their own; .help lists them.\n"

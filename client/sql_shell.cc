@@ -142,7 +142,9 @@ int SqlShell::RunLine(SqlSplitter& splitter, const std::string& line, const std:
   if (!splitter.pending() && absl::StartsWith(line, ".")) {
     splitter.Add("");
     splitter.Next();
-    return RunDotCommand(absl::StripAsciiWhitespace(line), line_place);
+    const int status = RunDotCommand(absl::StripAsciiWhitespace(line), line_place);
+    if (status == kExitOk) RanUpTo(place, splitter.next_line() - 1);
+    return status;
   }
   splitter.Add(line);
   while (std::optional<SqlText> statement = splitter.Next()) {
@@ -156,6 +158,7 @@ int SqlShell::RunLine(SqlSplitter& splitter, const std::string& line, const std:
 int SqlShell::RunStatement(SqlText statement, const std::string& place) {
   Statement next{.sql = std::move(statement.sql),
                  .place = terminal_ ? "" : absl::StrCat(place, "line ", statement.line)};
+  next.last_line = statement.line + std::ranges::count(next.sql, '\n');
   if (one_call_) {
     if (collected_.size() == kStatementsMax) {
       return Failed(absl::InvalidArgumentError(absl::StrCat("--atomic is for at most ", kStatementsMax, " statements")),
@@ -169,9 +172,11 @@ int SqlShell::RunStatement(SqlText statement, const std::string& place) {
   if (!run.ok()) return Failed(run.status(), next.place);
   if (!was_open && transaction_.open()) transaction_place_ = next.place;
   if (*run == SqlTransaction::Run::kNothing) return kExitOk;
-  if (*run == SqlTransaction::Run::kCollected) next = {.sql = transaction_.Take(), .place = transaction_place_};
+  if (*run == SqlTransaction::Run::kCollected) {
+    next = {.sql = transaction_.Take(), .place = transaction_place_, .last_line = next.last_line};
+  }
   const std::string id = absl::StrCat(run_id_, "-", statements_run_++);
-  return Execute({std::move(next)}, id);
+  return Execute({std::move(next)}, id, place);
 }
 
 int SqlShell::RunDotCommand(absl::string_view line, const std::string& place) {
@@ -201,7 +206,8 @@ int SqlShell::RunDotCommand(absl::string_view line, const std::string& place) {
   return status.ok() ? kExitOk : Failed(status, place);
 }
 
-int SqlShell::Execute(const std::vector<Statement>& statements, const std::string& request_id) {
+int SqlShell::Execute(const std::vector<Statement>& statements, const std::string& request_id,
+                      const std::string& source) {
   v1::ExecuteSqlRequest request;
   *request.mutable_object() = options_.object;
   for (const Statement& statement : statements) request.add_statements()->set_sql(statement.sql);
@@ -215,6 +221,8 @@ int SqlShell::Execute(const std::vector<Statement>& statements, const std::strin
     for (const v1::SqlResult& result : response->results()) {
       PrintSqlResult(options_.format, result, session_.text());
     }
+    wrote_ |= !reads;
+    RanUpTo(source, statements.back().last_line);
     return kExitOk;
   }
   // The server names a statement by its number in the call, which says nothing to who wrote the script.
@@ -228,11 +236,33 @@ int SqlShell::Execute(const std::vector<Statement>& statements, const std::strin
     break;
   }
   // At a terminal there is no run to repeat.
-  return session_.Failed(kind, AtPlace(error, place), terminal_ ? "" : run_id_);
+  return session_.Failed(kind, WithEffect(AtPlace(error, place), place), terminal_ ? "" : run_id_);
 }
 
 int SqlShell::Failed(const absl::Status& error, const std::string& place) {
-  return session_.Failed(CallKind::kIdempotent, terminal_ ? error : AtPlace(error, place));
+  return session_.Failed(CallKind::kIdempotent, terminal_ ? error : WithEffect(AtPlace(error, place), place));
+}
+
+void SqlShell::RanUpTo(const std::string& source, int64_t line) {
+  if (!wrote_ || terminal_) return;
+  effect_source_ = source;
+  effect_line_ = line;
+}
+
+absl::Status SqlShell::WithEffect(const absl::Status& error, absl::string_view place) const {
+  if (effect_line_ == 0) return error;
+  const std::string last = absl::StrCat(effect_source_, "line ", effect_line_);
+  std::string lines = last;
+  if (!effect_source_.empty()) {
+    lines = absl::StrCat("everything up to ", last);
+  } else if (effect_line_ > 1) {
+    lines = absl::StrCat("lines 1 to ", effect_line_);
+  }
+  // The rest of that line did not run.
+  if (place == last) absl::StrAppend(&lines, ", before this statement,");
+  absl::string_view message = error.message();
+  absl::ConsumeSuffix(&message, "; nothing was done");  // which is about the statement alone
+  return WithMessage(error, absl::StrCat(message, "; ", lines, " took effect"));
 }
 
 // What is there under the name stays until all of it has come.
@@ -272,6 +302,7 @@ absl::Status SqlShell::Import(const std::string& file) {
     return !chunk->empty();
   });
   if (!response.ok()) return response.status();
+  wrote_ = true;
   session_.Note(absl::StrCat(response->bytes(), " bytes from ", file));
   return absl::OkStatus();
 }

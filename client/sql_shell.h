@@ -2,7 +2,7 @@
 //
 // The shell makes one call for each statement, in the order of the input, and each call is an atomic commit. Statements
 // from BEGIN to COMMIT are one call (sql_transaction.h), and --atomic makes one call of all statements. A script ends
-// with the first error; a terminal goes on after it.
+// with the first error, which says which lines took effect before it; a terminal goes on after it.
 //
 // Request ids. A run has one id, --request-id or one made up, and its statement n, from 0, gets ID-n; the one call of
 // an atomic run gets the ID as it is. The same script with the ID of a run that ended with an unknown outcome therefore
@@ -60,6 +60,7 @@ class SqlShell {
   struct Statement {
     std::string sql;
     std::string place;  // "line 7"; empty at a terminal
+    int64_t last_line = 0;
   };
   struct DotCommand {
     const char* name;
@@ -76,8 +77,12 @@ class SqlShell {
   int CheckTransactionHasEnded();
   int RunDotCommand(absl::string_view line, const std::string& place);
   // Runs the statements in one call.
-  int Execute(const std::vector<Statement>& statements, const std::string& request_id);
+  int Execute(const std::vector<Statement>& statements, const std::string& request_id, const std::string& source = "");
   int Failed(const absl::Status& error, const std::string& place);
+  // Notes that all statements of the script up to this line of `source`, as in RunScript, have run.
+  void RanUpTo(const std::string& source, int64_t line);
+  // The error at this place, with the lines of the script that took effect before, if any did.
+  absl::Status WithEffect(const absl::Status& error, absl::string_view place) const;
 
   absl::Status Export(const std::string& file);
   absl::Status Help(const std::string&);
@@ -95,6 +100,10 @@ class SqlShell {
   bool terminal_ = false;
   bool quit_ = false;
   int64_t statements_run_ = 0;
+  // Whether something ran that may have written; then the line up to which all has run, and its source.
+  bool wrote_ = false;
+  std::string effect_source_;
+  int64_t effect_line_ = 0;
   std::vector<Statement> collected_;  // the statements of the one call
   SqlTransaction transaction_;
   std::string transaction_place_;  // where its BEGIN stands

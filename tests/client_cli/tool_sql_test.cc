@@ -154,7 +154,7 @@ TEST_F(SqlToolTest, AScriptEndsWithTheFirstError) {
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.out, "");
   EXPECT_EQ(result.err,
-            "holdfast: INVALID_ARGUMENT: line 4: near \"SELEC\": syntax error; nothing was done (SQL_ERROR)\n");
+            "holdfast: INVALID_ARGUMENT: line 4: near \"SELEC\": syntax error; line 1 took effect (SQL_ERROR)\n");
   EXPECT_EQ(Rows("SELECT count(*) FROM t"), "0\r\n");
   result = Tool({"sql", "o", "SELECT 1;", "\nSELECT x;", "--json"});
   EXPECT_EQ(result.status, 1);
@@ -163,6 +163,36 @@ TEST_F(SqlToolTest, AScriptEndsWithTheFirstError) {
       result.err,
       "{\"error\":{\"code\":\"INVALID_ARGUMENT\",\"message\":\"argument 2, line 2: no such column: x; nothing was "
       "done\",\"reason\":\"SQL_ERROR\"}}\n");
+}
+
+TEST_F(SqlToolTest, AnErrorSaysWhichLinesTookEffect) {
+  const auto error = [](const Words& statements, const std::string& script = "") {
+    Words words = {"sql", "o"};
+    words.insert(words.end(), statements.begin(), statements.end());
+    const Result result = Tool(words, script);
+    EXPECT_EQ(result.status, 1);
+    return result.err;
+  };
+  const std::string wrong = "no such column: x";
+  EXPECT_EQ(
+      error({}, "CREATE TABLE t(v);\nINSERT INTO t\nVALUES\n(1);\n\nBEGIN;\nDELETE FROM t;\nCOMMIT;\n\nSELECT x;"),
+      "holdfast: INVALID_ARGUMENT: line 10: " + wrong + "; lines 1 to 8 took effect (SQL_ERROR)\n");
+  // Nothing was written before.
+  EXPECT_EQ(error({}, "SELECT 1;\nSELECT x;"),
+            "holdfast: INVALID_ARGUMENT: line 2: " + wrong + "; nothing was done (SQL_ERROR)\n");
+  EXPECT_EQ(error({}, "DELETE FROM t;\nDELETE FROM t; SELECT x; DELETE FROM t;"),
+            "holdfast: INVALID_ARGUMENT: line 2: " + wrong +
+                "; lines 1 to 2, before this statement, took effect (SQL_ERROR)\n");
+  EXPECT_EQ(error({}, "DELETE FROM t;\nBEGIN;\nDELETE FROM t;\n"),
+            "holdfast: INVALID_ARGUMENT: line 2: BEGIN has no COMMIT; nothing of the transaction was done; line 1 took "
+            "effect\n");
+  EXPECT_EQ(error({}, "DELETE FROM t;\n.tables\n.bogus\n"),
+            "holdfast: INVALID_ARGUMENT: line 3: no command .bogus; .help lists them; lines 1 to 2 took effect\n");
+  EXPECT_EQ(error({"DELETE FROM t", "DELETE FROM t;\nSELECT 1", "SELECT x"}),
+            "holdfast: INVALID_ARGUMENT: argument 3, line 1: " + wrong +
+                "; everything up to argument 2, line 2 took effect (SQL_ERROR)\n");
+  EXPECT_EQ(error({"--atomic"}, "DELETE FROM t;\nSELECT x;"),
+            "holdfast: INVALID_ARGUMENT: line 2: " + wrong + "; nothing was done (SQL_ERROR)\n");
 }
 
 TEST_F(SqlToolTest, AtomicIsOneCall) {
@@ -303,7 +333,8 @@ TEST_F(SqlToolTest, AnUnknownOutcomeTellsTheIdOfTheRun) {
     return ++calls == 2 ? Error(StatusCode::UNAVAILABLE, "sync failed", "OUTCOME_UNKNOWN") : Status::OK;
   });
   EXPECT_EQ(Tool({"sql", "o", "--retries", "0", "--request-id", "once"}, "DELETE FROM t;\nDELETE FROM u;").err,
-            "holdfast: UNAVAILABLE: line 2: sync failed (OUTCOME_UNKNOWN)\n  it may or may not have happened\n"
+            "holdfast: UNAVAILABLE: line 2: sync failed; line 1 took effect (OUTCOME_UNKNOWN)\n  it may or may not "
+            "have happened\n"
             "  the same again with this has it happen once: --request-id once\n");
 }
 

@@ -45,6 +45,13 @@ TEST_F(ToolSqlTest, DumpOfTheShellOfSqliteIsLoaded) {
   EXPECT_NE(Sql("o \"INSERT INTO orders(customer) VALUES (9)\"").find("SQL_CONSTRAINT"), std::string::npos);
 }
 
+TEST_F(ToolSqlTest, ScriptThatFailsSaysWhichLinesTookEffect) {
+  std::ofstream(file_) << "CREATE TABLE t(v);\nINSERT INTO t\nVALUES (1);\nSELECT x FROM t;\nDELETE FROM t;\n";
+  EXPECT_EQ(Sql("o --file " + file_),
+            "holdfast: INVALID_ARGUMENT: line 4: no such column: x; lines 1 to 3 took effect (SQL_ERROR)\n");
+  EXPECT_EQ(Sql("o --csv \"SELECT v FROM t\""), "v\r\n1\r\n");
+}
+
 TEST_F(ToolSqlTest, FileThatCannotBeUsedIsAnErrorAndLeavesWhatIsThere) {
   ASSERT_EQ(Sql("o \"CREATE TABLE t(v)\""), "");
   EXPECT_NE(Sql("o '.export /nowhere/file.db'").find("can't be written"), std::string::npos);
