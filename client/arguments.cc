@@ -80,6 +80,23 @@ absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("'", text, "' is none of sliding-window-log, gcra, fixed-window"));
 }
 
+absl::StatusOr<std::string> ParseAddress(absl::string_view text) {
+  if (text.empty()) return absl::InvalidArgumentError("the address is empty");
+  const size_t colon = text.find("://");
+  const absl::string_view scheme = text.substr(0, colon);
+  // These are names of gRPC's resolvers.
+  if (colon == absl::string_view::npos || scheme == "dns" || scheme == "unix" || scheme == "ipv4" || scheme == "ipv6") {
+    return std::string(text);
+  }
+  absl::string_view host = text.substr(colon + 3);
+  host = host.substr(0, host.find_first_of("/?#"));
+  host = host.substr(host.rfind('@') + 1);  // npos + 1 is 0
+  std::string address = host.empty() ? "127.0.0.1" : std::string(host);
+  const size_t port = address.rfind(':');
+  if (port == std::string::npos || address.find(']', port) != std::string::npos) address += ":50051";
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is a URL; the form is HOST:PORT, as in ", address));
+}
+
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max) {
   const size_t bytes_max = mebibytes_max << 20;
   std::ifstream file(path, std::ios::binary);

@@ -49,6 +49,9 @@ absl::StatusOr<absl::Duration> ParseFiniteDuration(absl::string_view text);
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
 absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text);
 
+// The address of a server, which is a gRPC target. The error for a URL has the right form of it.
+absl::StatusOr<std::string> ParseAddress(absl::string_view text);
+
 // The bytes of a file. Errors: it can't be read, or is over so many MiB; some files have no end.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max);
 

@@ -33,11 +33,11 @@ constexpr char kCommandFooter[] = "The global options (--server, --namespace, --
 
 void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
   arguments
-      .Value("--server", "ADDRESS", "Server to call; default " + globals.server,
+      .Value("--server", "ADDRESS", "Server to call, HOST:PORT; default " + globals.server,
              [&globals](const std::string& address) {
-               if (address.empty()) return absl::InvalidArgumentError("the address is empty");
-               globals.server = address;
-               return absl::OkStatus();
+               absl::StatusOr<std::string> parsed = ParseAddress(address);
+               if (parsed.ok()) globals.server = *std::move(parsed);
+               return parsed.status();
              })
       ->envname("HOLDFAST_SERVER");
   arguments

@@ -29,6 +29,21 @@ TEST(ArgumentsTest, Durations) {
   EXPECT_EQ(DurationText(ToProto(absl::Milliseconds(1500))), "1.5s");
 }
 
+TEST(ArgumentsTest, Addresses) {
+  for (const char* good : {"127.0.0.1:50051", "db", "[::1]:50051", "unix:/run/holdfast", "unix:///run/holdfast",
+                           "dns:///db:50051", "ipv4:127.0.0.1:1"}) {
+    EXPECT_EQ(*ParseAddress(good), good);
+  }
+  const auto error = [](const char* bad) { return std::string(ParseAddress(bad).status().message()); };
+  EXPECT_EQ(error("http://db:1234"), "'http://db:1234' is a URL; the form is HOST:PORT, as in db:1234");
+  EXPECT_EQ(error("grpc://db"), "'grpc://db' is a URL; the form is HOST:PORT, as in db:50051");
+  EXPECT_EQ(error("https://u@[::1]/x:y?z"),
+            "'https://u@[::1]/x:y?z' is a URL; the form is HOST:PORT, as in [::1]:50051");
+  EXPECT_EQ(error("http://[::1]:9/"), "'http://[::1]:9/' is a URL; the form is HOST:PORT, as in [::1]:9");
+  EXPECT_EQ(error("://"), "'://' is a URL; the form is HOST:PORT, as in 127.0.0.1:50051");
+  EXPECT_EQ(error(""), "the address is empty");
+}
+
 TEST(ArgumentsTest, Moments) {
   const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
   EXPECT_EQ(*ParseMoment("+1.5s", now), now + absl::Milliseconds(1500));

@@ -116,6 +116,14 @@ TEST_F(ToolTest, AnImpliedClassCanBeGiven) {
               "--class: 'Object' is not Counter, the only class that this command is for");
 }
 
+TEST_F(ToolTest, AUrlIsNoServer) {
+  const std::string message =
+      "--server: 'http://127.0.0.1:50051' is a URL; the form is HOST:PORT, as in 127.0.0.1:50051";
+  ExpectUsage({"health", "--server", "http://127.0.0.1:50051"}, message);
+  setenv("HOLDFAST_SERVER", "http://127.0.0.1:50051", 1);
+  ExpectUsage({"health"}, message);
+}
+
 TEST_F(ToolTest, NamesThatLookLikeSomethingElse) {
   Reply<v1::GetValueRequest, v1::GetValueResponse>(kCounter + std::string("GetValue"));
   for (const std::string name : {"get", "counter", "health", "[a,b]", "++", "%%", "{}", "", "\x1f", "a b"}) {
