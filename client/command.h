@@ -97,8 +97,8 @@ struct Unary {
   std::function<void(const Request&, const Response&, TextOutput&)> print = {};
   // Runs before the call; the status, if any, ends the command without it.
   std::function<std::optional<int>(Session&, const Request&)> before = {};
-  // An error makes the command fail in place of the reply.
-  std::function<absl::Status(const Request&, const Response&)> check = {};
+  // Runs after the call, before the reply is printed; an error makes the command fail in place of the reply.
+  std::function<absl::Status(Session&, const Request&, const Response&)> after = {};
   // Absent: 0.
   std::function<int(const Response&)> exit_status = {};
 };
@@ -193,8 +193,8 @@ int RunUnary(const Unary<kMethod>& unary, const PageOptions& pages, Session& ses
   while (true) {
     const absl::StatusOr<Response> response = session.client().Call(kind, kMethod, request);
     if (!response.ok()) return session.Failed(kind, response.status(), request_id);
-    if (unary.check) {
-      if (const absl::Status usable = unary.check(request, *response); !usable.ok()) {
+    if (unary.after) {
+      if (const absl::Status usable = unary.after(session, request, *response); !usable.ok()) {
         return session.Failed(CallKind::kIdempotent, usable);
       }
     }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -33,8 +35,12 @@ void PrintObjects(const v1::ListObjectsRequest&, const v1::ListObjectsResponse& 
   text.Table({"CLASS", "BYTES", "CREATED", "UPDATED", "NAME"}, rows);
 }
 
-void PrintDescription(const v1::DescribeObjectRequest&, const v1::DescribeObjectResponse& response, TextOutput& text) {
+// `sql_version` is that of the SQL schema, empty if there is none.
+void PrintDescription(const v1::DescribeObjectResponse& response, const std::string& sql_version, TextOutput& text) {
   const v1::ObjectSummary& summary = response.summary();
+  // The version in the reply is that of the records of a class, of which class Object has none of its own.
+  const std::string record_version =
+      summary.object().object_class() == "Object" ? "" : absl::StrCat(response.schema_version());
   text.Fields({{"name", summary.object().name()},
                {"class", summary.object().object_class()},
                {"created", CreateTime(summary)},
@@ -47,7 +53,8 @@ void PrintDescription(const v1::DescribeObjectRequest&, const v1::DescribeObject
                {"waiting", absl::StrCat(response.mailbox_depth())},
                {"on disk", EnumText(v1::Placement_Name(response.placement()), "PLACEMENT_", response.placement())},
                {"shard", absl::StrCat(response.shard())},
-               {"schema version", absl::StrCat(response.schema_version())}});
+               {"record version", record_version},
+               {"schema version", sql_version}});
   std::vector<std::vector<std::string>> rows;
   for (const v1::TableDescription& table : response.tables()) {
     rows.push_back({table.name(), absl::StrCat(table.row_count()), table.sql()});
@@ -57,6 +64,19 @@ void PrintDescription(const v1::DescribeObjectRequest&, const v1::DescribeObject
 
 // An object that does not exist has a summary without times (object_service.proto).
 bool Exists(const v1::DescribeObjectResponse& response) { return response.summary().has_create_time(); }
+
+// The version that MigrateSchema has left in the database (object_service.proto); empty if it has not run, or cannot be
+// read.
+std::string SqlVersion(Session& session, const v1::ObjectId& object, const v1::DescribeObjectResponse& description) {
+  if (std::ranges::none_of(description.tables(), [](const auto& table) { return table.name() == "_meta"; })) return "";
+  v1::ExecuteSqlRequest request;
+  *request.mutable_object() = object;
+  request.add_statements()->set_sql("SELECT CAST(value AS TEXT) FROM _meta WHERE key = 'schema_version'");
+  const auto reply = session.client().Call(CallKind::kIdempotent, &ObjectService::Stub::ExecuteSql, request);
+  const bool found = reply.ok() && reply->results_size() == 1 && reply->results(0).rows_size() == 1 &&
+                     reply->results(0).rows(0).values_size() == 1;
+  return found ? reply->results(0).rows(0).values(0).text() : "";
+}
 
 // "visits", and what of its class and namespace is not the default: "visits of class Counter in namespace shop".
 std::string ObjectText(const v1::ObjectId& object) {
@@ -103,6 +123,24 @@ Unary<kMethod> WithConfirmation(Unary<kMethod> unary) {
   return unary;
 }
 
+Unary<&ObjectService::Stub::DescribeObject> Describe() {
+  auto sql_version = std::make_shared<std::string>();
+  return {
+      .name = "describe",
+      .help = "Print what the server knows of an object; fails (1) where there is no such object",
+      .kind = CallKind::kIdempotent,
+      .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
+      .print = [sql_version](const auto&, const auto& response,
+                             TextOutput& text) { PrintDescription(response, *sql_version, text); },
+      .after =
+          [sql_version](Session& session, const auto& request, const auto& response) {
+            if (!Exists(response)) return NoSuchObject(request.object());
+            if (!session.globals().json) *sql_version = SqlVersion(session, request.object(), response);
+            return absl::OkStatus();
+          },
+  };
+}
+
 }  // namespace
 
 void AddObjectCommands(CommandGroup& root) {
@@ -141,17 +179,7 @@ void AddObjectCommands(CommandGroup& root) {
           },
       .print = PrintObjects,
   });
-  object.Add(Unary<&ObjectService::Stub::DescribeObject>{
-      .name = "describe",
-      .help = "Print what the server knows of an object; fails (1) where there is no such object",
-      .kind = CallKind::kIdempotent,
-      .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
-      .print = PrintDescription,
-      .check =
-          [](const auto& request, const auto& response) {
-            return Exists(response) ? absl::OkStatus() : NoSuchObject(request.object());
-          },
-  });
+  object.Add(Describe());
   object.Add(Unary<&ObjectService::Stub::PassivateObject>{
       .name = "passivate",
       .help = "Unload an object from memory; nothing that is stored changes",

@@ -463,22 +463,49 @@ TEST_F(ObjectToolTest, DescribeAndPassivate) {
   reply.add_tables()->set_name("t");
   ReplyTo<v1::DescribeObjectRequest>("DescribeObject", reply);
   EXPECT_EQ(Tool({"object", "describe", "o"}).out,
-            "name            o\n"
-            "class           Object\n"
-            "created         2023-11-14T22:13:20Z\n"
-            "bytes           5\n"
-            "keys            2\n"
-            "alarm           2023-11-14T22:13:20Z\n"
-            "in memory       77\n"
-            "waiting         0\n"
-            "on disk         own column family\n"
-            "shard           200\n"
-            "schema version  0\n"
+            "name       o\n"
+            "class      Object\n"
+            "created    2023-11-14T22:13:20Z\n"
+            "bytes      5\n"
+            "keys       2\n"
+            "alarm      2023-11-14T22:13:20Z\n"
+            "in memory  77\n"
+            "waiting    0\n"
+            "on disk    own column family\n"
+            "shard      200\n"
             "TABLE  ROWS  SQL\n"
             "t      0\n");
+  reply.mutable_summary()->mutable_object()->set_object_class("BatchProcessor");
+  reply.set_schema_version(2);
+  ReplyTo<v1::DescribeObjectRequest>("DescribeObject", reply);
+  EXPECT_NE(Tool({"object", "describe", "o", "--class", "BatchProcessor"}).out.find("\nrecord version  2\n"),
+            std::string::npos);
   ReplyTo<v1::PassivateObjectRequest, v1::PassivateObjectResponse>("PassivateObject");
   EXPECT_EQ(Tool({"object", "passivate", "o", "--class", "Counter"}).out, "passivated\n");
   EXPECT_EQ(request_, "object { name: \"o\" object_class: \"Counter\" }");
+}
+
+TEST_F(ObjectToolTest, DescribeTellsTheVersionThatMigrationsHaveLeft) {
+  v1::DescribeObjectResponse reply;
+  reply.mutable_summary()->mutable_object()->set_name("o");
+  reply.mutable_summary()->mutable_object()->set_object_class("Object");
+  reply.mutable_summary()->mutable_create_time()->set_seconds(1'700'000'000);
+  reply.add_tables()->set_name("_meta");
+  ReplyTo<v1::DescribeObjectRequest>("DescribeObject", reply);
+  v1::ExecuteSqlResponse version;
+  version.add_results()->add_rows()->add_values()->set_text("7");
+  ReplyTo<v1::ExecuteSqlRequest>("ExecuteSql", version);
+  EXPECT_NE(Tool({"object", "describe", "o", "--namespace", "n"}).out.find("\nschema version  7\n"), std::string::npos);
+  EXPECT_EQ(request_,
+            "object { namespace: \"n\" name: \"o\" } statements { sql: \"SELECT CAST(value AS TEXT) FROM _meta WHERE "
+            "key = \\'schema_version\\'\" }");
+  // A table of the client's own that has this name is no failure.
+  Fail<v1::ExecuteSqlRequest, v1::ExecuteSqlResponse>(
+      "/holdfast.v1.ObjectService/ExecuteSql",
+      Error(grpc::StatusCode::INVALID_ARGUMENT, "no such column: value", "SQL_ERROR"));
+  const Result result = Tool({"object", "describe", "o"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out.find("version"), std::string::npos) << result.out;
 }
 
 }  // namespace

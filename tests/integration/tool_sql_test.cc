@@ -14,10 +14,11 @@ namespace {
 
 class ToolSqlTest : public ::testing::Test {
  protected:
+  std::string Sql(const std::string& arguments) { return Tool("sql " + arguments); }
   // What the tool prints, with its errors.
-  std::string Sql(const std::string& arguments) {
+  std::string Tool(const std::string& arguments) {
     const std::string command =
-        std::string(HOLDFAST_TOOL) + " --server " + server_.address() + " sql " + arguments + " 2>&1";
+        std::string(HOLDFAST_TOOL) + " --server " + server_.address() + " " + arguments + " 2>&1";
     FILE* const pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) return "popen failed";
     std::string out;
@@ -50,6 +51,28 @@ TEST_F(ToolSqlTest, ScriptThatFailsSaysWhichLinesTookEffect) {
   EXPECT_EQ(Sql("o --file " + file_),
             "holdfast: INVALID_ARGUMENT: line 4: no such column: x; lines 1 to 3 took effect (SQL_ERROR)\n");
   EXPECT_EQ(Sql("o --csv \"SELECT v FROM t\""), "v\r\n1\r\n");
+}
+
+TEST_F(ToolSqlTest, VersionIsThatOfTheLastMigration) {
+  const std::string first = R"j({"version": 1, "statements": [{"sql": "CREATE TABLE t(v)"}]})j";
+  const std::string second = R"j({"version": 7, "statements": [{"sql": "ALTER TABLE t ADD w"}]})j";
+  std::ofstream(file_) << "[" << first << "]";
+  EXPECT_EQ(Sql("o --migrations " + file_), "version before  0\nversion after   1\n");
+  std::ofstream(file_) << "[" << first << ", " << second << "]";
+  EXPECT_EQ(Sql("o --migrations " + file_), "version before  1\nversion after   7\n");
+  EXPECT_EQ(Sql("o --migrations " + file_), "version before  7\nversion after   7\n");
+  EXPECT_NE(Tool("object describe o").find("\nschema version  7\n"), std::string::npos);
+}
+
+TEST_F(ToolSqlTest, WhatDoesNotExistIsNeitherDescribedNorRemoved) {
+  const std::string missing = "holdfast: NOT_FOUND: object o does not exist (NOT_FOUND)\n";
+  EXPECT_EQ(Tool("object describe o </dev/null"), missing);
+  EXPECT_EQ(Tool("object cleanup o </dev/null"), missing);
+  ASSERT_EQ(Sql("o \"CREATE TABLE t(v)\""), "");
+  EXPECT_EQ(Tool("object cleanup o </dev/null"), "cleaned up\n");
+  EXPECT_EQ(Tool("object delete-all o </dev/null"), missing);
+  EXPECT_EQ(Tool("object alarm set o +1h").substr(0, 8), "set for ");
+  EXPECT_EQ(Tool("object delete-all o </dev/null"), "deleted\n");
 }
 
 TEST_F(ToolSqlTest, FileThatCannotBeUsedIsAnErrorAndLeavesWhatIsThere) {
