@@ -51,6 +51,10 @@ constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
 // Nice value of the threads of imports, which give way to all others, and how many of them may run beyond their bound.
 constexpr int kImportNice = 10;
 constexpr int kImportsOvertakingMax = 1;
+// A connection is closed at one more ping than this that came too soon. A ping is too soon when it comes more than one
+// kPingEarlyPart-th of the permitted interval too early.
+constexpr int kPingStrikesMax = 2;
+constexpr int kPingEarlyPart = 10;
 // Time that commits and running alarms have to end once the calls have ended.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
 // Drain() sleeps for this step between two looks at what other threads change: the number of calls, and whether the
@@ -93,6 +97,20 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   options.objects.rate_limit_log_requests_max = actors.rate_limit_log_requests_max();
   options.alarms.per_second = std::max(1, actors.overdue_alarms_per_second() / actors.executors());
   return options;
+}
+
+// Permits clients' pings, and has the server ping connections that are silent.
+void SetKeepalive(const config::v1::ServerConfig& limits, grpc::ServerBuilder* builder) {
+  // Pings that a client sends at the permitted interval arrive a little closer together now and then, and on an idle
+  // connection gRPC never forgives one that came too soon.
+  const int permitted_ms = limits.keepalive_min_interval_ms() - limits.keepalive_min_interval_ms() / kPingEarlyPart;
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, permitted_ms);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kPingStrikesMax);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, limits.keepalive_interval_ms());
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, limits.keepalive_timeout_ms());
+  // Without data it would send two pings and no more.
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 }
 
 storage::sql::WorkerLimits WorkerLimitsOf(const Config& config) {
@@ -264,6 +282,7 @@ absl::Status RunningServer::StartGrpc() {
   builder.SetResourceQuota(grpc::ResourceQuota("holdfast").Resize(static_cast<size_t>(limits.grpc_bytes_max())));
   // A connection that does not become HTTP/2 is closed.
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, config_.server().handshake_time_limit_ms());
+  SetKeepalive(limits, &builder);
   table_.Register(&builder);
 
   std::vector<actors::Router::Host> hosts;

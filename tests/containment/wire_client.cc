@@ -72,6 +72,8 @@ void WireClient::SendFrames(int type, absl::string_view payload, int count) {
   SendBytes(frames);
 }
 
+void WireClient::AnswerPing(const Frame& ping) { SendFrame(kPing, kAcknowledgement, 0, ping.payload); }
+
 void WireClient::Reset(uint32_t stream) {
   constexpr uint32_t kCancel = 8;
   SendFrame(kReset, 0, stream, BigEndian32(kCancel));
@@ -93,8 +95,7 @@ void WireClient::Greet(std::optional<uint32_t> window) {
   if (send(socket_, kPreface.data(), kPreface.size(), MSG_NOSIGNAL) < 0) closed_ = true;
   constexpr absl::string_view kInitialWindowSize("\0\4", 2);
   SendFrame(kSettings, 0, 0, window ? absl::StrCat(kInitialWindowSize, BigEndian32(*window)) : "");
-  constexpr int kAcknowledged = 1;
-  SendFrame(kSettings, kAcknowledged, 0, "");
+  SendFrame(kSettings, kAcknowledgement, 0, "");
 }
 
 uint32_t WireClient::Open(absl::string_view path, const std::vector<std::pair<std::string, std::string>>& metadata) {

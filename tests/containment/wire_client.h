@@ -30,8 +30,11 @@ class WireClient {
   static constexpr int kHeaders = 1;
   static constexpr int kReset = 3;
   static constexpr int kSettings = 4;
+  static constexpr int kPing = 6;
+  static constexpr int kGoAway = 7;
   static constexpr int kWindowUpdate = 8;
   static constexpr int kEndStream = 1;
+  static constexpr int kAcknowledgement = 1;
 
   // Connects to ADDRESS:PORT on loopback; speaks nothing yet.
   explicit WireClient(const std::string& address);
@@ -51,8 +54,10 @@ class WireClient {
 
   // Reads until there is a frame of the type; false if there is none in that time.
   bool ReadUntil(int type, absl::Duration time);
-  // Sends a frame, which is of no use to the server, so many times.
+  // Sends a frame without flags so many times.
   void SendFrames(int type, absl::string_view payload, int count);
+  // Answers a ping.
+  void AnswerPing(const Frame& ping);
   // Ends the stream from this side, whatever the server does with it.
   void Reset(uint32_t stream);
 
