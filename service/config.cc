@@ -18,6 +18,7 @@
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
+#include "service/config_enums.h"
 
 namespace holdfast::service {
 namespace {
@@ -117,11 +118,22 @@ class Errors : public google::protobuf::io::ErrorCollector {
   std::vector<std::string> errors_;
 };
 
-absl::Status Impossible(absl::string_view setting, absl::string_view problem) {
-  return absl::InvalidArgumentError(absl::StrCat("configuration: ", setting, ": ", problem));
-}
+// The settings that are impossible, each with what is wrong.
+class Problems {
+ public:
+  void Add(absl::string_view setting, absl::string_view problem) {
+    problems_.push_back(absl::StrCat(setting, ": ", problem));
+  }
+  absl::Status ToStatus() const {
+    if (problems_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("configuration: ", absl::StrJoin(problems_, "; ")));
+  }
 
-absl::Status CompleteSetting(const Setting& setting, Config* config) {
+ private:
+  std::vector<std::string> problems_;
+};
+
+void CompleteSetting(const Setting& setting, Config* config, Problems* problems) {
   const FieldDescriptor* const section_field = Config::descriptor()->FindFieldByName(setting.section);
   Message* const section = config->GetReflection()->MutableMessage(config, section_field);
   const FieldDescriptor* const field = section->GetDescriptor()->FindFieldByName(setting.name);
@@ -133,20 +145,21 @@ absl::Status CompleteSetting(const Setting& setting, Config* config) {
     } else {
       reflection->SetInt32(section, field, static_cast<int32_t>(setting.by_default));
     }
-    return absl::OkStatus();
+    return;
   }
   const int64_t value = wide ? reflection->GetInt64(*section, field) : reflection->GetInt32(*section, field);
-  if (value >= setting.least && value <= setting.most) return absl::OkStatus();
-  return Impossible(absl::StrCat(setting.section, ".", setting.name),
-                    absl::StrCat(value, " is not from ", setting.least, " to ", setting.most));
+  if (value >= setting.least && value <= setting.most) return;
+  problems->Add(absl::StrCat(setting.section, ".", setting.name),
+                absl::StrCat(value, " is not from ", setting.least, " to ", setting.most));
 }
 
-absl::Status CheckListen(const Config& config) {
+void CheckListen(const Config& config, Problems* problems) {
   absl::string_view host = config.listen();
   const size_t colon = host.rfind(':');
   uint32_t port;
   if (colon == absl::string_view::npos || !absl::SimpleAtoi(host.substr(colon + 1), &port) || port > 65535) {
-    return Impossible("listen", absl::StrCat("\"", config.listen(), "\" is not ADDRESS:PORT"));
+    problems->Add("listen", absl::StrCat("\"", config.listen(), "\" is not ADDRESS:PORT"));
+    return;
   }
   host = host.substr(0, colon);
   in_addr address;
@@ -154,21 +167,24 @@ absl::Status CheckListen(const Config& config) {
       host == "localhost" || host == "[::1]" ||
       (inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
   if (!loopback && !config.insecure_listen()) {
-    return Impossible("listen", absl::StrCat("\"", config.listen(),
-                                             "\" is no loopback address and there is no TLS; if that is meant, set "
-                                             "insecure_listen: true"));
+    problems->Add("listen", absl::StrCat("\"", config.listen(),
+                                         "\" is no loopback address and there is no TLS; if that is meant, set "
+                                         "insecure_listen: true"));
   }
-  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<Config> ParseConfig(absl::string_view text) {
+  const absl::StatusOr<std::string> with_numbers = WithEnumNumbers(*Config::descriptor(), text);
+  if (!with_numbers.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("configuration: ", with_numbers.status().message()));
+  }
   Config config;
   Errors errors;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
-  if (!parser.ParseFromString(std::string(text), &config)) {
+  if (!parser.ParseFromString(*with_numbers, &config)) {
     return absl::InvalidArgumentError(absl::StrCat("configuration: ", errors.Joined()));
   }
   return config;
@@ -191,19 +207,36 @@ absl::StatusOr<Config> ReadConfigFile(const std::string& path) {
 absl::Status CompleteConfig(Config* config) {
   if (!config->has_listen()) config->set_listen("127.0.0.1:50051");
   if (!config->has_data_dir()) config->set_data_dir("./data");
-  if (config->data_dir().empty()) return Impossible("data_dir", "is empty");
   if (config->log_level() == Config::LOG_LEVEL_UNSPECIFIED) config->set_log_level(Config::LOG_LEVEL_INFO);
-  if (!Config::LogLevel_IsValid(config->log_level())) return Impossible("log_level", "unknown value");
-  if (config->has_tls()) return Impossible("tls", "this version has no TLS");
-  if (config->has_authorization()) return Impossible("authorization", "this version has no authorization");
-  if (absl::Status status = CheckListen(*config); !status.ok()) return status;
-  for (const Setting& setting : kSettings) {
-    if (absl::Status status = CompleteSetting(setting, config); !status.ok()) return status;
+  Problems problems;
+  if (config->data_dir().empty()) problems.Add("data_dir", "is empty");
+  if (!Config::LogLevel_IsValid(config->log_level())) {
+    problems.Add("log_level", NotAnEnumValue(*Config::LogLevel_descriptor(), absl::StrCat(config->log_level())));
   }
+  if (config->has_tls()) problems.Add("tls", "this version has no TLS");
+  if (config->has_authorization()) problems.Add("authorization", "this version has no authorization");
+  CheckListen(*config, &problems);
+  for (const Setting& setting : kSettings) CompleteSetting(setting, config, &problems);
   if (config->actors().executors() == 0) {
     config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));
   }
+  return problems.ToStatus();
+}
+
+absl::Status SetLogLevel(absl::string_view name, Config* config) {
+  const auto* const value = FindEnumValue(*Config::LogLevel_descriptor(), name);
+  if (value == nullptr || value->number() == Config::LOG_LEVEL_UNSPECIFIED) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log_level: ", NotAnEnumValue(*Config::LogLevel_descriptor(), name)));
+  }
+  config->set_log_level(static_cast<Config::LogLevel>(value->number()));
   return absl::OkStatus();
+}
+
+std::string ConfigText(const Config& config) {
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(config, &text);
+  return text;
 }
 
 }  // namespace holdfast::service

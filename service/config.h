@@ -1,5 +1,6 @@
 // The configuration of holdfastd: proto/holdfast/config/v1/config.proto in text format, with its defaults filled in and
-// its bounds checked. A setting that is unknown or out of bounds is an error that names it.
+// its bounds checked. A setting that is unknown or out of bounds is an error that names it. Enum settings take short
+// names too (config_enums.h).
 
 #ifndef HOLDFAST_SERVICE_CONFIG_H_
 #define HOLDFAST_SERVICE_CONFIG_H_
@@ -18,8 +19,14 @@ absl::StatusOr<config::v1::Config> ParseConfig(absl::string_view text);
 // NOT_FOUND if the file cannot be read.
 absl::StatusOr<config::v1::Config> ReadConfigFile(const std::string& path);
 
-// Sets what is not set to its default, and checks the rest.
+// Sets what is not set to its default, and checks the rest. INVALID_ARGUMENT names every setting that is impossible.
 absl::Status CompleteConfig(config::v1::Config* config);
+
+// Sets log_level to the value of this full or short name. INVALID_ARGUMENT lists the values.
+absl::Status SetLogLevel(absl::string_view name, config::v1::Config* config);
+
+// The configuration as a file of its own would have it, comments excepted; ParseConfig reads it back.
+std::string ConfigText(const config::v1::Config& config);
 
 }  // namespace holdfast::service
 

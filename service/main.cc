@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "service/config.h"
+#include "service/descriptors.h"
 #include "service/server.h"
 #include "storage/log.h"
 
@@ -60,32 +61,62 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
+// The configuration that the command line and the file make together, complete and checked.
+struct Arguments {
+  std::string config_path;
+  std::string listen;
+  std::string data_dir;
+  std::string log_level;
+};
+absl::StatusOr<Config> EffectiveConfig(const Arguments& arguments) {
+  absl::StatusOr<Config> config = Config();
+  if (!arguments.config_path.empty()) config = holdfast::service::ReadConfigFile(arguments.config_path);
+  if (!config.ok()) return config;
+  if (!arguments.listen.empty()) config->set_listen(arguments.listen);
+  if (!arguments.data_dir.empty()) config->set_data_dir(arguments.data_dir);
+  if (!arguments.log_level.empty()) {
+    absl::Status status = holdfast::service::SetLogLevel(arguments.log_level, &*config);
+    if (!status.ok()) return absl::Status(status.code(), absl::StrCat("--log-level: ", status.message()));
+  }
+  if (absl::Status status = holdfast::service::CompleteConfig(&*config); !status.ok()) return status;
+  return config;
+}
+
+// Prints what the server would go by, and opens nothing.
+int CheckConfig(Config config) {
+  const int64_t descriptors = holdfast::service::RaiseDescriptorLimit();
+  absl::Status status = holdfast::service::DivideDescriptors(descriptors, &config);
+  if (!status.ok()) return Fail(status);
+  std::fputs(holdfast::service::ConfigText(config).c_str(), stdout);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   // Debian builds Abseil with the look for deadlocks, at each lock that gRPC takes.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 
-  std::string config_path;
-  std::string listen;
-  std::string data_dir;
+  Arguments arguments;
+  bool check_config = false;
   CLI::App app("The Holdfast server: durable objects over gRPC.", "holdfastd");
   app.set_version_flag("--version", HOLDFAST_VERSION);
-  app.add_option("--config", config_path, "Configuration file, protobuf text format of holdfast.config.v1.Config");
-  app.add_option("--listen", listen, "ADDRESS:PORT to serve on; overrides the file. Default 127.0.0.1:50051");
-  app.add_option("--data-dir", data_dir, "Where the data is; overrides the file. Default ./data");
+  app.add_option("--config", arguments.config_path,
+                 "Configuration file, protobuf text format of holdfast.config.v1.Config");
+  app.add_option("--listen", arguments.listen, "ADDRESS:PORT to serve on; overrides the file. Default 127.0.0.1:50051");
+  app.add_option("--data-dir", arguments.data_dir, "Where the data is; overrides the file. Default ./data");
+  app.add_option("--log-level", arguments.log_level, "DEBUG, INFO, WARNING or ERROR; overrides the file. Default INFO");
+  app.add_flag("--check-config", check_config,
+               "Print the complete configuration, or what is wrong with it, and exit with 0 or 1; opens nothing");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
 
-  absl::StatusOr<Config> config = Config();
-  if (!config_path.empty()) config = holdfast::service::ReadConfigFile(config_path);
+  const absl::StatusOr<Config> config = EffectiveConfig(arguments);
   if (!config.ok()) return Fail(config.status());
-  if (!listen.empty()) config->set_listen(listen);
-  if (!data_dir.empty()) config->set_data_dir(data_dir);
-  if (absl::Status status = holdfast::service::CompleteConfig(&*config); !status.ok()) return Fail(status);
+  if (check_config) return CheckConfig(*config);
   holdfast::SetLogLevel(LevelOf(*config));
   gpr_set_log_function(LogGrpc);
   Warn(*config);
