@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "rocksdb/file_system.h"
+#include "storage/group_access.h"
 
 namespace holdfast::storage {
 namespace {
@@ -22,16 +23,49 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-class OptionsFilesRefused : public rocksdb::FileSystemWrapper {
+// Makes files that the group may use where their directory is the group's.
+class SharedFiles : public rocksdb::FileSystemWrapper {
  public:
   using FileSystemWrapper::FileSystemWrapper;
   const char* Name() const override { return "HoldfastFileSystem"; }
 
   IOStatus NewWritableFile(const std::string& path, const FileOptions& options, std::unique_ptr<FSWritableFile>* result,
                            IODebugContext* debug) override {
+    return Share(path, target()->NewWritableFile(path, options, result, debug));
+  }
+  IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
+                              std::unique_ptr<FSWritableFile>* result, IODebugContext* debug) override {
+    return Share(path, target()->ReopenWritableFile(path, options, result, debug));
+  }
+  IOStatus NewRandomRWFile(const std::string& path, const FileOptions& options,
+                           std::unique_ptr<rocksdb::FSRandomRWFile>* result, IODebugContext* debug) override {
+    return Share(path, target()->NewRandomRWFile(path, options, result, debug));
+  }
+  IOStatus LockFile(const std::string& path, const IOOptions& options, rocksdb::FileLock** lock,
+                    IODebugContext* debug) override {
+    return Share(path, target()->LockFile(path, options, lock, debug));
+  }
+  IOStatus NewLogger(const std::string& path, const IOOptions& options, std::shared_ptr<rocksdb::Logger>* result,
+                     IODebugContext* debug) override {
+    return Share(path, target()->NewLogger(path, options, result, debug));
+  }
+
+ private:
+  static IOStatus Share(const std::string& path, IOStatus made) {
+    if (made.ok()) ShareWithGroup(path);
+    return made;
+  }
+};
+
+class OptionsFilesRefused : public SharedFiles {
+ public:
+  using SharedFiles::SharedFiles;
+
+  IOStatus NewWritableFile(const std::string& path, const FileOptions& options, std::unique_ptr<FSWritableFile>* result,
+                           IODebugContext* debug) override {
     const absl::string_view name = absl::string_view(path).substr(path.rfind('/') + 1);
     if (absl::StartsWith(name, "OPTIONS-")) return IOStatus::NotSupported("Holdfast writes no OPTIONS files");
-    return target()->NewWritableFile(path, options, result, debug);
+    return SharedFiles::NewWritableFile(path, options, result, debug);
   }
 };
 
@@ -125,7 +159,7 @@ class UnsyncedLost : public OptionsFilesRefused {
                               std::unique_ptr<FSWritableFile>* result, IODebugContext* debug) override {
     if (IOStatus status = Restore(path, debug); !status.ok()) return status;
     std::unique_ptr<FSWritableFile> file;
-    IOStatus status = target()->ReopenWritableFile(path, Buffered(options), &file, debug);
+    IOStatus status = SharedFiles::ReopenWritableFile(path, Buffered(options), &file, debug);
     if (status.ok()) *result = std::make_unique<UnsyncedFile>(std::move(file), path, &lost_);
     return status;
   }

@@ -1,8 +1,10 @@
-// The file system under RocksDB: the operating system's, but for two things.
+// The file system under RocksDB: the operating system's, but for three things.
 //
 // It refuses to write RocksDB's OPTIONS files: RocksDB writes one with every family that it makes or drops, at a cost
 // that grows with the number of families (220 ms at 1,000; 1.2 ms without), nothing here reads them, and RocksDB goes
 // on without.
+//
+// Where the data directory is the group's, so are the files (group_access.h).
 //
 // For crash tests it can lose what is not synced. SIGKILL leaves the page cache whole, so a test that kills a process
 // cannot tell a synced write from one that was only written. With `lose_unsynced`, appended bytes stay in the memory of

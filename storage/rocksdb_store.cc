@@ -27,6 +27,7 @@
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
 #include "storage/format.h"
+#include "storage/group_access.h"
 #include "storage/log.h"
 #include "storage/object_id.h"
 #include "storage/rocksdb_existing.h"
@@ -302,7 +303,7 @@ class RocksDbStore : public Store {
 
 absl::Status RocksDbStore::Open() {
   std::error_code error;
-  std::filesystem::create_directories(data_dir_, error);
+  if (std::filesystem::create_directories(data_dir_, error)) ShareWithGroup(data_dir_);
   if (error) {
     const auto code = error == std::errc::no_space_on_device ? absl::StatusCode::kResourceExhausted
                                                              : absl::StatusCode::kFailedPrecondition;
@@ -312,6 +313,7 @@ absl::Status RocksDbStore::Open() {
 
   absl::StatusOr<rocksdb::FileLock*> lock = TakeLock();
   if (!lock.ok()) return lock.status();
+  ShareFilesWithGroup(data_dir_);
   // RocksDB needs the names of all families to open the store.
   ExistingStore existing;
   absl::Status checked = CheckExistingStore(data_dir_, db_options_, node_options_, sync_, IsNodeFamily, &existing);

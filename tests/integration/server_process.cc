@@ -1,6 +1,7 @@
 #include "tests/integration/server_process.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -46,6 +47,10 @@ pid_t Spawn(const ServerProgram& program, std::vector<std::string> arguments, co
       const auto files = static_cast<rlim_t>(program.open_files_max);
       const rlimit limit{files, files};
       setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (program.user && (setgroups(0, nullptr) != 0 || setresgid(0, 0, 0) != 0 ||
+                         setresuid(*program.user, *program.user, *program.user) != 0)) {
+      _exit(126);
     }
     execv(argv[0], argv.data());
     _exit(127);

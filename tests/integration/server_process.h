@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct ServerProgram {
   std::vector<std::string> arguments = {};
   // The program's limit on open files; 0: that of the test.
   int open_files_max = 0;
+  // Runs as this user id, in group 0 alone, which only root can ask for; none: as the test does.
+  std::optional<uid_t> user = {};
 };
 const ServerProgram& Holdfastd();
 
