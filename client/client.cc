@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "absl/random/random.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "client/status.h"
 
@@ -38,11 +41,29 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
 // minutes by default, and after that would do it a second time.
 constexpr absl::Duration kReplayWindow = absl::Minutes(5);
 
-// Whether a failed attempt tells about those before it with the same request_id. It does where the server got as far as
-// to look for their record; it doesn't where it turned the request away at once, or where the error isn't the server's.
+// The reasons with which the server refuses a change only once it has looked for a record of its request_id and found
+// none, or another request's. DATA_CORRUPT and SCHEMA_NEWER are not among them: the object can't be loaded then, so
+// nobody looked; nor are INVALID_FIELD and CLASS_READ_ONLY, which a server with another configuration may give to a
+// request that was carried out before.
+bool IsToldAfterTheRecord(absl::string_view reason) {
+  constexpr absl::string_view kReasons[] = {"NOT_FOUND",           "REQUEST_ID_REUSED",    "ETAG_MISMATCH",
+                                            "PRECONDITION_FAILED", "SQL_CONSTRAINT",       "SQL_ERROR",
+                                            "SCHEMA_CHANGED",      "ALARM_DELIVERY_STALE", "OBJECT_QUOTA",
+                                            "COUNTER_OVERFLOW",    "SQL_TIME_LIMIT",       "RESPONSE_TOO_LARGE"};
+  return std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons);
+}
+
+// Whether a failed attempt tells about those before it with the same request_id.
 bool TellsOfEarlierAttempts(const absl::Status& failure) {
-  if (OutcomeUnknown(failure)) return true;  // then neither is known
-  return !ReasonOf(failure).empty() && !IsRetryable(failure) && !absl::IsDeadlineExceeded(failure);
+  return OutcomeUnknown(failure) || IsToldAfterTheRecord(ReasonOf(failure));  // with the first, neither is known
+}
+
+// The earlier attempt's error, which leaves the outcome open, with what the last attempt said.
+absl::Status StillUnknown(const absl::Status& unknown, const absl::Status& last) {
+  absl::Status status(unknown.code(), absl::StrCat(unknown.message(), "; the last attempt: ",
+                                                   last.ToString(absl::StatusToStringMode::kWithNoExtraData)));
+  unknown.ForEachPayload([&](absl::string_view type, const absl::Cord& detail) { status.SetPayload(type, detail); });
+  return status;
 }
 
 }  // namespace
@@ -70,7 +91,9 @@ absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
     absl::Status status = FromGrpcStatus(attempt(&context));
     if (status.ok()) return status;
     const std::optional<absl::Duration> wait = schedule.Next(status, absl::Now());
-    if (!wait.has_value()) return unknown.ok() || TellsOfEarlierAttempts(status) ? status : unknown;
+    if (!wait.has_value()) {
+      return unknown.ok() || TellsOfEarlierAttempts(status) ? status : StillUnknown(unknown, status);
+    }
     if (kind == CallKind::kMutation && OutcomeUnknown(status)) unknown = status;
     // gRPC gets on with a broken connection only while somebody waits for it, and no call does during the pause.
     const absl::Time next = absl::Now() + *wait;

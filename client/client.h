@@ -53,7 +53,8 @@ enum class CallKind {
 // Threading: every method may be called from any thread, and blocks it until the reply.
 // Errors: the server's, with the google.rpc details as payloads (status.h); UNAVAILABLE where there is no connection;
 // DEADLINE_EXCEEDED where the timeout passed. Where no retry is left, the last attempt's; but a mutation's earlier one
-// if that may have happened and the last says nothing of it. So OutcomeUnknown (status.h) tells whether a failed
+// if that may have happened and the last says nothing of it (docs/retries.md); its message then ends with the last
+// attempt's. So OutcomeUnknown (status.h) tells whether a failed
 // mutation may have happened in any of its attempts.
 class Client {
  public:

@@ -62,6 +62,7 @@ bool OutcomeUnknown(const absl::Status& status) {
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kInternal:
     case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kResourceExhausted:  // gRPC: maybe the reply was over the client's bound
       return true;
     default:
       return false;

@@ -47,8 +47,9 @@ absl::Status NotFound(absl::string_view message);
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 
 // Whether a mutation that failed with this may have happened all the same: the server says so (OUTCOME_UNKNOWN), or the
-// error is not Holdfast's own and of a code with which connections break and deadlines pass. With the same request_id
-// it may be sent again all the same, within the time for which the server keeps records (types.proto).
+// error is not Holdfast's own and of a code with which connections break, deadlines pass, and replies that are too
+// large for the client are dropped. With the same request_id it may be sent again all the same, within the time for
+// which the server keeps records (types.proto).
 bool OutcomeUnknown(const absl::Status& status);
 
 }  // namespace holdfast::client

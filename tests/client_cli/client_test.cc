@@ -247,6 +247,23 @@ TEST_F(MutationTest, AnEarlierAttemptThatMayHaveHappenedIsTold) {
   EXPECT_TRUE(OutcomeUnknown(Increment()));
 }
 
+TEST_F(MutationTest, ALaterErrorSaysNothingOfAnEarlierAttemptUnlessTheServerLookedForItsRecord) {
+  answers_ = {kConnectionLost, Error(grpc::StatusCode::DATA_LOSS, "damaged", "DATA_CORRUPT")};
+  const absl::Status status = Increment();
+  EXPECT_TRUE(OutcomeUnknown(status));
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  // Neither error is hidden.
+  EXPECT_NE(status.message().find(kConnectionLost.error_message()), std::string::npos) << status;
+  EXPECT_NE(status.message().find("DATA_LOSS: damaged"), std::string::npos) << status;
+  answers_ = {kConnectionLost, Error(grpc::StatusCode::FAILED_PRECONDITION, "newer", "SCHEMA_NEWER")};
+  EXPECT_TRUE(OutcomeUnknown(Increment()));
+  answers_ = {kConnectionLost, Error(grpc::StatusCode::INVALID_ARGUMENT, "too large now", "INVALID_FIELD")};
+  EXPECT_TRUE(OutcomeUnknown(Increment()));
+  // A first attempt has none before it.
+  answers_ = {Error(grpc::StatusCode::DATA_LOSS, "damaged", "DATA_CORRUPT")};
+  EXPECT_EQ(ReasonOf(Increment()), "DATA_CORRUPT");
+}
+
 TEST_F(MutationTest, WhatIsIdempotentByItselfGetsNoId) {
   answers_ = {kDraining};
   Client client(Options());
