@@ -143,6 +143,7 @@ class AlarmWatchCall final : public Call {
       deliveries_.pop_front();
     } else if (!busy && ended_ && !finishing_) {
       finishing_ = true;
+      LogStreamEnd(method_->name(), outcome_);
       BeginSending();
       writer_.Finish(ToGrpc(outcome_), finish_.Begin());
     }

@@ -33,7 +33,7 @@ constexpr int64_t kGiB = 1 << 30;
 constexpr int64_t kTiB = int64_t{1} << 40;
 
 struct Setting {
-  const char* section;
+  const char* section;  // "": none
   const char* name;
   int64_t least;
   int64_t most;
@@ -42,6 +42,7 @@ struct Setting {
 
 // As the comments of config.proto say.
 constexpr Setting kSettings[] = {
+    {"", "log_slow_call_ms", 0, 3'600'000, 100},
     {"server", "calls_max", 1, 1'000'000, 10'000},
     {"server", "stream_outstanding_max", 1, 10'000, 256},
     {"server", "message_bytes_max", 64 * kKiB, 64 * kMiB, 4 * kMiB},
@@ -134,8 +135,13 @@ class Problems {
 };
 
 void CompleteSetting(const Setting& setting, Config* config, Problems* problems) {
-  const FieldDescriptor* const section_field = Config::descriptor()->FindFieldByName(setting.section);
-  Message* const section = config->GetReflection()->MutableMessage(config, section_field);
+  Message* section = config;
+  std::string name = setting.name;
+  if (*setting.section != '\0') {
+    const FieldDescriptor* const section_field = Config::descriptor()->FindFieldByName(setting.section);
+    section = config->GetReflection()->MutableMessage(config, section_field);
+    name = absl::StrCat(setting.section, ".", setting.name);
+  }
   const FieldDescriptor* const field = section->GetDescriptor()->FindFieldByName(setting.name);
   const google::protobuf::Reflection* const reflection = section->GetReflection();
   const bool wide = field->cpp_type() == FieldDescriptor::CPPTYPE_INT64;
@@ -149,8 +155,7 @@ void CompleteSetting(const Setting& setting, Config* config, Problems* problems)
   }
   const int64_t value = wide ? reflection->GetInt64(*section, field) : reflection->GetInt32(*section, field);
   if (value >= setting.least && value <= setting.most) return;
-  problems->Add(absl::StrCat(setting.section, ".", setting.name),
-                absl::StrCat(value, " is not from ", setting.least, " to ", setting.most));
+  problems->Add(name, absl::StrCat(value, " is not from ", setting.least, " to ", setting.most));
 }
 
 void CheckListen(const Config& config, Problems* problems) {

@@ -97,6 +97,7 @@ class WatchCall final : public Call {
   void Go() {
     if (ended_ && !finishing_ && !write_.pending()) {
       finishing_ = true;
+      LogStreamEnd(health_->watch.name(), outcome_);
       BeginSending();
       writer_.Finish(ToGrpc(outcome_), finish_.Begin());
     }

@@ -130,6 +130,7 @@ class ReflectionCall final : public Call {
   void End(const absl::Status& outcome) {
     if (finishing_) return;
     finishing_ = true;
+    LogStreamEnd(Version::In(*reflection_).name(), outcome);
     BeginSending();
     stream_.Finish(ToGrpc(outcome), finish_.Begin());
   }

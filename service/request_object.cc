@@ -29,6 +29,11 @@ absl::Status FindObject(absl::string_view ns, absl::string_view name, const acto
   return absl::OkStatus();
 }
 
+std::string ObjectNameOf(absl::string_view ns, absl::string_view object_class, absl::string_view name) {
+  return absl::StrCat(NamespaceOrDefault(ns).substr(0, kNameBytesMax), "/", object_class.substr(0, kNameBytesMax), "/",
+                      name.substr(0, kNameBytesMax));
+}
+
 absl::Status CheckRequestId(absl::string_view request_id) {
   if (request_id.size() <= actors::kRequestIdBytesMax) return absl::OkStatus();
   return actors::InvalidField("request_id",

@@ -30,6 +30,8 @@ inline absl::string_view NamespaceOrDefault(absl::string_view ns) { return ns.em
 // Names within their bounds, into a key.
 absl::Status FindObject(absl::string_view ns, absl::string_view name, const actors::ObjectClass* object_class,
                         RequestObject* object);
+// For the log: "namespace/class/name", each cut at the bound of a name, since they may be invalid.
+std::string ObjectNameOf(absl::string_view ns, absl::string_view object_class, absl::string_view name);
 absl::Status CheckRequestId(absl::string_view request_id);
 // FAILED_PRECONDITION for a class that is not for clients to write.
 absl::Status CheckWritable(const actors::ObjectClass& object_class);
@@ -49,6 +51,20 @@ absl::Status FindObject(const Request& request, const actors::ObjectClass* impli
     if (object_class == nullptr) return actors::InvalidField("object.object_class", "is no class of this server");
   }
   return FindObject(request.object().namespace_(), request.object().name(), object_class, object);
+}
+
+// For the log: "namespace/class/name" of the object that the request names, valid or not; "" where it names none.
+template <typename Request>
+std::string ObjectNameOf(const Request& request, absl::string_view implied_class) {
+  if constexpr (requires { request.object().name(); }) {
+    if (!request.has_object()) return "";
+    absl::string_view object_class = implied_class;
+    if constexpr (requires { request.object().object_class(); }) {
+      if (!request.object().object_class().empty()) object_class = request.object().object_class();
+    }
+    return ObjectNameOf(request.object().namespace_(), object_class, request.object().name());
+  }
+  return "";
 }
 
 }  // namespace holdfast::service

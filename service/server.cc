@@ -181,6 +181,7 @@ class RunningServer : public Server {
                .bytes_max = config.server().call_bytes_max(),
                .connection_bytes_max = config.server().connection_bytes_max()},
               &connections_),
+        call_log_(absl::Milliseconds(config.log_slow_call_ms()), SteadyNow),
         import_places_(config.sql().imports_max(), config.sql().namespace_imports_max()),
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
         watchers_(config.server().alarm_watchers_max()) {
@@ -210,6 +211,7 @@ class RunningServer : public Server {
   const decltype(Extension::open_store) open_store_;
   Connections connections_;
   CallGate gate_;
+  CallLog call_log_;
   ImportPlaces import_places_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Families> families_;
@@ -341,6 +343,7 @@ absl::Status RunningServer::StartGrpc() {
                      .reads = &lane->reads,
                      .watchers = &watchers_,
                      .gate = &gate_,
+                     .log = &call_log_,
                      .parser = &parser_,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
                      .reply_bytes_max = kReplyBytesMax,

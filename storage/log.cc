@@ -47,6 +47,8 @@ bool IsPlain(absl::string_view value) {
 
 void SetLogLevel(LogLevel lowest) { Logger().set_level(ToSpdlog(lowest)); }
 
+bool LogEnabled(LogLevel level) { return Logger().should_log(ToSpdlog(level)); }
+
 void Log(LogLevel level, absl::string_view event,
          std::initializer_list<std::pair<absl::string_view, std::string>> fields) {
   static constexpr absl::string_view kNames[] = {"debug", "info", "warning", "error"};

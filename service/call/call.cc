@@ -33,6 +33,7 @@ void Call::Join() {
   previous_ = &endpoint_->calls;
   if (next_ != nullptr) next_->previous_ = &next_;
   endpoint_->calls = this;
+  began_ = endpoint_->log->Begin();
   Used();
 }
 

@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "service/call/call_gate.h"
 #include "service/call/endpoint.h"
 #include "service/completion_queue_executor.h"
@@ -49,6 +50,13 @@ class Call : public Event {
   // The outcome of a stream that EndIdle ends.
   static absl::Status IdleTooLong();
 
+  // Logs the outcome of a call with a stream: a refusal has a line at the level DEBUG (call_log.h).
+  void LogStreamEnd(absl::string_view method, const absl::Status& outcome) {
+    endpoint_->log->StreamEnded(began_, method, outcome);
+  }
+  // When the call arrived, for the log.
+  absl::Time began() const { return began_; }
+
   // These two surround each operation that waits for the client to take something.
   void BeginSending() { sending_since_.store(NowTick(), std::memory_order_relaxed); }
   void EndSending() { sending_since_.store(kNotSending, std::memory_order_relaxed); }
@@ -75,6 +83,7 @@ class Call : public Event {
   // Both times are in ticks of the endpoint's watch over calls.
   std::atomic<int64_t> sending_since_ = kNotSending;
   int64_t used_at_ = 0;
+  absl::Time began_ = CallLog::kNotMeasured;
 };
 
 // Asks every call of the endpoint to end that has no end of its own.

@@ -25,6 +25,7 @@ void CoroutineCall::OnEvent(bool ok) {
   PostNext();
   if (absl::Status status = AdmitStream(method_->name()); !status.ok()) {
     finishing_ = true;
+    LogStreamEnd(method_->name(), status);
     BeginSending();
     Finish(status, Tag());
     return;
@@ -43,6 +44,7 @@ void CoroutineCall::Continue() {
   const absl::Status status = task_->TakeResult();
   task_.reset();
   finishing_ = true;
+  LogStreamEnd(method_->name(), status);
   BeginSending();
   Finish(status, Tag());
 }

@@ -15,6 +15,7 @@
 #include "actors/object.h"
 #include "actors/router.h"
 #include "service/call/call_gate.h"
+#include "service/call/call_log.h"
 #include "service/call/import_places.h"
 #include "service/call/request_parser.h"
 #include "service/completion_queue_executor.h"
@@ -35,6 +36,7 @@ struct Endpoint {
   storage::Background* reads;
   actors::AlarmWatchers* watchers;
   CallGate* gate;
+  CallLog* log;
   RequestParser* parser;
   size_t stream_outstanding_max;
   size_t reply_bytes_max;

@@ -35,6 +35,8 @@ class ItemDelivery final : public actors::Delivery {
         done_(std::move(done)) {}
 
   void Begin(Endpoint* endpoint, const actors::ObjectClass* implied, absl::Time until) {
+    log_ = endpoint->log;
+    began_ = log_->Begin();
     const absl::Status status = FindObject(*request_, implied, *endpoint->classes, &object_);
     if (!status.ok()) {
       Done(status);
@@ -47,7 +49,12 @@ class ItemDelivery final : public actors::Delivery {
 
   actors::Task<absl::Status> Run(actors::Object& object) override { return handle_(object, *request_, response_); }
   actors::RecordedRequest* recorded() override { return record_.IfAny(); }
-  void Done(const absl::Status& status) override { done_(status); }
+  void Done(const absl::Status& status) override {
+    log_->Ended(began_, record_.method(), status, [this] {
+      return object_.object_class == nullptr ? ObjectNameOf(*request_, "") : object_.key.DebugString();
+    });
+    done_(status);
+  }
 
  private:
   const ItemHandler<Request, Response> handle_;
@@ -55,6 +62,8 @@ class ItemDelivery final : public actors::Delivery {
   Response* const response_;
   MessageRecord<Request, Response> record_;
   RequestObject object_;
+  CallLog* log_ = nullptr;
+  absl::Time began_;
   absl::AnyInvocable<void(const absl::Status&)> done_;
 };
 

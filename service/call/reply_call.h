@@ -12,11 +12,13 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
 #include "service/call/request_parser.h"
 #include "service/call/small_request.h"
+#include "service/request_object.h"
 #include "service/status.h"
 
 namespace holdfast::service {
@@ -58,6 +60,8 @@ class ReplyCall : public Call {
   // Begins the work of the call, which is admitted and whose request is parsed. An error is the outcome of the call;
   // otherwise Finish is called later, once.
   virtual absl::Status Begin() = 0;
+  // The class of the object that the request is for, which it does not name itself.
+  virtual absl::string_view ImpliedClass() const { return kDefaultClass; }
 
   const Request& request() const { return *request_; }
   // Bytes that the request takes in memory.
@@ -66,6 +70,7 @@ class ReplyCall : public Call {
   // Sends the outcome. Any thread; the call may be deleted before this returns.
   void Finish(const absl::Status& status) {
     finished_ = true;
+    endpoint_->log->Ended(began(), method_->name(), status, [this] { return ObjectNameOf(*request_, ImpliedClass()); });
     // The request and the reply are dropped here: only gRPC's copy of the reply waits for the client.
     Response response;
     response.Swap(&response_);

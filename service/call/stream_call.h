@@ -99,6 +99,7 @@ class StreamCall final : public Call {
     }
     if (ended_ && entries_.empty() && !write_.pending() && !finishing_) {
       finishing_ = true;
+      LogStreamEnd(method_->raw.name(), outcome_);
       BeginSending();
       stream_.Finish(ToGrpc(outcome_), finish_.Begin());
     }

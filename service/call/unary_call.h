@@ -41,6 +41,9 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
       : ReplyCall<Request, Response>(&method->raw, endpoint), method_(method) {}
 
   void PostNext() override { Post(method_, this->endpoint_); }
+  absl::string_view ImpliedClass() const override {
+    return method_->object_class == nullptr ? absl::string_view(kDefaultClass) : method_->object_class->name;
+  }
 
   absl::Status Begin() override {
     const Endpoint& endpoint = *this->endpoint_;

@@ -1,0 +1,65 @@
+// Lines of the log about single calls, at the level DEBUG: one for each call, or item of a batch or a stream, that was
+// refused, and for each that was slow.
+//
+//   event=call_refused method=holdfast.v1.CounterService.Increment object=default/Counter/a code=RESOURCE_EXHAUSTED
+//       reason=MAILBOX_FULL message="..." took_ms=0.041
+//   event=call_slow method=... object=... code=OK took_ms=152.300
+//
+// A call that was refused and slow has the first of these. The time is from the arrival of the request to its outcome.
+// Streams have lines for their refusals and their items, but are never slow themselves: their clients decide how long
+// they live. At a lower level nothing is measured.
+//
+// Bounds: kLinesPerSecondMax lines a second. The number of those left out is told with the next line
+// (event=calls_left_out). Threading: any thread.
+
+#ifndef HOLDFAST_SERVICE_CALL_CALL_LOG_H_
+#define HOLDFAST_SERVICE_CALL_CALL_LOG_H_
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace holdfast::service {
+
+class CallLog {
+ public:
+  static constexpr int64_t kLinesPerSecondMax = 100;
+  // Where nothing is measured.
+  static constexpr absl::Time kNotMeasured = absl::InfinitePast();
+
+  // `slow`: a call that takes longer has a line. `now` is a clock that never goes back; its zero means nothing.
+  CallLog(absl::Duration slow, std::function<absl::Time()> now) : slow_(slow), now_(std::move(now)) {}
+  CallLog(const CallLog&) = delete;
+  CallLog& operator=(const CallLog&) = delete;
+
+  // Returns when a call begins, for Ended.
+  absl::Time Begin() const;
+  // Writes the line of a call that began then and has this outcome, if it is to have one. `object` is called only for a
+  // line; it returns "namespace/class/name", or "" where the call names no object or none was found.
+  void Ended(absl::Time began, absl::string_view method, const absl::Status& outcome,
+             const std::function<std::string()>& object);
+  // The same for the end of a stream.
+  void StreamEnded(absl::Time began, absl::string_view method, const absl::Status& outcome);
+
+ private:
+  void Write(absl::Duration took, absl::string_view method, const absl::Status& outcome, const std::string& object);
+  // Whether there is room for a line now; if so, `*left_out` is how many had none since the last.
+  bool Admit(absl::Time now, int64_t* left_out);
+
+  const absl::Duration slow_;
+  const std::function<absl::Time()> now_;
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  absl::Time second_ = absl::InfinitePast();  // when the current second began
+  int64_t lines_ = 0;                         // in this second
+  int64_t left_out_ = 0;                      // since the last line
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_CALL_LOG_H_
