@@ -536,7 +536,10 @@ Task<absl::Status> Activation::ReadPart(MoveTurn* turn) {
   });
   if (!part.ok()) co_return part.status();
   if (turn != move_turn_) co_return absl::NotFoundError("the object is gone");
-  if (!relocation_->to && !part->last) co_return absl::ResourceExhaustedError("too large to be packed");
+  if (!relocation_->to && !part->last) {
+    turn->too_large = true;
+    co_return absl::ResourceExhaustedError("too large to be packed");
+  }
   turn->part = std::move(part->entries);
   turn->last = part->last;
   co_return absl::OkStatus();

@@ -306,15 +306,16 @@ void Activation::CommitMoveStep() {
   host_->pipeline_.WhenDurable(last_batch_, [host = host_, old = std::move(old), left](const absl::Status& status) {
     if (status.ok() && left) host->DropFamily(*left);
   });
-  host_->Moved(this, true, left);
+  host_->Moved(this, ShardHost::MoveEnd::kDone, left);
 }
 
 void Activation::AbortMove() {
   Relocation relocation = std::move(*relocation_);
   relocation_.reset();
+  const auto end = move_turn_->too_large ? ShardHost::MoveEnd::kTooLarge : ShardHost::MoveEnd::kFailed;
   move_turn_->goes_on = false;
   move_turn_ = nullptr;
-  host_->Moved(this, false, std::nullopt);
+  host_->Moved(this, end, std::nullopt);
   if (!relocation.to) return;
   family_refused_until_ = host_->clock().Steady() + kFamilyRefused;
   if (last_batch_ <= host_->pipeline_.durable()) {

@@ -54,8 +54,9 @@ class Activation::MoveTurn : public Delivery {
   }
 
   std::vector<storage::Entry> part;
-  bool last = false;     // nothing is left after it
-  bool goes_on = false;  // the activation waits for the step to be durable
+  bool last = false;       // nothing is left after it
+  bool goes_on = false;    // the activation waits for the step to be durable
+  bool too_large = false;  // the object is, to be packed
 
  private:
   Activation* const activation_;  // while the relocation goes on

@@ -28,6 +28,10 @@ constexpr int64_t kLargeBytes = 1 << 20;
 constexpr int kBusyCommits = 1000;
 constexpr size_t kPackLookMax = 64;
 constexpr absl::Duration kPackStep = absl::Milliseconds(20);
+// Packing that came to nothing is tried again after this: a read that failed, and an object that was too large, which
+// seldom becomes small and costs a read of its first part.
+constexpr absl::Duration kPackAgain = absl::Minutes(1);
+constexpr absl::Duration kPackLargeAgain = absl::Minutes(10);
 
 template <typename Record>
 absl::Status ReadRecord(storage::View& view, const std::string& key, std::optional<Record>* record) {
@@ -282,8 +286,13 @@ void ShardHost::GiveFamily(Activation* activation) {
 }
 
 void ShardHost::PackOneFor(const Activation* activation) {
-  if (packing_ || clock().Steady() < packed_time_ + kPackStep) return;
-  packed_time_ = clock().Steady();
+  const absl::Time now = clock().Steady();
+  if (packing_ || now < packed_time_ + kPackStep) return;
+  packed_time_ = now;
+  while (!not_packed_.empty() && not_packed_.begin()->first <= now) {
+    placed_.push_back(std::move(not_packed_.begin()->second));
+    not_packed_.erase(not_packed_.begin());
+  }
   for (size_t left = std::min(placed_.size(), kPackLookMax); left > 0; --left) {
     storage::ObjectKey key = std::move(placed_.front());
     placed_.pop_front();
@@ -301,17 +310,19 @@ void ShardHost::PackOneFor(const Activation* activation) {
   }
 }
 
-void ShardHost::Moved(Activation* activation, bool done, const std::optional<storage::Placement>& left) {
+void ShardHost::Moved(Activation* activation, MoveEnd end, const std::optional<storage::Placement>& left) {
   if (packing_ && packing_->object == activation->key_) {
-    // One that could not be packed is large: it keeps its family for as long as this process lives.
-    if (done && left) {
+    if (end == MoveEnd::kDone && left) {
       packing_->left = left;
-    } else {
-      packing_.reset();
+      return;
     }
+    packing_.reset();
+    // It keeps its family for now. One that was deleted meanwhile has none, which is seen when its turn comes.
+    const absl::Duration again = end == MoveEnd::kTooLarge ? kPackLargeAgain : kPackAgain;
+    not_packed_.emplace(clock().Steady() + again, activation->key_);
     return;
   }
-  if (!done || activation->packed()) return;
+  if (end != MoveEnd::kDone || activation->packed()) return;
   placed_.push_back(activation->key_);
   // Those deleted meanwhile are still in it, and those made anew twice.
   if (placed_.size() <= 2 * static_cast<size_t>(services_.families->count()) + kPackLookMax) return;

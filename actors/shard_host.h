@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -149,8 +150,10 @@ class ShardHost {
   // Makes a family for the object, for which there is room reserved.
   void GiveFamily(Activation* activation);
   void DropFamily(const storage::Placement& placement);
-  // A move has ended; `done`: the object is where it was to go, and has left what it had, if it had a family.
-  void Moved(Activation* activation, bool done, const std::optional<storage::Placement>& left);
+  // kDone: the object is where it was to go. kTooLarge: it was to be packed, and can't be.
+  enum class MoveEnd { kDone, kFailed, kTooLarge };
+  // A move has ended. `left` is the family that the object had, if it had one and the move is done.
+  void Moved(Activation* activation, MoveEnd end, const std::optional<storage::Placement>& left);
   // Packs an object that is small and not in use, so that there is room for this one.
   void PackOneFor(const Activation* activation);
 
@@ -176,6 +179,8 @@ class ShardHost {
   int family_changes_under_way_ = 0;
   // Objects with a family of their own, in the order in which they are looked at to be packed.
   std::deque<storage::ObjectKey> placed_;
+  // Those of them whose packing came to nothing, by the time from which it is tried again.
+  std::multimap<absl::Time, storage::ObjectKey> not_packed_;
   // One is being packed so that another gets its room.
   struct Packing {
     storage::ObjectKey object;

@@ -273,6 +273,61 @@ TEST_F(FailedMoveTest, OneThatCannotBePackedKeepsItsFamily) {
   ExpectFamiliesConsistent();
 }
 
+TEST_F(FailedMoveTest, OneWhosePackingFailedIsTriedAgain) {
+  Tracked small(this, "small");
+  Tracked large(this, "large");
+  Prepare(&small, &large);
+  StartFailing();
+  failing.scans_fail = true;
+  large.Put("k", 'l', 10);
+  node->Settle();
+  failing.scans_fail = false;
+  // Not at once, so that a block that can't be read is not read at every turn.
+  node->Advance(absl::Seconds(50));
+  large.Put("k", 'l', 10);
+  node->Settle();
+  EXPECT_TRUE(HasOwnFamily("small"));
+  node->Advance(absl::Seconds(20));
+  large.Put("k", 'l', 10);
+  node->Settle();
+  EXPECT_FALSE(HasOwnFamily("small"));
+  EXPECT_TRUE(HasOwnFamily("large"));
+  small.CheckAll();
+  large.CheckAll();
+  ExpectFamiliesConsistent();
+}
+
+TEST_F(FoldingTest, OneThatWasTooLargeToBePackedIsTriedAgainMuchLater) {
+  Tracked first(this, "first");
+  Tracked second(this, "second");
+  families_max = 0;
+  Start();
+  Fill(&first, 5);
+  Fill(&second, 5);
+  families_max = 1;
+  Start();
+  first.Put("k", 'f', 10);
+  node->Settle();
+  ASSERT_TRUE(HasOwnFamily("first"));
+  node->Advance(options.idle_timeout * 2);
+  second.Put("k", 's', 10);
+  node->Settle();
+  // It is small from now on.
+  for (int i = 0; i < 5; ++i) first.Delete(absl::StrCat("0", 2 * i));
+  node->Settle();
+  node->Advance(absl::Minutes(2));
+  second.Put("k", 's', 10);
+  node->Settle();
+  EXPECT_TRUE(HasOwnFamily("first"));
+  node->Advance(absl::Minutes(10));
+  second.Put("k", 's', 10);
+  node->Settle();
+  EXPECT_FALSE(HasOwnFamily("first"));
+  EXPECT_TRUE(HasOwnFamily("second"));
+  first.CheckAll();
+  second.CheckAll();
+}
+
 TEST_F(FailedMoveTest, WhereNoFamilyCanBeMadeALargeObjectStaysPacked) {
   Tracked small(this, "small");
   Tracked large(this, "large");
