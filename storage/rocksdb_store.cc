@@ -420,15 +420,20 @@ void RocksDbStore::StopCompactionsOfCorrupt() {
 }
 
 void RocksDbStore::Upkeep() {
+  bool to_record = false;  // there is a log of which nothing is recorded
+  bool told = false;       // that it could not be
   std::unique_lock lock(upkeep_mutex_);
   while (!upkeep_wake_.wait_for(lock, kUpkeepEvery, [this] { return closing_; })) {
     lock.unlock();
     space_.Refresh();
     StopCompactionsOfCorrupt();
-    if (!space_.full() && listener_->TakeLogSwitched()) {
-      if (absl::Status status = RecordLogs(); !status.ok()) {
-        Log(LogLevel::kError, "logs_not_recorded", {{"status", status.ToString()}});
-      }
+    to_record |= listener_->TakeLogSwitched();
+    if (to_record && !space_.full()) {
+      const absl::Status status = RecordLogs();
+      // What failed is tried again at the next round; the log has one line for all tries.
+      to_record = !status.ok();
+      if (to_record && !told) Log(LogLevel::kError, "logs_not_recorded", {{"status", status.ToString()}});
+      told = to_record;
     }
     lock.lock();
   }

@@ -263,6 +263,32 @@ TEST_F(WalTest, MissingLogIsDataLossAfterACrashToo) {
   }
 }
 
+TEST_F(WalTest, ARecordOfTheLogsThatFailedIsTriedAgainWithoutAnotherSwitch) {
+  const std::string marks = dir() + "/HOLDFAST-LOGS";
+  RocksDbOptions options = SmallOptions(dir());
+  options.memtable_bytes = 128 << 10;
+  auto store = OpenOrDie(options);
+  const std::string at_open = ReadFile(marks);
+  // In the place of the new record, so that it can't be written.
+  ASSERT_TRUE(std::filesystem::create_directory(marks + ".new"));
+  // What the store's own thread does has no event to wait for.
+  std::string log;
+  for (int i = 0; i < 5000 && log.find("logs_not_recorded") == log.npos; ++i) {
+    testing::internal::CaptureStderr();
+    const absl::Status committed =
+        Commit(*store, {{{FamilyId::kPacked, "l/"}, OnePut(absl::StrCat(i), std::string(900, 'v'))}});
+    log += testing::internal::GetCapturedStderr();
+    ASSERT_THAT(committed, IsOk());
+  }
+  ASSERT_NE(log.find("logs_not_recorded"), log.npos) << "no switch of the log, or its record did not fail";
+  ASSERT_EQ(ReadFile(marks), at_open);
+  std::filesystem::remove(marks + ".new");
+  for (int i = 0; i < 500 && ReadFile(marks) == at_open; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_NE(ReadFile(marks), at_open);
+}
+
 // Commits are numbered by RocksDB; a log in which one is left out has whole records only.
 TEST_F(WalTest, GapInALogIsDataLoss) {
   const std::string bytes = ReadFile(dir() + "/" + wal_);
