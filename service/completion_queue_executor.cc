@@ -28,6 +28,9 @@ constexpr int kRoundEventsMax = 32;
 // Sleeps no longer, in case the wall clock, by which the timers go, was set.
 constexpr absl::Duration kSleepMax = absl::Seconds(1);
 
+// How long the queue of a stopped executor has no event before it is shut down.
+constexpr absl::Duration kQuiet = absl::Milliseconds(20);
+
 class WakeUp final : public Event {
  public:
   explicit WakeUp(grpc::CompletionQueue* queue) { alarm_.Set(queue, gpr_inf_past(GPR_CLOCK_MONOTONIC), Tag()); }
@@ -64,20 +67,25 @@ void CompletionQueueExecutor::Start() {
   pthread_setname_np(thread_.native_handle(), "executor");
 }
 
+void CompletionQueueExecutor::Stop() {
+  if (!thread_.joinable()) return;
+  // On the thread itself: it ends awake, so no later Post wakes it by an alarm on a queue that was shut down.
+  Post([this] { ending_ = true; });
+  thread_.join();
+}
+
 void CompletionQueueExecutor::Join() {
-  if (thread_.joinable()) {
-    // On the thread itself: it is awake then and stays so, and nobody sets an alarm on a queue that was shut down.
-    Post([this] {
-      ending_ = true;
-      queue_->Shutdown();
-    });
-    thread_.join();
-    return;
-  }
-  queue_->Shutdown();
+  Stop();
+  if (std::exchange(closed_, true)) return;
   void* tag;
   bool ok;
-  while (queue_->Next(&tag, &ok)) Handle(tag, ok);
+  // The queue is still open, so that what these events begin is allowed. Operations of calls that were cancelled end
+  // within the time.
+  const auto quiet = [] { return grpc::TimePoint(absl::ToChronoTime(absl::Now() + kQuiet)).raw_time(); };
+  while (queue_->AsyncNext(&tag, &ok, quiet()) == grpc::CompletionQueue::GOT_EVENT) Handle(tag, ok);
+  queue_->Shutdown();
+  while (queue_->Next(&tag, &ok)) {
+  }
 }
 
 void CompletionQueueExecutor::Wake() { new WakeUp(queue_.get()); }
@@ -110,22 +118,21 @@ void CompletionQueueExecutor::Run() {
     bool busy = false;
     for (int events = 0; events < kRoundEventsMax; ++events) {
       const auto next = Next(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC));
-      if (next == grpc::CompletionQueue::SHUTDOWN) return;
-      if (next == grpc::CompletionQueue::TIMEOUT) break;
+      if (next != grpc::CompletionQueue::GOT_EVENT) break;
       Handle(tag, ok);
       busy = true;
     }
     busy |= RunInbox();
     busy |= RunTimers();
     RoundDone();
-    if (busy || ending_ || !FallAsleep()) continue;
+    if (ending_) return;
+    if (busy || !FallAsleep()) continue;
     // The queue goes by the system's monotonic clock, the timers by the executor's.
     const absl::Duration rest = std::clamp(NextTimer() - clock().Steady(), absl::ZeroDuration(), kSleepMax);
     const auto next = Next(
         &tag, &ok,
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(absl::ToInt64Nanoseconds(rest), GPR_TIMESPAN)));
     AwakeAgain();
-    if (next == grpc::CompletionQueue::SHUTDOWN) return;
     if (next == grpc::CompletionQueue::GOT_EVENT) Handle(tag, ok);
   }
 }

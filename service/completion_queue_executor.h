@@ -50,7 +50,14 @@ class CompletionQueueExecutor : public actors::Executor {
   Progress progress() const;
 
   void Start();
-  // Ends the thread once the queue is empty; the gRPC server must have been shut down. Posts after it are not run.
+  // The end, in two steps. gRPC ends the process when an operation, such as the Finish of a call, is begun on a queue
+  // that was shut down, and a turn may end on any executor while its call belongs to the queue of another. Therefore
+  // Stop all executors before the first Join.
+  //
+  // Ends the thread after its round. Posts after it are not run; the queue goes on.
+  void Stop();
+  // Stops the thread if it runs, handles what the queue still has on this thread, and shuts the queue down; the gRPC
+  // server must have been shut down. What comes after that is dropped: calls whose turns never ended.
   void Join();
 
  protected:
@@ -64,6 +71,7 @@ class CompletionQueueExecutor : public actors::Executor {
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
   bool ending_ = false;  // only on the thread
+  bool closed_ = false;  // the queue was shut down
   std::atomic<std::thread::id> thread_id_;
   std::atomic<uint64_t> rounds_ = 0;
   std::atomic<bool> in_grpc_ = false;

@@ -190,7 +190,7 @@ class RunningServer : public Server {
 
   ~RunningServer() override {
     Drain();
-    for (auto& lane : lanes_) lane->executor.Join();
+    StopLanes();
   }
 
   absl::Status Start();
@@ -199,6 +199,11 @@ class RunningServer : public Server {
 
  private:
   absl::Status StartGrpc();
+  // Ends the executors: all threads before the first queue, since a turn on one may end a call on the queue of another.
+  void StopLanes() {
+    for (auto& lane : lanes_) lane->executor.Stop();
+    for (auto& lane : lanes_) lane->executor.Join();
+  }
   // Runs `work` on the lane's executor, waits for its end, and returns its result.
   template <typename Work>
   static auto OnLane(Lane* lane, Work work);
@@ -412,7 +417,7 @@ void RunningServer::Drain() {
   }
   watchers_.Close();
   flood_guard_ = nullptr;
-  for (auto& lane : lanes_) lane->executor.Join();
+  StopLanes();
   grpc_ = nullptr;
 }
 
