@@ -5,6 +5,7 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <iterator>
 #include <optional>
@@ -20,6 +21,11 @@
 
 namespace holdfast::client {
 namespace {
+
+// Returns the time of a clock that never steps; its zero means nothing.
+absl::Time SteadyNow() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
 
 ClientOptions Clamped(ClientOptions options) {
   options.timeout = std::clamp(options.timeout, absl::Milliseconds(1), absl::Hours(24));
@@ -79,7 +85,7 @@ Client::Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
 
 absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
                          absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) {
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   const absl::Time deadline = start + options_.timeout;
   absl::InsecureBitGen random;
   RetrySchedule schedule(retry, kind == CallKind::kMutation ? std::min(deadline, start + kReplayWindow) : deadline,
@@ -87,18 +93,18 @@ absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
   absl::Status unknown;  // of an earlier attempt at a mutation, which may have happened
   while (true) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(deadline));
+    context.set_deadline(absl::ToChronoTime(absl::Now() + (deadline - SteadyNow())));
     absl::Status status = FromGrpcStatus(attempt(&context));
     if (status.ok()) return status;
-    const std::optional<absl::Duration> wait = schedule.Next(status, absl::Now());
+    const std::optional<absl::Duration> wait = schedule.Next(status, SteadyNow());
     if (!wait.has_value()) {
       return unknown.ok() || TellsOfEarlierAttempts(status) ? status : StillUnknown(unknown, status);
     }
     if (kind == CallKind::kMutation && OutcomeUnknown(status)) unknown = status;
     // gRPC gets on with a broken connection only while somebody waits for it, and no call does during the pause.
-    const absl::Time next = absl::Now() + *wait;
-    channel_->WaitForConnected(absl::ToChronoTime(next));
-    absl::SleepFor(next - absl::Now());
+    const absl::Time next = SteadyNow() + *wait;
+    channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + *wait));
+    absl::SleepFor(next - SteadyNow());
   }
 }
 

@@ -181,7 +181,7 @@ class RunningServer : public Server {
                .bytes_max = config.server().call_bytes_max(),
                .connection_bytes_max = config.server().connection_bytes_max()},
               &connections_),
-        call_log_(absl::Milliseconds(config.log_slow_call_ms()), SteadyNow),
+        call_log_(absl::Milliseconds(config.log_slow_call_ms()), actors::SteadyNow),
         import_places_(config.sql().imports_max(), config.sql().namespace_imports_max()),
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
         watchers_(config.server().alarm_watchers_max()) {

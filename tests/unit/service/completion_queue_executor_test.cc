@@ -60,7 +60,7 @@ class CompletionQueueExecutorTest : public testing::Test {
   // On `executor`, begins an operation of its own queue by a timer, and sets the next timer when the operation has
   // ended. So none is under way when a round comes to what was posted, and the timer runs after that.
   void BeginByTimers(CompletionQueueExecutor* executor) {
-    executor->At(clock_.Now(), [this, executor] {
+    executor->At(clock_.Steady(), [this, executor] {
       ++begun_;
       new Operation(executor->queue(), [this, executor] {
         ++ended_;
