@@ -1,6 +1,7 @@
 // The wall clock of the real server is set while it runs (libfaketime), and durations go on.
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -18,12 +19,14 @@ class ClockTest : public AnswersTest {
   void SetUp() override {
     ASSERT_NE(std::string(HOLDFAST_FAKETIME), "") << "libfaketime is not installed: deploy/install-deps.sh --tools";
     SetClock(absl::ZeroDuration());
-    const ServerProgram& server = Holdfastd();
-    ServerProgram program{
-        .path = "/usr/bin/env",
-        .arguments = {"LD_PRELOAD=" HOLDFAST_FAKETIME, "DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
-                      "FAKETIME_NO_CACHE=1", absl::StrCat("FAKETIME_TIMESTAMP_FILE=", ClockFile()), server.path}};
-    program.arguments.insert(program.arguments.end(), server.arguments.begin(), server.arguments.end());
+    const std::string script = directory_.path() + "/holdfastd";
+    std::ofstream(script) << "#!/bin/sh\nexport LD_PRELOAD=" HOLDFAST_FAKETIME
+                             " DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_NO_CACHE=1"
+                             " FAKETIME_TIMESTAMP_FILE="
+                          << ClockFile() << "\nexec " << Holdfastd().path << " \"$@\"\n";
+    std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+    ServerProgram program = Holdfastd();
+    program.path = script;
     Start("", program);
   }
 
