@@ -168,7 +168,7 @@ class Activation : public ObjectContext {
   void UpdateHeader(storage::WriteSet* catalog);
   struct NewAlarm {
     storage::v1::AlarmRecord record;
-    // For an alarm that comes of a delay: when that has passed, by the steady clock.
+    // The time by the steady clock at which the delay has passed, for an alarm that comes of one.
     std::optional<absl::Time> steady_due;
   };
   NewAlarm MakeAlarm(absl::Time time, storage::AlarmClock clock);
@@ -206,7 +206,7 @@ class Activation : public ObjectContext {
   std::optional<storage::v1::AlarmRecord> alarm_;
   uint64_t alarm_generation_ = 0;  // counts changes of alarm_
   absl::Time last_now_ = absl::InfinitePast();
-  // How far the object's clock is ahead of the steady one; fixed when it is first asked after a load.
+  // The object's clock is ahead of the steady one by this much. It is fixed when the clock is first asked after a load.
   std::optional<absl::Duration> clock_ahead_;
   bool clock_used_ = false;
   // Of the turn, like storage_.writes().

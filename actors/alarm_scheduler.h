@@ -86,7 +86,7 @@ class AlarmScheduler {
   // The write that is under way adds this entry to the index, or removes it.
   void Added(const storage::AlarmEntry& entry, std::optional<absl::Time> steady_due = std::nullopt);
   void Removed(const storage::AlarmEntry& entry);
-  // Whether it may be delivered now, for an object that looks at its alarm.
+  // Returns whether the alarm may be delivered now. An object asks when it looks at its alarm.
   bool IsDue(const storage::AlarmEntry& entry) const;
   // When the delay that the alarm comes of has passed; nullopt for one that goes by its instant.
   std::optional<absl::Time> SteadyDueOf(const storage::AlarmEntry& entry) const;

@@ -39,7 +39,7 @@ class ClientAlarm {
 
   // `by_delay`: the time comes of a delay, not of an instant that a client has named. It is known until the next load.
   void Set(absl::Time time, bool by_delay = false);
-  // What the wake time is measured by.
+  // Returns the clock by which the wake time is measured.
   storage::AlarmClock WakeClock() const;
   void Delete();
   // It is due and none is out.

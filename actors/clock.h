@@ -21,8 +21,8 @@ class Clock {
   virtual ~Clock() = default;
   // The system's time of day. It may step backwards and forwards.
   virtual absl::Time Wall() const = 0;
-  // The monotonic clock: it never steps and never stands. Its zero means nothing, so only differences do, and nothing
-  // of it is stored.
+  // The monotonic clock: it never steps and never stands. Its zero means nothing: only differences of its times do, and
+  // its times are not stored.
   virtual absl::Time Steady() const = 0;
 };
 

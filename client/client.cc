@@ -59,7 +59,7 @@ bool IsToldAfterTheRecord(absl::string_view reason) {
   return std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons);
 }
 
-// Whether a failed attempt tells about those before it with the same request_id.
+// Returns whether a failed attempt tells about those before it with the same request_id.
 bool TellsOfEarlierAttempts(const absl::Status& failure) {
   return OutcomeUnknown(failure) || IsToldAfterTheRecord(ReasonOf(failure));  // with the first, neither is known
 }
@@ -101,7 +101,8 @@ absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
       return unknown.ok() || TellsOfEarlierAttempts(status) ? status : StillUnknown(unknown, status);
     }
     if (kind == CallKind::kMutation && OutcomeUnknown(status)) unknown = status;
-    // gRPC gets on with a broken connection only while somebody waits for it, and no call does during the pause.
+    // The pause of the backoff, on the caller's thread, which waits for the outcome anyway. gRPC gets on with a broken
+    // connection only while somebody waits for it, and no call does during the pause.
     const absl::Time next = SteadyNow() + *wait;
     channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + *wait));
     absl::SleepFor(next - SteadyNow());

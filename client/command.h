@@ -107,7 +107,7 @@ struct Unary {
 template <class Request>
 concept PagedRequest = requires(Request request) { request.mutable_page_token(); };
 
-// Where commands are registered. Owns nothing: what it is made with must outlive it.
+// A group in which commands are registered. Owns nothing: what it is made with must outlive it.
 class CommandGroup {
  public:
   // When the command line has been parsed, `selected` is the command that it asks for.

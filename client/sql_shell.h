@@ -100,8 +100,8 @@ class SqlShell {
   bool terminal_ = false;
   bool quit_ = false;
   int64_t statements_run_ = 0;
-  // Whether something ran that may have written; then the line up to which all has run, and its source.
-  bool wrote_ = false;
+  bool wrote_ = false;  // something ran that may have written
+  // Once something has: everything up to this line of this source has run.
   std::string effect_source_;
   int64_t effect_line_ = 0;
   std::vector<Statement> collected_;  // the statements of the one call

@@ -105,8 +105,8 @@ void AddOptions(const CLI::App* app, std::vector<Candidate>& candidates) {
   }
 }
 
-// What an unknown word may have been meant to be: an option; a command of this name in any group; one like it in the
-// group that was reached; one like it in any group.
+// Suggests what an unknown word may have been meant to be: an option; a command of this name in any group; one like it
+// in the group that was reached; one like it in any group.
 std::string Suggestion(const CLI::App& app, const std::vector<std::string>& unknown) {
   const CLI::App& reached = Reached(app);
   for (const std::string& word : unknown) {

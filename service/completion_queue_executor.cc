@@ -25,10 +25,10 @@ namespace {
 
 // Events in one round at most, so that timers, and a commit that has ended, do not wait for a flood to end.
 constexpr int kRoundEventsMax = 32;
-// Sleeps no longer, in case the wall clock, by which the timers go, was set.
+// The thread sleeps no longer, whatever its timers say: the clock that a test injects may be moved meanwhile.
 constexpr absl::Duration kSleepMax = absl::Seconds(1);
 
-// How long the queue of a stopped executor has no event before it is shut down.
+// The queue of a stopped executor is shut down once it has had no event for this long.
 constexpr absl::Duration kQuiet = absl::Milliseconds(20);
 
 class WakeUp final : public Event {

@@ -130,7 +130,7 @@ absl::StatusOr<std::string> WithEnumNumbers(const Descriptor& type, absl::string
   google::protobuf::io::ArrayInputStream input(text.data(), static_cast<int>(text.size()));
   Ignored ignored;
   Tokenizer tokenizer(&input, &ignored);
-  // As the parser of text format has it.
+  // The parser of text format counts so, too.
   tokenizer.set_allow_f_after_float(true);
   tokenizer.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
   tokenizer.set_require_space_after_number(false);

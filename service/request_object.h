@@ -30,7 +30,7 @@ inline absl::string_view NamespaceOrDefault(absl::string_view ns) { return ns.em
 // Names within their bounds, into a key.
 absl::Status FindObject(absl::string_view ns, absl::string_view name, const actors::ObjectClass* object_class,
                         RequestObject* object);
-// For the log: "namespace/class/name", each cut at the bound of a name, since they may be invalid.
+// Returns "namespace/class/name" for the log. Each part is cut at the bound of a name, since it may be invalid.
 std::string ObjectNameOf(absl::string_view ns, absl::string_view object_class, absl::string_view name);
 absl::Status CheckRequestId(absl::string_view request_id);
 // FAILED_PRECONDITION for a class that is not for clients to write.
@@ -53,7 +53,8 @@ absl::Status FindObject(const Request& request, const actors::ObjectClass* impli
   return FindObject(request.object().namespace_(), request.object().name(), object_class, object);
 }
 
-// For the log: "namespace/class/name" of the object that the request names, valid or not; "" where it names none.
+// Returns "namespace/class/name", for the log, of the object that the request names, valid or not; "" where it names
+// none.
 template <typename Request>
 std::string ObjectNameOf(const Request& request, absl::string_view implied_class) {
   if constexpr (requires { request.object().name(); }) {

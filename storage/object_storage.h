@@ -59,9 +59,9 @@ struct ListOptions {
   size_t bytes_max = SIZE_MAX;
 };
 
-// What an alarm's time is measured by. kObject: the object's own clock, which goes on evenly, so that a time made from
-// a delay comes after that delay, whatever is done to the wall clock meanwhile. After a restart it is an instant like
-// any other. kWall: the wall clock, for an instant that a client has named.
+// The clock by which an alarm's time is measured. kObject: the object's own clock, which goes on evenly, so that a time
+// made from a delay comes after that delay, whatever is done to the wall clock meanwhile. After a restart it is an
+// instant like any other. kWall: the wall clock, for an instant that a client has named.
 enum class AlarmClock { kObject, kWall };
 
 class ObjectStorage : public KeyspaceReader {

@@ -4,7 +4,7 @@
 // that grows with the number of families (220 ms at 1,000; 1.2 ms without), nothing here reads them, and RocksDB goes
 // on without.
 //
-// Where the data directory is the group's, so are the files (group_access.h).
+// The files are the group's if the data directory is (group_access.h).
 //
 // For crash tests it can lose what is not synced. SIGKILL leaves the page cache whole, so a test that kills a process
 // cannot tell a synced write from one that was only written. With `lose_unsynced`, appended bytes stay in the memory of

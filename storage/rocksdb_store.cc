@@ -430,7 +430,7 @@ void RocksDbStore::Upkeep() {
     to_record |= listener_->TakeLogSwitched();
     if (to_record && !space_.full()) {
       const absl::Status status = RecordLogs();
-      // What failed is tried again at the next round; the log has one line for all tries.
+      // A record that failed is tried again at the next round; the log has one line for all tries.
       to_record = !status.ok();
       if (to_record && !told) Log(LogLevel::kError, "logs_not_recorded", {{"status", status.ToString()}});
       told = to_record;

@@ -19,7 +19,7 @@ constexpr int64_t kFemtosPerMicro = 1'000'000'000;
 
 __int128 DivideUp(__int128 a, __int128 b) { return (a + b - 1) / b; }
 
-// Of a fixed or a calendar window: its number since the epoch, and when it ends.
+// A fixed or a calendar window: its number since the epoch, and when it ends.
 struct Window {
   int64_t index;
   int64_t end_us;

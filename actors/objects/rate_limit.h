@@ -67,7 +67,8 @@ class LimitState {
   bool stored() const { return stored_; }
   void set_stored() { stored_ = true; }
 
-  // Has GCRA's units come back from this time on, if they were counted at a later one: the clock was set back since.
+  // Moves the time at which GCRA's units were counted back to `now_us` if it is later, since the clock was set back
+  // then; so the units come back from now on.
   void NotAheadOf(int64_t now_us) { row_.set_level_time_us(std::min(row_.level_time_us(), now_us)); }
 
   // The log, oldest first.
@@ -99,7 +100,7 @@ class LimitState {
  private:
   Verdict JudgeLog(const LimitCheck& check, int64_t now_us, bool counted);
   Verdict JudgeGcra(const LimitCheck& check, int64_t now_us, bool counted) const;
-  // Of a fixed or a calendar window.
+  // Judges a check of a fixed or a calendar window.
   Verdict JudgeWindow(const LimitCheck& check, int64_t now_us, bool counted) const;
   // The newest request that is in use still after so many units of the newest, fewer than are in use, are given back.
   const Request& NewestAfterGivingBack(int64_t units) const;

@@ -29,7 +29,7 @@ namespace holdfast::service {
 class CallLog {
  public:
   static constexpr int64_t kLinesPerSecondMax = 100;
-  // Where nothing is measured.
+  // Returned by Begin() while the level is higher and nothing is measured.
   static constexpr absl::Time kNotMeasured = absl::InfinitePast();
 
   // `slow`: a call that takes longer has a line. `now` is a clock that never goes back; its zero means nothing.
@@ -48,7 +48,7 @@ class CallLog {
 
  private:
   void Write(absl::Duration took, absl::string_view method, const absl::Status& outcome, const std::string& object);
-  // Whether there is room for a line now; if so, `*left_out` is how many had none since the last.
+  // Returns whether there is room for a line now. If so, `*left_out` is how many lines had none since the last.
   bool Admit(absl::Time now, int64_t* left_out);
 
   const absl::Duration slow_;

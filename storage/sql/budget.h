@@ -25,7 +25,7 @@ class Budget {
  public:
   static constexpr int kStepsBetweenCalls = 100;
 
-  // As in ConnectionOptions, where all but `now` may be null.
+  // The callbacks are those of ConnectionOptions; all but `now` may be null.
   Budget(absl::Duration time_max, absl::AnyInvocable<absl::Time()> now, absl::AnyInvocable<absl::Time()> steady,
          absl::AnyInvocable<bool()> stop, absl::AnyInvocable<absl::Duration()> yield)
       : time_max_(time_max),

@@ -154,7 +154,7 @@ void Trim(sqlite3_context* context, int count, sqlite3_value** arguments) {
   absl::string_view set = count == 1 ? absl::string_view(" ") : TextOf(arguments[1]);
   if (text.data() == nullptr || set.data() == nullptr) return;
   if (!MayGoOver(context, data->budget, text.size() + set.size())) return;
-  // As in SQLite, the set ends at a NUL.
+  // The set ends at a NUL, as it does in SQLite.
   set = set.substr(0, set.find('\0'));
   constexpr size_t kComparedBetweenLooks = 1 << 20;
   size_t compared = 0;

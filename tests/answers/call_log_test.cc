@@ -1,4 +1,4 @@
-// What the log of a real server says of single calls.
+// The lines that the log of a real server has about single calls.
 
 #include <gmock/gmock.h>
 

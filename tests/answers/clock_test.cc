@@ -87,6 +87,7 @@ TEST_F(ClockTest, ABatchIsProcessedAfterItsDelayThoughTheClockWasAhead) {
   SetClock(absl::ZeroDuration());
   v1::GetBatchStatusRequest status;
   status.mutable_object()->set_name("b");
+  // The server tells nobody that a batch was processed, so the test asks until it was.
   while (std::chrono::steady_clock::now() - began < std::chrono::seconds(20)) {
     const auto reply = Invoke(*stub, &v1::BatchProcessorService::Stub::GetBatchStatus, status);
     ASSERT_TRUE(reply.ok());
@@ -109,6 +110,7 @@ TEST_F(ClockTest, RetryAfterGoesDownThoughTheClockIsSetBack) {
   SetClock(-absl::Hours(1));
   const auto began = std::chrono::steady_clock::now();
   bool allowed = false;
+  // Only the answer to a check shows that its time has come.
   while (!allowed && std::chrono::steady_clock::now() - began < std::chrono::seconds(20)) {
     allowed = Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimit, request).response.allowed();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -24,7 +24,7 @@ mode_t ModeOf(const std::string& path) {
 
 class GroupTest : public AnswersTest {
  protected:
-  // Where the test is not root's the server runs as the test's user; the rights of files are checked all the same.
+  // A test that is not root's has the server run as its own user, and checks the rights of the files all the same.
   static ServerProgram As(uid_t user) {
     ServerProgram program = Holdfastd();
     if (geteuid() == 0) program.user = user;

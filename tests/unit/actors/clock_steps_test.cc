@@ -18,9 +18,9 @@ class ClockStepsTest : public AlarmTest {
  protected:
   ClockStepsTest() { clock.set_steps(true); }
 
-  // As a client names it.
+  // Sets an alarm as a client does that names an instant.
   void SetInstant(const std::string& name, absl::Time time) { SetAlarm(name, time, storage::AlarmClock::kWall); }
-  // As an object makes it of a delay.
+  // Sets an alarm as an object does that makes it of a delay.
   void SetDelay(const std::string& name, absl::Duration delay) {
     EXPECT_TRUE(Ask(name, [delay](ScriptedObject& object) -> Task<absl::Status> {
                   object.storage().SetAlarm(object.Now() + delay);

@@ -31,6 +31,18 @@ class FoldingTest : public RelocationTest {
     ASSERT_FALSE(HasOwnFamily(large->name()));
     node->Advance(options.idle_timeout * 2);
   }
+  // Two large objects, of which the first has the one family.
+  void FillBothAndGiveTheFirstAFamily(Tracked* first, Tracked* second) {
+    families_max = 0;
+    Start();
+    Fill(first, 5);
+    Fill(second, 5);
+    families_max = 1;
+    Start();
+    first->Put("k", 'f', 10);
+    node->Settle();
+    ASSERT_TRUE(HasOwnFamily("first"));
+  }
 };
 
 TEST_F(FoldingTest, ALargeObjectGetsTheFamilyOfASmallOneThatIsIdle) {
@@ -92,15 +104,7 @@ TEST_F(FoldingTest, OneThatIsInUseKeepsItsFamily) {
 TEST_F(FoldingTest, ALargeObjectIsNeverPacked) {
   Tracked first(this, "first");
   Tracked second(this, "second");
-  families_max = 0;
-  Start();
-  Fill(&first, 5);
-  Fill(&second, 5);
-  families_max = 1;
-  Start();
-  first.Put("k", 'f', 10);
-  node->Settle();
-  ASSERT_TRUE(HasOwnFamily("first"));
+  FillBothAndGiveTheFirstAFamily(&first, &second);
   for (bool restart : {false, true}) {
     if (restart) Start();
     node->Advance(options.idle_timeout * 2);
@@ -300,15 +304,7 @@ TEST_F(FailedMoveTest, OneWhosePackingFailedIsTriedAgain) {
 TEST_F(FoldingTest, OneThatWasTooLargeToBePackedIsTriedAgainMuchLater) {
   Tracked first(this, "first");
   Tracked second(this, "second");
-  families_max = 0;
-  Start();
-  Fill(&first, 5);
-  Fill(&second, 5);
-  families_max = 1;
-  Start();
-  first.Put("k", 'f', 10);
-  node->Settle();
-  ASSERT_TRUE(HasOwnFamily("first"));
+  FillBothAndGiveTheFirstAFamily(&first, &second);
   node->Advance(options.idle_timeout * 2);
   second.Put("k", 's', 10);
   node->Settle();

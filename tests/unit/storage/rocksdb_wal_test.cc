@@ -271,7 +271,7 @@ TEST_F(WalTest, ARecordOfTheLogsThatFailedIsTriedAgainWithoutAnotherSwitch) {
   const std::string at_open = ReadFile(marks);
   // In the place of the new record, so that it can't be written.
   ASSERT_TRUE(std::filesystem::create_directory(marks + ".new"));
-  // What the store's own thread does has no event to wait for.
+  // The store's own thread tells nobody what it has done, so there is no event to wait for.
   std::string log;
   for (int i = 0; i < 5000 && log.find("logs_not_recorded") == log.npos; ++i) {
     testing::internal::CaptureStderr();

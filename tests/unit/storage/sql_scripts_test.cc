@@ -179,5 +179,14 @@ TEST_F(SqlScripts, AnErrorInALargeTextIsThatOfItsStatement) {
   EXPECT_THAT(object_.Do("CREATE TABLE _holdfast_x (v);" + rest), Invalid("are reserved"));
 }
 
+// Blanks, comments and empty statements count as a part of the statement after them, so a message of them ends at once.
+TEST_F(SqlScripts, TextsOfNothingAreTooLong) {
+  for (const std::string piece : {";", " ", "--\n", "/**/;"}) {
+    std::string text;
+    while (text.size() < 4'000'000) text += piece;
+    EXPECT_THAT(object_.Do(text), Invalid("a statement may have at most 100000 bytes")) << piece;
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::storage::sql

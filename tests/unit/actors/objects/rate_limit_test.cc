@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <ctime>
 #include <limits>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/simulation/seed.h"
 #include "tests/unit/actors/node_test.h"
+#include "tests/unit/actors/objects/rate_limit_checks.h"
 
 namespace holdfast::actors {
 namespace {
@@ -88,6 +88,17 @@ TEST(ValidateCheckTest, TheBoundsThemselvesAreAllowed) {
   EXPECT_TRUE(ValidateCheck(check, "check").ok());
 }
 
+TEST(ValidateCheckTest, ALogGivesBackAtMostSoMuchAtOnce) {
+  v1::RateLimit check = Valid();
+  check.set_limit(5'000);
+  check.set_cost(-1'000);
+  EXPECT_TRUE(ValidateCheck(check, "check").ok());
+  check.set_cost(-1'001);
+  EXPECT_THAT(ValidateCheck(check, "check").status(), IsInvalid("check.cost"));
+  check.set_algorithm(v1::RATE_LIMIT_ALGORITHM_GCRA);
+  EXPECT_TRUE(ValidateCheck(check, "check").ok());
+}
+
 TEST(ValidateCheckTest, TheLogIsForLimitsUpTo100000AndTheErrorHintsAtGcra) {
   v1::RateLimit check = Valid();
   check.set_limit(100'001);
@@ -153,57 +164,6 @@ TEST(ValidateCheckTest, ABurstMustRefillWithin366Days) {
 
 // --- The arithmetic.
 
-constexpr int64_t kNow = 1'700'000'000'000'000;
-
-LimitState NewState(v1::RateLimitAlgorithm algorithm, int64_t window_us) {
-  storage::v1::LimitRow row;
-  row.set_key("k");
-  row.set_algorithm(algorithm);
-  row.set_window_us(window_us);
-  return LimitState(row);
-}
-
-// What must hold of any answer, whatever the algorithm: that each of its fields is what it says.
-void ExpectExact(const LimitState& state, const LimitCheck& check, int64_t now_us, int64_t cost_max) {
-  const auto judge = [&](LimitState of, LimitCheck what, int64_t at_us) { return of.Judge(what, at_us, true); };
-  const auto with_cost = [&](int64_t cost) {
-    LimitCheck other = check;
-    other.cost = cost;
-    return other;
-  };
-  const LimitState::Verdict verdict = judge(state, check, now_us);
-  LimitState after = state;
-  if (verdict.allowed) {
-    ASSERT_EQ(verdict.retry_after_us, 0);
-    after.Count(check, now_us);
-  } else {
-    ASSERT_GT(verdict.retry_after_us, 0);
-    ASSERT_TRUE(judge(state, check, now_us + verdict.retry_after_us).allowed) << "retry_after is too early";
-    ASSERT_FALSE(judge(state, check, now_us + verdict.retry_after_us - 1).allowed) << "retry_after is too late";
-  }
-  ASSERT_GE(verdict.remaining, 0);
-  ASSERT_LE(verdict.remaining, cost_max);
-  if (verdict.remaining > 0) {
-    ASSERT_TRUE(judge(after, with_cost(verdict.remaining), now_us).allowed) << "remaining is too high";
-  }
-  if (verdict.remaining < cost_max) {
-    ASSERT_FALSE(judge(after, with_cost(verdict.remaining + 1), now_us).allowed) << "remaining is too low";
-  }
-  // As if never used: nothing is told apart from a new state.
-  const auto as_new = [&](int64_t at_us) {
-    LimitState fresh = NewState(check.algorithm, check.window_us);
-    const auto seen = LimitState(after).Judge(check, at_us, false);
-    const auto expected = fresh.Judge(check, at_us, false);
-    return seen.allowed == expected.allowed && seen.remaining == expected.remaining && seen.reset_after_us == 0;
-  };
-  ASSERT_GE(verdict.reset_after_us, 0);
-  ASSERT_TRUE(as_new(now_us + verdict.reset_after_us)) << "reset_after is too early";
-  if (verdict.reset_after_us > 0)
-    ASSERT_FALSE(as_new(now_us + verdict.reset_after_us - 1)) << "reset_after is too late";
-  // The sweep may remove the state from then on, and not before.
-  if (verdict.allowed) ASSERT_EQ(after.SilentFrom(), now_us + verdict.reset_after_us);
-}
-
 // The sliding log as a plain list.
 class NaiveLog {
  public:
@@ -249,10 +209,6 @@ void ExpectEqual(const LimitState::Verdict& actual, const LimitState::Verdict& e
   ASSERT_EQ(actual.remaining, expected.remaining);
   ASSERT_EQ(actual.retry_after_us, expected.retry_after_us);
   ASSERT_EQ(actual.reset_after_us, expected.reset_after_us);
-}
-
-LimitCheck LogCheck(int64_t limit, int64_t window_us, int64_t cost = 1) {
-  return {"k", v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG, limit, window_us, cost, limit};
 }
 
 TEST(SlidingLogTest, ARequestExactlyAsOldAsTheWindowStillCounts) {
@@ -341,10 +297,6 @@ TEST(SlidingLogTest, RequestsOfOneMomentAreToldApart) {
   EXPECT_EQ(state.log()[1].sequence, 1);
   EXPECT_EQ(state.log()[2].sequence, 2);
   EXPECT_EQ(state.log()[3].sequence, 0);
-}
-
-LimitCheck GcraCheck(int64_t limit, int64_t window_us, int64_t burst, int64_t cost = 1) {
-  return {"k", v1::RATE_LIMIT_ALGORITHM_GCRA, limit, window_us, cost, burst};
 }
 
 TEST(GcraTest, AllowsTheBurstFromRestAndThenOneForEachEmissionInterval) {
@@ -438,10 +390,6 @@ TEST(GcraTest, TheLargestLimitStillCountsOne) {
   }
 }
 
-LimitCheck FixedCheck(int64_t limit, int64_t window_us, int64_t cost = 1) {
-  return {"k", v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW, limit, window_us, cost, limit};
-}
-
 TEST(FixedWindowTest, WindowsAreAlignedToTheEpoch) {
   const LimitCheck check = FixedCheck(2, 1'000'000);
   LimitState state = NewState(check.algorithm, check.window_us);
@@ -489,10 +437,6 @@ TEST(FixedWindowTest, EveryFieldIsExact) {
 
 // --- Calendar windows.
 
-LimitCheck CalendarCheck(int64_t limit, v1::CalendarUnit unit, int64_t cost = 1) {
-  return {"k", v1::RATE_LIMIT_ALGORITHM_CALENDAR, limit, unit, cost, limit};
-}
-
 int64_t MicrosOf(const absl::CivilSecond& time) {
   return absl::ToUnixMicros(absl::FromCivil(time, absl::UTCTimeZone()));
 }
@@ -532,152 +476,6 @@ TEST(CalendarTest, TheUnitIsRequiredAndTheWindowIsNot) {
   EXPECT_THAT(ValidateCheck(check, "check").status(), IsInvalid("check.calendar_unit"));
   check.set_calendar_unit(static_cast<v1::CalendarUnit>(9));
   EXPECT_THAT(ValidateCheck(check, "check").status(), IsInvalid("check.calendar_unit"));
-}
-
-// --- All algorithms, against a model.
-
-// Units in use of one key, in the plainest way. GCRA as virtual scheduling: the theoretical arrival time, times the
-// limit, which must not change.
-class Model {
- public:
-  explicit Model(const LimitCheck& check) : check_(check) {}
-
-  // The largest cost that would be allowed.
-  int64_t Remaining(int64_t now_us) const {
-    int64_t cost = 0;
-    // Costs are small, limits need not be.
-    const int64_t most =
-        check_.algorithm == v1::RATE_LIMIT_ALGORITHM_GCRA ? std::min(check_.limit, check_.burst) : check_.limit;
-    int64_t above = most + 1;
-    while (above - cost > 1) {
-      const int64_t middle = cost + (above - cost) / 2;
-      (Allows(middle, now_us) ? cost : above) = middle;
-    }
-    return cost;
-  }
-  bool Allows(int64_t cost, int64_t now_us) const {
-    if (cost < 0) return true;
-    if (check_.algorithm != v1::RATE_LIMIT_ALGORITHM_GCRA) return Used(now_us) + cost <= check_.limit;
-    return Arrival(now_us) + __int128{cost} * check_.window_us - __int128{check_.burst} * check_.window_us <=
-           __int128{now_us} * check_.limit;
-  }
-  void Count(int64_t cost, int64_t now_us) {
-    arrival_ = std::max(__int128{now_us} * check_.limit, Arrival(now_us) + __int128{cost} * check_.window_us);
-    if (check_.algorithm == v1::RATE_LIMIT_ALGORITHM_GCRA) return;
-    for (; cost < 0 && !requests_.empty() && InUse(requests_.back(), now_us); ++cost) requests_.pop_back();
-    for (; cost > 0; --cost) requests_.push_back(now_us);
-  }
-
- private:
-  __int128 Arrival(int64_t now_us) const { return std::max(__int128{now_us} * check_.limit, arrival_); }
-  int64_t Used(int64_t now_us) const {
-    return std::ranges::count_if(requests_, [&](int64_t time_us) { return InUse(time_us, now_us); });
-  }
-  bool InUse(int64_t time_us, int64_t now_us) const {
-    switch (check_.algorithm) {
-      case v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG:
-        return now_us - time_us <= check_.window_us;
-      case v1::RATE_LIMIT_ALGORITHM_FIXED_WINDOW:
-        return time_us / check_.window_us == now_us / check_.window_us;
-      default:
-        return Begin(time_us) == Begin(now_us);
-    }
-  }
-  // "2023-11-14T22" for an hour, and so on.
-  std::string Begin(int64_t time_us) const {
-    const time_t seconds = time_us / 1'000'000;
-    tm parts;
-    gmtime_r(&seconds, &parts);
-    const char* const formats[] = {"", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H", "%Y-%m-%d", "%Y-%m"};
-    char text[32];
-    return std::string(text, strftime(text, sizeof(text), formats[check_.window_us], &parts));
-  }
-
-  const LimitCheck check_;
-  std::vector<int64_t> requests_;  // a time for each unit
-  __int128 arrival_ = 0;
-};
-
-LimitCheck AnyCheck(simulation::Dice& dice) {
-  const int64_t limit = dice.OneIn(3) ? dice.Between(1, 100'000) : dice.Between(1, 30);
-  const int64_t window_us = dice.OneIn(3) ? dice.Between(1'000, 31'622'400'000'000) : dice.Between(1'000, 100'000);
-  switch (dice.Below(4)) {
-    case 0:
-      return LogCheck(limit, window_us);
-    case 1: {
-      int64_t burst = dice.OneIn(2) ? limit : dice.Between(1, 2 * limit);
-      burst =
-          std::min(burst, std::max<int64_t>(1, static_cast<int64_t>(__int128{31'622'400'000'000} * limit / window_us)));
-      return GcraCheck(limit, window_us, burst);
-    }
-    case 2:
-      return FixedCheck(limit, window_us);
-    default:
-      return CalendarCheck(limit, static_cast<v1::CalendarUnit>(dice.Between(1, 4)));
-  }
-}
-
-TEST(LimitModelTest, TenThousandRandomLimitsAnswerAsTheModel) {
-  int64_t checks = 0;
-  for (uint64_t run : simulation::Seeds(10'000)) {
-    simulation::Dice dice(run);
-    LimitCheck check = AnyCheck(dice);
-    const bool is_gcra = check.algorithm == v1::RATE_LIMIT_ALGORITHM_GCRA;
-    const int64_t cost_max = std::min<int64_t>(is_gcra ? std::min(check.limit, check.burst) : check.limit, 40);
-    int64_t now_us = kNow + dice.Between(0, 100'000'000'000);
-    LimitState state = NewState(check.algorithm, check.window_us);
-    Model model(check);
-    // Steps of about an interval, or of about a window.
-    const int64_t step_us =
-        check.algorithm == v1::RATE_LIMIT_ALGORITHM_CALENDAR
-            ? (int64_t[]){0, 60'000'000, 3'600'000'000, 86'400'000'000, 2'678'400'000'000}[check.window_us]
-            : check.window_us;
-    for (int i = 0; i < 30; ++i) {
-      now_us += dice.OneIn(5) ? dice.Between(0, step_us) : dice.Between(0, step_us / check.limit + 1);
-      check.cost = dice.OneIn(4) ? -dice.Between(1, cost_max) : dice.Between(1, cost_max);
-      const LimitState::Verdict verdict = state.Judge(check, now_us, true);
-      ASSERT_EQ(verdict.allowed, model.Allows(check.cost, now_us)) << simulation::Replay(run) << " check " << i;
-      ASSERT_EQ(LimitState(state).Judge(check, now_us, false).remaining, model.Remaining(now_us))
-          << simulation::Replay(run) << " check " << i;
-      if (verdict.allowed && !dice.OneIn(8)) {
-        if (check.cost < 0 && check.algorithm == v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG) {
-          for (int64_t units = -check.cost; units > 0;) {
-            const auto request = state.GiveBackNewest(units, now_us);
-            if (!request) break;
-            units -= request->cost;
-          }
-        } else {
-          state.Count(check, now_us);
-        }
-        model.Count(check.cost, now_us);
-        ASSERT_EQ(verdict.remaining, model.Remaining(now_us)) << simulation::Replay(run) << " check " << i;
-        ++checks;
-      } else if (check.cost > 0) {
-        ExpectExact(state, check, now_us, is_gcra ? std::min(check.limit, check.burst) : check.limit);
-        if (::testing::Test::HasFatalFailure()) FAIL() << simulation::Replay(run) << " check " << i;
-      }
-    }
-  }
-  EXPECT_GT(checks, 50'000);
-}
-
-// In every algorithm: after k units from rest, limit - k are left.
-TEST(LimitModelTest, FromRestTheLimitLessWhatWasTakenRemains) {
-  for (uint64_t run : simulation::Seeds(10'000)) {
-    simulation::Dice dice(run);
-    LimitCheck check = AnyCheck(dice);
-    check.burst = check.limit;
-    LimitState state = NewState(check.algorithm, check.window_us);
-    int64_t taken = 0;
-    for (int i = 0; i < 5 && taken < check.limit; ++i) {
-      check.cost = dice.Between(1, check.limit - taken);
-      const LimitState::Verdict verdict = state.Judge(check, kNow, true);
-      taken += check.cost;
-      ASSERT_TRUE(verdict.allowed) << simulation::Replay(run);
-      ASSERT_EQ(verdict.remaining, check.limit - taken) << simulation::Replay(run);
-      state.Count(check, kNow);
-    }
-  }
 }
 
 // --- Changed limits, and rows of an earlier version.
