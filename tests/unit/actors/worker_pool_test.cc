@@ -57,9 +57,10 @@ TEST_F(WorkerPoolTest, AsManyPiecesOfWorkRunAtOnceAsThereAreThreads) {
   std::mutex mutex;
   std::set<std::thread::id> threads;
   {
-    WorkerPool pool(&executor, "many", kThreads);
-    // Each waits until all have begun, which ends only if each has a thread.
+    // Each waits until all have begun, which ends only if each has a thread. The latch outlives the pool, whose threads
+    // may be within it a moment after the last has arrived.
     std::latch all_begun(kThreads);
+    WorkerPool pool(&executor, "many", kThreads);
     for (int i = 0; i < kThreads; ++i) {
       pool.Run(
           [&] {
