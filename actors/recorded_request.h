@@ -16,8 +16,10 @@ class RecordedRequest {
   virtual absl::string_view method() const = 0;
   // Equal for equal requests.
   virtual std::string Hash() const = 0;
-  // The reply, as it is recorded; and back, false if the bytes are none.
+  // The reply, as it is recorded: equal bytes for equal replies.
   virtual std::string SerializeReply() const = 0;
+  // Takes the recorded reply as that of this request, which is a repeat of one that was answered. False if the bytes
+  // are no such reply.
   virtual bool ParseReply(absl::string_view bytes) = 0;
 
  protected:

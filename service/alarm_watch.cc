@@ -14,6 +14,7 @@
 #include "actors/objects/wire_time.h"
 #include "holdfast/v1/object_service.pb.h"
 #include "service/call/call.h"
+#include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
 #include "service/call/stream_operation.h"
 #include "service/request_object.h"
@@ -49,7 +50,7 @@ absl::StatusOr<AlarmWatchers::Filter> FilterOf(const v1::WatchAlarmsRequest& req
   return filter;
 }
 
-v1::WatchAlarmsResponse ToWire(const AlarmWatchers::Delivery& delivery) {
+v1::WatchAlarmsResponse ReplyOf(const AlarmWatchers::Delivery& delivery) {
   v1::WatchAlarmsResponse response;
   response.mutable_object()->set_namespace_(delivery.object.ns);
   response.mutable_object()->set_object_class(delivery.object.object_class);
@@ -139,7 +140,7 @@ class AlarmWatchCall final : public Call {
     while ((broken_ || finishing_) && !deliveries_.empty()) Return();
     if (!busy && !deliveries_.empty()) {
       BeginSending();
-      writer_.Write(ToWire(deliveries_.front()), write_.Begin());
+      writer_.Write(ToWire(ReplyOf(deliveries_.front())), write_.Begin());
       deliveries_.pop_front();
     } else if (!busy && ended_ && !finishing_) {
       finishing_ = true;
@@ -179,7 +180,7 @@ class AlarmWatchCall final : public Call {
 
   const RawMethod* const method_;
   grpc::ByteBuffer bytes_;  // of the request
-  grpc::ServerAsyncWriter<v1::WatchAlarmsResponse> writer_;
+  grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
   Operation headers_;
   Operation write_;
   Operation finish_;

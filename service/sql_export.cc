@@ -5,6 +5,7 @@
 
 #include "holdfast/v1/object_service.pb.h"
 #include "service/call/coroutine_call.h"
+#include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
 #include "service/sql_files.h"
 #include "service/status.h"
@@ -43,7 +44,7 @@ class SqlExport final : public CoroutineCall {
       if (status = lease_.ReserveReply(response_.ByteSizeLong()); !status.ok()) co_return status;
       const bool sent = co_await Grpc([this](void* tag) {
         BeginSending();
-        writer_.Write(response_, tag);
+        writer_.Write(ToWire(response_), tag);
       });
       EndSending();
       if (!sent) {
@@ -56,7 +57,7 @@ class SqlExport final : public CoroutineCall {
 
   grpc::ByteBuffer bytes_;  // of the request
   v1::ExportSqlResponse response_;
-  grpc::ServerAsyncWriter<v1::ExportSqlResponse> writer_;
+  grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
 };
 
 }  // namespace

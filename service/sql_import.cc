@@ -6,10 +6,12 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "actors/deterministic.h"
 #include "actors/sql_wire.h"
 #include "holdfast/v1/object_service.pb.h"
 #include "service/call/coroutine_call.h"
 #include "service/call/import_places.h"
+#include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
 #include "service/sql_files.h"
 #include "service/status.h"
@@ -38,7 +40,8 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   void PostNext() override { PostSqlImport(method_, endpoint_); }
   void Finish(const absl::Status& outcome, void* tag) override {
     if (outcome.ok()) {
-      reader_.Finish(response_, grpc::Status::OK, tag);
+      if (replayed_) MarkReplayed(&context_);
+      reader_.Finish(ToWire(response_), grpc::Status::OK, tag);
     } else {
       reader_.FinishWithError(ToGrpc(outcome), tag);
     }
@@ -52,9 +55,10 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(hash_.get()));
     return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
   }
-  std::string SerializeReply() const override { return response_.SerializeAsString(); }
+  std::string SerializeReply() const override { return actors::SerializeDeterministically(response_); }
   bool ParseReply(absl::string_view bytes) override {
-    return response_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    replayed_ = response_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    return replayed_;
   }
 
   actors::Task<absl::Status> Serve() override {
@@ -184,11 +188,12 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_return outcome();
   }
 
-  grpc::ServerAsyncReader<v1::ImportSqlResponse, grpc::ByteBuffer> reader_;
+  grpc::ServerAsyncReader<grpc::ByteBuffer, grpc::ByteBuffer> reader_;
   grpc::ByteBuffer bytes_;  // of the message
   v1::ImportSqlRequest request_;
   v1::ImportSqlHeader header_;
   v1::ImportSqlResponse response_;
+  bool replayed_ = false;  // the reply is that of an earlier import with the same request_id
   ImportPlaces::Place place_;
   storage::sql::ImportFile file_;
   struct FreeHash {

@@ -37,15 +37,19 @@ class MessageRecord final : public actors::RecordedRequest {
     XXH128_canonicalFromHash(&hash, XXH3_128bits(bytes.data(), bytes.size()));
     return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
   }
-  std::string SerializeReply() const override { return response_->SerializeAsString(); }
+  std::string SerializeReply() const override { return actors::SerializeDeterministically(*response_); }
   bool ParseReply(absl::string_view bytes) override {
-    return response_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    replayed_ = response_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    return replayed_;
   }
+  // Whether the reply is that of an earlier request with the same id.
+  bool replayed() const { return replayed_; }
 
  private:
   const std::string* const method_;
   const Request* const request_;
   Response* const response_;
+  bool replayed_ = false;
 };
 
 }  // namespace holdfast::service

@@ -16,6 +16,7 @@
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
+#include "service/call/reply_wire.h"
 #include "service/call/request_parser.h"
 #include "service/call/small_request.h"
 #include "service/request_object.h"
@@ -77,8 +78,9 @@ class ReplyCall : public Call {
     DropRequest();
     BeginSending();
     if (status.ok()) {
-      lease_.CountReply(response.ByteSizeLong());
-      writer_.Finish(response, grpc::Status::OK, Tag());
+      const grpc::ByteBuffer bytes = ToWire(response);
+      lease_.CountReply(bytes.Length());
+      writer_.Finish(bytes, grpc::Status::OK, Tag());
     } else {
       lease_.CountReply(0);
       writer_.FinishWithError(ToGrpc(status), Tag());
@@ -125,7 +127,7 @@ class ReplyCall : public Call {
   std::unique_ptr<google::protobuf::Arena> arena_;  // holds a large request
   Request* request_ = &small_request_;
   size_t request_bytes_ = 0;
-  grpc::ServerAsyncResponseWriter<Response> writer_;
+  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
   bool parsed_ = false;
   bool finished_ = false;
 };

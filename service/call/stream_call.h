@@ -22,6 +22,7 @@
 #include "service/call/endpoint.h"
 #include "service/call/item_delivery.h"
 #include "service/call/raw_method.h"
+#include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
 #include "service/call/stream_operation.h"
 #include "service/status.h"
@@ -91,7 +92,7 @@ class StreamCall final : public Call {
       // More are ready: they may share a packet.
       if (entries_.size() > 1 && entries_[1]->done) options.set_buffer_hint();
       BeginSending();
-      stream_.Write(entries_.front()->response, options, write_.Begin());
+      stream_.Write(ToWire(entries_.front()->response), options, write_.Begin());
     }
     if (broken_) {
       // Nobody is there to read; what has begun is waited for.
@@ -189,7 +190,7 @@ class StreamCall final : public Call {
   }
 
   const Method* const method_;
-  grpc::ServerAsyncReaderWriter<Response, grpc::ByteBuffer> stream_;
+  grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> stream_;
   Operation read_;
   Operation write_;
   Operation finish_;

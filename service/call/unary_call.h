@@ -15,6 +15,7 @@
 #include "actors/task.h"
 #include "service/call/message_record.h"
 #include "service/call/reply_call.h"
+#include "service/call/reply_wire.h"
 #include "service/request_object.h"
 
 namespace holdfast::service {
@@ -63,7 +64,10 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
   }
   absl::Status CheckReply() override { return this->ReserveReply(); }
   actors::RecordedRequest* recorded() override { return record_->IfAny(); }
-  void Done(const absl::Status& status) override { this->Finish(status); }
+  void Done(const absl::Status& status) override {
+    if (status.ok() && record_->replayed()) MarkReplayed(&this->context_);
+    this->Finish(status);
+  }
 
   const UnaryMethod<Request, Response>* const method_;
   std::optional<MessageRecord<Request, Response>> record_;
