@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "actors/deterministic.h"
 #include "actors/errors.h"
+#include "actors/objects/attributes.h"
 #include "actors/objects/wire_time.h"
 #include "actors/page_token.h"
 #include "storage/key_codec.h"
@@ -52,7 +53,8 @@ absl::Status CheckId(absl::string_view id, absl::string_view field) {
 absl::Status CheckUser(const v1::User& user) {
   if (absl::Status status = CheckId(user.id(), "user.id"); !status.ok()) return status;
   if (absl::Status status = CheckText(user.name(), "user.name"); !status.ok()) return status;
-  return CheckText(user.email(), "user.email");
+  if (absl::Status status = CheckText(user.email(), "user.email"); !status.ok()) return status;
+  return CheckAttributes(user.attributes(), "user.attributes");
 }
 
 // Not the same for a user who was deleted and comes back, so that an etag of before does not hold again.

@@ -48,7 +48,8 @@ inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Duration& durati
   return absl::ToInt64Microseconds(absl::Ceil(value, absl::Microseconds(1)));
 }
 
-// In microseconds, rounded up, so that nothing is early. INVALID_ARGUMENT, naming the field, where it is none.
+// In microseconds, rounded up, so that nothing is early. INVALID_ARGUMENT, naming the field, where it is none, or where
+// the rounded time is past the year 9999 and could not be told in a reply.
 inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Timestamp& timestamp, absl::string_view field) {
   // From the year 1 to the year 9999.
   constexpr int64_t kSecondsMin = -62'135'596'800;
@@ -57,7 +58,11 @@ inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Timestamp& times
       timestamp.nanos() > 999'999'999) {
     return InvalidField(field, "must be a time from the year 1 to the year 9999");
   }
-  return timestamp.seconds() * kMicrosPerSecond + (timestamp.nanos() + 999) / 1000;
+  const int64_t micros = timestamp.seconds() * kMicrosPerSecond + (timestamp.nanos() + 999) / 1000;
+  if (micros >= (kSecondsMax + 1) * kMicrosPerSecond) {
+    return InvalidField(field, "must be at most 9999-12-31T23:59:59.999999Z: it is rounded up to a microsecond");
+  }
+  return micros;
 }
 
 }  // namespace holdfast::actors

@@ -1,57 +1,21 @@
 // The reply to a request that is sent again with its request_id: byte for byte the first one, and marked as a replay.
 
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/support/byte_buffer.h>
-
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "holdfast/v1/user_cache_service.grpc.pb.h"
 #include "tests/blackbox/behaviour.h"
+#include "tests/blackbox/raw_call.h"
 
 namespace holdfast::blackbox {
 namespace {
 
-constexpr char kReplayedKey[] = "holdfast-replayed";
-
-// A reply as it came over the wire, before anybody parsed it.
-struct WireReply {
-  grpc::Status status;
-  std::string bytes;
-  bool replayed = false;
-};
-
 template <typename Base>
 class ReplayTest : public Base {
  protected:
-  // Calls "/package.Service/Method".
-  WireReply CallRaw(const std::string& method, const google::protobuf::Message& request) {
-    const std::string bytes = request.SerializeAsString();
-    const grpc::Slice slice(bytes);
-    const grpc::ByteBuffer sent(&slice, 1);
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + this->Timeout());
-    grpc::CompletionQueue queue;
-    grpc::GenericStub stub(this->channel_);
-    auto call = stub.PrepareUnaryCall(&context, method, sent, &queue);
-    call->StartCall();
-    WireReply reply;
-    grpc::ByteBuffer received;
-    call->Finish(&received, &reply.status, this);
-    void* tag = nullptr;
-    bool ok = false;
-    EXPECT_TRUE(queue.Next(&tag, &ok) && ok);
-    std::vector<grpc::Slice> slices;
-    if (reply.status.ok() && received.Dump(&slices).ok()) {
-      for (const grpc::Slice& part : slices) reply.bytes.append(part.begin(), part.end());
-    }
-    const auto& metadata = context.GetServerInitialMetadata();
-    const auto mark = metadata.find(kReplayedKey);
-    reply.replayed = mark != metadata.end();
-    if (reply.replayed) EXPECT_EQ(mark->second, "1");
-    return reply;
+  RawReply CallMethod(const std::string& method, const google::protobuf::Message& request) {
+    return CallRaw(this->channel_, method, request, this->Timeout());
   }
 
   // A change whose reply has maps of twelve keys, one of them within the other.
@@ -66,8 +30,8 @@ class ReplayTest : public Base {
     for (int i = 0; i < 12; ++i) nested[absl::StrCat("inner-", i)].set_bool_value(true);
     return request;
   }
-  WireReply Update(const std::string& id) {
-    return CallRaw("/holdfast.v1.UserCacheService/UpdateUser", UpdateWithMaps(id));
+  RawReply Update(const std::string& id) {
+    return CallMethod("/holdfast.v1.UserCacheService/UpdateUser", UpdateWithMaps(id));
   }
 };
 
@@ -77,11 +41,11 @@ INSTANTIATE_TEST_SUITE_P(Stores, Replays, ::testing::Values(StoreKind::kRocksDb,
 TEST_P(Replays, AReplyWithMapsIsTheSameBytesAndMarked) {
   for (int i = 0; i < 8; ++i) {
     const std::string id = absl::StrCat("u", i);
-    const WireReply first = Update(id);
+    const RawReply first = Update(id);
     ASSERT_TRUE(IsOk(first.status));
     EXPECT_FALSE(first.replayed);
     for (int again = 0; again < 3; ++again) {
-      const WireReply replay = Update(id);
+      const RawReply replay = Update(id);
       ASSERT_TRUE(IsOk(replay.status));
       EXPECT_EQ(replay.bytes, first.bytes) << id;
       EXPECT_TRUE(replay.replayed);
@@ -94,27 +58,27 @@ TEST_P(Replays, ReadsOfTheSameStateAreTheSameBytes) {
   auto request = For<v1::GetUserRequest>("users");
   request.set_id("u");
   const std::string method = "/holdfast.v1.UserCacheService/GetUser";
-  const WireReply first = CallRaw(method, request);
-  for (int again = 0; again < 8; ++again) EXPECT_EQ(CallRaw(method, request).bytes, first.bytes);
+  const RawReply first = CallMethod(method, request);
+  for (int again = 0; again < 8; ++again) EXPECT_EQ(CallMethod(method, request).bytes, first.bytes);
 }
 
 TEST_P(Replays, OnlyAReplayIsMarked) {
   const std::string method = "/holdfast.v1.CounterService/Increment";
   auto request = For<v1::IncrementRequest>("n");
-  EXPECT_FALSE(CallRaw(method, request).replayed);
-  EXPECT_FALSE(CallRaw(method, request).replayed);
+  EXPECT_FALSE(CallMethod(method, request).replayed);
+  EXPECT_FALSE(CallMethod(method, request).replayed);
   request.set_request_id("1");
-  EXPECT_FALSE(CallRaw(method, request).replayed);
-  EXPECT_TRUE(CallRaw(method, request).replayed);
+  EXPECT_FALSE(CallMethod(method, request).replayed);
+  EXPECT_TRUE(CallMethod(method, request).replayed);
   // The id with another request is an error, which is no replay; nor is an error that comes again.
   request.set_amount(7);
-  const WireReply reused = CallRaw(method, request);
+  const RawReply reused = CallMethod(method, request);
   EXPECT_TRUE(Fails(reused.status, grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"));
   EXPECT_FALSE(reused.replayed);
   request.set_request_id("2");
   request.set_amount(INT64_MAX);
   for (int again = 0; again < 2; ++again) {
-    const WireReply refused = CallRaw(method, request);
+    const RawReply refused = CallMethod(method, request);
     EXPECT_TRUE(Fails(refused.status, grpc::StatusCode::OUT_OF_RANGE, "COUNTER_OVERFLOW"));
     EXPECT_FALSE(refused.replayed);
   }
@@ -133,18 +97,18 @@ TEST_P(Replays, AReplayedImportIsMarked) {
     ASSERT_TRUE(writer->Write(part));
     writer->WritesDone();
     ASSERT_TRUE(IsOk(writer->Finish()));
-    EXPECT_EQ(context.GetServerInitialMetadata().count(kReplayedKey), replayed ? 1u : 0u);
+    EXPECT_EQ(context.GetServerInitialMetadata().count("holdfast-replayed"), replayed ? 1u : 0u);
   }
 }
 
 using KilledReplays = ReplayTest<KillBehaviour>;
 
 TEST_F(KilledReplays, AReplyWithMapsIsTheSameBytesAfterAKill) {
-  const WireReply first = Update("u");
+  const RawReply first = Update("u");
   ASSERT_TRUE(IsOk(first.status));
   Kill();
   Start();
-  const WireReply replay = Update("u");
+  const RawReply replay = Update("u");
   ASSERT_TRUE(IsOk(replay.status));
   EXPECT_EQ(replay.bytes, first.bytes);
   EXPECT_TRUE(replay.replayed);

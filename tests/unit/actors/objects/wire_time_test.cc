@@ -48,6 +48,29 @@ TEST(WireTimeTest, WhatIsNoWellFormedDurationIsRefused) {
   EXPECT_THAT(Parse(std::numeric_limits<int64_t>::min(), -999'999'999).status(), IsInvalid("window"));
 }
 
+absl::StatusOr<int64_t> ParseTime(int64_t seconds, int32_t nanos) {
+  google::protobuf::Timestamp timestamp;
+  timestamp.set_seconds(seconds);
+  timestamp.set_nanos(nanos);
+  return MicrosOf(timestamp, "time");
+}
+
+TEST(WireTimeTest, TimestampsRoundUpToAMicrosecond) {
+  EXPECT_EQ(*ParseTime(1, 1), 1'000'001);
+  EXPECT_EQ(*ParseTime(-1, 999'999'001), 0);
+}
+
+TEST(WireTimeTest, TimestampsAreFromTheYear1ToTheYear9999AfterTheyAreRoundedToo) {
+  constexpr int64_t kFirst = -62'135'596'800;
+  constexpr int64_t kLast = 253'402'300'799;
+  EXPECT_EQ(*ParseTime(kFirst, 0), kFirst * kMicrosPerSecond);
+  EXPECT_THAT(ParseTime(kFirst - 1, 999'999'999).status(), IsInvalid("time"));
+  EXPECT_EQ(*ParseTime(kLast, 999'999'000), kLast * kMicrosPerSecond + 999'999);
+  EXPECT_THAT(ParseTime(kLast, 999'999'001).status(), IsInvalid("time"));
+  EXPECT_THAT(ParseTime(kLast, 999'999'999).status(), IsInvalid("time"));
+  EXPECT_THAT(ParseTime(kLast + 1, 0).status(), IsInvalid("time"));
+}
+
 TEST(WireTimeTest, TimestampsHaveNanosecondsFrom0To999999999) {
   google::protobuf::Timestamp timestamp;
   SetTimestamp(1'700'000'000'123'456, &timestamp);
