@@ -11,6 +11,7 @@
 #include "actors/errors.h"
 #include "storage/format.h"
 #include "storage/log.h"
+#include "storage/usage.h"
 
 namespace holdfast::actors {
 namespace {
@@ -43,9 +44,18 @@ absl::Status ReadRecord(storage::View& view, const std::string& key, std::option
   return absl::OkStatus();
 }
 
-absl::Status ReadDescription(storage::View& view, bool for_clients, absl::Time now, ObjectDescription* description) {
+// `in_use`: the header is taken from memory instead.
+absl::Status ReadDescription(storage::View& view, bool for_clients, bool in_use, absl::Time now,
+                             ObjectDescription* description) {
   if (absl::Status status = ReadRecord(view, storage::kObjectHeaderKey, &description->header); !status.ok()) {
     return status;
+  }
+  if (description->header && description->header->run() != 0 && !in_use) {
+    // A crash came while the object was in memory, and nobody has loaded it since: its header lags. Such an object is
+    // small, and all that it stores is durable.
+    auto usage = storage::CountUsage(view);
+    if (!usage.ok()) return usage.status();
+    *description->header->mutable_usage() = *std::move(usage);
   }
   if (for_clients) {
     std::optional<storage::v1::ClientAlarm> record;
@@ -403,7 +413,7 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
   services_.reads->Run(
       [this, reading, for_clients = object_class->for_clients, now = clock().Wall()] {
         storage::View view(services_.store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
-        reading->status = ReadDescription(view, for_clients, now, &reading->description);
+        reading->status = ReadDescription(view, for_clients, reading->header.has_value(), now, &reading->description);
       },
       [this, key, object_class, reading, generation_now] {
         if (reading->description.header && reading->header) reading->description.header = reading->header;

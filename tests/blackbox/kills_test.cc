@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "holdfast/v1/batch_processor_service.grpc.pb.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "tests/blackbox/watcher.h"
 
@@ -82,6 +83,26 @@ TEST_F(KillBehaviour, B45_AlarmAndPutAreOneAtomicCommit) {
     EXPECT_EQ(AlarmOf("o"), base + absl::Seconds(std::stoi(*value)));
     acknowledged = std::stoi(*value);
   }
+}
+
+TEST_F(KillBehaviour, ADescriptionSaysTheSameAfterAKill) {
+  using BatchStub = v1::BatchProcessorService::Stub;
+  auto configure = For<v1::ConfigureBatchRequest>("mail");
+  configure.mutable_config()->mutable_delay()->set_seconds(3600);
+  ASSERT_TRUE(IsOk(Call(&BatchStub::ConfigureBatch, configure)));
+  auto add = For<v1::AddItemsRequest>("mail");
+  add.add_items("an item");
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(IsOk(Call(&BatchStub::AddItems, add)));
+  auto before = Describe("mail", "BatchProcessor");
+  ASSERT_THAT(before.tables(), SizeIs(1));
+  EXPECT_EQ(before.tables(0).row_count(), 100);
+  Kill();
+  Start();
+  const auto after = Describe("mail", "BatchProcessor");
+  // All but where it is: it was not loaded for this.
+  EXPECT_EQ(after.activation_state(), v1::ACTIVATION_STATE_INACTIVE);
+  before.set_activation_state(v1::ACTIVATION_STATE_INACTIVE);
+  EXPECT_EQ(after.ShortDebugString(), before.ShortDebugString());
 }
 
 TEST_F(KillBehaviour, ARequestSentAgainAfterAKillIsDoneOnce) {

@@ -84,6 +84,25 @@ TEST_F(HeaderLagTest, AnObjectInUseIsDescribedExactlyWhileItsHeaderIsNotWritten)
   ExpectCounted(Described());
 }
 
+TEST_F(HeaderLagTest, AfterACrashAnObjectIsDescribedExactlyWithoutBeingLoaded) {
+  Start();
+  UpdateOften();
+  for (int i = 0; i < 10; ++i) Update(absl::StrCat("new", i), "name");
+  const storage::v1::Usage before = Described();
+  Start();
+  ASSERT_NE(Stored().run(), 0u);
+  ASSERT_NE(Stored().usage().row_counts().at(1), before.row_counts().at(1)) << "the header does not lag";
+  ExpectCounted(Described());
+  EXPECT_EQ(Find(UserCache::Class(), "cache"), nullptr);
+  // Nor while it is loaded for the first time.
+  store.set_cold(true);
+  auto sent = SendDelete("none");
+  while (Find(UserCache::Class(), "cache") == nullptr) ASSERT_TRUE(node->Step(0));
+  ASSERT_EQ(Find(UserCache::Class(), "cache")->state(), Activation::State::kLoading);
+  ExpectCounted(Described());
+  EXPECT_TRUE(sent->ok());
+}
+
 TEST_F(HeaderLagTest, ItIsWrittenWhenTheObjectLeavesMemory) {
   Start();
   UpdateOften();
@@ -151,6 +170,7 @@ TEST_F(HeaderLagTest, RandomTurnsAndCrashesAreCountedExactly) {
       const bool crash = dice.OneIn(2);
       if (crash) Start();
       store.set_cold(false);
+      if (crash) ExpectCounted(Described());
       // Loads it.
       auto sent = SendDelete("none");
       node->Settle();
