@@ -7,11 +7,9 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "actors/client_alarm.h"
 #include "actors/errors.h"
 #include "storage/format.h"
 #include "storage/log.h"
-#include "storage/usage.h"
 
 namespace holdfast::actors {
 namespace {
@@ -33,44 +31,6 @@ constexpr absl::Duration kPackStep = absl::Milliseconds(20);
 // seldom becomes small and costs a read of its first part.
 constexpr absl::Duration kPackAgain = absl::Minutes(1);
 constexpr absl::Duration kPackLargeAgain = absl::Minutes(10);
-
-template <typename Record>
-absl::Status ReadRecord(storage::View& view, const std::string& key, std::optional<Record>* record) {
-  auto bytes = view.Get(key);
-  if (!bytes.ok()) return bytes.status();
-  if (*bytes && !record->emplace().ParseFromString(**bytes)) {
-    return absl::DataLossError("a record of the object is garbled");
-  }
-  return absl::OkStatus();
-}
-
-// `in_use`: the header is taken from memory instead.
-absl::Status ReadDescription(storage::View& view, bool for_clients, bool in_use, absl::Time now,
-                             ObjectDescription* description) {
-  if (absl::Status status = ReadRecord(view, storage::kObjectHeaderKey, &description->header); !status.ok()) {
-    return status;
-  }
-  if (description->header && description->header->run() != 0 && !in_use) {
-    // A crash came while the object was in memory, and nobody has loaded it since: its header lags. Such an object is
-    // small, and all that it stores is durable.
-    auto usage = storage::CountUsage(view);
-    if (!usage.ok()) return usage.status();
-    *description->header->mutable_usage() = *std::move(usage);
-  }
-  if (for_clients) {
-    std::optional<storage::v1::ClientAlarm> record;
-    if (absl::Status status = ReadRecord(view, storage::kClientAlarmKey, &record); !status.ok()) return status;
-    description->alarm = ClientAlarm(record.value_or(storage::v1::ClientAlarm())).Visible(now);
-    const auto database = view.Get(storage::kSqlDatabaseKey);
-    if (!database.ok()) return database.status();
-    description->has_sql = database->has_value();
-  } else {
-    std::optional<storage::v1::AlarmRecord> record;
-    if (absl::Status status = ReadRecord(view, storage::kAlarmKey, &record); !status.ok()) return status;
-    if (record) description->alarm = absl::FromUnixMicros(record->scheduled_time_us());
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -371,72 +331,6 @@ void ShardHost::DropFamily(const storage::Placement& placement) {
 void ShardHost::PassivateSoon(const storage::ObjectKey& key) {
   auto& activations = ShardOf(key).activations;
   if (auto it = activations.find(key); it != activations.end()) it->second->PassivateSoon();
-}
-
-void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
-                         absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done) {
-  struct Reading {
-    ObjectDescription description;
-    storage::Location location;
-    storage::WriteSet pending;
-    absl::Status status;
-    storage::BatchNumber batch = 0;
-    std::optional<storage::v1::ObjectHeader> header;  // of an object in memory, which may be ahead of the stored one
-    uint64_t generation = 0;                          // of the place that is read; 0: packed
-    decltype(done) tell;
-  };
-  const auto generation_now = [this, key] {
-    const auto placement = services_.families->Find(key);
-    return placement ? placement->generation : 0;
-  };
-  auto reading = std::make_shared<Reading>();
-  reading->tell = std::move(done);
-  reading->generation = generation_now();
-  const storage::KeyRange range{storage::kObjectHeaderKey, std::string(1, storage::kEntryKind)};
-  if (const Activation* const activation = Find(key)) {
-    reading->description.state = activation->state();
-    reading->description.packed = activation->packed();
-    reading->description.mailbox_depth = activation->mailbox_depth();
-    reading->location = activation->keyspace_->location();
-    reading->batch = activation->last_batch_;
-    if (activation->state() == Activation::State::kActive) reading->header = activation->header();
-    const std::vector<const storage::WriteSet*> layers = activation->keyspace_->Layers(nullptr);
-    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-      (*layer)->CopyRangeOnto(range, &reading->pending);
-      (*layer)->CopyRangeOnto(storage::KeyRange::Single(storage::kSqlDatabaseKey), &reading->pending);
-    }
-  } else {
-    const auto placement = services_.families->Find(key);
-    reading->description.packed = !placement;
-    reading->location = placement ? storage::Location{placement->family, ""} : storage::PackedLocation(key);
-  }
-  services_.reads->Run(
-      [this, reading, for_clients = object_class->for_clients, now = clock().Wall()] {
-        storage::View view(services_.store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
-        reading->status = ReadDescription(view, for_clients, reading->header.has_value(), now, &reading->description);
-      },
-      [this, key, object_class, reading, generation_now] {
-        if (reading->description.header && reading->header) reading->description.header = reading->header;
-        if (reading->generation != generation_now()) {
-          // It moved, or was deleted, before it was read.
-          Describe(key, object_class, std::move(reading->tell));
-          return;
-        }
-        const auto tell = [reading](const absl::Status& status) {
-          if (!status.ok()) {
-            reading->tell(OutcomeUnknown());
-          } else if (!reading->status.ok()) {
-            reading->tell(FromStorage(reading->status));
-          } else {
-            reading->tell(std::move(reading->description));
-          }
-        };
-        if (reading->batch <= pipeline_.durable()) {
-          tell(absl::OkStatus());
-        } else {
-          pipeline_.WhenDurable(reading->batch, tell);
-        }
-      });
 }
 
 void ShardHost::CheckInvariants() const {

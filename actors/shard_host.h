@@ -110,8 +110,9 @@ class ShardHost {
   // The end of a round of the executor: begins a commit.
   void OnRound() { pipeline_.Submit(); }
 
-  // What is known of an object, durably; does not load it. `done` comes on this executor. DATA_LOSS where it is
-  // damaged.
+  // What is known of an object, durably. It does not load the object and waits for no turn of it; the tables of a SQL
+  // database are counted beside them. `done` comes on this executor. DATA_LOSS where it is damaged; those of
+  // ReadDurable (storage/sql/durable_database.h).
   void Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
                 absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done);
   // Unloads the object as soon as nothing of it is under way.
@@ -130,8 +131,14 @@ class ShardHost {
  private:
   friend class Activation;
 
+  struct Reading;
+
   Activation* GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class);
   Shard& ShardOf(const storage::ObjectKey& key) { return *shards_[static_cast<size_t>(key.shard())]; }
+  // Steps of Describe (shard_host_describe.cc).
+  uint64_t GenerationOf(const storage::ObjectKey& key) const;
+  void DescribeRead(std::shared_ptr<Reading> reading);
+  void DescribeTablesOf(std::shared_ptr<Reading> reading);
   AlarmScheduler::Fired FireAlarm(const std::string& encoded_id);
 
   // --- For activations.

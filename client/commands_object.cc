@@ -36,6 +36,19 @@ void PrintObjects(const v1::ListObjectsRequest&, const v1::ListObjectsResponse& 
 }
 
 // `sql_version` is that of the SQL schema, empty if there is none.
+// Of an alarm that waits after attempts that failed.
+std::string AlarmRetry(const v1::DescribeObjectResponse& response) {
+  if (response.alarm().retry_count() == 0) return "";
+  return absl::StrCat(response.alarm().retry_count(), ", due ", TimeText(response.alarm().due_time()));
+}
+
+// Of an alarm that a watcher has.
+std::string Delivery(const v1::DescribeObjectResponse& response) {
+  if (!response.has_alarm_delivery()) return "";
+  const v1::AlarmDeliveryDescription& delivery = response.alarm_delivery();
+  return absl::StrCat("retry ", delivery.retry_count(), ", lease until ", TimeText(delivery.lease_expire_time()));
+}
+
 void PrintDescription(const v1::DescribeObjectResponse& response, const std::string& sql_version, TextOutput& text) {
   const v1::ObjectSummary& summary = response.summary();
   // The version in the reply is that of the records of a class, of which class Object has none of its own.
@@ -48,6 +61,8 @@ void PrintDescription(const v1::DescribeObjectResponse& response, const std::str
                {"bytes", absl::StrCat(summary.size_bytes())},
                {"keys", absl::StrCat(response.key_count())},
                {"alarm", response.has_alarm_time() ? TimeText(response.alarm_time()) : ""},
+               {"alarm retry", AlarmRetry(response)},
+               {"delivery", Delivery(response)},
                {"in memory", EnumText(v1::ActivationState_Name(response.activation_state()), "ACTIVATION_STATE_",
                                       response.activation_state())},
                {"waiting", absl::StrCat(response.mailbox_depth())},
@@ -63,8 +78,6 @@ void PrintDescription(const v1::DescribeObjectResponse& response, const std::str
 }
 
 // An object that does not exist has a summary without times (object_service.proto).
-bool Exists(const v1::DescribeObjectResponse& response) { return response.summary().has_create_time(); }
-
 // The version that MigrateSchema has left in the database (object_service.proto); empty if it has not run, or cannot be
 // read.
 std::string SqlVersion(Session& session, const v1::ObjectId& object, const v1::DescribeObjectResponse& description) {
@@ -96,7 +109,7 @@ std::optional<int> BeforeRemoval(Session& session, const Request& request, bool 
     v1::DescribeObjectRequest describe;
     *describe.mutable_object() = request.object();
     const auto described = session.client().Call(CallKind::kIdempotent, &ObjectService::Stub::DescribeObject, describe);
-    if (described.ok() && !Exists(*described)) {
+    if (described.ok() && !described->exists()) {
       return session.Failed(CallKind::kIdempotent, NoSuchObject(request.object()));
     }
     // An object that the server can't describe, e.g. since its database is damaged, can still be removed.
@@ -134,7 +147,7 @@ Unary<&ObjectService::Stub::DescribeObject> Describe() {
                              TextOutput& text) { PrintDescription(response, *sql_version, text); },
       .after =
           [sql_version](Session& session, const auto& request, const auto& response) {
-            if (!Exists(response)) return NoSuchObject(request.object());
+            if (!response.exists()) return NoSuchObject(request.object());
             if (!session.globals().json) *sql_version = SqlVersion(session, request.object(), response);
             return absl::OkStatus();
           },

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "actors/objects/plain_turn.h"
 #include "actors/objects/wire_time.h"
 #include "actors/page_token.h"
+#include "actors/utf8.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "service/request_object.h"
 #include "storage/catalog_page.h"
@@ -42,6 +42,22 @@ v1::ActivationState StateOf(actors::Activation::State state) {
   return v1::ACTIVATION_STATE_UNSPECIFIED;
 }
 
+void FillAlarm(const actors::ObjectDescription& description, v1::DescribeObjectResponse* response) {
+  if (description.alarm) SetTimestamp(absl::ToUnixMicros(*description.alarm), response->mutable_alarm_time());
+  if (description.next_alarm) {
+    v1::AlarmDescription* const alarm = response->mutable_alarm();
+    SetTimestamp(description.next_alarm->scheduled_time_us(), alarm->mutable_scheduled_time());
+    SetTimestamp(description.next_alarm->due_time_us(), alarm->mutable_due_time());
+    alarm->set_retry_count(description.next_alarm->retry_count());
+  }
+  if (description.delivery) {
+    v1::AlarmDeliveryDescription* const delivery = response->mutable_alarm_delivery();
+    SetTimestamp(description.delivery->scheduled_time_us(), delivery->mutable_scheduled_time());
+    delivery->set_retry_count(description.delivery->retry_count());
+    SetTimestamp(description.delivery->lease_expire_time_us(), delivery->mutable_lease_expire_time());
+  }
+}
+
 void FillDescription(const storage::ObjectKey& key, const actors::ObjectDescription& description,
                      v1::DescribeObjectResponse* response) {
   storage::ObjectId id;
@@ -63,7 +79,14 @@ void FillDescription(const storage::ObjectKey& key, const actors::ObjectDescript
     std::sort(response->mutable_tables()->begin(), response->mutable_tables()->end(),
               [](const auto& a, const auto& b) { return a.name() < b.name(); });
   }
-  if (description.alarm) SetTimestamp(absl::ToUnixMicros(*description.alarm), response->mutable_alarm_time());
+  response->set_exists(description.header.has_value());
+  for (const actors::SqlTable& table : description.tables) {
+    v1::TableDescription* const row = response->add_tables();
+    row->set_name(actors::ValidUtf8(table.name));
+    row->set_row_count(table.row_count);
+    row->set_sql(actors::ValidUtf8(table.sql));
+  }
+  FillAlarm(description, response);
   response->set_placement(description.packed ? v1::PLACEMENT_PACKED : v1::PLACEMENT_OWN_COLUMN_FAMILY);
   response->set_activation_state(StateOf(description.state));
   response->set_mailbox_depth(static_cast<int32_t>(description.mailbox_depth));
@@ -133,15 +156,10 @@ void DescribeObject(Endpoint* endpoint, const v1::DescribeObjectRequest& request
   }
   OnHost(endpoint, object.key, [object, response, done = std::move(done)](actors::ShardHost* host) mutable {
     host->Describe(object.key, object.object_class,
-                   [host, object, response,
+                   [key = object.key, response,
                     done = std::move(done)](absl::StatusOr<actors::ObjectDescription> description) mutable {
-                     if (!description.ok()) return done(description.status());
-                     FillDescription(object.key, *description, response);
-                     if (!description->has_sql) return done(absl::OkStatus());
-                     host->Deliver(object.key, object.object_class,
-                                   new actors::PlainTurn(
-                                       [response](actors::PlainObject& plain) { return plain.DescribeSql(response); },
-                                       std::move(done)));
+                     if (description.ok()) FillDescription(key, *description, response);
+                     done(description.status());
                    });
   });
 }

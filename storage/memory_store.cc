@@ -1,5 +1,6 @@
 #include "storage/memory_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -25,6 +26,9 @@ class MemoryCursor : public Cursor {
   void SeekToLast() override {
     at_ = range_.end.empty() ? entries_->end() : entries_->lower_bound(range_.end);
     Prev();
+  }
+  void Seek(absl::string_view key) override {
+    Settle(entries_->lower_bound(std::max(key, absl::string_view(range_.start))));
   }
   void Next() override { Settle(std::next(at_)); }
   void Prev() override { Settle(at_ == entries_->begin() ? entries_->end() : std::prev(at_)); }

@@ -93,6 +93,7 @@ class RocksDbCursor : public Cursor {
 
   void SeekToFirst() override { iterator_->SeekToFirst(); }
   void SeekToLast() override { iterator_->SeekToLast(); }
+  void Seek(absl::string_view key) override { iterator_->Seek({key.data(), key.size()}); }
   void Next() override { iterator_->Next(); }
   void Prev() override { iterator_->Prev(); }
   ReadResult state() const override {

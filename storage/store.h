@@ -44,6 +44,8 @@ class Cursor {
   virtual ~Cursor() = default;
   virtual void SeekToFirst() = 0;
   virtual void SeekToLast() = 0;
+  // To the first entry within the range whose key is not before this one.
+  virtual void Seek(absl::string_view key) = 0;
   virtual void Next() = 0;
   virtual void Prev() = 0;
   // kFound on an entry, kAbsent past the last one; kNeedsDisk and kError end the walk.

@@ -17,6 +17,7 @@ class StuckCursor : public Cursor {
 
   void SeekToFirst() override {}
   void SeekToLast() override {}
+  void Seek(absl::string_view) override {}
   void Next() override {}
   void Prev() override {}
   ReadResult state() const override { return state_; }

@@ -58,8 +58,6 @@ class PlainObject : public Object {
   Task<absl::Status> ImportPages(storage::sql::ImportId id, uint32_t first, std::string pages);
   Task<absl::Status> EndImport(storage::sql::ImportId id, uint32_t page_count);
   Task<absl::Status> AbortImport(storage::sql::ImportId id);
-  // Adds the tables of its SQL database.
-  Task<absl::Status> DescribeSql(v1::DescribeObjectResponse* response);
   // The delivery with this token, if it is out, never came to its watcher.
   Task<absl::Status> ReturnAlarm(const std::string& token);
   Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response) override;

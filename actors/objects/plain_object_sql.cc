@@ -4,18 +4,14 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "actors/errors.h"
 #include "actors/objects/plain_object.h"
 #include "actors/objects/schema_version.h"
 #include "actors/sql_wire.h"
-#include "actors/utf8.h"
 #include "storage/sql/database.h"
-#include "storage/sql/failure.h"
 
 namespace holdfast::actors {
 namespace {
@@ -60,27 +56,10 @@ absl::StatusOr<std::vector<SqlMigration>> MigrationsOf(const v1::MigrateSchemaRe
   return migrations;
 }
 
-// Tables that DescribeObject tells of, in the order of their names, without SQLite's own and those of virtual tables.
-constexpr char kTables[] =
-    "SELECT name, (SELECT group_concat(sql, ';' || char(10)) FROM"
-    " (SELECT sql FROM sqlite_schema AS s WHERE s.tbl_name = l.name AND sql IS NOT NULL ORDER BY type = 'table' DESC,"
-    " name))"
-    " FROM pragma_table_list AS l WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite_%'"
-    " ORDER BY name LIMIT 1000";
-
 absl::Status ImportError(const absl::Status& status) {
   if (!absl::IsAborted(status)) return status;
   return Error(status.code(), v1::ERROR_REASON_PRECONDITION_FAILED,
                absl::StrCat(status.message(), "; nothing was done"));
-}
-
-std::string TextIn(const sql::Value& value) {
-  const auto* text = std::get_if<std::string>(&value);
-  return text == nullptr ? "" : *text;
-}
-
-std::string CountOf(absl::string_view table) {
-  return absl::StrCat("SELECT count(*) FROM \"", absl::StrReplaceAll(table, {{"\"", "\"\""}}), "\"");
 }
 
 }  // namespace
@@ -125,39 +104,6 @@ Task<absl::Status> PlainObject::MigrateSchema(const v1::MigrateSchemaRequest& re
   if (!versions.ok()) co_return SqlFailed(versions.status(), "");
   response->set_version_before(versions->before);
   response->set_version_after(versions->after);
-  co_return absl::OkStatus();
-}
-
-Task<absl::Status> PlainObject::DescribeSql(v1::DescribeObjectResponse* response) {
-  const auto schema = co_await storage().sql().Run<sql::Result>([](sql::Connection& connection) {
-    return RunSql(connection, {"tables", kTables, {}});
-  });
-  if (!schema.ok()) co_return schema.status();
-  struct Table {
-    std::string name;
-    int64_t row_count = -1;
-  };
-  auto tables = std::make_shared<std::vector<Table>>();
-  for (const sql::Row& row : schema->rows) tables->push_back({TextIn(row[0])});
-  // Those that there is no time for stay as they are.
-  const auto counted =
-      co_await storage().sql().Run<bool>([tables](sql::Connection& connection) -> absl::StatusOr<bool> {
-        for (Table& table : *tables) {
-          auto count = connection.Execute(CountOf(table.name), {});
-          if (!count.ok()) return count.status();
-          table.row_count = std::get<int64_t>(count->rows[0][0]);
-        }
-        return true;
-      });
-  if (!counted.ok() && sql::FailureOf(counted.status()).kind != sql::FailureKind::kTimeLimit) {
-    co_return SqlFailed(counted.status(), "tables");
-  }
-  for (size_t i = 0; i < tables->size(); ++i) {
-    v1::TableDescription* const table = response->add_tables();
-    table->set_name(ValidUtf8((*tables)[i].name));
-    table->set_row_count((*tables)[i].row_count);
-    table->set_sql(ValidUtf8(TextIn(schema->rows[i][1])));
-  }
   co_return absl::OkStatus();
 }
 

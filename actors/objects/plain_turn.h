@@ -1,5 +1,5 @@
-// A turn of an object of class Object that is not a client's call by itself, but a part of one: what DescribeObject
-// asks of its SQL database, and the steps of exports and imports.
+// A turn of an object of class Object that is not a client's call by itself, but a part of one: a step of an export or
+// an import.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_PLAIN_TURN_H_
 #define HOLDFAST_ACTORS_OBJECTS_PLAIN_TURN_H_

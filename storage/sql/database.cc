@@ -8,20 +8,6 @@ namespace {
 // What an open connection may keep between turns beside its pages; beyond it SQLite gives back what it can.
 constexpr size_t kKeptMemory = 2 << 20;
 
-// The error of a transaction that was ended, or not begun, for what goes on beside it.
-absl::Status WhyEnded(Workers::End end) {
-  switch (end) {
-    case Workers::End::kNo:
-      return absl::OkStatus();
-    case Workers::End::kBusy:
-      return MakeFailure({.kind = FailureKind::kBusy},
-                         "too much SQL is under way (sql.statements_max, sql.namespace_statements_max)");
-    case Workers::End::kStopping:
-      return MakeFailure({.kind = FailureKind::kStopping}, "the server is shutting down");
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 Workers::End Database::EndOf(const Session& session) {

@@ -42,14 +42,18 @@ KeyRange PageRange(uint32_t generation, uint32_t first) {
   return {PageKey(generation, first), PrefixEnd(GenerationPrefix(generation))};
 }
 
-absl::StatusOr<v1::SqlDatabase> ReadDatabaseRecord(View* view) {
-  auto record = view->Get(kSqlDatabaseKey);
-  if (!record.ok()) return record.status();
+absl::StatusOr<v1::SqlDatabase> ParseDatabaseRecord(const std::optional<std::string>& stored) {
   v1::SqlDatabase database;
-  if (*record && (!database.ParseFromString(**record) || database.page_count() == 0)) {
+  if (stored && (!database.ParseFromString(*stored) || database.page_count() == 0)) {
     return absl::DataLossError("the record of the SQL database cannot be read");
   }
   return database;
+}
+
+absl::StatusOr<v1::SqlDatabase> ReadDatabaseRecord(View* view) {
+  const auto record = view->Get(kSqlDatabaseKey);
+  if (!record.ok()) return record.status();
+  return ParseDatabaseRecord(*record);
 }
 
 std::string StoredPage(absl::string_view image) {

@@ -48,6 +48,7 @@ KeyRange PageRange(uint32_t generation, uint32_t first = 0);
 // Everything of the database, whatever the generation.
 KeyRange DatabaseRange();
 // Empty where there is no database. DATA_LOSS where it is garbled.
+absl::StatusOr<v1::SqlDatabase> ParseDatabaseRecord(const std::optional<std::string>& stored);
 absl::StatusOr<v1::SqlDatabase> ReadDatabaseRecord(View* view);
 // A page as it is stored, first written.
 std::string StoredPage(absl::string_view image);

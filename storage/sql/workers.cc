@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <system_error>
 
+#include "storage/sql/failure.h"
+
 namespace holdfast::storage::sql {
 namespace {
 
@@ -15,6 +17,19 @@ namespace {
 constexpr auto kLookEvery = std::chrono::milliseconds(20);
 
 }  // namespace
+
+absl::Status WhyEnded(Workers::End end) {
+  switch (end) {
+    case Workers::End::kNo:
+      return absl::OkStatus();
+    case Workers::End::kBusy:
+      return MakeFailure({.kind = FailureKind::kBusy},
+                         "too much SQL is under way (sql.statements_max, sql.namespace_statements_max)");
+    case Workers::End::kStopping:
+      return MakeFailure({.kind = FailureKind::kStopping}, "the server is shutting down");
+  }
+  return absl::OkStatus();
+}
 
 Workers::Workers(const WorkerLimits& limits, std::function<void(absl::AnyInvocable<void()>)> post,
                  std::function<absl::Time()> now)

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/background.h"
@@ -136,6 +137,9 @@ class Workers {
   bool interrupted_ = false;
   bool ending_ = false;
 };
+
+// The error of a transaction that was ended, or not begun, for what goes on beside it.
+absl::Status WhyEnded(Workers::End end);
 
 // Runs the work of one statement on its thread of the workers.
 class StatementBackground : public Background {

@@ -72,12 +72,14 @@ const std::vector<Row>& Rows() {
       {"ObjectService.ApplyBatch", "steps.sql.params.real", Verdict::kReadsBack,
        "object { name: 'o' } steps { sql { sql: 'SELECT ?1' } }"},
       {"ObjectService.ApplyBatch", "steps.set_alarm", Verdict::kRefused, "object { name: 'o' }"},
+      {"ObjectService.ApplyBatch", "steps.set_alarm_delay", Verdict::kRefused, "object { name: 'o' }"},
       {"ObjectService.ExecuteSql", "statements.params.real", Verdict::kReadsBack,
        "object { name: 'o' } statements { sql: 'SELECT ?1' }"},
       {"ObjectService.MigrateSchema", "migrations.statements.params.real", Verdict::kReadsBack,
        "object { name: 'o' } migrations { version: 1 statements { sql: 'SELECT ?1' } } "
        "accept_changed_migrations: true"},
       {"ObjectService.SetAlarm", "scheduled_time", Verdict::kRefused, "object { name: 'o' }"},
+      {"ObjectService.SetAlarm", "delay", Verdict::kRefused, "object { name: 'o' }"},
       {"ObjectService.WatchAlarms", "lease", Verdict::kRefused, ""},
       // The server looks at the code alone.
       {"ObjectService.AcknowledgeAlarm", "error.details", Verdict::kIgnored,
@@ -107,7 +109,7 @@ std::vector<std::string> BadValues(const FieldDescriptor* field) {
   }
   if (type == "google.protobuf.Duration") {
     return {" { seconds: 315576000001 }",
-            " { seconds: 31622400 nanos: 1 }",
+            " { seconds: 3162240000 nanos: 1 }",
             " { seconds: -1 }",
             " { seconds: 1 nanos: -1 }",
             " { nanos: 1000000000 }",

@@ -1,5 +1,6 @@
 // The commands of `holdfast object`.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -337,7 +338,7 @@ class RemovalToolTest : public ObjectToolTest {
           described_ = request.ShortDebugString();
           *response->mutable_summary()->mutable_object() = request.object();
           response->set_placement(v1::PLACEMENT_PACKED);
-          if (exists_) response->mutable_summary()->mutable_create_time()->set_seconds(1'700'000'000);
+          response->set_exists(exists_);
           return describe_status_;
         });
     server_.On<v1::DeleteAllRequest, v1::DeleteAllResponse>("/holdfast.v1.ObjectService/DeleteAll",
@@ -457,6 +458,7 @@ TEST_F(ObjectToolTest, DescribeAndPassivate) {
   reply.mutable_summary()->set_size_bytes(5);
   reply.set_placement(v1::PLACEMENT_OWN_COLUMN_FAMILY);
   reply.set_activation_state(v1::ActivationState(77));
+  reply.set_exists(true);
   reply.set_key_count(2);
   reply.mutable_alarm_time()->set_seconds(1'700'000'000);
   reply.set_shard(200);
@@ -477,9 +479,14 @@ TEST_F(ObjectToolTest, DescribeAndPassivate) {
             "t      0\n");
   reply.mutable_summary()->mutable_object()->set_object_class("BatchProcessor");
   reply.set_schema_version(2);
+  reply.mutable_alarm()->set_retry_count(3);
+  reply.mutable_alarm()->mutable_due_time()->set_seconds(1'700'000'060);
+  reply.mutable_alarm_delivery()->mutable_lease_expire_time()->set_seconds(1'700'000'030);
   ReplyTo<v1::DescribeObjectRequest>("DescribeObject", reply);
-  EXPECT_NE(Tool({"object", "describe", "o", "--class", "BatchProcessor"}).out.find("\nrecord version  2\n"),
-            std::string::npos);
+  EXPECT_THAT(Tool({"object", "describe", "o", "--class", "BatchProcessor"}).out,
+              testing::AllOf(testing::HasSubstr("\nrecord version  2\n"),
+                             testing::HasSubstr("\nalarm retry     3, due 2023-11-14T22:14:20Z\n"),
+                             testing::HasSubstr("\ndelivery        retry 0, lease until 2023-11-14T22:13:50Z\n")));
   ReplyTo<v1::PassivateObjectRequest, v1::PassivateObjectResponse>("PassivateObject");
   EXPECT_EQ(Tool({"object", "passivate", "o", "--class", "Counter"}).out, "passivated\n");
   EXPECT_EQ(request_, "object { name: \"o\" object_class: \"Counter\" }");
@@ -489,7 +496,7 @@ TEST_F(ObjectToolTest, DescribeTellsTheVersionThatMigrationsHaveLeft) {
   v1::DescribeObjectResponse reply;
   reply.mutable_summary()->mutable_object()->set_name("o");
   reply.mutable_summary()->mutable_object()->set_object_class("Object");
-  reply.mutable_summary()->mutable_create_time()->set_seconds(1'700'000'000);
+  reply.set_exists(true);
   reply.add_tables()->set_name("_meta");
   ReplyTo<v1::DescribeObjectRequest>("DescribeObject", reply);
   v1::ExecuteSqlResponse version;

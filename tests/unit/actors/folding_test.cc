@@ -205,6 +205,7 @@ class FailingReads : public storage::Store {
    public:
     void SeekToFirst() override {}
     void SeekToLast() override {}
+    void Seek(absl::string_view) override {}
     void Next() override {}
     void Prev() override {}
     storage::ReadResult state() const override { return storage::ReadResult::kError; }

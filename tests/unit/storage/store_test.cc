@@ -149,6 +149,21 @@ TEST_P(StoreTest, CursorGoesBothWaysWithinItsBounds) {
   EXPECT_EQ(keys(KeyRange::All(), true), "dcba");
 }
 
+TEST_P(StoreTest, CursorSeeksWithinItsBounds) {
+  ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}, {"b", "2"}, {"d", "4"}, {"e", "5"}})}}),
+              IsOk());
+  auto cursor = store().NewCursor(FamilyId::kPacked, {"b", "e"}, ReadTier::kDisk);
+  // In any order, to a key that is there, between two, before the range and behind it.
+  for (const auto& [key, found] : std::vector<std::pair<std::string, std::string>>{
+           {"d", "d"}, {"c", "d"}, {"b", "b"}, {"", "b"}, {"dd", ""}, {"e", ""}, {"z", ""}, {"b", "b"}}) {
+    cursor->Seek(key);
+    ASSERT_EQ(cursor->state(), found.empty() ? ReadResult::kAbsent : ReadResult::kFound) << key;
+    if (!found.empty()) EXPECT_EQ(std::string(cursor->key()), found) << key;
+  }
+  cursor->Next();
+  EXPECT_EQ(std::string(cursor->key()), "d");
+}
+
 TEST_P(StoreTest, CursorTurnsAround) {
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}, {"b", "2"}, {"c", "3"}})}}), IsOk());
   auto cursor = store().NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kDisk);
