@@ -490,8 +490,8 @@ Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
     host_->alarms_.Again(entry);
     co_return absl::OkStatus();
   }
-  if (!object_->TakesAlarm()) {
-    turn->end = AlarmScheduler::End::kNotTaken;
+  if (const AlarmTaking taking = object_->TakesAlarm(); taking != AlarmTaking::kYes) {
+    turn->end = taking == AlarmTaking::kLater ? AlarmScheduler::End::kLater : AlarmScheduler::End::kNotTaken;
     co_return absl::OkStatus();
   }
   turn->ran = true;

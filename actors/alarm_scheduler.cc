@@ -195,7 +195,7 @@ void AlarmScheduler::Trim() {
 
 void AlarmScheduler::Ended(const std::string& object, End end) {
   --running_;
-  if (end == End::kNotBegun) TryAgain(object);
+  if (end == End::kNotBegun || end == End::kLater) TryAgain(object);
   // Another object took the last place of the client meanwhile: look again whether a client is there.
   if (end == End::kNotTaken && started_) FireOne(object);
   SetTimer();

@@ -97,6 +97,7 @@ class AlarmScheduler {
     kSettled,   // it ran, or there was nothing to run
     kNotBegun,  // it is to be tried again
     kNotTaken,  // there was no client for it
+    kLater,     // the same, and it is to be tried again: no client will be told that there is a place for it
   };
   void Ended(const std::string& object, End end);
   // A client may be there for alarms that found none: a new one, whose filter `added` is, or, without it, one that is

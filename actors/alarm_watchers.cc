@@ -66,14 +66,11 @@ AlarmWatchers::Watchers::iterator AlarmWatchers::ById(WatcherId id) {
   return std::find_if(watchers_.begin(), watchers_.end(), [id](const Watcher& watcher) { return watcher.id == id; });
 }
 
-AlarmWatchers::Match AlarmWatchers::FindLocked(const storage::ObjectId& object, Watchers::iterator* found) {
+AlarmWatchers::Match AlarmWatchers::FindLocked(const storage::ObjectId& object) {
   Match match = Match::kNone;
-  for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
-    if (!Matches(it->filter, object)) continue;
-    if (it->outstanding < it->filter.outstanding_max) {
-      *found = it;
-      return Match::kFree;
-    }
+  for (const Watcher& watcher : watchers_) {
+    if (!Matches(watcher.filter, object)) continue;
+    if (watcher.HasPlace()) return Match::kFree;
     match = Match::kFull;
   }
   turned_away_ = true;
@@ -82,21 +79,40 @@ AlarmWatchers::Match AlarmWatchers::FindLocked(const storage::ObjectId& object, 
 
 AlarmWatchers::Match AlarmWatchers::Find(const storage::ObjectId& object) {
   std::lock_guard lock(mutex_);
-  Watchers::iterator found;
-  const Match match = FindLocked(object, &found);
+  const Match match = FindLocked(object);
   return match == Match::kFull && out_.contains(storage::ObjectKey(object).encoded()) ? Match::kFree : match;
 }
 
-std::optional<AlarmWatchers::Claim> AlarmWatchers::TakePlace(const storage::ObjectId& object) {
+AlarmWatchers::Place AlarmWatchers::TakePlace(const storage::ObjectId& object, WatcherId avoided,
+                                              std::optional<Claim>* claim) {
   std::lock_guard lock(mutex_);
-  Watchers::iterator found;
-  if (FindLocked(object, &found) != Match::kFree) return std::nullopt;
+  auto found = watchers_.end();
+  bool another = false;  // there is one that would do better than the avoided one, once it has a place
+  for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
+    if (!Matches(it->filter, object)) continue;
+    if (it->HasPlace()) found = it;
+    if (it->id == avoided) continue;
+    if (it->HasPlace()) break;
+    another = another || !it->slack;
+  }
+  if (found == watchers_.end()) {
+    turned_away_ = true;
+    return Place::kNone;
+  }
+  if (found->id == avoided && found->slack && another) return Place::kLater;
   ++found->outstanding;
   watchers_.splice(watchers_.end(), watchers_, found);
-  return Claim(this, found->id, found->filter.lease);
+  claim->emplace(this, found->id, found->filter.lease);
+  return Place::kTaken;
 }
 
-void AlarmWatchers::Ended(const storage::ObjectKey& object, absl::string_view token) {
+AlarmWatchers::WatcherId AlarmWatchers::HolderOf(const storage::ObjectKey& object, absl::string_view token) {
+  std::lock_guard lock(mutex_);
+  const auto it = out_.find(object.encoded());
+  return it == out_.end() || it->second.token != token ? 0 : it->second.watcher;
+}
+
+void AlarmWatchers::Ended(const storage::ObjectKey& object, absl::string_view token, End end) {
   WatcherId watcher;
   {
     std::lock_guard lock(mutex_);
@@ -105,15 +121,16 @@ void AlarmWatchers::Ended(const storage::ObjectKey& object, absl::string_view to
     watcher = it->second.watcher;
     out_.erase(it);
   }
-  GiveBack(watcher);
+  GiveBack(watcher, end);
 }
 
-void AlarmWatchers::GiveBack(WatcherId watcher) {
+void AlarmWatchers::GiveBack(WatcherId watcher, End end) {
   {
     std::lock_guard lock(mutex_);
     const auto at = ById(watcher);
     if (at == watchers_.end()) return;
     --at->outstanding;
+    if (end != End::kWithdrawn) at->slack = end == End::kExpired;
   }
   Notify(nullptr);
 }

@@ -5,6 +5,10 @@
 // free again when the delivery ends. Of the watchers that match and have a place the one that was served longest ago is
 // taken.
 //
+// A watcher that lets a lease expire may be frozen, so it keeps few alarms waiting: it is slack from then on, and has
+// one place until it acknowledges a delivery. The attempt after an expired lease goes to another watcher; to the same
+// one only where all others that match are slack and have no place.
+//
 // Threading: any thread may call any method. Ownership: outlives its claims and the executors that listen.
 
 #ifndef HOLDFAST_ACTORS_ALARM_WATCHERS_H_
@@ -45,6 +49,7 @@ class AlarmWatchers {
   };
   // Called on the thread of the object; must not call back.
   using Deliver = absl::AnyInvocable<void(const Delivery&)>;
+  // Never 0.
   using WatcherId = uint64_t;
 
   // A place of a watcher; given back unless it is used.
@@ -68,7 +73,9 @@ class AlarmWatchers {
     absl::Duration lease_;
   };
 
-  explicit AlarmWatchers(size_t watchers_max = 1000) : watchers_max_(watchers_max) {}
+  // `first_id`: so that no earlier run gave an id that this one gives.
+  explicit AlarmWatchers(size_t watchers_max = 1000, WatcherId first_id = 1)
+      : watchers_max_(watchers_max), next_id_(first_id) {}
 
   // `listen` is called, on any thread, when there may be somebody for alarms that were turned away: a new watcher,
   // whose filter `added` is then, or, where that is null, a place that became free. Before there are watchers.
@@ -91,9 +98,15 @@ class AlarmWatchers {
   static bool Matches(const Filter& filter, const storage::ObjectId& object);
   // kFree also for an object that has a delivery out: to end it takes no place, and may be what frees one.
   Match Find(const storage::ObjectId& object);
-  std::optional<Claim> TakePlace(const storage::ObjectId& object);
+  enum class Place { kTaken, kNone, kLater };
+  // kTaken: `claim` is set. kLater: only `avoided`, the watcher that let the lease of the attempt before expire (0:
+  // none did), has a place, and it is not the turn of that one: to be asked again later, nobody is told.
+  Place TakePlace(const storage::ObjectId& object, WatcherId avoided, std::optional<Claim>* claim);
+  // The watcher that has the object's delivery with this token; 0: none has.
+  WatcherId HolderOf(const storage::ObjectKey& object, absl::string_view token);
+  enum class End { kAcknowledged, kExpired, kWithdrawn };
   // The object's delivery with this token has ended.
-  void Ended(const storage::ObjectKey& object, absl::string_view token);
+  void Ended(const storage::ObjectKey& object, absl::string_view token, End end);
 
  private:
   struct Watcher {
@@ -101,6 +114,9 @@ class AlarmWatchers {
     Filter filter;
     Deliver deliver;
     int outstanding = 0;
+    bool slack = false;
+
+    bool HasPlace() const { return outstanding < (slack ? 1 : filter.outstanding_max); }
   };
   using Watchers = std::list<Watcher>;
   struct Out {
@@ -108,9 +124,9 @@ class AlarmWatchers {
     WatcherId watcher;
   };
 
-  Match FindLocked(const storage::ObjectId& object, Watchers::iterator* found);
+  Match FindLocked(const storage::ObjectId& object);
   Watchers::iterator ById(WatcherId id);
-  void GiveBack(WatcherId watcher);
+  void GiveBack(WatcherId watcher, End end = End::kWithdrawn);
   void Notify(const Filter* added);
 
   const size_t watchers_max_;
@@ -123,7 +139,7 @@ class AlarmWatchers {
   // Everything below is guarded by mutex_.
   Watchers watchers_;                          // served longest ago first
   absl::flat_hash_map<std::string, Out> out_;  // by the encoded id of the object
-  WatcherId next_id_ = 1;
+  WatcherId next_id_;
 };
 
 }  // namespace holdfast::actors

@@ -36,12 +36,14 @@ void ClientAlarm::Set(absl::Time time, bool by_delay) {
   record_.set_scheduled_time_us(absl::ToUnixMicros(time));
   record_.set_due_time_us(record_.scheduled_time_us());
   record_.set_retry_count(0);
+  record_.clear_expired_watcher();
 }
 
 void ClientAlarm::Delete() {
   record_.clear_scheduled_time_us();
   record_.clear_due_time_us();
   record_.clear_retry_count();
+  record_.clear_expired_watcher();
   if (record_.has_delivery()) record_.mutable_delivery()->set_retry_stopped(true);
 }
 
@@ -54,6 +56,7 @@ void ClientAlarm::Deliver(std::string token, absl::Time lease_expire_time) {
   record_.clear_scheduled_time_us();
   record_.clear_due_time_us();
   record_.clear_retry_count();
+  record_.clear_expired_watcher();
 }
 
 void ClientAlarm::Extend(absl::Time lease_expire_time) {
@@ -84,6 +87,12 @@ std::string ClientAlarm::Fail(absl::Time time, Random& random) {
     record_.set_due_time_us(absl::ToUnixMicros(time + RetryDelay(record_.retry_count(), random)));
   }
   return Acknowledge();
+}
+
+std::string ClientAlarm::Expire(uint64_t watcher, Random& random) {
+  std::string token = Fail(absl::FromUnixMicros(record_.delivery().lease_expire_time_us()), random);
+  if (record_.retry_count() > 0) record_.set_expired_watcher(watcher);
+  return token;
 }
 
 }  // namespace holdfast::actors

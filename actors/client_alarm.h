@@ -10,6 +10,7 @@
 #ifndef HOLDFAST_ACTORS_CLIENT_ALARM_H_
 #define HOLDFAST_ACTORS_CLIENT_ALARM_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -51,6 +52,8 @@ class ClientAlarm {
   std::string Return();
   // The same, and it failed at that time.
   std::string Fail(absl::Time time, Random& random);
+  // The same, as its lease has expired: the next attempt avoids that watcher (AlarmWatchers).
+  std::string Expire(uint64_t watcher, Random& random);
 
  private:
   storage::v1::ClientAlarm record_;

@@ -90,6 +90,9 @@ struct AlarmRun {
   int32_t retry_count;
 };
 
+// kNo: it comes again when AlarmWatchers says that there is somebody for it. kLater: it comes again soon by itself.
+enum class AlarmTaking { kYes, kNo, kLater };
+
 class Object {
  public:
   explicit Object(ObjectContext* context) : context_(context) {}
@@ -107,9 +110,8 @@ class Object {
   // this one and its retries.
   virtual Task<absl::Status> OnAlarm(const AlarmRun& run);
 
-  // Whether the alarm, which is due, can be taken now. If not it stays due, no attempt counts, and it comes again when
-  // AlarmWatchers says that there is somebody for it.
-  virtual bool TakesAlarm() { return true; }
+  // Whether the alarm, which is due, can be taken now. If not it stays due, and no attempt counts.
+  virtual AlarmTaking TakesAlarm() { return AlarmTaking::kYes; }
 
   // An estimate of what the instance keeps in memory, for the bound on all of them. Called after every turn: quick.
   virtual size_t MemoryBytes() const { return 0; }

@@ -184,7 +184,8 @@ class RunningServer : public Server {
         call_log_(absl::Milliseconds(config.log_slow_call_ms()), actors::SteadyNow),
         import_places_(config.sql().imports_max(), config.sql().namespace_imports_max()),
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
-        watchers_(config.server().alarm_watchers_max()) {
+        // Random: so no watcher of an earlier run has had the id.
+        watchers_(config.server().alarm_watchers_max(), uint64_t{std::random_device{}()} << 32 | 1) {
     for (auto& [name, service, rows] : extension.services) table_.Add(std::move(name), service, std::move(rows));
   }
 

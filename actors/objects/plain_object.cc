@@ -263,7 +263,7 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
 
   // From here on nothing is refused. What SQL was to do is done.
   bool alarm_changed = !token.empty();
-  if (!token.empty()) Ended(alarm_.Acknowledge());
+  if (!token.empty()) Ended(alarm_.Acknowledge(), AlarmWatchers::End::kAcknowledged);
   for (const v1::BatchStep& step : request.steps()) {
     if (step.has_put()) {
       const auto replaced = entries->find(step.put().key());
@@ -300,7 +300,7 @@ Task<absl::Status> PlainObject::DeleteAll(const v1::DeleteAllRequest& request, v
   if (request.keep_alarm() && !alarm_.empty()) {
     storage().writes().Put(storage::kClientAlarmKey, alarm_.record().SerializeAsString());
   } else if (alarm_.record().has_delivery()) {
-    Ended(alarm_.record().delivery().token());
+    Ended(alarm_.record().delivery().token(), AlarmWatchers::End::kWithdrawn);
   }
   co_return absl::OkStatus();
 }
@@ -309,12 +309,14 @@ Task<absl::Status> PlainObject::DeleteAll(const v1::DeleteAllRequest& request, v
 
 void PlainObject::SettleLease() {
   if (!alarm_.LeaseExpired(Now())) return;
-  Ended(alarm_.Fail(absl::FromUnixMicros(alarm_.record().delivery().lease_expire_time_us()), random()));
+  const AlarmWatchers::WatcherId holder =
+      context().alarm_watchers().HolderOf(context().key(), alarm_.record().delivery().token());
+  Ended(alarm_.Expire(holder, random()), AlarmWatchers::End::kExpired);
 }
 
-void PlainObject::Ended(std::string token) {
-  AfterCommit([watchers = &context().alarm_watchers(), object = context().key(), token = std::move(token)] {
-    watchers->Ended(object, token);
+void PlainObject::Ended(std::string token, AlarmWatchers::End end) {
+  AfterCommit([watchers = &context().alarm_watchers(), object = context().key(), token = std::move(token), end] {
+    watchers->Ended(object, token, end);
   });
 }
 
@@ -330,14 +332,20 @@ void PlainObject::StoreAlarm() {
   alarm_stored_ = wake.has_value();
 }
 
-bool PlainObject::TakesAlarm() {
+AlarmTaking PlainObject::TakesAlarm() {
   // To end a lease takes nobody.
-  if (alarm_.LeaseExpired(Now())) return true;
+  if (alarm_.LeaseExpired(Now())) return AlarmTaking::kYes;
   storage::ObjectId id;
-  auto claim = context().key().Decode(&id) ? context().alarm_watchers().TakePlace(id) : std::nullopt;
-  if (!claim) return false;
-  claim_.emplace(*std::move(claim));
-  return true;
+  if (!context().key().Decode(&id)) return AlarmTaking::kNo;
+  switch (context().alarm_watchers().TakePlace(id, alarm_.record().expired_watcher(), &claim_)) {
+    case AlarmWatchers::Place::kTaken:
+      return AlarmTaking::kYes;
+    case AlarmWatchers::Place::kNone:
+      return AlarmTaking::kNo;
+    case AlarmWatchers::Place::kLater:
+      return AlarmTaking::kLater;
+  }
+  return AlarmTaking::kNo;
 }
 
 Task<absl::Status> PlainObject::OnAlarm(const AlarmRun&) {
@@ -395,14 +403,14 @@ Task<absl::Status> PlainObject::AcknowledgeAlarm(const v1::AcknowledgeAlarmReque
     co_return InvalidField("error.code", "must not be OK (0)");
   }
   if (!alarm_.Holds(request.delivery_token(), Now())) co_return StaleDelivery();
-  Ended(request.has_error() ? alarm_.Fail(Now(), random()) : alarm_.Acknowledge());
+  Ended(request.has_error() ? alarm_.Fail(Now(), random()) : alarm_.Acknowledge(), AlarmWatchers::End::kAcknowledged);
   StoreAlarm();
   co_return absl::OkStatus();
 }
 
 Task<absl::Status> PlainObject::ReturnAlarm(const std::string& token) {
   if (!alarm_.Holds(token, Now())) co_return absl::OkStatus();
-  Ended(alarm_.Return());
+  Ended(alarm_.Return(), AlarmWatchers::End::kWithdrawn);
   StoreAlarm();
   co_return absl::OkStatus();
 }

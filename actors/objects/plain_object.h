@@ -36,7 +36,7 @@ class PlainObject : public Object {
   static const ObjectClass& Class();
 
   Task<absl::Status> Load() override;
-  bool TakesAlarm() override;
+  AlarmTaking TakesAlarm() override;
   Task<absl::Status> OnAlarm(const AlarmRun& run) override;
   size_t MemoryBytes() const override { return sizeof(*this) + alarm_.record().delivery().token().size(); }
 
@@ -81,7 +81,7 @@ class PlainObject : public Object {
   storage::Read<std::vector<bool>> AskSql(const v1::ApplyBatchRequest& request);
   // Ends a lease that has expired. Like every change of alarm_, to be followed by StoreAlarm.
   void SettleLease();
-  void Ended(std::string token);
+  void Ended(std::string token, AlarmWatchers::End end);
   void StoreAlarm();
 
   ClientAlarm alarm_;

@@ -87,7 +87,7 @@ Task<absl::Status> PlainObject::ExecuteSql(const v1::ExecuteSqlRequest& request,
   if (!results.ok()) co_return SqlFailed(results.status(), "");
   for (const sql::Result& result : *results) FillSqlResult(result, response->add_results());
   if (!token.empty()) {
-    Ended(alarm_.Acknowledge());
+    Ended(alarm_.Acknowledge(), AlarmWatchers::End::kAcknowledged);
     StoreAlarm();
   }
   co_return absl::OkStatus();
