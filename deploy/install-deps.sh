@@ -49,6 +49,8 @@ done
 wanted=("${build_packages[@]}")
 if $bench; then wanted+=("${bench_packages[@]}"); fi
 if $tools; then wanted+=("${tool_packages[@]}"); fi
+# A client in Go is among the tests.
+if $tools && ! command -v go >/dev/null; then wanted+=(golang-go); fi
 # npm fetches the source of SQLite. If npm was installed from elsewhere, Debian's packages of it would get in its way.
 sqlite_wanted=true
 [ ! -f "$sqlite_dir/sqlite3.c" ] || sqlite_wanted=false

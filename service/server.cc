@@ -28,6 +28,7 @@
 #include "service/completion_queue_executor.h"
 #include "service/descriptors.h"
 #include "service/listener.h"
+#include "service/quiesce.h"
 #include "service/rpc_table.h"
 #include "storage/disk_space.h"
 #include "storage/families.h"
@@ -44,8 +45,8 @@ constexpr size_t kReplyBytesMax = 3584 << 10;
 // Least time for which a drain answers new calls with DRAINING, so that clients whose requests are on their way get an
 // answer.
 constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
-// Time after which gRPC's shutdown cancels the calls that are left.
-constexpr absl::Duration kShutdownMax = absl::Milliseconds(500);
+// Time that the connections have to come to a moment without calls.
+constexpr absl::Duration kQuiesceMax = absl::Seconds(3);
 // Time that calls whose SQL the drain has interrupted have to send their error.
 constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
 // Nice value of the threads of imports, which give way to all others, and how many of them may run beyond their bound.
@@ -395,7 +396,7 @@ void RunningServer::Drain() {
   }
   const absl::Time refused_until = actors::SteadyNow() + kRefuseMin;
   const absl::Time calls_until = actors::SteadyNow() + absl::Milliseconds(config_.server().drain_timeout_ms());
-  while (actors::SteadyNow() < refused_until || (gate_.calls() > 0 && actors::SteadyNow() < calls_until)) {
+  while (actors::SteadyNow() < refused_until || (gate_.working() > 0 && actors::SteadyNow() < calls_until)) {
     absl::SleepFor(kSettleStep);
   }
   for (auto& lane : lanes_) {
@@ -403,9 +404,13 @@ void RunningServer::Drain() {
     lane->imports.Interrupt();
   }
   const absl::Time interrupted_until = actors::SteadyNow() + kInterruptedMax;
-  while (gate_.calls() > 0 && actors::SteadyNow() < interrupted_until) absl::SleepFor(kSettleStep);
+  while (gate_.working() > 0 && actors::SteadyNow() < interrupted_until) absl::SleepFor(kSettleStep);
   listener_->Stop();
-  grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kShutdownMax));
+  if (const int busy = Quiesce(&connections_, kQuiesceMax); busy > 0) {
+    Log(LogLevel::kWarning, "connections_not_quiet", {{"count", absl::StrCat(busy)}});
+  }
+  // Ends what is left at once.
+  grpc_->Shutdown(absl::ToChronoTime(absl::Now()));
 
   // The calls have ended; alarms and commits may still be at work.
   const absl::Time until = actors::SteadyNow() + kSettleMax;

@@ -25,7 +25,11 @@ absl::Status CallGate::Admit(absl::string_view /*method*/, absl::string_view pee
   lease->gate_ = this;
   lease->connection_ = connections_->Begin(peer);
   const int64_t calls = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (draining()) return Draining();
+  if (draining()) {
+    lease->turned_away_ = true;
+    turned_away_.fetch_add(1, std::memory_order_relaxed);
+    return Draining();
+  }
   if (calls > limits_.calls_max) {
     return Overloaded(absl::StrCat("more than ", limits_.calls_max, " calls are in progress (server.calls_max)"));
   }
@@ -99,6 +103,7 @@ void CallGate::Lease::Release() {
   gate_->connections_->End(connection_, bytes);
   gate_->calls_.fetch_sub(1, std::memory_order_relaxed);
   if (is_stream_) gate_->streams_.fetch_sub(1, std::memory_order_relaxed);
+  if (turned_away_) gate_->turned_away_.fetch_sub(1, std::memory_order_relaxed);
   gate_ = nullptr;
   request_bytes_ = reply_bytes_ = 0;
 }

@@ -57,6 +57,7 @@ class CallGate {
     CallGate* gate_ = nullptr;
     Connections::Connection* connection_ = nullptr;
     bool is_stream_ = false;
+    bool turned_away_ = false;
     int64_t request_bytes_ = 0;
     int64_t reply_bytes_ = 0;
   };
@@ -78,6 +79,8 @@ class CallGate {
   void Drain() { draining_ = true; }
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
   int64_t calls() const { return calls_; }
+  // Calls without those that were refused since Drain.
+  int64_t working() const { return calls_ - turned_away_; }
   int64_t bytes() const { return bytes_; }
 
   static absl::Status Draining();
@@ -89,6 +92,7 @@ class CallGate {
   const Limits limits_;
   Connections* const connections_;
   std::atomic<int64_t> calls_ = 0;
+  std::atomic<int64_t> turned_away_ = 0;
   std::atomic<int64_t> streams_ = 0;
   std::atomic<int64_t> bytes_ = 0;
   std::atomic<bool> draining_ = false;

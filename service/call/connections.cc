@@ -1,13 +1,16 @@
 #include "service/call/connections.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/time/clock.h"
 #include "actors/clock.h"
@@ -38,6 +41,30 @@ class SocketCopy {
   void ThrowAwayReceived() {
     constexpr size_t kAtOnce = 64 << 20;
     if (same_) (void)recv(copy_, nullptr, kAtOnce, MSG_TRUNC | MSG_DONTWAIT);
+  }
+  // A segment with bytes is dropped, as one that was lost on the way. One without, which is an acknowledgement or the
+  // end of the connection, passes.
+  bool HoldInput() {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 12),        // the length of the TCP header in words, times 16
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0),     //
+        BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 2),        // in bytes
+        BPF_STMT(BPF_MISC | BPF_TAX, 0),               //
+        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),         // of the header and what follows
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1),  //
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),         // passes
+        BPF_STMT(BPF_RET | BPF_K, 0),                  // is dropped
+    };
+    const sock_fprog filter{std::size(program), program};
+    return same_ && setsockopt(copy_, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0;
+  }
+  void ReleaseInput() {
+    const int unused = 0;
+    if (same_) setsockopt(copy_, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+  }
+  bool HasUnread() const {
+    int bytes = 0;
+    return same_ && ioctl(copy_, FIONREAD, &bytes) == 0 && bytes > 0;
   }
   uint64_t BytesReceived() const {
     tcp_info info{};
@@ -169,6 +196,40 @@ void Connections::EndFlood(const std::string& peer) {
 absl::Duration Connections::AcceptPause() const {
   std::lock_guard lock(mutex_);
   return std::clamp(accept_after_ - actors::SteadyNow(), absl::ZeroDuration(), kPauseAfterFlood);
+}
+
+std::vector<std::string> Connections::AllOpen() const {
+  std::vector<Socket> sockets;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [peer, connection] : table_) sockets.push_back({peer, connection->fd_, connection->inode_});
+  }
+  std::vector<std::string> open;
+  for (const Socket& socket : sockets) {
+    if (socket.fd >= 0 && InodeOf(socket.fd) == socket.inode) open.push_back(socket.peer);
+  }
+  return open;
+}
+
+Connections::Socket Connections::SocketOf(const std::string& peer) const {
+  std::lock_guard lock(mutex_);
+  const auto it = table_.find(peer);
+  return it == table_.end() ? Socket{peer, -1, 0} : Socket{peer, it->second->fd_, it->second->inode_};
+}
+
+bool Connections::HoldInput(const std::string& peer) {
+  const Socket socket = SocketOf(peer);
+  return SocketCopy(socket.fd, socket.inode).HoldInput();
+}
+
+void Connections::ReleaseInput(const std::string& peer) {
+  const Socket socket = SocketOf(peer);
+  SocketCopy(socket.fd, socket.inode).ReleaseInput();
+}
+
+bool Connections::HasUnread(const std::string& peer) const {
+  const Socket socket = SocketOf(peer);
+  return SocketCopy(socket.fd, socket.inode).HasUnread();
 }
 
 int64_t Connections::count() const {

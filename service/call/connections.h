@@ -83,6 +83,15 @@ class Connections {
   // New connections wait in the kernel's backlog; requests on accepted connections do not wait.
   absl::Duration AcceptPause() const;
 
+  // The connections whose sockets are open.
+  std::vector<std::string> AllOpen() const;
+  // From now on the system takes no bytes from the client, which will send them again. What has been received stays,
+  // and what is sent to the client is still acknowledged. Returns false if the system can't do that.
+  bool HoldInput(const std::string& peer);
+  void ReleaseInput(const std::string& peer);
+  // Whether gRPC has not yet read all that was received.
+  bool HasUnread(const std::string& peer) const;
+
   int64_t count() const;
 
  private:
@@ -93,6 +102,8 @@ class Connections {
     ino_t inode;
   };
 
+  // The socket of the connection; with the descriptor -1 if there is none.
+  Socket SocketOf(const std::string& peer) const;
   // Forgets closed connections that have no calls. Asks the system without holding the lock.
   void ForgetClosed();
   // Makes room by ending the connection without calls that was used longest ago; kTaken: there is room.

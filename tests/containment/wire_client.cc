@@ -80,6 +80,10 @@ void WireClient::Reset(uint32_t stream) {
 }
 
 void WireClient::SendBytes(absl::string_view bytes) {
+  if (corked_) {
+    unsent_.append(bytes.data(), bytes.size());
+    return;
+  }
   for (absl::string_view left = bytes; !left.empty() && !closed_;) {
     const ssize_t sent = send(socket_, left.data(), left.size(), MSG_NOSIGNAL);
     if (sent <= 0) {
@@ -114,6 +118,15 @@ uint32_t WireClient::Open(absl::string_view path, const std::vector<std::pair<st
     left.remove_prefix(part.size());
     SendFrame(type, left.empty() ? kEndHeaders : 0, stream, part);
   }
+  return stream;
+}
+
+uint32_t WireClient::Call(absl::string_view path, const google::protobuf::Message& message) {
+  corked_ = true;
+  const uint32_t stream = Open(path);
+  Send(stream, message);
+  corked_ = false;
+  SendBytes(std::exchange(unsent_, ""));
   return stream;
 }
 
@@ -173,7 +186,7 @@ std::vector<WireClient::Frame> WireClient::Read(absl::Duration time, size_t enou
   constexpr size_t kHeadBytes = 9;
   const absl::Time until = absl::Now() + time;
   std::vector<Frame> frames;
-  while (frames.size() < enough && !closed_) {
+  while (frames.size() < enough && !ended_) {
     const auto byte = [this](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(unparsed_[i])); };
     if (unparsed_.size() >= kHeadBytes) {
       const size_t length = byte(0) << 16 | byte(1) << 8 | byte(2);
@@ -191,7 +204,7 @@ std::vector<WireClient::Frame> WireClient::Read(absl::Duration time, size_t enou
     char buffer[64 << 10];
     const ssize_t got = recv(socket_, buffer, sizeof(buffer), 0);
     if (got <= 0) {
-      closed_ = true;
+      closed_ = ended_ = true;
     } else {
       unparsed_.append(buffer, static_cast<size_t>(got));
     }

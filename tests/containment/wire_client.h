@@ -1,7 +1,8 @@
 // A client that speaks gRPC's protocol with HTTP/2 frames made by hand, so that a test can break its rules: leave
 // messages out, never read, or open more streams than it may.
 //
-// Threading: one thread. A connection that fails is closed() from then on, and frames that are sent to it are dropped.
+// Threading: one thread. A connection that fails is closed() from then on, and frames that are sent to it are dropped;
+// what the server has sent before can still be read.
 
 #ifndef HOLDFAST_TESTS_CONTAINMENT_WIRE_CLIENT_H_
 #define HOLDFAST_TESTS_CONTAINMENT_WIRE_CLIENT_H_
@@ -46,6 +47,8 @@ class WireClient {
   void Greet(std::optional<uint32_t> window = {});
   // Opens a stream for a call of "/package.Service/Method" with some more metadata, and sends no message yet.
   uint32_t Open(absl::string_view path, const std::vector<std::pair<std::string, std::string>>& metadata = {});
+  // Opens a stream, sends the message and ends the stream from this side, at once, as clients do.
+  uint32_t Call(absl::string_view path, const google::protobuf::Message& message);
   // Sends the message of the call and, with `end`, the end of the stream from this side.
   void Send(uint32_t stream, const google::protobuf::Message& message, bool end = true);
   // Sends a message of `bytes` bytes without its last byte on each of these streams, as fast as the server takes them,
@@ -72,6 +75,9 @@ class WireClient {
 
   int socket_;
   bool closed_ = false;
+  bool corked_ = false;  // bytes to send are collected in unsent_
+  std::string unsent_;
+  bool ended_ = false;  // there is nothing more to read
   uint32_t next_stream_ = 1;
   std::string unparsed_;
 };

@@ -1,7 +1,11 @@
 #include "service/call/connections.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -123,6 +127,85 @@ TEST(Connections, BytesAreBoundedForEach) {
   connections.End(b, 100);
   // The listener has reported neither, so neither is kept.
   EXPECT_EQ(connections.count(), 0);
+}
+
+// --- What a drain does to the sockets.
+
+// Both ends of a TCP connection on loopback.
+class TcpPair {
+ public:
+  TcpPair() {
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(listener, any, size), 0);
+    EXPECT_EQ(listen(listener, 1), 0);
+    EXPECT_EQ(getsockname(listener, any, &size), 0);
+    client_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(client_, any, size), 0);
+    server_ = accept(listener, nullptr, nullptr);
+    EXPECT_GE(server_, 0);
+    close(listener);
+  }
+  TcpPair(const TcpPair&) = delete;
+  ~TcpPair() {
+    close(client_);
+    close(server_);
+  }
+  int server() const { return server_; }
+  int client() const { return client_; }
+  // Whether there is something to read, or comes within this time; the end is something too.
+  static bool Readable(int socket, int within_ms) {
+    pollfd polled{socket, POLLIN, 0};
+    return poll(&polled, 1, within_ms) == 1;
+  }
+
+ private:
+  int client_ = -1;
+  int server_ = -1;
+};
+
+TEST(Connections, InputThatIsHeldComesOnceItIsReleased) {
+  TcpPair pair;
+  Connections connections(2);
+  ASSERT_EQ(connections.Add(pair.server(), "peer"), Room::kTaken);
+  ASSERT_EQ(send(pair.client(), "before", 6, 0), 6);
+  EXPECT_TRUE(TcpPair::Readable(pair.server(), 5'000));
+  EXPECT_TRUE(connections.HasUnread("peer"));
+  ASSERT_TRUE(connections.HoldInput("peer"));
+  ASSERT_EQ(send(pair.client(), "after", 5, 0), 5);
+  char bytes[20];
+  EXPECT_EQ(recv(pair.server(), bytes, sizeof(bytes), 0), 6) << "what had come stays";
+  EXPECT_FALSE(TcpPair::Readable(pair.server(), 50));
+  EXPECT_FALSE(connections.HasUnread("peer"));
+  // The other direction goes on.
+  ASSERT_EQ(send(pair.server(), "reply", 5, 0), 5);
+  EXPECT_TRUE(TcpPair::Readable(pair.client(), 5'000));
+  connections.ReleaseInput("peer");
+  EXPECT_TRUE(TcpPair::Readable(pair.server(), 10'000));
+  EXPECT_EQ(recv(pair.server(), bytes, sizeof(bytes), 0), 5);
+}
+
+TEST(Connections, TheEndOfAConnectionIsNotHeld) {
+  TcpPair pair;
+  Connections connections(2);
+  ASSERT_EQ(connections.Add(pair.server(), "peer"), Room::kTaken);
+  ASSERT_TRUE(connections.HoldInput("peer"));
+  shutdown(pair.client(), SHUT_WR);
+  EXPECT_TRUE(TcpPair::Readable(pair.server(), 10'000));
+}
+
+TEST(Connections, OnlyThoseWhoseSocketsAreOpenAreListed) {
+  FullListener full;
+  EXPECT_THAT(full.connections.AllOpen(), ::testing::UnorderedElementsAre("first", "second"));
+  full.first.Close();
+  EXPECT_THAT(full.connections.AllOpen(), ::testing::ElementsAre("second"));
+  EXPECT_FALSE(full.connections.HoldInput("first"));
+  EXPECT_FALSE(full.connections.HoldInput("nobody"));
+  EXPECT_FALSE(full.connections.HasUnread("first"));
 }
 
 }  // namespace

@@ -1,0 +1,80 @@
+#include "service/quiesce.h"
+
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/clock.h"
+#include "actors/clock.h"
+#include "service/open_streams.h"
+
+namespace holdfast::service {
+namespace {
+
+// The time between two looks at what gRPC does, which tells nobody of its progress.
+constexpr absl::Duration kStep = absl::Milliseconds(5);
+// A connection whose input is held has come to rest when so many looks in a row find it unchanged: a thread of gRPC may
+// have read bytes and not looked at them yet.
+constexpr int kLooks = 4;
+// A call that takes longer than this has to wait for the rest of its request.
+constexpr absl::Duration kHeldMax = absl::Milliseconds(100);
+// A client repeats what was dropped after at least 200 ms.
+constexpr absl::Duration kReleased = absl::Milliseconds(250);
+
+struct Progress {
+  bool held = false;
+  bool quiet = false;
+  absl::Time until = absl::InfinitePast();  // when it is let go, or held again
+  StreamCounts streams;
+  int looks = 0;
+};
+
+void Look(Connections* connections, const std::string& peer, const StreamCounts& streams, absl::Time now,
+          Progress* progress) {
+  if (!progress->held && now >= progress->until) {
+    // Where the system can't hold it, it can still be found without calls.
+    connections->HoldInput(peer);
+    progress->held = true;
+    progress->until = now + kHeldMax;
+    progress->looks = 0;
+  } else if (progress->held) {
+    const bool same = streams == progress->streams && !connections->HasUnread(peer);
+    progress->looks = same ? progress->looks + 1 : 0;
+    const bool rests = progress->looks >= kLooks;
+    progress->quiet = rests && streams.begun == streams.ended;
+    if (!progress->quiet && (rests || now >= progress->until)) {
+      connections->ReleaseInput(peer);
+      progress->held = false;
+      progress->until = now + kReleased;
+    }
+  }
+  progress->streams = streams;
+}
+
+}  // namespace
+
+int Quiesce(Connections* connections, absl::Duration time_max) {
+  absl::flat_hash_map<std::string, Progress> all;
+  const absl::Time until = actors::SteadyNow() + time_max;
+  while (true) {
+    const auto counts = CountStreams();
+    const absl::Time now = actors::SteadyNow();
+    int busy = 0;
+    for (const std::string& peer : connections->AllOpen()) {
+      const auto streams = counts.find(peer);
+      Progress& progress = all[peer];
+      if (progress.quiet) continue;
+      Look(connections, peer, streams == counts.end() ? StreamCounts() : streams->second, now, &progress);
+      if (!progress.quiet) ++busy;
+    }
+    if (busy == 0) return 0;
+    if (now >= until) {
+      for (const auto& [peer, progress] : all) {
+        if (!progress.held) connections->HoldInput(peer);
+      }
+      return busy;
+    }
+    absl::SleepFor(kStep);
+  }
+}
+
+}  // namespace holdfast::service

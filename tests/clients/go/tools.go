@@ -1,0 +1,9 @@
+//go:build tools
+
+// Names what build.sh builds to generate code, so that go.mod has its versions.
+package main
+
+import (
+	_ "google.golang.org/grpc/cmd/protoc-gen-go-grpc"
+	_ "google.golang.org/protobuf/cmd/protoc-gen-go"
+)
