@@ -1,0 +1,32 @@
+# Gives the label "answers" to the tests of other folders that show a wrong or surprising answer of an earlier version.
+# ctest runs this after the tests of such a folder are known; README.md says which case each stands for.
+set(answers
+  "^ClockStepsTest\\."
+  "^RunClocksTest\\."
+  "^LimitModelTest\\."
+  "^GcraTest\\."
+  "^RateLimiterTest\\..*(Model|Calendar|GivesBack|GiveBack|Negative)"
+  "^SlackWatchTest\\."
+  "Watches\\.AFrozenWatcher"
+  "Replays\\."
+  "Formats"
+  "^HeaderLagTest\\."
+  "^PlainDescribeTest\\."
+  "Behaviour\\..*Describe"
+  "^PlainAlarmDelayTest\\."
+  "^WalTest\\."
+)
+list(JOIN answers "|" answers)
+foreach(program storage_test actors_test objects_test service_test blackbox_test)
+  # The label that the tests have already.
+  if(program STREQUAL blackbox_test)
+    set(label blackbox)
+  else()
+    set(label unit)
+  endif()
+  foreach(test IN LISTS ${program}_TESTS)
+    if(test MATCHES "${answers}")
+      set_tests_properties("${test}" PROPERTIES LABELS "${label};answers")
+    endif()
+  endforeach()
+endforeach()
