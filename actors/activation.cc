@@ -148,7 +148,13 @@ void Activation::Pump() {
     }
     // A move would load it again.
     const bool at_rest = turns_.empty() && !relocation_ && !wants_family_;
-    if (passivate_soon_ && state_ == State::kActive && at_rest) Unload();
+    if (passivate_soon_ && state_ == State::kActive && at_rest) {
+      if (!leaving_tried_ && MayLeave()) {
+        BeginLeaving();
+        continue;
+      }
+      Unload();
+    }
     if (state_ != State::kActive) {
       if (mailbox_.empty() && repeated_.empty()) break;
       state_ = State::kLoading;
@@ -246,6 +252,7 @@ void Activation::EndTurn(Delivery* turn) {
     discard = storage_.deleted_all();
     if (alarm != nullptr && alarm->end == AlarmScheduler::End::kNotBegun) alarm->end = AlarmScheduler::End::kSettled;
     if (alarm_stands && !storage_.alarm_change()) storage_.DeleteAlarm();
+    if (alarm != nullptr && alarm->ran) SettleCatalogSize();
     CommitTurn();
   }
   output_gate_.Pass(turn, std::move(status), last_batch_);
@@ -331,6 +338,7 @@ void Activation::GiveUp(Delivery* turn, const absl::Status& why) {
 
 void Activation::Reset(const absl::Status& why) {
   state_ = State::kBroken;
+  passivate_soon_ = false;
   DropTurn();
   while (!turns_.empty()) {
     Delivery* const turn = turns_.back();
@@ -354,6 +362,13 @@ void Activation::FailWaiting(const absl::Status& status) {
 
 bool Activation::Passivate() {
   if (state_ != State::kActive || !turns_.empty() || !mailbox_.empty() || relocation_) return false;
+  if (MayLeave()) {
+    // Not here: the turn may end at once, while the host goes over its objects.
+    if (!std::exchange(passivate_soon_, true)) {
+      host_->services_.executor->Post([host = host_, key = key_] { host->PassivateSoon(key); });
+    }
+    return false;
+  }
   Unload();
   host_->RemoveWhenDurable(this);
   return true;
@@ -423,6 +438,7 @@ Task<absl::Status> Activation::Load() {
   header_.reset();
   alarm_.reset();
   header_changed_ = false;
+  leaving_tried_ = false;
   clock_ahead_.reset();
   auto header_bytes = co_await ReadKey(&storage_, storage::kObjectHeaderKey);
   if (!header_bytes.ok()) co_return header_bytes.status();
@@ -497,7 +513,11 @@ Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
   turn->ran = true;
   turn->generation = alarm_generation_;
   storage_.set_stored_alarm(std::nullopt);
-  co_return co_await object_->OnAlarm({absl::FromUnixMicros(alarm_->scheduled_time_us()), alarm_->retry_count()});
+  absl::Status status =
+      co_await object_->OnAlarm({absl::FromUnixMicros(alarm_->scheduled_time_us()), alarm_->retry_count()});
+  // In the same commit: nobody would wake an empty object again, to end it later.
+  if (status.ok() && turns_.size() == 1) status = co_await Leave();
+  co_return status;
 }
 
 Task<absl::Status> Activation::RunRecorded(Delivery* request) {

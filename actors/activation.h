@@ -99,6 +99,7 @@ class Activation : public ObjectContext {
   class LoadTurn;
   class AlarmTurn;
   class MoveTurn;
+  class LeaveTurn;
   struct ActiveWait {
     std::coroutine_handle<> handler;
     Delivery* turn;
@@ -147,6 +148,14 @@ class Activation : public ObjectContext {
   Task<absl::Status> RunRecorded(Delivery* request);
   Task<absl::Status> ReadPart(MoveTurn* turn);
 
+  // --- activation_leave.cc: the end of an object that stores nothing any more.
+  // Whether nothing speaks against it, as far as memory tells.
+  bool MayLeave();
+  // Deletes the object in this turn if it may leave and its storage is empty.
+  Task<absl::Status> Leave();
+  // Begins a turn that does so, before the instance is discarded.
+  void BeginLeaving();
+
   // --- activation_commit.cc: what a turn leaves.
   // What a turn wrote joins the pipeline, with what belongs to it: header, catalog, alarm, record.
   void CommitTurn();
@@ -157,8 +166,10 @@ class Activation : public ObjectContext {
   void AbortMove();
   // Whether usage and clock need not be written with each turn: they are found out again after a crash.
   bool HeaderMayLag() const;
-  // Writes the header if the stored one may lag.
+  // Writes the header if the stored one may lag, and the size in the catalog with it.
   void SettleHeader();
+  // Has the turn's commit write the size in the catalog as it is then.
+  void SettleCatalogSize();
   // Gives writes of the object to the pipeline.
   void JoinWrites(storage::WriteSet* writes);
   // Gives the turn's writes, those to the node's own families, and the header if it changed, to the pipeline.
@@ -220,6 +231,7 @@ class Activation : public ObjectContext {
   MoveTurn* move_turn_ = nullptr;
   bool alarm_fired_again_ = false;  // while the alarm's turn ran
   bool passivate_soon_ = false;
+  bool leaving_tried_ = false;                              // since it was loaded
   bool wants_family_ = false;                               // one is being made
   absl::Time family_refused_until_ = absl::InfinitePast();  // it failed
   int commits_ = 0;                                         // of turns, since it came into memory

@@ -116,9 +116,21 @@ bool Activation::HeaderMayLag() const {
 void Activation::SettleHeader() {
   if (!header_ || header_->run() == 0) return;
   header_->set_run(0);
+  WriteSet catalog;
+  if (header_->catalog_size_bytes() != header_->usage().size_bytes()) {
+    header_->set_catalog_size_bytes(header_->usage().size_bytes());
+    catalog.Put(key_.encoded(), storage::CatalogValue(placement_ ? placement_->generation : 0, *header_));
+  }
   WriteSet writes;
   writes.Put(storage::kObjectHeaderKey, header_->SerializeAsString());
   JoinWrites(&writes);
+  host_->pipeline_.Join(&host_->catalog_, &catalog);
+}
+
+void Activation::SettleCatalogSize() {
+  if (!header_) return;
+  const int64_t size = header_->usage().size_bytes() + storage_.usage().size_bytes;
+  if (size != header_->catalog_size_bytes()) catalog_changed_ = true;
 }
 
 void Activation::JoinWrites(WriteSet* writes) {
@@ -191,10 +203,10 @@ void Activation::CommitDeletion() {
     kept = {*alarm_, host_->alarms_.SteadyDueOf({alarm_->due_time_us(), key_.encoded()})};
   }
   // The turn may have written again after it deleted: then the object is a new one.
-  const bool exists = kept || storage_.writes().has_values();
+  const bool exists = kept || (storage_.writes().has_values() && !storage_.left());
   if (!header_ && !exists) {
-    storage_.writes().Clear();
-    if (record_writes_.empty()) {
+    // What it removes is the remainder of an object that has left.
+    if (record_writes_.empty() && storage_.writes().empty()) {
       storage_.DropTurn();
     } else {
       Join(&catalog, &alarms);

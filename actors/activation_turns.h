@@ -62,6 +62,13 @@ class Activation::MoveTurn : public Delivery {
   Activation* const activation_;  // while the relocation goes on
 };
 
+// Ends an object that stores nothing, as it is about to leave memory.
+class Activation::LeaveTurn : public Delivery {
+ public:
+  Task<absl::Status> Run(Object&) override { std::abort(); }
+  void Done(const absl::Status&) override { delete this; }
+};
+
 }  // namespace holdfast::actors
 
 #endif  // HOLDFAST_ACTORS_ACTIVATION_TURNS_H_

@@ -13,6 +13,10 @@
 // storage() commits when it returns OK, with everything else of the turn or not at all, and the reply waits until that
 // is durable.
 //
+// An object that stores nothing and has no alarm ceases to exist: at the end of its alarm's turn, or when it leaves
+// memory (actors/activation_leave.cc). What must be remembered of it even then it puts under storage::kRemainderKey,
+// which is not counted; Load() finds it there when the object is used again, and DeleteAll removes it.
+//
 // What a handler must keep to:
 //   1. Check the request before the first write or change of a member. An error then keeps the instance; an error after
 //      a write drops the writes and the instance with its members, and the next request loads it afresh.

@@ -23,10 +23,12 @@ inline constexpr absl::string_view kWriteAheadLogsFile = "HOLDFAST-LOGS";
 inline constexpr char kObjectHeaderKind = 0x01;
 inline constexpr char kAlarmKind = 0x02;
 inline constexpr char kClientAlarmKind = 0x03;
+inline constexpr char kRemainderKind = 0x04;
 // These kinds have one key each.
 inline const std::string kObjectHeaderKey(1, kObjectHeaderKind);
 inline const std::string kAlarmKey(1, kAlarmKind);
 inline const std::string kClientAlarmKey(1, kClientAlarmKind);
+inline const std::string kRemainderKey(1, kRemainderKind);
 
 inline constexpr char kEntryKind = 0x10;
 inline constexpr char kRowKind = 0x20;

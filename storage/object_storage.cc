@@ -202,19 +202,52 @@ Read<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
             return !keys->empty();
           },
           [this, keys, keep_alarm](bool&) {
-            if (keys->size() > kDeleteByKeyMax) {
-              turn_.DeleteRange(KeyRange::All());
-            } else {
-              // What the turn has removed before stays removed; what it has put is among the keys.
-              for (const std::string& key : *keys) turn_.Delete(key);
-            }
-            CloseSql();
-            deleted_all_ = true;
-            usage_ = {};
-            usage_.from_nothing = true;
-            if (!keep_alarm) DeleteAlarm();
+            DeleteKeys(*keys, keep_alarm);
+            left_ = false;
             return absl::OkStatus();
           }};
+}
+
+Read<bool> ObjectStorage::DeleteIfEmpty() {
+  auto keys = std::make_shared<std::vector<std::string>>();
+  auto remainder = std::make_shared<std::optional<std::string>>();
+  return {this, KeyRange::All(),
+          [keys, remainder, alarm_set = alarm().has_value()](View& view) -> absl::StatusOr<bool> {
+            keys->clear();
+            remainder->reset();
+            bool empty = !alarm_set;
+            absl::Status status =
+                view.Scan(KeyRange::All(), false, [&](absl::string_view key, absl::string_view value) {
+                  // The record of an alarm that has just been delivered is still there.
+                  empty = empty && (key == kObjectHeaderKey || key == kAlarmKey || key == kRemainderKey);
+                  keys->emplace_back(key);
+                  if (key == kRemainderKey) *remainder = std::string(value);
+                  return empty;
+                });
+            if (!status.ok()) return status;
+            return empty;
+          },
+          [this, keys, remainder](bool& empty) {
+            if (!empty) return absl::OkStatus();
+            DeleteKeys(*keys, /*keep_alarm=*/false);
+            left_ = true;
+            if (*remainder) turn_.Put(kRemainderKey, **remainder);
+            return absl::OkStatus();
+          }};
+}
+
+void ObjectStorage::DeleteKeys(const std::vector<std::string>& keys, bool keep_alarm) {
+  if (keys.size() > kDeleteByKeyMax) {
+    turn_.DeleteRange(KeyRange::All());
+  } else {
+    // What the turn has removed before stays removed; what it has put is among the keys.
+    for (const std::string& key : keys) turn_.Delete(key);
+  }
+  CloseSql();
+  deleted_all_ = true;
+  usage_ = {};
+  usage_.from_nothing = true;
+  if (!keep_alarm) DeleteAlarm();
 }
 
 void ObjectStorage::SetAlarm(absl::Time time, AlarmClock clock) { alarm_change_ = AlarmChange{time, clock}; }
@@ -227,6 +260,7 @@ void ObjectStorage::DropTurn() {
   turn_.Clear();
   usage_ = {};
   deleted_all_ = false;
+  left_ = false;
   alarm_change_.reset();
 }
 

@@ -91,6 +91,9 @@ class ObjectStorage : public KeyspaceReader {
   Read<int64_t> Delete(absl::Span<const std::string> keys);
   // Removes all keys, records and the SQL database, and the alarm unless `keep_alarm`.
   Read<bool> DeleteAll(bool keep_alarm);
+  // The same if there are no keys, records and SQL database, and no alarm; otherwise does nothing. What is under
+  // kRemainderKey stays, and does not make the object exist. Returns whether it was so.
+  Read<bool> DeleteIfEmpty();
 
   // --- The SQL database, which is opened at its first use.
   sql::Database& sql();
@@ -112,6 +115,8 @@ class ObjectStorage : public KeyspaceReader {
   };
   bool wrote() const { return !turn_.empty() || alarm_change_ || deleted_all_; }
   bool deleted_all() const { return deleted_all_; }
+  // By DeleteIfEmpty: what the turn puts is the remainder at most.
+  bool left() const { return left_; }
   const std::optional<AlarmChange>& alarm_change() const { return alarm_change_; }
   // What alarm() says while the turn has not changed it.
   void set_stored_alarm(std::optional<absl::Time> time) { stored_alarm_ = time; }
@@ -122,12 +127,16 @@ class ObjectStorage : public KeyspaceReader {
   size_t MemoryBytes() const;
 
  private:
+  // Removes these keys, all that there are.
+  void DeleteKeys(const std::vector<std::string>& keys, bool keep_alarm);
+
   const sql::Environment* const sql_environment_;
   const ObjectKey* object_ = nullptr;
   std::unique_ptr<sql::Database> sql_;
   WriteSet turn_;
   UsageChange usage_;
   bool deleted_all_ = false;
+  bool left_ = false;
   std::optional<AlarmChange> alarm_change_;
   std::optional<absl::Time> stored_alarm_;
 };

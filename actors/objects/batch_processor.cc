@@ -11,6 +11,7 @@
 #include "actors/errors.h"
 #include "actors/objects/wire_time.h"
 #include "actors/page_token.h"
+#include "storage/format.h"
 #include "storage/key_codec.h"
 
 namespace holdfast::actors {
@@ -103,13 +104,35 @@ int64_t BatchProcessor::retention_us() const {
 Task<absl::Status> BatchProcessor::Load() {
   auto bytes = co_await storage().Get(kStateKey);
   if (!bytes.ok()) co_return bytes.status();
-  if (!state_.ParseFromString(bytes->value_or(""))) co_return absl::DataLossError("the batch's state is garbled");
-  if (*bytes) state_bytes_ = (*bytes)->size();
+  if (*bytes) {
+    if (!state_.ParseFromString(**bytes)) co_return absl::DataLossError("the batch's state is garbled");
+    state_bytes_ = (*bytes)->size();
+    co_return absl::OkStatus();
+  }
+  auto remainder = co_await storage::Read<std::optional<std::string>>(
+      &storage(), KeyRange::Single(storage::kRemainderKey),
+      [](storage::View& view) { return view.Get(storage::kRemainderKey); });
+  if (!remainder.ok()) co_return remainder.status();
+  if (!state_.ParseFromString(remainder->value_or(""))) co_return absl::DataLossError("the batch's state is garbled");
+  remainder_stored_ = remainder->has_value();
   co_return absl::OkStatus();
+}
+
+bool BatchProcessor::IsEmpty() const {
+  const bool configured = state_.delay_us() != 0 || state_.max_items() != 0 || state_.retention_us() != 0;
+  return !configured && state_.pending_count() == 0 && state_.processed_count() == 0;
+}
+
+void BatchProcessor::StoreRemainder() {
+  if (!state_bytes_) return;
+  storage().Erase(kStateKey, *std::exchange(state_bytes_, std::nullopt));
+  storage().writes().Put(storage::kRemainderKey, state_.SerializeAsString());
+  remainder_stored_ = true;
 }
 
 absl::Status BatchProcessor::StoreState() {
   std::string record = state_.SerializeAsString();
+  if (std::exchange(remainder_stored_, false)) storage().writes().Delete(storage::kRemainderKey);
   const std::optional<size_t> replaced_bytes = std::exchange(state_bytes_, record.size());
   return storage().Write(kStateKey, std::move(record), replaced_bytes);
 }
@@ -302,6 +325,7 @@ Task<absl::Status> BatchProcessor::OnAlarm(const AlarmRun&) {
     storage().SetAlarm(Now());
     co_return absl::OkStatus();
   }
+  if (IsEmpty()) StoreRemainder();
   co_return co_await SetNextAlarm();
 }
 

@@ -5,6 +5,9 @@
 // the alarm is set again at once while some are left. The alarm also removes processed items that are past their
 // retention.
 //
+// When the last processed item is gone and nothing is configured, the state becomes the object's remainder: the object
+// ceases to exist, and one that is used again goes on with the sequence numbers, which consumers have as their places.
+//
 // Schema: version 1 had processed items without the time; version 2 gives each one.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_BATCH_PROCESSOR_H_
@@ -56,6 +59,10 @@ class BatchProcessor : public Object {
   // Sets the alarm to the next flush or the next end of a retention.
   Task<absl::Status> SetNextAlarm();
   absl::Status StoreState();
+  // Whether it has neither items nor a configuration.
+  bool IsEmpty() const;
+  // Makes the state, which says no more than the next sequence number, the object's remainder.
+  void StoreRemainder();
 
   // Sequence numbers are handed out without gaps and leave their tables from the front, so the counts say where each
   // table begins; scans from there do not walk over what was removed, and a few rows are read one by one, which, unlike
@@ -72,6 +79,7 @@ class BatchProcessor : public Object {
   storage::Table<storage::v1::ProcessedItemRow> processed_;
   storage::v1::BatchState state_;
   std::optional<size_t> state_bytes_;  // as it is stored; nothing: it is not
+  bool remainder_stored_ = false;
 };
 
 }  // namespace holdfast::actors

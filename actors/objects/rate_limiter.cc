@@ -31,6 +31,9 @@ constexpr size_t kWindowCountsBytesMax = 1 << 20;
 // Least time between two sweeps, unless the first has left keys that are due.
 constexpr absl::Duration kSweepStep = absl::Seconds(1);
 constexpr uint16_t kSweepIndex = 1;
+// A limiter that was asked and stores nothing exists for so long, so that one with short windows is not deleted and
+// made anew between its requests.
+constexpr absl::Duration kQuietMin = absl::Seconds(10);
 
 // Appends the beginning that the primary keys of both tables have in common.
 template <typename Row>
@@ -165,6 +168,7 @@ Task<absl::StatusOr<bool>> RateLimiter::CheckAll(const std::vector<LimitCheck>& 
     }
   }
   const int64_t now_us = absl::ToUnixMicros(Now());
+  asked_us_ = now_us;
   bool allowed = true;
   for (size_t i = 0; i < checks.size(); ++i) allowed &= states[i]->Judge(checks[i], now_us, true).allowed;
   for (size_t i = 0; i < checks.size(); ++i) {
@@ -425,6 +429,8 @@ Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
   if (!next.ok()) co_return next.status();
   if (!next->empty()) {
     storage().SetAlarm(std::max(absl::FromUnixMicros(next->front().sweep_time_us()), Now()) + kSweepStep);
+  } else if (const absl::Time quiet = absl::FromUnixMicros(asked_us_) + kQuietMin; quiet > Now()) {
+    storage().SetAlarm(quiet);
   }
   co_return absl::OkStatus();
 }

@@ -5,6 +5,9 @@
 // `limit` rows. A row of `limits` says that a key is in use, and when the sweep, the object's alarm, looks whether it
 // has fallen silent. States are kept in memory, bounded, and read back when they are needed again.
 //
+// The sweep removes a key when all of its windows are over, so a limiter without keys answers like a new one. It sets
+// no alarm then, and the runtime ends the object in the same commit.
+//
 // A log may be long and a key may have many windows, so reading a log, the sweep and ResetLimit go in parts that delay
 // no other object. ResetLimit first removes requests, then limits, each part in a turn of its own: a crash between them
 // leaves rows of limits, which the sweep finds.
@@ -67,6 +70,7 @@ class RateLimiter : public Object {
   storage::Table<storage::v1::RequestRow> requests_;
   storage::Table<storage::v1::LimitRow> limits_;
   LruCache<LimitState> states_;  // by the primary keys of `limits`
+  int64_t asked_us_ = 0;         // when the last check came, since the load
   LruCache<int64_t> windows_;    // the number of rows of `limits` that a key has, by KeyPrefix() of the key
 };
 

@@ -60,7 +60,8 @@ std::vector<std::string> RunSequences(Profile profile, storage::StoreKind kind, 
   Print(counts->moves.packed, "packed; ");
   Print(counts->moves.interrupted, "more were killed), ");
   Print(counts->replays, "replays, ");
-  Print(counts->deliveries, "alarms delivered; ");
+  Print(counts->deliveries, "alarms delivered, ");
+  Print(counts->left, "times gone by itself; ");
   if (profile == Profile::kSql) {
     Print(counts->sql_statements, "SQL statements, ");
     Print(counts->sql_rows, "rows compared, ");

@@ -27,6 +27,7 @@ struct Counts {
   int64_t unanswered = 0;  // calls that a kill met
   int64_t replays = 0;
   int64_t deliveries = 0;      // of alarms
+  int64_t left = 0;            // times that an object was seen to be gone by itself
   int64_t sql_statements = 0;  // of calls that were answered with OK
   int64_t sql_rows = 0;        // that they gave, each the same
   int64_t sql_failed = 0;      // calls with SQL that failed, here and there
@@ -106,6 +107,8 @@ class Sequence {
   void Verify(const std::string& name);
   void CheckDescription(const std::string& name);
   void CheckCatalog();
+  // Whether the object may be seen so.
+  bool MayBe(const World& world, bool exists) const;
   // Deletes the objects; nothing must be left.
   void CleanUp();
   void Differ(const std::string& what);

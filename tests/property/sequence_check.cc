@@ -199,6 +199,11 @@ void Sequence::Verify(const std::string& name) {
   if (differences_.empty()) CheckDescription(name);
 }
 
+bool Sequence::MayBe(const World& world, bool exists) const {
+  if (world.exists_unsure || world.exists == exists) return true;
+  return !exists && world.StoresNothing(subject_->now_us());
+}
+
 void Sequence::CheckDescription(const std::string& name) {
   std::optional<absl::StatusOr<actors::ObjectDescription>> got;
   subject_->node().host().Describe(storage::ObjectKey("default", "Object", name), &actors::PlainObject::Class(),
@@ -209,7 +214,8 @@ void Sequence::CheckDescription(const std::string& name) {
   const auto alarm_us = description.alarm ? std::optional(absl::ToUnixMicros(*description.alarm)) : std::nullopt;
   for (const World& world : objects_.at(name).worlds) {
     if (alarm_us != world.VisibleAlarm(subject_->now_us())) continue;
-    if (!world.exists_unsure && description.header.has_value() != world.exists) continue;
+    if (!MayBe(world, description.header.has_value())) continue;
+    if (world.exists && !description.header) ++counts_->left;
     if (!description.header ||
         ((world.sql == nullptr ? description.header->usage().size_bytes() == world.bytes()
                                : description.header->usage().size_bytes() > world.bytes()) &&
@@ -234,9 +240,9 @@ void Sequence::CheckCatalog() {
   for (const auto& [name, object] : objects_) {
     const bool listed =
         std::any_of(page->items.begin(), page->items.end(), [&](const auto& item) { return item.id.name == name; });
-    const bool possible = std::any_of(object.worlds.begin(), object.worlds.end(), [&](const World& world) {
-      return world.exists_unsure || world.exists == listed;
-    });
+    const bool possible = std::any_of(object.worlds.begin(), object.worlds.end(),
+                                      [&](const World& world) { return MayBe(world, listed); });
+    if (!listed && object.worlds.size() == 1 && object.worlds.front().exists) ++counts_->left;
     if (!possible) Differ(absl::StrCat(name, listed ? " is listed and does not exist" : " exists and is not listed"));
   }
 }

@@ -319,6 +319,12 @@ bool World::SameAs(const World& other) const {
          std::equal(entries.begin(), entries.end(), other.entries.begin(), other.entries.end(), same_entry);
 }
 
+bool World::StoresNothing(int64_t now_us) const {
+  World settled = *this;
+  settled.SettleLease(now_us);
+  return entries.empty() && sql == nullptr && !settled.alarm && !settled.lease;
+}
+
 void World::SettleLease(int64_t now_us) {
   if (lease && lease->expire_us <= now_us) FailDelivery(lease->expire_us);
 }

@@ -95,6 +95,8 @@ struct World {
   // Of keys and values; how many those of the SQL database are is the server's affair.
   int64_t bytes() const;
   bool SameAs(const World& other) const;
+  // Such an object ceases to exist when it leaves memory, which may be at any time.
+  bool StoresNothing(int64_t now_us) const;
 
   // Ends a lease that has expired by then.
   void SettleLease(int64_t now_us);

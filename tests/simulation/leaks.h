@@ -10,6 +10,7 @@ extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() {
   return "leak:holdfast::actors::Activation::DeliverAlarm\n"
          "leak:holdfast::actors::Activation::BeginMove\n"
+         "leak:holdfast::actors::Activation::BeginLeaving\n"
          "leak:holdfast::actors::Activation::Retire\n";
 }
 

@@ -164,7 +164,7 @@ TEST_F(PlainAlarmTest, DeletedMeanwhileItIsNotRetried) {
     }
     EXPECT_THAT(deliveries, SizeIs(1));
     ExpectNoAlarm("a");
-    EXPECT_EQ(recording.EntryCount(), 2u) << "header and catalog";
+    EXPECT_EQ(recording.EntryCount(), 0u) << "an object without anything does not exist";
     DeleteAll("a").IgnoreError();
   }
 }

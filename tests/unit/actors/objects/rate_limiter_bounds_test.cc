@@ -57,8 +57,7 @@ TEST_F(RateLimiterTest, TheSweepLeavesNothingOfKeysThatFellSilent) {
   EXPECT_EQ(Rows().second, 15u);
   node->Advance(absl::Minutes(2));
   EXPECT_EQ(Rows(), std::make_pair(size_t{0}, size_t{0}));
-  const auto keys = KeysOf(RateLimiter::Class(), "api");
-  EXPECT_EQ(keys.size(), 1u) << "only the header";
+  EXPECT_EQ(recording.EntryCount(), 0u) << "nor is the object";
   EXPECT_TRUE(recording.Dump()["alarms"].empty()) << "nothing is left to sweep";
   EXPECT_TRUE(Check(Limit("key0", 1, absl::Seconds(1))).allowed());
 }
