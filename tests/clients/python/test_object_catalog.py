@@ -79,9 +79,20 @@ def test_an_object_is_listed_from_its_first_write_until_it_is_deleted(api, here,
     put(api, obj)
     assert listed(api, own_namespace) == [("Object", "a")]
     api.objects.DeleteEntries(pb.DeleteEntriesRequest(object=obj, keys=["k"]))
-    assert listed(api, own_namespace) == [("Object", "a")], "an object that has become empty is still one"
+    assert listed(api, own_namespace) == [("Object", "a")], "an object that has become empty is one while in memory"
     api.objects.DeleteAll(pb.DeleteAllRequest(object=obj))
     assert listed(api, own_namespace) == []
+
+
+def test_an_object_that_has_become_empty_is_gone_when_it_leaves_memory(api, here, own_namespace):
+    obj = object_id(here("a"))
+    put(api, obj)
+    api.objects.DeleteEntries(pb.DeleteEntriesRequest(object=obj, keys=["k"]))
+    passivate(api, obj)
+    eventually(lambda: not describe(api, obj).exists)
+    assert listed(api, own_namespace) == []
+    put(api, obj)
+    assert listed(api, own_namespace) == [("Object", "a")]
 
 
 def test_times_and_sizes(api, here, own_namespace):
