@@ -228,6 +228,7 @@ void Activation::CommitDeletion() {
     storage_.set_keyspace(keyspace_.get());
     host_->services_.families->Abandon(key_);
   }
+  const bool by_itself = storage_.left();
   header_.reset();
   header_changed_ = false;
   if (exists) {
@@ -238,9 +239,10 @@ void Activation::CommitDeletion() {
   StoreAlarm(kept, &alarms);
   Join(&catalog, &alarms);
   if (left) {
-    host_->pipeline_.WhenDurable(last_batch_, [host = host_, old = std::move(old), left](const absl::Status& status) {
-      if (status.ok()) host->DropFamily(*left);
-    });
+    host_->pipeline_.WhenDurable(last_batch_,
+                                 [host = host_, old = std::move(old), left, by_itself](const absl::Status& status) {
+                                   if (status.ok()) by_itself ? host->DropFamilySoon(*left) : host->DropFamily(*left);
+                                 });
   }
 }
 

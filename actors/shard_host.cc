@@ -27,6 +27,8 @@ constexpr int64_t kLargeBytes = 1 << 20;
 constexpr int kBusyCommits = 1000;
 constexpr size_t kPackLookMax = 64;
 constexpr absl::Duration kPackStep = absl::Milliseconds(20);
+// Between two drops of families whose objects have ceased to exist by themselves.
+constexpr absl::Duration kLeftStep = absl::Milliseconds(100);
 // Packing that came to nothing is tried again after this: a read that failed, and an object that was too large, which
 // seldom becomes small and costs a read of its first part.
 constexpr absl::Duration kPackAgain = absl::Minutes(1);
@@ -80,6 +82,8 @@ void ShardHost::Stop() {
   records_.Stop();
   if (idle_timer_) services_.executor->Cancel(*idle_timer_);
   idle_timer_.reset();
+  if (left_timer_) services_.executor->Cancel(*left_timer_);
+  left_timer_.reset();
 }
 
 void ShardHost::SettleHeaders() {
@@ -299,6 +303,21 @@ void ShardHost::Moved(Activation* activation, MoveEnd end, const std::optional<s
   absl::flat_hash_set<std::string> seen;
   std::erase_if(placed_, [&](const storage::ObjectKey& key) {
     return !services_.families->Find(key) || !seen.insert(key.encoded()).second;
+  });
+}
+
+void ShardHost::DropFamilySoon(const storage::Placement& placement) {
+  left_families_.push_back(placement);
+  if (!left_timer_) DropNextLeft();
+}
+
+void ShardHost::DropNextLeft() {
+  if (stopped_ || left_families_.empty()) return;
+  DropFamily(left_families_.front());
+  left_families_.pop_front();
+  left_timer_ = services_.executor->After(kLeftStep, [this] {
+    left_timer_.reset();
+    DropNextLeft();
   });
 }
 

@@ -157,6 +157,11 @@ class ShardHost {
   // Makes a family for the object, for which there is room reserved.
   void GiveFamily(Activation* activation);
   void DropFamily(const storage::Placement& placement);
+  // The same for the family of an object that has ceased to exist by itself: at once, but no more than so many a
+  // second. Each may come back and get a family again, and to make and drop one holds commits up. At a stop those that
+  // are left wait for the next start, which drops them.
+  void DropFamilySoon(const storage::Placement& placement);
+  void DropNextLeft();
   // kDone: the object is where it was to go. kTooLarge: it was to be packed, and can't be.
   enum class MoveEnd { kDone, kFailed, kTooLarge };
   // A move has ended. `left` is the family that the object had, if it had one and the move is done.
@@ -196,6 +201,9 @@ class ShardHost {
   };
   std::optional<Packing> packing_;
   absl::Time packed_time_ = absl::InfinitePast();
+  // Families to be dropped by and by, no more than there are families; the timer is set for a while after each.
+  std::deque<storage::Placement> left_families_;
+  std::optional<Executor::TimerId> left_timer_;
   std::optional<Executor::TimerId> idle_timer_;
   bool stopped_ = false;
 };

@@ -337,6 +337,26 @@ TEST_P(LeavingTest, ObjectsThatMoveAndComeAndGoLeaveNothingBehind) {
   }
 }
 
+TEST_P(LeavingTest, FamiliesOfManyThatLeaveTogetherGoOneByOne) {
+  Start();
+  for (const char* name : {"a", "b", "c", "d"}) Fill(name);
+  const size_t families = recording.ListOwnFamilies().size();
+  EXPECT_EQ(families, GetParam() ? 4u : 0u);
+  node->Advance(absl::Minutes(1));
+  EXPECT_TRUE(recording.Dump()["catalog"].empty());
+  EXPECT_EQ(recording.ListOwnFamilies().size(), GetParam() ? 3u : 0u);
+  node->Advance(absl::Milliseconds(200));
+  EXPECT_EQ(recording.ListOwnFamilies().size(), GetParam() ? 1u : 0u);
+  if (!GetParam()) return;
+  // A stop does not wait for the last.
+  node->host().Stop();
+  node->Settle();
+  EXPECT_TRUE(node->host().idle());
+  Start();
+  EXPECT_EQ(recording.ListOwnFamilies().size(), 0u);
+  ExpectFamiliesConsistent();
+}
+
 TEST_P(LeavingTest, ListingsHaveTheSizeThatTheAlarmHasLeft) {
   Start();
   Fill("a");
