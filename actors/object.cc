@@ -4,12 +4,12 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "actors/entry.h"
-#include "actors/errors.h"
-#include "actors/objects/wire_time.h"
-#include "actors/page_token.h"
+#include "actors/wire/entry.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/page_token.h"
+#include "actors/wire/wire_time.h"
 #include "holdfast/v1/object_service.pb.h"
-#include "storage/key_codec.h"
+#include "storage/store/key_codec.h"
 
 namespace holdfast::actors {
 namespace {

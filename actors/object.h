@@ -14,8 +14,9 @@
 // is durable.
 //
 // An object that stores nothing and has no alarm ceases to exist: at the end of its alarm's turn, or when it leaves
-// memory (actors/activation_leave.cc). What must be remembered of it even then it puts under storage::kRemainderKey,
-// which is not counted; Load() finds it there when the object is used again, and DeleteAll removes it.
+// memory (actors/runtime/activation_leave.cc). What must be remembered of it even then it puts under
+// storage::kRemainderKey, which is not counted; Load() finds it there when the object is used again, and DeleteAll
+// removes it.
 //
 // What a handler must keep to:
 //   1. Check the request before the first write or change of a member. An error then keeps the instance; an error after
@@ -37,10 +38,10 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "actors/clock.h"
-#include "actors/task.h"
-#include "storage/object_id.h"
-#include "storage/object_storage.h"
+#include "actors/executor/clock.h"
+#include "actors/executor/task.h"
+#include "storage/object/object_storage.h"
+#include "storage/store/object_id.h"
 
 namespace holdfast::v1 {
 class CleanupRequest;

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "actors/clock.h"
+#include "actors/executor/clock.h"
 #include "actors/object.h"
 #include "holdfast/config/v1/config.pb.h"
-#include "service/rpc_table.h"
-#include "storage/store.h"
+#include "service/rpcs/rpc_table.h"
+#include "storage/store/store.h"
 
 namespace holdfast::service {
 

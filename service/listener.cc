@@ -20,7 +20,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
-#include "storage/log.h"
+#include "storage/base/log.h"
 
 namespace holdfast::service {
 namespace {

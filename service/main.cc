@@ -15,7 +15,7 @@
 #include "service/config.h"
 #include "service/descriptors.h"
 #include "service/server.h"
-#include "storage/log.h"
+#include "storage/base/log.h"
 
 namespace {
 

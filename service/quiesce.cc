@@ -4,7 +4,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/clock.h"
-#include "actors/clock.h"
+#include "actors/executor/clock.h"
 #include "service/open_streams.h"
 
 namespace holdfast::service {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "actors/entry.h"
-#include "actors/errors.h"
+#include "actors/wire/entry.h"
+#include "actors/wire/errors.h"
 
 namespace holdfast::actors {
 namespace {

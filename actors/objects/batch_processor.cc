@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
-#include "actors/objects/wire_time.h"
-#include "actors/page_token.h"
-#include "storage/format.h"
-#include "storage/key_codec.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/page_token.h"
+#include "actors/wire/wire_time.h"
+#include "storage/store/format.h"
+#include "storage/store/key_codec.h"
 
 namespace holdfast::actors {
 namespace {

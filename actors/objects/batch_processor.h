@@ -20,11 +20,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "actors/executor/task.h"
 #include "actors/object.h"
-#include "actors/task.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "holdfast/v1/batch_processor_service.pb.h"
-#include "storage/table.h"
+#include "storage/object/table.h"
 
 namespace holdfast::actors {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
+#include "actors/wire/errors.h"
 #include "holdfast/storage/v1/storage.pb.h"
 
 namespace holdfast::actors {

@@ -12,8 +12,8 @@
 #include <optional>
 
 #include "absl/status/status.h"
+#include "actors/executor/task.h"
 #include "actors/object.h"
-#include "actors/task.h"
 #include "holdfast/v1/counter_service.pb.h"
 
 namespace holdfast::actors {

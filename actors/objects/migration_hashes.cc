@@ -9,8 +9,8 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
-#include "storage/key_codec.h"
+#include "actors/wire/errors.h"
+#include "storage/store/key_codec.h"
 
 namespace holdfast::actors {
 namespace {

@@ -18,7 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "actors/sql_wire.h"
+#include "actors/wire/sql_wire.h"
 #include "storage/sql/connection.h"
 
 namespace holdfast::actors {

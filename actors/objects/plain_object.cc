@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actors/entry.h"
-#include "actors/errors.h"
-#include "actors/objects/alarm_lease.h"
-#include "actors/objects/wire_time.h"
-#include "storage/format.h"
+#include "actors/wire/alarm_lease.h"
+#include "actors/wire/entry.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/wire_time.h"
+#include "storage/store/format.h"
 
 namespace holdfast::actors {
 namespace {

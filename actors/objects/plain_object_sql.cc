@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
 #include "actors/objects/plain_object.h"
 #include "actors/objects/schema_version.h"
-#include "actors/sql_wire.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/sql_wire.h"
 #include "storage/sql/database.h"
 
 namespace holdfast::actors {
@@ -66,7 +66,7 @@ absl::Status ImportError(const absl::Status& status) {
 
 storage::Read<std::vector<sql::Result>> PlainObject::RunAll(std::vector<SqlText> texts) {
   using Results = std::vector<sql::Result>;
-  return storage().sql().Run<Results>(
+  return storage::sql::DatabaseOf(storage()).Run<Results>(
       [texts = std::move(texts)](sql::Connection& connection) -> absl::StatusOr<Results> {
         Results results;
         for (const SqlText& text : texts) {
@@ -97,7 +97,7 @@ Task<absl::Status> PlainObject::MigrateSchema(const v1::MigrateSchemaRequest& re
                                               v1::MigrateSchemaResponse* response) {
   auto migrations = MigrationsOf(request);
   if (!migrations.ok()) co_return migrations.status();
-  const auto versions = co_await storage().sql().Run<SchemaVersions>(
+  const auto versions = co_await storage::sql::DatabaseOf(storage()).Run<SchemaVersions>(
       [migrations = *std::move(migrations), accept = request.accept_changed_migrations()](sql::Connection& connection) {
         return MigrateSql(connection, migrations, accept);
       });
@@ -154,7 +154,7 @@ storage::Read<std::vector<bool>> PlainObject::AskSql(const v1::ApplyBatchRequest
       questions.push_back({std::nullopt, precondition.schema_version_equals()});
     }
   }
-  return storage().sql().Run<Answers>(
+  return storage::sql::DatabaseOf(storage()).Run<Answers>(
       [questions = std::move(questions)](sql::Connection& connection) -> absl::StatusOr<Answers> {
         Answers answers;
         for (const Question& question : questions) {

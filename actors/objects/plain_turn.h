@@ -8,10 +8,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "actors/delivery.h"
+#include "actors/executor/task.h"
 #include "actors/objects/plain_object.h"
-#include "actors/recorded_request.h"
-#include "actors/task.h"
+#include "actors/runtime/delivery.h"
+#include "actors/runtime/recorded_request.h"
 
 namespace holdfast::actors {
 

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
-#include "actors/errors.h"
-#include "actors/objects/wire_time.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/wire_time.h"
 
 namespace holdfast::actors {
 namespace {

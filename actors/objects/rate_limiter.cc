@@ -6,9 +6,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
-#include "actors/objects/wire_time.h"
-#include "storage/key_codec.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/wire_time.h"
+#include "storage/store/key_codec.h"
 
 namespace holdfast::actors {
 namespace {

@@ -21,13 +21,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "actors/executor/task.h"
 #include "actors/object.h"
 #include "actors/objects/lru_cache.h"
 #include "actors/objects/rate_limit.h"
-#include "actors/task.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "holdfast/v1/rate_limiter_service.pb.h"
-#include "storage/table.h"
+#include "storage/object/table.h"
 
 namespace holdfast::actors {
 

@@ -6,11 +6,11 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "actors/alarm_watchers.h"
-#include "actors/delivery.h"
+#include "actors/alarms/alarm_watchers.h"
+#include "actors/executor/task.h"
 #include "actors/objects/plain_object.h"
-#include "actors/task.h"
-#include "storage/object_id.h"
+#include "actors/runtime/delivery.h"
+#include "storage/store/object_id.h"
 
 namespace holdfast::actors {
 

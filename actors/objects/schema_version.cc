@@ -5,8 +5,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
-#include "actors/utf8.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/utf8.h"
 
 namespace holdfast::actors {
 namespace {

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actors/deterministic.h"
-#include "actors/errors.h"
 #include "actors/objects/attributes.h"
-#include "actors/objects/wire_time.h"
-#include "actors/page_token.h"
-#include "storage/key_codec.h"
+#include "actors/wire/deterministic.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/page_token.h"
+#include "actors/wire/wire_time.h"
+#include "storage/store/key_codec.h"
 
 namespace holdfast::actors {
 namespace {

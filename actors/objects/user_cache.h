@@ -11,12 +11,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "actors/executor/task.h"
 #include "actors/object.h"
 #include "actors/objects/lru_cache.h"
-#include "actors/task.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "holdfast/v1/user_cache_service.pb.h"
-#include "storage/table.h"
+#include "storage/object/table.h"
 
 namespace holdfast::actors {
 

@@ -11,10 +11,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
+#include "actors/wire/errors.h"
 #include "service/call/item_delivery.h"
 #include "service/call/reply_call.h"
-#include "service/status.h"
+#include "service/call/status.h"
 
 namespace holdfast::service {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/time/time.h"
-#include "actors/errors.h"
+#include "actors/wire/errors.h"
 
 namespace holdfast::service {
 namespace {

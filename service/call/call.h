@@ -21,8 +21,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "service/call/call_gate.h"
+#include "service/call/completion_queue_executor.h"
 #include "service/call/endpoint.h"
-#include "service/completion_queue_executor.h"
 
 namespace holdfast::service {
 

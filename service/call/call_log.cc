@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
-#include "actors/errors.h"
-#include "storage/log.h"
+#include "actors/wire/errors.h"
+#include "storage/base/log.h"
 
 namespace holdfast::service {
 namespace {

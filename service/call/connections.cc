@@ -13,7 +13,7 @@
 #include <iterator>
 
 #include "absl/time/clock.h"
-#include "actors/clock.h"
+#include "actors/executor/clock.h"
 
 namespace holdfast::service {
 namespace {

@@ -17,13 +17,13 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "actors/executor/task.h"
 #include "actors/objects/plain_turn.h"
-#include "actors/task.h"
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
+#include "service/call/request_object.h"
 #include "service/call/stream_operation.h"
-#include "service/request_object.h"
 
 namespace holdfast::service {
 

@@ -10,18 +10,18 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "actors/alarm_watchers.h"
-#include "actors/errors.h"
+#include "actors/alarms/alarm_watchers.h"
 #include "actors/object.h"
-#include "actors/router.h"
+#include "actors/runtime/router.h"
+#include "actors/wire/errors.h"
 #include "service/call/call_gate.h"
 #include "service/call/call_log.h"
+#include "service/call/completion_queue_executor.h"
 #include "service/call/import_places.h"
 #include "service/call/request_parser.h"
-#include "service/completion_queue_executor.h"
-#include "storage/background.h"
+#include "storage/base/background.h"
 #include "storage/sql/database.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 namespace holdfast::service {
 

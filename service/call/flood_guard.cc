@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
-#include "storage/log.h"
+#include "storage/base/log.h"
 
 namespace holdfast::service {
 namespace {

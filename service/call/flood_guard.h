@@ -22,8 +22,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "service/call/completion_queue_executor.h"
 #include "service/call/connections.h"
-#include "service/completion_queue_executor.h"
 
 namespace holdfast::service {
 

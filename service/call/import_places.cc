@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "actors/errors.h"
+#include "actors/wire/errors.h"
 
 namespace holdfast::service {
 namespace {

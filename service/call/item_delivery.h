@@ -9,12 +9,12 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "actors/delivery.h"
+#include "actors/executor/task.h"
 #include "actors/object.h"
-#include "actors/task.h"
+#include "actors/runtime/delivery.h"
 #include "service/call/endpoint.h"
 #include "service/call/message_record.h"
-#include "service/request_object.h"
+#include "service/call/request_object.h"
 
 namespace holdfast::service {
 

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "actors/deterministic.h"
-#include "actors/recorded_request.h"
+#include "actors/runtime/recorded_request.h"
+#include "actors/wire/deterministic.h"
 
 namespace holdfast::service {
 

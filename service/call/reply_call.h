@@ -17,10 +17,10 @@
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
 #include "service/call/reply_wire.h"
+#include "service/call/request_object.h"
 #include "service/call/request_parser.h"
 #include "service/call/small_request.h"
-#include "service/request_object.h"
-#include "service/status.h"
+#include "service/call/status.h"
 
 namespace holdfast::service {
 

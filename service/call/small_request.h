@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
+#include "actors/wire/errors.h"
 #include "service/call/request_parser.h"
 
 namespace holdfast::service {

@@ -24,8 +24,8 @@
 #include "service/call/raw_method.h"
 #include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
+#include "service/call/status.h"
 #include "service/call/stream_operation.h"
-#include "service/status.h"
 
 namespace holdfast::service {
 

@@ -3,7 +3,7 @@
 #ifndef HOLDFAST_SERVICE_CALL_STREAM_OPERATION_H_
 #define HOLDFAST_SERVICE_CALL_STREAM_OPERATION_H_
 
-#include "service/completion_queue_executor.h"
+#include "service/call/completion_queue_executor.h"
 
 namespace holdfast::service {
 

@@ -10,13 +10,13 @@
 #include <optional>
 
 #include "absl/status/status.h"
-#include "actors/delivery.h"
+#include "actors/executor/task.h"
 #include "actors/object.h"
-#include "actors/task.h"
+#include "actors/runtime/delivery.h"
 #include "service/call/message_record.h"
 #include "service/call/reply_call.h"
 #include "service/call/reply_wire.h"
-#include "service/request_object.h"
+#include "service/call/request_object.h"
 
 namespace holdfast::service {
 

@@ -1,6 +1,6 @@
 #include "storage/sql/database.h"
 
-#include "storage/object_storage.h"
+#include "storage/object/object_storage.h"
 
 namespace holdfast::storage::sql {
 namespace {
@@ -12,6 +12,12 @@ constexpr size_t kKeptMemory = 2 << 20;
 
 Workers::End Database::EndOf(const Session& session) {
   return session.statement == nullptr ? Workers::End::kNo : session.statement->end();
+}
+
+Database& DatabaseOf(ObjectStorage& storage) {
+  std::unique_ptr<OpenDatabase>& open = storage.database();
+  if (open == nullptr) open = std::make_unique<Database>(&storage, storage.sql_environment());
+  return static_cast<Database&>(*open);
 }
 
 Database::Database(ObjectStorage* storage, const Environment* environment)

@@ -1,4 +1,4 @@
-// The SQL database of one object, for its handlers: `co_await storage().sql().Run<T>(body)`.
+// The SQL database of one object, for its handlers: `co_await sql::DatabaseOf(storage()).Run<T>(body)`.
 //
 // `body` runs in a transaction of its own. If it returns OK its changes join the turn's other writes, and commit or are
 // dropped with them; later reads and SQL of the turn see them. Otherwise it has changed nothing, and the turn may go
@@ -26,19 +26,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "storage/background.h"
-#include "storage/keyspace.h"
-#include "storage/read.h"
+#include "storage/base/background.h"
+#include "storage/object/keyspace.h"
+#include "storage/object/object_storage.h"
+#include "storage/object/read.h"
 #include "storage/sql/connection.h"
 #include "storage/sql/pages.h"
 #include "storage/sql/settings.h"
 #include "storage/sql/short_statements.h"
 #include "storage/sql/temp_space.h"
 #include "storage/sql/workers.h"
-
-namespace holdfast::storage {
-class ObjectStorage;
-}  // namespace holdfast::storage
 
 namespace holdfast::storage::sql {
 
@@ -60,7 +57,7 @@ struct Environment {
   TempSpace* temp_space = nullptr;
 };
 
-class Database : public Reader {
+class Database : public Reader, public OpenDatabase {
  public:
   // `storage` and `environment` must outlive this. The database is opened when SQL first runs.
   Database(ObjectStorage* storage, const Environment* environment);
@@ -77,8 +74,8 @@ class Database : public Reader {
   template <typename T>
   Read<T> Run(Body<T> body);
 
-  // An estimate of what the open connection holds.
-  size_t MemoryBytes() const { return session_->bytes; }
+  // OpenDatabase: what the connection holds.
+  size_t MemoryBytes() const override { return session_->bytes; }
 
   // These implement Reader, for Run().
   View MemoryView() override;
@@ -113,6 +110,9 @@ class Database : public Reader {
   const Environment* const environment_;
   const std::shared_ptr<Session> session_;
 };
+
+// The database of the object, which this opens if it is closed.
+Database& DatabaseOf(ObjectStorage& storage);
 
 template <typename T>
 Read<T> Database::Run(Body<T> body) {

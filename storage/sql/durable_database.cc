@@ -7,11 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/format.h"
-#include "storage/key_codec.h"
 #include "storage/sql/page_source.h"
 #include "storage/sql/pages.h"
 #include "storage/sql/workers.h"
+#include "storage/store/format.h"
+#include "storage/store/key_codec.h"
 
 namespace holdfast::storage::sql {
 namespace {

@@ -12,7 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "storage/sql/connection.h"
 #include "storage/sql/database.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 namespace holdfast::storage::sql {
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/format.h"
 #include "storage/sql/pages.h"
+#include "storage/store/format.h"
 
 namespace holdfast::storage::sql {
 namespace {
@@ -100,7 +100,7 @@ Read<bool> EndImport(ObjectStorage* storage, ImportId id, uint32_t page_count) {
     } else {
       writes->Delete(kSqlDatabaseKey);
     }
-    storage->usage().size_bytes += UsageOf(page_count) - UsageOf(found.database.page_count());
+    storage->usage().size_bytes += UsageOfPages(page_count) - UsageOfPages(found.database.page_count());
   });
 }
 

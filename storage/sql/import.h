@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "storage/object_storage.h"
-#include "storage/read.h"
+#include "storage/object/object_storage.h"
+#include "storage/object/read.h"
 
 namespace holdfast::storage::sql {
 

@@ -12,12 +12,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/store/format.h"
 
 namespace holdfast::storage::sql {
 
 // SQLite's own default. With smaller pages a change costs the same CPU and takes more of them (measured: 3.6 of 1,024
 // bytes instead of 2.6). Part of the format on disk.
-inline constexpr size_t kPageBytes = 4096;
+inline constexpr size_t kPageBytes = kSqlPageBytes;
 
 // What is answered where nothing may take long, if the page is not in memory or the SQL may: the whole transaction is
 // to be run again where it may.

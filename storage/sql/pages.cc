@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/format.h"
-#include "storage/patch.h"
+#include "storage/store/format.h"
+#include "storage/store/patch.h"
 
 namespace holdfast::storage::sql {
 namespace {
@@ -18,7 +18,6 @@ constexpr uint32_t kRemoveByKeyMax = 1000;
 // A turn that changes more pages than this writes them in full: to make patches takes some us each, on the executor.
 constexpr size_t kPatchedPagesMax = 256;
 
-constexpr size_t kPageKeyBytes = 1 + 2 * sizeof(uint32_t);
 // The image, and behind it the count of patches.
 constexpr size_t kStoredPageBytes = kPageBytes + 1;
 
@@ -72,10 +71,6 @@ absl::Status ImageOf(const std::optional<std::string>& stored, uint32_t number, 
     return absl::DataLossError(absl::StrCat("page ", number, " of the SQL database has ", stored->size(), " bytes"));
   }
   return absl::OkStatus();
-}
-
-int64_t UsageOf(uint32_t page_count) {
-  return static_cast<int64_t>(page_count) * static_cast<int64_t>(kPageKeyBytes + kPageBytes);
 }
 
 absl::Status Pages::Load() {
@@ -180,7 +175,7 @@ void Pages::JoinTurn(View* view, WriteSet* writes, UsageChange* usage) {
     writes->Put(kSqlDatabaseKey, database.SerializeAsString());
   }
   // Pages of zeros in full, so that no page's old size has to be read for it.
-  usage->size_bytes += UsageOf(count_) - UsageOf(stored);
+  usage->size_bytes += UsageOfPages(count_) - UsageOfPages(stored);
   overlay_.clear();
   stored_ = kept_ = count_;
 }

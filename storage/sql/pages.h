@@ -1,9 +1,9 @@
 // The pages of an object's SQL database in its keyspace: a record that says how many there are and of which generation,
 // and a key for each (storage/FORMAT.md).
 //
-// A page that was there before is written as a patch (storage/patch.h): most changes are of a few bytes. Behind its
-// image it counts how often it was patched since it was last written in full, so that whoever writes it next knows how
-// many patches there may be for the store to apply when it is read; there are kPagePatchesMax at most.
+// A page that was there before is written as a patch (storage/store/patch.h): most changes are of a few bytes. Behind
+// its image it counts how often it was patched since it was last written in full, so that whoever writes it next knows
+// how many patches there may be for the store to apply when it is read; there are kPagePatchesMax at most.
 //
 // What a turn writes gathers here, in an overlay, and not in the turn's own writes: SQLite may write pages in the
 // middle of a statement that fails later. JoinTurn() moves the overlay to the turn's writes, DropTurn() forgets it.
@@ -27,11 +27,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "storage/key_codec.h"
-#include "storage/keyspace.h"
+#include "storage/object/keyspace.h"
+#include "storage/object/usage.h"
 #include "storage/sql/page_source.h"
-#include "storage/usage.h"
-#include "storage/write_set.h"
+#include "storage/store/key_codec.h"
+#include "storage/store/write_set.h"
 
 namespace holdfast::storage::v1 {
 class SqlDatabase;
@@ -54,8 +54,6 @@ absl::StatusOr<v1::SqlDatabase> ReadDatabaseRecord(View* view);
 std::string StoredPage(absl::string_view image);
 // The image of what is stored of a page, to kPageBytes at `page`. DATA_LOSS where it is missing or of another size.
 absl::Status ImageOf(const std::optional<std::string>& stored, uint32_t number, char* page);
-// What a database counts in the object's usage.
-int64_t UsageOf(uint32_t page_count);
 
 class Pages : public PageSource {
  public:

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/format.h"
 #include "storage/sql/pages.h"
+#include "storage/store/format.h"
 
 namespace holdfast::storage::sql {
 

@@ -12,10 +12,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "storage/frozen_range.h"
-#include "storage/keyspace.h"
-#include "storage/object_storage.h"
-#include "storage/read.h"
+#include "storage/object/keyspace.h"
+#include "storage/object/object_storage.h"
+#include "storage/object/read.h"
+#include "storage/store/frozen_range.h"
 
 namespace holdfast::storage::sql {
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <utility>
 
-#include "storage/disk_space.h"
+#include "storage/base/disk_space.h"
 
 namespace holdfast::storage::sql {
 

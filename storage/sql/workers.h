@@ -33,7 +33,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "storage/background.h"
+#include "storage/base/background.h"
 #include "storage/sql/fair_order.h"
 
 namespace holdfast::storage::sql {

@@ -23,10 +23,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "actors/delivery.h"
 #include "actors/object.h"
-#include "actors/recorded_request.h"
-#include "storage/rocksdb_store.h"
+#include "actors/runtime/delivery.h"
+#include "actors/runtime/recorded_request.h"
+#include "storage/rocksdb/rocksdb_store.h"
 #include "tests/simulation/node.h"
 #include "tests/simulation/recording_store.h"
 

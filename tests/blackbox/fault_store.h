@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 namespace holdfast::testing {
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "actors/objects/wire_time.h"
+#include "actors/wire/wire_time.h"
 
 namespace holdfast::testing {
 namespace {

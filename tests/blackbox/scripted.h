@@ -14,9 +14,9 @@
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "actors/clock.h"
+#include "actors/executor/clock.h"
+#include "actors/executor/task.h"
 #include "actors/object.h"
-#include "actors/task.h"
 #include "holdfast/testing/v1/script.pb.h"
 #include "tests/blackbox/fault_store.h"
 

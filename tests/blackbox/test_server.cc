@@ -11,10 +11,10 @@
 
 #include "holdfast/testing/v1/script.grpc.pb.h"
 #include "service/config.h"
-#include "service/rpc_row.h"
+#include "service/rpcs/rpc_row.h"
 #include "service/server.h"
-#include "storage/log.h"
-#include "storage/memory_store.h"
+#include "storage/base/log.h"
+#include "storage/store/memory_store.h"
 #include "tests/blackbox/fault_store.h"
 #include "tests/blackbox/scripted.h"
 

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "actors/delivery.h"
-#include "actors/errors.h"
 #include "actors/objects/plain_object.h"
+#include "actors/runtime/delivery.h"
+#include "actors/wire/errors.h"
 #include "service/call/message_record.h"
 #include "tests/property/methods.h"
 #include "tests/property/sql_model.h"

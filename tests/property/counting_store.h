@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/families.h"
-#include "storage/store.h"
-#include "storage/stuck_cursor.h"
+#include "storage/node/families.h"
+#include "storage/store/store.h"
+#include "storage/store/stuck_cursor.h"
 #include "tests/simulation/seed.h"
 
 namespace holdfast::property {

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "actors/entry.h"
-#include "actors/objects/wire_time.h"
-#include "actors/page_token.h"
+#include "actors/wire/entry.h"
+#include "actors/wire/page_token.h"
+#include "actors/wire/wire_time.h"
 
 namespace holdfast::property {
 namespace {

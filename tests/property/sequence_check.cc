@@ -5,7 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "storage/catalog_page.h"
+#include "storage/node/catalog_page.h"
 #include "tests/property/sequence.h"
 
 namespace holdfast::property {

@@ -6,9 +6,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
 #include "actors/objects/migration_hashes.h"
-#include "actors/sql_wire.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/sql_wire.h"
 #include "storage/sql/settings.h"
 #include "tests/unit/storage/sql_plain_database.h"
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "storage/memory_store.h"
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/rocksdb_store.h"
+#include "storage/store/memory_store.h"
 #include "tests/property/counting_store.h"
 #include "tests/simulation/node.h"
 #include "tests/unit/storage/stores.h"

@@ -7,9 +7,9 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "actors/entry.h"
-#include "actors/objects/wire_time.h"
-#include "actors/page_token.h"
+#include "actors/wire/entry.h"
+#include "actors/wire/page_token.h"
+#include "actors/wire/wire_time.h"
 #include "service/call/message_record.h"
 
 namespace holdfast::property {

@@ -14,15 +14,15 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "actors/alarm_watchers.h"
-#include "actors/clock.h"
-#include "actors/delivery.h"
-#include "actors/executor.h"
+#include "actors/alarms/alarm_watchers.h"
+#include "actors/executor/clock.h"
+#include "actors/executor/executor.h"
 #include "actors/object.h"
-#include "actors/router.h"
-#include "actors/shard_host.h"
-#include "storage/families.h"
-#include "storage/store.h"
+#include "actors/runtime/delivery.h"
+#include "actors/runtime/router.h"
+#include "actors/runtime/shard_host.h"
+#include "storage/node/families.h"
+#include "storage/store/store.h"
 
 namespace holdfast::simulation {
 

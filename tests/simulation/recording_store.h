@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "storage/format.h"
-#include "storage/store.h"
+#include "storage/store/format.h"
+#include "storage/store/store.h"
 
 namespace holdfast::simulation {
 

@@ -12,10 +12,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "actors/delivery.h"
 #include "actors/object.h"
-#include "storage/object_id.h"
-#include "storage/store.h"
+#include "actors/runtime/delivery.h"
+#include "storage/store/object_id.h"
+#include "storage/store/store.h"
 #include "tests/simulation/node.h"
 
 namespace holdfast::bench {

@@ -10,8 +10,8 @@
 #include <memory>
 #include <thread>
 
-#include "actors/clock.h"
-#include "service/completion_queue_executor.h"
+#include "actors/executor/clock.h"
+#include "service/call/completion_queue_executor.h"
 
 namespace holdfast::bench {
 namespace {

@@ -6,9 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/key_codec.h"
-#include "storage/memory_store.h"
-#include "storage/table.h"
+#include "storage/object/table.h"
+#include "storage/store/key_codec.h"
+#include "storage/store/memory_store.h"
 #include "tests/bench/micro/bench_node.h"
 #include "tests/unit/storage/object_harness.h"
 

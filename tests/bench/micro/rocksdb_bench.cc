@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/objects/counter.h"
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/rocksdb_store.h"
 #include "tests/bench/micro/bench_node.h"
 #include "tests/unit/storage/raw_rocksdb.h"
 #include "tests/unit/storage/temp_dir.h"

@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/objects/counter.h"
-#include "storage/memory_store.h"
+#include "storage/store/memory_store.h"
 #include "tests/bench/micro/bench_node.h"
 
 namespace holdfast::bench {

@@ -1,6 +1,6 @@
 // The alarm of a client's object as a state: what is set, what is out, and when there is something to do.
 
-#include "actors/client_alarm.h"
+#include "actors/alarms/client_alarm.h"
 
 #include <gtest/gtest.h>
 

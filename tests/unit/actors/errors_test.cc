@@ -1,4 +1,4 @@
-#include "actors/errors.h"
+#include "actors/wire/errors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "actors/executor.h"
+#include "actors/executor/executor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "actors/errors.h"
-#include "actors/input_gate.h"
-#include "actors/output_gate.h"
-#include "storage/memory_store.h"
+#include "actors/runtime/input_gate.h"
+#include "actors/runtime/output_gate.h"
+#include "actors/wire/errors.h"
+#include "storage/store/memory_store.h"
 #include "tests/simulation/node.h"
 
 namespace holdfast::actors {

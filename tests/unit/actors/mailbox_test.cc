@@ -1,4 +1,4 @@
-#include "actors/mailbox.h"
+#include "actors/runtime/mailbox.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "actors/page_token.h"
+#include "actors/wire/page_token.h"
 
 #include <gtest/gtest.h>
 

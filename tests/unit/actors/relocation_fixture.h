@@ -14,7 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "storage/write_set.h"
+#include "storage/store/write_set.h"
 #include "tests/unit/actors/scripted_object.h"
 
 namespace holdfast::actors {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/object_storage.h"
-#include "storage/patch.h"
+#include "storage/object/object_storage.h"
+#include "storage/store/patch.h"
 #include "tests/unit/actors/relocation_fixture.h"
 
 namespace holdfast::actors {

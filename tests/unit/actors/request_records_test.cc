@@ -1,6 +1,6 @@
 // Requests with a request_id: sent again they get the same reply and have no second effect.
 
-#include "actors/request_records.h"
+#include "actors/runtime/request_records.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

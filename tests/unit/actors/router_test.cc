@@ -1,4 +1,4 @@
-#include "actors/router.h"
+#include "actors/runtime/router.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/memory_store.h"
+#include "storage/store/memory_store.h"
 #include "tests/simulation/node.h"
 #include "tests/unit/actors/scripted_object.h"
 

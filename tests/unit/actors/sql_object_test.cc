@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/sql_wire.h"
+#include "actors/wire/sql_wire.h"
 #include "storage/sql/database.h"
 #include "tests/unit/actors/node_test.h"
 
@@ -28,8 +28,8 @@ class Notes : public Object {
 
   // The note's number.
   Task<absl::Status> Add(const std::string& text, int64_t* id) {
-    const auto added =
-        co_await storage().sql().Run<int64_t>([text](sql::Connection& connection) -> absl::StatusOr<int64_t> {
+    const auto added = co_await sql::DatabaseOf(storage()).Run<int64_t>(
+        [text](sql::Connection& connection) -> absl::StatusOr<int64_t> {
           auto result = connection.Execute("CREATE TABLE IF NOT EXISTS notes(id INTEGER PRIMARY KEY, text TEXT)", {});
           if (!result.ok()) return result.status();
           const sql::Value params[] = {text};
@@ -43,7 +43,7 @@ class Notes : public Object {
   }
 
   Task<absl::Status> Search(const std::string& word, std::vector<std::string>* found) {
-    const auto rows = co_await storage().sql().Run<sql::Result>([word](sql::Connection& connection) {
+    const auto rows = co_await sql::DatabaseOf(storage()).Run<sql::Result>([word](sql::Connection& connection) {
       const sql::Value params[] = {word};
       return connection.Execute("SELECT text FROM notes WHERE instr(text, ?) > 0 ORDER BY id", params);
     });

@@ -1,4 +1,4 @@
-#include "actors/task.h"
+#include "actors/executor/task.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "actors/utf8.h"
+#include "actors/wire/utf8.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "actors/worker_pool.h"
+#include "actors/executor/worker_pool.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

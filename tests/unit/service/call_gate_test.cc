@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "actors/errors.h"
+#include "actors/wire/errors.h"
 
 namespace holdfast::service {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "actors/errors.h"
-#include "storage/log.h"
+#include "actors/wire/errors.h"
+#include "storage/base/log.h"
 
 namespace holdfast::service {
 namespace {

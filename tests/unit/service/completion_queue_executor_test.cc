@@ -1,4 +1,4 @@
-#include "service/completion_queue_executor.h"
+#include "service/call/completion_queue_executor.h"
 
 #include <grpc/support/time.h>
 #include <grpcpp/alarm.h>
@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "actors/clock.h"
+#include "actors/executor/clock.h"
 
 namespace holdfast::service {
 namespace {

@@ -1,4 +1,4 @@
-#include "storage/alarm_index.h"
+#include "storage/node/alarm_index.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <limits>
 #include <string>
 
-#include "storage/object_id.h"
+#include "storage/store/object_id.h"
 #include "tests/unit/storage/random.h"
 
 namespace holdfast::storage {

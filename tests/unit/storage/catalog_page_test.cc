@@ -1,4 +1,4 @@
-#include "storage/catalog_page.h"
+#include "storage/node/catalog_page.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

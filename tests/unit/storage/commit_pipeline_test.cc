@@ -1,4 +1,4 @@
-#include "storage/commit_pipeline.h"
+#include "storage/commit/commit_pipeline.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

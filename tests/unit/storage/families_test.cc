@@ -1,4 +1,4 @@
-#include "storage/families.h"
+#include "storage/node/families.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "storage/catalog.h"
+#include "storage/node/catalog.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/stores.h"
 

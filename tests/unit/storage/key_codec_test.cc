@@ -1,4 +1,4 @@
-#include "storage/key_codec.h"
+#include "storage/store/key_codec.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "storage/keyspace.h"
+#include "storage/object/keyspace.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/commit_pipeline.h"
+#include "storage/commit/commit_pipeline.h"
 #include "tests/unit/storage/manual_background.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/stores.h"

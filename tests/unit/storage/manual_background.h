@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
-#include "storage/background.h"
+#include "storage/base/background.h"
 
 namespace holdfast::storage {
 

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/format.h"
-#include "storage/memory_store.h"
-#include "storage/object_storage.h"
+#include "storage/object/object_storage.h"
+#include "storage/store/format.h"
+#include "storage/store/memory_store.h"
 #include "tests/unit/storage/object_harness.h"
 #include "tests/unit/storage/status_matchers.h"
 

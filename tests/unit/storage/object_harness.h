@@ -12,12 +12,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "storage/commit_pipeline.h"
-#include "storage/keyspace.h"
-#include "storage/object_storage.h"
-#include "storage/read.h"
+#include "storage/commit/commit_pipeline.h"
+#include "storage/object/keyspace.h"
+#include "storage/object/object_storage.h"
+#include "storage/object/read.h"
 #include "storage/sql/database.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 #include "tests/unit/storage/manual_background.h"
 #include "tests/unit/storage/stores.h"
 

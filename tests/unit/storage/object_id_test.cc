@@ -1,4 +1,4 @@
-#include "storage/object_id.h"
+#include "storage/store/object_id.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "storage/object_storage.h"
+#include "storage/object/object_storage.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,8 +12,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "storage/memory_store.h"
-#include "storage/stuck_cursor.h"
+#include "storage/store/memory_store.h"
+#include "storage/store/stuck_cursor.h"
 #include "tests/unit/storage/object_harness.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/status_matchers.h"

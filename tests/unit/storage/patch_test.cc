@@ -1,4 +1,4 @@
-#include "storage/patch.h"
+#include "storage/store/patch.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

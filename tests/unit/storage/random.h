@@ -15,8 +15,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "storage/key_codec.h"
-#include "storage/write_set.h"
+#include "storage/store/key_codec.h"
+#include "storage/store/write_set.h"
 
 namespace holdfast::storage {
 

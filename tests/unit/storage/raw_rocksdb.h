@@ -18,7 +18,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/metadata.h"
 #include "rocksdb/options.h"
-#include "storage/rocksdb_patches.h"
+#include "storage/rocksdb/patches.h"
 
 namespace holdfast::storage {
 

@@ -15,8 +15,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "storage/patch.h"
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/rocksdb_store.h"
+#include "storage/store/patch.h"
 #include "tests/unit/storage/child.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/stores.h"

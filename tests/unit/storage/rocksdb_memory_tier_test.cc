@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/families.h"
-#include "storage/patch.h"
-#include "storage/rocksdb_store.h"
+#include "storage/node/families.h"
+#include "storage/rocksdb/rocksdb_store.h"
+#include "storage/store/patch.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/raw_rocksdb.h"
 #include "tests/unit/storage/stores.h"

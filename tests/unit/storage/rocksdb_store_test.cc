@@ -1,4 +1,4 @@
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/rocksdb_store.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,8 +14,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/families.h"
-#include "storage/format.h"
+#include "storage/node/families.h"
+#include "storage/store/format.h"
 #include "tests/unit/storage/files.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/raw_rocksdb.h"

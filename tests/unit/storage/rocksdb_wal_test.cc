@@ -15,8 +15,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "storage/rocksdb_store.h"
-#include "storage/rocksdb_wal_check.h"
+#include "storage/rocksdb/rocksdb_store.h"
+#include "storage/rocksdb/wal_check.h"
 #include "tests/unit/storage/files.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/raw_rocksdb.h"

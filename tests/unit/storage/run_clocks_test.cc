@@ -1,8 +1,8 @@
-#include "storage/run_clocks.h"
+#include "storage/node/run_clocks.h"
 
 #include <gtest/gtest.h>
 
-#include "storage/memory_store.h"
+#include "storage/store/memory_store.h"
 #include "tests/unit/storage/status_matchers.h"
 #include "tests/unit/storage/stores.h"
 

@@ -17,10 +17,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/keyspace.h"
-#include "storage/memory_store.h"
+#include "storage/object/keyspace.h"
 #include "storage/sql/connection.h"
 #include "storage/sql/pages.h"
+#include "storage/store/memory_store.h"
 #include "tests/unit/storage/object_harness.h"
 
 namespace holdfast::storage::sql {

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "storage/memory_store.h"
 #include "storage/sql/import.h"
 #include "storage/sql/import_file.h"
 #include "storage/sql/pages.h"
+#include "storage/store/memory_store.h"
 #include "tests/unit/storage/object_harness.h"
 #include "tests/unit/storage/sql_harness.h"
 #include "tests/unit/storage/temp_dir.h"

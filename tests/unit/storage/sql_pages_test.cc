@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "storage/format.h"
-#include "storage/memory_store.h"
 #include "storage/sql/page_source.h"
 #include "storage/sql/pages.h"
+#include "storage/store/format.h"
+#include "storage/store/memory_store.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/sql_harness.h"
 

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "storage/memory_store.h"
-#include "storage/patch.h"
-#include "storage/rocksdb_store.h"
-#include "storage/store.h"
+#include "storage/rocksdb/rocksdb_store.h"
+#include "storage/store/memory_store.h"
+#include "storage/store/patch.h"
+#include "storage/store/store.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/status_matchers.h"
 #include "tests/unit/storage/temp_dir.h"

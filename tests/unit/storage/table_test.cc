@@ -1,4 +1,4 @@
-#include "storage/table.h"
+#include "storage/object/table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/memory_store.h"
-#include "storage/table.h"
+#include "storage/object/table.h"
+#include "storage/store/memory_store.h"
 #include "tests/unit/storage/object_harness.h"
 #include "tests/unit/storage/random.h"
 

@@ -1,4 +1,4 @@
-#include "storage/write_set.h"
+#include "storage/store/write_set.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "storage/patch.h"
+#include "storage/store/patch.h"
 #include "tests/unit/storage/random.h"
 
 namespace holdfast::storage {

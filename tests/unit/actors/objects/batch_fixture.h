@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/objects/batch_processor.h"
-#include "actors/objects/wire_time.h"
+#include "actors/wire/wire_time.h"
 #include "tests/unit/actors/node_test.h"
 #include "tests/unit/actors/objects/from_wire.h"
 

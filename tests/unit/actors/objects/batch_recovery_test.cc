@@ -11,9 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
-#include "storage/catalog.h"
-#include "storage/format.h"
-#include "storage/key_codec.h"
+#include "storage/node/catalog.h"
+#include "storage/store/format.h"
+#include "storage/store/key_codec.h"
 #include "tests/simulation/leaks.h"
 #include "tests/unit/actors/objects/batch_fixture.h"
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actors/entry.h"
+#include "actors/wire/entry.h"
 #include "tests/simulation/seed.h"
 #include "tests/unit/actors/objects/plain_fixture.h"
 

@@ -11,7 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "actors/entry.h"
+#include "actors/wire/entry.h"
 #include "tests/simulation/seed.h"
 #include "tests/unit/actors/objects/plain_fixture.h"
 

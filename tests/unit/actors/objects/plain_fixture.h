@@ -16,9 +16,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "actors/alarm_watchers.h"
+#include "actors/alarms/alarm_watchers.h"
 #include "actors/objects/plain_object.h"
-#include "actors/objects/wire_time.h"
+#include "actors/wire/wire_time.h"
 #include "tests/unit/actors/node_test.h"
 #include "tests/unit/actors/objects/from_wire.h"
 

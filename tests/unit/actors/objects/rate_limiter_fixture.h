@@ -11,7 +11,7 @@
 
 #include "absl/time/time.h"
 #include "actors/objects/rate_limiter.h"
-#include "actors/objects/wire_time.h"
+#include "actors/wire/wire_time.h"
 #include "tests/unit/actors/node_test.h"
 
 namespace holdfast::actors {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actors/page_token.h"
+#include "actors/wire/page_token.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "tests/unit/actors/node_test.h"
 #include "tests/unit/actors/objects/from_wire.h"

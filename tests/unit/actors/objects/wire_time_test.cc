@@ -1,4 +1,4 @@
-#include "actors/objects/wire_time.h"
+#include "actors/wire/wire_time.h"
 
 #include <gtest/gtest.h>
 

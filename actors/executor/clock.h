@@ -1,0 +1,62 @@
+// Time and randomness, injected so that tests and simulations own them.
+//
+// There are two clocks. Steady() is for durations: timeouts, leases, sleeps, ages. Wall() is for instants that a client
+// names or is told. A clock that is set, by hand or by NTP, steps; only Wall() shows it.
+
+#ifndef HOLDFAST_ACTORS_EXECUTOR_CLOCK_H_
+#define HOLDFAST_ACTORS_EXECUTOR_CLOCK_H_
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace holdfast::actors {
+
+// Any thread.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // The system's time of day. It may step backwards and forwards.
+  virtual absl::Time Wall() const = 0;
+  // The monotonic clock: it never steps and never stands. Its zero means nothing: only differences of its times do, and
+  // its times are not stored.
+  virtual absl::Time Steady() const = 0;
+};
+
+// The system's, for SystemClock and for code that has no clock of its own to ask.
+inline absl::Time SteadyNow() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+class SystemClock : public Clock {
+ public:
+  absl::Time Wall() const override { return absl::Now(); }
+  absl::Time Steady() const override { return SteadyNow(); }
+};
+
+// One thread.
+class Random {
+ public:
+  virtual ~Random() = default;
+  // Uniform in [0, 1).
+  virtual double Uniform() = 0;
+  // 64 random bits.
+  virtual uint64_t Bits() = 0;
+};
+
+class SeededRandom : public Random {
+ public:
+  explicit SeededRandom(uint64_t seed) : engine_(seed) {}
+  double Uniform() override { return std::uniform_real_distribution<double>(0, 1)(engine_); }
+  uint64_t Bits() override { return engine_(); }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_EXECUTOR_CLOCK_H_

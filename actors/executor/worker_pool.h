@@ -1,0 +1,47 @@
+// Threads for work that may block: reads from disk, commits, column families.
+//
+// Run is called on one executor; `work` runs on one of the threads, in the order of the calls if there is one thread,
+// and `done` is posted to that executor. The destructor finishes the work that waits.
+
+#ifndef HOLDFAST_ACTORS_EXECUTOR_WORKER_POOL_H_
+#define HOLDFAST_ACTORS_EXECUTOR_WORKER_POOL_H_
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "actors/executor/executor.h"
+#include "storage/base/background.h"
+
+namespace holdfast::actors {
+
+class WorkerPool : public storage::Background {
+ public:
+  // `executor` must outlive the pool. `name` is what tools show for the threads; at most 15 bytes.
+  WorkerPool(Executor* executor, const std::string& name, int threads);
+  ~WorkerPool() override;
+
+  void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override;
+
+ private:
+  struct Job {
+    absl::AnyInvocable<void()> work;
+    absl::AnyInvocable<void()> done;
+  };
+
+  void Work();
+
+  Executor* const executor_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Job> jobs_;  // guarded by mutex_
+  bool ending_ = false;   // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_EXECUTOR_WORKER_POOL_H_

@@ -1,0 +1,582 @@
+#include "actors/runtime/activation.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "actors/runtime/activation_turns.h"
+#include "actors/runtime/shard_host.h"
+#include "actors/wire/errors.h"
+#include "storage/base/log.h"
+#include "storage/store/format.h"
+
+namespace holdfast::actors {
+namespace {
+
+// A stored clock may be so far ahead of the wall clock at load. One that is further ahead comes of a wall clock that
+// was wrong, and is set back.
+constexpr absl::Duration kClockAheadMax = absl::Hours(24);
+
+using storage::v1::AlarmRecord;
+using storage::v1::ObjectHeader;
+
+// What is copied in one step of a relocation.
+constexpr size_t kMovePartBytes = 1 << 20;
+
+// A record under one key of the object itself.
+storage::Read<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
+  return {reader, storage::KeyRange::Single(key), [key](storage::View& view) { return view.Get(key); }};
+}
+
+}  // namespace
+
+Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_class, ShardHost* host)
+    : key_(key),
+      class_(object_class),
+      host_(host),
+      keyspace_(),
+      placement_(host->services_.families->Find(key)),
+      storage_(host->services_.store, host->services_.reads, nullptr, &host->sql_,
+               [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
+      records_(host->services_.store, host->services_.reads, host->records_.keyspace(), nullptr,
+               [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
+      output_gate_(&host->pipeline_),
+      mailbox_(&host->options_.mailbox) {
+  keyspace_ = std::make_unique<storage::Keyspace>(placement_ ? storage::Location{placement_->family, ""}
+                                                             : storage::PackedLocation(key));
+  storage_.set_keyspace(keyspace_.get());
+  storage_.set_object(&key_);
+}
+
+Activation::~Activation() = default;
+
+absl::Time Activation::Now() {
+  clock_used_ = true;
+  const absl::Time steady = host_->clock().Steady();
+  if (!clock_ahead_) {
+    absl::Time least = last_now_;
+    if (header_) least = std::max(least, absl::FromUnixMicros(header_->clock_us()));
+    const absl::Time begin = TimeByAlarm().value_or(host_->clock().Wall());
+    clock_ahead_ = std::max(begin, least) - steady;
+  }
+  last_now_ = std::max(last_now_, absl::FromUnixMicros(absl::ToUnixMicros(steady + *clock_ahead_)));
+  return last_now_;
+}
+
+std::optional<absl::Time> Activation::TimeByAlarm() const {
+  if (!alarm_ || alarm_->retry_count() > 0) return std::nullopt;
+  const auto steady_due = host_->alarms_.SteadyDueOf({alarm_->due_time_us(), key_.encoded()});
+  if (!steady_due) return std::nullopt;
+  return absl::FromUnixMicros(alarm_->scheduled_time_us()) - (*steady_due - host_->clock().Steady());
+}
+
+Random& Activation::random() { return *host_->services_.random; }
+
+const ObjectLimits& Activation::limits() const { return host_->options_.objects; }
+
+AlarmWatchers& Activation::alarm_watchers() { return *host_->services_.watchers; }
+
+void Activation::LeaveNoRecord() { input_gate_.holder()->unrecorded_ = true; }
+
+void Activation::AfterCommit(absl::AnyInvocable<void()> function) { after_commit_.push_back(std::move(function)); }
+
+// --- Deliveries and turns.
+
+void Activation::Deliver(Delivery* request) {
+  if (!mailbox_.Push(request)) {
+    request->Done(MailboxFull());
+    return;
+  }
+  Pump();
+}
+
+absl::Status Activation::MailboxFull() const {
+  return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_MAILBOX_FULL,
+                   absl::StrCat("the mailbox of ", key_.DebugString(), " is full"), absl::Milliseconds(100));
+}
+
+void Activation::DeliverAlarm() {
+  if (alarm_turn_ == nullptr) {
+    alarm_turn_ = new AlarmTurn(this);
+    mailbox_.PushReserved(alarm_turn_);
+    Pump();
+  } else if (alarm_turn_->ran && !alarm_fired_again_) {
+    alarm_fired_again_ = true;  // for the alarm that was set meanwhile
+  } else {
+    host_->alarms_.Ended(key_.encoded(), AlarmScheduler::End::kSettled);
+  }
+}
+
+bool Activation::InProgress(absl::string_view request_id) const {
+  return std::any_of(turns_.begin(), turns_.end(), [&](Delivery* turn) {
+    RecordedRequest* const recorded = turn->recorded();
+    return recorded != nullptr && recorded->request_id() == request_id;
+  });
+}
+
+Delivery* Activation::NextRequest() {
+  for (auto it = repeated_.begin(); it != repeated_.end(); ++it) {
+    Delivery* const request = *it;
+    if (InProgress(request->recorded()->request_id())) continue;
+    repeated_.erase(it);
+    return request;
+  }
+  while (Delivery* const request = mailbox_.Pop()) {
+    RecordedRequest* const recorded = request->recorded();
+    if (recorded == nullptr || !InProgress(recorded->request_id())) return request;
+    const MailboxLimits& limits = host_->options_.mailbox;
+    const size_t bytes = std::accumulate(repeated_.begin(), repeated_.end(), request->bytes,
+                                         [](size_t sum, const Delivery* other) { return sum + other->bytes; });
+    if (repeated_.size() < limits.requests_max && (repeated_.empty() || bytes <= limits.bytes_max)) {
+      repeated_.push_back(request);
+    } else {
+      request->Done(MailboxFull());
+    }
+  }
+  return nullptr;
+}
+
+void Activation::Pump() {
+  if (std::exchange(pumping_, true)) return;
+  while (input_gate_.open()) {
+    if (auto ready = input_gate_.Next()) {
+      input_gate_.Enter(ready->turn);
+      Continue(ready->turn, ready->handler);
+      continue;
+    }
+    // A move would load it again.
+    const bool at_rest = turns_.empty() && !relocation_ && !wants_family_;
+    if (passivate_soon_ && state_ == State::kActive && at_rest) {
+      if (!leaving_tried_ && MayLeave()) {
+        BeginLeaving();
+        continue;
+      }
+      Unload();
+    }
+    if (state_ != State::kActive) {
+      if (mailbox_.empty() && repeated_.empty()) break;
+      state_ = State::kLoading;
+      load_turn_ = std::make_unique<LoadTurn>();
+      Begin(load_turn_.get(), Load(), host_->options_.load_timeout);
+      continue;
+    }
+    Delivery* const next = NextRequest();
+    if (next == nullptr) break;
+    if (next->deadline != absl::InfiniteFuture() && next->deadline < host_->clock().Steady()) {
+      next->Done(Error(absl::StatusCode::kDeadlineExceeded, v1::ERROR_REASON_DEADLINE_PASSED,
+                       "the deadline passed while the request waited for its turn; nothing was done"));
+      continue;
+    }
+    Begin(next, next->recorded() != nullptr ? RunRecorded(next) : next->Run(*object_), LimitOf(next));
+  }
+  pumping_ = false;
+  if (state_ == State::kActive) {
+    host_->Touch(this);
+  } else if (state_ != State::kLoading) {
+    state_ = State::kPassivating;
+    host_->RemoveWhenDurable(this);
+  }
+}
+
+absl::Duration Activation::LimitOf(const Delivery* turn) const {
+  return turn == alarm_turn_ ? host_->options_.alarm_timeout : host_->options_.turn_timeout;
+}
+
+void Activation::Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit) {
+  input_gate_.Enter(turn);
+  turns_.push_back(turn);
+  turn->task_.emplace(std::move(task));
+  turn->task_->Start();
+  if (turn->task_->done()) {
+    EndTurn(turn);
+  } else if (!turn->time_limit_) {
+    turn->time_limit_ = host_->services_.executor->After(limit, [this, turn] { TimeOut(turn); });
+  }
+}
+
+void Activation::Continue(Delivery* turn, std::coroutine_handle<> handler) {
+  const bool pumping = std::exchange(pumping_, true);
+  handler.resume();
+  if (turn->task_->done()) EndTurn(turn);
+  pumping_ = pumping;
+  Pump();
+}
+
+void Activation::Retire(Delivery* turn) {
+  if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
+  turn->time_limit_.reset();
+  turn->task_.reset();
+  if (input_gate_.holder() == turn) input_gate_.Leave();
+  turns_.erase(std::find(turns_.begin(), turns_.end(), turn));
+  if (turn == alarm_turn_) {
+    alarm_turn_ = nullptr;
+    if (std::exchange(alarm_fired_again_, false)) {
+      alarm_turn_ = new AlarmTurn(this);
+      mailbox_.PushReserved(alarm_turn_);
+    }
+  }
+}
+
+void Activation::EndTurn(Delivery* turn) {
+  absl::Status status = turn->task_->TakeResult();
+  AlarmTurn* const alarm = turn == alarm_turn_ ? alarm_turn_ : nullptr;
+  Retire(turn);
+  if (turn == load_turn_.get()) {
+    EndLoad(status);
+    return;
+  }
+  status = FromStorage(status);
+  // What the runtime refuses, not the handler.
+  const bool by_handler = !status.ok();
+  if (status.ok()) status = CheckTurn(turn);
+  // The alarm that ran is still the object's: nobody set or deleted it meanwhile.
+  const bool alarm_stands = alarm != nullptr && alarm->ran && alarm->generation == alarm_generation_;
+  bool discard = false;
+  if (!status.ok()) {
+    auto change = storage_.alarm_change();
+    if (!by_handler) change.reset();
+    discard = storage_.wrote();
+    DropTurn();
+    // A full disk is no failure of the handler: it is tried again.
+    if (alarm != nullptr && ReasonOf(status) != v1::ERROR_REASON_DISK_FULL) {
+      Log(LogLevel::kWarning, "alarm_failed", {{"object", key_.DebugString()}, {"status", status.ToString()}});
+      if (change || alarm_stands) CommitAlarmFailure(change);
+      alarm->end = AlarmScheduler::End::kSettled;
+    }
+    if (turn == move_turn_) AbortMove();
+  } else if (turn == move_turn_) {
+    CommitMoveStep();
+  } else {
+    discard = storage_.deleted_all();
+    if (alarm != nullptr && alarm->end == AlarmScheduler::End::kNotBegun) alarm->end = AlarmScheduler::End::kSettled;
+    if (alarm_stands && !storage_.alarm_change()) storage_.DeleteAlarm();
+    if (alarm != nullptr && alarm->ran) SettleCatalogSize();
+    CommitTurn();
+  }
+  output_gate_.Pass(turn, std::move(status), last_batch_);
+  if (discard) Reset(ObjectReset("the object was reset while the request waited; nothing of its turn happened"));
+}
+
+absl::Status Activation::CheckTurn(Delivery* turn) {
+  if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
+  if (absl::Status status = CheckWrites(); !status.ok()) return status;
+  if (turn->recorded() == nullptr || turn->unrecorded_) return absl::OkStatus();
+  return host_->records_.Add(key_, *turn->recorded(), &record_writes_);
+}
+
+absl::Status Activation::CheckWrites() {
+  if (storage_.writes().bytes() > host_->options_.turn_bytes_max) return TurnTooLarge(storage_.writes().bytes());
+  const bool takes_space =
+      storage_.writes().has_values() || (storage_.alarm_change() && storage_.alarm_change()->time.has_value());
+  if (takes_space && host_->services_.store->DiskFull()) {
+    return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_DISK_FULL,
+                     "the disk of the server is full; nothing was done. What only deletes is still done",
+                     absl::Seconds(1));
+  }
+  const storage::UsageChange& usage = storage_.usage();
+  const int64_t before = header_ && !usage.from_nothing ? header_->usage().size_bytes() : 0;
+  if (usage.size_bytes > 0 && before + usage.size_bytes > host_->options_.object_bytes_max) {
+    return QuotaExceeded("object_bytes_max",
+                         absl::StrCat("the object would have ", before + usage.size_bytes, " bytes; at most ",
+                                      host_->options_.object_bytes_max, ". Nothing was done"));
+  }
+  return absl::OkStatus();
+}
+
+void Activation::DropTurn() {
+  if (storage_.wrote()) storage_.CloseSql();
+  storage_.DropTurn();
+  record_writes_.Clear();
+  after_commit_.clear();
+}
+
+void Activation::EndLoad(const absl::Status& status) {
+  load_turn_.reset();
+  if (status.ok()) {
+    CommitTurn();
+    state_ = State::kActive;
+    return;
+  }
+  state_ = State::kBroken;
+  DropTurn();
+  object_.reset();
+  storage_.CloseSql();
+  header_changed_ = false;
+  FailWaiting(FromStorage(status));
+}
+
+absl::Status Activation::TurnTooLarge(size_t bytes) const {
+  return QuotaExceeded("turn_bytes_max", absl::StrCat("the writes of one turn have ", bytes, " bytes; at most ",
+                                                      host_->options_.turn_bytes_max));
+}
+
+void Activation::TimeOut(Delivery* turn) {
+  turn->time_limit_.reset();
+  Log(LogLevel::kError, "turn_timed_out", {{"object", key_.DebugString()}});
+  GiveUp(turn, ObjectReset(absl::StrCat("a turn of ", key_.DebugString(),
+                                        " took too long; the object was reset and nothing of the turn happened")));
+}
+
+void Activation::GiveUp(Delivery* turn, const absl::Status& why) {
+  pumping_ = true;
+  if (turn == load_turn_.get()) {
+    Retire(turn);
+    EndLoad(why);
+  } else {
+    // An alarm handler that does not end has failed; a full disk is not its failure.
+    AlarmTurn* const alarm = turn == alarm_turn_ && ReasonOf(why) != v1::ERROR_REASON_DISK_FULL ? alarm_turn_ : nullptr;
+    if (alarm != nullptr) alarm->end = AlarmScheduler::End::kSettled;
+    const bool failed = alarm != nullptr && alarm->generation == alarm_generation_;
+    Reset(why);
+    if (failed) CommitAlarmFailure(std::nullopt);
+  }
+  pumping_ = false;
+  Pump();
+}
+
+void Activation::Reset(const absl::Status& why) {
+  state_ = State::kBroken;
+  passivate_soon_ = false;
+  DropTurn();
+  while (!turns_.empty()) {
+    Delivery* const turn = turns_.back();
+    Retire(turn);
+    if (turn == move_turn_) AbortMove();
+    output_gate_.Pass(turn, why, last_batch_);
+  }
+  SettleHeader();
+  object_.reset();
+  storage_.CloseSql();
+  host_->Released(this);
+}
+
+void Activation::FailWaiting(const absl::Status& status) {
+  while (Delivery* waiting = NextRequest()) {
+    if (waiting == alarm_turn_) alarm_turn_ = nullptr;
+    if (waiting == move_turn_) AbortMove();
+    output_gate_.Pass(waiting, status, last_batch_);
+  }
+}
+
+bool Activation::Passivate() {
+  if (state_ != State::kActive || !turns_.empty() || !mailbox_.empty() || relocation_) return false;
+  if (MayLeave()) {
+    // Not here: the turn may end at once, while the host goes over its objects.
+    if (!std::exchange(passivate_soon_, true)) {
+      host_->services_.executor->Post([host = host_, key = key_] { host->PassivateSoon(key); });
+    }
+    return false;
+  }
+  Unload();
+  host_->RemoveWhenDurable(this);
+  return true;
+}
+
+void Activation::PassivateSoon() {
+  passivate_soon_ = state_ == State::kActive || state_ == State::kLoading;
+  Pump();
+}
+
+void Activation::Unload() {
+  passivate_soon_ = false;
+  state_ = State::kPassivating;
+  SettleHeader();
+  object_.reset();
+  storage_.CloseSql();
+  host_->Released(this);
+}
+
+bool Activation::removable() const {
+  return object_ == nullptr && state_ != State::kLoading && mailbox_.empty() && turns_.empty() && !pumping_ &&
+         !wants_family_ && !relocation_ && last_batch_ <= host_->pipeline_.durable();
+}
+
+// --- Waiting for something else than storage.
+
+void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) {
+  Delivery* const turn = input_gate_.holder();
+  if (end_turn) {
+    if (absl::Status error = CheckWrites(); !error.ok()) {
+      // It is never resumed. Not here: the coroutine is still on the stack.
+      host_->services_.executor->Post([this, turn, error = std::move(error)] {
+        // Unless a reset came first.
+        if (input_gate_.holder() == turn) GiveUp(turn, error);
+      });
+      return;
+    }
+    CommitTurn();
+    if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
+    turn->time_limit_ = host_->services_.executor->After(LimitOf(turn), [this, turn] { TimeOut(turn); });
+  }
+  // A load is a critical section: nothing else comes in before it ends.
+  if (state_ == State::kActive && !storage_.wrote()) input_gate_.Leave();
+  const auto timer = host_->services_.executor->After(time, [this, handler, turn] {
+    waits_.remove_if([&](const ActiveWait& wait) { return wait.handler == handler; });
+    if (input_gate_.holder() == turn) {
+      Continue(turn, handler);
+    } else {
+      input_gate_.Queue({turn, handler});
+      Pump();
+    }
+  });
+  waits_.push_back({handler, turn, timer});
+}
+
+void Activation::CancelWait(std::coroutine_handle<> handler) {
+  for (const ActiveWait& wait : waits_) {
+    if (wait.handler == handler) host_->services_.executor->Cancel(wait.timer);
+  }
+  waits_.remove_if([&](const ActiveWait& wait) { return wait.handler == handler; });
+  input_gate_.Forget(handler);
+}
+
+// --- The coroutines of the runtime itself.
+
+Task<absl::Status> Activation::Load() {
+  header_.reset();
+  alarm_.reset();
+  header_changed_ = false;
+  leaving_tried_ = false;
+  clock_ahead_.reset();
+  auto header_bytes = co_await ReadKey(&storage_, storage::kObjectHeaderKey);
+  if (!header_bytes.ok()) co_return header_bytes.status();
+  auto alarm_bytes = co_await ReadKey(&storage_, storage::kAlarmKey);
+  if (!alarm_bytes.ok()) co_return alarm_bytes.status();
+
+  if (*header_bytes) {
+    ObjectHeader header;
+    if (!header.ParseFromString(**header_bytes)) co_return absl::DataLossError("the object's header is garbled");
+    if (header.schema_version() > class_->schema_version()) {
+      co_return Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_NEWER,
+                      absl::StrCat(key_.DebugString(), " has schema version ", header.schema_version(),
+                                   "; this server knows ", class_->schema_version()));
+    }
+    header_ = header;
+    if (header.run() != 0) {
+      // A crash came while it was in memory.
+      auto usage = co_await storage::Read<storage::v1::Usage>(&storage_, storage::KeyRange::All(), storage::CountUsage);
+      if (!usage.ok()) co_return usage.status();
+      *header_->mutable_usage() = *std::move(usage);
+      header_->set_clock_us(std::max(header.clock_us(), host_->RunClock(header.run())));
+      header_->set_run(0);
+      header_changed_ = true;
+    }
+  }
+  if (header_) SetBackClock();
+  if (*alarm_bytes) {
+    AlarmRecord alarm;
+    if (!alarm.ParseFromString(**alarm_bytes)) co_return absl::DataLossError("the object's alarm is garbled");
+    alarm_ = alarm;
+  }
+  storage_.set_stored_alarm(alarm_ ? std::optional(absl::FromUnixMicros(alarm_->scheduled_time_us())) : std::nullopt);
+
+  if (header_ && header_->schema_version() < class_->schema_version()) {
+    for (const Migration& migration : class_->migrations) {
+      if (migration.version <= header_->schema_version()) continue;
+      absl::Status status = co_await migration.run(storage_, Now());
+      if (!status.ok()) co_return status;
+    }
+    if (storage_.writes().bytes() > host_->options_.turn_bytes_max) {
+      co_return QuotaExceeded("turn_bytes_max", "the migrations of one object write too much for one commit");
+    }
+    header_->set_schema_version(class_->schema_version());
+    header_changed_ = true;
+  }
+  object_ = class_->make(this);
+  co_return co_await object_->Load();
+}
+
+void Activation::SetBackClock() {
+  const int64_t wall_us = absl::ToUnixMicros(host_->clock().Wall());
+  if (header_->clock_us() - wall_us <= absl::ToInt64Microseconds(kClockAheadMax)) return;
+  Log(LogLevel::kWarning, "object_clock_set_back",
+      {{"object", key_.DebugString()},
+       {"clock", absl::FormatTime(absl::FromUnixMicros(header_->clock_us()), absl::UTCTimeZone())}});
+  header_->set_clock_us(wall_us);
+  header_changed_ = true;
+  last_now_ = absl::InfinitePast();
+}
+
+Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
+  if (!alarm_ || host_->stopped_) co_return absl::OkStatus();
+  if (const storage::AlarmEntry entry = {alarm_->due_time_us(), key_.encoded()}; !host_->alarms_.IsDue(entry)) {
+    // A later one has replaced it, or the wall clock stepped back since it fired: it comes again.
+    host_->alarms_.Again(entry);
+    co_return absl::OkStatus();
+  }
+  if (const AlarmTaking taking = object_->TakesAlarm(); taking != AlarmTaking::kYes) {
+    turn->end = taking == AlarmTaking::kLater ? AlarmScheduler::End::kLater : AlarmScheduler::End::kNotTaken;
+    co_return absl::OkStatus();
+  }
+  turn->ran = true;
+  turn->generation = alarm_generation_;
+  storage_.set_stored_alarm(std::nullopt);
+  absl::Status status =
+      co_await object_->OnAlarm({absl::FromUnixMicros(alarm_->scheduled_time_us()), alarm_->retry_count()});
+  // In the same commit: nobody would wake an empty object again, to end it later.
+  if (status.ok() && turns_.size() == 1) status = co_await Leave();
+  co_return status;
+}
+
+Task<absl::Status> Activation::RunRecorded(Delivery* request) {
+  RecordedRequest* const recorded = request->recorded();
+  auto bytes = co_await ReadKey(&records_, RequestRecords::Key(key_, recorded->request_id()));
+  if (!bytes.ok()) co_return bytes.status();
+  if (*bytes) {
+    request->unrecorded_ = true;
+    co_return RequestRecords::Replay(**bytes, recorded);
+  }
+  if (absl::Status status = host_->records_.CheckRoom(key_); !status.ok()) co_return status;
+  co_return co_await request->Run(*object_);
+}
+
+Task<absl::Status> Activation::ReadPart(MoveTurn* turn) {
+  if (!header_ || turn != move_turn_) co_return absl::NotFoundError("the object is gone");
+  if (host_->services_.store->DiskFull()) co_return absl::ResourceExhaustedError("the disk is full");
+  // A packed place is used again only when what a move took away from there is off the disk.
+  if (!relocation_->to && move_batch_ > host_->pipeline_.durable()) co_return absl::UnavailableError("just moved");
+  struct Part {
+    std::vector<storage::Entry> entries;
+    bool last = true;
+  };
+  const storage::KeyRange range{relocation_->copied_to, ""};
+  auto part = co_await storage::Read<Part>(&storage_, range, [range](storage::View& view) -> absl::StatusOr<Part> {
+    Part found;
+    size_t bytes = 0;
+    absl::Status status = view.Scan(range, false, [&](absl::string_view key, absl::string_view value) {
+      found.last = bytes < kMovePartBytes;
+      if (found.last) found.entries.emplace_back(std::string(key), std::string(value));
+      bytes += key.size() + value.size();
+      return found.last;
+    });
+    if (!status.ok()) return status;
+    return found;
+  });
+  if (!part.ok()) co_return part.status();
+  if (turn != move_turn_) co_return absl::NotFoundError("the object is gone");
+  if (!relocation_->to && !part->last) {
+    turn->too_large = true;
+    co_return absl::ResourceExhaustedError("too large to be packed");
+  }
+  turn->part = std::move(part->entries);
+  turn->last = part->last;
+  co_return absl::OkStatus();
+}
+
+void Activation::CheckInvariants() const {
+  const auto check = [](bool holds) {
+    if (!holds) std::abort();
+  };
+  check((object_ != nullptr) == (state_ == State::kActive) || state_ == State::kLoading);
+  check(input_gate_.open() || std::count(turns_.begin(), turns_.end(), input_gate_.holder()) == 1);
+  check(!storage_.wrote() || !input_gate_.open());
+  check(waits_.size() <= turns_.size());
+  check(!wants_family_ || (!placement_ && !relocation_));
+  check(!relocation_ || move_turn_ != nullptr);
+  check(record_writes_.empty() || !input_gate_.open());
+  check(in_lru_ == (object_ != nullptr && state_ == State::kActive));
+}
+
+}  // namespace holdfast::actors

@@ -1,0 +1,250 @@
+// An object in memory: its instance, its mailbox, its gates, and the turn that runs.
+//
+// A delivery comes into the mailbox; when the input gate is open it becomes a turn, a coroutine that may suspend; when
+// that ends, its writes join the commit pipeline as one, and its outcome passes the output gate. This class is that
+// path and nothing else: what is shared by the objects of an executor (memory, timers, alarms) is ShardHost's.
+//
+// Ownership: its shard's. It stays as long as it has an instance, something in the mailbox, or writes that are not
+// durable, which a later load reads through. Threading: its executor. Errors: DESIGN.md under Failure, in short: an
+// error before any write keeps the instance, any later one drops the writes and the instance.
+
+#ifndef HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_
+#define HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "actors/executor/task.h"
+#include "actors/object.h"
+#include "actors/runtime/delivery.h"
+#include "actors/runtime/input_gate.h"
+#include "actors/runtime/mailbox.h"
+#include "actors/runtime/output_gate.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "storage/commit/commit_pipeline.h"
+#include "storage/node/families.h"
+#include "storage/object/keyspace.h"
+#include "storage/object/keyspace_reader.h"
+#include "storage/object/object_storage.h"
+#include "storage/store/object_id.h"
+
+namespace holdfast::actors {
+
+class ShardHost;
+
+class Activation : public ObjectContext {
+ public:
+  enum class State {
+    kInactive,     // no instance; begins here. Next: kLoading, or the activation is removed
+    kLoading,      // migrations and Load() run. Next: kActive, kBroken
+    kActive,       // takes turns. Next: kPassivating, kBroken
+    kPassivating,  // no instance; the last writes are not durable yet. Next: kLoading, or the activation is removed
+    kBroken,       // the instance failed and is being discarded. Next: kLoading if requests wait, or kPassivating
+  };
+
+  Activation(const storage::ObjectKey& key, const ObjectClass* object_class, ShardHost* host);
+  ~Activation() override;
+
+  // Takes the delivery, or tells it at once that the mailbox is full.
+  void Deliver(Delivery* request);
+  // The alarm's index says that it is due. The turn looks again.
+  void DeliverAlarm();
+  // Moves the object into this family, which is empty, and is dropped if it comes to nothing; nothing: packs it, if it
+  // is small. The object goes on meanwhile, step by step with the move.
+  void BeginMove(std::optional<storage::Placement> to);
+  // There is none after all.
+  void FamilyRefused();
+
+  // Discards the instance if nothing runs or waits. False otherwise.
+  bool Passivate();
+  // Discards the instance as soon as no turn is under way; what waits then meets a new one.
+  void PassivateSoon();
+  // Has no instance, nothing waiting and nothing on its way to disk: can be removed.
+  bool removable() const;
+
+  State state() const { return state_; }
+  size_t mailbox_depth() const { return mailbox_.depth(); }
+  absl::Time last_used() const { return last_used_; }
+  bool packed() const { return !placement_; }
+  // Packed, and nothing speaks against a family.
+  bool WantsFamily() const;
+
+  // Aborts if an invariant does not hold. For tests and simulation.
+  void CheckInvariants() const;
+
+  // The most that is known of the object without reading: nothing if it was not loaded, or does not exist.
+  const std::optional<storage::v1::ObjectHeader>& header() const { return header_; }
+
+  // ObjectContext.
+  storage::ObjectStorage& storage() override { return storage_; }
+  absl::Time Now() override;
+  Random& random() override;
+  const storage::ObjectKey& key() const override { return key_; }
+  const ObjectLimits& limits() const override;
+  void BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) override;
+  void CancelWait(std::coroutine_handle<> handler) override;
+  AlarmWatchers& alarm_watchers() override;
+  void LeaveNoRecord() override;
+  void AfterCommit(absl::AnyInvocable<void()> function) override;
+
+ private:
+  friend class ShardHost;
+
+  class LoadTurn;
+  class AlarmTurn;
+  class MoveTurn;
+  class LeaveTurn;
+  struct ActiveWait {
+    std::coroutine_handle<> handler;
+    Delivery* turn;
+    Executor::TimerId timer;
+  };
+
+  // A move that has begun. What is below `copied_to` is at both places, where every turn's writes go too; a batch that
+  // removes the old place and names the new one in the catalog ends it.
+  struct Relocation {
+    std::optional<storage::Placement> to;
+    std::unique_ptr<storage::Keyspace> keyspace;
+    std::string copied_to;
+  };
+
+  // Runs what can run: turns that are ready to go on, a load, requests.
+  void Pump();
+  // The next that may begin; null if there is none.
+  Delivery* NextRequest();
+  // A turn with this id has begun and not ended.
+  bool InProgress(absl::string_view request_id) const;
+  absl::Status MailboxFull() const;
+  void Unload();
+  void Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit);
+  absl::Duration LimitOf(const Delivery* turn) const;
+  // Lets a suspended coroutine of `turn`, which holds the gate, go on.
+  void Continue(Delivery* turn, std::coroutine_handle<> handler);
+  void EndTurn(Delivery* turn);
+  void EndLoad(const absl::Status& status);
+  void TimeOut(Delivery* turn);
+  // Ends a turn that is suspended, and with it the instance; `why` is what those are told whose turns end.
+  void GiveUp(Delivery* turn, const absl::Status& why);
+  absl::Status TurnTooLarge(size_t bytes) const;
+  // What the runtime has against a turn that ended well. Makes the record of its reply.
+  absl::Status CheckTurn(Delivery* turn);
+  // Of that, what it has against the writes.
+  absl::Status CheckWrites();
+  void DropTurn();
+  // Gives up the instance and the turns that run; `why` is what they are told.
+  void Reset(const absl::Status& why);
+  void FailWaiting(const absl::Status& status);
+  // Takes a turn that has ended, or is given up, off the books.
+  void Retire(Delivery* turn);
+
+  Task<absl::Status> Load();
+  Task<absl::Status> RunAlarm(AlarmTurn* turn);
+  Task<absl::Status> RunRecorded(Delivery* request);
+  Task<absl::Status> ReadPart(MoveTurn* turn);
+
+  // --- activation_leave.cc: the end of an object that stores nothing any more.
+  // Whether nothing speaks against it, as far as memory tells.
+  bool MayLeave();
+  // Deletes the object in this turn if it may leave and its storage is empty.
+  Task<absl::Status> Leave();
+  // Begins a turn that does so, before the instance is discarded.
+  void BeginLeaving();
+
+  // --- activation_commit.cc: what a turn leaves.
+  // What a turn wrote joins the pipeline, with what belongs to it: header, catalog, alarm, record.
+  void CommitTurn();
+  void CommitWrites();
+  void CommitDeletion();
+  void NextMoveStep();
+  void CommitMoveStep();
+  void AbortMove();
+  // Whether usage and clock need not be written with each turn: they are found out again after a crash.
+  bool HeaderMayLag() const;
+  // Writes the header if the stored one may lag, and the size in the catalog with it.
+  void SettleHeader();
+  // Has the turn's commit write the size in the catalog as it is then.
+  void SettleCatalogSize();
+  // Gives writes of the object to the pipeline.
+  void JoinWrites(storage::WriteSet* writes);
+  // Gives the turn's writes, those to the node's own families, and the header if it changed, to the pipeline.
+  void Join(storage::WriteSet* catalog, storage::WriteSet* alarms);
+  void CreateHeader();
+  // Brings usage, clock and catalog record up to what the turn did.
+  void UpdateHeader(storage::WriteSet* catalog);
+  struct NewAlarm {
+    storage::v1::AlarmRecord record;
+    // The time by the steady clock at which the delay has passed, for an alarm that comes of one.
+    std::optional<absl::Time> steady_due;
+  };
+  NewAlarm MakeAlarm(absl::Time time, storage::AlarmClock clock);
+  void StoreAlarm(const std::optional<NewAlarm>& next, storage::WriteSet* alarms);
+  // The time of an object that comes back into memory while an alarm waits that it has set by its own clock, in this
+  // run of the server: its clock goes on as if it had never left.
+  std::optional<absl::Time> TimeByAlarm() const;
+  // Puts a stored clock that is too far ahead of the wall clock back to it.
+  void SetBackClock();
+  // Commits what a failed alarm handler leaves: its own change of the alarm, or the next attempt.
+  void CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change);
+
+  const storage::ObjectKey key_;
+  const ObjectClass* const class_;
+  ShardHost* const host_;
+  std::unique_ptr<storage::Keyspace> keyspace_;
+  std::optional<storage::Placement> placement_;  // nothing: packed
+  storage::ObjectStorage storage_;
+  storage::KeyspaceReader records_;
+  OutputGate output_gate_;
+
+  State state_ = State::kInactive;
+  std::unique_ptr<Object> object_;
+  Mailbox mailbox_;
+  InputGate input_gate_;
+  std::list<Delivery*> repeated_;  // requests whose id is that of a turn
+  std::vector<Delivery*> turns_;   // begun and not ended
+  std::list<ActiveWait> waits_;
+  bool pumping_ = false;
+
+  // What is stored about the object itself, as the turns so far have left it.
+  std::optional<storage::v1::ObjectHeader> header_;
+  bool header_changed_ = false;
+  bool catalog_changed_ = false;
+  std::optional<storage::v1::AlarmRecord> alarm_;
+  uint64_t alarm_generation_ = 0;  // counts changes of alarm_
+  absl::Time last_now_ = absl::InfinitePast();
+  // The object's clock is ahead of the steady one by this much. It is fixed when the clock is first asked after a load.
+  std::optional<absl::Duration> clock_ahead_;
+  bool clock_used_ = false;
+  // Of the turn, like storage_.writes().
+  storage::WriteSet record_writes_;
+  std::vector<absl::AnyInvocable<void()>> after_commit_;
+
+  std::unique_ptr<LoadTurn> load_turn_;
+  std::optional<Relocation> relocation_;
+  // Waiting, running or, a move, on its way to disk; they own themselves and end with Done.
+  AlarmTurn* alarm_turn_ = nullptr;
+  MoveTurn* move_turn_ = nullptr;
+  bool alarm_fired_again_ = false;  // while the alarm's turn ran
+  bool passivate_soon_ = false;
+  bool leaving_tried_ = false;                              // since it was loaded
+  bool wants_family_ = false;                               // one is being made
+  absl::Time family_refused_until_ = absl::InfinitePast();  // it failed
+  int commits_ = 0;                                         // of turns, since it came into memory
+  storage::BatchNumber last_batch_ = 0;                     // with writes of this object
+  storage::BatchNumber move_batch_ = 0;                     // in which it moved
+
+  // Kept by ShardHost.
+  std::list<Activation*>::iterator lru_position_;
+  bool in_lru_ = false;
+  absl::Time last_used_ = absl::InfinitePast();
+  size_t counted_bytes_ = 0;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_

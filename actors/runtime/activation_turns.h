@@ -1,0 +1,74 @@
+// The turns of the runtime itself. For activation.cc and activation_commit.cc only.
+
+#ifndef HOLDFAST_ACTORS_RUNTIME_ACTIVATION_TURNS_H_
+#define HOLDFAST_ACTORS_RUNTIME_ACTIVATION_TURNS_H_
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "actors/runtime/activation.h"
+#include "actors/runtime/shard_host.h"
+
+namespace holdfast::actors {
+
+// Loading is a turn that no delivery asked for: its outcome goes to those that wait.
+class Activation::LoadTurn : public Delivery {
+ public:
+  Task<absl::Status> Run(Object&) override { std::abort(); }
+  void Done(const absl::Status&) override {}
+};
+
+class Activation::AlarmTurn : public Delivery {
+ public:
+  explicit AlarmTurn(Activation* activation) : activation_(activation), host_(activation->host_) {}
+  Task<absl::Status> Run(Object&) override { return activation_->RunAlarm(this); }
+  void Done(const absl::Status&) override {
+    host_->alarms_.Ended(object_, end);
+    delete this;
+  }
+
+  AlarmScheduler::End end = AlarmScheduler::End::kNotBegun;
+  bool ran = false;
+  uint64_t generation = 0;  // of the alarm that it runs
+
+ private:
+  Activation* const activation_;  // while it has not ended
+  ShardHost* const host_;
+  const std::string object_ = activation_->key_.encoded();
+};
+
+// A step of a relocation: reads a part of the object, which is then written to the new place. It is used again for the
+// next step when that is durable.
+class Activation::MoveTurn : public Delivery {
+ public:
+  explicit MoveTurn(Activation* activation) : activation_(activation) {}
+  Task<absl::Status> Run(Object&) override { return activation_->ReadPart(this); }
+  void Done(const absl::Status& status) override {
+    if (goes_on && status.ok()) {
+      activation_->NextMoveStep();
+      return;
+    }
+    if (goes_on) activation_->AbortMove();
+    delete this;
+  }
+
+  std::vector<storage::Entry> part;
+  bool last = false;       // nothing is left after it
+  bool goes_on = false;    // the activation waits for the step to be durable
+  bool too_large = false;  // the object is, to be packed
+
+ private:
+  Activation* const activation_;  // while the relocation goes on
+};
+
+// Ends an object that stores nothing, as it is about to leave memory.
+class Activation::LeaveTurn : public Delivery {
+ public:
+  Task<absl::Status> Run(Object&) override { std::abort(); }
+  void Done(const absl::Status&) override { delete this; }
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_RUNTIME_ACTIVATION_TURNS_H_

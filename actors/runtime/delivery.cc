@@ -1,0 +1,13 @@
+#include "actors/runtime/delivery.h"
+
+#include "actors/wire/errors.h"
+
+namespace holdfast::actors {
+
+void Delivery::OnDurable(const absl::Status& status) {
+  const absl::Status outcome = status.ok() ? std::move(outcome_) : OutcomeUnknown();
+  outcome_ = absl::OkStatus();
+  Done(outcome);
+}
+
+}  // namespace holdfast::actors

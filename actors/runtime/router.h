@@ -1,0 +1,51 @@
+// Takes each delivery to the executor that runs its object's shard.
+
+#ifndef HOLDFAST_ACTORS_RUNTIME_ROUTER_H_
+#define HOLDFAST_ACTORS_RUNTIME_ROUTER_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "actors/executor/executor.h"
+#include "actors/runtime/shard_host.h"
+
+namespace holdfast::actors {
+
+class Router {
+ public:
+  struct Host {
+    Executor* executor;
+    ShardHost* shards;
+  };
+
+  // Shards are dealt out to the hosts in turn. All outlive the router, which does not change. Before they start.
+  explicit Router(std::vector<Host> hosts) : hosts_(std::move(hosts)) {
+    for (uint32_t shard = 0; shard < storage::kShardCount; ++shard) {
+      hosts_[shard % hosts_.size()].shards->Own(storage::ShardId(shard));
+    }
+  }
+
+  const Host& HostOf(const storage::ObjectKey& key) const {
+    return hosts_[static_cast<size_t>(key.shard()) % hosts_.size()];
+  }
+
+  // Any thread. `key` is kept alive by the delivery. The outcome comes on the object's executor; where that is the
+  // calling thread, perhaps before this returns.
+  void Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) const {
+    const Host& host = HostOf(key);
+    if (host.executor->IsCurrent()) {
+      host.shards->Deliver(key, object_class, delivery);
+    } else {
+      host.executor->Post([&host, &key, object_class, delivery] { host.shards->Deliver(key, object_class, delivery); });
+    }
+  }
+
+  const std::vector<Host>& hosts() const { return hosts_; }
+
+ private:
+  const std::vector<Host> hosts_;
+};
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_RUNTIME_ROUTER_H_

@@ -1,0 +1,183 @@
+// How an object is described: from what is in memory of it and what is durable, without a turn. An object that is stuck
+// in a turn, or has a long queue, is described like any other.
+//
+//   Describe          copies what memory knows, reads the rest on a thread for reads
+//   DescribeRead      waits until what memory knew is durable
+//   DescribeTablesOf  counts the tables of a SQL database as they are durable then, on a thread for SQL
+//
+// Where an object lies can change meanwhile; then all is done again.
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/alarms/client_alarm.h"
+#include "actors/runtime/shard_host.h"
+#include "actors/runtime/sql_description.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/sql_wire.h"
+#include "storage/object/usage.h"
+#include "storage/sql/durable_database.h"
+#include "storage/store/format.h"
+
+namespace holdfast::actors {
+
+// A description that is being made.
+struct ShardHost::Reading {
+  storage::ObjectKey key;
+  const ObjectClass* object_class;
+  absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> tell;
+  ObjectDescription description;
+  storage::Location location;
+  storage::WriteSet pending;
+  storage::BatchNumber batch = 0;
+  std::optional<storage::v1::ObjectHeader> header;  // of an object in memory, which may be ahead of the stored one
+  uint64_t generation = 0;                          // of the place that is read; 0: packed
+  bool has_sql = false;
+  absl::Status status;
+};
+
+namespace {
+
+template <typename Record>
+absl::Status ReadRecord(storage::View& view, const std::string& key, std::optional<Record>* record) {
+  auto bytes = view.Get(key);
+  if (!bytes.ok()) return bytes.status();
+  if (*bytes && !record->emplace().ParseFromString(**bytes)) {
+    return absl::DataLossError("a record of the object is garbled");
+  }
+  return absl::OkStatus();
+}
+
+// `in_use`: the header is taken from memory instead.
+absl::Status ReadHeader(storage::View& view, bool in_use, ObjectDescription* description) {
+  if (absl::Status status = ReadRecord(view, storage::kObjectHeaderKey, &description->header); !status.ok()) {
+    return status;
+  }
+  if (!description->header || description->header->run() == 0 || in_use) return absl::OkStatus();
+  // A crash came while the object was in memory, and nobody has loaded it since: its header lags. Such an object is
+  // small, and all that it stores is durable.
+  auto usage = storage::CountUsage(view);
+  if (!usage.ok()) return usage.status();
+  *description->header->mutable_usage() = *std::move(usage);
+  return absl::OkStatus();
+}
+
+absl::Status ReadClientAlarm(storage::View& view, absl::Time now, ObjectDescription* description) {
+  std::optional<storage::v1::ClientAlarm> record;
+  if (absl::Status status = ReadRecord(view, storage::kClientAlarmKey, &record); !status.ok()) return status;
+  if (!record) return absl::OkStatus();
+  description->alarm = ClientAlarm(*record).Visible(now);
+  if (record->has_scheduled_time_us()) {
+    storage::v1::AlarmRecord& next = description->next_alarm.emplace();
+    next.set_scheduled_time_us(record->scheduled_time_us());
+    next.set_due_time_us(record->due_time_us());
+    next.set_retry_count(record->retry_count());
+  }
+  if (record->has_delivery()) description->delivery = record->delivery();
+  return absl::OkStatus();
+}
+
+absl::Status ReadAlarm(storage::View& view, ObjectDescription* description) {
+  if (absl::Status status = ReadRecord(view, storage::kAlarmKey, &description->next_alarm); !status.ok()) return status;
+  if (description->next_alarm) {
+    description->alarm = absl::FromUnixMicros(description->next_alarm->scheduled_time_us());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+uint64_t ShardHost::GenerationOf(const storage::ObjectKey& key) const {
+  const auto placement = services_.families->Find(key);
+  return placement ? placement->generation : 0;
+}
+
+void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
+                         absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done) {
+  auto reading = std::make_shared<Reading>(Reading{.key = key, .object_class = object_class, .tell = std::move(done)});
+  reading->generation = GenerationOf(key);
+  const storage::KeyRange range{storage::kObjectHeaderKey, std::string(1, storage::kEntryKind)};
+  if (const Activation* const activation = Find(key)) {
+    reading->description.state = activation->state();
+    reading->description.packed = activation->packed();
+    reading->description.mailbox_depth = activation->mailbox_depth();
+    reading->location = activation->keyspace_->location();
+    reading->batch = activation->last_batch_;
+    if (activation->state() == Activation::State::kActive) reading->header = activation->header();
+    const std::vector<const storage::WriteSet*> layers = activation->keyspace_->Layers(nullptr);
+    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+      (*layer)->CopyRangeOnto(range, &reading->pending);
+      (*layer)->CopyRangeOnto(storage::KeyRange::Single(storage::kSqlDatabaseKey), &reading->pending);
+    }
+  } else {
+    const auto placement = services_.families->Find(key);
+    reading->description.packed = !placement;
+    reading->location = placement ? storage::Location{placement->family, ""} : storage::PackedLocation(key);
+  }
+  services_.reads->Run(
+      [store = services_.store, reading, now = clock().Wall()] {
+        storage::View view(store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
+        ObjectDescription* const description = &reading->description;
+        reading->status = ReadHeader(view, reading->header.has_value(), description);
+        if (!reading->status.ok()) return;
+        if (!reading->object_class->for_clients) {
+          reading->status = ReadAlarm(view, description);
+          return;
+        }
+        reading->status = ReadClientAlarm(view, now, description);
+        if (!reading->status.ok()) return;
+        const auto database = view.Get(storage::kSqlDatabaseKey);
+        reading->status = database.status();
+        reading->has_sql = database.ok() && database->has_value();
+      },
+      [this, reading] {
+        if (reading->description.header && reading->header) reading->description.header = reading->header;
+        if (reading->generation != GenerationOf(reading->key)) {
+          // It moved, or was deleted, before it was read.
+          Describe(reading->key, reading->object_class, std::move(reading->tell));
+        } else if (reading->batch <= pipeline_.durable()) {
+          DescribeRead(reading);
+        } else {
+          pipeline_.WhenDurable(reading->batch, [this, reading](const absl::Status& durable) {
+            if (durable.ok()) {
+              DescribeRead(reading);
+            } else {
+              reading->tell(OutcomeUnknown());
+            }
+          });
+        }
+      });
+}
+
+void ShardHost::DescribeRead(std::shared_ptr<Reading> reading) {
+  if (!reading->status.ok()) {
+    reading->tell(FromStorage(reading->status));
+  } else if (reading->has_sql) {
+    DescribeTablesOf(std::move(reading));
+  } else {
+    reading->tell(std::move(reading->description));
+  }
+}
+
+void ShardHost::DescribeTablesOf(std::shared_ptr<Reading> reading) {
+  storage::ObjectId id;
+  reading->key.Decode(&id);
+  storage::sql::ReadDurable(
+      &sql_, services_.store, reading->location, id.ns,
+      [reading](storage::sql::Connection& connection) {
+        return DescribeTables(connection, &reading->description.tables);
+      },
+      [this, reading](const absl::Status& status) {
+        if (reading->generation != GenerationOf(reading->key)) {
+          Describe(reading->key, reading->object_class, std::move(reading->tell));
+        } else if (!status.ok()) {
+          reading->tell(FromStorage(SqlFailed(status, "tables")));
+        } else {
+          reading->tell(std::move(reading->description));
+        }
+      });
+}
+
+}  // namespace holdfast::actors

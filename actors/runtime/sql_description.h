@@ -1,0 +1,28 @@
+// The tables of an object's SQL database, as DescribeObject tells of them.
+
+#ifndef HOLDFAST_ACTORS_RUNTIME_SQL_DESCRIPTION_H_
+#define HOLDFAST_ACTORS_RUNTIME_SQL_DESCRIPTION_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "storage/sql/connection.h"
+
+namespace holdfast::actors {
+
+struct SqlTable {
+  std::string name;
+  int64_t row_count = -1;  // -1: there was no time to count them
+  std::string sql;         // the statements that make the table, its indexes and triggers, a line each
+};
+
+// The first 1,000 tables by name, without SQLite's own and those of virtual tables. Tables are counted one after the
+// other for as long as the transaction has time; those behind stay uncounted. Names and statements of an imported
+// database may be any bytes. Errors: SqlFailed's.
+absl::Status DescribeTables(storage::sql::Connection& connection, std::vector<SqlTable>* tables);
+
+}  // namespace holdfast::actors
+
+#endif  // HOLDFAST_ACTORS_RUNTIME_SQL_DESCRIPTION_H_

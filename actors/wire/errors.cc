@@ -1,0 +1,128 @@
+#include "actors/wire/errors.h"
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "actors/wire/utf8.h"
+#include "google/rpc/error_details.pb.h"
+#include "storage/base/log.h"
+
+namespace holdfast::actors {
+namespace {
+
+constexpr char kDomain[] = "holdfast";
+constexpr char kReasonPrefix[] = "ERROR_REASON_";
+
+// At most so many bytes of a text, not ending within a character.
+absl::string_view Cut(absl::string_view text) {
+  if (text.size() <= kErrorMessageBytesMax) return text;
+  size_t end = kErrorMessageBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+template <typename Detail>
+std::string TypeUrl() {
+  return absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name());
+}
+
+template <typename Detail>
+void Attach(absl::Status* status, const Detail& detail) {
+  status->SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
+}
+
+}  // namespace
+
+absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message) {
+  return SqlError(code, reason, 0, message);
+}
+
+absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message) {
+  // Of what a client named, or SQLite says.
+  const std::string text = ValidUtf8(message);
+  absl::Status status(code, Cut(text));
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), kReasonPrefix)));
+  info.set_domain(kDomain);
+  if (sqlite_code != 0) (*info.mutable_metadata())["sqlite_code"] = absl::StrCat(sqlite_code);
+  Attach(&status, info);
+  return status;
+}
+
+absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
+  absl::Status status =
+      Error(absl::StatusCode::kInvalidArgument, v1::ERROR_REASON_INVALID_FIELD, absl::StrCat(field, ": ", problem));
+  google::rpc::BadRequest bad_request;
+  auto* violation = bad_request.add_field_violations();
+  violation->set_field(std::string(field));
+  violation->set_description(std::string(Cut(ValidUtf8(problem))));
+  Attach(&status, bad_request);
+  return status;
+}
+
+absl::Status NotFound(absl::string_view message) {
+  return Error(absl::StatusCode::kNotFound, v1::ERROR_REASON_NOT_FOUND, message);
+}
+
+absl::Status Retryable(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message, absl::Duration after) {
+  absl::Status status = Error(code, reason, message);
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(after));
+  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(after % absl::Seconds(1))));
+  Attach(&status, retry);
+  return status;
+}
+
+absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message) {
+  absl::Status status = Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_OBJECT_QUOTA, message);
+  google::rpc::QuotaFailure quota;
+  auto* violation = quota.add_violations();
+  violation->set_subject(std::string(subject));
+  violation->set_description(std::string(Cut(ValidUtf8(message))));
+  Attach(&status, quota);
+  return status;
+}
+
+absl::Status ObjectReset(absl::string_view why) {
+  return Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OBJECT_RESET, why, absl::Milliseconds(100));
+}
+
+absl::Status OutcomeUnknown() {
+  return Error(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OUTCOME_UNKNOWN,
+               "the write could not be made durable; it may or may not have happened");
+}
+
+absl::Status FromStorage(const absl::Status& status) {
+  if (status.ok() || ReasonOf(status) != v1::ERROR_REASON_UNSPECIFIED) return status;
+  switch (status.code()) {
+    case absl::StatusCode::kDataLoss:
+      Log(LogLevel::kError, "data_loss", {{"status", status.ToString()}});
+      return Error(status.code(), v1::ERROR_REASON_DATA_CORRUPT,
+                   "stored data of the object is damaged; the server's log says what is wrong");
+    case absl::StatusCode::kInternal:
+      Log(LogLevel::kError, "internal_error", {{"status", status.ToString()}});
+      return absl::InternalError("an error inside the server; its log says which");
+    default:
+      return status;
+  }
+}
+
+v1::ErrorReason ReasonOf(const absl::Status& status) {
+  static const std::string* const url = new std::string(TypeUrl<google::rpc::ErrorInfo>());
+  const std::optional<absl::Cord> payload = [&]() -> std::optional<absl::Cord> {
+    auto found = status.GetPayload(*url);
+    if (!found) return std::nullopt;
+    return *found;
+  }();
+  google::rpc::ErrorInfo info;
+  v1::ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
+  if (payload && info.ParseFromString(std::string(*payload))) {
+    v1::ErrorReason_Parse(absl::StrCat(kReasonPrefix, info.reason()), &reason);
+  }
+  return reason;
+}
+
+}  // namespace holdfast::actors

@@ -1,0 +1,82 @@
+// An executor that polls a gRPC completion queue. The thread that takes a request off the wire also runs its object,
+// when the object's shard is its own, and nothing is handed over then.
+//
+// A round handles the events that are there, up to a bound, then the inbox and the timers, and ends with the beginning
+// of a commit. With nothing to do the thread sleeps in the queue. A Post wakes it by an alarm that is due already,
+// which takes microseconds; an alarm that is set to "now" would take a millisecond.
+
+#ifndef HOLDFAST_SERVICE_CALL_COMPLETION_QUEUE_EXECUTOR_H_
+#define HOLDFAST_SERVICE_CALL_COMPLETION_QUEUE_EXECUTOR_H_
+
+#include <grpcpp/completion_queue.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+
+#include "absl/time/time.h"
+#include "actors/executor/executor.h"
+
+namespace holdfast::service {
+
+// The end of an operation, which the completion queue reports. `ok` has the meaning that gRPC gives it.
+class Event {
+ public:
+  virtual void OnEvent(bool ok) = 0;
+
+  // Returns the tag for an operation that ends with this event.
+  void* Tag();
+
+ protected:
+  ~Event() = default;
+};
+
+class CompletionQueueExecutor : public actors::Executor {
+ public:
+  CompletionQueueExecutor(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue);
+  // Destroy it after Join, or if it was never started.
+  ~CompletionQueueExecutor() override;
+
+  grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+  bool IsCurrent() const override { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
+
+  // The progress of the thread, for the flood guard (call/flood_guard.h). Any thread.
+  struct Progress {
+    uint64_t rounds = 0;           // how often gRPC has returned from waiting for events
+    bool in_grpc = false;          // the thread is inside gRPC now
+    absl::Duration cpu_time = {};  // processor time of the thread
+  };
+  Progress progress() const;
+
+  void Start();
+  // The end, in two steps. gRPC ends the process when an operation, such as the Finish of a call, is begun on a queue
+  // that was shut down, and a turn may end on any executor while its call belongs to the queue of another. Therefore
+  // Stop all executors before the first Join.
+  //
+  // Ends the thread after its round. Posts after it are not run; the queue goes on.
+  void Stop();
+  // Stops the thread if it runs, handles what the queue still has on this thread, and shuts the queue down; the gRPC
+  // server must have been shut down. What comes after that is dropped: calls whose turns never ended.
+  void Join();
+
+ protected:
+  void Wake() override;
+
+ private:
+  void Run();
+  // Waits for an event until `until`; gRPC reads from its connections meanwhile.
+  grpc::CompletionQueue::NextStatus Next(void** tag, bool* ok, gpr_timespec until);
+
+  const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  std::thread thread_;
+  bool ending_ = false;  // only on the thread
+  bool closed_ = false;  // the queue was shut down
+  std::atomic<std::thread::id> thread_id_;
+  std::atomic<uint64_t> rounds_ = 0;
+  std::atomic<bool> in_grpc_ = false;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_COMPLETION_QUEUE_EXECUTOR_H_

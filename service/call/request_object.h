@@ -1,0 +1,73 @@
+// Which object a request is for. In every request on one object that is field 1 and request_id field 2, so this needs
+// not know the method.
+
+#ifndef HOLDFAST_SERVICE_CALL_REQUEST_OBJECT_H_
+#define HOLDFAST_SERVICE_CALL_REQUEST_OBJECT_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "actors/object.h"
+#include "actors/wire/errors.h"
+#include "storage/store/object_id.h"
+
+namespace holdfast::service {
+
+inline constexpr size_t kNamespaceBytesMax = 63;
+inline constexpr size_t kNameBytesMax = 512;
+inline constexpr char kDefaultNamespace[] = "default";
+inline constexpr char kDefaultClass[] = "Object";
+
+struct RequestObject {
+  storage::ObjectKey key;
+  const actors::ObjectClass* object_class = nullptr;
+};
+
+// A namespace within its bounds, or empty.
+absl::Status CheckNamespace(absl::string_view ns, absl::string_view field);
+inline absl::string_view NamespaceOrDefault(absl::string_view ns) { return ns.empty() ? kDefaultNamespace : ns; }
+// Names within their bounds, into a key.
+absl::Status FindObject(absl::string_view ns, absl::string_view name, const actors::ObjectClass* object_class,
+                        RequestObject* object);
+// Returns "namespace/class/name" for the log. Each part is cut at the bound of a name, since it may be invalid.
+std::string ObjectNameOf(absl::string_view ns, absl::string_view object_class, absl::string_view name);
+absl::Status CheckRequestId(absl::string_view request_id);
+// FAILED_PRECONDITION for a class that is not for clients to write.
+absl::Status CheckWritable(const actors::ObjectClass& object_class);
+
+// `implied` is the class of the service, or null where the request names the class, which is one of `classes`.
+template <typename Request>
+absl::Status FindObject(const Request& request, const actors::ObjectClass* implied,
+                        const actors::ClassRegistry& classes, RequestObject* object) {
+  if (!request.has_object()) return actors::InvalidField("object", "is missing");
+  if constexpr (requires { request.request_id(); }) {
+    if (absl::Status status = CheckRequestId(request.request_id()); !status.ok()) return status;
+  }
+  const actors::ObjectClass* object_class = implied;
+  if constexpr (requires { request.object().object_class(); }) {
+    const std::string& name = request.object().object_class();
+    object_class = classes.Find(name.empty() ? kDefaultClass : name);
+    if (object_class == nullptr) return actors::InvalidField("object.object_class", "is no class of this server");
+  }
+  return FindObject(request.object().namespace_(), request.object().name(), object_class, object);
+}
+
+// Returns "namespace/class/name", for the log, of the object that the request names, valid or not; "" where it names
+// none.
+template <typename Request>
+std::string ObjectNameOf(const Request& request, absl::string_view implied_class) {
+  if constexpr (requires { request.object().name(); }) {
+    if (!request.has_object()) return "";
+    absl::string_view object_class = implied_class;
+    if constexpr (requires { request.object().object_class(); }) {
+      if (!request.object().object_class().empty()) object_class = request.object().object_class();
+    }
+    return ObjectNameOf(request.object().namespace_(), object_class, request.object().name());
+  }
+  return "";
+}
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_REQUEST_OBJECT_H_

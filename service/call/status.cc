@@ -1,0 +1,39 @@
+#include "service/call/status.h"
+
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+#include "actors/wire/utf8.h"
+#include "google/rpc/status.pb.h"
+
+namespace holdfast::service {
+namespace {
+
+// google.rpc.Status and ItemError have the same fields.
+template <typename Wire>
+void Fill(const absl::Status& status, Wire* wire) {
+  wire->set_code(static_cast<int>(status.code()));
+  wire->set_message(actors::ValidUtf8(status.message()));
+  status.ForEachPayload([&](absl::string_view type_url, const absl::Cord& payload) {
+    // Others are for this process.
+    if (!absl::StartsWith(type_url, "type.googleapis.com/")) return;
+    auto* detail = wire->add_details();
+    detail->set_type_url(std::string(type_url));
+    detail->set_value(std::string(payload));
+  });
+}
+
+}  // namespace
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  google::rpc::Status details;
+  Fill(status, &details);
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), details.message(), details.SerializeAsString());
+}
+
+void ToItemError(const absl::Status& status, v1::ItemError* error) { Fill(status, error); }
+
+}  // namespace holdfast::service

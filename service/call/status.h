@@ -1,0 +1,21 @@
+// Errors on the wire: a gRPC status whose details (grpc-status-details-bin) are a google.rpc.Status with what
+// actors/wire/errors.h attached.
+
+#ifndef HOLDFAST_SERVICE_CALL_STATUS_H_
+#define HOLDFAST_SERVICE_CALL_STATUS_H_
+
+#include <grpcpp/support/status.h>
+
+#include "absl/status/status.h"
+#include "holdfast/v1/types.pb.h"
+
+namespace holdfast::service {
+
+grpc::Status ToGrpc(const absl::Status& status);
+
+// The same error as an item of a batch or a stream.
+void ToItemError(const absl::Status& status, v1::ItemError* error);
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CALL_STATUS_H_

@@ -1,0 +1,203 @@
+#include "service/rpcs/alarm_watch.h"
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_stream.h>
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "actors/alarms/alarm_watchers.h"
+#include "actors/wire/alarm_lease.h"
+#include "actors/wire/wire_time.h"
+#include "holdfast/v1/object_service.pb.h"
+#include "service/call/call.h"
+#include "service/call/reply_wire.h"
+#include "service/call/request_object.h"
+#include "service/call/small_request.h"
+#include "service/call/status.h"
+#include "service/call/stream_operation.h"
+
+namespace holdfast::service {
+namespace {
+
+using actors::AlarmWatchers;
+
+constexpr int kOutstandingDefault = 16;
+constexpr int kOutstandingMax = 1000;
+// A delivery in memory, at most: the names of its object and its token.
+constexpr size_t kDeliveryBytes = 1024;
+
+absl::StatusOr<AlarmWatchers::Filter> FilterOf(const v1::WatchAlarmsRequest& request) {
+  if (absl::Status status = CheckNamespace(request.namespace_(), "namespace"); !status.ok()) return status;
+  if (request.name_prefix().size() > kNameBytesMax) {
+    return actors::InvalidField("name_prefix",
+                                absl::StrCat("has ", request.name_prefix().size(), " bytes; at most ", kNameBytesMax));
+  }
+  if (request.max_outstanding() < 0 || request.max_outstanding() > kOutstandingMax) {
+    return actors::InvalidField("max_outstanding",
+                                absl::StrCat("must be 1 to ", kOutstandingMax, ", or 0 for ", kOutstandingDefault));
+  }
+  const absl::StatusOr<int64_t> lease_us = actors::LeaseOf(request);
+  if (!lease_us.ok()) return lease_us.status();
+  AlarmWatchers::Filter filter;
+  filter.ns = std::string(NamespaceOrDefault(request.namespace_()));
+  filter.name_prefix = request.name_prefix();
+  filter.outstanding_max = request.max_outstanding() == 0 ? kOutstandingDefault : request.max_outstanding();
+  filter.lease = absl::Microseconds(*lease_us);
+  return filter;
+}
+
+v1::WatchAlarmsResponse ReplyOf(const AlarmWatchers::Delivery& delivery) {
+  v1::WatchAlarmsResponse response;
+  response.mutable_object()->set_namespace_(delivery.object.ns);
+  response.mutable_object()->set_object_class(delivery.object.object_class);
+  response.mutable_object()->set_name(delivery.object.name);
+  response.set_delivery_token(delivery.token);
+  actors::SetTimestamp(delivery.scheduled_time_us, response.mutable_scheduled_time());
+  response.set_retry_count(delivery.retry_count);
+  actors::SetTimestamp(delivery.lease_expire_time_us, response.mutable_lease_expire_time());
+  return response;
+}
+
+// Everything of a call happens on the executor of its queue. Its headers are sent when the watch has begun.
+class AlarmWatchCall final : public Call {
+ public:
+  AlarmWatchCall(const RawMethod* method, Endpoint* endpoint)
+      : Call(endpoint),
+        method_(method),
+        writer_(&context_),
+        headers_(this, &AlarmWatchCall::OnWritten),
+        write_(this, &AlarmWatchCall::OnWritten),
+        finish_(this, &AlarmWatchCall::OnFinished),
+        gone_(this, &AlarmWatchCall::OnGone) {
+    context_.AsyncNotifyWhenDone(gone_.Begin());
+    method_->ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
+  }
+
+  void OnEvent(bool ok) override {
+    if (!ok) {
+      delete this;
+      return;
+    }
+    PostAlarmWatch(method_, endpoint_);
+    if (absl::Status status = Begin(); !status.ok()) End(status);
+    Go();
+  }
+
+ private:
+  using Operation = StreamOperation<AlarmWatchCall>;
+
+  absl::Status Begin() {
+    if (absl::Status status = AdmitStream(method_->name(), bytes_.Length()); !status.ok()) return status;
+    v1::WatchAlarmsRequest request;
+    if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return status;
+    auto filter = FilterOf(request);
+    if (!filter.ok()) return filter.status();
+    // Deliveries that wait for a client which does not read are counted before there are any.
+    absl::Status status = lease_.ReserveReply(static_cast<size_t>(filter->outstanding_max) * kDeliveryBytes);
+    if (!status.ok()) return status;
+    deliveries_max_ = static_cast<size_t>(filter->outstanding_max);
+    auto watcher = endpoint_->watchers->Add(*std::move(filter), [this](const AlarmWatchers::Delivery& delivery) {
+      endpoint_->executor->Post([this, delivery] {
+        Queue(delivery);
+        Go();
+      });
+    });
+    if (!watcher.ok()) return watcher.status();
+    watcher_ = *watcher;
+    writer_.SendInitialMetadata(headers_.Begin());
+    return absl::OkStatus();
+  }
+
+  // Nothing is delivered from now on; what was is still sent.
+  void End(const absl::Status& outcome) {
+    if (ended_) return;
+    ended_ = true;
+    outcome_ = outcome;
+    if (watcher_) endpoint_->watchers->Remove(*watcher_);
+  }
+
+  // A client that reads slowly has deliveries here that have ended meanwhile (the lease expired, the object was
+  // deleted), and others in their places: too many, so some of them have. The oldest goes, back to its object if it has
+  // not ended.
+  void Queue(const AlarmWatchers::Delivery& delivery) {
+    deliveries_.push_back(delivery);
+    if (deliveries_.size() > deliveries_max_) Return();
+  }
+
+  // To its object.
+  void Return() {
+    endpoint_->watchers->Undelivered(deliveries_.front());
+    deliveries_.pop_front();
+  }
+
+  void Go() {
+    const bool busy = headers_.pending() || write_.pending();
+    // What was posted before the watch ended may come after it.
+    while ((broken_ || finishing_) && !deliveries_.empty()) Return();
+    if (!busy && !deliveries_.empty()) {
+      BeginSending();
+      writer_.Write(ToWire(ReplyOf(deliveries_.front())), write_.Begin());
+      deliveries_.pop_front();
+    } else if (!busy && ended_ && !finishing_) {
+      finishing_ = true;
+      LogStreamEnd(method_->name(), outcome_);
+      BeginSending();
+      writer_.Finish(ToGrpc(outcome_), finish_.Begin());
+    }
+    if (finished_ && !gone_.pending() && !deleting_) {
+      deleting_ = true;
+      // After what was posted by the watch.
+      endpoint_->executor->Post([this] { delete this; });
+    }
+  }
+
+  void OnWritten(bool ok) {
+    EndSending();
+    if (!ok) Break();
+    Go();
+  }
+  // The client is gone, or the call has ended.
+  void OnGone(bool) {
+    Break();
+    Go();
+  }
+  void OnFinished(bool) {
+    finished_ = true;
+    Go();
+  }
+  void Break() {
+    broken_ = true;
+    End(absl::CancelledError("the client is gone"));
+  }
+  void Drain() override {
+    End(CallGate::Draining());
+    Go();
+  }
+
+  const RawMethod* const method_;
+  grpc::ByteBuffer bytes_;  // of the request
+  grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
+  Operation headers_;
+  Operation write_;
+  Operation finish_;
+  Operation gone_;
+  std::optional<AlarmWatchers::WatcherId> watcher_;
+  std::deque<AlarmWatchers::Delivery> deliveries_;
+  size_t deliveries_max_ = 0;  // as many as may be outstanding
+  absl::Status outcome_;
+  bool ended_ = false;
+  bool broken_ = false;
+  bool finishing_ = false;
+  bool finished_ = false;
+  bool deleting_ = false;
+};
+
+}  // namespace
+
+void PostAlarmWatch(const RawMethod* method, Endpoint* endpoint) { new AlarmWatchCall(method, endpoint); }
+
+}  // namespace holdfast::service

@@ -1,0 +1,179 @@
+#include "service/rpcs/object_calls.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "actors/wire/page_token.h"
+#include "actors/wire/utf8.h"
+#include "actors/wire/wire_time.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "service/call/request_object.h"
+#include "storage/node/catalog_page.h"
+
+namespace holdfast::service {
+namespace {
+
+using actors::SetTimestamp;
+using storage::CatalogPage;
+
+void FillObject(const storage::ObjectId& id, v1::ObjectId* object) {
+  object->set_namespace_(id.ns);
+  object->set_object_class(id.object_class);
+  object->set_name(id.name);
+}
+
+v1::ActivationState StateOf(actors::Activation::State state) {
+  using State = actors::Activation::State;
+  switch (state) {
+    case State::kInactive:
+      return v1::ACTIVATION_STATE_INACTIVE;
+    case State::kLoading:
+      return v1::ACTIVATION_STATE_LOADING;
+    case State::kActive:
+      return v1::ACTIVATION_STATE_ACTIVE;
+    case State::kPassivating:
+      return v1::ACTIVATION_STATE_PASSIVATING;
+    case State::kBroken:
+      return v1::ACTIVATION_STATE_BROKEN;
+  }
+  return v1::ACTIVATION_STATE_UNSPECIFIED;
+}
+
+void FillAlarm(const actors::ObjectDescription& description, v1::DescribeObjectResponse* response) {
+  if (description.alarm) SetTimestamp(absl::ToUnixMicros(*description.alarm), response->mutable_alarm_time());
+  if (description.next_alarm) {
+    v1::AlarmDescription* const alarm = response->mutable_alarm();
+    SetTimestamp(description.next_alarm->scheduled_time_us(), alarm->mutable_scheduled_time());
+    SetTimestamp(description.next_alarm->due_time_us(), alarm->mutable_due_time());
+    alarm->set_retry_count(description.next_alarm->retry_count());
+  }
+  if (description.delivery) {
+    v1::AlarmDeliveryDescription* const delivery = response->mutable_alarm_delivery();
+    SetTimestamp(description.delivery->scheduled_time_us(), delivery->mutable_scheduled_time());
+    delivery->set_retry_count(description.delivery->retry_count());
+    SetTimestamp(description.delivery->lease_expire_time_us(), delivery->mutable_lease_expire_time());
+  }
+}
+
+void FillDescription(const storage::ObjectKey& key, const actors::ObjectDescription& description,
+                     v1::DescribeObjectResponse* response) {
+  storage::ObjectId id;
+  key.Decode(&id);
+  FillObject(id, response->mutable_summary()->mutable_object());
+  if (description.header) {
+    const storage::v1::ObjectHeader& header = *description.header;
+    v1::ObjectSummary* const summary = response->mutable_summary();
+    SetTimestamp(header.create_time_us(), summary->mutable_create_time());
+    SetTimestamp(header.catalog_update_time_us(), summary->mutable_update_time());
+    summary->set_size_bytes(header.usage().size_bytes());
+    response->set_key_count(header.usage().entry_count());
+    response->set_schema_version(header.schema_version());
+    for (const auto& [table, rows] : header.usage().row_counts()) {
+      v1::TableDescription* const row = response->add_tables();
+      row->set_name(absl::StrCat(table));
+      row->set_row_count(rows);
+    }
+    std::sort(response->mutable_tables()->begin(), response->mutable_tables()->end(),
+              [](const auto& a, const auto& b) { return a.name() < b.name(); });
+  }
+  response->set_exists(description.header.has_value());
+  for (const actors::SqlTable& table : description.tables) {
+    v1::TableDescription* const row = response->add_tables();
+    row->set_name(actors::ValidUtf8(table.name));
+    row->set_row_count(table.row_count);
+    row->set_sql(actors::ValidUtf8(table.sql));
+  }
+  FillAlarm(description, response);
+  response->set_placement(description.packed ? v1::PLACEMENT_PACKED : v1::PLACEMENT_OWN_COLUMN_FAMILY);
+  response->set_activation_state(StateOf(description.state));
+  response->set_mailbox_depth(static_cast<int32_t>(description.mailbox_depth));
+  response->set_shard(static_cast<uint32_t>(key.shard()));
+}
+
+// On the host of its shard.
+template <typename Work>
+void OnHost(Endpoint* endpoint, const storage::ObjectKey& key, Work work) {
+  const actors::Router::Host& host = endpoint->router->HostOf(key);
+  if (host.executor->IsCurrent()) {
+    work(host.shards);
+  } else {
+    host.executor->Post([shards = host.shards, work = std::move(work)]() mutable { work(shards); });
+  }
+}
+
+}  // namespace
+
+void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::ListObjectsResponse* response,
+                 DirectDone done) {
+  if (absl::Status status = CheckNamespace(request.namespace_(), "namespace"); !status.ok()) return done(status);
+  if (!request.object_class().empty() && endpoint->classes->Find(request.object_class()) == nullptr) {
+    return done(actors::InvalidField("object_class", "is no class of this server"));
+  }
+  if (request.name_prefix().size() > kNameBytesMax) {
+    return done(actors::InvalidField(
+        "name_prefix", absl::StrCat("has ", request.name_prefix().size(), " bytes; at most ", kNameBytesMax)));
+  }
+  const auto page = actors::BeginPage(request);
+  if (!page.ok()) return done(page.status());
+
+  struct Listing {
+    CatalogPage::Query query;
+    absl::StatusOr<CatalogPage> found = absl::UnknownError("not read");
+  };
+  auto listing = std::make_shared<Listing>();
+  listing->query = {.ns = std::string(NamespaceOrDefault(request.namespace_())),
+                    .object_class = request.object_class(),
+                    .name_prefix = request.name_prefix(),
+                    .after = page->position,
+                    .count_max = page->size,
+                    .bytes_max = actors::kPageBytesMax};
+  endpoint->reads->Run(
+      [listing, store = endpoint->store] { listing->found = storage::ReadCatalogPage(store, listing->query); },
+      [listing, fingerprint = page->fingerprint, response, done = std::move(done)]() mutable {
+        if (!listing->found.ok()) return done(actors::FromStorage(listing->found.status()));
+        for (const CatalogPage::Item& item : listing->found->items) {
+          v1::ObjectSummary* const summary = response->add_objects();
+          FillObject(item.id, summary->mutable_object());
+          SetTimestamp(item.record.create_time_us(), summary->mutable_create_time());
+          SetTimestamp(item.record.update_time_us(), summary->mutable_update_time());
+          summary->set_size_bytes(item.record.size_bytes());
+        }
+        if (!listing->found->next.empty()) {
+          response->set_next_page_token(actors::MakePageToken(fingerprint, listing->found->next));
+        }
+        done(absl::OkStatus());
+      });
+}
+
+void DescribeObject(Endpoint* endpoint, const v1::DescribeObjectRequest& request, v1::DescribeObjectResponse* response,
+                    DirectDone done) {
+  RequestObject object;
+  if (absl::Status status = FindObject(request, nullptr, *endpoint->classes, &object); !status.ok()) {
+    return done(status);
+  }
+  OnHost(endpoint, object.key, [object, response, done = std::move(done)](actors::ShardHost* host) mutable {
+    host->Describe(object.key, object.object_class,
+                   [key = object.key, response,
+                    done = std::move(done)](absl::StatusOr<actors::ObjectDescription> description) mutable {
+                     if (description.ok()) FillDescription(key, *description, response);
+                     done(description.status());
+                   });
+  });
+}
+
+void PassivateObject(Endpoint* endpoint, const v1::PassivateObjectRequest& request, v1::PassivateObjectResponse*,
+                     DirectDone done) {
+  RequestObject object;
+  if (absl::Status status = FindObject(request, nullptr, *endpoint->classes, &object); !status.ok()) {
+    return done(status);
+  }
+  OnHost(endpoint, object.key, [key = object.key, done = std::move(done)](actors::ShardHost* host) mutable {
+    host->PassivateSoon(key);
+    done(absl::OkStatus());
+  });
+}
+
+}  // namespace holdfast::service

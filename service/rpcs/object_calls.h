@@ -1,0 +1,22 @@
+// The calls of ObjectService that are about objects rather than turns of one: which there are, what is known of one,
+// and unloading it.
+
+#ifndef HOLDFAST_SERVICE_RPCS_OBJECT_CALLS_H_
+#define HOLDFAST_SERVICE_RPCS_OBJECT_CALLS_H_
+
+#include "holdfast/v1/object_service.pb.h"
+#include "service/call/direct_call.h"
+#include "service/call/endpoint.h"
+
+namespace holdfast::service {
+
+void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::ListObjectsResponse* response,
+                 DirectDone done);
+void DescribeObject(Endpoint* endpoint, const v1::DescribeObjectRequest& request, v1::DescribeObjectResponse* response,
+                    DirectDone done);
+void PassivateObject(Endpoint* endpoint, const v1::PassivateObjectRequest& request,
+                     v1::PassivateObjectResponse* response, DirectDone done);
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_RPCS_OBJECT_CALLS_H_

@@ -1,0 +1,21 @@
+// Work that may block (reads from disk, commits, families) runs away from the executor and comes back to it.
+
+#ifndef HOLDFAST_STORAGE_BASE_BACKGROUND_H_
+#define HOLDFAST_STORAGE_BASE_BACKGROUND_H_
+
+#include "absl/functional/any_invocable.h"
+
+namespace holdfast::storage {
+
+// Belongs to one executor, on which alone Run is called.
+class Background {
+ public:
+  virtual ~Background() = default;
+  // Runs `work` on another thread, then `done` on the executor. Pieces of work may overtake each other unless there is
+  // one thread. How many can wait is bounded by the callers: each has at most one piece on its way.
+  virtual void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) = 0;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_BASE_BACKGROUND_H_

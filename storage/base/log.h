@@ -1,0 +1,29 @@
+// Structured log lines on standard error: time, level, an event, and fields.
+//
+//   Log(LogLevel::kInfo, "serving", {{"address", "127.0.0.1:50051"}});
+//   2026-01-02T03:04:05.678Z level=info event=serving address=127.0.0.1:50051
+//
+// Any thread. Values are quoted and escaped where needed, so a line is one event whatever a client sent.
+
+#ifndef HOLDFAST_STORAGE_BASE_LOG_H_
+#define HOLDFAST_STORAGE_BASE_LOG_H_
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+
+namespace holdfast {
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+void SetLogLevel(LogLevel lowest);
+// Returns whether lines of this level are written, so that a caller can spare what is costly to find out. Any thread.
+bool LogEnabled(LogLevel level);
+void Log(LogLevel level, absl::string_view event,
+         std::initializer_list<std::pair<absl::string_view, std::string>> fields = {});
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_STORAGE_BASE_LOG_H_

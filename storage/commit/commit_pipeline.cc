@@ -1,0 +1,111 @@
+#include "storage/commit/commit_pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace holdfast::storage {
+
+CommitPipeline::CommitPipeline(Store* store, Background* committer,
+                               absl::AnyInvocable<void(const absl::Status&)> on_failure,
+                               absl::Duration inline_commit_max)
+    : store_(store),
+      committer_(committer),
+      on_failure_(std::move(on_failure)),
+      filling_(std::make_unique<Batch>(1)),
+      inline_commit_max_(inline_commit_max) {}
+
+void CommitPipeline::Join(Keyspace* keyspace, WriteSet* writes) {
+  if (writes->empty()) return;
+  Batch& batch = *filling_;
+  if (keyspace->filling_ == nullptr) {
+    batch.parts.push_back({keyspace, {}});
+    keyspace->filling_ = &batch.parts.back().writes;
+  }
+  const size_t before = keyspace->filling_->bytes();
+  keyspace->filling_->Merge(std::move(*writes));
+  batch.bytes += keyspace->filling_->bytes() - before;
+  writes->Clear();
+}
+
+void CommitPipeline::WhenDurable(BatchNumber batch, Waiter* waiter) {
+  WhenDurable(batch, [waiter](const absl::Status& status) { waiter->OnDurable(status); });
+}
+
+void CommitPipeline::WhenDurable(BatchNumber batch, absl::AnyInvocable<void(const absl::Status&)> function) {
+  if (failed()) {
+    function(failure_);
+  } else if (in_flight_ != nullptr && batch <= in_flight_->number) {
+    in_flight_->waiting.push_back(std::move(function));
+  } else {
+    filling_->waiting.push_back(std::move(function));
+  }
+}
+
+void CommitPipeline::Submit() {
+  if (in_flight_ != nullptr || failed() || filling_->parts.empty()) return;
+  if (!CommitsInline()) {
+    CommitInBackground();
+    return;
+  }
+  Attempt attempt = Take();
+  Commit(store_, &attempt);
+  OnCommitted(attempt);
+}
+
+bool CommitPipeline::CommitsInline() const {
+  return inline_commit_max_ > absl::ZeroDuration() && filling_->waiting.size() == 1 && lately_ <= inline_commit_max_;
+}
+
+CommitPipeline::Attempt CommitPipeline::Take() {
+  in_flight_ = std::move(filling_);
+  in_flight_bytes_ = in_flight_->bytes;
+  filling_ = std::make_unique<Batch>(in_flight_->number + 1);
+  Attempt attempt;
+  attempt.writes.reserve(in_flight_->parts.size());
+  for (Part& part : in_flight_->parts) {
+    part.keyspace->filling_ = nullptr;
+    part.keyspace->in_flight_ = &part.writes;
+    attempt.writes.push_back({&part.keyspace->location(), &part.writes});
+  }
+  return attempt;
+}
+
+void CommitPipeline::Commit(Store* store, Attempt* attempt) {
+  const auto start = std::chrono::steady_clock::now();
+  attempt->status = store->Commit(attempt->writes);
+  attempt->time = absl::FromChrono(std::chrono::steady_clock::now() - start);
+}
+
+void CommitPipeline::CommitInBackground() {
+  auto attempt = std::make_shared<Attempt>(Take());
+  committer_->Run([store = store_, attempt] { Commit(store, attempt.get()); },
+                  [this, attempt] { OnCommitted(*attempt); });
+}
+
+void CommitPipeline::OnCommitted(const Attempt& attempt) {
+  const absl::Status& status = attempt.status;
+  // A slow one counts at once, and is forgotten by and by.
+  lately_ =
+      lately_ == absl::InfiniteDuration() ? attempt.time : std::max(attempt.time, (lately_ * 7 + attempt.time) / 8);
+  std::unique_ptr<Batch> batch = std::move(in_flight_);
+  in_flight_bytes_ = 0;
+  for (Part& part : batch->parts) part.keyspace->in_flight_ = nullptr;
+  if (!status.ok()) {
+    failure_ = status;
+    Tell(batch.get(), failure_);
+    Tell(filling_.get(), failure_);
+    on_failure_(failure_);
+    return;
+  }
+  durable_ = batch->number;
+  // First the disk, so that it does not wait while the replies are sent.
+  if (!filling_->parts.empty()) CommitInBackground();
+  Tell(batch.get(), status);
+}
+
+void CommitPipeline::Tell(Batch* batch, const absl::Status& status) {
+  for (auto& function : std::exchange(batch->waiting, {})) function(status);
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,124 @@
+// Group commit: while one batch is being synced, turns go on and fill the next.
+//
+// The writes of a turn join the pipeline when the turn ends, all at once, and belong to it from then on, keyed by
+// keyspace; they outlive the activation that made them. Writes to one key join in the order of the turns, so a thousand
+// increments of one counter in a batch are one Put. When a batch is durable, who waits for it is told, in the order in
+// which they came.
+//
+// When to commit is the executor's to say: it calls Submit when its queues are dry, and after so many events at the
+// latest, so a lonely write is committed at once: on the executor itself, without a thread to wake, while the disk is
+// fast. Under load a batch gathers while the one before it is synced, and goes to the disk before the replies of that
+// one are sent.
+//
+// Invariants:
+//   1. Batches are numbered from 1 and become durable in order; at most one is being committed.
+//   2. durable() < number of the batch in flight < filling().
+//   3. A keyspace's pending writes are in those two batches and nowhere else.
+//
+// Ownership: keyspaces that a batch names must live until it is durable. Threading: one executor. Errors: a failed
+// commit is final; everyone who waits, now or later, gets OUTCOME_UNKNOWN's status, and `on_failure` is called once:
+// the process must stop, since nobody can tell what is on disk.
+
+#ifndef HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_
+#define HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "storage/base/background.h"
+#include "storage/object/keyspace.h"
+#include "storage/store/store.h"
+#include "storage/store/write_set.h"
+
+namespace holdfast::storage {
+
+using BatchNumber = uint64_t;
+
+class CommitPipeline {
+ public:
+  // Told once; deletes nothing.
+  class Waiter {
+   public:
+    virtual void OnDurable(const absl::Status& status) = 0;
+
+   protected:
+    ~Waiter() = default;
+  };
+
+  // `committer` has one thread of its own. All of them must outlive the pipeline. A batch for which one waits is
+  // committed within Submit if commits have lately taken no longer than `inline_commit_max`; at zero none is.
+  CommitPipeline(Store* store, Background* committer, absl::AnyInvocable<void(const absl::Status&)> on_failure,
+                 absl::Duration inline_commit_max = absl::ZeroDuration());
+  CommitPipeline(const CommitPipeline&) = delete;
+  CommitPipeline& operator=(const CommitPipeline&) = delete;
+
+  // Adds writes to the batch that is being filled; leaves `*writes` empty. What joins before the next Submit commits
+  // together, so a turn that writes to several keyspaces joins them one after the other.
+  void Join(Keyspace* keyspace, WriteSet* writes);
+
+  // The batch that the next Join goes into.
+  BatchNumber filling() const { return filling_->number; }
+  BatchNumber durable() const { return durable_; }
+
+  // `waiter` is told when that batch is durable. Only for a batch that something joined and that is not durable yet.
+  void WhenDurable(BatchNumber batch, Waiter* waiter);
+  // The same with a function, which may own things that must live until then.
+  void WhenDurable(BatchNumber batch, absl::AnyInvocable<void(const absl::Status&)> function);
+
+  // Begins to commit what was joined, unless a batch is being committed or nothing was.
+  void Submit();
+
+  // Bytes joined and not durable.
+  size_t pending_bytes() const { return in_flight_bytes_ + filling_->bytes; }
+  bool idle() const { return in_flight_ == nullptr && filling_->parts.empty(); }
+  bool failed() const { return !failure_.ok(); }
+
+ private:
+  struct Part {
+    Keyspace* keyspace;
+    WriteSet writes;
+  };
+  struct Batch {
+    explicit Batch(BatchNumber n) : number(n) {}
+
+    BatchNumber number;
+    std::deque<Part> parts;  // their addresses are in the keyspaces
+    size_t bytes = 0;
+    std::vector<absl::AnyInvocable<void(const absl::Status&)>> waiting;
+  };
+
+  // A batch that was taken to be committed: what goes to the store, and what came of it.
+  struct Attempt {
+    std::vector<KeyspaceWrites> writes;
+    absl::Status status;
+    absl::Duration time;
+  };
+
+  // Makes what is being filled the batch in flight.
+  Attempt Take();
+  static void Commit(Store* store, Attempt* attempt);
+  bool CommitsInline() const;
+  void CommitInBackground();
+  void OnCommitted(const Attempt& attempt);
+  static void Tell(Batch* batch, const absl::Status& status);
+
+  Store* const store_;
+  Background* const committer_;
+  absl::AnyInvocable<void(const absl::Status&)> on_failure_;
+  BatchNumber durable_ = 0;
+  std::unique_ptr<Batch> filling_;
+  std::unique_ptr<Batch> in_flight_;
+  size_t in_flight_bytes_ = 0;
+  const absl::Duration inline_commit_max_;
+  absl::Duration lately_ = absl::InfiniteDuration();  // what commits took
+  absl::Status failure_;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_

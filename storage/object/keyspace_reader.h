@@ -1,0 +1,67 @@
+// Carries the reads of one keyspace out: at once from memory, or on a thread of its own against a copy of what is
+// pending.
+//
+// Threading: the keyspace's executor.
+
+#ifndef HOLDFAST_STORAGE_OBJECT_KEYSPACE_READER_H_
+#define HOLDFAST_STORAGE_OBJECT_KEYSPACE_READER_H_
+
+#include <coroutine>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "storage/base/background.h"
+#include "storage/object/keyspace.h"
+#include "storage/object/read.h"
+#include "storage/store/store.h"
+#include "storage/store/write_set.h"
+
+namespace holdfast::storage {
+
+class KeyspaceReader : public Reader {
+ public:
+  // `turn`, which may be null, are writes that the reads see before all others. `resume` lets a handler that awaited a
+  // read go on. What is pointed to must outlive this.
+  KeyspaceReader(Store* store, Background* background, const Keyspace* keyspace, const WriteSet* turn,
+                 absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
+      : store_(store), background_(background), keyspace_(keyspace), turn_(turn), resume_(std::move(resume)) {}
+
+  View MemoryView() override {
+    return View(store_, &keyspace_->location(), keyspace_->Layers(turn_), ReadTier::kMemory);
+  }
+  void ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
+                    absl::AnyInvocable<void()> done) override {
+    ReadOn(background_, range, std::move(read), std::move(done));
+  }
+  // The same on other threads.
+  void ReadOn(Background* background, const KeyRange& range, absl::AnyInvocable<void(View&)> read,
+              absl::AnyInvocable<void()> done) {
+    auto pending = std::make_unique<WriteSet>();
+    const std::vector<const WriteSet*> layers = keyspace_->Layers(turn_);
+    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) (*layer)->CopyRangeOnto(range, pending.get());
+    background->Run(
+        [store = store_, location = keyspace_->location(), pending = std::move(pending),
+         read = std::move(read)]() mutable {
+          View view(store, &location, {pending.get()}, ReadTier::kDisk);
+          read(view);
+        },
+        std::move(done));
+  }
+  void Resume(std::coroutine_handle<> handler) override { resume_(handler); }
+
+  // Nothing may be on its way to the keyspace before.
+  void set_keyspace(const Keyspace* keyspace) { keyspace_ = keyspace; }
+
+ private:
+  Store* const store_;
+  Background* const background_;
+  const Keyspace* keyspace_;
+  const WriteSet* const turn_;
+  absl::AnyInvocable<void(std::coroutine_handle<>)> resume_;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_OBJECT_KEYSPACE_READER_H_

@@ -1,0 +1,48 @@
+// What an object stores, by kind, as changes of it add up over a turn.
+
+#ifndef HOLDFAST_STORAGE_OBJECT_USAGE_H_
+#define HOLDFAST_STORAGE_OBJECT_USAGE_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/statusor.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "storage/object/keyspace.h"
+
+namespace holdfast::storage {
+
+struct UsageChange {
+  bool from_nothing = false;  // all that was there before is gone
+  int64_t size_bytes = 0;
+  int64_t entries = 0;
+  absl::btree_map<uint32_t, int64_t> rows;
+
+  bool empty() const { return !from_nothing && size_bytes == 0 && entries == 0 && rows.empty(); }
+
+  void ApplyTo(v1::Usage* usage) const {
+    if (from_nothing) usage->Clear();
+    // Below nothing only where a size was not known when it was counted.
+    usage->set_size_bytes(std::max<int64_t>(0, usage->size_bytes() + size_bytes));
+    usage->set_entry_count(std::max<int64_t>(0, usage->entry_count() + entries));
+    for (const auto& [table, change] : rows) {
+      const int64_t count = std::max<int64_t>(0, (*usage->mutable_row_counts())[table] + change);
+      if (count == 0) {
+        usage->mutable_row_counts()->erase(table);
+      } else {
+        (*usage->mutable_row_counts())[table] = count;
+      }
+    }
+  }
+};
+
+// Bytes that the pages of a SQL database count, with their keys.
+int64_t UsageOfPages(uint32_t page_count);
+
+// Goes over all that the object stores. DATA_LOSS where that is garbled.
+absl::StatusOr<v1::Usage> CountUsage(View& view);
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_OBJECT_USAGE_H_

@@ -1,0 +1,499 @@
+#include "storage/rocksdb/rocksdb_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <shared_mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "holdfast/storage/v1/storage.pb.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/db.h"
+#include "rocksdb/filter_policy.h"
+#include "rocksdb/options.h"
+#include "rocksdb/table.h"
+#include "rocksdb/write_batch.h"
+#include "storage/base/group_access.h"
+#include "storage/base/log.h"
+#include "storage/rocksdb/existing.h"
+#include "storage/rocksdb/file_system.h"
+#include "storage/rocksdb/listener.h"
+#include "storage/rocksdb/patches.h"
+#include "storage/rocksdb/status.h"
+#include "storage/rocksdb/wal_check.h"
+#include "storage/store/format.h"
+#include "storage/store/object_id.h"
+#include "storage/store/stuck_cursor.h"
+
+namespace holdfast::storage {
+namespace {
+
+using holdfast::storage::v1::StoreHeader;
+using rocksdb::ColumnFamilyDescriptor;
+using rocksdb::ColumnFamilyHandle;
+using rocksdb::ColumnFamilyOptions;
+using rocksdb::Slice;
+
+// Names of the families, in the order of FamilyId. Every RocksDB has the first one.
+constexpr const char* kNodeFamilies[] = {"default", "catalog", "alarms", "packed", "requests"};
+constexpr size_t kOwnArenaBlockBytes = 4 << 10;
+constexpr size_t kOwnWriteBufferBytes = 8 << 20;
+constexpr int kOwnLevels = 4;
+// Open files, of max_open_files, that RocksDB sets aside for files other than tables.
+constexpr int kFilesBesideTables = 10;
+constexpr int kBloomBitsPerKey = 10;
+// Filter bits for each key of the request records: with these, one new id in some thousands needs the disk.
+constexpr int kRequestsBloomBitsPerKey = 16;
+constexpr size_t kRequestsBlockBytes = 16 << 10;
+
+constexpr int kLockTriesMax = 40;
+constexpr absl::Duration kLockTryAfter = absl::Milliseconds(50);
+constexpr auto kUpkeepEvery = std::chrono::milliseconds(100);
+
+bool IsNodeFamily(const std::string& name) {
+  return std::find(std::begin(kNodeFamilies), std::end(kNodeFamilies), name) != std::end(kNodeFamilies);
+}
+
+absl::Status InUse(const std::string& data_dir, const rocksdb::Status& status) {
+  return absl::UnavailableError(
+      absl::StrCat("data directory ", data_dir, " is in use by another process (", status.ToString(), ")"));
+}
+
+// A handle stays until its last reader is done, also when its family is dropped meanwhile.
+using Family = std::shared_ptr<ColumnFamilyHandle>;
+
+class RocksDbCursor : public Cursor {
+ public:
+  // `keep`: blocks that are read from the disk stay in the block cache.
+  RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range, bool keep)
+      : family_(std::move(family)), range_(std::move(range)), start_(range_.start), end_(range_.end) {
+    if (family_ == nullptr) {
+      iterator_.reset(rocksdb::NewErrorIterator(rocksdb::Status::InvalidArgument("read of a dropped family")));
+      return;
+    }
+    rocksdb::ReadOptions options;
+    options.fill_cache = keep;
+    options.iterate_lower_bound = &start_;
+    if (!range_.end.empty()) options.iterate_upper_bound = &end_;
+    iterator_.reset(db->NewIterator(options, family_.get()));
+  }
+
+  void SeekToFirst() override { iterator_->SeekToFirst(); }
+  void SeekToLast() override { iterator_->SeekToLast(); }
+  void Seek(absl::string_view key) override { iterator_->Seek({key.data(), key.size()}); }
+  void Next() override { iterator_->Next(); }
+  void Prev() override { iterator_->Prev(); }
+  ReadResult state() const override {
+    if (iterator_->Valid()) return ReadResult::kFound;
+    const rocksdb::Status status = iterator_->status();
+    return status.ok() ? ReadResult::kAbsent : ReadResult::kError;
+  }
+  absl::Status error() const override { return FromRocksDb(iterator_->status()); }
+  absl::string_view key() const override { return {iterator_->key().data(), iterator_->key().size()}; }
+  absl::string_view value() const override { return {iterator_->value().data(), iterator_->value().size()}; }
+
+ private:
+  const Family family_;
+  const KeyRange range_;
+  const Slice start_;
+  const Slice end_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+class RocksDbStore : public Store {
+ public:
+  RocksDbStore(const RocksDbOptions& options, std::unique_ptr<rocksdb::Env> env)
+      : env_(std::move(env)),
+        data_dir_(options.data_dir),
+        sync_(options.sync),
+        wal_bytes_kept_(options.wal_bytes_kept),
+        space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes) {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+    table.cache_index_and_filter_blocks = true;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+    table.format_version = 5;
+    node_options_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    node_options_.compression = rocksdb::kLZ4Compression;
+    node_options_.level_compaction_dynamic_level_bytes = true;
+    node_options_.merge_operator = NewPatchOperator();
+    // Each request with an id looks for its record, and mostly there is none. The filters say so, and they are kept
+    // outside the block cache, since reads of objects would drive them out of it.
+    rocksdb::BlockBasedTableOptions requests_table = table;
+    requests_table.cache_index_and_filter_blocks = false;
+    requests_table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kRequestsBloomBitsPerKey));
+    requests_table.block_size = kRequestsBlockBytes;
+    requests_options_ = node_options_;
+    requests_options_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(requests_table));
+    own_options_ = node_options_;
+    own_options_.arena_block_size = kOwnArenaBlockBytes;
+    own_options_.write_buffer_size = kOwnWriteBufferBytes;
+    own_options_.num_levels = kOwnLevels;
+
+    db_options_.env = env_.get();
+    db_options_.listeners.push_back(listener_);
+    db_options_.create_if_missing = true;
+    db_options_.create_missing_column_families = true;
+    db_options_.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+    db_options_.avoid_flush_during_recovery = true;
+    // Each executor has one thread that commits, and these threads take turns.
+    db_options_.allow_concurrent_memtable_write = false;
+    db_options_.max_total_wal_size = options.wal_bytes_max;
+    db_options_.db_write_buffer_size = options.memtable_bytes;
+    db_options_.max_open_files = options.open_tables_max + kFilesBesideTables;
+    // RocksDB starts these threads anew for each family: with 500 families that took most of the start.
+    db_options_.max_file_opening_threads = 1;
+    db_options_.info_log_level = rocksdb::WARN_LEVEL;
+    db_options_.keep_log_file_num = 4;
+    db_options_.max_log_file_size = 16 << 20;
+    db_options_.stats_dump_period_sec = 0;
+    db_options_.stats_persist_period_sec = 0;
+  }
+
+  ~RocksDbStore() override {
+    if (upkeep_.joinable()) {
+      {
+        std::lock_guard lock(upkeep_mutex_);
+        closing_ = true;
+      }
+      upkeep_wake_.notify_one();
+      upkeep_.join();
+    }
+    if (db_ == nullptr) return;
+    FlushLongLogs();
+    (void)RecordLogs();
+    families_.clear();
+    (void)db_->Close();
+  }
+
+  // Opens the store; called once, before all else.
+  absl::Status Open();
+
+  ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
+                 absl::Status* error) override {
+    const Family handle = Find(family);
+    if (handle == nullptr) {
+      *error = absl::InternalError("read of a dropped family");
+      return ReadResult::kError;
+    }
+    rocksdb::ReadOptions options;
+    if (tier == ReadTier::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
+    rocksdb::PinnableSlice slice(value);
+    const rocksdb::Status status = db_->Get(options, handle.get(), Slice(key.data(), key.size()), &slice);
+    if (status.ok()) {
+      if (slice.IsPinned()) {
+        value->assign(slice.data(), slice.size());
+      } else if (tier == ReadTier::kMemory && slice.data() != value->data()) {
+        // When it is told not to block, RocksDB returns OK for any key of a table that is not open, and sets no value.
+        return ReadResult::kNeedsDisk;
+      }
+      return ReadResult::kFound;
+    }
+    if (status.IsNotFound()) return ReadResult::kAbsent;
+    if (status.IsIncomplete()) return ReadResult::kNeedsDisk;
+    *error = FromRocksDb(status);
+    return ReadResult::kError;
+  }
+
+  std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) override {
+    // RocksDB's iterators (7.8) cannot be told not to block: where a block that they need is not in memory they leave
+    // keys out when they go backward, and abort when they meet a removed range. So every walk may block.
+    if (tier == ReadTier::kMemory) return std::make_unique<StuckCursor>(StuckCursor::NeedsDisk());
+    // Request records are walked only to count or to remove them, so their blocks are not kept.
+    return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range), family != FamilyId::kRequests);
+  }
+
+  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override { return Write(writes, sync_); }
+
+  bool DiskFull() override { return space_.full(); }
+
+  absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override {
+    if (DiskFull()) return absl::ResourceExhaustedError("the disk is full");
+    ColumnFamilyHandle* handle = nullptr;
+    const rocksdb::Status status = db_->CreateColumnFamily(own_options_, std::string(name), &handle);
+    if (!status.ok()) return FromRocksDb(status);
+    return Add(handle);
+  }
+
+  absl::Status DropFamily(FamilyId family) override {
+    Family handle;
+    {
+      std::unique_lock lock(mutex_);
+      auto it = families_.find(family);
+      if (it == families_.end()) return absl::InternalError("drop of a dropped family");
+      handle = it->second;
+      families_.erase(it);
+    }
+    return FromRocksDb(db_->DropColumnFamily(handle.get()));
+  }
+
+  std::vector<OwnFamily> ListOwnFamilies() override {
+    std::shared_lock lock(mutex_);
+    std::vector<OwnFamily> list;
+    for (const auto& [id, handle] : families_) {
+      if (id >= FamilyId::kFirstOwn) list.push_back({id, handle->GetName()});
+    }
+    return list;
+  }
+
+ private:
+  absl::Status Write(absl::Span<const KeyspaceWrites> writes, bool sync);
+  // Waits a while until no other process has the store open.
+  absl::StatusOr<rocksdb::FileLock*> TakeLock();
+  absl::Status WriteHeader();
+
+  // The loop of the upkeep thread.
+  void Upkeep();
+  void StopCompactionsOfCorrupt();
+  // Records which logs there are and where they end, so that the next start notices if some of it is missing.
+  absl::Status RecordLogs();
+  // Flushes all families if the write-ahead logs have over wal_bytes_kept_. Called when the store closes.
+  void FlushLongLogs();
+  // Returns whether the log has commits. It must not be the log that is being written.
+  bool HasCommits(uint64_t log) const;
+
+  FamilyId Add(ColumnFamilyHandle* handle) {
+    std::unique_lock lock(mutex_);
+    const FamilyId id{next_family_++};
+    families_[id] = Family(handle, [db = db_.get()](ColumnFamilyHandle* h) { (void)db->DestroyColumnFamilyHandle(h); });
+    return id;
+  }
+
+  // Returns null if the family was dropped.
+  Family Find(FamilyId family) {
+    std::shared_lock lock(mutex_);
+    auto it = families_.find(family);
+    return it == families_.end() ? nullptr : it->second;
+  }
+
+  const std::unique_ptr<rocksdb::Env> env_;
+  const std::string data_dir_;
+  const bool sync_;
+  const uint64_t wal_bytes_kept_;
+  DiskSpace space_;
+  const std::shared_ptr<RocksDbListener> listener_ = std::make_shared<RocksDbListener>();
+  rocksdb::DBOptions db_options_;
+  ColumnFamilyOptions node_options_;
+  ColumnFamilyOptions requests_options_;
+  ColumnFamilyOptions own_options_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<uint64_t> empty_logs_;  // the logs that were empty at the start; set then
+  std::shared_mutex mutex_;
+  std::map<FamilyId, Family> families_;  // guarded by mutex_
+  uint32_t next_family_ = 0;             // guarded by mutex_
+
+  std::atomic<bool> failed_ = false;  // a commit has failed, so nobody knows how far the logs reach
+  std::mutex upkeep_mutex_;
+  std::condition_variable upkeep_wake_;
+  bool closing_ = false;  // guarded by upkeep_mutex_
+  std::thread upkeep_;
+};
+
+absl::Status RocksDbStore::Open() {
+  std::error_code error;
+  if (std::filesystem::create_directories(data_dir_, error)) ShareWithGroup(data_dir_);
+  if (error) {
+    const auto code = error == std::errc::no_space_on_device ? absl::StatusCode::kResourceExhausted
+                                                             : absl::StatusCode::kFailedPrecondition;
+    return InDirectory(data_dir_, absl::Status(code, error.message()));
+  }
+  if (absl::Status room = space_.CheckOpen(); !room.ok()) return InDirectory(data_dir_, room);
+
+  absl::StatusOr<rocksdb::FileLock*> lock = TakeLock();
+  if (!lock.ok()) return lock.status();
+  ShareFilesWithGroup(data_dir_);
+  // RocksDB needs the names of all families to open the store.
+  ExistingStore existing;
+  absl::Status checked = CheckExistingStore(data_dir_, db_options_, node_options_, sync_, IsNodeFamily, &existing);
+  (void)env_->UnlockFile(*lock);  // RocksDB takes it itself
+  if (!checked.ok()) return checked;
+  std::vector<ColumnFamilyDescriptor> families;
+  for (const char* name : kNodeFamilies) {
+    const bool requests = name == kNodeFamilies[static_cast<size_t>(FamilyId::kRequests)];
+    families.emplace_back(name, requests ? requests_options_ : node_options_);
+  }
+  for (const std::string& name : existing.families) {
+    if (!IsNodeFamily(name)) families.emplace_back(name, own_options_);
+  }
+
+  rocksdb::DB* db = nullptr;
+  std::vector<ColumnFamilyHandle*> handles;
+  const rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir_, families, &handles, &db);
+  if (!status.ok()) return IsLocked(status) ? InUse(data_dir_, status) : InDirectory(data_dir_, FromRocksDb(status));
+  db_.reset(db);
+  empty_logs_ = std::move(existing.empty_logs);
+  for (ColumnFamilyHandle* handle : handles) Add(handle);
+
+  if (absl::Status header = WriteHeader(); !header.ok()) return InDirectory(data_dir_, header);
+  if (absl::Status recorded = RecordLogs(); !recorded.ok()) return InDirectory(data_dir_, recorded);
+  space_.Refresh();
+  upkeep_ = std::thread([this] { Upkeep(); });
+  return absl::OkStatus();
+}
+
+void RocksDbStore::FlushLongLogs() {
+  rocksdb::VectorLogPtr logs;
+  if (DiskFull() || !db_->GetSortedWalFiles(logs).ok()) return;
+  uint64_t bytes = 0;
+  for (const auto& log : logs) bytes += log->SizeFileBytes();
+  if (bytes <= wal_bytes_kept_) return;
+  std::vector<ColumnFamilyHandle*> handles;
+  for (const auto& [id, handle] : families_) handles.push_back(handle.get());
+  const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
+  if (!status.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", status.ToString()}});
+}
+
+absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {
+  const std::string path = data_dir_ + "/LOCK";
+  rocksdb::FileLock* lock = nullptr;
+  rocksdb::Status status = env_->LockFile(path, &lock);
+  // A process that was killed a moment ago may still hold the lock.
+  for (int tries = 0; tries < kLockTriesMax && IsLocked(status); ++tries) {
+    absl::SleepFor(kLockTryAfter);
+    status = env_->LockFile(path, &lock);
+  }
+  if (IsLocked(status)) return InUse(data_dir_, status);
+  if (!status.ok()) return InDirectory(data_dir_, FromRocksDb(status));
+  return lock;
+}
+
+absl::Status RocksDbStore::WriteHeader() {
+  std::string bytes;
+  absl::Status error;
+  if (Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &error) != ReadResult::kAbsent) return error;
+  StoreHeader header;
+  header.set_format_version(kFormatVersion);
+  header.set_shard_count(kShardCount);
+  WriteSet writes;
+  writes.Put(kStoreHeaderKey, header.SerializeAsString());
+  const Location node{FamilyId::kNode, ""};
+  const KeyspaceWrites commit[] = {{&node, &writes}};
+  return Write(commit, /*sync=*/true);
+}
+
+bool RocksDbStore::HasCommits(uint64_t log) const {
+  if (std::find(empty_logs_.begin(), empty_logs_.end(), log) != empty_logs_.end()) return false;
+  uint64_t bytes = 0;
+  return env_->GetFileSize(WalPath(data_dir_, log), &bytes).ok() && bytes > 0;
+}
+
+absl::Status RocksDbStore::RecordLogs() {
+  if (!sync_ || failed_) return absl::OkStatus();
+  WalMarks marks;
+  (void)db_->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &marks.oldest);
+  marks.last_sequence = db_->GetLatestSequenceNumber();
+  const absl::StatusOr<std::vector<uint64_t>> numbers = ListWals(data_dir_);
+  if (!numbers.ok()) return numbers.status();
+  for (uint64_t number : *numbers) {
+    const bool newest = number == numbers->back();
+    if (number >= marks.oldest && (newest || HasCommits(number))) marks.listed.push_back(number);
+  }
+  return WriteWalMarks(env_.get(), data_dir_, marks);
+}
+
+void RocksDbStore::StopCompactionsOfCorrupt() {
+  for (const std::string& name : listener_->TakeCorrupt()) {
+    Family family;
+    {
+      std::shared_lock lock(mutex_);
+      for (const auto& [id, handle] : families_) {
+        if (handle->GetName() == name) family = handle;
+      }
+    }
+    if (family == nullptr) continue;
+    // SetOptions returns an error here, since RocksDB can't write its OPTIONS file; the option is set all the same.
+    (void)db_->SetOptions(family.get(), {{"disable_auto_compactions", "true"}});
+    Log(LogLevel::kError, "corrupt_block", {{"family", name}, {"compaction", "off"}});
+  }
+}
+
+void RocksDbStore::Upkeep() {
+  bool to_record = false;  // there is a log of which nothing is recorded
+  bool told = false;       // that it could not be
+  std::unique_lock lock(upkeep_mutex_);
+  while (!upkeep_wake_.wait_for(lock, kUpkeepEvery, [this] { return closing_; })) {
+    lock.unlock();
+    space_.Refresh();
+    StopCompactionsOfCorrupt();
+    to_record |= listener_->TakeLogSwitched();
+    if (to_record && !space_.full()) {
+      const absl::Status status = RecordLogs();
+      // A record that failed is tried again at the next round; the log has one line for all tries.
+      to_record = !status.ok();
+      if (to_record && !told) Log(LogLevel::kError, "logs_not_recorded", {{"status", status.ToString()}});
+      told = to_record;
+    }
+    lock.lock();
+  }
+}
+
+absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool sync) {
+  rocksdb::WriteBatch batch;
+  std::string start;
+  std::string end;
+  for (const KeyspaceWrites& part : writes) {
+    const Family handle = Find(part.location->family);
+    if (handle == nullptr) return absl::InternalError("a commit names a dropped family");
+    ColumnFamilyHandle* const family = handle.get();
+    const std::string& prefix = part.location->prefix;
+    for (const KeyRange& range : part.writes->removed()) {
+      start = prefix + range.start;
+      end = range.end.empty() ? PrefixEnd(prefix) : prefix + range.end;
+      // RocksDB has no open-ended range. All keys in a family of an object are below 0xFF.
+      if (end.empty()) end = "\xff";
+      batch.DeleteRange(family, start, end);
+    }
+    const WriteSet::Patches& patches = part.writes->patches();
+    for (const auto& [key, value] : part.writes->points()) {
+      const Slice key_parts[] = {prefix, key};
+      if (const auto patch = patches.find(key); patch != patches.end()) {
+        const Slice patch_part = patch->second;
+        batch.Merge(family, rocksdb::SliceParts(key_parts, 2), rocksdb::SliceParts(&patch_part, 1));
+      } else if (value) {
+        const Slice value_part = *value;
+        batch.Put(family, rocksdb::SliceParts(key_parts, 2), rocksdb::SliceParts(&value_part, 1));
+      } else {
+        batch.Delete(family, rocksdb::SliceParts(key_parts, 2));
+      }
+    }
+  }
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  const rocksdb::Status status = db_->Write(options, &batch);
+  if (!status.ok()) failed_ = true;
+  return FromRocksDb(status);
+}
+
+std::optional<uint64_t> LoseUnsyncedSeed(const RocksDbOptions& options) {
+  if (!options.lose_unsynced) return std::nullopt;
+  uint64_t seed = options.lose_unsynced_seed;
+  if (const char* given = std::getenv("HOLDFAST_TEST_SEED"); seed == 0 && given != nullptr) {
+    (void)absl::SimpleAtoi(given, &seed);
+  }
+  if (seed == 0) seed = std::random_device{}();
+  Log(LogLevel::kInfo, "lose_unsynced", {{"seed", absl::StrCat(seed)}});
+  return seed;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
+  auto store = std::make_unique<RocksDbStore>(options, NewRocksDbEnv(LoseUnsyncedSeed(options)));
+  if (absl::Status status = store->Open(); !status.ok()) return status;
+  return store;
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,53 @@
+// The version of the format on disk, storage/FORMAT.md, and the key of the record that holds it.
+
+#ifndef HOLDFAST_STORAGE_STORE_FORMAT_H_
+#define HOLDFAST_STORAGE_STORE_FORMAT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace holdfast::storage {
+
+inline constexpr uint32_t kFormatVersion = 3;
+
+// In the node's family.
+inline constexpr absl::string_view kStoreHeaderKey = "header";
+inline constexpr absl::string_view kRunClockPrefix = "clock";
+
+// A file beside RocksDB's, with WriteAheadLogs.
+inline constexpr absl::string_view kWriteAheadLogsFile = "HOLDFAST-LOGS";
+
+// First byte of each key in an object's keyspace: what kind of key it is.
+inline constexpr char kObjectHeaderKind = 0x01;
+inline constexpr char kAlarmKind = 0x02;
+inline constexpr char kClientAlarmKind = 0x03;
+inline constexpr char kRemainderKind = 0x04;
+// These kinds have one key each.
+inline const std::string kObjectHeaderKey(1, kObjectHeaderKind);
+inline const std::string kAlarmKey(1, kAlarmKind);
+inline const std::string kClientAlarmKey(1, kClientAlarmKind);
+inline const std::string kRemainderKey(1, kRemainderKind);
+
+inline constexpr char kEntryKind = 0x10;
+inline constexpr char kRowKind = 0x20;
+inline constexpr char kIndexKind = 0x21;
+
+// The SQL database: its record, and its pages. Next to each other, so that one range holds them and nothing else.
+inline constexpr char kSqlDatabaseKind = 0x30;
+inline constexpr char kSqlPageKind = 0x31;
+inline const std::string kSqlDatabaseKey(1, kSqlDatabaseKind);
+// Bytes of a page, and of its key: the kind, the generation and the number.
+inline constexpr size_t kSqlPageBytes = 4096;
+inline constexpr size_t kSqlPageKeyBytes = 1 + 2 * sizeof(uint32_t);
+// A database that is being built to take the place of the other.
+inline const std::string kSqlImportKey(1, 0x32);
+
+// First byte of each key in the family of request records.
+inline constexpr char kRequestRecordKind = 0x10;
+inline constexpr char kRequestAgeKind = 0x20;
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_STORE_FORMAT_H_

@@ -1,0 +1,41 @@
+// The keys of one range of a keyspace as of one moment, to be read later and elsewhere, however long that takes: what
+// commits meanwhile, or deletes the object, is not seen.
+//
+// It keeps files of the store on the disk as long as it lives, so whoever has one bounds how long that is. It must not
+// outlive the store. Threading: one thread at a time; it may wait for the disk.
+
+#ifndef HOLDFAST_STORAGE_STORE_FROZEN_RANGE_H_
+#define HOLDFAST_STORAGE_STORE_FROZEN_RANGE_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/store/store.h"
+#include "storage/store/write_set.h"
+
+namespace holdfast::storage {
+
+class FrozenRange {
+ public:
+  // For View::Freeze(). `pending` is newer than what the cursor passes, whose keys have the prefix.
+  FrozenRange(WriteSet pending, std::string prefix, std::unique_ptr<Cursor> cursor)
+      : pending_(std::move(pending)), prefix_(std::move(prefix)), cursor_(std::move(cursor)) {}
+
+  // A key above all that were asked for before. Errors: DATA_LOSS where the store is damaged.
+  absl::StatusOr<std::optional<std::string>> Get(absl::string_view key);
+
+ private:
+  WriteSet pending_;
+  std::string prefix_;
+  std::unique_ptr<Cursor> cursor_;
+  bool begun_ = false;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_STORE_FROZEN_RANGE_H_

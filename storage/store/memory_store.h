@@ -1,0 +1,63 @@
+// A store in memory: what it has is gone with it. The reference model of RocksDbStore in tests, and the store of
+// simulations, which share one between the lives of a node to play a restart.
+
+#ifndef HOLDFAST_STORAGE_STORE_MEMORY_STORE_H_
+#define HOLDFAST_STORAGE_STORE_MEMORY_STORE_H_
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/store/store.h"
+
+namespace holdfast::storage {
+
+class MemoryStore : public Store {
+ public:
+  MemoryStore();
+
+  ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
+                 absl::Status* error) override;
+  std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) override;
+  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override;
+  absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
+  absl::Status DropFamily(FamilyId family) override;
+  std::vector<OwnFamily> ListOwnFamilies() override;
+  bool DiskFull() override { return disk_full_; }
+
+  // For tests. While cold, reads of the memory tier answer kNeedsDisk.
+  void set_cold(bool cold) { cold_ = cold; }
+  void set_disk_full(bool full) { disk_full_ = full; }
+  // The next commits fail with this, having applied nothing.
+  void set_commit_error(absl::Status error);
+  // The next creations of a family fail with this.
+  void set_create_error(absl::Status error);
+
+ private:
+  // Copied on write, so that a cursor keeps what it saw.
+  using Entries = std::map<std::string, std::string, std::less<>>;
+  struct Family {
+    std::string name;
+    std::shared_ptr<Entries> entries = std::make_shared<Entries>();
+  };
+
+  // The entries to change, a copy if a cursor still reads them.
+  static Entries* Writable(Family* family);
+
+  std::atomic<bool> cold_ = false;
+  std::atomic<bool> disk_full_ = false;
+  std::mutex mutex_;
+  // Everything below is guarded by mutex_.
+  std::map<FamilyId, Family> families_;
+  uint32_t next_family_ = static_cast<uint32_t>(FamilyId::kFirstOwn);
+  absl::Status commit_error_;
+  absl::Status create_error_;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_STORE_MEMORY_STORE_H_
