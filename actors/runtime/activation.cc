@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/runtime/activation_turns.h"
-#include "actors/runtime/shard_host.h"
+#include "actors/runtime/lane.h"
 #include "actors/wire/errors.h"
 #include "storage/base/log.h"
 #include "storage/store/format.h"
@@ -15,13 +15,8 @@
 namespace holdfast::actors {
 namespace {
 
-// A stored clock may be so far ahead of the wall clock at load. One that is further ahead comes of a wall clock that
-// was wrong, and is set back.
-constexpr absl::Duration kClockAheadMax = absl::Hours(24);
-
-using storage::v1::AlarmRecord;
-using storage::v1::ObjectHeader;
-
+// What an activation costs beyond its instance: the map, the mailbox, the keys.
+constexpr size_t kActivationBytes = 3 << 10;
 // What is copied in one step of a relocation.
 constexpr size_t kMovePartBytes = 1 << 20;
 
@@ -32,18 +27,19 @@ storage::Read<std::optional<std::string>> ReadKey(storage::Reader* reader, const
 
 }  // namespace
 
-Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_class, ShardHost* host)
+Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_class, Lane* lane)
     : key_(key),
       class_(object_class),
-      host_(host),
+      lane_(lane),
       keyspace_(),
-      placement_(host->services_.families->Find(key)),
-      storage_(host->services_.store, host->services_.reads, nullptr, &host->sql_,
+      placement_(lane->services.families->Find(key)),
+      storage_(lane->services.store, lane->services.reads, nullptr, &lane->sql,
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
-      records_(host->services_.store, host->services_.reads, host->records_.keyspace(), nullptr,
+      records_(lane->services.store, lane->services.reads, lane->records.keyspace(), nullptr,
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
-      output_gate_(&host->pipeline_),
-      mailbox_(&host->options_.mailbox) {
+      output_gate_(&lane->pipeline),
+      record_(&key_, object_class, lane),
+      mailbox_(&lane->options.mailbox) {
   keyspace_ = std::make_unique<storage::Keyspace>(placement_ ? storage::Location{placement_->family, ""}
                                                              : storage::PackedLocation(key));
   storage_.set_keyspace(keyspace_.get());
@@ -52,33 +48,21 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
 
 Activation::~Activation() = default;
 
-absl::Time Activation::Now() {
-  clock_used_ = true;
-  const absl::Time steady = host_->clock().Steady();
-  if (!clock_ahead_) {
-    absl::Time least = last_now_;
-    if (header_) least = std::max(least, absl::FromUnixMicros(header_->clock_us()));
-    const absl::Time begin = TimeByAlarm().value_or(host_->clock().Wall());
-    clock_ahead_ = std::max(begin, least) - steady;
-  }
-  last_now_ = std::max(last_now_, absl::FromUnixMicros(absl::ToUnixMicros(steady + *clock_ahead_)));
-  return last_now_;
+absl::Time Activation::Now() { return record_.Now(); }
+
+size_t Activation::MemoryBytes() const {
+  return kActivationBytes + key_.encoded().size() + object_->MemoryBytes() + storage_.MemoryBytes();
 }
 
-std::optional<absl::Time> Activation::TimeByAlarm() const {
-  if (!alarm_ || alarm_->retry_count() > 0) return std::nullopt;
-  const auto steady_due = host_->alarms_.SteadyDueOf({alarm_->due_time_us(), key_.encoded()});
-  if (!steady_due) return std::nullopt;
-  return absl::FromUnixMicros(alarm_->scheduled_time_us()) - (*steady_due - host_->clock().Steady());
-}
+bool Activation::busy() const { return !turns_.empty() || !mailbox_.empty(); }
 
-Random& Activation::random() { return *host_->services_.random; }
+Random& Activation::random() { return *lane_->services.random; }
 
-const ObjectLimits& Activation::limits() const { return host_->options_.objects; }
+const ObjectLimits& Activation::limits() const { return lane_->options.objects; }
 
-AlarmWatchers& Activation::alarm_watchers() { return *host_->services_.watchers; }
+AlarmWatchers& Activation::alarm_watchers() { return *lane_->services.watchers; }
 
-void Activation::LeaveNoRecord() { input_gate_.holder()->unrecorded_ = true; }
+void Activation::LeaveNoRecord() { input_gate_.holder()->progress.unrecorded = true; }
 
 void Activation::AfterCommit(absl::AnyInvocable<void()> function) { after_commit_.push_back(std::move(function)); }
 
@@ -105,7 +89,7 @@ void Activation::DeliverAlarm() {
   } else if (alarm_turn_->ran && !alarm_fired_again_) {
     alarm_fired_again_ = true;  // for the alarm that was set meanwhile
   } else {
-    host_->alarms_.Ended(key_.encoded(), AlarmScheduler::End::kSettled);
+    lane_->alarms.Ended(key_.encoded(), AlarmScheduler::End::kSettled);
   }
 }
 
@@ -126,7 +110,7 @@ Delivery* Activation::NextRequest() {
   while (Delivery* const request = mailbox_.Pop()) {
     RecordedRequest* const recorded = request->recorded();
     if (recorded == nullptr || !InProgress(recorded->request_id())) return request;
-    const MailboxLimits& limits = host_->options_.mailbox;
+    const MailboxLimits& limits = lane_->options.mailbox;
     const size_t bytes = std::accumulate(repeated_.begin(), repeated_.end(), request->bytes,
                                          [](size_t sum, const Delivery* other) { return sum + other->bytes; });
     if (repeated_.size() < limits.requests_max && (repeated_.empty() || bytes <= limits.bytes_max)) {
@@ -159,12 +143,12 @@ void Activation::Pump() {
       if (mailbox_.empty() && repeated_.empty()) break;
       state_ = State::kLoading;
       load_turn_ = std::make_unique<LoadTurn>();
-      Begin(load_turn_.get(), Load(), host_->options_.load_timeout);
+      Begin(load_turn_.get(), Load(), lane_->options.load_timeout);
       continue;
     }
     Delivery* const next = NextRequest();
     if (next == nullptr) break;
-    if (next->deadline != absl::InfiniteFuture() && next->deadline < host_->clock().Steady()) {
+    if (next->deadline != absl::InfiniteFuture() && next->deadline < lane_->clock().Steady()) {
       next->Done(Error(absl::StatusCode::kDeadlineExceeded, v1::ERROR_REASON_DEADLINE_PASSED,
                        "the deadline passed while the request waited for its turn; nothing was done"));
       continue;
@@ -173,41 +157,41 @@ void Activation::Pump() {
   }
   pumping_ = false;
   if (state_ == State::kActive) {
-    host_->Touch(this);
+    lane_->residency.Used(this, MemoryBytes());
   } else if (state_ != State::kLoading) {
     state_ = State::kPassivating;
-    host_->RemoveWhenDurable(this);
+    lane_->RemoveWhenDurable(key_, last_batch_);
   }
 }
 
 absl::Duration Activation::LimitOf(const Delivery* turn) const {
-  return turn == alarm_turn_ ? host_->options_.alarm_timeout : host_->options_.turn_timeout;
+  return turn == alarm_turn_ ? lane_->options.alarm_timeout : lane_->options.turn_timeout;
 }
 
 void Activation::Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit) {
   input_gate_.Enter(turn);
   turns_.push_back(turn);
-  turn->task_.emplace(std::move(task));
-  turn->task_->Start();
-  if (turn->task_->done()) {
+  turn->progress.task.emplace(std::move(task));
+  turn->progress.task->Start();
+  if (turn->progress.task->done()) {
     EndTurn(turn);
-  } else if (!turn->time_limit_) {
-    turn->time_limit_ = host_->services_.executor->After(limit, [this, turn] { TimeOut(turn); });
+  } else if (!turn->progress.time_limit) {
+    turn->progress.time_limit = lane_->services.executor->After(limit, [this, turn] { TimeOut(turn); });
   }
 }
 
 void Activation::Continue(Delivery* turn, std::coroutine_handle<> handler) {
   const bool pumping = std::exchange(pumping_, true);
   handler.resume();
-  if (turn->task_->done()) EndTurn(turn);
+  if (turn->progress.task->done()) EndTurn(turn);
   pumping_ = pumping;
   Pump();
 }
 
 void Activation::Retire(Delivery* turn) {
-  if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
-  turn->time_limit_.reset();
-  turn->task_.reset();
+  if (turn->progress.time_limit) lane_->services.executor->Cancel(*turn->progress.time_limit);
+  turn->progress.time_limit.reset();
+  turn->progress.task.reset();
   if (input_gate_.holder() == turn) input_gate_.Leave();
   turns_.erase(std::find(turns_.begin(), turns_.end(), turn));
   if (turn == alarm_turn_) {
@@ -220,7 +204,7 @@ void Activation::Retire(Delivery* turn) {
 }
 
 void Activation::EndTurn(Delivery* turn) {
-  absl::Status status = turn->task_->TakeResult();
+  absl::Status status = turn->progress.task->TakeResult();
   AlarmTurn* const alarm = turn == alarm_turn_ ? alarm_turn_ : nullptr;
   Retire(turn);
   if (turn == load_turn_.get()) {
@@ -232,7 +216,7 @@ void Activation::EndTurn(Delivery* turn) {
   const bool by_handler = !status.ok();
   if (status.ok()) status = CheckTurn(turn);
   // The alarm that ran is still the object's: nobody set or deleted it meanwhile.
-  const bool alarm_stands = alarm != nullptr && alarm->ran && alarm->generation == alarm_generation_;
+  const bool alarm_stands = alarm != nullptr && alarm->ran && alarm->generation == record_.alarm_generation();
   bool discard = false;
   if (!status.ok()) {
     auto change = storage_.alarm_change();
@@ -252,7 +236,7 @@ void Activation::EndTurn(Delivery* turn) {
     discard = storage_.deleted_all();
     if (alarm != nullptr && alarm->end == AlarmScheduler::End::kNotBegun) alarm->end = AlarmScheduler::End::kSettled;
     if (alarm_stands && !storage_.alarm_change()) storage_.DeleteAlarm();
-    if (alarm != nullptr && alarm->ran) SettleCatalogSize();
+    if (alarm != nullptr && alarm->ran) record_.SettleCatalogSize(storage_.usage());
     CommitTurn();
   }
   output_gate_.Pass(turn, std::move(status), last_batch_);
@@ -262,25 +246,25 @@ void Activation::EndTurn(Delivery* turn) {
 absl::Status Activation::CheckTurn(Delivery* turn) {
   if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
   if (absl::Status status = CheckWrites(); !status.ok()) return status;
-  if (turn->recorded() == nullptr || turn->unrecorded_) return absl::OkStatus();
-  return host_->records_.Add(key_, *turn->recorded(), &record_writes_);
+  if (turn->recorded() == nullptr || turn->progress.unrecorded) return absl::OkStatus();
+  return lane_->records.Add(key_, *turn->recorded(), &record_writes_);
 }
 
 absl::Status Activation::CheckWrites() {
-  if (storage_.writes().bytes() > host_->options_.turn_bytes_max) return TurnTooLarge(storage_.writes().bytes());
+  if (storage_.writes().bytes() > lane_->options.turn_bytes_max) return TurnTooLarge(storage_.writes().bytes());
   const bool takes_space =
       storage_.writes().has_values() || (storage_.alarm_change() && storage_.alarm_change()->time.has_value());
-  if (takes_space && host_->services_.store->DiskFull()) {
+  if (takes_space && lane_->services.store->DiskFull()) {
     return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_DISK_FULL,
                      "the disk of the server is full; nothing was done. What only deletes is still done",
                      absl::Seconds(1));
   }
   const storage::UsageChange& usage = storage_.usage();
-  const int64_t before = header_ && !usage.from_nothing ? header_->usage().size_bytes() : 0;
-  if (usage.size_bytes > 0 && before + usage.size_bytes > host_->options_.object_bytes_max) {
+  const int64_t before = usage.from_nothing ? 0 : record_.size_bytes();
+  if (usage.size_bytes > 0 && before + usage.size_bytes > lane_->options.object_bytes_max) {
     return QuotaExceeded("object_bytes_max",
                          absl::StrCat("the object would have ", before + usage.size_bytes, " bytes; at most ",
-                                      host_->options_.object_bytes_max, ". Nothing was done"));
+                                      lane_->options.object_bytes_max, ". Nothing was done"));
   }
   return absl::OkStatus();
 }
@@ -303,17 +287,17 @@ void Activation::EndLoad(const absl::Status& status) {
   DropTurn();
   object_.reset();
   storage_.CloseSql();
-  header_changed_ = false;
+  record_.DropChanges();
   FailWaiting(FromStorage(status));
 }
 
 absl::Status Activation::TurnTooLarge(size_t bytes) const {
   return QuotaExceeded("turn_bytes_max", absl::StrCat("the writes of one turn have ", bytes, " bytes; at most ",
-                                                      host_->options_.turn_bytes_max));
+                                                      lane_->options.turn_bytes_max));
 }
 
 void Activation::TimeOut(Delivery* turn) {
-  turn->time_limit_.reset();
+  turn->progress.time_limit.reset();
   Log(LogLevel::kError, "turn_timed_out", {{"object", key_.DebugString()}});
   GiveUp(turn, ObjectReset(absl::StrCat("a turn of ", key_.DebugString(),
                                         " took too long; the object was reset and nothing of the turn happened")));
@@ -328,7 +312,7 @@ void Activation::GiveUp(Delivery* turn, const absl::Status& why) {
     // An alarm handler that does not end has failed; a full disk is not its failure.
     AlarmTurn* const alarm = turn == alarm_turn_ && ReasonOf(why) != v1::ERROR_REASON_DISK_FULL ? alarm_turn_ : nullptr;
     if (alarm != nullptr) alarm->end = AlarmScheduler::End::kSettled;
-    const bool failed = alarm != nullptr && alarm->generation == alarm_generation_;
+    const bool failed = alarm != nullptr && alarm->generation == record_.alarm_generation();
     Reset(why);
     if (failed) CommitAlarmFailure(std::nullopt);
   }
@@ -349,7 +333,7 @@ void Activation::Reset(const absl::Status& why) {
   SettleHeader();
   object_.reset();
   storage_.CloseSql();
-  host_->Released(this);
+  lane_->residency.Left(this);
 }
 
 void Activation::FailWaiting(const absl::Status& status) {
@@ -363,14 +347,16 @@ void Activation::FailWaiting(const absl::Status& status) {
 bool Activation::Passivate() {
   if (state_ != State::kActive || !turns_.empty() || !mailbox_.empty() || relocation_) return false;
   if (MayLeave()) {
-    // Not here: the turn may end at once, while the host goes over its objects.
+    // Not here: the turn may end at once, while the host looks for objects to unload.
     if (!std::exchange(passivate_soon_, true)) {
-      host_->services_.executor->Post([host = host_, key = key_] { host->PassivateSoon(key); });
+      lane_->services.executor->Post([lane = lane_, key = key_] {
+        if (Activation* const activation = lane->host.find(key)) activation->PassivateSoon();
+      });
     }
     return false;
   }
   Unload();
-  host_->RemoveWhenDurable(this);
+  lane_->RemoveWhenDurable(key_, last_batch_);
   return true;
 }
 
@@ -385,12 +371,12 @@ void Activation::Unload() {
   SettleHeader();
   object_.reset();
   storage_.CloseSql();
-  host_->Released(this);
+  lane_->residency.Left(this);
 }
 
 bool Activation::removable() const {
   return object_ == nullptr && state_ != State::kLoading && mailbox_.empty() && turns_.empty() && !pumping_ &&
-         !wants_family_ && !relocation_ && last_batch_ <= host_->pipeline_.durable();
+         !wants_family_ && !relocation_ && last_batch_ <= lane_->pipeline.durable();
 }
 
 // --- Waiting for something else than storage.
@@ -400,19 +386,19 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
   if (end_turn) {
     if (absl::Status error = CheckWrites(); !error.ok()) {
       // It is never resumed. Not here: the coroutine is still on the stack.
-      host_->services_.executor->Post([this, turn, error = std::move(error)] {
+      lane_->services.executor->Post([this, turn, error = std::move(error)] {
         // Unless a reset came first.
         if (input_gate_.holder() == turn) GiveUp(turn, error);
       });
       return;
     }
     CommitTurn();
-    if (turn->time_limit_) host_->services_.executor->Cancel(*turn->time_limit_);
-    turn->time_limit_ = host_->services_.executor->After(LimitOf(turn), [this, turn] { TimeOut(turn); });
+    if (turn->progress.time_limit) lane_->services.executor->Cancel(*turn->progress.time_limit);
+    turn->progress.time_limit = lane_->services.executor->After(LimitOf(turn), [this, turn] { TimeOut(turn); });
   }
   // A load is a critical section: nothing else comes in before it ends.
   if (state_ == State::kActive && !storage_.wrote()) input_gate_.Leave();
-  const auto timer = host_->services_.executor->After(time, [this, handler, turn] {
+  const auto timer = lane_->services.executor->After(time, [this, handler, turn] {
     waits_.remove_if([&](const ActiveWait& wait) { return wait.handler == handler; });
     if (input_gate_.holder() == turn) {
       Continue(turn, handler);
@@ -426,7 +412,7 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
 
 void Activation::CancelWait(std::coroutine_handle<> handler) {
   for (const ActiveWait& wait : waits_) {
-    if (wait.handler == handler) host_->services_.executor->Cancel(wait.timer);
+    if (wait.handler == handler) lane_->services.executor->Cancel(wait.timer);
   }
   waits_.remove_if([&](const ActiveWait& wait) { return wait.handler == handler; });
   input_gate_.Forget(handler);
@@ -435,75 +421,29 @@ void Activation::CancelWait(std::coroutine_handle<> handler) {
 // --- The coroutines of the runtime itself.
 
 Task<absl::Status> Activation::Load() {
-  header_.reset();
-  alarm_.reset();
-  header_changed_ = false;
   leaving_tried_ = false;
-  clock_ahead_.reset();
-  auto header_bytes = co_await ReadKey(&storage_, storage::kObjectHeaderKey);
-  if (!header_bytes.ok()) co_return header_bytes.status();
-  auto alarm_bytes = co_await ReadKey(&storage_, storage::kAlarmKey);
-  if (!alarm_bytes.ok()) co_return alarm_bytes.status();
-
-  if (*header_bytes) {
-    ObjectHeader header;
-    if (!header.ParseFromString(**header_bytes)) co_return absl::DataLossError("the object's header is garbled");
-    if (header.schema_version() > class_->schema_version()) {
-      co_return Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_NEWER,
-                      absl::StrCat(key_.DebugString(), " has schema version ", header.schema_version(),
-                                   "; this server knows ", class_->schema_version()));
-    }
-    header_ = header;
-    if (header.run() != 0) {
-      // A crash came while it was in memory.
-      auto usage = co_await storage::Read<storage::v1::Usage>(&storage_, storage::KeyRange::All(), storage::CountUsage);
-      if (!usage.ok()) co_return usage.status();
-      *header_->mutable_usage() = *std::move(usage);
-      header_->set_clock_us(std::max(header.clock_us(), host_->RunClock(header.run())));
-      header_->set_run(0);
-      header_changed_ = true;
-    }
-  }
-  if (header_) SetBackClock();
-  if (*alarm_bytes) {
-    AlarmRecord alarm;
-    if (!alarm.ParseFromString(**alarm_bytes)) co_return absl::DataLossError("the object's alarm is garbled");
-    alarm_ = alarm;
-  }
-  storage_.set_stored_alarm(alarm_ ? std::optional(absl::FromUnixMicros(alarm_->scheduled_time_us())) : std::nullopt);
-
-  if (header_ && header_->schema_version() < class_->schema_version()) {
+  absl::Status loaded = co_await record_.Load(storage_);
+  if (!loaded.ok()) co_return loaded;
+  if (record_.exists() && record_.header()->schema_version() < class_->schema_version()) {
     for (const Migration& migration : class_->migrations) {
-      if (migration.version <= header_->schema_version()) continue;
+      if (migration.version <= record_.header()->schema_version()) continue;
       absl::Status status = co_await migration.run(storage_, Now());
       if (!status.ok()) co_return status;
     }
-    if (storage_.writes().bytes() > host_->options_.turn_bytes_max) {
+    if (storage_.writes().bytes() > lane_->options.turn_bytes_max) {
       co_return QuotaExceeded("turn_bytes_max", "the migrations of one object write too much for one commit");
     }
-    header_->set_schema_version(class_->schema_version());
-    header_changed_ = true;
+    record_.SetMigrated();
   }
   object_ = class_->make(this);
   co_return co_await object_->Load();
 }
 
-void Activation::SetBackClock() {
-  const int64_t wall_us = absl::ToUnixMicros(host_->clock().Wall());
-  if (header_->clock_us() - wall_us <= absl::ToInt64Microseconds(kClockAheadMax)) return;
-  Log(LogLevel::kWarning, "object_clock_set_back",
-      {{"object", key_.DebugString()},
-       {"clock", absl::FormatTime(absl::FromUnixMicros(header_->clock_us()), absl::UTCTimeZone())}});
-  header_->set_clock_us(wall_us);
-  header_changed_ = true;
-  last_now_ = absl::InfinitePast();
-}
-
 Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
-  if (!alarm_ || host_->stopped_) co_return absl::OkStatus();
-  if (const storage::AlarmEntry entry = {alarm_->due_time_us(), key_.encoded()}; !host_->alarms_.IsDue(entry)) {
+  if (!record_.alarm() || lane_->stopped) co_return absl::OkStatus();
+  if (const storage::AlarmEntry entry = {record_.alarm()->due_time_us(), key_.encoded()}; !lane_->alarms.IsDue(entry)) {
     // A later one has replaced it, or the wall clock stepped back since it fired: it comes again.
-    host_->alarms_.Again(entry);
+    lane_->alarms.Again(entry);
     co_return absl::OkStatus();
   }
   if (const AlarmTaking taking = object_->TakesAlarm(); taking != AlarmTaking::kYes) {
@@ -511,10 +451,10 @@ Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
     co_return absl::OkStatus();
   }
   turn->ran = true;
-  turn->generation = alarm_generation_;
+  turn->generation = record_.alarm_generation();
   storage_.set_stored_alarm(std::nullopt);
-  absl::Status status =
-      co_await object_->OnAlarm({absl::FromUnixMicros(alarm_->scheduled_time_us()), alarm_->retry_count()});
+  absl::Status status = co_await object_->OnAlarm(
+      {absl::FromUnixMicros(record_.alarm()->scheduled_time_us()), record_.alarm()->retry_count()});
   // In the same commit: nobody would wake an empty object again, to end it later.
   if (status.ok() && turns_.size() == 1) status = co_await Leave();
   co_return status;
@@ -525,18 +465,18 @@ Task<absl::Status> Activation::RunRecorded(Delivery* request) {
   auto bytes = co_await ReadKey(&records_, RequestRecords::Key(key_, recorded->request_id()));
   if (!bytes.ok()) co_return bytes.status();
   if (*bytes) {
-    request->unrecorded_ = true;
+    request->progress.unrecorded = true;
     co_return RequestRecords::Replay(**bytes, recorded);
   }
-  if (absl::Status status = host_->records_.CheckRoom(key_); !status.ok()) co_return status;
+  if (absl::Status status = lane_->records.CheckRoom(key_); !status.ok()) co_return status;
   co_return co_await request->Run(*object_);
 }
 
 Task<absl::Status> Activation::ReadPart(MoveTurn* turn) {
-  if (!header_ || turn != move_turn_) co_return absl::NotFoundError("the object is gone");
-  if (host_->services_.store->DiskFull()) co_return absl::ResourceExhaustedError("the disk is full");
+  if (!record_.exists() || turn != move_turn_) co_return absl::NotFoundError("the object is gone");
+  if (lane_->services.store->DiskFull()) co_return absl::ResourceExhaustedError("the disk is full");
   // A packed place is used again only when what a move took away from there is off the disk.
-  if (!relocation_->to && move_batch_ > host_->pipeline_.durable()) co_return absl::UnavailableError("just moved");
+  if (!relocation_->to && move_batch_ > lane_->pipeline.durable()) co_return absl::UnavailableError("just moved");
   struct Part {
     std::vector<storage::Entry> entries;
     bool last = true;
@@ -576,7 +516,7 @@ void Activation::CheckInvariants() const {
   check(!wants_family_ || (!placement_ && !relocation_));
   check(!relocation_ || move_turn_ != nullptr);
   check(record_writes_.empty() || !input_gate_.open());
-  check(in_lru_ == (object_ != nullptr && state_ == State::kActive));
+  check(seat_.taken() == (object_ != nullptr && state_ == State::kActive));
 }
 
 }  // namespace holdfast::actors

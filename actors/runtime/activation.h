@@ -25,7 +25,9 @@
 #include "actors/runtime/delivery.h"
 #include "actors/runtime/input_gate.h"
 #include "actors/runtime/mailbox.h"
+#include "actors/runtime/object_record.h"
 #include "actors/runtime/output_gate.h"
+#include "actors/runtime/residency.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/commit/commit_pipeline.h"
 #include "storage/node/families.h"
@@ -36,7 +38,7 @@
 
 namespace holdfast::actors {
 
-class ShardHost;
+struct Lane;
 
 class Activation : public ObjectContext {
  public:
@@ -48,7 +50,7 @@ class Activation : public ObjectContext {
     kBroken,       // the instance failed and is being discarded. Next: kLoading if requests wait, or kPassivating
   };
 
-  Activation(const storage::ObjectKey& key, const ObjectClass* object_class, ShardHost* host);
+  Activation(const storage::ObjectKey& key, const ObjectClass* object_class, Lane* lane);
   ~Activation() override;
 
   // Takes the delivery, or tells it at once that the mailbox is full.
@@ -58,7 +60,9 @@ class Activation : public ObjectContext {
   // Moves the object into this family, which is empty, and is dropped if it comes to nothing; nothing: packs it, if it
   // is small. The object goes on meanwhile, step by step with the move.
   void BeginMove(std::optional<storage::Placement> to);
-  // There is none after all.
+  // A family is being made for the object, which stays in memory until that has ended: BeginMove or FamilyRefused.
+  void AwaitFamily() { wants_family_ = true; }
+  // The family could not be made; the object stays packed, and asks for one again later.
   void FamilyRefused();
 
   // Discards the instance if nothing runs or waits. False otherwise.
@@ -68,9 +72,25 @@ class Activation : public ObjectContext {
   // Has no instance, nothing waiting and nothing on its way to disk: can be removed.
   bool removable() const;
 
+  // Persists a header that lags behind.
+  void SettleHeader();
+
   State state() const { return state_; }
+  // Returns whether a turn runs or a delivery waits.
+  bool busy() const;
   size_t mailbox_depth() const { return mailbox_.depth(); }
-  absl::Time last_used() const { return last_used_; }
+  absl::Time last_used() const { return seat_.last_used(); }
+  Residency::Seat& seat() { return seat_; }
+  const Residency::Seat& seat() const { return seat_; }
+  // An estimate of what the activation holds. It has an instance.
+  size_t MemoryBytes() const;
+  const storage::Keyspace& keyspace() const { return *keyspace_; }
+  // The last batch with writes of the object.
+  storage::BatchNumber last_batch() const { return last_batch_; }
+  // Of what the object stores, as far as is known.
+  int64_t size_bytes() const { return record_.size_bytes(); }
+  // Of turns, since the object came into memory.
+  int commits() const { return record_.commits(); }
   bool packed() const { return !placement_; }
   // Packed, and nothing speaks against a family.
   bool WantsFamily() const;
@@ -79,7 +99,7 @@ class Activation : public ObjectContext {
   void CheckInvariants() const;
 
   // The most that is known of the object without reading: nothing if it was not loaded, or does not exist.
-  const std::optional<storage::v1::ObjectHeader>& header() const { return header_; }
+  const std::optional<storage::v1::ObjectHeader>& header() const { return record_.header(); }
 
   // ObjectContext.
   storage::ObjectStorage& storage() override { return storage_; }
@@ -94,8 +114,6 @@ class Activation : public ObjectContext {
   void AfterCommit(absl::AnyInvocable<void()> function) override;
 
  private:
-  friend class ShardHost;
-
   class LoadTurn;
   class AlarmTurn;
   class MoveTurn;
@@ -164,42 +182,24 @@ class Activation : public ObjectContext {
   void NextMoveStep();
   void CommitMoveStep();
   void AbortMove();
-  // Whether usage and clock need not be written with each turn: they are found out again after a crash.
-  bool HeaderMayLag() const;
-  // Writes the header if the stored one may lag, and the size in the catalog with it.
-  void SettleHeader();
-  // Has the turn's commit write the size in the catalog as it is then.
-  void SettleCatalogSize();
+  // The generation of the object's family; 0 if it is packed.
+  uint64_t generation() const;
   // Gives writes of the object to the pipeline.
   void JoinWrites(storage::WriteSet* writes);
   // Gives the turn's writes, those to the node's own families, and the header if it changed, to the pipeline.
   void Join(storage::WriteSet* catalog, storage::WriteSet* alarms);
-  void CreateHeader();
-  // Brings usage, clock and catalog record up to what the turn did.
-  void UpdateHeader(storage::WriteSet* catalog);
-  struct NewAlarm {
-    storage::v1::AlarmRecord record;
-    // The time by the steady clock at which the delay has passed, for an alarm that comes of one.
-    std::optional<absl::Time> steady_due;
-  };
-  NewAlarm MakeAlarm(absl::Time time, storage::AlarmClock clock);
-  void StoreAlarm(const std::optional<NewAlarm>& next, storage::WriteSet* alarms);
-  // The time of an object that comes back into memory while an alarm waits that it has set by its own clock, in this
-  // run of the server: its clock goes on as if it had never left.
-  std::optional<absl::Time> TimeByAlarm() const;
-  // Puts a stored clock that is too far ahead of the wall clock back to it.
-  void SetBackClock();
   // Commits what a failed alarm handler leaves: its own change of the alarm, or the next attempt.
   void CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change);
 
   const storage::ObjectKey key_;
   const ObjectClass* const class_;
-  ShardHost* const host_;
+  Lane* const lane_;
   std::unique_ptr<storage::Keyspace> keyspace_;
   std::optional<storage::Placement> placement_;  // nothing: packed
   storage::ObjectStorage storage_;
   storage::KeyspaceReader records_;
   OutputGate output_gate_;
+  ObjectRecord record_;
 
   State state_ = State::kInactive;
   std::unique_ptr<Object> object_;
@@ -210,16 +210,6 @@ class Activation : public ObjectContext {
   std::list<ActiveWait> waits_;
   bool pumping_ = false;
 
-  // What is stored about the object itself, as the turns so far have left it.
-  std::optional<storage::v1::ObjectHeader> header_;
-  bool header_changed_ = false;
-  bool catalog_changed_ = false;
-  std::optional<storage::v1::AlarmRecord> alarm_;
-  uint64_t alarm_generation_ = 0;  // counts changes of alarm_
-  absl::Time last_now_ = absl::InfinitePast();
-  // The object's clock is ahead of the steady one by this much. It is fixed when the clock is first asked after a load.
-  std::optional<absl::Duration> clock_ahead_;
-  bool clock_used_ = false;
   // Of the turn, like storage_.writes().
   storage::WriteSet record_writes_;
   std::vector<absl::AnyInvocable<void()>> after_commit_;
@@ -234,15 +224,10 @@ class Activation : public ObjectContext {
   bool leaving_tried_ = false;                              // since it was loaded
   bool wants_family_ = false;                               // one is being made
   absl::Time family_refused_until_ = absl::InfinitePast();  // it failed
-  int commits_ = 0;                                         // of turns, since it came into memory
   storage::BatchNumber last_batch_ = 0;                     // with writes of this object
   storage::BatchNumber move_batch_ = 0;                     // in which it moved
 
-  // Kept by ShardHost.
-  std::list<Activation*>::iterator lru_position_;
-  bool in_lru_ = false;
-  absl::Time last_used_ = absl::InfinitePast();
-  size_t counted_bytes_ = 0;
+  Residency::Seat seat_;
 };
 
 }  // namespace holdfast::actors

@@ -9,24 +9,22 @@
 // back then, and what its class found to be over by its clock is over by the new one. A crash or a stop between a
 // request that emptied it and the end of its time in memory leaves it, empty, until it is used again.
 
-#include <algorithm>
-
 #include "actors/runtime/activation.h"
 #include "actors/runtime/activation_turns.h"
-#include "actors/runtime/shard_host.h"
+#include "actors/runtime/lane.h"
 #include "holdfast/storage/v1/storage.pb.h"
 
 namespace holdfast::actors {
 
 bool Activation::MayLeave() {
-  if (!header_ || storage_.alarm() || host_->stopped_) return false;
-  storage::v1::Usage usage = header_->usage();
+  if (!record_.exists() || storage_.alarm() || lane_->stopped) return false;
+  storage::v1::Usage usage = record_.header()->usage();
   storage_.usage().ApplyTo(&usage);
   if (usage.entry_count() != 0 || !usage.row_counts().empty()) return false;
   // A size is exact in class Object, where it tells of a SQL database; otherwise it may be what replaced values had
   // more.
   if (usage.size_bytes() != 0 && class_->for_clients) return false;
-  return host_->clock().Wall() >= std::max(last_now_, absl::FromUnixMicros(header_->clock_us()));
+  return lane_->clock().Wall() >= record_.last_reading();
 }
 
 Task<absl::Status> Activation::Leave() {
@@ -39,7 +37,7 @@ Task<absl::Status> Activation::Leave() {
 
 void Activation::BeginLeaving() {
   leaving_tried_ = true;
-  Begin(new LeaveTurn, Leave(), host_->options_.turn_timeout);
+  Begin(new LeaveTurn, Leave(), lane_->options.turn_timeout);
 }
 
 }  // namespace holdfast::actors

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "actors/runtime/activation.h"
-#include "actors/runtime/shard_host.h"
+#include "actors/runtime/lane.h"
 
 namespace holdfast::actors {
 
@@ -21,10 +21,10 @@ class Activation::LoadTurn : public Delivery {
 
 class Activation::AlarmTurn : public Delivery {
  public:
-  explicit AlarmTurn(Activation* activation) : activation_(activation), host_(activation->host_) {}
+  explicit AlarmTurn(Activation* activation) : activation_(activation), lane_(activation->lane_) {}
   Task<absl::Status> Run(Object&) override { return activation_->RunAlarm(this); }
   void Done(const absl::Status&) override {
-    host_->alarms_.Ended(object_, end);
+    lane_->alarms.Ended(object_, end);
     delete this;
   }
 
@@ -34,7 +34,7 @@ class Activation::AlarmTurn : public Delivery {
 
  private:
   Activation* const activation_;  // while it has not ended
-  ShardHost* const host_;
+  Lane* const lane_;
   const std::string object_ = activation_->key_.encoded();
 };
 

@@ -5,8 +5,8 @@
 namespace holdfast::actors {
 
 void Delivery::OnDurable(const absl::Status& status) {
-  const absl::Status outcome = status.ok() ? std::move(outcome_) : OutcomeUnknown();
-  outcome_ = absl::OkStatus();
+  const absl::Status outcome = status.ok() ? std::move(progress.outcome) : OutcomeUnknown();
+  progress.outcome = absl::OkStatus();
   Done(outcome);
 }
 

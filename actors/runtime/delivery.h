@@ -21,7 +21,7 @@ namespace holdfast::actors {
 
 class Object;
 
-class Delivery : private storage::CommitPipeline::Waiter {
+class Delivery : public storage::CommitPipeline::Waiter {
  public:
   virtual ~Delivery() = default;
 
@@ -39,19 +39,22 @@ class Delivery : private storage::CommitPipeline::Waiter {
   // What it counts in the mailbox.
   size_t bytes = 0;
 
- private:
-  friend class Activation;
-  friend class DeliveryQueue;
-  friend class OutputGate;
+  // How far the turn is that the delivery has become. The activation and the output gate keep it here.
+  struct Progress {
+    std::optional<Task<absl::Status>> task;
+    std::optional<Executor::TimerId> time_limit;
+    // No record is kept of the reply: the handler asked for that, or the reply is itself a replay.
+    bool unrecorded = false;
+    // The outcome that waits behind the output gate.
+    absl::Status outcome;
+  };
+  Progress progress;
 
+  // CommitPipeline::Waiter: tells the outcome that has waited.
   void OnDurable(const absl::Status& status) override;
 
-  std::optional<Task<absl::Status>> task_;
-  std::optional<Executor::TimerId> time_limit_;
-  // No record is kept of its reply: it asked for that, or it is itself a replay.
-  bool unrecorded_ = false;
-  // What waits behind the output gate.
-  absl::Status outcome_;
+ private:
+  friend class DeliveryQueue;
   Delivery* next_ = nullptr;  // in a queue
 };
 

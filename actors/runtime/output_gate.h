@@ -25,7 +25,7 @@ class OutputGate {
       delivery->Done(outcome);
       return;
     }
-    delivery->outcome_ = std::move(outcome);
+    delivery->progress.outcome = std::move(outcome);
     pipeline_->WhenDurable(batch, delivery);
   }
 

@@ -90,7 +90,7 @@ absl::Status ReadAlarm(storage::View& view, ObjectDescription* description) {
 }  // namespace
 
 uint64_t ShardHost::GenerationOf(const storage::ObjectKey& key) const {
-  const auto placement = services_.families->Find(key);
+  const auto placement = lane_.services.families->Find(key);
   return placement ? placement->generation : 0;
 }
 
@@ -103,21 +103,21 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
     reading->description.state = activation->state();
     reading->description.packed = activation->packed();
     reading->description.mailbox_depth = activation->mailbox_depth();
-    reading->location = activation->keyspace_->location();
-    reading->batch = activation->last_batch_;
+    reading->location = activation->keyspace().location();
+    reading->batch = activation->last_batch();
     if (activation->state() == Activation::State::kActive) reading->header = activation->header();
-    const std::vector<const storage::WriteSet*> layers = activation->keyspace_->Layers(nullptr);
+    const std::vector<const storage::WriteSet*> layers = activation->keyspace().Layers(nullptr);
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
       (*layer)->CopyRangeOnto(range, &reading->pending);
       (*layer)->CopyRangeOnto(storage::KeyRange::Single(storage::kSqlDatabaseKey), &reading->pending);
     }
   } else {
-    const auto placement = services_.families->Find(key);
+    const auto placement = lane_.services.families->Find(key);
     reading->description.packed = !placement;
     reading->location = placement ? storage::Location{placement->family, ""} : storage::PackedLocation(key);
   }
-  services_.reads->Run(
-      [store = services_.store, reading, now = clock().Wall()] {
+  lane_.services.reads->Run(
+      [store = lane_.services.store, reading, now = lane_.clock().Wall()] {
         storage::View view(store, &reading->location, {&reading->pending}, storage::ReadTier::kDisk);
         ObjectDescription* const description = &reading->description;
         reading->status = ReadHeader(view, reading->header.has_value(), description);
@@ -137,10 +137,10 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
         if (reading->generation != GenerationOf(reading->key)) {
           // It moved, or was deleted, before it was read.
           Describe(reading->key, reading->object_class, std::move(reading->tell));
-        } else if (reading->batch <= pipeline_.durable()) {
+        } else if (reading->batch <= lane_.pipeline.durable()) {
           DescribeRead(reading);
         } else {
-          pipeline_.WhenDurable(reading->batch, [this, reading](const absl::Status& durable) {
+          lane_.pipeline.WhenDurable(reading->batch, [this, reading](const absl::Status& durable) {
             if (durable.ok()) {
               DescribeRead(reading);
             } else {
@@ -165,7 +165,7 @@ void ShardHost::DescribeTablesOf(std::shared_ptr<Reading> reading) {
   storage::ObjectId id;
   reading->key.Decode(&id);
   storage::sql::ReadDurable(
-      &sql_, services_.store, reading->location, id.ns,
+      &lane_.sql, lane_.services.store, reading->location, id.ns,
       [reading](storage::sql::Connection& connection) {
         return DescribeTables(connection, &reading->description.tables);
       },
