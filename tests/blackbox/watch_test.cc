@@ -145,6 +145,8 @@ TEST_P(Watches, AFrozenWatcherKeepsNoAlarmTwice) {
   request.mutable_lease()->set_seconds(20);
   auto frozen = Watch(request);
   auto other = Watch();
+  frozen->AwaitBegin();
+  other->AwaitBegin();
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(IsOk(SetAlarm(absl::StrCat("o", i), past)));
   const auto acknowledge = [&](int count, int retries) {
     for (int i = 0; i < count; ++i) {

@@ -25,6 +25,12 @@ class Watcher {
   Watcher(const std::shared_ptr<grpc::Channel>& channel, const v1::WatchAlarmsRequest& request) : stub_(channel) {
     thread_ = std::thread([this, request] {
       const auto reader = stub_.WatchAlarms(&context_, request);
+      reader->WaitForInitialMetadata();
+      {
+        std::lock_guard lock(mutex_);
+        begun_ = true;
+        changed_.notify_all();
+      }
       Delivery delivery;
       while (reader->Read(&delivery)) {
         std::lock_guard lock(mutex_);
@@ -42,6 +48,11 @@ class Watcher {
     thread_.join();
   }
 
+  // Waits until the server knows this watcher, or has refused it.
+  void AwaitBegin() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoMilliseconds(kSoon), [this] { return begun_; });
+  }
   // The next one that comes; a failure of the test and an empty one if none comes soon.
   Delivery Next() {
     std::unique_lock lock(mutex_);
@@ -77,6 +88,7 @@ class Watcher {
   grpc::ClientContext context_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  bool begun_ = false;                  // guarded by mutex_
   std::deque<Delivery> deliveries_;     // guarded by mutex_
   std::optional<grpc::Status> status_;  // guarded by mutex_
   std::thread thread_;
