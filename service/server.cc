@@ -4,10 +4,12 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <iterator>
 #include <random>
 #include <thread>
 #include <utility>
@@ -29,6 +31,7 @@
 #include "service/descriptors.h"
 #include "service/listener.h"
 #include "service/quiesce.h"
+#include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_table.h"
 #include "storage/base/disk_space.h"
 #include "storage/base/log.h"
@@ -135,10 +138,14 @@ storage::sql::WorkerLimits ImportLimitsOf(const Config& config) {
   return limits;
 }
 
-std::vector<const actors::ObjectClass*> ClassesWith(const Extension& extension) {
-  std::vector<const actors::ObjectClass*> classes = RpcTable::Classes();
-  classes.insert(classes.end(), extension.object_classes.begin(), extension.object_classes.end());
-  return classes;
+// The built-in classes and services, and after them those of the program.
+Extension WithBuiltIn(Extension program) {
+  Extension all = BuiltIn();
+  all.object_classes.insert(all.object_classes.end(), program.object_classes.begin(), program.object_classes.end());
+  std::move(program.services.begin(), program.services.end(), std::back_inserter(all.services));
+  all.open_store = program.open_store != nullptr ? std::move(program.open_store) : OpenStore;
+  all.clock = program.clock;
+  return all;
 }
 
 // An executor with the objects and threads that belong to it. Members are destroyed in the reverse order: first the
@@ -170,11 +177,12 @@ struct Lane {
 
 class RunningServer : public Server {
  public:
+  // `extension` has the built-in classes and services, too.
   RunningServer(const Config& config, std::function<void(const absl::Status&)> on_disk_failure, Extension extension)
       : config_(config),
         on_disk_failure_(std::move(on_disk_failure)),
         clock_(extension.clock != nullptr ? extension.clock : &system_clock_),
-        classes_(ClassesWith(extension)),
+        classes_(std::move(extension.object_classes)),
         open_store_(std::move(extension.open_store)),
         connections_(config.server().connections_max()),
         gate_({.calls_max = config.server().calls_max(),
@@ -187,7 +195,7 @@ class RunningServer : public Server {
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
         // Random: so no watcher of an earlier run has had the id.
         watchers_(config.server().alarm_watchers_max(), uint64_t{std::random_device{}()} << 32 | 1) {
-    for (auto& [name, service, rows] : extension.services) table_.Add(std::move(name), service, std::move(rows));
+    for (RpcTable::Service& service : extension.services) table_.Add(std::move(service));
   }
 
   ~RunningServer() override {
@@ -346,6 +354,7 @@ absl::Status RunningServer::StartGrpc() {
         new Endpoint{.executor = &lane->executor,
                      .router = router_.get(),
                      .classes = &classes_,
+                     .service_names = &table_.service_names(),
                      .store = store_.get(),
                      .reads = &lane->reads,
                      .watchers = &watchers_,
@@ -448,7 +457,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                                                       Extension extension) {
   Config divided = config;
   if (absl::Status status = DivideDescriptors(RaiseDescriptorLimit(), &divided); !status.ok()) return status;
-  auto server = std::make_unique<RunningServer>(divided, std::move(on_disk_failure), std::move(extension));
+  auto server = std::make_unique<RunningServer>(divided, std::move(on_disk_failure), WithBuiltIn(std::move(extension)));
   if (absl::Status status = server->Start(); !status.ok()) return status;
   return server;
 }

@@ -17,15 +17,19 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "holdfast/config/v1/config.pb.h"
-#include "service/extension.h"
+#include "service/rpcs/extension.h"
+#include "storage/store/store.h"
 
 namespace holdfast::service {
+
+// Opens the store of a server that no extension gives another: RocksDB in the data directory.
+absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const config::v1::Config& config);
 
 class Server {
  public:
   // `config` has gone through CompleteConfig. `on_disk_failure` is called once, on any thread, when a commit failed:
   // the process must end, since nobody can tell what is on disk. Errors name what is wrong: the data directory (in use,
-  // of another format, damaged) or the address (in use).
+  // of another format, damaged), the address (in use), or a method of the extension without a row or a verb.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const config::v1::Config& config,
                                                        std::function<void(const absl::Status&)> on_disk_failure,
                                                        Extension extension = {});

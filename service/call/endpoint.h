@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "actors/alarms/alarm_watchers.h"
 #include "actors/object.h"
@@ -32,6 +34,8 @@ struct Endpoint {
   CompletionQueueExecutor* executor;
   const actors::Router* router;
   const actors::ClassRegistry* classes;
+  // The full names of the services that the server has, which health and reflection tell.
+  const std::vector<std::string>* service_names;
   storage::Store* store;
   storage::Background* reads;
   actors::AlarmWatchers* watchers;

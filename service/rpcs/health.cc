@@ -1,14 +1,27 @@
-#include "service/rpcs/health.h"
+// grpc.health.v1.Health on the executors' own completion queues. gRPC's built-in service would do the same, but on
+// threads of its own that also take connections off the executors: every request of theirs would then be handed over.
+//
+// The whole server ("") and each of its services have one state: SERVING until the server drains. A watch is told the
+// state when it begins and NOT_SERVING when the server drains, and ends then.
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/async_unary_call.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "actors/wire/errors.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "service/call/call.h"
+#include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
 #include "service/call/small_request.h"
 #include "service/call/status.h"
 #include "service/call/stream_operation.h"
+#include "service/rpcs/builtin.h"
+#include "service/rpcs/rpc_rows.h"
 
 namespace holdfast::service {
 namespace {
@@ -20,10 +33,16 @@ HealthCheckResponse::ServingStatus StateOf(const Endpoint& endpoint) {
   return endpoint.gate->draining() ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING;
 }
 
+// True for the server as a whole, "", and for each of its services.
+bool HasService(const Endpoint& endpoint, const std::string& name) {
+  const std::vector<std::string>& names = *endpoint.service_names;
+  return name.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
 class CheckCall final : public Call {
  public:
-  CheckCall(HealthService* health, Endpoint* endpoint) : Call(endpoint), health_(health), writer_(&context_) {
-    health_->check.ReceiveUnary(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
+  CheckCall(const RawMethod* method, Endpoint* endpoint) : Call(endpoint), method_(method), writer_(&context_) {
+    method_->ReceiveUnary(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
   }
 
   void OnEvent(bool ok) override {
@@ -31,14 +50,14 @@ class CheckCall final : public Call {
       delete this;
       return;
     }
-    PostHealthCheck(health_, endpoint_);
+    new CheckCall(method_, endpoint_);
     finished_ = true;
     // It passes the gate as all do, but has its answer from a server that is full or drains, too.
-    (void)Admit(health_->check.name(), bytes_.Length());
+    (void)Admit(method_->name(), bytes_.Length());
     BeginSending();
     HealthCheckRequest request;
     absl::Status status = ParseSmall(&bytes_, &request);
-    if (status.ok() && !health_->names.contains(request.service())) {
+    if (status.ok() && !HasService(*endpoint_, request.service())) {
       status = actors::NotFound("no service of that name");
     }
     if (!status.ok()) {
@@ -51,7 +70,7 @@ class CheckCall final : public Call {
   }
 
  private:
-  HealthService* const health_;
+  const RawMethod* const method_;
   grpc::ByteBuffer bytes_;  // of the request
   grpc::ServerAsyncResponseWriter<HealthCheckResponse> writer_;
   bool finished_ = false;
@@ -59,15 +78,15 @@ class CheckCall final : public Call {
 
 class WatchCall final : public Call {
  public:
-  WatchCall(HealthService* health, Endpoint* endpoint)
+  WatchCall(const RawMethod* method, Endpoint* endpoint)
       : Call(endpoint),
-        health_(health),
+        method_(method),
         writer_(&context_),
         write_(this, &WatchCall::OnWritten),
         finish_(this, &WatchCall::OnFinished),
         gone_(this, &WatchCall::OnGone) {
     context_.AsyncNotifyWhenDone(gone_.Begin());
-    health_->watch.ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
+    method_->ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
   }
 
   void OnEvent(bool ok) override {
@@ -75,8 +94,8 @@ class WatchCall final : public Call {
       delete this;
       return;
     }
-    PostHealthWatch(health_, endpoint_);
-    outcome_ = AdmitStream(health_->watch.name(), bytes_.Length());
+    new WatchCall(method_, endpoint_);
+    outcome_ = AdmitStream(method_->name(), bytes_.Length());
     HealthCheckRequest request;
     if (outcome_.ok()) outcome_ = ParseSmall(&bytes_, &request);
     if (!outcome_.ok()) {
@@ -85,8 +104,8 @@ class WatchCall final : public Call {
       return;
     }
     HealthCheckResponse response;
-    response.set_status(health_->names.contains(request.service()) ? StateOf(*endpoint_)
-                                                                   : HealthCheckResponse::SERVICE_UNKNOWN);
+    response.set_status(HasService(*endpoint_, request.service()) ? StateOf(*endpoint_)
+                                                                  : HealthCheckResponse::SERVICE_UNKNOWN);
     BeginSending();
     writer_.Write(response, write_.Begin());
   }
@@ -97,7 +116,7 @@ class WatchCall final : public Call {
   void Go() {
     if (ended_ && !finishing_ && !write_.pending()) {
       finishing_ = true;
-      LogStreamEnd(health_->watch.name(), outcome_);
+      LogStreamEnd(method_->name(), outcome_);
       BeginSending();
       writer_.Finish(ToGrpc(outcome_), finish_.Begin());
     }
@@ -136,7 +155,7 @@ class WatchCall final : public Call {
     Go();
   }
 
-  HealthService* const health_;
+  const RawMethod* const method_;
   grpc::ByteBuffer bytes_;  // of the request
   grpc::ServerAsyncWriter<HealthCheckResponse> writer_;
   Operation write_;
@@ -150,8 +169,13 @@ class WatchCall final : public Call {
 
 }  // namespace
 
-void PostHealthCheck(HealthService* health, Endpoint* endpoint) { new CheckCall(health, endpoint); }
-
-void PostHealthWatch(HealthService* health, Endpoint* endpoint) { new WatchCall(health, endpoint); }
+void AddHealthRpcs(Extension* extension) {
+  RpcRows<grpc::health::v1::Health> rows;
+  rows.Custom("Check", Verb::kRead,
+              [](const RawMethod* method, Endpoint* endpoint) { new CheckCall(method, endpoint); });
+  rows.Custom("Watch", Verb::kRead,
+              [](const RawMethod* method, Endpoint* endpoint) { new WatchCall(method, endpoint); });
+  extension->services.push_back(rows.Take());
+}
 
 }  // namespace holdfast::service

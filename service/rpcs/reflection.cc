@@ -1,4 +1,8 @@
-#include "service/rpcs/reflection.h"
+// grpc.reflection, in both of its versions, on the executors' own completion queues. Tools like grpcurl learn from it
+// which services there are. gRPC's own implementation is a synchronous service, which takes a thread for each open
+// stream.
+//
+// A stream answers one request after the other. It passes the call gate, and ends when it is idle for too long.
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
@@ -9,10 +13,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "grpc/reflection/v1/reflection.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "service/call/call.h"
+#include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
 #include "service/call/small_request.h"
 #include "service/call/status.h"
 #include "service/call/stream_operation.h"
+#include "service/rpcs/builtin.h"
+#include "service/rpcs/rpc_rows.h"
 
 namespace holdfast::service {
 namespace {
@@ -25,13 +35,13 @@ using google::protobuf::FileDescriptor;
 struct V1 {
   using Request = grpc::reflection::v1::ServerReflectionRequest;
   using Response = grpc::reflection::v1::ServerReflectionResponse;
-  static const RawMethod& In(const ReflectionService& reflection) { return reflection.v1_method; }
+  using Service = grpc::reflection::v1::ServerReflection;
 };
 
 struct V1Alpha {
   using Request = grpc::reflection::v1alpha::ServerReflectionRequest;
   using Response = grpc::reflection::v1alpha::ServerReflectionResponse;
-  static const RawMethod& In(const ReflectionService& reflection) { return reflection.v1alpha_method; }
+  using Service = grpc::reflection::v1alpha::ServerReflection;
 };
 
 template <typename Response>
@@ -100,14 +110,14 @@ void Answer(const Request& request, const std::vector<std::string>& services, Re
 template <typename Version>
 class ReflectionCall final : public Call {
  public:
-  ReflectionCall(ReflectionService* reflection, Endpoint* endpoint)
+  ReflectionCall(const RawMethod* method, Endpoint* endpoint)
       : Call(endpoint),
-        reflection_(reflection),
+        method_(method),
         stream_(&context_),
         read_(this, &ReflectionCall::OnRead),
         write_(this, &ReflectionCall::OnWritten),
         finish_(this, &ReflectionCall::OnFinished) {
-    Version::In(*reflection).ReceiveStream(&context_, &stream_, endpoint->executor->queue(), Tag());
+    method->ReceiveStream(&context_, &stream_, endpoint->executor->queue(), Tag());
   }
 
   void OnEvent(bool ok) override {
@@ -115,8 +125,8 @@ class ReflectionCall final : public Call {
       delete this;
       return;
     }
-    new ReflectionCall(reflection_, endpoint_);
-    if (absl::Status status = AdmitStream(Version::In(*reflection_).name()); status.ok()) {
+    new ReflectionCall(method_, endpoint_);
+    if (absl::Status status = AdmitStream(method_->name()); status.ok()) {
       stream_.Read(&bytes_, read_.Begin());
     } else {
       End(status);
@@ -130,7 +140,7 @@ class ReflectionCall final : public Call {
   void End(const absl::Status& outcome) {
     if (finishing_) return;
     finishing_ = true;
-    LogStreamEnd(Version::In(*reflection_).name(), outcome);
+    LogStreamEnd(method_->name(), outcome);
     BeginSending();
     stream_.Finish(ToGrpc(outcome), finish_.Begin());
   }
@@ -142,7 +152,7 @@ class ReflectionCall final : public Call {
     typename Version::Request request;
     if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return End(status);
     response_.Clear();
-    Answer(request, reflection_->names, &response_);
+    Answer(request, *endpoint_->service_names, &response_);
     if (absl::Status status = lease_.ReserveReply(request.ByteSizeLong() + response_.ByteSizeLong()); !status.ok()) {
       return End(status);
     }
@@ -175,7 +185,7 @@ class ReflectionCall final : public Call {
     if (!write_.pending()) End(outcome);
   }
 
-  ReflectionService* const reflection_;
+  const RawMethod* const method_;
   grpc::ServerAsyncReaderWriter<typename Version::Response, grpc::ByteBuffer> stream_;
   Operation read_;
   Operation write_;
@@ -188,14 +198,19 @@ class ReflectionCall final : public Call {
   bool finished_ = false;
 };
 
-}  // namespace
-
-void PostReflectionV1(ReflectionService* reflection, Endpoint* endpoint) {
-  new ReflectionCall<V1>(reflection, endpoint);
+template <typename Version>
+void AddVersion(Extension* extension) {
+  RpcRows<typename Version::Service> rows;
+  rows.Custom("ServerReflectionInfo", Verb::kRead,
+              [](const RawMethod* method, Endpoint* endpoint) { new ReflectionCall<Version>(method, endpoint); });
+  extension->services.push_back(rows.Take());
 }
 
-void PostReflectionV1Alpha(ReflectionService* reflection, Endpoint* endpoint) {
-  new ReflectionCall<V1Alpha>(reflection, endpoint);
+}  // namespace
+
+void AddReflectionRpcs(Extension* extension) {
+  AddVersion<V1>(extension);
+  AddVersion<V1Alpha>(extension);
 }
 
 }  // namespace holdfast::service

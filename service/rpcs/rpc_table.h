@@ -1,55 +1,58 @@
-// The table of RPCs: service method -> object class -> handler, one row each (rpc_table.cc). Adding an RPC is a method
-// in a .proto file, a handler in a class, and a row.
+// The table of RPCs: service method -> verb, object class and handler, one row each. It knows no service by its name:
+// all come in through Add, the built-in ones (builtin.h) as those of a program. Adding an RPC is a method in a .proto
+// file, a handler in a class, and a row in the file of its service (counter_rpcs.cc is one).
 
 #ifndef HOLDFAST_SERVICE_RPCS_RPC_TABLE_H_
 #define HOLDFAST_SERVICE_RPCS_RPC_TABLE_H_
 
+#include <grpcpp/impl/service_type.h>
 #include <grpcpp/server_builder.h>
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "actors/object.h"
 #include "service/call/endpoint.h"
+#include "service/call/verb.h"
 
 namespace holdfast::service {
 
-// The services and how each of their methods is served. Must outlive the gRPC server and its calls.
+// Owns the services. Must outlive the gRPC server and its calls.
 class RpcTable {
  public:
+  // rpc_rows.h makes rows that have everything. One that is made by hand can lack its verb; CheckComplete finds it.
   struct Row {
     std::string method;  // "holdfast.v1.CounterService.Increment"
-    std::function<void(Endpoint*)> post;
+    std::optional<Verb> verb;
+    std::function<void(Endpoint*)> post;  // waits for a call of the method
   };
 
-  RpcTable();
-  ~RpcTable();
+  struct Service {
+    std::string name;  // "holdfast.v1.CounterService"
+    std::unique_ptr<grpc::Service> service;
+    std::vector<Row> rows;  // one for each method
+  };
 
-  // The classes that the rows name.
-  static std::vector<const actors::ObjectClass*> Classes();
+  // All services are added before any of the functions below is called.
+  void Add(Service service);
 
-  // One more service, by its full name; its rows are as those of the others. Before Register.
-  void Add(std::string name, grpc::Service* service, std::vector<Row> rows);
-
-  void Register(grpc::ServerBuilder* builder);
-  std::vector<std::string> ServiceNames() const;
-  // An error that names the first method of a registered service without a row: a call to it would hang.
+  // An error that names the first method of a service without a row, since a call to it would hang, or without a verb,
+  // since no permission could tell what it is.
   absl::Status CheckComplete() const;
-  // Waits for calls of every method.
+  void Register(grpc::ServerBuilder* builder) const;
+  // Waits for calls of every method. The endpoint's `service_names` are those of this table.
   void Post(Endpoint* endpoint) const;
 
-  const std::vector<Row>& rows() const { return rows_; }
+  // In the order in which they were added.
+  const std::vector<Service>& services() const { return services_; }
+  const std::vector<std::string>& service_names() const { return service_names_; }
 
  private:
-  struct Services;
-
-  std::unique_ptr<Services> services_;
-  std::vector<std::pair<std::string, grpc::Service*>> added_;
-  std::vector<Row> rows_;
+  std::vector<Service> services_;
+  std::vector<std::string> service_names_;
 };
 
 }  // namespace holdfast::service

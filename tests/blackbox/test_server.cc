@@ -11,7 +11,7 @@
 
 #include "holdfast/testing/v1/script.grpc.pb.h"
 #include "service/config.h"
-#include "service/rpcs/rpc_row.h"
+#include "service/rpcs/rpc_rows.h"
 #include "service/server.h"
 #include "storage/base/log.h"
 #include "storage/store/memory_store.h"
@@ -22,20 +22,18 @@ namespace holdfast::testing {
 namespace {
 
 using config::v1::Config;
-using Scripts = v1::ScriptService::AsyncService;
 
-service::Extension::Service Rows(Scripts* scripts) {
-  using service::Unary;
-  const std::string name = v1::ScriptService::service_full_name();
-  const auto* const board = &ScriptBoard::Class();
-  service::Extension::Service rows{name, scripts, {}};
-  rows.rows.push_back(Unary<&Scripted::Run>(name + ".Run", scripts, &Scripted::Class()));
-  rows.rows.push_back(Unary<&ScriptBoard::SetScripts>(name + ".SetScripts", scripts, board));
-  rows.rows.push_back(Unary<&ScriptBoard::ReadNotes>(name + ".ReadNotes", scripts, board));
-  rows.rows.push_back(Unary<&ScriptBoard::Signal>(name + ".Signal", scripts, board));
-  rows.rows.push_back(Unary<&ScriptBoard::AdvanceClock>(name + ".AdvanceClock", scripts, board));
-  rows.rows.push_back(Unary<&ScriptBoard::FailCommits>(name + ".FailCommits", scripts, board));
-  return rows;
+service::RpcTable::Service ScriptService() {
+  using service::Verb;
+  const actors::ObjectClass* const board = &ScriptBoard::Class();
+  service::RpcRows<v1::ScriptService> rows;
+  rows.Unary<&Scripted::Run>("Run", Verb::kWrite, &Scripted::Class());
+  rows.Unary<&ScriptBoard::SetScripts>("SetScripts", Verb::kWrite, board);
+  rows.Unary<&ScriptBoard::ReadNotes>("ReadNotes", Verb::kRead, board);
+  rows.Unary<&ScriptBoard::Signal>("Signal", Verb::kWrite, board);
+  rows.Unary<&ScriptBoard::AdvanceClock>("AdvanceClock", Verb::kAdmin, board);
+  rows.Unary<&ScriptBoard::FailCommits>("FailCommits", Verb::kAdmin, board);
+  return rows.Take();
 }
 
 int Serve(const Config& config, bool in_memory) {
@@ -45,10 +43,9 @@ int Serve(const Config& config, bool in_memory) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  Scripts scripts;
   service::Extension extension;
   extension.object_classes = {&Scripted::Class(), &ScriptBoard::Class()};
-  extension.services.push_back(Rows(&scripts));
+  extension.services.push_back(ScriptService());
   extension.open_store = [in_memory](const Config& settings) -> absl::StatusOr<std::unique_ptr<storage::Store>> {
     std::unique_ptr<storage::Store> store = std::make_unique<storage::MemoryStore>();
     if (!in_memory) {

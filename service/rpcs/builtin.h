@@ -1,0 +1,28 @@
+// The object classes and services that every server has, as an Extension: the server takes them in as it does those of
+// a program that adds its own.
+//
+// A new one is a file here (leaderboard_rpcs.cc) with its Add function, the declaration of it below, and a line in
+// builtin.cc.
+
+#ifndef HOLDFAST_SERVICE_RPCS_BUILTIN_H_
+#define HOLDFAST_SERVICE_RPCS_BUILTIN_H_
+
+#include "service/rpcs/extension.h"
+
+namespace holdfast::service {
+
+// Each adds its service, and the object class that the service is for where there is one.
+void AddCounterRpcs(Extension* extension);
+void AddRateLimiterRpcs(Extension* extension);
+void AddBatchProcessorRpcs(Extension* extension);
+void AddUserCacheRpcs(Extension* extension);
+void AddObjectRpcs(Extension* extension);
+void AddHealthRpcs(Extension* extension);
+void AddReflectionRpcs(Extension* extension);  // both versions
+
+// All of them, in the order in which reflection lists them.
+Extension BuiltIn();
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_RPCS_BUILTIN_H_

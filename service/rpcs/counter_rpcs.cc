@@ -1,0 +1,53 @@
+// CounterService: Counter, one object a call; BatchIncrement and StreamIncrement, Increment for many objects.
+
+#include "actors/objects/counter.h"
+#include "holdfast/v1/counter_service.grpc.pb.h"
+#include "service/call/batch_call.h"
+#include "service/call/stream_call.h"
+#include "service/rpcs/builtin.h"
+#include "service/rpcs/rpc_rows.h"
+
+namespace holdfast::service {
+namespace {
+
+using actors::Counter;
+using BatchIncrementCall = BatchCall<v1::BatchIncrementRequest, v1::BatchIncrementResponse, v1::IncrementRequest,
+                                     v1::IncrementResponse, v1::IncrementResult>;
+using StreamIncrementCall =
+    StreamCall<v1::StreamIncrementRequest, v1::StreamIncrementResponse, v1::IncrementRequest, v1::IncrementResponse>;
+
+constexpr int kIncrementsMax = 1000;
+// The method that each item of a batch or a stream is a call of.
+constexpr char kIncrement[] = "holdfast.v1.CounterService.Increment";
+
+}  // namespace
+
+void AddCounterRpcs(Extension* extension) {
+  const actors::ObjectClass* const counter = &Counter::Class();
+  extension->object_classes.push_back(counter);
+
+  RpcRows<v1::CounterService> rows;
+  rows.Unary<&Counter::Increment>("Increment", Verb::kWrite, counter);
+  rows.Unary<&Counter::GetValue>("GetValue", Verb::kRead, counter);
+  rows.Unary<&Counter::GetUniqueNumber>("GetUniqueNumber", Verb::kWrite, counter);
+  rows.Unary<&Counter::ResetCounter>("ResetCounter", Verb::kWrite, counter);
+  rows.Add<BatchIncrementCall>(Verb::kWrite,
+                               BatchIncrementCall::Method{.raw = rows.Raw("BatchIncrement"),
+                                                          .items = &v1::BatchIncrementRequest::increments,
+                                                          .items_field = "increments",
+                                                          .items_max = kIncrementsMax,
+                                                          .add_result = &v1::BatchIncrementResponse::add_results,
+                                                          .handle = HandlerTraits<&Counter::Increment>::Handle,
+                                                          .item_method = kIncrement,
+                                                          .object_class = counter});
+  rows.Add<StreamIncrementCall>(Verb::kWrite,
+                                StreamIncrementCall::Method{.raw = rows.Raw("StreamIncrement"),
+                                                            .item = &v1::StreamIncrementRequest::increment,
+                                                            .result = &v1::StreamIncrementResponse::mutable_result,
+                                                            .handle = HandlerTraits<&Counter::Increment>::Handle,
+                                                            .item_method = kIncrement,
+                                                            .object_class = counter});
+  extension->services.push_back(rows.Take());
+}
+
+}  // namespace holdfast::service

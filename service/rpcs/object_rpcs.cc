@@ -1,0 +1,48 @@
+// ObjectService: what every object has, whatever its class, and PlainObject, the class that is for clients to write.
+
+#include "actors/objects/plain_object.h"
+#include "holdfast/v1/object_service.grpc.pb.h"
+#include "service/rpcs/alarm_watch.h"
+#include "service/rpcs/builtin.h"
+#include "service/rpcs/object_calls.h"
+#include "service/rpcs/rpc_rows.h"
+#include "service/rpcs/sql_files.h"
+
+namespace holdfast::service {
+
+using actors::Object;
+using actors::PlainObject;
+
+void AddObjectRpcs(Extension* extension) {
+  extension->object_classes.push_back(&PlainObject::Class());
+
+  RpcRows<v1::ObjectService> rows;
+  // The class is named by the request.
+  const actors::ObjectClass* const named = nullptr;
+  rows.Unary<&Object::GetEntries>("GetEntries", Verb::kRead, named);
+  rows.Unary<&PlainObject::PutEntries>("PutEntries", Verb::kWrite, named);
+  rows.Unary<&PlainObject::DeleteEntries>("DeleteEntries", Verb::kWrite, named);
+  rows.Unary<&Object::ListEntries>("ListEntries", Verb::kRead, named);
+  rows.Unary<&PlainObject::ApplyBatch>("ApplyBatch", Verb::kWrite, named);
+
+  rows.Unary<&PlainObject::ExecuteSql>("ExecuteSql", Verb::kWrite, named);
+  rows.Unary<&PlainObject::MigrateSchema>("MigrateSchema", Verb::kWrite, named);
+  rows.Custom("ExportSql", Verb::kRead, &PostSqlExport);
+  rows.Custom("ImportSql", Verb::kWrite, &PostSqlImport);
+
+  rows.Unary<&PlainObject::SetAlarm>("SetAlarm", Verb::kWrite, named);
+  rows.Unary<&Object::GetAlarm>("GetAlarm", Verb::kRead, named);
+  rows.Unary<&PlainObject::DeleteAlarm>("DeleteAlarm", Verb::kWrite, named);
+  rows.Custom("WatchAlarms", Verb::kWrite, &PostAlarmWatch);
+  rows.Unary<&PlainObject::AcknowledgeAlarm>("AcknowledgeAlarm", Verb::kWrite, named);
+  rows.Unary<&PlainObject::ExtendAlarmLease>("ExtendAlarmLease", Verb::kWrite, named);
+
+  rows.Unary<&Object::DeleteAll>("DeleteAll", Verb::kWrite, named);
+  rows.Unary<&Object::Cleanup>("Cleanup", Verb::kWrite, named);
+  rows.Direct("ListObjects", Verb::kRead, &ListObjects);
+  rows.Direct("DescribeObject", Verb::kRead, &DescribeObject);
+  rows.Direct("PassivateObject", Verb::kAdmin, &PassivateObject);
+  extension->services.push_back(rows.Take());
+}
+
+}  // namespace holdfast::service

@@ -1,0 +1,99 @@
+// Makes a service of the table of RPCs, with a row for each method:
+//
+//   RpcRows<v1::CounterService> rows;
+//   rows.Unary<&Counter::Increment>("Increment", Verb::kWrite, &Counter::Class());
+//   rows.Unary<&Counter::GetValue>("GetValue", Verb::kRead, &Counter::Class());
+//   extension->services.push_back(rows.Take());
+//
+// The handler, a method of an object class, is all that is written by hand.
+
+#ifndef HOLDFAST_SERVICE_RPCS_RPC_ROWS_H_
+#define HOLDFAST_SERVICE_RPCS_RPC_ROWS_H_
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "actors/executor/task.h"
+#include "actors/object.h"
+#include "actors/objects/plain_object.h"
+#include "service/call/direct_call.h"
+#include "service/call/raw_method.h"
+#include "service/call/unary_call.h"
+#include "service/call/verb.h"
+#include "service/rpcs/rpc_table.h"
+
+namespace holdfast::service {
+
+// The types that a handler, a method of an object class, is made of.
+template <auto kHandler>
+struct HandlerTraits;
+template <typename Class_, typename Request_, typename Response_,
+          actors::Task<absl::Status> (Class_::*kHandler)(const Request_&, Response_*)>
+struct HandlerTraits<kHandler> {
+  using Class = Class_;
+  using Request = Request_;
+  using Response = Response_;
+  static actors::Task<absl::Status> Handle(actors::Object& object, const Request& request, Response* response) {
+    return (static_cast<Class&>(object).*kHandler)(request, response);
+  }
+};
+
+// `Generated` is the class that protoc makes of the service. Each function adds the row of one method, which it takes
+// by its name in the service: "Increment".
+template <typename Generated>
+class RpcRows {
+ public:
+  RpcRows()
+      : service_{Generated::service_full_name(), std::make_unique<typename Generated::AsyncService>(), /*rows=*/{}} {}
+
+  // A method with one request for one object and one reply. A null class means that the request names it.
+  template <auto kHandler>
+  void Unary(absl::string_view method, Verb verb, const actors::ObjectClass* object_class) {
+    using Traits = HandlerTraits<kHandler>;
+    using Request = typename Traits::Request;
+    using Response = typename Traits::Response;
+    Add<UnaryCall<Request, Response>>(
+        verb,
+        UnaryMethod<Request, Response>{.raw = Raw(method),
+                                       .handle = Traits::Handle,
+                                       .object_class = object_class,
+                                       .for_clients = std::is_same_v<typename Traits::Class, actors::PlainObject>});
+  }
+
+  // A method with one request and one reply that the server itself answers.
+  template <typename Request, typename Response>
+  void Direct(absl::string_view method, Verb verb, void (*handle)(Endpoint*, const Request&, Response*, DirectDone)) {
+    Add<DirectCall<Request, Response>>(verb, DirectMethod<Request, Response>{.raw = Raw(method), .handle = handle});
+  }
+
+  // A method whose calls are a class of their own; `post` waits for one.
+  void Custom(absl::string_view method, Verb verb, void (*post)(const RawMethod*, Endpoint*)) {
+    auto raw = std::make_shared<const RawMethod>(Raw(method));
+    service_.rows.push_back({raw->name(), verb, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); }});
+  }
+
+  // A method that the template `Call` serves as `method` describes it: BatchCall, StreamCall. Its `raw` is Raw(name).
+  template <typename Call, typename Method>
+  void Add(Verb verb, Method method) {
+    auto row = std::make_shared<const Method>(std::move(method));
+    service_.rows.push_back({row->raw.name(), verb, [row](Endpoint* endpoint) { Call::Post(row.get(), endpoint); }});
+  }
+  RawMethod Raw(absl::string_view method) const {
+    return RawMethod(service_.service.get(), absl::StrCat(service_.name, ".", method));
+  }
+
+  // Returns the service with its rows. Called last.
+  RpcTable::Service Take() { return std::move(service_); }
+
+ private:
+  RpcTable::Service service_;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_RPCS_RPC_ROWS_H_
