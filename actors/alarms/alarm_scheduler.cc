@@ -88,16 +88,13 @@ void AlarmScheduler::Refill() {
     (*layer)->CopyRangeOnto(reading->range, &reading->pending);
   }
   reads_->Run(
-      [reading, store = store_, location = index_->location(), entries_max = options_.entries_max] {
-        storage::View view(store, &location, {&reading->pending}, storage::ReadTier::kDisk);
-        reading->status = view.Scan(reading->range, false, [&](absl::string_view key, absl::string_view) {
-          AlarmEntry entry;
-          if (!storage::ParseAlarmIndexKey(key, &entry)) return true;
+      [reading, store = store_, entries_max = options_.entries_max] {
+        reading->status = storage::ScanAlarms(store, reading->pending, reading->range, [&](const AlarmEntry& entry) {
           if (reading->entries.size() == entries_max) {
-            reading->new_horizon = std::move(entry);
+            reading->new_horizon = entry;
             return false;
           }
-          reading->entries.push_back(std::move(entry));
+          reading->entries.push_back(entry);
           return true;
         });
       },
@@ -265,13 +262,11 @@ void AlarmScheduler::Search() {
     (*layer)->CopyRangeOnto(searching->range, &searching->pending);
   }
   reads_->Run(
-      [searching, store = store_, location = index_->location(),
-       found_max = std::max<size_t>(1, options_.entries_max / 2)] {
-        storage::View view(store, &location, {&searching->pending}, storage::ReadTier::kDisk);
-        searching->status = view.Scan(searching->range, false, [&](absl::string_view key, absl::string_view) {
-          AlarmEntry& entry = searching->last;
+      [searching, store = store_, found_max = std::max<size_t>(1, options_.entries_max / 2)] {
+        const auto visit = [&](const AlarmEntry& entry) {
+          searching->last = entry;
           storage::ObjectId id;
-          if (storage::ParseAlarmIndexKey(key, &entry) && storage::ObjectKey::FromEncoded(entry.object).Decode(&id) &&
+          if (storage::ObjectKey::FromEncoded(entry.object).Decode(&id) &&
               std::any_of(searching->filters.begin(), searching->filters.end(), [&](const auto& filter) {
                 return filter.ns.empty() || AlarmWatchers::Matches(filter, id);
               })) {
@@ -279,7 +274,8 @@ void AlarmScheduler::Search() {
           }
           searching->more = ++searching->seen == kSearchStepMax || searching->found.size() == found_max;
           return !searching->more;
-        });
+        };
+        searching->status = storage::ScanAlarms(store, searching->pending, searching->range, visit);
       },
       [this, searching] {
         search_reads_ = false;

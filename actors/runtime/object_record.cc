@@ -45,6 +45,7 @@ Task<absl::Status> ObjectRecord::Load(storage::ObjectStorage& storage) {
   alarm_.reset();
   header_changed_ = false;
   clock_ahead_.reset();
+  if (absl::Status place = lane_->services.families->CheckPlace(*key_); !place.ok()) co_return place;
   auto header_bytes = co_await ReadKey(&storage, storage::kObjectHeaderKey);
   if (!header_bytes.ok()) co_return header_bytes.status();
   auto alarm_bytes = co_await ReadKey(&storage, storage::kAlarmKey);

@@ -10,6 +10,7 @@
 #include "actors/wire/errors.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/base/log.h"
+#include "storage/store/damage.h"
 #include "storage/store/format.h"
 #include "storage/store/key_codec.h"
 
@@ -85,6 +86,7 @@ RequestRecords::~RequestRecords() { Stop(); }
 void RequestRecords::Start() {
   started_ = true;
   // The cursor sees the records that are there now, and none that is added from here on.
+  counted_to_ = std::string(1, storage::kRequestAgeKind);
   uncounted_ = store_->NewCursor(keyspace_.location().family, KeyRange::Prefix({&storage::kRequestAgeKind, 1}),
                                  storage::ReadTier::kDisk);
   CountOn(/*from_first=*/true);
@@ -98,13 +100,21 @@ void RequestRecords::CountOn(bool from_first) {
     int64_t bytes = 0;
     // Bytes of each run of records of one namespace, in the order of the cursor.
     std::vector<std::pair<std::string, int64_t>> by_namespace;
+    bool more = false;
   };
   auto counted = std::make_shared<Counted>();
   reading_ = true;
   reads_->Run(
       [this, counted, from_first, cursor = uncounted_.get()] {
         if (from_first) cursor->SeekToFirst();
-        for (size_t i = 0; i < kCountMax && cursor->state() == storage::ReadResult::kFound; ++i, cursor->Next()) {
+        for (size_t i = 0; i < kCountMax; ++i, cursor->Next()) {
+          if (cursor->state() == storage::ReadResult::kError) {
+            const auto next = PassDamage(counted_to_, cursor->error());
+            if (!next) return;
+            cursor->Seek(*next);
+          }
+          if (cursor->state() != storage::ReadResult::kFound) return;
+          counted_to_ = std::string(cursor->key()) + '\0';
           AgeEntry entry;
           if (!ParseAgeEntry(cursor->key(), cursor->value(), &entry) || !owns_(entry.shard)) continue;
           ++counted->count;
@@ -113,12 +123,13 @@ void RequestRecords::CountOn(bool from_first) {
           if (spaces.empty() || spaces.back().first != entry.ns()) spaces.emplace_back(std::string(entry.ns()), 0);
           spaces.back().second += entry.bytes;
         }
+        counted->more = true;
       },
       [this, counted] {
         count_ += counted->count;
         bytes_ += counted->bytes;
         for (const auto& [ns, bytes] : counted->by_namespace) namespace_bytes_.Add(ns, bytes);
-        if (uncounted_->state() == storage::ReadResult::kFound) {
+        if (counted->more) {
           CountOn(/*from_first=*/false);
           return;
         }
@@ -128,6 +139,15 @@ void RequestRecords::CountOn(bool from_first) {
         if (!status.ok()) Log(LogLevel::kError, "request_records_unreadable", {{"status", status.ToString()}});
         if (count_ > 0 || !status.ok()) Sweep();
       });
+}
+
+std::optional<std::string> RequestRecords::PassDamage(const std::string& place, const absl::Status& why) const {
+  if (why.code() != absl::StatusCode::kDataLoss) return std::nullopt;
+  const KeyRange rest{place, storage::PrefixEnd({&storage::kRequestAgeKind, 1})};
+  const std::optional<std::string> next = storage::ReadableFrom(store_, keyspace_.location().family, rest);
+  if (next == place) return std::nullopt;
+  if (next) Log(LogLevel::kError, "request_records_damaged", {{"status", why.ToString()}});
+  return next;
 }
 
 void RequestRecords::Stop() {
@@ -217,7 +237,7 @@ void RequestRecords::Sweep() {
   struct Swept {
     std::vector<AgeEntry> entries;
     std::vector<std::string> age_keys;
-    std::string last;
+    std::string next;  // where the next sweep begins; empty: where this one did
     size_t seen = 0;
     std::optional<int64_t> next_us;  // the time of the first record that is too young to go
     absl::Status status;
@@ -237,20 +257,29 @@ void RequestRecords::Sweep() {
             swept->next_us = entry.time_us;
             return false;
           }
-          swept->last = std::string(key);
+          swept->next = std::string(key) + '\0';
           if (whole && owns_(entry.shard)) {
             swept->entries.push_back(std::move(entry));
             swept->age_keys.emplace_back(key);
           }
           return ++swept->seen < kSweepMax;
         });
+        if (swept->status.ok()) return;
+        const auto next = PassDamage(swept->next.empty() ? range.start : swept->next, swept->status);
+        if (!next) return;
+        swept->status = absl::OkStatus();
+        swept->next = *next;
+        swept->seen = kSweepMax;
       },
       [this, swept] {
         reading_ = false;
         if (!swept->status.ok()) {
           Log(LogLevel::kError, "request_records_unreadable", {{"status", swept->status.ToString()}});
-        } else if (!pipeline_->failed() && started_) {
-          if (!swept->last.empty()) swept_to_ = swept->last + '\0';
+          SweepLater(options_.age);
+          return;
+        }
+        if (!pipeline_->failed() && started_) {
+          if (!swept->next.empty()) swept_to_ = swept->next;
           WriteSet writes;
           for (size_t i = 0; i < swept->entries.size(); ++i) {
             const AgeEntry& entry = swept->entries[i];
@@ -271,7 +300,7 @@ void RequestRecords::Sweep() {
               return;
             }
           } else if (more) {
-            Sweep();  // all these records are other executors'
+            Sweep();  // all these records are other executors', or damaged
             return;
           }
         }

@@ -7,7 +7,8 @@
 // Nothing is kept in memory for a record. A request looks in the store for a record with its id. For nearly all new ids
 // the filters of the table files, which are in memory, say that there is none, without a read from the disk. The bytes
 // of the records in the store are counted after the executor has started, in steps between its other work; until then
-// the bounds see only the records that are counted. Old records are removed in steps, too.
+// the bounds see only the records that are counted. Old records are removed in steps, too. A part of the age index that
+// is damaged is passed over, and logged (`request_records_damaged`): its records are not counted, and stay.
 //
 // Threading: the executor.
 
@@ -80,6 +81,8 @@ class RequestRecords {
   absl::Time Now() const;
   // Counts the next kCountMax records of those that were there at the start.
   void CountOn(bool from_first);
+  // Where to go on in the age index behind `place`, at which it is damaged; nothing: nowhere. Blocking.
+  std::optional<std::string> PassDamage(const std::string& place, const absl::Status& why) const;
   void Sweep();
   void SweepLater(absl::Duration time);
 
@@ -98,6 +101,7 @@ class RequestRecords {
   NamespaceBytes namespace_bytes_;
   // The part of the age index, as of the start, that is not counted yet; null once all of it is counted.
   std::unique_ptr<storage::Cursor> uncounted_;
+  std::string counted_to_;
   // Times of records never go back, so the part of the age index before swept_to_ stays empty.
   int64_t last_time_us_ = std::numeric_limits<int64_t>::min();
   std::string swept_to_;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
@@ -34,22 +35,42 @@ void Attach(absl::Status* status, const Detail& detail) {
   status->SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
 }
 
-}  // namespace
-
-absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message) {
-  return SqlError(code, reason, 0, message);
-}
-
-absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message) {
+// `metadata_key` may be "", without a value then.
+absl::Status ErrorWith(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message,
+                       absl::string_view metadata_key, std::string metadata_value) {
   // Of what a client named, or SQLite says.
   const std::string text = ValidUtf8(message);
   absl::Status status(code, Cut(text));
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), kReasonPrefix)));
   info.set_domain(kDomain);
-  if (sqlite_code != 0) (*info.mutable_metadata())["sqlite_code"] = absl::StrCat(sqlite_code);
+  if (!metadata_key.empty()) (*info.mutable_metadata())[std::string(metadata_key)] = std::move(metadata_value);
   Attach(&status, info);
   return status;
+}
+
+}  // namespace
+
+absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message) {
+  return ErrorWith(code, reason, message, "", "");
+}
+
+absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message) {
+  if (sqlite_code == 0) return Error(code, reason, message);
+  return ErrorWith(code, reason, message, "sqlite_code", absl::StrCat(sqlite_code));
+}
+
+absl::Status ListDamaged(absl::string_view what, absl::string_view next_page_token) {
+  if (next_page_token.empty()) {
+    return Error(
+        absl::StatusCode::kDataLoss, v1::ERROR_REASON_DATA_CORRUPT,
+        absl::StrCat(what, " is damaged from here to its end, so items are missing; the server's log says more"));
+  }
+  return ErrorWith(
+      absl::StatusCode::kDataLoss, v1::ERROR_REASON_DATA_CORRUPT,
+      absl::StrCat(what, " is damaged here, so items are missing; the list goes on with the page_token that ",
+                   "is in the metadata of the ErrorInfo as next_page_token"),
+      "next_page_token", std::string(next_page_token));
 }
 
 absl::Status InvalidField(absl::string_view field, absl::string_view problem) {

@@ -32,6 +32,9 @@ absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message)
 absl::Status ObjectReset(absl::string_view why);
 // UNAVAILABLE: nobody knows whether it happened.
 absl::Status OutcomeUnknown();
+// DATA_LOSS of a list: items may be missing between the page before and the one with this token, which is in the
+// metadata as next_page_token; "": nothing behind can be read.
+absl::Status ListDamaged(absl::string_view what, absl::string_view next_page_token);
 // What an error that has no reason yet is to a client: DATA_LOSS gets one, INTERNAL keeps its text to the log.
 absl::Status FromStorage(const absl::Status& status);
 

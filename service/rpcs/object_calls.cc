@@ -11,6 +11,7 @@
 #include "actors/wire/wire_time.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "service/call/request_object.h"
+#include "storage/base/log.h"
 #include "storage/node/catalog_page.h"
 
 namespace holdfast::service {
@@ -134,6 +135,12 @@ void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::
       [listing, store = endpoint->store] { listing->found = storage::ReadCatalogPage(store, listing->query); },
       [listing, fingerprint = page->fingerprint, response, done = std::move(done)]() mutable {
         if (!listing->found.ok()) return done(actors::FromStorage(listing->found.status()));
+        const std::string& next = listing->found->next;
+        const std::string next_token = next.empty() ? "" : actors::MakePageToken(fingerprint, next);
+        if (const absl::Status& damage = listing->found->damage; !damage.ok()) {
+          Log(LogLevel::kError, "catalog_damaged", {{"status", damage.ToString()}});
+          return done(actors::ListDamaged("the list of objects", next_token));
+        }
         for (const CatalogPage::Item& item : listing->found->items) {
           v1::ObjectSummary* const summary = response->add_objects();
           FillObject(item.id, summary->mutable_object());
@@ -141,9 +148,7 @@ void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::
           SetTimestamp(item.record.update_time_us(), summary->mutable_update_time());
           summary->set_size_bytes(item.record.size_bytes());
         }
-        if (!listing->found->next.empty()) {
-          response->set_next_page_token(actors::MakePageToken(fingerprint, listing->found->next));
-        }
+        response->set_next_page_token(next_token);
         done(absl::OkStatus());
       });
 }

@@ -2,7 +2,8 @@
 //
 //   key    due time in microseconds (int64), encoded id of the object      value: nothing
 //
-// The object's own record (kAlarmKind) says what the alarm is; both are written in one commit.
+// The object's own record (kAlarmKind) says what the alarm is; both are written in one commit. So where the index is
+// damaged, the objects are asked.
 
 #ifndef HOLDFAST_STORAGE_NODE_ALARM_INDEX_H_
 #define HOLDFAST_STORAGE_NODE_ALARM_INDEX_H_
@@ -11,10 +12,14 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "storage/store/key_codec.h"
 #include "storage/store/object_id.h"
+#include "storage/store/store.h"
+#include "storage/store/write_set.h"
 
 namespace holdfast::storage {
 
@@ -37,6 +42,16 @@ inline bool ParseAlarmIndexKey(absl::string_view key, AlarmEntry* entry) {
   entry->object = std::string(key);
   return true;
 }
+
+// Calls `visit` with the alarms in a range of the index, by due time, until it returns false. `pending` are writes to
+// the index that are newer than the store. For a part of the index that is damaged it reads the alarm records of all
+// objects, which takes long with many of them, and logs `alarm_index_damaged`; an object whose record cannot be read
+// either is left out, since it answers DATA_LOSS itself. An alarm that has just been changed may be among them as it
+// was before.
+//
+// Blocking: not on an executor. Memory: 20,000 alarms. Errors: those of the store but DATA_LOSS.
+absl::Status ScanAlarms(Store* store, const WriteSet& pending, const KeyRange& range,
+                        absl::FunctionRef<bool(const AlarmEntry& entry)> visit);
 
 }  // namespace holdfast::storage
 

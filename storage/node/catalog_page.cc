@@ -1,10 +1,11 @@
 #include "storage/node/catalog_page.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "storage/object/keyspace.h"
+#include "storage/store/damage.h"
 #include "storage/store/key_codec.h"
 
 namespace holdfast::storage {
@@ -25,69 +26,114 @@ KeyRange NamesOf(const std::string& ns, const std::string& object_class, const s
   return KeyRange::Prefix(ClassPrefix(ns, object_class) + name);
 }
 
+// Fills one page.
+class PageReader {
+ public:
+  PageReader(Store* store, const CatalogPage::Query& query) : store_(store), query_(query) {}
+
+  absl::StatusOr<CatalogPage> Read() {
+    absl::Status status;
+    if (!query_.object_class.empty()) {
+      const KeyRange names = NamesOf(query_.ns, query_.object_class, query_.name_prefix);
+      status = ReadRange(From(names), names.end);
+    } else {
+      std::string ns_prefix;
+      AppendText(&ns_prefix, query_.ns);
+      const KeyRange all = KeyRange::Prefix(ns_prefix);
+      status = query_.name_prefix.empty() ? ReadRange(From(all), all.end) : ReadByClass(From(all));
+    }
+    if (!status.ok()) return status;
+    return std::move(page_);
+  }
+
+ private:
+  KeyRange From(KeyRange range) const {
+    if (!query_.after.empty()) range.start = std::max(range.start, query_.after + '\0');
+    return range;
+  }
+
+  // Reads what is in `range` until the page is full, which sets done_. `end` is the end of all that the query asks for.
+  absl::Status ReadRange(KeyRange range, const std::string& end) {
+    const Location location{FamilyId::kCatalog, ""};
+    View view(store_, &location, {}, ReadTier::kDisk);
+    const KeyRange part = range;
+    absl::Status status = view.Scan(part, false, [&](absl::string_view key, absl::string_view value) {
+      if (page_.items.size() >= query_.count_max || bytes_ >= query_.bytes_max) {
+        EndPage();
+        return false;
+      }
+      CatalogPage::Item item;
+      if (!ObjectKey::FromEncoded(std::string(key)).Decode(&item.id) ||
+          !item.record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+        MeetGarbled(key);
+        return false;
+      }
+      range.start = std::string(key) + '\0';
+      page_.items.push_back(std::move(item));
+      bytes_ += key.size() + value.size();
+      return true;
+    });
+    if (status.code() != absl::StatusCode::kDataLoss) return status;
+    MeetDamage(status, {range.start, end});
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadByClass(KeyRange rest) {
+    while (!done_) {
+      const Location location{FamilyId::kCatalog, ""};
+      View view(store_, &location, {}, ReadTier::kDisk);
+      ObjectId first;
+      bool found = false;
+      absl::Status status = view.Scan(rest, false, [&](absl::string_view key, absl::string_view) {
+        found = ObjectKey::FromEncoded(std::string(key)).Decode(&first);
+        if (!found) MeetGarbled(key);
+        return false;
+      });
+      if (status.code() == absl::StatusCode::kDataLoss) {
+        MeetDamage(status, rest);
+        return absl::OkStatus();
+      }
+      if (!status.ok() || !found) return status;
+      status = ReadRange(From(NamesOf(query_.ns, first.object_class, query_.name_prefix)), rest.end);
+      if (!status.ok()) return status;
+      rest.start = PrefixEnd(ClassPrefix(query_.ns, first.object_class));
+    }
+    return absl::OkStatus();
+  }
+
+  void EndPage() {
+    page_.next = ObjectKey(page_.items.back().id).encoded();
+    done_ = true;
+  }
+
+  void MeetGarbled(absl::string_view key) {
+    if (!page_.items.empty()) return EndPage();
+    done_ = true;
+    page_.damage = absl::DataLossError("a record of the catalog is garbled");
+    page_.next = std::string(key);
+  }
+
+  // The beginning of `rest` cannot be read.
+  void MeetDamage(const absl::Status& why, const KeyRange& rest) {
+    if (!page_.items.empty()) return EndPage();
+    done_ = true;
+    page_.damage = why;
+    const std::optional<std::string> next = ReadableFrom(store_, FamilyId::kCatalog, rest);
+    // A place is told as the key before it.
+    if (next && *next > rest.start && next->back() == '\0') page_.next = next->substr(0, next->size() - 1);
+  }
+
+  Store* const store_;
+  const CatalogPage::Query& query_;
+  CatalogPage page_;
+  size_t bytes_ = 0;
+  bool done_ = false;
+};
+
 }  // namespace
 
 absl::StatusOr<CatalogPage> ReadCatalogPage(Store* store, const CatalogPage::Query& query) {
-  const Location location{FamilyId::kCatalog, ""};
-  View view(store, &location, {}, ReadTier::kDisk);
-  CatalogPage page;
-  size_t bytes = 0;
-  absl::Status garbled;
-
-  // Reads what is in `range` until the page is full; false if it is.
-  const auto read = [&](const KeyRange& range) {
-    bool full = false;
-    absl::Status status = view.Scan(range, false, [&](absl::string_view key, absl::string_view value) {
-      if (page.items.size() >= query.count_max || bytes >= query.bytes_max) {
-        full = true;
-        page.next = ObjectKey(page.items.back().id).encoded();
-        return false;
-      }
-      CatalogPage::Item& item = page.items.emplace_back();
-      if (!ObjectKey::FromEncoded(std::string(key)).Decode(&item.id) ||
-          !item.record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-        garbled = absl::DataLossError("a record of the catalog is garbled");
-        return false;
-      }
-      bytes += key.size() + value.size();
-      return true;
-    });
-    if (status.ok()) status = garbled;
-    if (!status.ok()) garbled = status;
-    return garbled.ok() && !full;
-  };
-  const auto from = [&](KeyRange range) {
-    if (!query.after.empty()) range.start = std::max(range.start, query.after + '\0');
-    return range;
-  };
-
-  if (!query.object_class.empty()) {
-    read(from(NamesOf(query.ns, query.object_class, query.name_prefix)));
-    if (!garbled.ok()) return garbled;
-    return page;
-  }
-  std::string ns_prefix;
-  AppendText(&ns_prefix, query.ns);
-  KeyRange rest = from(KeyRange::Prefix(ns_prefix));
-  if (query.name_prefix.empty()) {
-    read(rest);
-    if (!garbled.ok()) return garbled;
-    return page;
-  }
-  // Class by class.
-  while (true) {
-    ObjectId first;
-    bool found = false;
-    absl::Status status = view.Scan(rest, false, [&](absl::string_view key, absl::string_view) {
-      found = ObjectKey::FromEncoded(std::string(key)).Decode(&first);
-      return false;
-    });
-    if (!status.ok()) return status;
-    if (!found || !read(from(NamesOf(query.ns, first.object_class, query.name_prefix)))) break;
-    rest.start = PrefixEnd(ClassPrefix(query.ns, first.object_class));
-  }
-  if (!garbled.ok()) return garbled;
-  return page;
+  return PageReader(store, query).Read();
 }
 
 }  // namespace holdfast::storage

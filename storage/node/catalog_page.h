@@ -32,9 +32,12 @@ struct CatalogPage {
   std::vector<Item> items;
   // Where the next page begins; empty if there is none.
   std::string next;
+  // DATA_LOSS: where this page would begin the catalog is damaged, so objects may be missing between the page before
+  // and the next one. There are no items then. A page that meets the damage further on ends before it.
+  absl::Status damage;
 };
 
-// Blocking: not on an executor. DATA_LOSS where the catalog is damaged.
+// Blocking: not on an executor. Errors: those of the store but DATA_LOSS.
 absl::StatusOr<CatalogPage> ReadCatalogPage(Store* store, const CatalogPage::Query& query);
 
 }  // namespace holdfast::storage

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "holdfast/storage/v1/storage.pb.h"
+#include "storage/base/log.h"
 
 namespace holdfast::storage {
 namespace {
@@ -83,10 +84,15 @@ absl::Status Families::Recover() {
     std::string bytes;
     absl::Status error;
     const ReadResult found = store_->Get(FamilyId::kCatalog, key.encoded(), ReadTier::kDisk, &bytes, &error);
-    if (found == ReadResult::kError) return error;
+    if (found == ReadResult::kError && error.code() != absl::StatusCode::kDataLoss) return error;
     v1::CatalogRecord record;
-    if (found == ReadResult::kFound && !record.ParseFromString(bytes)) {
-      return absl::DataLossError(absl::StrCat("the catalog's record of ", key.DebugString(), " is garbled"));
+    if (found == ReadResult::kFound && !record.ParseFromString(bytes)) error = absl::DataLossError("garbled");
+    if (!error.ok()) {
+      Log(LogLevel::kError, "catalog_damaged",
+          {{"object", key.DebugString()}, {"family", family.name}, {"status", error.ToString()}});
+      unknown_.insert(key.encoded());
+      ++taken_;
+      continue;
     }
     if (found == ReadResult::kFound && record.family_generation() == generation) {
       by_key_[key.encoded()] = {family.id, generation};
@@ -99,6 +105,14 @@ absl::Status Families::Recover() {
     if (absl::Status status = store_->DropFamily(family); !status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+absl::Status Families::CheckPlace(const ObjectKey& key) const {
+  std::lock_guard lock(mutex_);
+  if (!unknown_.contains(key.encoded())) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("the catalog's record of ", key.DebugString(),
+                   " cannot be read, so nobody knows whether the family of its name is its own"));
 }
 
 std::optional<Placement> Families::Find(const ObjectKey& key) const {

@@ -3,7 +3,9 @@
 // RocksDB carries some hundreds to a few thousand families, so they are a bounded resource: an object that writes gets
 // one while there is room, and is packed with the others when there is not. A family is named after its object, with a
 // generation that no other family of this store has. It counts only once the object's record in the catalog names that
-// generation; what a crash leaves over, made but not yet named or no longer named, is dropped by Recover.
+// generation; what a crash leaves over, made but not yet named or no longer named, is dropped by Recover. Where the
+// catalog is damaged nobody knows whether the family is the object's or left over: it stays, and the object is to
+// answer DATA_LOSS. An object without a family is packed, or there is none, whatever has become of its record.
 //
 // Any thread may call any method; the blocking ones never on an executor.
 
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -44,9 +47,12 @@ class Families {
   // `store` must outlive this.
   Families(Store* store, int families_max) : store_(store), families_max_(families_max) {}
 
-  // Blocking, once, before anything else: finds the families in use and drops the others.
+  // Blocking, once, before anything else: finds the families in use and drops the others. Logs `catalog_damaged` for
+  // each object whose place is not known. Errors: those of the store but DATA_LOSS.
   absl::Status Recover();
 
+  // DATA_LOSS for an object whose place is not known: nothing of it may be read or written.
+  absl::Status CheckPlace(const ObjectKey& key) const;
   std::optional<Placement> Find(const ObjectKey& key) const;
   // The objects that have a family, in the order of their ids, so that a simulation is its seed.
   std::vector<ObjectKey> List() const;
@@ -72,6 +78,7 @@ class Families {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   absl::flat_hash_map<std::string, Placement> by_key_;
+  absl::flat_hash_set<std::string> unknown_;  // the objects whose place is not known; constant after Recover
   uint64_t next_generation_ = 1;
 
   std::atomic<int> taken_ = 0;  // changed under mutex_

@@ -7,6 +7,9 @@
 // Runs are numbered in the order in which they began. A run's record is written with its first reading; the newest
 // 1,000 are kept, and the oldest of them speaks for all before it.
 //
+// Where records are damaged, what is readable of them counts, and for a run without a record the latest of all
+// readings: an object's clock is then ahead of what it has shown rather than behind.
+//
 // Any thread may call any method.
 
 #ifndef HOLDFAST_STORAGE_NODE_RUN_CLOCKS_H_
@@ -33,7 +36,8 @@ class RunClocks {
   // `store` must outlive this.
   explicit RunClocks(Store* store) : store_(store) {}
 
-  // Blocking, once, before anything else: reads what earlier runs left. DATA_LOSS if it is garbled.
+  // Blocking, once, before anything else: reads what earlier runs left. Logs `run_clocks_damaged`. Errors: those of
+  // the store but DATA_LOSS.
   absl::Status Recover();
 
   // A number that no run has had whose record, or whose mark on an object, may be there. At least 1.
@@ -43,9 +47,15 @@ class RunClocks {
 
  private:
   static constexpr size_t kRunsMax = 1000;
+  // Numbers that are looked for one by one where they can't be walked over. More than any runs have records.
+  static constexpr RunNumber kHiddenMax = 2 * kRunsMax;
+
+  // Reads records with these numbers, of which some cannot be read.
+  absl::Status RecoverOneByOne(RunNumber first, RunNumber end);
 
   Store* const store_;
   absl::btree_map<RunNumber, int64_t> clocks_;  // constant after Recover
+  bool damaged_ = false;                        // some of them could not be read; constant after Recover
   std::atomic<RunNumber> next_ = 1;
 };
 

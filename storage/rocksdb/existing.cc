@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cstdarg>
+#include <filesystem>
 #include <memory>
+#include <optional>
+#include <system_error>
 #include <thread>
 
 #include "absl/status/statusor.h"
@@ -10,6 +13,7 @@
 #include "holdfast/storage/v1/storage.pb.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
+#include "rocksdb/sst_file_reader.h"
 #include "storage/rocksdb/status.h"
 #include "storage/rocksdb/wal_check.h"
 #include "storage/store/format.h"
@@ -34,17 +38,28 @@ class NoLog : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-absl::Status CheckLogs(const std::string& data_dir, rocksdb::DB* db, const std::vector<WalFile>& files) {
-  absl::StatusOr<WalMarks> marks = ReadWalMarks(db->GetEnv(), data_dir);
-  if (!marks.ok()) return marks.status();
+absl::Status CheckLogs(const std::string& data_dir, rocksdb::DB* db, const std::vector<WalFile>& files,
+                       WalMarks* marks) {
   if (!db->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &marks->oldest)) {
     return absl::InternalError("RocksDB does not say which logs it needs");
   }
   return CheckWals(data_dir, files, *marks, db->GetLatestSequenceNumber());
 }
 
+// Returns whether there are any.
+bool CutTornLogs(const std::vector<WalFile>& files, FileEnds* ends) {
+  bool torn = false;
+  for (const WalFile& log : files) {
+    if (!log.torn_at) continue;
+    ends->Set(log.path, *log.torn_at);
+    torn = true;
+  }
+  return torn;
+}
+
+// `copy` is gone by where the header itself cannot be read.
 absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFamilyHandle* family,
-                         bool only_node_families) {
+                         const std::optional<StoreHeader>& copy, bool only_node_families) {
   std::string bytes;
   const rocksdb::Status found =
       db->Get(rocksdb::ReadOptions(), family, Slice(kStoreHeaderKey.data(), kStoreHeaderKey.size()), &bytes);
@@ -55,9 +70,11 @@ absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFam
     const bool fresh = !entries->Valid() && entries->status().ok() && only_node_families;
     return fresh ? absl::OkStatus() : NoHoldfastStore(data_dir);
   }
-  if (!found.ok()) return InDirectory(data_dir, FromRocksDb(found));
+  if (!found.ok() && (!found.IsCorruption() || !copy)) return InDirectory(data_dir, FromRocksDb(found));
   StoreHeader header;
-  if (!header.ParseFromString(bytes)) {
+  if (!found.ok()) {
+    header = *copy;
+  } else if (!header.ParseFromString(bytes)) {
     return InDirectory(data_dir, absl::DataLossError("the store's header is garbled"));
   }
   if (header.format_version() != kFormatVersion) {
@@ -72,11 +89,39 @@ absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFam
   return absl::OkStatus();
 }
 
+// The paths of tables that cannot be opened, up to some, with why.
+std::string TablesNotOpened(const std::string& data_dir, const rocksdb::Options& options) {
+  constexpr int kNamedMax = 3;
+  int named = 0;
+  std::string names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(data_dir, error), end; !error && it != end && named < kNamedMax;
+       it.increment(error)) {
+    if (it->path().extension() != ".sst") continue;
+    const std::string path = it->path();
+    const rocksdb::Status status = rocksdb::SstFileReader(options).Open(path);
+    if (status.ok()) continue;
+    absl::StrAppend(&names, "; table ", path, ": ", status.ToString());
+    ++named;
+  }
+  return names;
+}
+
 }  // namespace
+
+absl::Status OpenFailed(const std::string& data_dir, const rocksdb::DBOptions& db_options,
+                        const rocksdb::ColumnFamilyOptions& node_options, const rocksdb::Status& status) {
+  if (!status.IsCorruption()) return InDirectory(data_dir, FromRocksDb(status));
+  const std::string tables = TablesNotOpened(data_dir, rocksdb::Options(db_options, node_options));
+  return InDirectory(
+      data_dir, absl::DataLossError(
+                    absl::StrCat(status.ToString(), tables, ". Without it the store would say of what was there that ",
+                                 "it is not, so it is not opened: put the data directory back from a copy")));
+}
 
 absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOptions& db_options,
                                 const rocksdb::ColumnFamilyOptions& node_options, bool check_logs,
-                                bool (*is_node_family)(const std::string&), ExistingStore* existing) {
+                                bool (*is_node_family)(const std::string&), FileEnds* ends, ExistingStore* existing) {
   if (!db_options.env->FileExists(data_dir + "/CURRENT").ok()) return absl::OkStatus();
   if (const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, data_dir, &existing->families);
       !status.ok()) {
@@ -95,9 +140,14 @@ absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOp
   options.listeners.clear();
   rocksdb::DB* opened = nullptr;
   std::vector<ColumnFamilyHandle*> handles;
-  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
-      options, data_dir, {ColumnFamilyDescriptor(rocksdb::kDefaultColumnFamilyName, node_options)}, &handles, &opened);
+  const auto open = [&] {
+    return rocksdb::DB::OpenForReadOnly(options, data_dir,
+                                        {ColumnFamilyDescriptor(rocksdb::kDefaultColumnFamilyName, node_options)},
+                                        &handles, &opened);
+  };
+  rocksdb::Status status = open();
   reader.join();
+  if (logs.ok() && CutTornLogs(*logs, ends) && status.IsCorruption()) status = open();
   if (status.IsInvalidArgument()) return NoHoldfastStore(data_dir);
   if (status.IsCorruption() && logs.ok()) {
     // RocksDB does not say which log it is.
@@ -105,7 +155,7 @@ absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOp
       if (!log.damage.ok()) return InDirectory(data_dir, log.damage);
     }
   }
-  if (!status.ok()) return InDirectory(data_dir, FromRocksDb(status));
+  if (!status.ok()) return OpenFailed(data_dir, db_options, node_options, status);
   const std::unique_ptr<rocksdb::DB> db(opened);
   const std::shared_ptr<ColumnFamilyHandle> family(
       handles[0], [&db](ColumnFamilyHandle* h) { (void)db->DestroyColumnFamilyHandle(h); });
@@ -113,13 +163,17 @@ absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOp
   for (const WalFile& log : *logs) {
     if (!log.first) existing->empty_logs.push_back(log.number);
   }
-  // First, since what the header is depends on the logs.
+  WalMarks marks;
   if (check_logs) {
-    if (absl::Status whole = CheckLogs(data_dir, db.get(), *logs); !whole.ok()) {
+    absl::StatusOr<WalMarks> recorded = ReadWalMarks(db->GetEnv(), data_dir);
+    if (!recorded.ok()) return InDirectory(data_dir, recorded.status());
+    marks = *std::move(recorded);
+    // First, since what the header is depends on the logs.
+    if (absl::Status whole = CheckLogs(data_dir, db.get(), *logs, &marks); !whole.ok()) {
       return InDirectory(data_dir, whole);
     }
   }
-  return CheckHeader(data_dir, db.get(), family.get(),
+  return CheckHeader(data_dir, db.get(), family.get(), marks.header,
                      std::all_of(existing->families.begin(), existing->families.end(), is_node_family));
 }
 

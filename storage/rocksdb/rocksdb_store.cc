@@ -54,6 +54,9 @@ constexpr size_t kOwnWriteBufferBytes = 8 << 20;
 constexpr int kOwnLevels = 4;
 // Open files, of max_open_files, that RocksDB sets aside for files other than tables.
 constexpr int kFilesBesideTables = 10;
+// The same during the start, the least that RocksDB takes. It then opens two tables before anybody reads them, where it
+// opens 16 otherwise. Each of these stops the start if it cannot be opened; any other is DATA_LOSS for who reads it.
+constexpr int kOpenFilesAtStart = 20;
 constexpr int kBloomBitsPerKey = 10;
 // Filter bits for each key of the request records: with these, one new id in some thousands needs the disk.
 constexpr int kRequestsBloomBitsPerKey = 16;
@@ -65,6 +68,13 @@ constexpr auto kUpkeepEvery = std::chrono::milliseconds(100);
 
 bool IsNodeFamily(const std::string& name) {
   return std::find(std::begin(kNodeFamilies), std::end(kNodeFamilies), name) != std::end(kNodeFamilies);
+}
+
+StoreHeader Header() {
+  StoreHeader header;
+  header.set_format_version(kFormatVersion);
+  header.set_shard_count(kShardCount);
+  return header;
 }
 
 absl::Status InUse(const std::string& data_dir, const rocksdb::Status& status) {
@@ -115,11 +125,13 @@ class RocksDbCursor : public Cursor {
 
 class RocksDbStore : public Store {
  public:
-  RocksDbStore(const RocksDbOptions& options, std::unique_ptr<rocksdb::Env> env)
-      : env_(std::move(env)),
+  RocksDbStore(const RocksDbOptions& options, std::optional<uint64_t> lose_unsynced_seed)
+      : file_ends_(std::make_shared<FileEnds>()),
+        env_(NewRocksDbEnv(lose_unsynced_seed, file_ends_)),
         data_dir_(options.data_dir),
         sync_(options.sync),
         wal_bytes_kept_(options.wal_bytes_kept),
+        open_files_max_(options.open_tables_max + kFilesBesideTables),
         space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
@@ -153,7 +165,7 @@ class RocksDbStore : public Store {
     db_options_.allow_concurrent_memtable_write = false;
     db_options_.max_total_wal_size = options.wal_bytes_max;
     db_options_.db_write_buffer_size = options.memtable_bytes;
-    db_options_.max_open_files = options.open_tables_max + kFilesBesideTables;
+    db_options_.max_open_files = kOpenFilesAtStart;
     // RocksDB starts these threads anew for each family: with 500 families that took most of the start.
     db_options_.max_file_opening_threads = 1;
     db_options_.info_log_level = rocksdb::WARN_LEVEL;
@@ -279,10 +291,12 @@ class RocksDbStore : public Store {
     return it == families_.end() ? nullptr : it->second;
   }
 
+  const std::shared_ptr<FileEnds> file_ends_;  // of write-ahead logs; set at the start
   const std::unique_ptr<rocksdb::Env> env_;
   const std::string data_dir_;
   const bool sync_;
   const uint64_t wal_bytes_kept_;
+  const int open_files_max_;
   DiskSpace space_;
   const std::shared_ptr<RocksDbListener> listener_ = std::make_shared<RocksDbListener>();
   rocksdb::DBOptions db_options_;
@@ -317,7 +331,8 @@ absl::Status RocksDbStore::Open() {
   ShareFilesWithGroup(data_dir_);
   // RocksDB needs the names of all families to open the store.
   ExistingStore existing;
-  absl::Status checked = CheckExistingStore(data_dir_, db_options_, node_options_, sync_, IsNodeFamily, &existing);
+  absl::Status checked =
+      CheckExistingStore(data_dir_, db_options_, node_options_, sync_, IsNodeFamily, file_ends_.get(), &existing);
   (void)env_->UnlockFile(*lock);  // RocksDB takes it itself
   if (!checked.ok()) return checked;
   std::vector<ColumnFamilyDescriptor> families;
@@ -332,8 +347,11 @@ absl::Status RocksDbStore::Open() {
   rocksdb::DB* db = nullptr;
   std::vector<ColumnFamilyHandle*> handles;
   const rocksdb::Status status = rocksdb::DB::Open(db_options_, data_dir_, families, &handles, &db);
-  if (!status.ok()) return IsLocked(status) ? InUse(data_dir_, status) : InDirectory(data_dir_, FromRocksDb(status));
+  if (IsLocked(status)) return InUse(data_dir_, status);
+  if (!status.ok()) return OpenFailed(data_dir_, db_options_, node_options_, status);
   db_.reset(db);
+  // As with SetOptions, the error is that of the OPTIONS file.
+  (void)db_->SetDBOptions({{"max_open_files", absl::StrCat(open_files_max_)}});
   empty_logs_ = std::move(existing.empty_logs);
   for (ColumnFamilyHandle* handle : handles) Add(handle);
 
@@ -373,12 +391,13 @@ absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {
 absl::Status RocksDbStore::WriteHeader() {
   std::string bytes;
   absl::Status error;
-  if (Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &error) != ReadResult::kAbsent) return error;
-  StoreHeader header;
-  header.set_format_version(kFormatVersion);
-  header.set_shard_count(kShardCount);
+  const ReadResult found = Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &error);
+  // Where it is damaged, CheckExistingStore has gone by its copy.
+  const bool damaged = found == ReadResult::kError && error.code() == absl::StatusCode::kDataLoss;
+  if (damaged) Log(LogLevel::kError, "store_header_damaged", {{"status", error.ToString()}, {"header", "rewritten"}});
+  if (found != ReadResult::kAbsent && !damaged) return error;
   WriteSet writes;
-  writes.Put(kStoreHeaderKey, header.SerializeAsString());
+  writes.Put(kStoreHeaderKey, Header().SerializeAsString());
   const Location node{FamilyId::kNode, ""};
   const KeyspaceWrites commit[] = {{&node, &writes}};
   return Write(commit, /*sync=*/true);
@@ -395,6 +414,7 @@ absl::Status RocksDbStore::RecordLogs() {
   WalMarks marks;
   (void)db_->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &marks.oldest);
   marks.last_sequence = db_->GetLatestSequenceNumber();
+  marks.header = Header();
   const absl::StatusOr<std::vector<uint64_t>> numbers = ListWals(data_dir_);
   if (!numbers.ok()) return numbers.status();
   for (uint64_t number : *numbers) {
@@ -491,7 +511,7 @@ std::optional<uint64_t> LoseUnsyncedSeed(const RocksDbOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
-  auto store = std::make_unique<RocksDbStore>(options, NewRocksDbEnv(LoseUnsyncedSeed(options)));
+  auto store = std::make_unique<RocksDbStore>(options, LoseUnsyncedSeed(options));
   if (absl::Status status = store->Open(); !status.ok()) return status;
   return store;
 }

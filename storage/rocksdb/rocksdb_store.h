@@ -5,7 +5,8 @@
 // or may not be on disk; RocksDB then refuses all later ones.
 //
 // Faults: a corrupt block is DATA_LOSS for who reads it, and ends the compaction of its family until the next start;
-// all else goes on. When only the reserve of the disk is left, DiskFull says so, and Commit still works.
+// all else goes on. So it is with a table that cannot be opened at all, unless it is one of the two that RocksDB opens
+// at the start (storage/FORMAT.md, Damage). When only the reserve of the disk is left, DiskFull says so, and Commit still works.
 //
 // Threads: RocksDB's, and one that ten times a second looks how full the disk is and does what was left to do.
 

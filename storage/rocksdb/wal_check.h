@@ -9,11 +9,11 @@
 //      closed or had last switched to a new log; and the one that RocksDB recorded in its MANIFEST at the last flush.
 //   3. The logs that had commits at that time have some still, unless RocksDB has said since that it needs them no
 //   more.
-//   4. A log ends with a whole commit, or with one that was torn off by the end of the file, as a crash leaves it:
-//      nobody was told of that one. What is torn has no other length with which it would be whole.
+//   4. A log ends with a whole commit, or with one that a crash has torn (rocksdb_wal_reader.h): nobody was told of
+//      that one.
 //
 // Cannot be noticed: the newest log of a store that was not closed, cut off behind these numbers, since a crash leaves
-// the same. Refused, though a power failure may leave it: a torn commit that lacks a page in its middle.
+// the same.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_WAL_CHECK_H_
 #define HOLDFAST_STORAGE_ROCKSDB_WAL_CHECK_H_
@@ -25,19 +25,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "holdfast/storage/v1/storage.pb.h"
 #include "rocksdb/env.h"
+#include "storage/rocksdb/wal_reader.h"
 
 namespace holdfast::storage {
-
-struct WalFile {
-  uint64_t number = 0;
-  std::string path;
-  // The number of its first commit, if it has one, and the number that follows its last.
-  std::optional<uint64_t> first;
-  uint64_t next = 0;
-  // OK, or DATA_LOSS that names the file.
-  absl::Status damage;
-};
 
 // What was recorded of the logs.
 struct WalMarks {
@@ -45,6 +37,8 @@ struct WalMarks {
   uint64_t last_sequence = 0;
   // The logs that have commits, and the newest, which may have none.
   std::vector<uint64_t> listed;
+  // A copy of the store's header, if one was recorded.
+  std::optional<v1::StoreHeader> header;
 };
 
 // Durable on return, with the logs' entries in the directory.

@@ -372,5 +372,57 @@ TEST_F(FamiliesTest, AFamilyOfADeletedObjectThatACrashLeftOverIsDropped) {
   EXPECT_EQ(Get("a", "k"), std::nullopt);
 }
 
+// Nobody knows whether the family is the object's or left over by a crash.
+TEST_F(FamiliesTest, AnObjectWhoseCatalogRecordIsDamagedIsDataLossAndKeepsAllThatItHas) {
+  families_max = 2;
+  Start();
+  SetAlarm("a", clock.Now() + absl::Seconds(5));
+  Put("a", "k", "v");
+  Put("b", "k", "w");
+  Put("c", "k", "x");
+  ASSERT_TRUE(HasOwnFamily("a"));
+  ASSERT_TRUE(HasOwnFamily("b"));
+  const auto before = KeysOf(scripted, "a");
+  const std::string record = recording.Dump()["catalog"].at(Key(scripted, "a").encoded());
+  Crash();
+  const auto set_record = [&](const std::string& bytes) {
+    const storage::Location catalog{storage::FamilyId::kCatalog, ""};
+    storage::WriteSet writes;
+    writes.Put(Key(scripted, "a").encoded(), bytes);
+    const storage::KeyspaceWrites commit{&catalog, &writes};
+    ASSERT_TRUE(store.Commit({&commit, 1}).ok());
+  };
+  set_record("\xff garbled");
+  board().alarm = [](ScriptedObject& self, const AlarmRun&) -> Task<absl::Status> {
+    self.Note("alarm");
+    co_return absl::OkStatus();
+  };
+  Start();
+  const auto expect_data_loss = [&](const std::shared_ptr<Outcome>& sent) {
+    node->Settle();
+    ASSERT_TRUE(sent->done());
+    EXPECT_THAT(*sent->status, Fails(absl::StatusCode::kDataLoss, v1::ERROR_REASON_DATA_CORRUPT));
+  };
+  expect_data_loss(SendPut("a", "k", "new"));
+  expect_data_loss(SendDeleteAll(scripted, "a"));
+  EXPECT_EQ(Get("b", "k"), "w");
+  Put("b", "k", "y");
+  EXPECT_EQ(Get("c", "k"), "x");
+  // Its alarm is looked at once, and stays.
+  const int gets = recording.gets[storage::FamilyId::kPacked];
+  node->Advance(absl::Minutes(1));
+  EXPECT_EQ(recording.gets[storage::FamilyId::kPacked], gets);
+  EXPECT_EQ(recording.Dump()["alarms"].size(), 1u);
+  EXPECT_THAT(board().notes, ::testing::IsEmpty());
+  Crash();
+  set_record(record);
+  EXPECT_EQ(KeysOf(scripted, "a"), before);
+  Start();
+  EXPECT_EQ(Get("a", "k"), "v");
+  EXPECT_EQ(Get("b", "k"), "y");
+  node->Advance(absl::Seconds(10));
+  EXPECT_THAT(board().notes, ::testing::ElementsAre("alarm"));
+}
+
 }  // namespace
 }  // namespace holdfast::actors

@@ -142,16 +142,31 @@ TEST_P(CatalogPageTest, WhatIsAddedOrRemovedBetweenPagesDisturbsNoOther) {
   for (int i = 0; i < 9; ++i) EXPECT_TRUE(names.contains(absl::StrCat("name", i))) << i;
 }
 
-TEST_P(CatalogPageTest, AGarbledRecordIsDataLoss) {
+TEST_P(CatalogPageTest, AGarbledRecordIsDataLossAndTheListGoesOnBehindIt) {
+  for (const char* name : {"a", "c"}) Add({"default", "Object", name});
   Add({"default", "Counter", "a"});
-  Add({"default", "Object", "a"});
   WriteSet writes;
   writes.Put(ObjectKey("default", "Object", "b").encoded(), "\xff");
   ASSERT_THAT(Commit(*store_, {{{FamilyId::kCatalog, ""}, writes}}), IsOk());
   CatalogPage::Query query = All();
-  EXPECT_THAT(ReadCatalogPage(store_.get(), query), IsStatus(absl::StatusCode::kDataLoss, "catalog"));
+  const auto before = ReadCatalogPage(store_.get(), query);
+  ASSERT_THAT(before, IsOk());
+  EXPECT_EQ(before->items.size(), 2u);
+  EXPECT_THAT(before->damage, IsOk());
+  query.after = before->next;
+  const auto garbled = ReadCatalogPage(store_.get(), query);
+  ASSERT_THAT(garbled, IsOk());
+  EXPECT_THAT(garbled->damage, IsStatus(absl::StatusCode::kDataLoss, "catalog"));
+  EXPECT_THAT(garbled->items, IsEmpty());
+  query.after = garbled->next;
+  const auto behind = ReadCatalogPage(store_.get(), query);
+  ASSERT_THAT(behind, IsOk());
+  ASSERT_EQ(behind->items.size(), 1u);
+  EXPECT_EQ(behind->items[0].id.name, "c");
+  EXPECT_EQ(behind->next, "");
+  query.after = "";
   query.name_prefix = "b";
-  EXPECT_THAT(ReadCatalogPage(store_.get(), query), IsStatus(absl::StatusCode::kDataLoss, "catalog"));
+  EXPECT_THAT(ReadCatalogPage(store_.get(), query)->damage, IsStatus(absl::StatusCode::kDataLoss, "catalog"));
   query.name_prefix = "a";
   EXPECT_EQ(List(query).size(), 2u) << "where it is not looked at, it does no harm";
 }

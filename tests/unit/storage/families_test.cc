@@ -126,13 +126,22 @@ TEST_P(FamiliesTest, RecoverRefusesFamiliesOfOthers) {
   EXPECT_THAT(Names(), UnorderedElementsAre("something else"));
 }
 
-TEST_P(FamiliesTest, GarbledCatalogIsDataLossAndDropsNothing) {
+TEST_P(FamiliesTest, AGarbledRecordIsDataLossOfItsObjectWhichKeepsItsFamilies) {
+  const ObjectId other{"default", "Counter", "other"};
   MakeFamily({"default", "Counter", "left over"}, 1);
   MakeFamily(id_, 2);
+  MakeFamily(id_, 3);
+  MakeFamily(other, 4);
   SetCatalogBytes(key_, "\xff garbled");
+  SetCatalog(ObjectKey(other), 4);
   Families families(&store(), 10);
-  EXPECT_THAT(families.Recover(), IsStatus(absl::StatusCode::kDataLoss, "default/Counter/visits"));
-  EXPECT_EQ(Names().size(), 2u);
+  ASSERT_THAT(families.Recover(), IsOk());
+  EXPECT_THAT(families.CheckPlace(key_), IsStatus(absl::StatusCode::kDataLoss, "default/Counter/visits"));
+  EXPECT_EQ(families.Find(key_), std::nullopt);
+  EXPECT_THAT(Names(), UnorderedElementsAre(FamilyName(id_, 2), FamilyName(id_, 3), FamilyName(other, 4)));
+  EXPECT_EQ(families.count(), 3);
+  EXPECT_THAT(families.List(), testing::ElementsAre(ObjectKey(other)));
+  EXPECT_THAT(families.CheckPlace(ObjectKey(other)), IsOk());
 }
 
 TEST_P(FamiliesTest, BoundIsRespected) {

@@ -48,13 +48,19 @@ TEST(RunClocksTest, OfTheOldestTheLatestReadingStays) {
   EXPECT_EQ(Find(store, FamilyId::kNode, RunClockKey(5)), std::nullopt);
 }
 
-TEST(RunClocksTest, AGarbledRecordIsDataLoss) {
+TEST(RunClocksTest, AGarbledRecordIsThatOfARunWithTheLatestReading) {
   MemoryStore store;
   WriteSet writes;
-  writes.Put(RunClockKey(1), "short");
+  writes.Put(RunClockKey(1), RunClockValue(100));
+  writes.Put(RunClockKey(2), "short");
+  writes.Put(RunClockKey(3), RunClockValue(300));
   ASSERT_THAT(Commit(store, {{{FamilyId::kNode, ""}, writes}}), IsOk());
   RunClocks clocks(&store);
-  EXPECT_THAT(clocks.Recover(), IsStatus(absl::StatusCode::kDataLoss, "clock"));
+  ASSERT_THAT(clocks.Recover(), IsOk());
+  EXPECT_EQ(clocks.Of(1), 100);
+  EXPECT_EQ(clocks.Of(2), 300);
+  EXPECT_EQ(clocks.Of(3), 300);
+  EXPECT_EQ(clocks.Begin(), 4u);
 }
 
 }  // namespace
