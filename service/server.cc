@@ -143,7 +143,12 @@ Extension WithBuiltIn(Extension program) {
   Extension all = BuiltIn();
   all.object_classes.insert(all.object_classes.end(), program.object_classes.begin(), program.object_classes.end());
   std::move(program.services.begin(), program.services.end(), std::back_inserter(all.services));
-  all.open_store = program.open_store != nullptr ? std::move(program.open_store) : OpenStore;
+  all.observer = program.observer;
+  if (program.open_store != nullptr) {
+    all.open_store = std::move(program.open_store);
+  } else {
+    all.open_store = [observer = program.observer](const Config& config) { return OpenStore(config, observer); };
+  }
   all.clock = program.clock;
   return all;
 }
@@ -184,12 +189,13 @@ class RunningServer : public Server {
         clock_(extension.clock != nullptr ? extension.clock : &system_clock_),
         classes_(std::move(extension.object_classes)),
         open_store_(std::move(extension.open_store)),
+        observer_(extension.observer),
         connections_(config.server().connections_max()),
         gate_({.calls_max = config.server().calls_max(),
                .streams_max = config.server().streams_max(),
                .bytes_max = config.server().call_bytes_max(),
                .connection_bytes_max = config.server().connection_bytes_max()},
-              &connections_),
+              &connections_, extension.observer),
         call_log_(absl::Milliseconds(config.log_slow_call_ms()), actors::SteadyNow),
         import_places_(config.sql().imports_max(), config.sql().namespace_imports_max()),
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
@@ -224,6 +230,7 @@ class RunningServer : public Server {
   const actors::Clock* const clock_;
   const actors::ClassRegistry classes_;
   const decltype(Extension::open_store) open_store_;
+  storage::Observer* const observer_;
   Connections connections_;
   CallGate gate_;
   CallLog call_log_;
@@ -326,6 +333,7 @@ absl::Status RunningServer::StartGrpc() {
                 },
             .sql_workers = &lane->sql,
             .sql_heap_total = &sql_heap_total_,
+            .observer = observer_,
         },
         HostOptionsOf(config_));
     watchers_.AddListener([lane](const actors::AlarmWatchers::Filter* added) {
@@ -438,7 +446,7 @@ void RunningServer::Drain() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config) {
+absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config, storage::Observer* observer) {
   const auto& settings = config.storage();
   storage::RocksDbOptions options;
   options.data_dir = config.data_dir();
@@ -449,6 +457,7 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config) 
   options.disk_reserve_bytes = settings.disk_reserve_bytes();
   options.open_tables_max = settings.open_tables_max();
   options.lose_unsynced = config.testing().lose_unsynced();
+  options.observer = observer;
   return storage::OpenRocksDbStore(options);
 }
 

@@ -23,7 +23,8 @@
 namespace holdfast::service {
 
 // Opens the store of a server that no extension gives another: RocksDB in the data directory.
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const config::v1::Config& config);
+absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const config::v1::Config& config,
+                                                          storage::Observer* observer = nullptr);
 
 class Server {
  public:

@@ -70,10 +70,18 @@ void Activation::AfterCommit(absl::AnyInvocable<void()> function) { after_commit
 
 void Activation::Deliver(Delivery* request) {
   if (!mailbox_.Push(request)) {
-    request->Done(MailboxFull());
+    Refuse(request, MailboxFull());
     return;
   }
+  if (storage::Observer* const observer = lane_->services.observer) {
+    observer->RequestQueued(class_->name, mailbox_.depth());
+  }
   Pump();
+}
+
+void Activation::Refuse(Delivery* request, const absl::Status& why) {
+  if (storage::Observer* const observer = lane_->services.observer) observer->RequestRefused(class_->name, why);
+  request->Done(why);
 }
 
 absl::Status Activation::MailboxFull() const {
@@ -116,7 +124,7 @@ Delivery* Activation::NextRequest() {
     if (repeated_.size() < limits.requests_max && (repeated_.empty() || bytes <= limits.bytes_max)) {
       repeated_.push_back(request);
     } else {
-      request->Done(MailboxFull());
+      Refuse(request, MailboxFull());
     }
   }
   return nullptr;
@@ -149,9 +157,13 @@ void Activation::Pump() {
     Delivery* const next = NextRequest();
     if (next == nullptr) break;
     if (next->deadline != absl::InfiniteFuture() && next->deadline < lane_->clock().Steady()) {
-      next->Done(Error(absl::StatusCode::kDeadlineExceeded, v1::ERROR_REASON_DEADLINE_PASSED,
-                       "the deadline passed while the request waited for its turn; nothing was done"));
+      Refuse(next, Error(absl::StatusCode::kDeadlineExceeded, v1::ERROR_REASON_DEADLINE_PASSED,
+                         "the deadline passed while the request waited for its turn; nothing was done"));
       continue;
+    }
+    if (storage::Observer* const observer = lane_->services.observer; observer != nullptr && !OfRuntime(next)) {
+      observer->RequestBegun(class_->name);
+      next->progress.began = lane_->clock().Steady();
     }
     Begin(next, next->recorded() != nullptr ? RunRecorded(next) : next->Run(*object_), LimitOf(next));
   }
@@ -239,6 +251,7 @@ void Activation::EndTurn(Delivery* turn) {
     if (alarm != nullptr && alarm->ran) record_.SettleCatalogSize(storage_.usage());
     CommitTurn();
   }
+  TellEnded(turn, status);
   output_gate_.Pass(turn, std::move(status), last_batch_);
   if (discard) Reset(ObjectReset("the object was reset while the request waited; nothing of its turn happened"));
 }
@@ -269,6 +282,13 @@ absl::Status Activation::CheckWrites() {
   return absl::OkStatus();
 }
 
+bool Activation::OfRuntime(const Delivery* turn) const { return turn == alarm_turn_ || turn == move_turn_; }
+
+void Activation::TellEnded(Delivery* turn, const absl::Status& outcome) {
+  const std::optional<absl::Time> began = std::exchange(turn->progress.began, std::nullopt);
+  if (began) lane_->services.observer->RequestEnded(class_->name, outcome, lane_->clock().Steady() - *began);
+}
+
 void Activation::DropTurn() {
   if (storage_.wrote()) storage_.CloseSql();
   storage_.DropTurn();
@@ -281,6 +301,7 @@ void Activation::EndLoad(const absl::Status& status) {
   if (status.ok()) {
     CommitTurn();
     state_ = State::kActive;
+    if (storage::Observer* const observer = lane_->services.observer) observer->Activated(class_->name);
     return;
   }
   state_ = State::kBroken;
@@ -328,12 +349,13 @@ void Activation::Reset(const absl::Status& why) {
     Delivery* const turn = turns_.back();
     Retire(turn);
     if (turn == move_turn_) AbortMove();
+    TellEnded(turn, why);
     output_gate_.Pass(turn, why, last_batch_);
   }
   SettleHeader();
   object_.reset();
   storage_.CloseSql();
-  lane_->residency.Left(this);
+  Left();
 }
 
 void Activation::FailWaiting(const absl::Status& status) {
@@ -371,7 +393,13 @@ void Activation::Unload() {
   SettleHeader();
   object_.reset();
   storage_.CloseSql();
+  Left();
+}
+
+void Activation::Left() {
+  if (!seat_.taken()) return;
   lane_->residency.Left(this);
+  if (storage::Observer* const observer = lane_->services.observer) observer->Passivated(class_->name);
 }
 
 bool Activation::removable() const {
@@ -449,6 +477,10 @@ Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
   if (const AlarmTaking taking = object_->TakesAlarm(); taking != AlarmTaking::kYes) {
     turn->end = taking == AlarmTaking::kLater ? AlarmScheduler::End::kLater : AlarmScheduler::End::kNotTaken;
     co_return absl::OkStatus();
+  }
+  if (storage::Observer* const observer = lane_->services.observer) {
+    const absl::Time due = absl::FromUnixMicros(record_.alarm()->due_time_us());
+    observer->AlarmBegun(class_->name, std::max(absl::ZeroDuration(), lane_->clock().Wall() - due));
   }
   turn->ran = true;
   turn->generation = record_.alarm_generation();

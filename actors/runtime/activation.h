@@ -139,6 +139,14 @@ class Activation : public ObjectContext {
   // A turn with this id has begun and not ended.
   bool InProgress(absl::string_view request_id) const;
   absl::Status MailboxFull() const;
+  // Ends a request that has not begun.
+  void Refuse(Delivery* request, const absl::Status& why);
+  // Returns whether the turn is none of a request.
+  bool OfRuntime(const Delivery* turn) const;
+  // Tells the observer, if there is one, that the turn of a request has ended.
+  void TellEnded(Delivery* turn, const absl::Status& outcome);
+  // The instance has been discarded.
+  void Left();
   void Unload();
   void Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit);
   absl::Duration LimitOf(const Delivery* turn) const;

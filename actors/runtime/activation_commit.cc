@@ -256,7 +256,12 @@ void Activation::CommitAlarmFailure(const std::optional<storage::ObjectStorage::
   }
   WriteSet catalog;
   WriteSet alarms;
-  record_.StoreAlarm(record_.RetryAlarm(), &storage_, &alarms);
+  const int attempt = record_.alarm()->retry_count() + 1;
+  const std::optional<ObjectRecord::NewAlarm> retry = record_.RetryAlarm();
+  if (storage::Observer* const observer = lane_->services.observer) {
+    observer->AlarmFailed(class_->name, attempt, /*dropped=*/!retry);
+  }
+  record_.StoreAlarm(retry, &storage_, &alarms);
   Join(&catalog, &alarms);
 }
 

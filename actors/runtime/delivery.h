@@ -45,6 +45,8 @@ class Delivery : public storage::CommitPipeline::Waiter {
     std::optional<Executor::TimerId> time_limit;
     // No record is kept of the reply: the handler asked for that, or the reply is itself a replay.
     bool unrecorded = false;
+    // When the turn of a request began, by the steady clock, if an observer is told when it ends.
+    std::optional<absl::Time> began;
     // The outcome that waits behind the output gate.
     absl::Status outcome;
   };

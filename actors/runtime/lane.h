@@ -22,6 +22,7 @@
 #include "actors/runtime/residency.h"
 #include "actors/runtime/run_clock.h"
 #include "storage/base/background.h"
+#include "storage/base/observer.h"
 #include "storage/commit/commit_pipeline.h"
 #include "storage/node/families.h"
 #include "storage/node/run_clocks.h"
@@ -66,6 +67,7 @@ struct HostServices {
   absl::AnyInvocable<void(const absl::Status&)> on_commit_failure;
   storage::sql::Workers* sql_workers = nullptr;
   storage::sql::HeapTotal* sql_heap_total = nullptr;
+  storage::Observer* observer = nullptr;  // may be null
 };
 
 struct Lane {

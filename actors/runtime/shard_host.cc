@@ -54,8 +54,12 @@ void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object
     return;
   }
   if (lane_.pipeline.pending_bytes() > lane_.options.pipeline_bytes_max) {
-    delivery->Done(Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
-                             "too many writes wait for the disk", absl::Milliseconds(100)));
+    const absl::Status full = Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
+                                        "too many writes wait for the disk", absl::Milliseconds(100));
+    if (storage::Observer* const observer = lane_.services.observer) {
+      observer->RequestRefused(object_class->name, full);
+    }
+    delivery->Done(full);
     return;
   }
   GetOrCreate(key, object_class)->Deliver(delivery);

@@ -21,7 +21,16 @@ absl::Status CallGate::Draining() {
                            absl::Seconds(1));
 }
 
-absl::Status CallGate::Admit(absl::string_view /*method*/, absl::string_view peer, size_t bytes, Lease* lease) {
+absl::Status CallGate::Told(absl::string_view method, absl::Status status) const {
+  if (!status.ok() && observer_ != nullptr) observer_->CallRefused(method, status);
+  return status;
+}
+
+absl::Status CallGate::Admit(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease) {
+  return Told(method, TryAdmit(peer, bytes, lease));
+}
+
+absl::Status CallGate::TryAdmit(absl::string_view peer, size_t bytes, Lease* lease) {
   lease->gate_ = this;
   lease->connection_ = connections_->Begin(peer);
   const int64_t calls = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -44,7 +53,8 @@ absl::Status CallGate::AdmitStream(absl::string_view method, absl::string_view p
   lease->is_stream_ = true;
   if (absl::Status status = Admit(method, peer, bytes, lease); !status.ok()) return status;
   if (streams <= limits_.streams_max) return absl::OkStatus();
-  return Overloaded(absl::StrCat("more than ", limits_.streams_max, " streams are open (server.streams_max)"));
+  return Told(method,
+              Overloaded(absl::StrCat("more than ", limits_.streams_max, " streams are open (server.streams_max)")));
 }
 
 absl::Status CallGate::AddBytes(Connections::Connection* connection, int64_t bytes) {

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "service/call/connections.h"
+#include "storage/base/observer.h"
 
 namespace holdfast::service {
 
@@ -66,7 +67,9 @@ class CallGate {
   static constexpr int64_t kCallBytes = 16 << 10;
 
   // `connections` outlives the gate, and the gate its leases.
-  CallGate(const Limits& limits, Connections* connections) : limits_(limits), connections_(connections) {}
+  // `observer` may be null.
+  CallGate(const Limits& limits, Connections* connections, storage::Observer* observer = nullptr)
+      : limits_(limits), connections_(connections), observer_(observer) {}
   CallGate(const CallGate&) = delete;
   CallGate& operator=(const CallGate&) = delete;
 
@@ -86,11 +89,15 @@ class CallGate {
   static absl::Status Draining();
 
  private:
+  // Does what Admit does, and tells no observer.
+  absl::Status TryAdmit(absl::string_view peer, size_t bytes, Lease* lease);
+  absl::Status Told(absl::string_view method, absl::Status status) const;
   absl::Status AddBytes(Connections::Connection* connection, int64_t bytes);
   void RemoveBytes(Connections::Connection* connection, int64_t bytes);
 
   const Limits limits_;
   Connections* const connections_;
+  storage::Observer* const observer_;
   std::atomic<int64_t> calls_ = 0;
   std::atomic<int64_t> turned_away_ = 0;
   std::atomic<int64_t> streams_ = 0;

@@ -2,7 +2,7 @@
 // clock. The built-in classes and services come in this way (builtin.h), and so do those of a program that adds its
 // own; the server starts with both. An empty one is holdfastd.
 //
-// Ownership: the services pass to the server. The object classes and the clock outlive it.
+// Ownership: the services pass to the server. The object classes, the clock and the observer outlive it.
 
 #ifndef HOLDFAST_SERVICE_RPCS_EXTENSION_H_
 #define HOLDFAST_SERVICE_RPCS_EXTENSION_H_
@@ -16,6 +16,7 @@
 #include "actors/object.h"
 #include "holdfast/config/v1/config.pb.h"
 #include "service/rpcs/rpc_table.h"
+#include "storage/base/observer.h"
 #include "storage/store/store.h"
 
 namespace holdfast::service {
@@ -27,6 +28,8 @@ struct Extension {
   std::function<absl::StatusOr<std::unique_ptr<storage::Store>>(const config::v1::Config&)> open_store = nullptr;
   // Null: the system's.
   const actors::Clock* clock = nullptr;
+  // Is told what happens (storage/base/observer.h). Null: nobody is.
+  storage::Observer* observer = nullptr;
 };
 
 }  // namespace holdfast::service

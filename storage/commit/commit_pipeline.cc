@@ -8,23 +8,24 @@ namespace holdfast::storage {
 
 CommitPipeline::CommitPipeline(Store* store, Background* committer,
                                absl::AnyInvocable<void(const absl::Status&)> on_failure,
-                               absl::Duration inline_commit_max)
+                               absl::Duration inline_commit_max, Observer* observer)
     : store_(store),
       committer_(committer),
       on_failure_(std::move(on_failure)),
       filling_(std::make_unique<Batch>(1)),
-      inline_commit_max_(inline_commit_max) {}
+      inline_commit_max_(inline_commit_max),
+      observer_(observer) {}
 
 void CommitPipeline::Join(Keyspace* keyspace, WriteSet* writes) {
   if (writes->empty()) return;
   Batch& batch = *filling_;
-  if (keyspace->filling_ == nullptr) {
+  if (keyspace->pending().filling == nullptr) {
     batch.parts.push_back({keyspace, {}});
-    keyspace->filling_ = &batch.parts.back().writes;
+    keyspace->pending().filling = &batch.parts.back().writes;
   }
-  const size_t before = keyspace->filling_->bytes();
-  keyspace->filling_->Merge(std::move(*writes));
-  batch.bytes += keyspace->filling_->bytes() - before;
+  const size_t before = keyspace->pending().filling->bytes();
+  keyspace->pending().filling->Merge(std::move(*writes));
+  batch.bytes += keyspace->pending().filling->bytes() - before;
   writes->Clear();
 }
 
@@ -54,7 +55,8 @@ void CommitPipeline::Submit() {
 }
 
 bool CommitPipeline::CommitsInline() const {
-  return inline_commit_max_ > absl::ZeroDuration() && filling_->waiting.size() == 1 && lately_ <= inline_commit_max_;
+  return inline_commit_max_ > absl::ZeroDuration() && filling_->waiting.size() == 1 &&
+         recent_commit_time_ <= inline_commit_max_;
 }
 
 CommitPipeline::Attempt CommitPipeline::Take() {
@@ -64,8 +66,8 @@ CommitPipeline::Attempt CommitPipeline::Take() {
   Attempt attempt;
   attempt.writes.reserve(in_flight_->parts.size());
   for (Part& part : in_flight_->parts) {
-    part.keyspace->filling_ = nullptr;
-    part.keyspace->in_flight_ = &part.writes;
+    part.keyspace->pending().filling = nullptr;
+    part.keyspace->pending().in_flight = &part.writes;
     attempt.writes.push_back({&part.keyspace->location(), &part.writes});
   }
   return attempt;
@@ -85,12 +87,16 @@ void CommitPipeline::CommitInBackground() {
 
 void CommitPipeline::OnCommitted(const Attempt& attempt) {
   const absl::Status& status = attempt.status;
-  // A slow one counts at once, and is forgotten by and by.
-  lately_ =
-      lately_ == absl::InfiniteDuration() ? attempt.time : std::max(attempt.time, (lately_ * 7 + attempt.time) / 8);
+  // Rises at once with a slow commit, then decays.
+  recent_commit_time_ = recent_commit_time_ == absl::InfiniteDuration()
+                            ? attempt.time
+                            : std::max(attempt.time, (recent_commit_time_ * 7 + attempt.time) / 8);
   std::unique_ptr<Batch> batch = std::move(in_flight_);
+  if (observer_ != nullptr) {
+    observer_->CommitEnded({batch->bytes, batch->parts.size(), attempt.time, status.ok()});
+  }
   in_flight_bytes_ = 0;
-  for (Part& part : batch->parts) part.keyspace->in_flight_ = nullptr;
+  for (Part& part : batch->parts) part.keyspace->pending().in_flight = nullptr;
   if (!status.ok()) {
     failure_ = status;
     Tell(batch.get(), failure_);

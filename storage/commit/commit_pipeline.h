@@ -31,6 +31,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "storage/base/background.h"
+#include "storage/base/observer.h"
 #include "storage/object/keyspace.h"
 #include "storage/store/store.h"
 #include "storage/store/write_set.h"
@@ -52,8 +53,9 @@ class CommitPipeline {
 
   // `committer` has one thread of its own. All of them must outlive the pipeline. A batch for which one waits is
   // committed within Submit if commits have lately taken no longer than `inline_commit_max`; at zero none is.
+  // `observer` may be null.
   CommitPipeline(Store* store, Background* committer, absl::AnyInvocable<void(const absl::Status&)> on_failure,
-                 absl::Duration inline_commit_max = absl::ZeroDuration());
+                 absl::Duration inline_commit_max = absl::ZeroDuration(), Observer* observer = nullptr);
   CommitPipeline(const CommitPipeline&) = delete;
   CommitPipeline& operator=(const CommitPipeline&) = delete;
 
@@ -115,7 +117,8 @@ class CommitPipeline {
   std::unique_ptr<Batch> in_flight_;
   size_t in_flight_bytes_ = 0;
   const absl::Duration inline_commit_max_;
-  absl::Duration lately_ = absl::InfiniteDuration();  // what commits took
+  absl::Duration recent_commit_time_ = absl::InfiniteDuration();
+  Observer* const observer_;
   absl::Status failure_;
 };
 

@@ -37,7 +37,7 @@ class PointWalk {
 
 std::vector<const WriteSet*> Keyspace::Layers(const WriteSet* turn) const {
   std::vector<const WriteSet*> layers;
-  for (const WriteSet* layer : {turn, static_cast<const WriteSet*>(filling_), in_flight_}) {
+  for (const WriteSet* layer : {turn, static_cast<const WriteSet*>(pending_.filling), pending_.in_flight}) {
     if (layer != nullptr && !layer->empty()) layers.push_back(layer);
   }
   return layers;

@@ -23,7 +23,7 @@
 namespace holdfast::storage {
 
 // Where an object's keys are, and which of its writes are on their way. Belongs to its activation and to one executor;
-// must outlive the batches that name it: see CommitPipeline. CommitPipeline alone changes what is not const.
+// must outlive the batches that name it: see CommitPipeline.
 class Keyspace {
  public:
   explicit Keyspace(Location location) : location_(std::move(location)) {}
@@ -34,12 +34,17 @@ class Keyspace {
   // Newest first; `turn`, if not null, before all.
   std::vector<const WriteSet*> Layers(const WriteSet* turn) const;
 
- private:
-  friend class CommitPipeline;
+  // The parts of the two batches of the commit pipeline that are of this keyspace; null where there is none. The
+  // pipeline alone changes them.
+  struct Pending {
+    WriteSet* filling = nullptr;
+    const WriteSet* in_flight = nullptr;
+  };
+  Pending& pending() { return pending_; }
 
+ private:
   const Location location_;
-  WriteSet* filling_ = nullptr;
-  const WriteSet* in_flight_ = nullptr;
+  Pending pending_;
 };
 
 // Reads of one keyspace at one moment. With the memory tier a read that would need the disk, or that would hold up the

@@ -14,11 +14,15 @@
 #include <utility>
 
 #include "rocksdb/listener.h"
+#include "storage/base/observer.h"
 
 namespace holdfast::storage {
 
 class RocksDbListener : public rocksdb::EventListener {
  public:
+  // `observer` may be null.
+  explicit RocksDbListener(Observer* observer) : observer_(observer) {}
+
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
     if (reason == rocksdb::BackgroundErrorReason::kCompaction && error->IsCorruption()) *error = rocksdb::Status::OK();
   }
@@ -30,6 +34,11 @@ class RocksDbListener : public rocksdb::EventListener {
   // With its memtable full, a family gets a new one, and the store a new log.
   void OnMemTableSealed(const rocksdb::MemTableInfo&) override { log_switched_ = true; }
 
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    if (observer_ == nullptr) return;
+    observer_->StoreStalled(info.cf_name, info.condition.cur != rocksdb::WriteStallCondition::kNormal);
+  }
+
   // The names of the families whose compaction has met a corrupt block since the last call.
   std::set<std::string> TakeCorrupt() {
     std::lock_guard lock(mutex_);
@@ -39,6 +48,7 @@ class RocksDbListener : public rocksdb::EventListener {
   bool TakeLogSwitched() { return log_switched_.exchange(false); }
 
  private:
+  Observer* const observer_;
   std::mutex mutex_;
   std::set<std::string> corrupt_;  // guarded by mutex_
   std::atomic<bool> log_switched_ = false;

@@ -132,7 +132,8 @@ class RocksDbStore : public Store {
         sync_(options.sync),
         wal_bytes_kept_(options.wal_bytes_kept),
         open_files_max_(options.open_tables_max + kFilesBesideTables),
-        space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes) {
+        space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes),
+        listener_(std::make_shared<RocksDbListener>(options.observer)) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
     table.cache_index_and_filter_blocks = true;
@@ -298,7 +299,7 @@ class RocksDbStore : public Store {
   const uint64_t wal_bytes_kept_;
   const int open_files_max_;
   DiskSpace space_;
-  const std::shared_ptr<RocksDbListener> listener_ = std::make_shared<RocksDbListener>();
+  const std::shared_ptr<RocksDbListener> listener_;
   rocksdb::DBOptions db_options_;
   ColumnFamilyOptions node_options_;
   ColumnFamilyOptions requests_options_;

@@ -6,7 +6,8 @@
 //
 // Faults: a corrupt block is DATA_LOSS for who reads it, and ends the compaction of its family until the next start;
 // all else goes on. So it is with a table that cannot be opened at all, unless it is one of the two that RocksDB opens
-// at the start (storage/FORMAT.md, Damage). When only the reserve of the disk is left, DiskFull says so, and Commit still works.
+// at the start (storage/FORMAT.md, Damage). When only the reserve of the disk is left, DiskFull says so, and Commit
+// still works.
 //
 // Threads: RocksDB's, and one that ten times a second looks how full the disk is and does what was left to do.
 
@@ -19,6 +20,7 @@
 
 #include "absl/status/statusor.h"
 #include "storage/base/disk_space.h"
+#include "storage/base/observer.h"
 #include "storage/store/store.h"
 
 namespace holdfast::storage {
@@ -36,6 +38,8 @@ struct RocksDbOptions {
   int open_tables_max = 4096;
   // For tests: what is free. By default what the file system says.
   FreeBytes free_bytes;
+  // May be null.
+  Observer* observer = nullptr;
   // For crash tests; see storage/rocksdb/file_system.h. Without sync nothing is promised of the write-ahead logs, and
   // they are not checked.
   bool sync = true;

@@ -5,7 +5,7 @@ service -> actors -> storage; client sees only proto; tests see all. MAY_INCLUDE
 may include beside itself; a folder without a list here may have no file. Since a room may only include rooms that are
 listed before it, there is no circle.
 
-Also: only storage/rocksdb knows RocksDB, only storage/sql and client/sql_split.cc know SQLite, and only service and
+Also: a class has friends in its own file only; only storage/rocksdb knows RocksDB, only storage/sql and client/sql_split.cc know SQLite, and only service and
 client know gRPC; and options of RocksDB that lose data have no place anywhere.
 Usage: layering.py ROOT. Prints each include that breaks a rule and exits 1 if there is one.
 """
@@ -44,6 +44,9 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 NEVER_SET = re.compile(r"\b(ignore_missing_column_families|recycle_log_file_num)\b")
 
 
+FRIEND = re.compile(r"^\s*friend class (\w+);")
+
+
 def broken_rules(room, path, included):
     top = included.split("/")[0]
     folder = room.split("/")[0]
@@ -77,7 +80,12 @@ def main():
             if room not in MAY_INCLUDE:
                 print(f"{path.relative_to(root)}: {room} is no room that this check knows")
                 broken += 1
-            for number, line in enumerate(path.read_text().splitlines(), 1):
+            text = path.read_text()
+            for number, line in enumerate(text.splitlines(), 1):
+                for friend in FRIEND.findall(line):
+                    if not re.search(rf"^\s*class {friend}\b[^;]*{{", text, re.MULTILINE):
+                        print(f"{path.relative_to(root)}:{number}: {friend} is a friend of another file")
+                        broken += 1
                 match = INCLUDE.match(line)
                 for rule in broken_rules(room, path, match.group(1)) if match else ():
                     print(f"{path.relative_to(root)}:{number}: {match.group(1)}: {rule}")

@@ -36,6 +36,8 @@ CASES = [
     ("client/sql_shell.cc", "#include <sqlite3.h>", False),
     ("actors/a.h", "#include <grpcpp/grpcpp.h>", False),
     ("service/a.h", '#include "tests/b.h"', False),
+    ("actors/a.h", "class B {};\nclass A {\n  friend class B;\n};", True),
+    ("actors/a.h", "class B;\nclass A {\n  friend class B;\n};", False),
     ("storage/rocksdb/rocksdb_store.cc", "options.ignore_missing_column_families = true;", False),
     ("storage/rocksdb/rocksdb_store.cc", "options.recycle_log_file_num = 4;", False),
 ]

@@ -131,7 +131,8 @@ class Node {
   // `store` and `clock` must outlive the node: a second node on the same store is a restart, after a crash if the first
   // was destroyed with commits that had not run. Deliveries that are not done must be destroyed before the node.
   Node(storage::Store* store, VirtualClock* clock, std::vector<const actors::ObjectClass*> classes,
-       const actors::HostOptions& options = {}, int families_max = 0, uint64_t seed = 1)
+       const actors::HostOptions& options = {}, int families_max = 0, uint64_t seed = 1,
+       storage::Observer* observer = nullptr)
       : clock_(clock),
         executor_(clock),
         reads_(&executor_),
@@ -152,7 +153,8 @@ class Node {
                              [this](const absl::Status& status) {
                                disk_failure_ = status;
                                ++disk_failures_;
-                             }},
+                             },
+                             /*sql_workers=*/nullptr, /*sql_heap_total=*/nullptr, observer},
         host_options);
     router_ = std::make_unique<actors::Router>(std::vector<actors::Router::Host>{{&executor_, host_.get()}});
     watchers_.AddListener([this](const actors::AlarmWatchers::Filter* added) {

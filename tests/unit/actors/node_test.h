@@ -82,7 +82,7 @@ class NodeTest : public ::testing::Test {
   // Begins a life of the node; the one before ends in a crash, if there was one.
   simulation::Node& Start() {
     Crash();
-    node = std::make_unique<simulation::Node>(&recording, &clock, classes, options, families_max, seed);
+    node = std::make_unique<simulation::Node>(&recording, &clock, classes, options, families_max, seed, observer);
     EXPECT_TRUE(node->recovered().ok()) << node->recovered();
     return *node;
   }
@@ -253,6 +253,7 @@ class NodeTest : public ::testing::Test {
   simulation::VirtualClock clock;
   HostOptions options;
   int families_max = 0;
+  storage::Observer* observer = nullptr;
   uint64_t seed = 1;
   std::vector<const ObjectClass*> classes;
   std::unique_ptr<simulation::Node> node;
