@@ -88,10 +88,10 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kSettled);
     return Fired::kBegun;
   }
-  if (!services_.families->CheckPlace(key).ok()) {
+  if (!lane_.services.families->CheckPlace(key).ok()) {
     // It would not load at any try of this run of the server. The alarm stays in the index.
     Log(LogLevel::kError, "alarm_of_damaged_object", {{"object", key.DebugString()}});
-    alarms_.Ended(encoded_id, AlarmScheduler::End::kSettled);
+    lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kSettled);
     return Fired::kBegun;
   }
   if (object_class->for_clients) {

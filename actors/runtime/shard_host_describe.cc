@@ -96,7 +96,7 @@ uint64_t ShardHost::GenerationOf(const storage::ObjectKey& key) const {
 
 void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
                          absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done) {
-  if (absl::Status place = services_.families->CheckPlace(key); !place.ok()) return done(FromStorage(place));
+  if (absl::Status place = lane_.services.families->CheckPlace(key); !place.ok()) return done(FromStorage(place));
   auto reading = std::make_shared<Reading>(Reading{.key = key, .object_class = object_class, .tell = std::move(done)});
   reading->generation = GenerationOf(key);
   const storage::KeyRange range{storage::kObjectHeaderKey, std::string(1, storage::kEntryKind)};

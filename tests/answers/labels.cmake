@@ -20,14 +20,20 @@ set(answers
   "^PlainAlarmDelayTest\\."
   "^WalTest\\."
   "^FailedMoveTest\\.OneWhosePackingFailed"
+  "^ConfigTest\\."
+  "^(RetriesDocTest|ServiceConfigTest)\\."
+  "^MutationTest\\.ALaterError"
+  "^(DamageTest|TablesTest|WalTornTest)\\."
   "Leaving"
   "^(StayingTest|EmptyBatchTest|EmptyLimiterTest)\\."
 )
 list(JOIN answers "|" answers)
-foreach(program storage_test actors_test objects_test service_test blackbox_test)
+foreach(program storage_test actors_test objects_test service_test blackbox_test client_cli_test)
   # The label that the tests have already.
   if(program STREQUAL blackbox_test)
     set(label blackbox)
+  elseif(program STREQUAL client_cli_test)
+    set(label client)
   else()
     set(label unit)
   endif()
