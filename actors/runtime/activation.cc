@@ -17,9 +17,6 @@ namespace {
 
 // What an activation costs beyond its instance: the map, the mailbox, the keys.
 constexpr size_t kActivationBytes = 3 << 10;
-// What is copied in one step of a relocation.
-constexpr size_t kMovePartBytes = 1 << 20;
-
 // A record under one key of the object itself.
 storage::Read<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
   return {reader, storage::KeyRange::Single(key), [key](storage::View& view) { return view.Get(key); }};
@@ -31,18 +28,14 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
     : key_(key),
       class_(object_class),
       lane_(lane),
-      keyspace_(),
-      placement_(lane->services.families->Find(key)),
       storage_(lane->services.store, lane->services.reads, nullptr, &lane->sql,
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
       records_(lane->services.store, lane->services.reads, lane->records.keyspace(), nullptr,
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
       output_gate_(&lane->pipeline),
       record_(&key_, object_class, lane),
+      place_(&key_, &storage_, lane),
       mailbox_(&lane->options.mailbox) {
-  keyspace_ = std::make_unique<storage::Keyspace>(placement_ ? storage::Location{placement_->family, ""}
-                                                             : storage::PackedLocation(key));
-  storage_.set_keyspace(keyspace_.get());
   storage_.set_object(&key_);
 }
 
@@ -139,7 +132,7 @@ void Activation::Pump() {
       continue;
     }
     // A move would load it again.
-    const bool at_rest = turns_.empty() && !relocation_ && !wants_family_;
+    const bool at_rest = turns_.empty() && !place_.moving() && !place_.family_pending();
     if (passivate_soon_ && state_ == State::kActive && at_rest) {
       if (!leaving_tried_ && MayLeave()) {
         BeginLeaving();
@@ -172,7 +165,7 @@ void Activation::Pump() {
     lane_->residency.Used(this, MemoryBytes());
   } else if (state_ != State::kLoading) {
     state_ = State::kPassivating;
-    lane_->RemoveWhenDurable(key_, last_batch_);
+    lane_->RemoveWhenDurable(key_, place_.last_batch());
   }
 }
 
@@ -252,7 +245,7 @@ void Activation::EndTurn(Delivery* turn) {
     CommitTurn();
   }
   TellEnded(turn, status);
-  output_gate_.Pass(turn, std::move(status), last_batch_);
+  output_gate_.Pass(turn, std::move(status), place_.last_batch());
   if (discard) Reset(ObjectReset("the object was reset while the request waited; nothing of its turn happened"));
 }
 
@@ -350,7 +343,7 @@ void Activation::Reset(const absl::Status& why) {
     Retire(turn);
     if (turn == move_turn_) AbortMove();
     TellEnded(turn, why);
-    output_gate_.Pass(turn, why, last_batch_);
+    output_gate_.Pass(turn, why, place_.last_batch());
   }
   SettleHeader();
   object_.reset();
@@ -362,12 +355,12 @@ void Activation::FailWaiting(const absl::Status& status) {
   while (Delivery* waiting = NextRequest()) {
     if (waiting == alarm_turn_) alarm_turn_ = nullptr;
     if (waiting == move_turn_) AbortMove();
-    output_gate_.Pass(waiting, status, last_batch_);
+    output_gate_.Pass(waiting, status, place_.last_batch());
   }
 }
 
 bool Activation::Passivate() {
-  if (state_ != State::kActive || !turns_.empty() || !mailbox_.empty() || relocation_) return false;
+  if (state_ != State::kActive || !turns_.empty() || !mailbox_.empty() || place_.moving()) return false;
   if (MayLeave()) {
     // Not here: the turn may end at once, while the host looks for objects to unload.
     if (!std::exchange(passivate_soon_, true)) {
@@ -378,7 +371,7 @@ bool Activation::Passivate() {
     return false;
   }
   Unload();
-  lane_->RemoveWhenDurable(key_, last_batch_);
+  lane_->RemoveWhenDurable(key_, place_.last_batch());
   return true;
 }
 
@@ -404,7 +397,7 @@ void Activation::Left() {
 
 bool Activation::removable() const {
   return object_ == nullptr && state_ != State::kLoading && mailbox_.empty() && turns_.empty() && !pumping_ &&
-         !wants_family_ && !relocation_ && last_batch_ <= lane_->pipeline.durable();
+         !place_.family_pending() && !place_.moving() && place_.last_batch() <= lane_->pipeline.durable();
 }
 
 // --- Waiting for something else than storage.
@@ -506,35 +499,7 @@ Task<absl::Status> Activation::RunRecorded(Delivery* request) {
 
 Task<absl::Status> Activation::ReadPart(MoveTurn* turn) {
   if (!record_.exists() || turn != move_turn_) co_return absl::NotFoundError("the object is gone");
-  if (lane_->services.store->DiskFull()) co_return absl::ResourceExhaustedError("the disk is full");
-  // A packed place is used again only when what a move took away from there is off the disk.
-  if (!relocation_->to && move_batch_ > lane_->pipeline.durable()) co_return absl::UnavailableError("just moved");
-  struct Part {
-    std::vector<storage::Entry> entries;
-    bool last = true;
-  };
-  const storage::KeyRange range{relocation_->copied_to, ""};
-  auto part = co_await storage::Read<Part>(&storage_, range, [range](storage::View& view) -> absl::StatusOr<Part> {
-    Part found;
-    size_t bytes = 0;
-    absl::Status status = view.Scan(range, false, [&](absl::string_view key, absl::string_view value) {
-      found.last = bytes < kMovePartBytes;
-      if (found.last) found.entries.emplace_back(std::string(key), std::string(value));
-      bytes += key.size() + value.size();
-      return found.last;
-    });
-    if (!status.ok()) return status;
-    return found;
-  });
-  if (!part.ok()) co_return part.status();
-  if (turn != move_turn_) co_return absl::NotFoundError("the object is gone");
-  if (!relocation_->to && !part->last) {
-    turn->too_large = true;
-    co_return absl::ResourceExhaustedError("too large to be packed");
-  }
-  turn->part = std::move(part->entries);
-  turn->last = part->last;
-  co_return absl::OkStatus();
+  co_return co_await place_.ReadPart(&turn->part);
 }
 
 void Activation::CheckInvariants() const {
@@ -545,8 +510,8 @@ void Activation::CheckInvariants() const {
   check(input_gate_.open() || std::count(turns_.begin(), turns_.end(), input_gate_.holder()) == 1);
   check(!storage_.wrote() || !input_gate_.open());
   check(waits_.size() <= turns_.size());
-  check(!wants_family_ || (!placement_ && !relocation_));
-  check(!relocation_ || move_turn_ != nullptr);
+  check(!place_.family_pending() || (place_.packed() && !place_.moving()));
+  check(!place_.moving() || move_turn_ != nullptr);
   check(record_writes_.empty() || !input_gate_.open());
   check(seat_.taken() == (object_ != nullptr && state_ == State::kActive));
 }

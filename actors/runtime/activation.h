@@ -25,6 +25,7 @@
 #include "actors/runtime/delivery.h"
 #include "actors/runtime/input_gate.h"
 #include "actors/runtime/mailbox.h"
+#include "actors/runtime/object_place.h"
 #include "actors/runtime/object_record.h"
 #include "actors/runtime/output_gate.h"
 #include "actors/runtime/residency.h"
@@ -61,7 +62,7 @@ class Activation : public ObjectContext {
   // is small. The object goes on meanwhile, step by step with the move.
   void BeginMove(std::optional<storage::Placement> to);
   // A family is being made for the object, which stays in memory until that has ended: BeginMove or FamilyRefused.
-  void AwaitFamily() { wants_family_ = true; }
+  void AwaitFamily() { place_.AwaitFamily(); }
   // The family could not be made; the object stays packed, and asks for one again later.
   void FamilyRefused();
 
@@ -84,16 +85,16 @@ class Activation : public ObjectContext {
   const Residency::Seat& seat() const { return seat_; }
   // An estimate of what the activation holds. It has an instance.
   size_t MemoryBytes() const;
-  const storage::Keyspace& keyspace() const { return *keyspace_; }
+  const storage::Keyspace& keyspace() const { return place_.keyspace(); }
   // The last batch with writes of the object.
-  storage::BatchNumber last_batch() const { return last_batch_; }
+  storage::BatchNumber last_batch() const { return place_.last_batch(); }
   // Of what the object stores, as far as is known.
   int64_t size_bytes() const { return record_.size_bytes(); }
   // Of turns, since the object came into memory.
   int commits() const { return record_.commits(); }
-  bool packed() const { return !placement_; }
+  bool packed() const { return place_.packed(); }
   // Packed, and nothing speaks against a family.
-  bool WantsFamily() const;
+  bool WantsFamily() const { return place_.WantsFamily(); }
 
   // Aborts if an invariant does not hold. For tests and simulation.
   void CheckInvariants() const;
@@ -122,14 +123,6 @@ class Activation : public ObjectContext {
     std::coroutine_handle<> handler;
     Delivery* turn;
     Executor::TimerId timer;
-  };
-
-  // A move that has begun. What is below `copied_to` is at both places, where every turn's writes go too; a batch that
-  // removes the old place and names the new one in the catalog ends it.
-  struct Relocation {
-    std::optional<storage::Placement> to;
-    std::unique_ptr<storage::Keyspace> keyspace;
-    std::string copied_to;
   };
 
   // Runs what can run: turns that are ready to go on, a load, requests.
@@ -190,10 +183,6 @@ class Activation : public ObjectContext {
   void NextMoveStep();
   void CommitMoveStep();
   void AbortMove();
-  // The generation of the object's family; 0 if it is packed.
-  uint64_t generation() const;
-  // Gives writes of the object to the pipeline.
-  void JoinWrites(storage::WriteSet* writes);
   // Gives the turn's writes, those to the node's own families, and the header if it changed, to the pipeline.
   void Join(storage::WriteSet* catalog, storage::WriteSet* alarms);
   // Commits what a failed alarm handler leaves: its own change of the alarm, or the next attempt.
@@ -202,12 +191,11 @@ class Activation : public ObjectContext {
   const storage::ObjectKey key_;
   const ObjectClass* const class_;
   Lane* const lane_;
-  std::unique_ptr<storage::Keyspace> keyspace_;
-  std::optional<storage::Placement> placement_;  // nothing: packed
   storage::ObjectStorage storage_;
   storage::KeyspaceReader records_;
   OutputGate output_gate_;
   ObjectRecord record_;
+  ObjectPlace place_;
 
   State state_ = State::kInactive;
   std::unique_ptr<Object> object_;
@@ -223,17 +211,12 @@ class Activation : public ObjectContext {
   std::vector<absl::AnyInvocable<void()>> after_commit_;
 
   std::unique_ptr<LoadTurn> load_turn_;
-  std::optional<Relocation> relocation_;
   // Waiting, running or, a move, on its way to disk; they own themselves and end with Done.
   AlarmTurn* alarm_turn_ = nullptr;
   MoveTurn* move_turn_ = nullptr;
   bool alarm_fired_again_ = false;  // while the alarm's turn ran
   bool passivate_soon_ = false;
-  bool leaving_tried_ = false;                              // since it was loaded
-  bool wants_family_ = false;                               // one is being made
-  absl::Time family_refused_until_ = absl::InfinitePast();  // it failed
-  storage::BatchNumber last_batch_ = 0;                     // with writes of this object
-  storage::BatchNumber move_batch_ = 0;                     // in which it moved
+  bool leaving_tried_ = false;  // since it was loaded
 
   Residency::Seat seat_;
 };

@@ -15,36 +15,20 @@ namespace holdfast::actors {
 namespace {
 
 using storage::WriteSet;
-// After a move that failed, the next is tried no sooner.
-constexpr absl::Duration kFamilyRefused = absl::Minutes(1);
-// A packed object with more keys than this goes as a range: a removed range costs every later read in its family.
-constexpr size_t kRemoveByKeyMax = 1000;
 
 }  // namespace
-
-uint64_t Activation::generation() const { return placement_ ? placement_->generation : 0; }
 
 void Activation::SettleHeader() {
   WriteSet writes;
   WriteSet catalog;
-  if (!record_.Settle(generation(), &writes, &catalog)) return;
-  JoinWrites(&writes);
+  if (!record_.Settle(place_.generation(), &writes, &catalog)) return;
+  place_.Join(&writes);
   lane_->pipeline.Join(&lane_->catalog, &catalog);
 }
 
-void Activation::JoinWrites(WriteSet* writes) {
-  last_batch_ = lane_->pipeline.filling();
-  if (relocation_ && !relocation_->copied_to.empty()) {
-    WriteSet copy = *writes;
-    copy.DropPatches();  // what they change may not be copied yet
-    lane_->pipeline.Join(relocation_->keyspace.get(), &copy);
-  }
-  lane_->pipeline.Join(keyspace_.get(), writes);
-}
-
 void Activation::Join(WriteSet* catalog, WriteSet* alarms) {
-  record_.Stage(generation(), &storage_, catalog);
-  JoinWrites(&storage_.writes());
+  record_.Stage(place_.generation(), &storage_, catalog);
+  place_.Join(&storage_.writes());
   lane_->pipeline.Join(&lane_->catalog, catalog);
   lane_->pipeline.Join(&lane_->alarm_index, alarms);
   lane_->pipeline.Join(lane_->records.keyspace(), &record_writes_);
@@ -58,13 +42,14 @@ void Activation::CommitTurn() {
     CommitWrites();
   }
   for (auto& function : std::exchange(after_commit_, {})) {
-    if (last_batch_ <= lane_->pipeline.durable()) {
+    if (place_.last_batch() <= lane_->pipeline.durable()) {
       function();
       continue;
     }
-    lane_->pipeline.WhenDurable(last_batch_, [function = std::move(function)](const absl::Status& status) mutable {
-      if (status.ok()) function();
-    });
+    lane_->pipeline.WhenDurable(place_.last_batch(),
+                                [function = std::move(function)](const absl::Status& status) mutable {
+                                  if (status.ok()) function();
+                                });
   }
 }
 
@@ -90,9 +75,9 @@ void Activation::CommitWrites() {
 }
 
 void Activation::CommitDeletion() {
-  if (relocation_) {
+  if (place_.moving()) {
     AbortMove();
-    family_refused_until_ = absl::InfinitePast();
+    place_.AllowFamily();
   }
   WriteSet catalog;
   WriteSet alarms;
@@ -114,21 +99,7 @@ void Activation::CommitDeletion() {
     }
     return;
   }
-  // A family of its own goes as a whole; what is kept is packed.
-  std::optional<storage::Placement> left = std::exchange(placement_, std::nullopt);
-  std::unique_ptr<storage::Keyspace> old;
-  if (left) {
-    // Under the packed prefix there is nothing to remove, but for what a move took away that is not durable yet.
-    WriteSet writes;
-    if (move_batch_ > lane_->pipeline.durable()) writes.DeleteRange(storage::KeyRange::All());
-    for (const auto& [key, value] : storage_.writes().points()) {
-      if (value) writes.Put(key, *value);
-    }
-    storage_.writes() = std::move(writes);
-    old = std::exchange(keyspace_, std::make_unique<storage::Keyspace>(storage::PackedLocation(key_)));
-    storage_.set_keyspace(keyspace_.get());
-    lane_->services.families->Abandon(key_);
-  }
+  ObjectPlace::Left left = place_.LeaveFamily();
   const bool by_itself = storage_.left();
   record_.Forget();
   if (exists) {
@@ -138,33 +109,18 @@ void Activation::CommitDeletion() {
   }
   record_.StoreAlarm(kept, &storage_, &alarms);
   Join(&catalog, &alarms);
-  if (left) {
-    lane_->pipeline.WhenDurable(last_batch_,
-                                [lane = lane_, old = std::move(old), left, by_itself](const absl::Status& status) {
-                                  if (status.ok())
-                                    by_itself ? lane->placement.DropSoon(*left) : lane->placement.Drop(*left);
-                                });
-  }
+  place_.DropWhenDurable(std::move(left), /*soon=*/by_itself);
 }
 
 // --- Moves.
 
-bool Activation::WantsFamily() const {
-  return !placement_ && !wants_family_ && !relocation_ && family_refused_until_ <= lane_->clock().Steady();
-}
-
 void Activation::FamilyRefused() {
-  wants_family_ = false;
-  family_refused_until_ = lane_->clock().Steady() + kFamilyRefused;
+  place_.FamilyRefused();
   Pump();
 }
 
 void Activation::BeginMove(std::optional<storage::Placement> to) {
-  wants_family_ = false;
-  relocation_.emplace();
-  relocation_->to = to;
-  relocation_->keyspace =
-      std::make_unique<storage::Keyspace>(to ? storage::Location{to->family, ""} : storage::PackedLocation(key_));
+  place_.BeginMove(to);
   move_turn_ = new MoveTurn(this);
   mailbox_.PushReserved(move_turn_);
   Pump();
@@ -184,64 +140,15 @@ void Activation::NextMoveStep() {
 
 void Activation::CommitMoveStep() {
   MoveTurn* const turn = move_turn_;
-  const bool one_step = relocation_->copied_to.empty();
-  const bool by_key = one_step && turn->part.size() <= kRemoveByKeyMax;
-  WriteSet copies;
-  WriteSet removals;
-  if (!by_key) removals.DeleteRange(storage::KeyRange::All());
-  if (!turn->part.empty()) relocation_->copied_to = turn->part.back().first + '\0';
-  for (auto& [key, value] : turn->part) {
-    if (by_key) removals.Delete(key);
-    copies.Put(key, std::move(value));
-  }
-  turn->part.clear();
-  last_batch_ = lane_->pipeline.filling();
-  lane_->pipeline.Join(relocation_->keyspace.get(), &copies);
-  if (!turn->last) {
-    turn->goes_on = true;
-    return;
-  }
-
-  const std::optional<storage::Placement> left = std::exchange(placement_, relocation_->to);
-  std::unique_ptr<storage::Keyspace> old = std::exchange(keyspace_, std::move(relocation_->keyspace));
-  storage_.set_keyspace(keyspace_.get());
-  relocation_.reset();
-  move_turn_ = nullptr;
-  move_batch_ = last_batch_;
-  WriteSet catalog;
-  catalog.Put(key_.encoded(), storage::CatalogValue(generation(), *record_.header()));
-  if (!left) lane_->pipeline.Join(old.get(), &removals);
-  lane_->pipeline.Join(&lane_->catalog, &catalog);
-  if (placement_) {
-    lane_->services.families->Adopt(key_, *placement_);
-  } else {
-    lane_->services.families->Abandon(key_);
-  }
-  // Until then batches name the old place.
-  lane_->pipeline.WhenDurable(last_batch_, [lane = lane_, old = std::move(old), left](const absl::Status& status) {
-    if (status.ok() && left) lane->placement.Drop(*left);
-  });
-  lane_->placement.Moved(this, PlacementPolicy::MoveEnd::kDone, left);
+  turn->goes_on = !turn->part.last;
+  if (turn->part.last) move_turn_ = nullptr;
+  place_.CommitPart(std::exchange(turn->part, {}), *record_.header());
 }
 
 void Activation::AbortMove() {
-  Relocation relocation = std::move(*relocation_);
-  relocation_.reset();
-  const auto end = move_turn_->too_large ? PlacementPolicy::MoveEnd::kTooLarge : PlacementPolicy::MoveEnd::kFailed;
-  move_turn_->goes_on = false;
-  move_turn_ = nullptr;
-  lane_->placement.Moved(this, end, std::nullopt);
-  if (!relocation.to) return;
-  family_refused_until_ = lane_->clock().Steady() + kFamilyRefused;
-  if (last_batch_ <= lane_->pipeline.durable()) {
-    lane_->placement.Drop(*relocation.to);
-    return;
-  }
-  // Until then batches name it.
-  lane_->pipeline.WhenDurable(last_batch_, [lane = lane_, keyspace = std::move(relocation.keyspace),
-                                            to = *relocation.to](const absl::Status& status) {
-    if (status.ok()) lane->placement.Drop(to);
-  });
+  MoveTurn* const turn = std::exchange(move_turn_, nullptr);
+  turn->goes_on = false;
+  place_.AbortMove(turn->part.too_large);
 }
 
 void Activation::CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change) {

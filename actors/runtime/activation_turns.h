@@ -53,10 +53,8 @@ class Activation::MoveTurn : public Delivery {
     delete this;
   }
 
-  std::vector<storage::Entry> part;
-  bool last = false;       // nothing is left after it
-  bool goes_on = false;    // the activation waits for the step to be durable
-  bool too_large = false;  // the object is, to be packed
+  ObjectPlace::Part part;
+  bool goes_on = false;  // the activation waits for the step to be durable
 
  private:
   Activation* const activation_;  // while the relocation goes on

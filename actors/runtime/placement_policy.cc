@@ -80,8 +80,9 @@ void PlacementPolicy::PackOneFor(const Activation* activation) {
   }
 }
 
-void PlacementPolicy::Moved(Activation* activation, MoveEnd end, const std::optional<storage::Placement>& left) {
-  if (packing_ && packing_->object == activation->key()) {
+void PlacementPolicy::Moved(const storage::ObjectKey& key, bool packed, MoveEnd end,
+                            const std::optional<storage::Placement>& left) {
+  if (packing_ && packing_->object == key) {
     if (end == MoveEnd::kDone && left) {
       packing_->left = left;
       return;
@@ -89,16 +90,16 @@ void PlacementPolicy::Moved(Activation* activation, MoveEnd end, const std::opti
     packing_.reset();
     // The object keeps its family for now. One that was deleted meanwhile has none, which is seen when its turn comes.
     const absl::Duration again = end == MoveEnd::kTooLarge ? kPackLargeAgain : kPackAgain;
-    not_packed_.emplace(services_.executor->clock().Steady() + again, activation->key());
+    not_packed_.emplace(services_.executor->clock().Steady() + again, key);
     return;
   }
-  if (end != MoveEnd::kDone || activation->packed()) return;
-  placed_.push_back(activation->key());
+  if (end != MoveEnd::kDone || packed) return;
+  placed_.push_back(key);
   // Objects that were deleted meanwhile are still in the queue, and those that were made anew are in it twice.
   if (placed_.size() <= 2 * static_cast<size_t>(services_.families->count()) + kPackLookMax) return;
   absl::flat_hash_set<std::string> seen;
-  std::erase_if(placed_, [&](const storage::ObjectKey& key) {
-    return !services_.families->Find(key) || !seen.insert(key.encoded()).second;
+  std::erase_if(placed_, [&](const storage::ObjectKey& other) {
+    return !services_.families->Find(other) || !seen.insert(other.encoded()).second;
   });
 }
 

@@ -59,8 +59,9 @@ class PlacementPolicy {
 
   // The object has written. Gives it a family if it is packed and there is room or it deserves that of another.
   void Consider(Activation* activation);
-  // A move has ended. `left` is the family that the object had, if it had one and the move is done.
-  void Moved(Activation* activation, MoveEnd end, const std::optional<storage::Placement>& left);
+  // A move has ended, and the object is packed or not. `left` is the family that the object had, if it had one and the
+  // move is done.
+  void Moved(const storage::ObjectKey& key, bool packed, MoveEnd end, const std::optional<storage::Placement>& left);
   // Drops a family that no batch which is under way names.
   void Drop(const storage::Placement& placement);
   // Does the same for the family of an object that has ceased to exist by itself: at once, but no more than so many a
