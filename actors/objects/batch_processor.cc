@@ -109,7 +109,7 @@ Task<absl::Status> BatchProcessor::Load() {
     state_bytes_ = (*bytes)->size();
     co_return absl::OkStatus();
   }
-  auto remainder = co_await storage::Read<std::optional<std::string>>(
+  auto remainder = co_await storage::StorageOp<std::optional<std::string>>(
       &storage(), KeyRange::Single(storage::kRemainderKey),
       [](storage::View& view) { return view.Get(storage::kRemainderKey); });
   if (!remainder.ok()) co_return remainder.status();

@@ -150,7 +150,7 @@ const ObjectClass& PlainObject::Class() {
 Task<absl::Status> PlainObject::Load() {
   // There is a record exactly when there is an alarm.
   if (!storage().alarm()) co_return absl::OkStatus();
-  auto bytes = co_await storage::Read<std::optional<std::string>>(
+  auto bytes = co_await storage::StorageOp<std::optional<std::string>>(
       &storage(), storage::KeyRange::Single(storage::kClientAlarmKey),
       [](storage::View& view) { return view.Get(storage::kClientAlarmKey); });
   if (!bytes.ok()) co_return bytes.status();
@@ -163,7 +163,7 @@ Task<absl::Status> PlainObject::Load() {
 
 // --- Keys.
 
-storage::Read<PlainObject::SeenEntries> PlainObject::Look(std::map<std::string, bool> keys) {
+storage::StorageOp<PlainObject::SeenEntries> PlainObject::Look(std::map<std::string, bool> keys) {
   return {&storage(), storage::KeyRange::Prefix({&storage::kEntryKind, 1}),
           [keys = std::move(keys)](storage::View& view) -> absl::StatusOr<SeenEntries> {
             SeenEntries seen;

@@ -74,11 +74,11 @@ class PlainObject : public Object {
   using SeenEntries = std::map<std::string, Seen>;
 
   // Those of the keys that are there; `true` asks for the etag.
-  storage::Read<SeenEntries> Look(std::map<std::string, bool> keys);
+  storage::StorageOp<SeenEntries> Look(std::map<std::string, bool> keys);
   // Runs the statements in one transaction.
-  storage::Read<std::vector<storage::sql::Result>> RunAll(std::vector<SqlText> texts);
+  storage::StorageOp<std::vector<storage::sql::Result>> RunAll(std::vector<SqlText> texts);
   // Whether the preconditions that are about SQL hold, in order.
-  storage::Read<std::vector<bool>> AskSql(const v1::ApplyBatchRequest& request);
+  storage::StorageOp<std::vector<bool>> AskSql(const v1::ApplyBatchRequest& request);
   // Ends a lease that has expired. Like every change of alarm_, to be followed by StoreAlarm.
   void SettleLease();
   void Ended(std::string token, AlarmWatchers::End end);

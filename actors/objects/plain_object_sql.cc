@@ -64,7 +64,7 @@ absl::Status ImportError(const absl::Status& status) {
 
 }  // namespace
 
-storage::Read<std::vector<sql::Result>> PlainObject::RunAll(std::vector<SqlText> texts) {
+storage::StorageOp<std::vector<sql::Result>> PlainObject::RunAll(std::vector<SqlText> texts) {
   using Results = std::vector<sql::Result>;
   return storage::sql::DatabaseOf(storage()).Run<Results>(
       [texts = std::move(texts)](sql::Connection& connection) -> absl::StatusOr<Results> {
@@ -137,7 +137,7 @@ Task<absl::Status> PlainObject::AbortImport(sql::ImportId id) {
 
 // --- For ApplyBatch.
 
-storage::Read<std::vector<bool>> PlainObject::AskSql(const v1::ApplyBatchRequest& request) {
+storage::StorageOp<std::vector<bool>> PlainObject::AskSql(const v1::ApplyBatchRequest& request) {
   struct Question {
     std::optional<SqlText> query;
     int64_t version = 0;
@@ -148,7 +148,7 @@ storage::Read<std::vector<bool>> PlainObject::AskSql(const v1::ApplyBatchRequest
     const v1::Precondition& precondition = request.preconditions(i);
     if (precondition.has_query_returns_row()) {
       auto text = SqlTextOf(precondition.query_returns_row(), absl::StrCat("preconditions[", i, "].query_returns_row"));
-      if (!text.ok()) return storage::Read<Answers>(text.status());
+      if (!text.ok()) return storage::StorageOp<Answers>(text.status());
       questions.push_back({*std::move(text)});
     } else if (precondition.has_schema_version_equals()) {
       questions.push_back({std::nullopt, precondition.schema_version_equals()});

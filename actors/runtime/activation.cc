@@ -18,7 +18,7 @@ namespace {
 // What an activation costs beyond its instance: the map, the mailbox, the keys.
 constexpr size_t kActivationBytes = 3 << 10;
 // A record under one key of the object itself.
-storage::Read<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
+storage::StorageOp<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
   return {reader, storage::KeyRange::Single(key), [key](storage::View& view) { return view.Get(key); }};
 }
 

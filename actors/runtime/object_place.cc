@@ -64,7 +64,7 @@ Task<absl::Status> ObjectPlace::ReadPart(Part* part) {
   if (!move_->to && move_batch_ > lane_->pipeline.durable()) co_return absl::UnavailableError("just moved");
   const uint64_t move = moves_;
   const storage::KeyRange range{move_->copied_to, ""};
-  auto read = co_await storage::Read<Part>(storage_, range, [range](storage::View& view) -> absl::StatusOr<Part> {
+  auto read = co_await storage::StorageOp<Part>(storage_, range, [range](storage::View& view) -> absl::StatusOr<Part> {
     Part found{.last = true};
     size_t bytes = 0;
     absl::Status status = view.Scan(range, false, [&](absl::string_view key, absl::string_view value) {

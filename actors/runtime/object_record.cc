@@ -34,7 +34,7 @@ constexpr int kLagCommitsMin = 8;
 // Readings of the wall clock and of an object's clock that differ by less are taken for the same.
 constexpr absl::Duration kClocksAgree = absl::Seconds(1);
 
-storage::Read<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
+storage::StorageOp<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
   return {reader, storage::KeyRange::Single(key), [key](storage::View& view) { return view.Get(key); }};
 }
 
@@ -62,7 +62,8 @@ Task<absl::Status> ObjectRecord::Load(storage::ObjectStorage& storage) {
     header_ = header;
     if (header.run() != 0) {
       // A crash came while the object was in memory.
-      auto usage = co_await storage::Read<storage::v1::Usage>(&storage, storage::KeyRange::All(), storage::CountUsage);
+      auto usage =
+          co_await storage::StorageOp<storage::v1::Usage>(&storage, storage::KeyRange::All(), storage::CountUsage);
       if (!usage.ok()) co_return usage.status();
       *header_->mutable_usage() = *std::move(usage);
       header_->set_clock_us(std::max(header.clock_us(), lane_->run_clock.Of(header.run())));

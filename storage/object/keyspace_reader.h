@@ -14,7 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "storage/base/background.h"
 #include "storage/object/keyspace.h"
-#include "storage/object/read.h"
+#include "storage/object/operation.h"
 #include "storage/store/store.h"
 #include "storage/store/write_set.h"
 

@@ -74,15 +74,16 @@ void ObjectStorage::CloseSql() { database_ = nullptr; }
 
 size_t ObjectStorage::MemoryBytes() const { return database_ == nullptr ? 0 : database_->MemoryBytes(); }
 
-Read<std::optional<std::string>> ObjectStorage::Get(absl::string_view key) {
-  if (absl::Status status = CheckKey(key); !status.ok()) return Read<std::optional<std::string>>(status);
+StorageOp<std::optional<std::string>> ObjectStorage::Get(absl::string_view key) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return StorageOp<std::optional<std::string>>(status);
   const std::string full = EntryKey(key);
   return {this, KeyRange::Single(full), [full](View& view) { return view.Get(full); }};
 }
 
-Read<std::map<std::string, std::string>> ObjectStorage::GetMany(absl::Span<const std::string> keys, size_t bytes_max) {
+StorageOp<std::map<std::string, std::string>> ObjectStorage::GetMany(absl::Span<const std::string> keys,
+                                                                     size_t bytes_max) {
   using Map = std::map<std::string, std::string>;
-  if (absl::Status status = CheckKeys(keys); !status.ok()) return Read<Map>(status);
+  if (absl::Status status = CheckKeys(keys); !status.ok()) return StorageOp<Map>(status);
   return {this, KeyRange::Prefix({&kEntryKind, 1}),
           [keys = std::set<std::string>(keys.begin(), keys.end()), bytes_max](View& view) -> absl::StatusOr<Map> {
             Map found;
@@ -99,9 +100,9 @@ Read<std::map<std::string, std::string>> ObjectStorage::GetMany(absl::Span<const
           }};
 }
 
-Read<std::vector<Entry>> ObjectStorage::List(const ListOptions& options) {
+StorageOp<std::vector<Entry>> ObjectStorage::List(const ListOptions& options) {
   absl::StatusOr<KeyRange> range = ListRange(options);
-  if (!range.ok()) return Read<std::vector<Entry>>(range.status());
+  if (!range.ok()) return StorageOp<std::vector<Entry>>(range.status());
   return {this, *range,
           [range = *range, reverse = options.reverse, limit = options.limit,
            bytes_max = options.bytes_max](View& view) -> absl::StatusOr<std::vector<Entry>> {
@@ -160,8 +161,8 @@ absl::Status ObjectStorage::PutMany(absl::Span<const Entry> entries) {
   return absl::OkStatus();
 }
 
-Read<int64_t> ObjectStorage::Delete(absl::Span<const std::string> keys) {
-  if (absl::Status status = CheckKeys(keys); !status.ok()) return Read<int64_t>(status);
+StorageOp<int64_t> ObjectStorage::Delete(absl::Span<const std::string> keys) {
+  if (absl::Status status = CheckKeys(keys); !status.ok()) return StorageOp<int64_t>(status);
   struct Found {
     std::string key;
     size_t value_bytes;
@@ -183,7 +184,7 @@ Read<int64_t> ObjectStorage::Delete(absl::Span<const std::string> keys) {
           }};
 }
 
-Read<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
+StorageOp<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
   auto keys = std::make_shared<std::vector<std::string>>();
   return {this, KeyRange::All(),
           [keys](View& view) -> absl::StatusOr<bool> {
@@ -202,7 +203,7 @@ Read<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
           }};
 }
 
-Read<bool> ObjectStorage::DeleteIfEmpty() {
+StorageOp<bool> ObjectStorage::DeleteIfEmpty() {
   auto keys = std::make_shared<std::vector<std::string>>();
   auto remainder = std::make_shared<std::optional<std::string>>();
   return {this, KeyRange::All(),

@@ -25,7 +25,7 @@
 #include "storage/base/background.h"
 #include "storage/object/keyspace.h"
 #include "storage/object/keyspace_reader.h"
-#include "storage/object/read.h"
+#include "storage/object/operation.h"
 #include "storage/object/usage.h"
 #include "storage/store/object_id.h"
 #include "storage/store/store.h"
@@ -84,10 +84,11 @@ class ObjectStorage : public KeyspaceReader {
   std::string ns() const;
 
   // --- Keys. Errors: INVALID_ARGUMENT for a key that is empty or over 2,048 bytes, a value over 2 MiB, over 128 keys.
-  Read<std::optional<std::string>> Get(absl::string_view key);
+  StorageOp<std::optional<std::string>> Get(absl::string_view key);
   // Sorted by key, the missing left out. OUT_OF_RANGE if keys and values have more bytes than that.
-  Read<std::map<std::string, std::string>> GetMany(absl::Span<const std::string> keys, size_t bytes_max = SIZE_MAX);
-  Read<std::vector<Entry>> List(const ListOptions& options);
+  StorageOp<std::map<std::string, std::string>> GetMany(absl::Span<const std::string> keys,
+                                                        size_t bytes_max = SIZE_MAX);
+  StorageOp<std::vector<Entry>> List(const ListOptions& options);
   absl::Status Put(absl::string_view key, std::string value);
   // The same for who knows how many bytes the value has that is replaced; nothing: there is none.
   absl::Status Write(absl::string_view key, std::string value, std::optional<size_t> replaced_bytes);
@@ -95,12 +96,12 @@ class ObjectStorage : public KeyspaceReader {
   // All or none of them.
   absl::Status PutMany(absl::Span<const Entry> entries);
   // How many of them existed.
-  Read<int64_t> Delete(absl::Span<const std::string> keys);
+  StorageOp<int64_t> Delete(absl::Span<const std::string> keys);
   // Removes all keys, records and the SQL database, and the alarm unless `keep_alarm`.
-  Read<bool> DeleteAll(bool keep_alarm);
+  StorageOp<bool> DeleteAll(bool keep_alarm);
   // The same if there are no keys, records and SQL database, and no alarm; otherwise does nothing. What is under
   // kRemainderKey stays, and does not make the object exist. Returns whether it was so.
-  Read<bool> DeleteIfEmpty();
+  StorageOp<bool> DeleteIfEmpty();
 
   // --- The SQL database, for sql::DatabaseOf(), which opens it at its first use. Null while it is closed.
   std::unique_ptr<OpenDatabase>& database() { return database_; }

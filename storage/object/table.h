@@ -23,7 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "storage/object/object_storage.h"
-#include "storage/object/read.h"
+#include "storage/object/operation.h"
 #include "storage/store/format.h"
 #include "storage/store/key_codec.h"
 
@@ -65,13 +65,13 @@ class Table {
     return key;
   }
 
-  Read<std::optional<Row>> Get(absl::string_view primary_key) const {
+  StorageOp<std::optional<Row>> Get(absl::string_view primary_key) const {
     const std::string key = RowKey(primary_key);
     return {storage_, KeyRange::Single(key), [key](View& view) { return ReadRow(view, key); }};
   }
 
   // ALREADY_EXISTS, and nothing written, where there is a row with that primary key.
-  Read<bool> Insert(const Row& row) {
+  StorageOp<bool> Insert(const Row& row) {
     const std::string key = RowKey(PrimaryKey(row));
     return {storage_, KeyRange::Single(key),
             [key](View& view) -> absl::StatusOr<bool> {
@@ -87,7 +87,7 @@ class Table {
   }
 
   // Writes the row in place of the one with its primary key, which is returned, or as a new one.
-  Read<std::optional<Row>> Replace(const Row& row) {
+  StorageOp<std::optional<Row>> Replace(const Row& row) {
     const std::string key = RowKey(PrimaryKey(row));
     return {storage_, KeyRange::Single(key), [key](View& view) { return ReadRow(view, key); },
             [this, row](std::optional<Row>& old) {
@@ -121,7 +121,7 @@ class Table {
   }
 
   // Whether there was one.
-  Read<bool> Delete(absl::string_view primary_key) {
+  StorageOp<bool> Delete(absl::string_view primary_key) {
     const std::string key = RowKey(primary_key);
     auto old = std::make_shared<std::optional<Row>>();
     return {storage_, KeyRange::Single(key),
@@ -151,7 +151,7 @@ class Table {
   }
 
   // Removes the rows whose primary keys are in the range; how many there were.
-  Read<int64_t> DeleteRange(const KeyRange& primary_keys) {
+  StorageOp<int64_t> DeleteRange(const KeyRange& primary_keys) {
     const KeyRange range = RowRange(primary_keys);
     auto rows = std::make_shared<std::vector<Row>>();
     return {storage_, range,
@@ -174,7 +174,7 @@ class Table {
             }};
   }
 
-  Read<int64_t> Count(const KeyRange& primary_keys) const {
+  StorageOp<int64_t> Count(const KeyRange& primary_keys) const {
     const KeyRange range = RowRange(primary_keys);
     return {storage_, range, [range](View& view) -> absl::StatusOr<int64_t> {
               int64_t count = 0;
@@ -187,7 +187,7 @@ class Table {
             }};
   }
 
-  Read<std::vector<Row>> Scan(const KeyRange& primary_keys, ScanOptions options = {}) const {
+  StorageOp<std::vector<Row>> Scan(const KeyRange& primary_keys, ScanOptions options = {}) const {
     const KeyRange range = RowRange(primary_keys);
     return {storage_, range, [range, options](View& view) -> absl::StatusOr<std::vector<Row>> {
               std::vector<Row> rows;
@@ -198,7 +198,7 @@ class Table {
   }
 
   // The rows whose keys in that index are in the range, in its order.
-  Read<std::vector<Row>> ScanIndex(uint16_t index, const KeyRange& index_keys, size_t rows_max) const {
+  StorageOp<std::vector<Row>> ScanIndex(uint16_t index, const KeyRange& index_keys, size_t rows_max) const {
     const KeyRange range = WithPrefix(IndexPrefix(index), index_keys);
     return {storage_, KeyRange::All(),
             [range, rows_max, row_prefix = RowKey("")](View& view) -> absl::StatusOr<std::vector<Row>> {

@@ -29,7 +29,7 @@
 #include "storage/base/background.h"
 #include "storage/object/keyspace.h"
 #include "storage/object/object_storage.h"
-#include "storage/object/read.h"
+#include "storage/object/operation.h"
 #include "storage/sql/connection.h"
 #include "storage/sql/pages.h"
 #include "storage/sql/settings.h"
@@ -72,7 +72,7 @@ class Database : public Reader, public OpenDatabase {
   using Body = absl::AnyInvocable<absl::StatusOr<T>(Connection&)>;
 
   template <typename T>
-  Read<T> Run(Body<T> body);
+  StorageOp<T> Run(Body<T> body);
 
   // OpenDatabase: what the connection holds.
   size_t MemoryBytes() const override { return session_->bytes; }
@@ -115,7 +115,7 @@ class Database : public Reader, public OpenDatabase {
 Database& DatabaseOf(ObjectStorage& storage);
 
 template <typename T>
-Read<T> Database::Run(Body<T> body) {
+StorageOp<T> Database::Run(Body<T> body) {
   return {this, DatabaseRange(),
           [session = session_, body = std::move(body)](View& view) mutable {
             absl::StatusOr<T> result = absl::UnknownError("not run");

@@ -36,8 +36,8 @@ bool IsOf(const Found& found, ImportId id) {
 
 // Looks, then does `change` in the turn; `check` says whether it may.
 template <typename T>
-Read<T> Change(ObjectStorage* storage, std::function<absl::StatusOr<T>(const Found&)> check,
-               std::function<void(const Found&, WriteSet*)> change) {
+StorageOp<T> Change(ObjectStorage* storage, std::function<absl::StatusOr<T>(const Found&)> check,
+                    std::function<void(const Found&, WriteSet*)> change) {
   auto found = std::make_shared<Found>();
   return {storage,
           {kSqlDatabaseKey, kSqlImportKey + '\0'},
@@ -62,7 +62,7 @@ std::function<absl::StatusOr<bool>(const Found&)> Goes(ImportId id) {
 
 }  // namespace
 
-Read<ImportId> BeginImport(ObjectStorage* storage, uint64_t nonce) {
+StorageOp<ImportId> BeginImport(ObjectStorage* storage, uint64_t nonce) {
   const auto next = [nonce](const Found& found) {
     const uint32_t generation =
         std::max(found.database.generation(), found.import ? found.import->generation() : 0) + 1;
@@ -77,7 +77,7 @@ Read<ImportId> BeginImport(ObjectStorage* storage, uint64_t nonce) {
   });
 }
 
-Read<bool> AddPages(ObjectStorage* storage, ImportId id, uint32_t first, std::string pages) {
+StorageOp<bool> AddPages(ObjectStorage* storage, ImportId id, uint32_t first, std::string pages) {
   return Change<bool>(storage, Goes(id), [id, first, pages = std::move(pages)](const Found&, WriteSet* writes) {
     const absl::string_view all = pages;
     for (size_t i = 0; i < all.size() / kPageBytes; ++i) {
@@ -87,7 +87,7 @@ Read<bool> AddPages(ObjectStorage* storage, ImportId id, uint32_t first, std::st
   });
 }
 
-Read<bool> EndImport(ObjectStorage* storage, ImportId id, uint32_t page_count) {
+StorageOp<bool> EndImport(ObjectStorage* storage, ImportId id, uint32_t page_count) {
   return Change<bool>(storage, Goes(id), [=](const Found& found, WriteSet* writes) {
     storage->CloseSql();
     if (found.database.page_count() > 0) writes->DeleteRange(PageRange(found.database.generation()));
@@ -104,7 +104,7 @@ Read<bool> EndImport(ObjectStorage* storage, ImportId id, uint32_t page_count) {
   });
 }
 
-Read<bool> AbortImport(ObjectStorage* storage, ImportId id) {
+StorageOp<bool> AbortImport(ObjectStorage* storage, ImportId id) {
   return Change<bool>(
       storage, [id](const Found& found) -> absl::StatusOr<bool> { return IsOf(found, id); },
       [id](const Found& found, WriteSet* writes) {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "storage/object/object_storage.h"
-#include "storage/object/read.h"
+#include "storage/object/operation.h"
 
 namespace holdfast::storage::sql {
 
@@ -27,13 +27,13 @@ struct ImportId {
 };
 
 // `nonce`: 64 random bits.
-Read<ImportId> BeginImport(ObjectStorage* storage, uint64_t nonce);
+StorageOp<ImportId> BeginImport(ObjectStorage* storage, uint64_t nonce);
 // Whole pages, of which the first has that number.
-Read<bool> AddPages(ObjectStorage* storage, ImportId id, uint32_t first, std::string pages);
+StorageOp<bool> AddPages(ObjectStorage* storage, ImportId id, uint32_t first, std::string pages);
 // The pages from 1 to `page_count` were added. Closes the object's SQL.
-Read<bool> EndImport(ObjectStorage* storage, ImportId id, uint32_t page_count);
+StorageOp<bool> EndImport(ObjectStorage* storage, ImportId id, uint32_t page_count);
 // OK also where there is nothing of it.
-Read<bool> AbortImport(ObjectStorage* storage, ImportId id);
+StorageOp<bool> AbortImport(ObjectStorage* storage, ImportId id);
 
 }  // namespace holdfast::storage::sql
 

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
 #include "storage/store/format.h"
 
@@ -22,8 +23,13 @@ inline constexpr size_t kPageBytes = kSqlPageBytes;
 
 // What is answered where nothing may take long, if the page is not in memory or the SQL may: the whole transaction is
 // to be run again where it may.
-inline absl::Status NeedsWorker() { return absl::UnavailableError("the SQL is to be run on a worker"); }
-inline bool IsNeedsWorker(const absl::Status& status) { return absl::IsUnavailable(status); }
+inline constexpr absl::string_view kNeedsWorkerUrl = "holdfast/needs-worker";
+inline absl::Status NeedsWorker() {
+  absl::Status status = absl::UnavailableError("the SQL is to be run on a worker");
+  status.SetPayload(kNeedsWorkerUrl, absl::Cord());
+  return status;
+}
+inline bool IsNeedsWorker(const absl::Status& status) { return status.GetPayload(kNeedsWorkerUrl).has_value(); }
 
 // Errors of all: NeedsWorker(), DATA_LOSS where the store is damaged. One thread at a time.
 class PageSource {

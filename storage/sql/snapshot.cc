@@ -8,7 +8,7 @@
 
 namespace holdfast::storage::sql {
 
-Read<std::shared_ptr<Snapshot>> Snapshot::Take(ObjectStorage* storage) {
+StorageOp<std::shared_ptr<Snapshot>> Snapshot::Take(ObjectStorage* storage) {
   return {storage, DatabaseRange(), [](View& view) -> absl::StatusOr<std::shared_ptr<Snapshot>> {
             if (view.tier() == ReadTier::kMemory) {
               view.GoToDisk();

@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "storage/object/keyspace.h"
 #include "storage/object/object_storage.h"
-#include "storage/object/read.h"
+#include "storage/object/operation.h"
 #include "storage/store/frozen_range.h"
 
 namespace holdfast::storage::sql {
@@ -22,7 +22,7 @@ namespace holdfast::storage::sql {
 class Snapshot {
  public:
   // In a turn of the object; shared only because a result is copied.
-  static Read<std::shared_ptr<Snapshot>> Take(ObjectStorage* storage);
+  static StorageOp<std::shared_ptr<Snapshot>> Take(ObjectStorage* storage);
 
   Snapshot(FrozenRange range, uint32_t generation, uint32_t page_count)
       : range_(std::move(range)), generation_(generation), page_count_(page_count) {}

@@ -15,7 +15,7 @@
 #include "storage/commit/commit_pipeline.h"
 #include "storage/object/keyspace.h"
 #include "storage/object/object_storage.h"
-#include "storage/object/read.h"
+#include "storage/object/operation.h"
 #include "storage/sql/database.h"
 #include "storage/store/store.h"
 #include "tests/unit/storage/manual_background.h"
@@ -43,7 +43,7 @@ class ObjectHarness {
 
   // As co_await does.
   template <typename T>
-  absl::StatusOr<T> Await(Read<T> read) {
+  absl::StatusOr<T> Await(StorageOp<T> read) {
     if (!read.await_ready()) {
       ++disk_reads_;
       const int resumed_before = resumed_;

@@ -155,7 +155,7 @@ TEST_F(ObjectStorageTest, DeleteWritesOnlyOnceItIsResumed) {
   object_.Settle();
   store_.set_cold(true);
   const std::vector<std::string> keys = {"a"};
-  Read<int64_t> read = storage_.Delete(keys);
+  StorageOp<int64_t> read = storage_.Delete(keys);
   ASSERT_FALSE(read.await_ready());
   read.await_suspend(std::noop_coroutine());
   object_.reads().RunAll();
@@ -172,7 +172,7 @@ TEST_F(ObjectStorageTest, BatchMayBecomeDurableDuringADiskRead) {
   object_.EndTurn();
   object_.pipeline().Submit();
   ASSERT_THAT(storage_.Put("c", "3"), IsOk());
-  Read<std::vector<Entry>> read = storage_.List({});
+  StorageOp<std::vector<Entry>> read = storage_.List({});
   ASSERT_FALSE(read.await_ready());
   read.await_suspend(std::noop_coroutine());
   object_.commits().RunAll();
@@ -190,10 +190,10 @@ TEST_F(ObjectStorageTest, DroppedReadIsForgotten) {
   store_.set_cold(true);
   for (const bool worked : {false, true}) {
     const std::vector<std::string> keys = {"1", "pending"};
-    auto get = std::make_unique<Read<std::optional<std::string>>>(storage_.Get("1"));
-    auto list = std::make_unique<Read<std::vector<Entry>>>(storage_.List({}));
-    auto remove = std::make_unique<Read<int64_t>>(storage_.Delete(keys));
-    auto remove_all = std::make_unique<Read<bool>>(storage_.DeleteAll(false));
+    auto get = std::make_unique<StorageOp<std::optional<std::string>>>(storage_.Get("1"));
+    auto list = std::make_unique<StorageOp<std::vector<Entry>>>(storage_.List({}));
+    auto remove = std::make_unique<StorageOp<int64_t>>(storage_.Delete(keys));
+    auto remove_all = std::make_unique<StorageOp<bool>>(storage_.DeleteAll(false));
     const auto start = [](auto& read) {
       ASSERT_FALSE(read->await_ready());
       read->await_suspend(std::noop_coroutine());

@@ -25,7 +25,7 @@ class SqlImport : public testing::Test {
  protected:
   // A step is a turn.
   template <typename T>
-  absl::StatusOr<T> Do(Read<T> step) {
+  absl::StatusOr<T> Do(StorageOp<T> step) {
     auto result = object_.Await(std::move(step));
     object_.Settle();
     return result;

@@ -1,14 +1,15 @@
-// A read that a handler awaits: `co_await storage.Get(key)`.
+// An operation on an object's storage that a handler awaits: `co_await storage.Get(key)`. It reads, and may stage
+// writes that depend on what it has read.
 //
-// Awaiting it runs the read at once, against what is in memory; mostly that is all, and the handler goes on without
-// having been suspended. What needs the disk, or looks at many entries, runs again on a thread of its own, against a
-// copy of the pending writes, while the object's input gate is held.
+// Awaiting the operation runs its read at once, against what is in memory; mostly that is all, and the handler goes on
+// without having been suspended. A read that needs the disk, or looks at many entries, runs again on a thread of its
+// own, against a copy of the pending writes, while the object's input gate is held.
 //
-// A Read must be awaited once, in the turn that made it. It may be dropped while it is on its way (an object that is
-// reset): the result is then thrown away.
+// An operation must be awaited once, in the turn that made it. It may be dropped while its read is on the way (an
+// object that is reset): the result is then thrown away.
 
-#ifndef HOLDFAST_STORAGE_OBJECT_READ_H_
-#define HOLDFAST_STORAGE_OBJECT_READ_H_
+#ifndef HOLDFAST_STORAGE_OBJECT_OPERATION_H_
+#define HOLDFAST_STORAGE_OBJECT_OPERATION_H_
 
 #include <coroutine>
 #include <memory>
@@ -36,19 +37,19 @@ class Reader {
 };
 
 template <typename T>
-class [[nodiscard]] Read {
+class [[nodiscard]] StorageOp {
  public:
   // Reads within `range`. May be called twice, the second time on another thread, so it holds what it needs itself.
   using Function = absl::AnyInvocable<absl::StatusOr<T>(View&)>;
   // Runs on the executor with a result that was read; an error replaces the result.
   using After = absl::AnyInvocable<absl::Status(T&)>;
 
-  Read(Reader* reader, KeyRange range, Function function, After after = nullptr)
+  StorageOp(Reader* reader, KeyRange range, Function function, After after = nullptr)
       : reader_(reader), range_(std::move(range)), function_(std::move(function)), after_(std::move(after)) {}
   // A read that failed before it began.
-  explicit Read(absl::Status error) : result_(std::move(error)) {}
-  Read(Read&&) = default;
-  ~Read() {
+  explicit StorageOp(absl::Status error) : result_(std::move(error)) {}
+  StorageOp(StorageOp&&) = default;
+  ~StorageOp() {
     if (state_ != nullptr) state_->dropped = true;
   }
 
@@ -96,4 +97,4 @@ class [[nodiscard]] Read {
 
 }  // namespace holdfast::storage
 
-#endif  // HOLDFAST_STORAGE_OBJECT_READ_H_
+#endif  // HOLDFAST_STORAGE_OBJECT_OPERATION_H_
