@@ -345,10 +345,7 @@ void Activation::Reset(const absl::Status& why) {
     TellEnded(turn, why);
     output_gate_.Pass(turn, why, place_.last_batch());
   }
-  SettleHeader();
-  object_.reset();
-  storage_.CloseSql();
-  Left();
+  Discard();
 }
 
 void Activation::FailWaiting(const absl::Status& status) {
@@ -383,14 +380,13 @@ void Activation::PassivateSoon() {
 void Activation::Unload() {
   passivate_soon_ = false;
   state_ = State::kPassivating;
+  Discard();
+}
+
+void Activation::Discard() {
   SettleHeader();
   object_.reset();
   storage_.CloseSql();
-  Left();
-}
-
-void Activation::Left() {
-  if (!seat_.taken()) return;
   lane_->residency.Left(this);
   if (storage::Observer* const observer = lane_->services.observer) observer->Passivated(class_->name);
 }

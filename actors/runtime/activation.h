@@ -138,8 +138,8 @@ class Activation : public ObjectContext {
   bool OfRuntime(const Delivery* turn) const;
   // Tells the observer, if there is one, that the turn of a request has ended.
   void TellEnded(Delivery* turn, const absl::Status& outcome);
-  // The instance has been discarded.
-  void Left();
+  // Discards the instance, which was loaded.
+  void Discard();
   void Unload();
   void Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit);
   absl::Duration LimitOf(const Delivery* turn) const;

@@ -147,7 +147,8 @@ TEST_F(ObserverTest, AlarmsTellHowLateTheyAreAndWhichAttemptsFailed) {
   EXPECT_EQ(counting.counts["alarms"], 3);
   EXPECT_EQ(counting.counts["alarms retried"], 2);
   EXPECT_THAT(counting.attempts, ElementsAre(1, 2));
-  for (absl::Duration late : counting.lateness) EXPECT_EQ(late, absl::ZeroDuration());
+  // The clock of the test is finer than the microseconds of an alarm.
+  for (absl::Duration late : counting.lateness) EXPECT_LT(late, absl::Microseconds(1));
   EXPECT_EQ(counting.counts["begun"], 1) << "an alarm is no request";
 }
 
