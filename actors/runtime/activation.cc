@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "actors/runtime/activation_turns.h"
 #include "actors/runtime/lane.h"
+#include "actors/runtime/turn_limits.h"
 #include "actors/wire/errors.h"
 #include "storage/base/log.h"
 #include "storage/store/format.h"
@@ -35,7 +35,7 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
       output_gate_(&lane->pipeline),
       record_(&key_, object_class, lane),
       place_(&key_, &storage_, lane),
-      mailbox_(&lane->options.mailbox) {
+      queue_(&lane->options.mailbox) {
   storage_.set_object(&key_);
 }
 
@@ -47,7 +47,7 @@ size_t Activation::MemoryBytes() const {
   return kActivationBytes + key_.encoded().size() + object_->MemoryBytes() + storage_.MemoryBytes();
 }
 
-bool Activation::busy() const { return !turns_.empty() || !mailbox_.empty(); }
+bool Activation::busy() const { return !turns_.empty() || !queue_.empty(); }
 
 Random& Activation::random() { return *lane_->services.random; }
 
@@ -62,12 +62,12 @@ void Activation::AfterCommit(absl::AnyInvocable<void()> function) { after_commit
 // --- Deliveries and turns.
 
 void Activation::Deliver(Delivery* request) {
-  if (!mailbox_.Push(request)) {
+  if (!queue_.Push(request)) {
     Refuse(request, MailboxFull());
     return;
   }
   if (storage::Observer* const observer = lane_->services.observer) {
-    observer->RequestQueued(class_->name, mailbox_.depth());
+    observer->RequestQueued(class_->name, queue_.depth());
   }
   Pump();
 }
@@ -85,7 +85,7 @@ absl::Status Activation::MailboxFull() const {
 void Activation::DeliverAlarm() {
   if (alarm_turn_ == nullptr) {
     alarm_turn_ = new AlarmTurn(this);
-    mailbox_.PushReserved(alarm_turn_);
+    queue_.PushReserved(alarm_turn_);
     Pump();
   } else if (alarm_turn_->ran && !alarm_fired_again_) {
     alarm_fired_again_ = true;  // for the alarm that was set meanwhile
@@ -94,33 +94,8 @@ void Activation::DeliverAlarm() {
   }
 }
 
-bool Activation::InProgress(absl::string_view request_id) const {
-  return std::any_of(turns_.begin(), turns_.end(), [&](Delivery* turn) {
-    RecordedRequest* const recorded = turn->recorded();
-    return recorded != nullptr && recorded->request_id() == request_id;
-  });
-}
-
 Delivery* Activation::NextRequest() {
-  for (auto it = repeated_.begin(); it != repeated_.end(); ++it) {
-    Delivery* const request = *it;
-    if (InProgress(request->recorded()->request_id())) continue;
-    repeated_.erase(it);
-    return request;
-  }
-  while (Delivery* const request = mailbox_.Pop()) {
-    RecordedRequest* const recorded = request->recorded();
-    if (recorded == nullptr || !InProgress(recorded->request_id())) return request;
-    const MailboxLimits& limits = lane_->options.mailbox;
-    const size_t bytes = std::accumulate(repeated_.begin(), repeated_.end(), request->bytes,
-                                         [](size_t sum, const Delivery* other) { return sum + other->bytes; });
-    if (repeated_.size() < limits.requests_max && (repeated_.empty() || bytes <= limits.bytes_max)) {
-      repeated_.push_back(request);
-    } else {
-      Refuse(request, MailboxFull());
-    }
-  }
-  return nullptr;
+  return queue_.Next(turns_, [this](Delivery* request) { Refuse(request, MailboxFull()); });
 }
 
 void Activation::Pump() {
@@ -141,7 +116,7 @@ void Activation::Pump() {
       Unload();
     }
     if (state_ != State::kActive) {
-      if (mailbox_.empty() && repeated_.empty()) break;
+      if (queue_.empty()) break;
       state_ = State::kLoading;
       load_turn_ = std::make_unique<LoadTurn>();
       Begin(load_turn_.get(), Load(), lane_->options.load_timeout);
@@ -203,7 +178,7 @@ void Activation::Retire(Delivery* turn) {
     alarm_turn_ = nullptr;
     if (std::exchange(alarm_fired_again_, false)) {
       alarm_turn_ = new AlarmTurn(this);
-      mailbox_.PushReserved(alarm_turn_);
+      queue_.PushReserved(alarm_turn_);
     }
   }
 }
@@ -251,28 +226,9 @@ void Activation::EndTurn(Delivery* turn) {
 
 absl::Status Activation::CheckTurn(Delivery* turn) {
   if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
-  if (absl::Status status = CheckWrites(); !status.ok()) return status;
+  if (absl::Status status = CheckWrites(storage_, record_.size_bytes(), *lane_); !status.ok()) return status;
   if (turn->recorded() == nullptr || turn->progress.unrecorded) return absl::OkStatus();
   return lane_->records.Add(key_, *turn->recorded(), &record_writes_);
-}
-
-absl::Status Activation::CheckWrites() {
-  if (storage_.writes().bytes() > lane_->options.turn_bytes_max) return TurnTooLarge(storage_.writes().bytes());
-  const bool takes_space =
-      storage_.writes().has_values() || (storage_.alarm_change() && storage_.alarm_change()->time.has_value());
-  if (takes_space && lane_->services.store->DiskFull()) {
-    return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_DISK_FULL,
-                     "the disk of the server is full; nothing was done. What only deletes is still done",
-                     absl::Seconds(1));
-  }
-  const storage::UsageChange& usage = storage_.usage();
-  const int64_t before = usage.from_nothing ? 0 : record_.size_bytes();
-  if (usage.size_bytes > 0 && before + usage.size_bytes > lane_->options.object_bytes_max) {
-    return QuotaExceeded("object_bytes_max",
-                         absl::StrCat("the object would have ", before + usage.size_bytes, " bytes; at most ",
-                                      lane_->options.object_bytes_max, ". Nothing was done"));
-  }
-  return absl::OkStatus();
 }
 
 bool Activation::OfRuntime(const Delivery* turn) const { return turn == alarm_turn_ || turn == move_turn_; }
@@ -303,11 +259,6 @@ void Activation::EndLoad(const absl::Status& status) {
   storage_.CloseSql();
   record_.DropChanges();
   FailWaiting(FromStorage(status));
-}
-
-absl::Status Activation::TurnTooLarge(size_t bytes) const {
-  return QuotaExceeded("turn_bytes_max", absl::StrCat("the writes of one turn have ", bytes, " bytes; at most ",
-                                                      lane_->options.turn_bytes_max));
 }
 
 void Activation::TimeOut(Delivery* turn) {
@@ -357,7 +308,7 @@ void Activation::FailWaiting(const absl::Status& status) {
 }
 
 bool Activation::Passivate() {
-  if (state_ != State::kActive || !turns_.empty() || !mailbox_.empty() || place_.moving()) return false;
+  if (state_ != State::kActive || !turns_.empty() || !queue_.empty() || place_.moving()) return false;
   if (MayLeave()) {
     // Not here: the turn may end at once, while the host looks for objects to unload.
     if (!std::exchange(passivate_soon_, true)) {
@@ -392,7 +343,7 @@ void Activation::Discard() {
 }
 
 bool Activation::removable() const {
-  return object_ == nullptr && state_ != State::kLoading && mailbox_.empty() && turns_.empty() && !pumping_ &&
+  return object_ == nullptr && state_ != State::kLoading && queue_.empty() && turns_.empty() && !pumping_ &&
          !place_.family_pending() && !place_.moving() && place_.last_batch() <= lane_->pipeline.durable();
 }
 
@@ -401,7 +352,7 @@ bool Activation::removable() const {
 void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) {
   Delivery* const turn = input_gate_.holder();
   if (end_turn) {
-    if (absl::Status error = CheckWrites(); !error.ok()) {
+    if (absl::Status error = CheckWrites(storage_, record_.size_bytes(), *lane_); !error.ok()) {
       // It is never resumed. Not here: the coroutine is still on the stack.
       lane_->services.executor->Post([this, turn, error = std::move(error)] {
         // Unless a reset came first.

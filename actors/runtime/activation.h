@@ -24,10 +24,10 @@
 #include "actors/object.h"
 #include "actors/runtime/delivery.h"
 #include "actors/runtime/input_gate.h"
-#include "actors/runtime/mailbox.h"
 #include "actors/runtime/object_place.h"
 #include "actors/runtime/object_record.h"
 #include "actors/runtime/output_gate.h"
+#include "actors/runtime/request_queue.h"
 #include "actors/runtime/residency.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/commit/commit_pipeline.h"
@@ -79,7 +79,7 @@ class Activation : public ObjectContext {
   State state() const { return state_; }
   // Returns whether a turn runs or a delivery waits.
   bool busy() const;
-  size_t mailbox_depth() const { return mailbox_.depth(); }
+  size_t mailbox_depth() const { return queue_.depth(); }
   absl::Time last_used() const { return seat_.last_used(); }
   Residency::Seat& seat() { return seat_; }
   const Residency::Seat& seat() const { return seat_; }
@@ -129,8 +129,6 @@ class Activation : public ObjectContext {
   void Pump();
   // The next that may begin; null if there is none.
   Delivery* NextRequest();
-  // A turn with this id has begun and not ended.
-  bool InProgress(absl::string_view request_id) const;
   absl::Status MailboxFull() const;
   // Ends a request that has not begun.
   void Refuse(Delivery* request, const absl::Status& why);
@@ -150,11 +148,8 @@ class Activation : public ObjectContext {
   void TimeOut(Delivery* turn);
   // Ends a turn that is suspended, and with it the instance; `why` is what those are told whose turns end.
   void GiveUp(Delivery* turn, const absl::Status& why);
-  absl::Status TurnTooLarge(size_t bytes) const;
   // What the runtime has against a turn that ended well. Makes the record of its reply.
   absl::Status CheckTurn(Delivery* turn);
-  // Of that, what it has against the writes.
-  absl::Status CheckWrites();
   void DropTurn();
   // Gives up the instance and the turns that run; `why` is what they are told.
   void Reset(const absl::Status& why);
@@ -199,10 +194,9 @@ class Activation : public ObjectContext {
 
   State state_ = State::kInactive;
   std::unique_ptr<Object> object_;
-  Mailbox mailbox_;
+  RequestQueue queue_;
   InputGate input_gate_;
-  std::list<Delivery*> repeated_;  // requests whose id is that of a turn
-  std::vector<Delivery*> turns_;   // begun and not ended
+  std::vector<Delivery*> turns_;  // begun and not ended
   std::list<ActiveWait> waits_;
   bool pumping_ = false;
 

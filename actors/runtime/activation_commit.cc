@@ -122,7 +122,7 @@ void Activation::FamilyRefused() {
 void Activation::BeginMove(std::optional<storage::Placement> to) {
   place_.BeginMove(to);
   move_turn_ = new MoveTurn(this);
-  mailbox_.PushReserved(move_turn_);
+  queue_.PushReserved(move_turn_);
   Pump();
 }
 
@@ -134,7 +134,7 @@ void Activation::NextMoveStep() {
     return;
   }
   move_turn_->goes_on = false;
-  mailbox_.PushReserved(move_turn_);
+  queue_.PushReserved(move_turn_);
   Pump();
 }
 

@@ -1,0 +1,31 @@
+#include "actors/runtime/turn_limits.h"
+
+#include "absl/strings/str_cat.h"
+#include "actors/runtime/lane.h"
+#include "actors/wire/errors.h"
+
+namespace holdfast::actors {
+
+absl::Status CheckWrites(storage::ObjectStorage& storage, int64_t size_bytes, const Lane& lane) {
+  if (storage.writes().bytes() > lane.options.turn_bytes_max) {
+    return QuotaExceeded("turn_bytes_max", absl::StrCat("the writes of one turn have ", storage.writes().bytes(),
+                                                        " bytes; at most ", lane.options.turn_bytes_max));
+  }
+  const bool takes_space =
+      storage.writes().has_values() || (storage.alarm_change() && storage.alarm_change()->time.has_value());
+  if (takes_space && lane.services.store->DiskFull()) {
+    return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_DISK_FULL,
+                     "the disk of the server is full; nothing was done. What only deletes is still done",
+                     absl::Seconds(1));
+  }
+  const storage::UsageChange& usage = storage.usage();
+  const int64_t before = usage.from_nothing ? 0 : size_bytes;
+  if (usage.size_bytes > 0 && before + usage.size_bytes > lane.options.object_bytes_max) {
+    return QuotaExceeded("object_bytes_max",
+                         absl::StrCat("the object would have ", before + usage.size_bytes, " bytes; at most ",
+                                      lane.options.object_bytes_max, ". Nothing was done"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::actors
