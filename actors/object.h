@@ -1,4 +1,4 @@
-// An object class: what one writes to give a kind of object its behaviour.
+// Object is the base of the object classes; a subclass gives a kind of object its behaviour.
 //
 //   class Counter : public Object {
 //    public:
@@ -9,19 +9,18 @@
 //   };
 //
 // An instance lives while its object is active. Handlers are its methods; they run one turn at a time on the object's
-// executor, so members need no lock and a turn sees the members as the last one left them. What a handler writes to
-// storage() commits when it returns OK, with everything else of the turn or not at all, and the reply waits until that
-// is durable.
+// executor, so members need no lock and a turn sees the members as the last one left them. The writes of a handler to
+// storage() commit when it returns OK, all of them or none, and the reply waits until they are durable.
 //
 // An object that stores nothing and has no alarm ceases to exist: at the end of its alarm's turn, or when it leaves
-// memory (actors/runtime/activation_leave.cc). What must be remembered of it even then it puts under
-// storage::kRemainderKey, which is not counted; Load() finds it there when the object is used again, and DeleteAll
-// removes it.
+// memory (actors/runtime/activation_leave.cc). A class that must remember something of such an object stores a
+// remainder under storage::kRemainderKey. The remainder does not count as stored: Load() finds it when the object is
+// used again, and DeleteAll removes it.
 //
-// What a handler must keep to:
+// Rules for a handler:
 //   1. Check the request before the first write or change of a member. An error then keeps the instance; an error after
 //      a write drops the writes and the instance with its members, and the next request loads it afresh.
-//   2. Change members only along with what is written, so that members and storage say the same.
+//   2. Change members only together with the writes, so that members and storage agree.
 //   3. Take time from Now() and randomness from random().
 
 #ifndef HOLDFAST_ACTORS_OBJECT_H_
@@ -60,20 +59,22 @@ namespace holdfast::actors {
 
 class AlarmWatchers;
 
-// Bounds of the classes on what one object, or one of its requests, holds. The names are those of the settings.
+// Bounds that the classes put on one object, or on one of its requests. The names are those of the settings.
 struct ObjectLimits {
-  // (algorithm, window) pairs of one key of a RateLimiter.
+  // The most (algorithm, window) pairs that one key of a RateLimiter may have.
   int64_t rate_limit_windows_max = 1'000;
-  // Requests in the logs that one CheckLimits looks at.
+  // The most requests in the logs that one CheckLimits reads.
   int64_t rate_limit_log_requests_max = 1'000'000;
 };
 
-// What an instance has of its activation, which makes it and outlives it. Executor's thread only.
+// The services that an activation gives to its instance. The activation makes the instance and outlives it. Call these
+// on the executor's thread only.
 class ObjectContext {
  public:
   virtual ~ObjectContext() = default;
   virtual storage::ObjectStorage& storage() = 0;
-  // Never earlier than any time that the object has stored, also across restarts. Microseconds.
+  // Returns the object's clock, in whole microseconds. It is never earlier than any time that the object has stored,
+  // also across restarts.
   virtual absl::Time Now() = 0;
   virtual Random& random() = 0;
   virtual const storage::ObjectKey& key() const = 0;
@@ -81,10 +82,10 @@ class ObjectContext {
 
   virtual AlarmWatchers& alarm_watchers() = 0;
 
-  // What the methods of Object with the same name do.
+  // These implement the methods of Object with the same names.
   virtual void LeaveNoRecord() = 0;
   virtual void AfterCommit(absl::AnyInvocable<void()> function) = 0;
-  // What Object::Wait and Object::NextTurn do.
+  // These implement Object::Wait and Object::NextTurn (`end_turn`).
   virtual void BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) = 0;
   virtual void CancelWait(std::coroutine_handle<> handler) = 0;
 };
@@ -95,7 +96,8 @@ struct AlarmRun {
   int32_t retry_count;
 };
 
-// kNo: it comes again when AlarmWatchers says that there is somebody for it. kLater: it comes again soon by itself.
+// The answer of an object whose alarm is due. kNo: the alarm fires again when AlarmWatchers has a watcher for it.
+// kLater: the alarm fires again soon without that.
 enum class AlarmTaking { kYes, kNo, kLater };
 
 class Object {
@@ -105,23 +107,24 @@ class Object {
   Object(const Object&) = delete;
   Object& operator=(const Object&) = delete;
 
-  // Brings what the instance keeps in memory up from storage, as a critical section: no request is begun before it has
-  // ended. An error goes to the requests that wait, and the next request tries again.
+  // Reads from storage the state that the instance keeps in memory. It is a critical section: no request begins before
+  // it has ended. The waiting requests get its error, and the next request tries again.
   virtual Task<absl::Status> Load();
 
-  // The alarm's handler. At least once, never early. An error is retried after 2, 4, 8, 16, 32, 64 s and from then on
-  // every 64 s, each plus up to a quarter, as often as the class says; the writes are then dropped, but what it said of
-  // the alarm is kept. Within the handler alarm() is absent until it sets a new one, which then takes the place of both
-  // this one and its retries.
+  // The alarm's handler. It runs at least once for an alarm, and never early. An error is retried after 2, 4, 8, 16,
+  // 32, 64 s and from then on every 64 s, each plus up to a quarter, for as many attempts as the class allows. An error
+  // drops the handler's writes but keeps its change of the alarm. Within the handler alarm() is absent until the
+  // handler sets a new one, which replaces both this alarm and its retries.
   virtual Task<absl::Status> OnAlarm(const AlarmRun& run);
 
-  // Whether the alarm, which is due, can be taken now. If not it stays due, and no attempt counts.
+  // Returns whether the due alarm can be taken now. An alarm that is not taken stays due, and no attempt counts.
   virtual AlarmTaking TakesAlarm() { return AlarmTaking::kYes; }
 
-  // An estimate of what the instance keeps in memory, for the bound on all of them. Called after every turn: quick.
+  // Returns an estimate of the instance's memory, for the bound on all instances. It runs after every turn, so it must
+  // be quick.
   virtual size_t MemoryBytes() const { return 0; }
 
-  // --- Handlers that every class has (actors/object.cc). After those that delete the instance is discarded.
+  // --- Handlers that every class has (actors/object.cc). The instance is discarded after a handler that deletes.
   Task<absl::Status> GetEntries(const v1::GetEntriesRequest& request, v1::GetEntriesResponse* response);
   Task<absl::Status> ListEntries(const v1::ListEntriesRequest& request, v1::ListEntriesResponse* response);
   Task<absl::Status> GetAlarm(const v1::GetAlarmRequest& request, v1::GetAlarmResponse* response);
@@ -133,18 +136,18 @@ class Object {
   absl::Time Now() { return context_->Now(); }
   Random& random() { return context_->random(); }
   ObjectContext& context() { return *context_; }
-  // What a client sees of the alarm.
+  // Returns the alarm's time as clients see it.
   virtual std::optional<absl::Time> VisibleAlarm() { return storage().alarm(); }
 
-  // No record is kept of the reply that this turn gives, if its request has a request_id: a denial, which a retry may
-  // find otherwise.
+  // Keeps no record of this turn's reply, even if its request has a request_id. It is for a denial: a retry is then
+  // decided anew.
   void LeaveNoRecord() { context_->LeaveNoRecord(); }
-  // Runs `function`, on the executor, when what the turn has written is durable; never, if the turn fails. The instance
-  // may be gone by then.
+  // Runs `function` on the executor when the turn's writes are durable, or never if the turn fails. The instance may be
+  // gone by then.
   void AfterCommit(absl::AnyInvocable<void()> function) { context_->AfterCommit(std::move(function)); }
 
-  // `co_await Wait(d)` suspends the handler for so long. If the turn has written nothing yet, the input gate opens and
-  // other requests run meanwhile; so check again what you knew before. Otherwise the gate stays closed.
+  // `co_await Wait(d)` suspends the handler for the time `d`. If the turn has written nothing yet, the input gate opens
+  // and other requests run meanwhile, so check again afterwards. Otherwise the gate stays closed.
   class Waiting {
    public:
     Waiting(ObjectContext* context, absl::Duration time, bool end_turn)
@@ -168,18 +171,17 @@ class Object {
   };
   Waiting Wait(absl::Duration time) { return Waiting(context_, time, false); }
 
-  // `co_await NextTurn()` ends the turn here, so that what it has written commits as one and is never dropped by a
-  // later error, and goes on in a turn of its own after the others that wait. For work that is too much for one turn;
-  // each part keeps well below turn_bytes_max by itself.
+  // `co_await NextTurn()` commits the writes so far, which no later error drops, and goes on in a new turn after the
+  // others that wait. Use it for work that is too much for one turn, and keep each part well below turn_bytes_max.
   Waiting NextTurn() { return Waiting(context_, absl::ZeroDuration(), true); }
 
  private:
   ObjectContext* const context_;
 };
 
-// A step from the schema before to `version`, over what the class has stored. Migrations run before Load, all that are
-// due in one atomic commit with the new version, so a crash leaves the old one whole. They are not run for an object
-// that has stored nothing: it begins at the newest version. Bounded as a turn is: turn_bytes_max, load_timeout.
+// A step that takes an object's storage from the schema before to `version`. The due migrations run before Load and
+// commit atomically with the new version, so a crash leaves the old schema whole. An object that has stored nothing
+// begins at the newest version without them. turn_bytes_max and load_timeout bound them all together.
 struct Migration {
   int64_t version;
   Task<absl::Status> (*run)(storage::ObjectStorage& storage, absl::Time now);
@@ -188,22 +190,22 @@ struct Migration {
 struct ObjectClass {
   std::string name;
   std::unique_ptr<Object> (*make)(ObjectContext* context);
-  // In ascending order of version.
+  // The migrations are in ascending order of version.
   std::vector<Migration> migrations = {};
-  // Failed attempts after which the alarm is dropped; 0: never.
+  // The alarm is dropped after this many failed attempts; 0: never.
   int32_t alarm_attempts_max = 0;
-  // Its objects are their clients', who may write them through ObjectService and watch their alarms.
+  // Clients may write the objects of this class through ObjectService and watch their alarms.
   bool for_clients = false;
 
   int64_t schema_version() const { return migrations.empty() ? 0 : migrations.back().version; }
 };
 
-// The classes of a server, by name. Immutable once it serves.
+// The object classes of a server, by name. The registry is immutable.
 class ClassRegistry {
  public:
-  // Each must outlive the registry.
+  // Each class must outlive the registry.
   explicit ClassRegistry(std::vector<const ObjectClass*> classes) : classes_(std::move(classes)) {}
-  // Null if there is none.
+  // Returns null if no class has this name.
   const ObjectClass* Find(absl::string_view name) const;
 
  private:

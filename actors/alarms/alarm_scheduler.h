@@ -62,7 +62,7 @@ struct AlarmOptions {
   size_t running_max = 1'000;
   int per_second = 10'000;
   absl::Duration retry_delay = absl::Seconds(1);
-  // The wall clock is read anew at least so often, so that a step of it delays an alarm no longer.
+  // The wall clock is read again at least this often, so a step of the clock delays an alarm by no more than this.
   absl::Duration wall_step = absl::Seconds(1);
 };
 
@@ -83,21 +83,21 @@ class AlarmScheduler {
   // Fires nothing from now on.
   void Stop();
 
-  // The write that is under way adds this entry to the index, or removes it.
+  // The batch that is being filled adds this entry to the index, or removes it.
   void Added(const storage::AlarmEntry& entry, std::optional<absl::Time> steady_due = std::nullopt);
   void Removed(const storage::AlarmEntry& entry);
   // Returns whether the alarm may be delivered now. An object asks when it looks at its alarm.
   bool IsDue(const storage::AlarmEntry& entry) const;
-  // When the delay that the alarm comes of has passed; nullopt for one that goes by its instant.
+  // Returns the steady time at which the alarm's delay has passed; nullopt for an alarm that goes by its instant.
   std::optional<absl::Time> SteadyDueOf(const storage::AlarmEntry& entry) const;
   // The entry was fired before its time, and is to be fired again.
   void Again(const storage::AlarmEntry& entry);
   // The outcome of a delivery that was fired.
   enum class End {
-    kSettled,   // it ran, or there was nothing to run
-    kNotBegun,  // it is to be tried again
-    kNotTaken,  // there was no client for it
-    kLater,     // the same, and it is to be tried again: no client will be told that there is a place for it
+    kSettled,   // the alarm ran, or there was nothing to run
+    kNotBegun,  // the delivery could not begin: try again
+    kNotTaken,  // no client took the alarm: wait for OnClients()
+    kLater,     // no client took the alarm, and OnClients() will not be called for it: try again
   };
   void Ended(const std::string& object, End end);
   // A client may be there for alarms that found none: a new one, whose filter `added` is, or, without it, one that is
@@ -107,7 +107,7 @@ class AlarmScheduler {
   // Returns whether nothing is being delivered or read.
   bool idle() const { return running_ == 0 && !reading_ && !search_reads_; }
   size_t running() const { return running_; }
-  // Number of alarms in memory: they wait to be due, for another try, or for a client.
+  // Returns the number of alarms in memory: they wait to be due, for another try, or for a client.
   size_t entries() const { return near_.size() + again_.size() + waiting_.size() + found_.size(); }
 
  private:
@@ -116,15 +116,15 @@ class AlarmScheduler {
     bool added;
   };
 
-  // When the delay of an alarm in the index has passed.
+  // The time at which the delay of an alarm in the index has passed.
   struct Delay {
     int64_t due_us;  // names the alarm, with its object
     absl::Time steady_due;
   };
 
-  // Null: the alarm goes by its instant.
+  // Returns null if the alarm goes by its instant.
   const Delay* DelayOf(const storage::AlarmEntry& entry) const;
-  // Returns when to look whether the instant has come, at most wall_step from now.
+  // Returns the steady time at which to check whether the wall time has come, at most wall_step from now.
   absl::Time SteadyTimeOf(absl::Time wall) const;
   void Refill();
   void OnRead(std::vector<storage::AlarmEntry> entries, storage::AlarmEntry new_horizon);
@@ -138,14 +138,14 @@ class AlarmScheduler {
   // nothing to search for, or found_ is not empty yet.
   void Search();
   static size_t NamespaceBit(absl::string_view ns);
-  // Fires the object's alarm again after `retry_delay`. At most `entries_max` wait so in memory; with more, all alarms
-  // are read again instead.
+  // Fires the object's alarm again after `retry_delay`. At most `entries_max` alarms wait this way in memory; with
+  // more, all alarms are read again instead.
   void TryAgain(const std::string& object);
   // Empties the memory and begins to read from the first alarm on.
   void ReadAgain();
   void SetTimer();
   absl::Time HorizonTime() const;
-  // The pace: at most PaceMax() alarms begin in a step of PaceStep().
+  // The pace is at most PaceMax() alarms in each step of PaceStep().
   absl::Duration PaceStep() const;
   int PaceMax() const;
 
@@ -173,14 +173,14 @@ class AlarmScheduler {
   std::deque<std::string> found_;  // the search has found them; they are not fired yet
   bool search_reads_ = false;
   bool forgotten_ = false;   // waiting_ was full, so due alarms were forgotten
-  size_t looks_left_ = 0;    // how many of waiting_ are still to be tried since a client was free
+  size_t looks_left_ = 0;    // the number of alarms in waiting_ to try since a client became free
   bool read_again_ = false;  // calls ReadAgain() when the current read has ended
   absl::Time read_again_at_ = absl::InfiniteFuture();
   storage::AlarmEntry horizon_;  // exclusive
   bool reading_ = false;
   absl::Time refill_at_ = absl::InfinitePast();  // by the wall clock
   absl::Time unreadable_until_ = absl::InfinitePast();
-  std::vector<Change> changes_while_reading_;  // those beyond the horizon
+  std::vector<Change> changes_while_reading_;  // changes beyond the horizon
   size_t running_ = 0;
   absl::Time pace_start_ = absl::InfinitePast();
   int fired_in_pace_ = 0;

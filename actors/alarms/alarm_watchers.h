@@ -1,13 +1,13 @@
-// The clients that watch for alarms, and which of them a due alarm goes to.
+// Keeps the clients that watch for alarms, and decides which of them gets a due alarm.
 //
-// A watcher takes the alarms of a namespace whose objects' names begin with its prefix, so many at a time. An object
-// whose alarm is due claims a place of a watcher, stores the lease, and when that is durable delivers; the place is
-// free again when the delivery ends. Of the watchers that match and have a place the one that was served longest ago is
-// taken.
+// A watcher takes the alarms of the objects in a namespace whose names begin with its prefix. It has `outstanding_max`
+// places, one for each delivery that is out. An object whose alarm is due claims a place, stores the lease, and
+// delivers when that is durable; the place is free again when the delivery ends. Among the matching watchers with a
+// free place, the one that was served longest ago is taken.
 //
-// A watcher that lets a lease expire may be frozen, so it keeps few alarms waiting: it is slack from then on, and has
-// one place until it acknowledges a delivery. The attempt after an expired lease goes to another watcher; to the same
-// one only where all others that match are slack and have no place.
+// A watcher that lets a lease expire may be frozen, so it becomes slack: it has one place until it acknowledges a
+// delivery. The attempt after an expired lease goes to another watcher that matches and has a place. If none has, it
+// goes to the same watcher only when that is no longer slack, or when all others are slack.
 //
 // Threading: any thread may call any method. Ownership: outlives its claims and the executors that listen.
 
@@ -49,10 +49,10 @@ class AlarmWatchers {
   };
   // Called on the thread of the object; must not call back.
   using Deliver = absl::AnyInvocable<void(const Delivery&)>;
-  // Never 0.
+  // An id of a watcher is never 0.
   using WatcherId = uint64_t;
 
-  // A place of a watcher; given back unless it is used.
+  // A claimed place of a watcher. The destructor gives the place back unless Deliver() was called.
   class Claim {
    public:
     Claim(AlarmWatchers* watchers, WatcherId watcher, absl::Duration lease)
@@ -64,7 +64,7 @@ class AlarmWatchers {
       if (watchers_ != nullptr) watchers_->GiveBack(watcher_);
     }
     absl::Duration lease() const { return lease_; }
-    // The lease is durable: it goes to the watcher, if that is still there. Once.
+    // Sends the delivery to the watcher, if that is still there. Call it once, when the lease is durable.
     void Deliver(const Delivery& delivery);
 
    private:
@@ -73,36 +73,38 @@ class AlarmWatchers {
     absl::Duration lease_;
   };
 
-  // `first_id`: so that no earlier run gave an id that this one gives.
+  // No earlier run may have given the id `first_id` or a later one.
   explicit AlarmWatchers(size_t watchers_max = 1000, WatcherId first_id = 1)
       : watchers_max_(watchers_max), next_id_(first_id) {}
 
-  // `listen` is called, on any thread, when there may be somebody for alarms that were turned away: a new watcher,
-  // whose filter `added` is then, or, where that is null, a place that became free. Before there are watchers.
+  // Adds a listener, before there are watchers. `listen` is called, on any thread, when there may be a place for alarms
+  // that were turned away: a new watcher with the filter `added`, or, if that is null, a place that became free.
   using Listen = absl::AnyInvocable<void(const Filter* added)>;
   void AddListener(Listen listen);
 
-  // `undelivered` is called, on any thread, with a delivery that no watcher got: it is to be returned to its object.
+  // `undelivered` is called, on any thread, with a delivery that no watcher got; it must return it to its object.
   void SetUndelivered(absl::AnyInvocable<void(const Delivery&)> undelivered);
-  // Tells nobody anything any more: on return they may end.
+  // From now on no listener is called; on return the listeners may be destroyed.
   void Close();
 
-  // RESOURCE_EXHAUSTED when there are too many.
+  // Adds a watcher. RESOURCE_EXHAUSTED when there are `watchers_max`.
   absl::StatusOr<WatcherId> Add(Filter filter, Deliver deliver);
-  // `deliver` is not called any more on return.
+  // Removes a watcher; on return its `deliver` is not called any more.
   void Remove(WatcherId watcher);
-  // What was given to a watcher, and did not get to its client.
+  // Passes on a delivery that was given to a watcher and did not reach its client.
   void Undelivered(const Delivery& delivery);
 
   enum class Match { kNone, kFull, kFree };
   static bool Matches(const Filter& filter, const storage::ObjectId& object);
-  // kFree also for an object that has a delivery out: to end it takes no place, and may be what frees one.
+  // Returns whether a watcher matches the object and has a free place. Where all are full, it is also kFree for an
+  // object that has a delivery out: ending that delivery takes no place and may free one.
   Match Find(const storage::ObjectId& object);
   enum class Place { kTaken, kNone, kLater };
-  // kTaken: `claim` is set. kLater: only `avoided`, the watcher that let the lease of the attempt before expire (0:
-  // none did), has a place, and it is not the turn of that one: to be asked again later, nobody is told.
+  // Claims a place for the object's alarm. `avoided` is the watcher that let the lease of the previous attempt expire;
+  // 0: none did. kTaken: `claim` is set. kLater: only `avoided` has a place, it is slack, and another watcher that is
+  // not slack comes first. No listener is called for this, so ask again later.
   Place TakePlace(const storage::ObjectId& object, WatcherId avoided, std::optional<Claim>* claim);
-  // The watcher that has the object's delivery with this token; 0: none has.
+  // Returns the watcher that has the object's delivery with this token; 0 if none has it.
   WatcherId HolderOf(const storage::ObjectKey& object, absl::string_view token);
   enum class End { kAcknowledged, kExpired, kWithdrawn };
   // The object's delivery with this token has ended.
@@ -133,11 +135,11 @@ class AlarmWatchers {
   std::mutex listen_mutex_;
   std::vector<Listen> listeners_;                          // guarded by listen_mutex_
   absl::AnyInvocable<void(const Delivery&)> undelivered_;  // guarded by listen_mutex_
-  // Somebody was turned away since the listeners were told last.
+  // An alarm was turned away since the listeners were last called.
   std::atomic<bool> turned_away_ = false;
   std::mutex mutex_;
   // Everything below is guarded by mutex_.
-  Watchers watchers_;                          // served longest ago first
+  Watchers watchers_;                          // the one served longest ago comes first
   absl::flat_hash_map<std::string, Out> out_;  // by the encoded id of the object
   WatcherId next_id_;
 };

@@ -1,4 +1,4 @@
-// When an alarm that failed comes again.
+// The delay before a failed alarm is tried again.
 
 #ifndef HOLDFAST_ACTORS_ALARMS_RETRY_DELAY_H_
 #define HOLDFAST_ACTORS_ALARMS_RETRY_DELAY_H_
@@ -12,7 +12,8 @@
 
 namespace holdfast::actors {
 
-// After so many failed attempts, at least 1: 2, 4, 8, 16, 32, 64 s, and 64 s from then on, each plus up to a quarter.
+// Returns the delay after `failures` failed attempts, at least 1: 2, 4, 8, 16, 32, 64 s, and 64 s from then on, each
+// plus up to a quarter.
 inline absl::Duration RetryDelay(int32_t failures, Random& random) {
   constexpr absl::Duration kFirst = absl::Seconds(2);
   constexpr absl::Duration kMax = absl::Seconds(64);

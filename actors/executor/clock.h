@@ -1,7 +1,7 @@
 // Time and randomness, injected so that tests and simulations own them.
 //
 // There are two clocks. Steady() is for durations: timeouts, leases, sleeps, ages. Wall() is for instants that a client
-// names or is told. A clock that is set, by hand or by NTP, steps; only Wall() shows it.
+// names or is told. When the system's clock is set, by hand or by NTP, Wall() steps and Steady() does not.
 
 #ifndef HOLDFAST_ACTORS_EXECUTOR_CLOCK_H_
 #define HOLDFAST_ACTORS_EXECUTOR_CLOCK_H_
@@ -15,18 +15,18 @@
 
 namespace holdfast::actors {
 
-// Any thread.
+// Any thread may call the methods.
 class Clock {
  public:
   virtual ~Clock() = default;
-  // The system's time of day. It may step backwards and forwards.
+  // Returns the system's time of day. It may step backwards and forwards.
   virtual absl::Time Wall() const = 0;
-  // The monotonic clock: it never steps and never stands. Its zero means nothing: only differences of its times do, and
-  // its times are not stored.
+  // Returns the time of the monotonic clock, which never steps and never stands still. Only differences of its times
+  // have a meaning, so they are not stored.
   virtual absl::Time Steady() const = 0;
 };
 
-// The system's, for SystemClock and for code that has no clock of its own to ask.
+// Returns the system's steady time, for SystemClock and for code that has no Clock.
 inline absl::Time SteadyNow() {
   return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
@@ -37,13 +37,13 @@ class SystemClock : public Clock {
   absl::Time Steady() const override { return SteadyNow(); }
 };
 
-// One thread.
+// Only one thread may use an instance.
 class Random {
  public:
   virtual ~Random() = default;
-  // Uniform in [0, 1).
+  // Returns a number that is uniform in [0, 1).
   virtual double Uniform() = 0;
-  // 64 random bits.
+  // Returns 64 random bits.
   virtual uint64_t Bits() = 0;
 };
 

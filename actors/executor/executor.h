@@ -1,9 +1,10 @@
-// A thread that runs a fixed set of shards, one piece of work after the other, so that nothing above storage needs a
-// lock. This is the part that all executors share: an inbox that any thread may post to, and timers. What the thread
-// waits for is the subclass's: the server's executor sleeps in a gRPC completion queue, the tests' has no thread.
+// An executor is a thread that runs a fixed set of shards, one piece of work after the other, so that nothing above
+// storage needs a lock. This base class has the parts that all executors share: an inbox that any thread may post to,
+// and timers. A subclass decides how the thread waits: the server's executor sleeps in a gRPC completion queue, and the
+// tests' executor has no thread.
 //
-// Drain before you sleep: a round runs everything that is there, then calls `on_round`, which is where a group
-// commit begins.
+// A round runs all the work that is ready, then calls `on_round`, which begins a group commit. Only then does the
+// thread sleep.
 
 #ifndef HOLDFAST_ACTORS_EXECUTOR_EXECUTOR_H_
 #define HOLDFAST_ACTORS_EXECUTOR_EXECUTOR_H_
@@ -23,7 +24,7 @@ namespace holdfast::actors {
 class Executor {
  public:
   using Work = absl::AnyInvocable<void()>;
-  // Names a timer: when it is due, by the steady clock, and which of those due then.
+  // Names a timer: its due time, by the steady clock, and a number that tells timers of the same time apart.
   using TimerId = std::pair<absl::Time, uint64_t>;
 
   explicit Executor(const Clock* clock) : clock_(clock) {}
@@ -31,7 +32,7 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // Any thread. Runs `work` on the executor's thread, after what was posted before it.
+  // Any thread may call it. Runs `work` on the executor's thread, after all work that was posted before.
   void Post(Work work);
   virtual bool IsCurrent() const = 0;
 
@@ -40,13 +41,13 @@ class Executor {
   // Runs `work` once, not before `time` by the steady clock.
   TimerId At(absl::Time time, Work work);
   TimerId After(absl::Duration delay, Work work) { return At(clock_->Steady() + delay, std::move(work)); }
-  // A timer that ran or was cancelled is ignored.
+  // Cancels a timer. It does nothing if the timer ran or was cancelled.
   void Cancel(const TimerId& timer) { timers_.erase(timer); }
-  // Called at the end of every round; set before the first.
+  // Sets the function that is called at the end of every round. Call it before the first round.
   void set_on_round(Work on_round) { on_round_ = std::move(on_round); }
 
  protected:
-  // Wakes the thread if it sleeps. Any thread.
+  // Wakes the thread if it sleeps. Any thread may call it.
   virtual void Wake() = 0;
 
   // Each returns whether there was anything to run.
@@ -56,7 +57,7 @@ class Executor {
     if (on_round_) on_round_();
   }
   absl::Time NextTimer() const { return timers_.empty() ? absl::InfiniteFuture() : timers_.begin()->first.first; }
-  // From here on a Post wakes the thread; false, and not asleep, if something was posted already.
+  // Marks the thread as asleep, so that a Post wakes it. Returns false, and does not mark it, if the inbox has work.
   bool FallAsleep();
   void AwakeAgain();
 
@@ -69,7 +70,7 @@ class Executor {
   std::mutex mutex_;
   std::vector<Work> inbox_;  // guarded by mutex_
   bool asleep_ = false;      // guarded by mutex_
-  std::vector<Work> round_;  // the inbox being run
+  std::vector<Work> round_;  // the work of the current round
 };
 
 }  // namespace holdfast::actors

@@ -6,10 +6,10 @@
 //     co_return absl::OkStatus();
 //   }
 //
-// A task is owned by whoever holds it; dropping one that is suspended destroys the coroutine with everything that it
-// awaits, which is how an object that is reset gets rid of its turns. The outermost task is not awaited but started, by
-// Start(); done() then tells when it has ended. Tasks use no locks and stay on the executor that started them. What a
-// coroutine is given by reference must outlive it. Exceptions end the process: the project has none of its own.
+// A Task owns its coroutine. Destroying a suspended task destroys the coroutine with everything that it awaits; a reset
+// of an object ends its turns that way. The outermost task is not awaited: Start() begins it, and done() tells whether
+// it has ended. Tasks use no locks and stay on the executor that started them. The references that a coroutine gets
+// must outlive it. Exceptions end the process: the project has none of its own.
 
 #ifndef HOLDFAST_ACTORS_EXECUTOR_TASK_H_
 #define HOLDFAST_ACTORS_EXECUTOR_TASK_H_
@@ -51,10 +51,10 @@ class [[nodiscard]] Task {
     if (handle_) handle_.destroy();
   }
 
-  // Runs the task to its end or to where it first has to wait. Once, and only if nobody awaits it.
+  // Runs the task until it first suspends or ends. Call it once, and only on a task that nobody awaits.
   void Start() { handle_.resume(); }
   bool done() const { return handle_.done(); }
-  // After done().
+  // Moves the result out. Call it once, after done().
   T TakeResult() { return *std::move(handle_.promise().result); }
 
   bool await_ready() const noexcept { return false; }

@@ -1,7 +1,7 @@
-// Threads for work that may block: reads from disk, commits, column families.
+// A pool of threads for work that may block: reads from disk, commits, changes of column families.
 //
-// Run is called on one executor; `work` runs on one of the threads, in the order of the calls if there is one thread,
-// and `done` is posted to that executor. The destructor finishes the work that waits.
+// One executor calls Run: `work` runs on one of the threads, in the order of the calls if there is one thread, and
+// `done` is then posted to the executor. The destructor finishes the work that waits.
 
 #ifndef HOLDFAST_ACTORS_EXECUTOR_WORKER_POOL_H_
 #define HOLDFAST_ACTORS_EXECUTOR_WORKER_POOL_H_
@@ -20,7 +20,7 @@ namespace holdfast::actors {
 
 class WorkerPool : public storage::Background {
  public:
-  // `executor` must outlive the pool. `name` is what tools show for the threads; at most 15 bytes.
+  // `executor` must outlive the pool. `name` is the threads' name in tools, at most 15 bytes.
   WorkerPool(Executor* executor, const std::string& name, int threads);
   ~WorkerPool() override;
 

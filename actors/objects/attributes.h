@@ -1,8 +1,8 @@
-// What attributes of users may be: what every reader of them can be told, in JSON too.
+// Checks the attributes of users: JSON must be able to carry every value.
 //
-// Protobuf carries values that JSON has no word for: one without a kind, NaN, the infinities. It also carries values
-// that nest deeper than the JSON of common libraries goes. A client that reads JSON could never read a user with such
-// an attribute again, nor any page of a list with that user, so they are refused before they are stored.
+// Protobuf has values that JSON cannot express: a value without a kind, NaN, the infinities. It also allows values that
+// nest deeper than common JSON libraries read. A client that reads JSON could never read a user with such an attribute
+// again, nor any page of a list with that user, so such attributes are refused before they are stored.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_ATTRIBUTES_H_
 #define HOLDFAST_ACTORS_OBJECTS_ATTRIBUTES_H_
@@ -13,11 +13,11 @@
 
 namespace holdfast::actors {
 
-// Structs and lists around a value, besides the attributes themselves. The JSON of Protobuf's own C++ library ends
-// here.
+// The most structs and lists around a value, besides the attributes themselves. The JSON of Protobuf's own C++ library
+// goes no deeper.
 inline constexpr int kAttributeNestingMax = 30;
 
-// INVALID_ARGUMENT, naming the value as in user.attributes["x"]["y"][3], if there is one that JSON cannot say.
+// INVALID_ARGUMENT, naming the value as in user.attributes["x"]["y"][3], if JSON cannot express a value.
 absl::Status CheckAttributes(const google::protobuf::Struct& attributes, absl::string_view field);
 
 }  // namespace holdfast::actors

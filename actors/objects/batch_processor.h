@@ -1,12 +1,13 @@
-// Batches that are never dropped: the pattern of work that is made durable first and done later, by an alarm.
+// Processes batches of items that are never dropped. The class shows the pattern of work that is made durable first and
+// done later by an alarm.
 //
-// AddItems writes the items as pending and sets the alarm; the alarm moves them to the processed items, in one commit a
-// turn, so a crash at any point leaves each item in exactly one of the two tables. A turn moves so much at most, and
-// the alarm is set again at once while some are left. The alarm also removes processed items that are past their
-// retention.
+// AddItems writes the items as pending and sets the alarm. The alarm moves them to the processed items, in one commit
+// per turn, so a crash at any point leaves each item in exactly one of the two tables. A turn moves a bounded part, and
+// the alarm is set again at once while items are left. The alarm also removes processed items past their retention.
 //
-// When the last processed item is gone and nothing is configured, the state becomes the object's remainder: the object
-// ceases to exist, and one that is used again goes on with the sequence numbers, which consumers have as their places.
+// When the last processed item is gone and nothing is configured, the state becomes the object's remainder and the
+// object ceases to exist. An object that is used again goes on with the sequence numbers, since consumers remember them
+// as their positions.
 //
 // Schema: version 1 had processed items without the time; version 2 gives each one.
 
@@ -42,31 +43,31 @@ class BatchProcessor : public Object {
   Task<absl::Status> TrimProcessedItems(const v1::TrimProcessedItemsRequest& request,
                                         v1::TrimProcessedItemsResponse* response);
   Task<absl::Status> GetBatchStatus(const v1::GetBatchStatusRequest& request, v1::GetBatchStatusResponse* response);
-  // Processes what is due, and removes what is past its retention.
+  // Processes the pending items that are due, and removes processed items past their retention.
   Task<absl::Status> OnAlarm(const AlarmRun& run) override;
 
   size_t MemoryBytes() const override { return sizeof(*this) + state_.SpaceUsedLong() - sizeof(state_); }
 
  private:
-  // The first pending items up to `last_sequence`, about as many as fit one turn.
+  // Reads the first pending items up to `last_sequence`, about as many as fit one turn.
   Task<absl::StatusOr<std::vector<storage::v1::PendingItemRow>>> ReadPending(int64_t last_sequence);
-  // Nothing if there is none.
+  // Returns the oldest processed item; absent if there is none.
   Task<absl::StatusOr<std::optional<storage::v1::ProcessedItemRow>>> OldestProcessed();
-  // Moves the first pending items, those up to `last_sequence`, as many as fit one turn; how many.
+  // Moves the first pending items up to `last_sequence`, as many as fit one turn. Returns their number.
   Task<absl::StatusOr<int64_t>> ProcessSome(int64_t last_sequence);
-  // Removes processed items past their retention, as many as fit one turn. Whether more are left.
+  // Removes processed items past their retention, as many as fit one turn. Returns whether more are left.
   Task<absl::StatusOr<bool>> RemoveExpired();
   // Sets the alarm to the next flush or the next end of a retention.
   Task<absl::Status> SetNextAlarm();
   absl::Status StoreState();
-  // Whether it has neither items nor a configuration.
+  // Returns whether the object has neither items nor a configuration.
   bool IsEmpty() const;
-  // Makes the state, which says no more than the next sequence number, the object's remainder.
+  // Stores the state, of which only the next sequence number is left, as the object's remainder.
   void StoreRemainder();
 
-  // Sequence numbers are handed out without gaps and leave their tables from the front, so the counts say where each
-  // table begins; scans from there do not walk over what was removed, and a few rows are read one by one, which, unlike
-  // a scan, is mostly done at once.
+  // Sequence numbers have no gaps, and rows leave their tables from the front, so the counts say where each table
+  // begins. A scan from there does not walk over removed rows. A few rows are read one by one, which mostly needs no
+  // wait, unlike a scan.
   int64_t FirstPending() const { return state_.next_sequence() - state_.pending_count(); }
   int64_t FirstProcessed() const { return FirstPending() - state_.processed_count(); }
 
@@ -78,7 +79,7 @@ class BatchProcessor : public Object {
   storage::Table<storage::v1::PendingItemRow> pending_;
   storage::Table<storage::v1::ProcessedItemRow> processed_;
   storage::v1::BatchState state_;
-  std::optional<size_t> state_bytes_;  // as it is stored; nothing: it is not
+  std::optional<size_t> state_bytes_;  // the size of the stored state; absent: it is not stored
   bool remainder_stored_ = false;
 };
 

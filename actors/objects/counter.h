@@ -1,5 +1,5 @@
-// Counters, and numbers that are never the same twice: the patterns of state that is loaded once and lives in memory
-// (blockConcurrencyWhile), of unique numbers (the input gate), and of writing without waiting (the output gate).
+// Counters and unique numbers. The class shows three patterns: state that is loaded once and lives in memory
+// (blockConcurrencyWhile), unique numbers (the input gate), and writes without waiting (the output gate).
 //
 // The value is read before the first request and kept in a member. An increment changes the member and writes it, and
 // waits for nothing; the reply is held until the write is durable, and a thousand increments in one commit are one
@@ -37,7 +37,7 @@ class Counter : public Object {
 
   int64_t value_ = 0;
   int64_t next_unique_ = 0;
-  // Of the two records as they are stored; nothing: there is none.
+  // The sizes of the two stored records; absent: the record is not stored.
   std::optional<size_t> value_bytes_;
   std::optional<size_t> unique_bytes_;
 };

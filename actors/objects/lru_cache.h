@@ -1,6 +1,6 @@
-// A map that keeps the entries used last, up to a bound on what they weigh together.
+// A map that keeps the most recently used entries, up to a bound on their total weight.
 //
-// It grows beyond the bound until Trim is called, so pointers into it hold for as long as a turn needs them.
+// The map grows beyond the bound until Trim is called, so a turn may keep pointers to entries until it calls Trim.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_LRU_CACHE_H_
 #define HOLDFAST_ACTORS_OBJECTS_LRU_CACHE_H_
@@ -20,7 +20,7 @@ class LruCache {
  public:
   explicit LruCache(size_t weight_max) : weight_max_(weight_max) {}
 
-  // Null if it is not there. Using an entry makes it the newest.
+  // Returns the value of the key and makes it the newest; null if it is not there.
   Value* Find(absl::string_view key) {
     auto it = by_key_.find(key);
     if (it == by_key_.end()) return nullptr;
@@ -40,7 +40,7 @@ class LruCache {
     entries_.erase(it->second);
     by_key_.erase(it);
   }
-  // Calls `matches` with each key and erases those for which it is true.
+  // Erases the entries for whose key `matches` returns true.
   template <typename Matches>
   void EraseIf(Matches matches) {
     for (auto it = entries_.begin(); it != entries_.end();) {
@@ -48,7 +48,7 @@ class LruCache {
       if (matches(key)) Erase(std::string(key));
     }
   }
-  // What the entry weighs from now on.
+  // Sets the weight of an entry; it is 0 after Insert.
   void SetWeight(absl::string_view key, size_t weight) {
     auto it = by_key_.find(key);
     if (it == by_key_.end()) return;

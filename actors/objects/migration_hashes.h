@@ -24,7 +24,7 @@
 namespace holdfast::actors {
 
 struct SqlMigration {
-  std::string field;  // its name in the request
+  std::string field;  // the migration's name in the request
   int64_t version = 0;
   std::vector<SqlText> statements;
   bool foreign_keys_off = false;

@@ -1,7 +1,7 @@
-// The class "Object": an object with no behaviour of its own, whose keys, SQL database and alarm are its clients'.
+// The class "Object": an object with no behaviour of its own. Clients use its keys, its SQL database and its alarm.
 //
-// Its alarm is delivered to a client that watches, under a lease. What is stored of that is one record, ClientAlarm,
-// kept in memory too; the runtime's own alarm wakes the object when there is something to do with it.
+// The alarm is delivered, under a lease, to a client that watches. Its state is one record, ClientAlarm, stored and in
+// memory; the runtime's own alarm wakes the object to deliver or to end a lease.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_PLAIN_OBJECT_H_
 #define HOLDFAST_ACTORS_OBJECTS_PLAIN_OBJECT_H_
@@ -27,7 +27,7 @@
 
 namespace holdfast::actors {
 
-// ABORTED: the token is not that of the delivery that is out.
+// ABORTED: no delivery with this token is out.
 absl::Status StaleDelivery();
 
 class PlainObject : public Object {
@@ -51,14 +51,14 @@ class PlainObject : public Object {
                                       v1::AcknowledgeAlarmResponse* response);
   Task<absl::Status> ExtendAlarmLease(const v1::ExtendAlarmLeaseRequest& request,
                                       v1::ExtendAlarmLeaseResponse* response);
-  // Its SQL database as of now.
+  // Takes a snapshot of the SQL database as of now.
   Task<absl::Status> TakeSnapshot(std::shared_ptr<storage::sql::Snapshot>* snapshot);
-  // Steps of an import (storage/sql/import.h).
+  // The steps of an import (storage/sql/import.h).
   Task<absl::Status> BeginImport(storage::sql::ImportId* id);
   Task<absl::Status> ImportPages(storage::sql::ImportId id, uint32_t first, std::string pages);
   Task<absl::Status> EndImport(storage::sql::ImportId id, uint32_t page_count);
   Task<absl::Status> AbortImport(storage::sql::ImportId id);
-  // The delivery with this token, if it is out, never came to its watcher.
+  // Makes the alarm due again: the delivery with this token, if it is out, never reached its watcher.
   Task<absl::Status> ReturnAlarm(const std::string& token);
   Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response) override;
 
@@ -69,24 +69,24 @@ class PlainObject : public Object {
   // An entry as it is stored.
   struct Seen {
     size_t value_bytes;
-    std::string etag;  // if that was asked for
+    std::string etag;  // empty unless asked for
   };
   using SeenEntries = std::map<std::string, Seen>;
 
-  // Those of the keys that are there; `true` asks for the etag.
+  // Looks the keys up and returns the entries that exist. A key's value `true` asks for the etag.
   storage::StorageOp<SeenEntries> Look(std::map<std::string, bool> keys);
   // Runs the statements in one transaction.
   storage::StorageOp<std::vector<storage::sql::Result>> RunAll(std::vector<SqlText> texts);
-  // Whether the preconditions that are about SQL hold, in order.
+  // Returns, in order, whether each precondition about SQL holds.
   storage::StorageOp<std::vector<bool>> AskSql(const v1::ApplyBatchRequest& request);
-  // Ends a lease that has expired. Like every change of alarm_, to be followed by StoreAlarm.
+  // Ends a lease that has expired. StoreAlarm must follow, as after every change of alarm_.
   void SettleLease();
   void Ended(std::string token, AlarmWatchers::End end);
   void StoreAlarm();
 
   ClientAlarm alarm_;
   bool alarm_stored_ = false;
-  // From TakesAlarm to OnAlarm.
+  // The place that TakesAlarm has claimed, for OnAlarm.
   std::optional<AlarmWatchers::Claim> claim_;
 };
 

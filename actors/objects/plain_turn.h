@@ -1,5 +1,4 @@
-// A turn of an object of class Object that is not a client's call by itself, but a part of one: a step of an export or
-// an import.
+// A turn of an object of class Object that is a part of a client's call: a step of an export or an import.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_PLAIN_TURN_H_
 #define HOLDFAST_ACTORS_OBJECTS_PLAIN_TURN_H_
@@ -15,13 +14,14 @@
 
 namespace holdfast::actors {
 
-// Deletes itself.
+// The turn deletes itself in Done.
 class PlainTurn final : public Delivery {
  public:
   using Body = absl::AnyInvocable<Task<absl::Status>(PlainObject&)>;
   using End = absl::AnyInvocable<void(const absl::Status&)>;
 
-  // What `body` refers to lives until `end` is called, on the object's executor. `recorded` may be null.
+  // `end` is called on the object's executor; everything that `body` refers to must live until then. `recorded` may be
+  // null.
   PlainTurn(Body body, End end, RecordedRequest* recorded = nullptr)
       : body_(std::move(body)), end_(std::move(end)), recorded_(recorded) {}
 

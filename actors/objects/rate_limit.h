@@ -1,5 +1,6 @@
-// The arithmetic of rate limits: given what a key has used, may this request pass, what remains, and when. No storage
-// and no clock here; times are microseconds, as the caller's clock says, which never goes backwards.
+// The arithmetic of rate limits: from the use of a key so far it decides whether a request may pass, how much remains,
+// and when a retry can pass. There is no storage and no clock here; times are microseconds by the caller's clock, which
+// never goes backwards.
 //
 //   sliding-window log   keeps every allowed request; those no older than the window count. Exact: no window of that
 //                        length, wherever it begins, holds more than the limit.
@@ -32,11 +33,11 @@ namespace holdfast::actors {
 inline constexpr int64_t kLogLimitMax = 100'000;
 // The bound of the burst, too. 366 days in microseconds times this fits 128 bits.
 inline constexpr int64_t kGcraLimitMax = 1'000'000'000'000;
-// Units that one check gives back to a log, each of which may be a row.
+// The most units that one check gives back to a log; each may be a row.
 inline constexpr int64_t kLogGivenBackMax = 1'000;
 inline constexpr size_t kLimitKeyBytesMax = 512;
 
-// A check that was found valid.
+// A valid check.
 struct LimitCheck {
   std::string key;
   v1::RateLimitAlgorithm algorithm;  // never UNSPECIFIED
@@ -49,36 +50,36 @@ struct LimitCheck {
 // INVALID_ARGUMENT names the field within `path`, the field of the request that holds the check.
 absl::StatusOr<LimitCheck> ValidateCheck(const v1::RateLimit& check, absl::string_view path);
 
-// What one (key, algorithm, window) has used.
+// The use of one (key, algorithm, window).
 class LimitState {
  public:
   struct Request {
     int64_t time_us;
-    int64_t sequence;  // among those of the same time
+    int64_t sequence;  // tells requests of the same time apart
     int64_t cost;
   };
 
   explicit LimitState(storage::v1::LimitRow row) : row_(std::move(row)) {}
 
-  // Its row, which is all of it but for the log.
+  // Returns the row, which holds the whole state except the log.
   const storage::v1::LimitRow& row() const { return row_; }
   storage::v1::LimitRow* mutable_row() { return &row_; }
-  // Whether the row is in storage.
+  // Returns whether the row is in storage.
   bool stored() const { return stored_; }
   void set_stored() { stored_ = true; }
 
-  // Moves the time at which GCRA's units were counted back to `now_us` if it is later, since the clock was set back
-  // then; so the units come back from now on.
+  // Moves the time at which GCRA's units were counted back to `now_us` if it is later, since the clock was set back.
+  // The units then come back from now on.
   void NotAheadOf(int64_t now_us) { row_.set_level_time_us(std::min(row_.level_time_us(), now_us)); }
 
   // The log, oldest first.
   const std::deque<Request>& log() const { return log_; }
   void AddToLog(const Request& request);
   void DropOldest();
-  // Gives back up to `units` of those in use, at most one request: the newest, of which it removes so many, or all. The
-  // request as it was; nullopt where none is in use. For logs; Count() does it for the others.
+  // Gives back up to `units` of the newest request in use, or all of it if that has no more. Returns the request as it
+  // was; nullopt if none is in use. It is for logs only; Count() gives back for the other algorithms.
   std::optional<Request> GiveBackNewest(int64_t units, int64_t now_us);
-  // How many of the oldest are older than the window and no longer count.
+  // Returns how many requests of the log are older than the window, so that they no longer count.
   size_t ExpiredRequests(int64_t now_us);
 
   struct Verdict {
@@ -87,12 +88,13 @@ class LimitState {
     int64_t retry_after_us;
     int64_t reset_after_us;
   };
-  // What the check is told: its own verdict, and the rest as it is after counting it if `counted` and allowed.
+  // Decides a check. `remaining` and `reset_after_us` of the verdict are as after the check if it is `counted` and
+  // allowed, otherwise as before it.
   Verdict Judge(const LimitCheck& check, int64_t now_us, bool counted);
   // Counts a check that is allowed; for a log its cost is positive. The caller stores the row, or for the log the
   // newest request.
   void Count(const LimitCheck& check, int64_t now_us);
-  // From when on the state is as if the key had never been used.
+  // Returns the time from which the state is as if the key had never been used.
   int64_t SilentFrom() const;
 
   size_t MemoryBytes() const { return sizeof(*this) + row_.key().size() + log_.size() * sizeof(Request); }
@@ -102,15 +104,15 @@ class LimitState {
   Verdict JudgeGcra(const LimitCheck& check, int64_t now_us, bool counted) const;
   // Judges a check of a fixed or a calendar window.
   Verdict JudgeWindow(const LimitCheck& check, int64_t now_us, bool counted) const;
-  // The newest request that is in use still after so many units of the newest, fewer than are in use, are given back.
+  // Returns the newest request that is still in use after `units` are given back, which are fewer than are in use.
   const Request& NewestAfterGivingBack(int64_t units) const;
-  // The units of GCRA that are in use, times the window.
+  // Returns the units of GCRA in use, times the window.
   __int128 Level(const LimitCheck& check, int64_t now_us) const;
 
   storage::v1::LimitRow row_;
   bool stored_ = false;
   std::deque<Request> log_;
-  // Derived from the log and the time: how many of the oldest do not count any more, and the cost of the others.
+  // Derived from the log and the time: how many of the oldest requests have expired, and the cost of the others.
   size_t expired_ = 0;
   int64_t used_ = 0;
 };

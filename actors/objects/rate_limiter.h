@@ -39,13 +39,13 @@ class RateLimiter : public Object {
   Task<absl::Status> CheckLimit(const v1::CheckLimitRequest& request, v1::CheckLimitResponse* response);
   Task<absl::Status> CheckLimits(const v1::CheckLimitsRequest& request, v1::CheckLimitsResponse* response);
   Task<absl::Status> ResetLimit(const v1::ResetLimitRequest& request, v1::ResetLimitResponse* response);
-  // The sweep.
+  // Runs the sweep.
   Task<absl::Status> OnAlarm(const AlarmRun& run) override;
 
   size_t MemoryBytes() const override { return sizeof(*this) + states_.weight() + windows_.weight(); }
 
  private:
-  // Finds the state of the window in memory or in storage; makes a new one if the window was never used.
+  // Returns the state of the window, from memory or from storage, or a new one if the window was never used.
   Task<absl::StatusOr<LimitState*>> Find(const LimitCheck& check);
   // Counts all checks or none, and returns whether they are allowed. `responses` are in the order of the checks.
   Task<absl::StatusOr<bool>> CheckAll(const std::vector<LimitCheck>& checks, bool peek,
@@ -55,14 +55,14 @@ class RateLimiter : public Object {
   void GiveBack(const LimitCheck& check, LimitState* state, int64_t now_us);
   // An error if a key would have too many windows with those that the checks would begin.
   Task<absl::Status> CheckWindows(const std::vector<LimitCheck>& checks, const std::vector<LimitState*>& states);
-  // Removes the requests of one window up to that time, the oldest first and at most `rows_max`. Returns their number.
+  // Removes the requests of one window up to `up_to_us`, oldest first and at most `rows_max`. Returns their number.
   Task<absl::StatusOr<size_t>> EraseRequests(const storage::v1::LimitRow& row, int64_t up_to_us, size_t rows_max);
   // The two steps of ResetLimit, for all rows whose primary keys begin with `prefix`.
   Task<absl::Status> ResetRequests(const std::string& prefix, int64_t up_to_us);
   Task<absl::Status> ResetLimits(const std::string& prefix);
-  // Removes the window from storage and from memory. Its requests must be gone already.
+  // Removes the window from storage and from memory. Its requests must already be removed.
   void EraseWindow(const storage::v1::LimitRow& row);
-  // Sets the alarm so that the sweep runs at most kSweepStep after that time.
+  // Sets the alarm so that the sweep runs at most kSweepStep after `time_us`.
   void SweepBy(int64_t time_us);
   // Returns the time from which the window is as if it had never been used.
   Task<absl::StatusOr<int64_t>> SilentFrom(const storage::v1::LimitRow& row);
@@ -70,7 +70,7 @@ class RateLimiter : public Object {
   storage::Table<storage::v1::RequestRow> requests_;
   storage::Table<storage::v1::LimitRow> limits_;
   LruCache<LimitState> states_;  // by the primary keys of `limits`
-  int64_t asked_us_ = 0;         // when the last check came, since the load
+  int64_t asked_us_ = 0;         // the time of the last check since the load
   LruCache<int64_t> windows_;    // the number of rows of `limits` that a key has, by KeyPrefix() of the key
 };
 

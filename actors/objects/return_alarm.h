@@ -1,4 +1,5 @@
-// Gives an alarm back that was leased to a watcher who was gone before it came: it is due again, and no attempt counts.
+// Returns an alarm that was leased to a watcher which was gone before the delivery reached it: the alarm is due again,
+// and no attempt counts.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_RETURN_ALARM_H_
 #define HOLDFAST_ACTORS_OBJECTS_RETURN_ALARM_H_
@@ -14,7 +15,7 @@
 
 namespace holdfast::actors {
 
-// Deletes itself. An error leaves the lease to expire.
+// The delivery deletes itself in Done. After an error the lease expires in its time.
 class ReturnAlarm final : public Delivery {
  public:
   explicit ReturnAlarm(const AlarmWatchers::Delivery& delivery) : key_(delivery.object), token_(delivery.token) {}

@@ -1,4 +1,4 @@
-// The version of an object's SQL schema, where the pattern of migrations puts it: in the database itself, table
+// The version of an object's SQL schema. It is in the database itself, where the pattern of migrations puts it: table
 // _meta(key TEXT PRIMARY KEY, value TEXT), row "schema_version". SQL can read and write it too.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_SCHEMA_VERSION_H_
@@ -14,7 +14,8 @@
 
 namespace holdfast::actors {
 
-// Within a transaction. 0 where there is no such row. SQL_ERROR where it is no number.
+// Returns the version; 0 if there is no such row. SQL_ERROR if the value is not a number, or negative. Call it in a
+// transaction.
 absl::StatusOr<int64_t> ReadSchemaVersion(storage::sql::Connection& connection);
 
 struct SchemaVersions {
@@ -22,12 +23,13 @@ struct SchemaVersions {
   int64_t after;
 };
 
-// Within a transaction: runs those that are newer than the schema, which are in ascending order, and stores the last
-// version and the hashes of all. FAILED_PRECONDITION where the schema is newer than all of them (SCHEMA_NEWER), or
-// where one that is not newer than the schema is not one that ran (SCHEMA_CHANGED), unless `accept_changed`.
+// Runs the migrations that are newer than the schema, and stores the last version and the hashes of all. `migrations`
+// are in ascending order; call it in a transaction. FAILED_PRECONDITION if the schema is newer than all of them
+// (SCHEMA_NEWER), or, unless `accept_changed`, if one that is not newer than the schema has changed or never ran
+// (SCHEMA_CHANGED).
 //
-// One with foreign_keys_off is a transaction of SQLite's own, in which no foreign key is looked at until its end; then
-// all of the database must hold (SQL_CONSTRAINT). Constraints that others before it have deferred must hold when it
+// A migration with foreign_keys_off is a transaction of SQLite's own. It checks no foreign key until its end, when the
+// whole database must hold (SQL_CONSTRAINT). Constraints that earlier migrations have deferred must hold when it
 // begins.
 absl::StatusOr<SchemaVersions> MigrateSql(storage::sql::Connection& connection,
                                           const std::vector<SqlMigration>& migrations, bool accept_changed);

@@ -1,4 +1,4 @@
-// A read-through cache of users: the pattern of memory before storage.
+// A read-through cache of users. The class shows the pattern of a cache in memory before storage.
 //
 // A user is read from storage once and then kept in memory, as long as the users together stay within a bound; an
 // update changes memory and storage in the same turn, so the cache is never stale.
@@ -36,7 +36,7 @@ class UserCache : public Object {
  private:
   using Row = storage::v1::UserRow;
 
-  // From memory, or read into it.
+  // Returns the user from memory, or reads it into memory; absent if there is no such user.
   Task<absl::StatusOr<std::optional<Row>>> Find(const std::string& id);
   void Keep(const Row& row);
 

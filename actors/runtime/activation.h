@@ -1,12 +1,15 @@
 // An object in memory: its instance, its mailbox, its gates, and the turn that runs.
 //
-// A delivery comes into the mailbox; when the input gate is open it becomes a turn, a coroutine that may suspend; when
-// that ends, its writes join the commit pipeline as one, and its outcome passes the output gate. This class is that
-// path and nothing else: what is shared by the objects of an executor (memory, timers, alarms) is ShardHost's.
+// A delivery waits in the mailbox until the input gate is open; then it becomes a turn, a coroutine that may suspend.
+// When the turn ends, its writes join the commit pipeline together, and its outcome passes the output gate. This class
+// is that path and nothing else: Lane has the parts that the objects of an executor share (memory, timers, alarms).
 //
-// Ownership: its shard's. It stays as long as it has an instance, something in the mailbox, or writes that are not
-// durable, which a later load reads through. Threading: its executor. Errors: DESIGN.md under Failure, in short: an
-// error before any write keeps the instance, any later one drops the writes and the instance.
+// Ownership: the shard owns it, and keeps it while it has an instance, something in the mailbox, or writes that are not
+// durable yet: a later load reads through them. Threading: the object's executor.
+//
+// Errors: an error before the first write keeps the instance. A later error, or a turn over its time limit, drops the
+// turn's writes and discards the instance with its SQL connection; the other turns in progress end with it, and the
+// next request loads a new instance.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_
 #define HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_
@@ -54,26 +57,27 @@ class Activation : public ObjectContext {
   Activation(const storage::ObjectKey& key, const ObjectClass* object_class, Lane* lane);
   ~Activation() override;
 
-  // Takes the delivery, or tells it at once that the mailbox is full.
+  // Puts the delivery into the mailbox, or ends it at once with MAILBOX_FULL.
   void Deliver(Delivery* request);
-  // The alarm's index says that it is due. The turn looks again.
+  // Starts the alarm's turn: the alarm index says that the alarm is due. The turn checks that again.
   void DeliverAlarm();
-  // Moves the object into this family, which is empty, and is dropped if it comes to nothing; nothing: packs it, if it
-  // is small. The object goes on meanwhile, step by step with the move.
+  // Moves the object into the family `to`, which is empty; with no `to`, packs it if it is small. The object's other
+  // turns run between the steps of the move. A failed move drops the family.
   void BeginMove(std::optional<storage::Placement> to);
-  // A family is being made for the object, which stays in memory until that has ended: BeginMove or FamilyRefused.
+  // Keeps the object in memory while a family is made for it; ends with BeginMove or FamilyRefused.
   void AwaitFamily() { place_.AwaitFamily(); }
-  // The family could not be made; the object stays packed, and asks for one again later.
+  // The family could not be created; the object stays packed and retries later.
   void FamilyRefused();
 
-  // Discards the instance if nothing runs or waits. False otherwise.
+  // Discards the instance and returns true if nothing runs or waits; otherwise returns false. Also returns false for an
+  // object that stores nothing: that ends in a turn of its own first.
   bool Passivate();
-  // Discards the instance as soon as no turn is under way; what waits then meets a new one.
+  // Discards the instance as soon as no turn is in progress. The requests that wait then get a new instance.
   void PassivateSoon();
-  // Has no instance, nothing waiting and nothing on its way to disk: can be removed.
+  // Returns whether the activation has no instance, nothing that waits, and no write that is not durable.
   bool removable() const;
 
-  // Persists a header that lags behind.
+  // Puts a header that lags behind into the batch that is being filled.
   void SettleHeader();
 
   State state() const { return state_; }
@@ -83,23 +87,23 @@ class Activation : public ObjectContext {
   absl::Time last_used() const { return seat_.last_used(); }
   Residency::Seat& seat() { return seat_; }
   const Residency::Seat& seat() const { return seat_; }
-  // An estimate of what the activation holds. It has an instance.
+  // Returns an estimate of the activation's memory. Call it only while there is an instance.
   size_t MemoryBytes() const;
   const storage::Keyspace& keyspace() const { return place_.keyspace(); }
-  // The last batch with writes of the object.
+  // Returns the number of the last batch with writes of the object.
   storage::BatchNumber last_batch() const { return place_.last_batch(); }
-  // Of what the object stores, as far as is known.
+  // Returns the size of the object's storage; 0 if the object was not loaded or does not exist.
   int64_t size_bytes() const { return record_.size_bytes(); }
-  // Of turns, since the object came into memory.
+  // Returns the number of turns that have committed since the object came into memory.
   int commits() const { return record_.commits(); }
   bool packed() const { return place_.packed(); }
-  // Packed, and nothing speaks against a family.
+  // Returns whether the object is packed and may get a family now.
   bool WantsFamily() const { return place_.WantsFamily(); }
 
-  // Aborts if an invariant does not hold. For tests and simulation.
+  // Aborts if an invariant does not hold. Tests and the simulation call it.
   void CheckInvariants() const;
 
-  // The most that is known of the object without reading: nothing if it was not loaded, or does not exist.
+  // Returns the header in memory; absent if the object was not loaded or does not exist.
   const std::optional<storage::v1::ObjectHeader>& header() const { return record_.header(); }
 
   // ObjectContext.
@@ -125,36 +129,36 @@ class Activation : public ObjectContext {
     Executor::TimerId timer;
   };
 
-  // Runs what can run: turns that are ready to go on, a load, requests.
+  // Runs turns while the input gate is open: those that are ready to go on first, then a load, then deliveries.
   void Pump();
-  // The next that may begin; null if there is none.
+  // Returns the next delivery that may begin; null if there is none. A request waits while a turn has its request_id.
   Delivery* NextRequest();
   absl::Status MailboxFull() const;
-  // Ends a request that has not begun.
+  // Ends a request that has not begun, with the error `why`.
   void Refuse(Delivery* request, const absl::Status& why);
-  // Returns whether the turn is none of a request.
+  // Returns whether the turn is the alarm's or the move's, so it has no request.
   bool OfRuntime(const Delivery* turn) const;
-  // Tells the observer, if there is one, that the turn of a request has ended.
+  // Reports the end of a request's turn to the observer, if there is one.
   void TellEnded(Delivery* turn, const absl::Status& outcome);
   // Discards the instance, which was loaded.
   void Discard();
   void Unload();
   void Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit);
   absl::Duration LimitOf(const Delivery* turn) const;
-  // Lets a suspended coroutine of `turn`, which holds the gate, go on.
+  // Resumes a suspended coroutine of `turn`, which holds the gate.
   void Continue(Delivery* turn, std::coroutine_handle<> handler);
   void EndTurn(Delivery* turn);
   void EndLoad(const absl::Status& status);
   void TimeOut(Delivery* turn);
-  // Ends a turn that is suspended, and with it the instance; `why` is what those are told whose turns end.
+  // Ends a suspended turn, the other turns in progress and the instance. Their deliveries get the error `why`.
   void GiveUp(Delivery* turn, const absl::Status& why);
-  // What the runtime has against a turn that ended well. Makes the record of its reply.
+  // Runtime checks after a successful handler; stages the request record.
   absl::Status CheckTurn(Delivery* turn);
   void DropTurn();
-  // Gives up the instance and the turns that run; `why` is what they are told.
+  // Discards the instance and ends the turns in progress with the error `why`.
   void Reset(const absl::Status& why);
   void FailWaiting(const absl::Status& status);
-  // Takes a turn that has ended, or is given up, off the books.
+  // Removes a turn that has ended or is given up: its coroutine, its timer, its place in turns_, its hold on the gate.
   void Retire(Delivery* turn);
 
   Task<absl::Status> Load();
@@ -163,24 +167,24 @@ class Activation : public ObjectContext {
   Task<absl::Status> ReadPart(MoveTurn* turn);
 
   // --- activation_leave.cc: the end of an object that stores nothing any more.
-  // Whether nothing speaks against it, as far as memory tells.
+  // Returns whether, as far as memory tells, the object stores nothing and may cease to exist.
   bool MayLeave();
   // Deletes the object in this turn if it may leave and its storage is empty.
   Task<absl::Status> Leave();
-  // Begins a turn that does so, before the instance is discarded.
+  // Begins a turn that calls Leave(), before the instance is discarded.
   void BeginLeaving();
 
-  // --- activation_commit.cc: what a turn leaves.
-  // What a turn wrote joins the pipeline, with what belongs to it: header, catalog, alarm, record.
+  // --- activation_commit.cc: the commits of turns.
+  // Gives the turn's writes to the pipeline, with its changes of the header, catalog, alarm and request record.
   void CommitTurn();
   void CommitWrites();
   void CommitDeletion();
   void NextMoveStep();
   void CommitMoveStep();
   void AbortMove();
-  // Gives the turn's writes, those to the node's own families, and the header if it changed, to the pipeline.
+  // Gives the turn's writes, the header if it changed, and the writes to the node's own families to the pipeline.
   void Join(storage::WriteSet* catalog, storage::WriteSet* alarms);
-  // Commits what a failed alarm handler leaves: its own change of the alarm, or the next attempt.
+  // Commits the alarm after its handler failed: the handler's own change of it, or else the next attempt.
   void CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change);
 
   const storage::ObjectKey key_;
@@ -200,7 +204,7 @@ class Activation : public ObjectContext {
   std::list<ActiveWait> waits_;
   bool pumping_ = false;
 
-  // Of the turn, like storage_.writes().
+  // The request record and the functions of the current turn; like storage_.writes(), an error drops them.
   storage::WriteSet record_writes_;
   std::vector<absl::AnyInvocable<void()>> after_commit_;
 
@@ -208,7 +212,7 @@ class Activation : public ObjectContext {
   // Waiting, running or, a move, on its way to disk; they own themselves and end with Done.
   AlarmTurn* alarm_turn_ = nullptr;
   MoveTurn* move_turn_ = nullptr;
-  bool alarm_fired_again_ = false;  // while the alarm's turn ran
+  bool alarm_fired_again_ = false;  // an alarm fired while the alarm's turn ran
   bool passivate_soon_ = false;
   bool leaving_tried_ = false;  // since it was loaded
 

@@ -12,7 +12,7 @@
 
 namespace holdfast::actors {
 
-// Loading is a turn that no delivery asked for: its outcome goes to those that wait.
+// The turn of a load. No delivery asked for it: the deliveries that wait get its error.
 class Activation::LoadTurn : public Delivery {
  public:
   Task<absl::Status> Run(Object&) override { std::abort(); }
@@ -30,16 +30,16 @@ class Activation::AlarmTurn : public Delivery {
 
   AlarmScheduler::End end = AlarmScheduler::End::kNotBegun;
   bool ran = false;
-  uint64_t generation = 0;  // of the alarm that it runs
+  uint64_t generation = 0;  // alarm_generation() of the alarm that it runs
 
  private:
-  Activation* const activation_;  // while it has not ended
+  Activation* const activation_;  // valid until the turn has ended
   Lane* const lane_;
   const std::string object_ = activation_->key_.encoded();
 };
 
-// A step of a relocation: reads a part of the object, which is then written to the new place. It is used again for the
-// next step when that is durable.
+// The steps of a relocation, one after the other. Each reads a part of the object, which its commit writes to the new
+// place; the next step begins when that is durable.
 class Activation::MoveTurn : public Delivery {
  public:
   explicit MoveTurn(Activation* activation) : activation_(activation) {}
@@ -57,10 +57,10 @@ class Activation::MoveTurn : public Delivery {
   bool goes_on = false;  // the activation waits for the step to be durable
 
  private:
-  Activation* const activation_;  // while the relocation goes on
+  Activation* const activation_;  // valid while the relocation goes on
 };
 
-// Ends an object that stores nothing, as it is about to leave memory.
+// The turn that ends an object which stores nothing, before the object leaves memory.
 class Activation::LeaveTurn : public Delivery {
  public:
   Task<absl::Status> Run(Object&) override { std::abort(); }

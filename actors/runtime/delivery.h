@@ -1,8 +1,8 @@
-// One thing that an object is to do in a turn of its own: a request, an alarm, a load, a move. It waits in the mailbox,
-// runs, and is told the outcome when that may leave the object.
+// A delivery is one piece of work that an object does in a turn: a request, an alarm, a load, a move. It waits in the
+// mailbox, runs, and gets its outcome in Done when the output gate lets the outcome pass.
 //
-// Whoever makes a delivery owns it and keeps it until Done, which is called exactly once, on the object's executor; it
-// may then delete it or use it again.
+// Ownership: the maker of a delivery owns it and keeps it until Done, which is called exactly once, on the object's
+// executor. Done may delete the delivery or deliver it again.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_DELIVERY_H_
 #define HOLDFAST_ACTORS_RUNTIME_DELIVERY_H_
@@ -27,25 +27,27 @@ class Delivery : public storage::CommitPipeline::Waiter {
 
   // Begins the turn's coroutine. `object` lives as long as the task does.
   virtual Task<absl::Status> Run(Object& object) = 0;
-  // Whether the outcome can be given at all (its size), before it is committed.
+  // Checks, before the turn commits, that its reply may be sent; an error, such as a reply that is too large, drops the
+  // turn.
   virtual absl::Status CheckReply() { return absl::OkStatus(); }
-  // Not null for a request with a request_id.
+  // Returns the recorded form of a request with a request_id; null for all other deliveries.
   virtual RecordedRequest* recorded() { return nullptr; }
-  // Everything that the turn wrote or read is durable, or nothing of it happened.
+  // Tells the outcome. OK: everything that the turn wrote or read is durable. An error: none of its writes happened,
+  // unless the error is OUTCOME_UNKNOWN or the turn had committed a part with NextTurn().
   virtual void Done(const absl::Status& status) = 0;
 
-  // Not begun after this.
+  // The turn does not begin after this time, by the steady clock.
   absl::Time deadline = absl::InfiniteFuture();
-  // What it counts in the mailbox.
+  // The delivery's share of the mailbox's bound on bytes.
   size_t bytes = 0;
 
-  // How far the turn is that the delivery has become. The activation and the output gate keep it here.
+  // The progress of the delivery's turn, kept by the activation and the output gate.
   struct Progress {
     std::optional<Task<absl::Status>> task;
     std::optional<Executor::TimerId> time_limit;
     // No record is kept of the reply: the handler asked for that, or the reply is itself a replay.
     bool unrecorded = false;
-    // When the turn of a request began, by the steady clock, if an observer is told when it ends.
+    // The steady time at which the turn of a request began; set only if there is an observer.
     std::optional<absl::Time> began;
     // The outcome that waits behind the output gate.
     absl::Status outcome;
@@ -60,8 +62,8 @@ class Delivery : public storage::CommitPipeline::Waiter {
   Delivery* next_ = nullptr;  // in a queue
 };
 
-// Deliveries that wait, first in, first out. It links them itself: an empty queue, of which each object in memory has
-// two, costs no memory, and a full one no allocation. A delivery is in one queue at most.
+// A FIFO queue of deliveries. It is intrusive: each object in memory has two queues, so an empty one allocates nothing,
+// and neither does a push. A delivery is in one queue at most.
 class DeliveryQueue {
  public:
   bool empty() const { return first_ == nullptr; }
@@ -72,7 +74,7 @@ class DeliveryQueue {
     last_ = delivery;
     ++size_;
   }
-  // Null when empty.
+  // Returns null when the queue is empty.
   Delivery* Pop() {
     Delivery* const delivery = first_;
     if (delivery == nullptr) return nullptr;
@@ -83,7 +85,7 @@ class DeliveryQueue {
 
  private:
   Delivery* first_ = nullptr;
-  Delivery* last_ = nullptr;  // unless it is empty
+  Delivery* last_ = nullptr;  // valid unless the queue is empty
   size_t size_ = 0;
 };
 

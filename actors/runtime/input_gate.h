@@ -1,6 +1,6 @@
 // Keeps an object's turns apart. While a turn holds the gate nothing else of the object runs: not the next request, not
 // an alarm, not an earlier turn that waited for something and could go on. A turn holds the gate from its beginning to
-// its end, also while it awaits its own storage; it lets go only while it awaits something else and has written
+// its end, also while it awaits its own storage. It leaves the gate only while it awaits something else and has written
 // nothing, so nobody ever sees a write that can still be dropped.
 //
 // Turns that want to go on come before requests that have not begun, in the order in which they became ready.
@@ -28,7 +28,7 @@ class InputGate {
   void Enter(Delivery* turn) { holder_ = turn; }
   void Leave() { holder_ = nullptr; }
 
-  // A turn that let go is ready to go on once the gate is open.
+  // Queues a turn that left the gate and is ready to go on once the gate is open.
   void Queue(Resumption ready) { ready_.push_back(ready); }
   std::optional<Resumption> Next() {
     if (ready_.empty()) return std::nullopt;

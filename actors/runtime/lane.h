@@ -1,5 +1,6 @@
-// An executor with what runs on it: the services, the commit pipeline and the keyspaces that the objects of its shards
-// share. A ShardHost makes one and outlives no part of it; an activation uses it and nothing else of its host.
+// A lane is an executor with the services, the commit pipeline and the keyspaces that the objects of its shards share.
+// A ShardHost owns its lane, which outlives the host's activations; an activation uses the lane and nothing else of its
+// host.
 //
 // Threading: the executor.
 
@@ -49,7 +50,7 @@ struct HostOptions {
   ObjectLimits objects;
 };
 
-// What the lane is made of; all of it outlives the lane.
+// The services that a lane is made from. All of them outlive the lane.
 struct HostServices {
   Executor* executor;
   storage::Store* store;
@@ -63,7 +64,7 @@ struct HostServices {
   Random* random;
   const ClassRegistry* classes;
   AlarmWatchers* watchers;
-  // The disk failed; the process must end.
+  // Called when the disk failed: the process must end.
   absl::AnyInvocable<void(const absl::Status&)> on_commit_failure;
   storage::sql::Workers* sql_workers = nullptr;
   storage::sql::HeapTotal* sql_heap_total = nullptr;
@@ -78,8 +79,8 @@ struct Lane {
     // As PlacementPolicy::Services has them.
     absl::AnyInvocable<Activation*(const storage::ObjectKey& key)> find;
     absl::AnyInvocable<Activation*(const storage::ObjectKey& key)> bring;
-    // Removes the activation of an object from its shard if nothing of it is left. It may be at work further up the
-    // stack, so this is never called at once.
+    // Removes the activation of an object from its shard if it is removable. The lane calls this from a posted function
+    // only, since the activation may still be on the stack.
     absl::AnyInvocable<void(const storage::ObjectKey& key)> remove;
   };
 
@@ -88,9 +89,9 @@ struct Lane {
   Lane& operator=(const Lane&) = delete;
 
   const Clock& clock() const { return services.executor->clock(); }
-  // The activation has no instance any more: it is removed once its last batch is durable.
+  // Removes an activation without an instance once its last batch is durable.
   void RemoveWhenDurable(const storage::ObjectKey& key, storage::BatchNumber last_batch);
-  // No alarm begins any more, no object moves, and nobody leaves memory for being idle.
+  // From now on no alarm begins, no object moves, and no idle object is passivated.
   void Stop();
 
   HostServices services;

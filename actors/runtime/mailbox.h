@@ -1,6 +1,5 @@
-// The requests of one object that wait for their turn, in the order in which they came, bounded in number and bytes.
-// Work of the server itself (an alarm, a move) has places of its own and goes first: a full mailbox does not hold it
-// up.
+// The requests of one object that wait for their turn, first in, first out, bounded in number and bytes. Work of the
+// server itself (an alarm, a move) has reserved places and goes first, so a full mailbox does not delay it.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_MAILBOX_H_
 #define HOLDFAST_ACTORS_RUNTIME_MAILBOX_H_
@@ -20,19 +19,19 @@ class Mailbox {
  public:
   explicit Mailbox(const MailboxLimits* limits) : limits_(limits) {}
 
-  // False, and not taken, when full.
+  // Takes the request, or returns false when the mailbox is full.
   bool Push(Delivery* request) {
     if (requests_.size() >= limits_->requests_max) return false;
-    // One alone always fits: its size is bounded where it comes in.
+    // A single request always fits: the server bounds its size when it receives it.
     if (!requests_.empty() && bytes_ + request->bytes > limits_->bytes_max) return false;
     bytes_ += request->bytes;
     requests_.Push(request);
     return true;
   }
-  // Of the server itself: at most one of each kind at a time.
+  // Takes work of the server itself, at most one of each kind at a time.
   void PushReserved(Delivery* work) { reserved_.Push(work); }
 
-  // Null when empty.
+  // Returns null when the mailbox is empty.
   Delivery* Pop() {
     if (Delivery* const work = reserved_.Pop()) return work;
     Delivery* const next = requests_.Pop();

@@ -1,4 +1,4 @@
-// What a node knows of an object without a turn of it.
+// The description of an object, which a node gives without a turn of the object.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_OBJECT_DESCRIPTION_H_
 #define HOLDFAST_ACTORS_RUNTIME_OBJECT_DESCRIPTION_H_
@@ -15,14 +15,14 @@
 namespace holdfast::actors {
 
 struct ObjectDescription {
-  // Nothing: the object does not exist.
+  // Absent if the object does not exist.
   std::optional<storage::v1::ObjectHeader> header;
-  // What GetAlarm shows a client.
+  // The alarm as GetAlarm shows it to a client.
   std::optional<absl::Time> alarm;
-  // The alarm that is set, also while a failed attempt waits to be repeated. The times are those of the alarm that the
-  // class of the object knows: of class Object the client's, not the runtime's that wakes the object.
+  // The alarm that is set, also while a failed attempt waits to be repeated. For class Object this is the client's
+  // alarm, not the runtime's alarm that wakes the object.
   std::optional<storage::v1::AlarmRecord> next_alarm;
-  // The delivery to a client that is out, of class Object alone.
+  // The delivery that is out to a client; only class Object has one.
   std::optional<storage::v1::AlarmDelivery> delivery;
   Activation::State state = Activation::State::kInactive;
   bool packed = true;

@@ -1,12 +1,12 @@
-// What is stored about an object itself, beside what its handlers store: the header (creation, schema version, clock
-// and usage), the record in the catalog, and the alarm with its entry in the index. It is as the turns so far have left
-// it, and is in memory with the activation.
+// The records of the runtime about an object, beside the data of its handlers: the header (creation, schema version,
+// clock and usage), the record in the catalog, and the alarm with its entry in the index. They are in memory with the
+// activation, as the turns so far have left them.
 //
-// The object's clock is here too, since the header bounds it: the clock never reads earlier than anything that the
-// object has stored or shown. Within a stay in memory it goes on with the steady clock.
+// The object's clock is here too, since the header bounds it: the clock never reads earlier than any time that the
+// object has stored or shown. While the object is in memory, the clock advances with the steady clock.
 //
-// The class only stages: whatever changes goes into the write sets that the activation gives it, and is durable with
-// their batch. Threading: the executor. Errors: those of Load are DATA_LOSS, SCHEMA_NEWER and the store's.
+// The class only stages: changes go into the write sets that the activation gives it, and are durable with their batch.
+// Threading: the executor. Errors: Load returns DATA_LOSS, SCHEMA_NEWER and the errors of the store.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_OBJECT_RECORD_H_
 #define HOLDFAST_ACTORS_RUNTIME_OBJECT_RECORD_H_
@@ -32,7 +32,7 @@ class ObjectRecord {
  public:
   struct NewAlarm {
     storage::v1::AlarmRecord record;
-    // The steady time at which the delay has passed, for an alarm that comes of a delay.
+    // For an alarm that was set by a delay: the steady time at which the delay has passed.
     std::optional<absl::Time> steady_due;
   };
 
@@ -44,15 +44,15 @@ class ObjectRecord {
 
   // Reads header and alarm, and counts what the object stores if a crash left the header behind.
   Task<absl::Status> Load(storage::ObjectStorage& storage);
-  // A load that failed: what it changed is not staged.
+  // Drops the unstaged change of the header after a load that failed.
   void DropChanges() { header_changed_ = false; }
 
-  // The object's clock, in microseconds.
+  // Returns the object's clock, in whole microseconds.
   absl::Time Now();
-  // The last reading, in this stay in memory or before; the infinite past if there is none.
+  // Returns the last reading of the clock, also from before the load; the infinite past if there is none.
   absl::Time last_reading() const;
 
-  // Absent if the object was not loaded or does not exist.
+  // Returns the header; absent if the object was not loaded or does not exist.
   const std::optional<storage::v1::ObjectHeader>& header() const { return header_; }
   bool exists() const { return header_.has_value(); }
   bool header_changed() const { return header_changed_; }
@@ -60,26 +60,27 @@ class ObjectRecord {
   const std::optional<storage::v1::AlarmRecord>& alarm() const { return alarm_; }
   // Counts the changes of alarm().
   uint64_t alarm_generation() const { return alarm_generation_; }
-  // Of turns, since the object came into memory.
+  // Returns the number of turns that have committed since the object came into memory.
   int commits() const { return commits_; }
   void CountCommit() { ++commits_; }
 
   void Create();
-  // The object is deleted: what was recorded of it is gone, but for the alarm.
+  // Forgets the header of a deleted object. The alarm stays.
   void Forget();
-  // The object's class has migrated it to its own schema version.
+  // Records that the object now has its class's schema version.
   void SetMigrated();
 
-  // The alarm that a handler has set for this time by that clock.
+  // Makes the alarm that a handler has set for `time` by `clock`.
   NewAlarm MakeAlarm(absl::Time time, storage::AlarmClock clock);
-  // The alarm as it is, to be kept by a deletion.
+  // Returns the alarm as it is, for a deletion that keeps it.
   std::optional<NewAlarm> KeepAlarm() const;
-  // The alarm after an attempt that failed; absent, and logged, after the last that its class allows.
+  // Returns the alarm for the next attempt after one that failed; absent, and logged, after the last that its class
+  // allows.
   std::optional<NewAlarm> RetryAlarm();
-  // Replaces the alarm: its record in `storage`, its entry in `alarms`, and in the scheduler.
+  // Replaces the alarm: its record in `storage`, its index entry in `alarms`, and its entry in the scheduler.
   void StoreAlarm(const std::optional<NewAlarm>& next, storage::ObjectStorage* storage, storage::WriteSet* alarms);
 
-  // Stages what the turn has changed of usage, clock and catalog record. `generation`: of the object's family, 0 if it
+  // Stages the turn's changes of usage, clock and catalog record. `generation` is that of the object's family, 0 if it
   // is packed.
   void Stage(uint64_t generation, storage::ObjectStorage* storage, storage::WriteSet* catalog);
   // Stages a header that has lagged behind until now, with the size in the catalog. Returns whether there is one.
@@ -88,12 +89,13 @@ class ObjectRecord {
   void SettleCatalogSize(const storage::UsageChange& turn);
 
  private:
-  // The time of an object that comes back into memory while an alarm waits that it has set by its own clock in this
-  // run: its clock goes on as if it had never left.
+  // Returns the time at which the object's clock goes on, as if the object had never left memory. It is derived from
+  // the alarm, if the object has set that by its own clock in this run of the server; absent otherwise, or in a retry.
   std::optional<absl::Time> TimeByAlarm() const;
   // Puts a stored clock that is too far ahead of the wall clock back to it.
   void SetBackClock();
-  // Returns whether usage and clock need not be written with each turn: a crash leaves them to be found out again.
+  // Returns whether the header may lag: usage and clock are not written with each turn, and a load after a crash
+  // restores them.
   bool MayLag() const;
 
   const storage::ObjectKey* const key_;

@@ -1,8 +1,8 @@
 // Holds an object's outcomes, replies and errors alike, until every write that they could reveal is durable: the
-// turn's own, and those of earlier turns that it may have read. So a handler writes without waiting, the next turn
-// begins at once and sees the write, and still nobody outside learns of it before it is on disk.
+// turn's own, and those of earlier turns that it may have read. A handler can therefore write without waiting, and the
+// next turn begins at once and sees the write, yet nobody outside learns of the write before it is on disk.
 //
-// If the commit fails, what waits is told OUTCOME_UNKNOWN instead, and the process stops.
+// If the commit fails, the waiting deliveries get OUTCOME_UNKNOWN instead, and the process stops.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_OUTPUT_GATE_H_
 #define HOLDFAST_ACTORS_RUNTIME_OUTPUT_GATE_H_
@@ -19,7 +19,7 @@ class OutputGate {
  public:
   explicit OutputGate(storage::CommitPipeline* pipeline) : pipeline_(pipeline) {}
 
-  // Tells `delivery` the outcome as soon as `batch`, the object's last, is durable: at once if it is.
+  // Ends `delivery` with the outcome as soon as `batch`, the object's last, is durable; at once if it is already.
   void Pass(Delivery* delivery, absl::Status outcome, storage::BatchNumber batch) {
     if (batch <= pipeline_->durable()) {
       delivery->Done(outcome);

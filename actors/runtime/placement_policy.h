@@ -1,8 +1,8 @@
-// Which objects have a column family of their own.
+// Decides which objects have a column family of their own.
 //
-// While there are families for all, each object that is written gets one; the others are packed into one family. Once
-// there are none left, an object that is large, or was written often since it was loaded, gets the family of one that
-// is small and not in memory, which is packed for it. This class decides and has families made and dropped; the objects
+// While families are left, each object that is written gets one; the others are packed into one family. Once none is
+// left, an object that is large, or was written often since it was loaded, gets the family of a small object that is
+// not in memory: the small object is packed first. This class decides, and has families made and dropped; the objects
 // themselves move (Activation::BeginMove).
 //
 // Threading: the executor; families are made and dropped on a background thread. Ownership: outlives the activations.
@@ -29,7 +29,7 @@ class Activation;
 
 class PlacementPolicy {
  public:
-  // What it decides with. The pointers outlive it.
+  // The services of the policy. The pointers outlive it.
   struct Services {
     Executor* executor;
     storage::Store* store;
@@ -41,40 +41,41 @@ class PlacementPolicy {
     absl::AnyInvocable<Activation*(const storage::ObjectKey& key)> bring;
   };
   enum class MoveEnd {
-    kDone,      // the object is where it was to go
-    kFailed,    // the object is where it was
-    kTooLarge,  // the same, since it was to be packed and has too many bytes
+    kDone,      // the object is at the new place
+    kFailed,    // the object is at the old place
+    kTooLarge,  // the object is at the old place: it has too many bytes to be packed
   };
 
   explicit PlacementPolicy(Services services) : services_(std::move(services)) {}
   PlacementPolicy(const PlacementPolicy&) = delete;
   PlacementPolicy& operator=(const PlacementPolicy&) = delete;
 
-  // Before the first turn: the object has a family of its own.
+  // Adds an object that has a family of its own already. Call it before the first turn.
   void Add(const storage::ObjectKey& key) { placed_.push_back(key); }
-  // No object gets a family any more.
+  // From now on no object gets a family, and none of DropSoon() is dropped.
   void Stop();
   // Returns whether no family is being made or dropped.
   bool idle() const { return changes_under_way_ == 0; }
 
-  // The object has written. Gives it a family if it is packed and there is room or it deserves that of another.
+  // Looks at a packed object that has written: gives it a family if there is room, or begins to pack a small object for
+  // it if it is large or busy.
   void Consider(Activation* activation);
   // A move has ended, and the object is packed or not. `left` is the family that the object had, if it had one and the
   // move is done.
   void Moved(const storage::ObjectKey& key, bool packed, MoveEnd end, const std::optional<storage::Placement>& left);
   // Drops a family that no batch which is under way names.
   void Drop(const storage::Placement& placement);
-  // Does the same for the family of an object that has ceased to exist by itself: at once, but no more than so many a
-  // second. Each may come back and get a family again, and to make and drop one holds commits up. At a stop those that
-  // are left wait for the next start, which drops them.
+  // Drops the family of an object that has ceased to exist by itself: soon, but at most one family per kDropStep. The
+  // objects may come back and get families again, and making and dropping families holds commits up. The next start
+  // drops the families that are left at a stop.
   void DropSoon(const storage::Placement& placement);
 
  private:
-  // An object that is being packed so that another gets its family's room.
+  // An object that is being packed so that another gets the room of its family.
   struct Packing {
     storage::ObjectKey object;
     storage::ObjectKey room_for;
-    std::optional<storage::Placement> left;  // once it is packed
+    std::optional<storage::Placement> left;  // the family to drop, once the object is packed
   };
 
   // Has a family made for the object, for which room is reserved.
@@ -84,9 +85,9 @@ class PlacementPolicy {
   void DropNext();
 
   Services services_;
-  // The objects with a family, in the order in which they are looked at to be packed.
+  // The objects with a family, in the order in which PackOneFor() looks at them.
   std::deque<storage::ObjectKey> placed_;
-  // Those of them whose packing came to nothing, by the time from which it is tried again.
+  // The objects with a family whose packing failed, by the steady time of the next try.
   std::multimap<absl::Time, storage::ObjectKey> not_packed_;
   std::optional<Packing> packing_;
   absl::Time packed_time_ = absl::InfinitePast();

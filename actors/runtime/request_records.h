@@ -1,4 +1,5 @@
-// The replies to requests with a request_id, of the objects of one executor, so that a retry has no second effect.
+// Keeps the replies to requests with a request_id, for the objects of one executor, so that a retry has no second
+// effect.
 //
 // A record is written in the commit of the turn whose reply it keeps, and outlives the object. It is removed when it is
 // old enough, and never before: at a bound, in bytes of all records or of those of one namespace, new requests with an
@@ -67,9 +68,9 @@ class RequestRecords {
   // RESOURCE_EXHAUSTED if a bound allows no new request with an id to this object.
   absl::Status CheckRoom(const storage::ObjectKey& object) const;
   // Puts the record of the reply that `request` has now into `writes`, which are to be committed with its turn.
-  // RESOURCE_EXHAUSTED, and nothing put, where the reply is too large.
+  // RESOURCE_EXHAUSTED, and nothing put, if the reply is too large.
   absl::Status Add(const storage::ObjectKey& object, const RecordedRequest& request, storage::WriteSet* writes);
-  // Answers `request` from the bytes of a record. ALREADY_EXISTS where the record is of another request.
+  // Answers `request` from the bytes of a record. ALREADY_EXISTS if the record is of another request.
   static absl::Status Replay(absl::string_view record_bytes, RecordedRequest* request);
 
   // Number and bytes of the records of this executor's objects; records from before the start are missing until they
@@ -79,9 +80,10 @@ class RequestRecords {
 
  private:
   absl::Time Now() const;
-  // Counts the next kCountMax records of those that were there at the start.
+  // Counts the next kCountMax of the records that were in the store at the start.
   void CountOn(bool from_first);
-  // Where to go on in the age index behind `place`, at which it is damaged; nothing: nowhere. Blocking.
+  // Returns the key at which to go on behind `place`, where the age index is damaged; absent: nothing more can be read.
+  // Blocks.
   std::optional<std::string> PassDamage(const std::string& place, const absl::Status& why) const;
   void Sweep();
   void SweepLater(absl::Duration time);
@@ -105,7 +107,7 @@ class RequestRecords {
   // Times of records never go back, so the part of the age index before swept_to_ stays empty.
   int64_t last_time_us_ = std::numeric_limits<int64_t>::min();
   std::string swept_to_;
-  // The times of records go on evenly from the wall clock's at the start.
+  // A record's time is the wall clock at the start plus the steady time since then.
   const absl::Time began_wall_;
   const absl::Time began_steady_;
   std::optional<Executor::TimerId> timer_;

@@ -1,9 +1,9 @@
-// Which activations of an executor stay in memory.
+// Decides which activations of an executor stay in memory.
 //
-// An activation that has an instance sits here, least recently used first. It is passivated when it was not used for
-// the idle timeout, or when all of them together hold more than the budget. An activation that is busy stays.
+// Every activation with an instance has a seat here, least recently used first. It is passivated when it was not used
+// for the idle timeout, or when all of them together exceed the bound on bytes. A busy activation stays.
 //
-// Threading: the executor. Ownership: the activations leave before they end.
+// Threading: the executor. Ownership: the activations call Left() before they are destroyed.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_RESIDENCY_H_
 #define HOLDFAST_ACTORS_RUNTIME_RESIDENCY_H_
@@ -29,7 +29,7 @@ class Residency {
   // The place of one activation; the activation keeps it.
   class Seat {
    public:
-    // By the steady clock.
+    // Returns the time of the last use, by the steady clock.
     absl::Time last_used() const { return last_used_; }
     bool taken() const { return taken_; }
 
@@ -46,16 +46,16 @@ class Residency {
   Residency(const Residency&) = delete;
   Residency& operator=(const Residency&) = delete;
 
-  // The activation has just been used, and holds so many bytes. Others are passivated if that is too much.
+  // The activation has just been used and holds `bytes`. Passivates others if the sum exceeds the bound.
   void Used(Activation* activation, size_t bytes);
   // The activation has no instance any more.
   void Left(Activation* activation);
-  // No activation is passivated for being idle from now on.
+  // From now on no activation is passivated for being idle.
   void Stop();
 
   size_t count() const { return activations_.size(); }
   size_t bytes() const { return bytes_; }
-  // Least recently used first.
+  // Returns the activations with an instance, least recently used first.
   const std::list<Activation*>& activations() const { return activations_; }
 
  private:

@@ -18,7 +18,7 @@ class Router {
     ShardHost* shards;
   };
 
-  // Shards are dealt out to the hosts in turn. All outlive the router, which does not change. Before they start.
+  // Deals the shards out to the hosts in turn. The executors and hosts outlive the router; make it before they start.
   explicit Router(std::vector<Host> hosts) : hosts_(std::move(hosts)) {
     for (uint32_t shard = 0; shard < storage::kShardCount; ++shard) {
       hosts_[shard % hosts_.size()].shards->Own(storage::ShardId(shard));
@@ -29,7 +29,7 @@ class Router {
     return hosts_[static_cast<size_t>(key.shard()) % hosts_.size()];
   }
 
-  // Any thread. `key` is kept alive by the delivery. The outcome comes on the object's executor; where that is the
+  // Any thread may call it. The delivery keeps `key` alive. The outcome comes on the object's executor; if that is the
   // calling thread, perhaps before this returns.
   void Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) const {
     const Host& host = HostOf(key);

@@ -4,7 +4,7 @@
 // record, which is no earlier than any of them. After a crash the clock of such an object begins from the record of the
 // run in which it was in memory.
 //
-// Threading: the executor. Durability: that of the batch that is being filled.
+// Threading: the executor. Durability: the record is durable with the batch that is being filled.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_RUN_CLOCK_H_
 #define HOLDFAST_ACTORS_RUNTIME_RUN_CLOCK_H_
@@ -30,9 +30,9 @@ class RunClock {
   RunClock& operator=(const RunClock&) = delete;
 
   storage::RunNumber run() const { return run_; }
-  // Returns the time, in microseconds, before which the clock of an object never reads that was in memory in that run.
+  // Returns a time, in microseconds: the clock of an object that was in memory in that run never reads earlier.
   int64_t Of(storage::RunNumber run) const { return run == run_ ? latest_us_ : clocks_->Of(run); }
-  // The batch that is being filled has turns that may have shown this time, and headers that do not say so.
+  // Records that turns in the batch that is being filled may have shown this time while their headers lag behind it.
   void Note(absl::Time reading) {
     latest_us_ = std::max(latest_us_, absl::ToUnixMicros(reading));
     storage::WriteSet writes;

@@ -1,8 +1,8 @@
-// The shards of one executor, and what their objects share: the commit pipeline, the alarms, the bound on memory, the
-// families.
+// The shards of one executor, with the lane that their objects share: the commit pipeline, the alarms, the bound on
+// memory, the families.
 //
-// Threading: the executor's thread, but for the constructor. Shutdown: Stop() ends the alarms, then the owner waits
-// until idle() and runs the executor no more.
+// Threading: the executor's thread, except for the constructor. Shutdown: Stop() ends the alarms; the owner then waits
+// for idle() and runs the executor no more.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_SHARD_HOST_H_
 #define HOLDFAST_ACTORS_RUNTIME_SHARD_HOST_H_
@@ -26,7 +26,7 @@
 
 namespace holdfast::actors {
 
-// The objects of one shard that are in memory. The unit of ownership.
+// A shard is the unit of ownership: it owns the activations of its objects that are in memory.
 struct Shard {
   struct KeyHash {
     size_t operator()(const storage::ObjectKey& key) const { return key.hash(); }
@@ -42,36 +42,37 @@ class ShardHost {
   ShardHost(const ShardHost&) = delete;
   ShardHost& operator=(const ShardHost&) = delete;
 
-  // Before it starts: takes a shard over.
+  // Takes a shard over. Call it before Start().
   void Own(storage::ShardId shard);
   bool Owns(storage::ShardId shard) const { return shards_[static_cast<size_t>(shard)] != nullptr; }
-  // Begins to run alarms.
+  // Begins to fire alarms, to count and remove request records, and to place objects.
   void Start();
-  // No alarm begins any more.
+  // From now on no alarm begins, no object moves, and no idle object is passivated.
   void Stop();
-  // When no more turns come: stores what headers of objects in memory are behind with.
+  // Persists lagging headers; call after the last turn.
   void SettleHeaders();
-  // Nothing runs, waits or is on its way to disk.
+  // Returns whether nothing runs, waits or is on its way to disk.
   bool idle() const;
 
-  // Takes the delivery to its object, or tells it why not (SERVER_OVERLOADED, MAILBOX_FULL).
+  // Gives the delivery to its object, or ends it at once: SERVER_OVERLOADED, MAILBOX_FULL, or OUTCOME_UNKNOWN after a
+  // failed commit.
   void Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery);
-  // The end of a round of the executor: begins a commit.
+  // Begins a commit at the end of a round of the executor.
   void OnRound() { lane_.pipeline.Submit(); }
 
-  // What is known of an object, durably. It does not load the object and waits for no turn of it; the tables of a SQL
-  // database are counted beside them. `done` comes on this executor. DATA_LOSS where it is damaged; those of
-  // ReadDurable (storage/sql/durable_database.h).
+  // Describes the durable state of an object without loading it or waiting for its turns; the rows of its SQL tables
+  // are counted on another thread. `done` runs on this executor. Errors: DATA_LOSS if the object is damaged,
+  // OUTCOME_UNKNOWN after a failed commit, and those of ReadDurable (storage/sql/durable_database.h).
   void Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
                 absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done);
-  // Unloads the object as soon as nothing of it is under way.
+  // Passivates the object as soon as none of its turns is in progress.
   void PassivateSoon(const storage::ObjectKey& key);
-  // There may be a client for alarms that found none: a new one, whose filter that is, or one that is free again.
+  // There may be a watcher for alarms that found none: a new one, whose filter is `added`, or one that is free again.
   void OnAlarmClients(const std::optional<AlarmWatchers::Filter>& added) { lane_.alarms.OnClients(added); }
 
-  // What the SQL of its objects runs with.
+  // Returns the environment in which the SQL of the objects runs.
   const storage::sql::Environment& sql() const { return lane_.sql; }
-  // Null if the object is not in memory.
+  // Returns the activation of an object; null if the object is not in memory.
   const Activation* Find(const storage::ObjectKey& key) const;
   size_t activation_count() const { return lane_.residency.count(); }
   size_t activation_bytes() const { return lane_.residency.bytes(); }
@@ -90,7 +91,7 @@ class ShardHost {
 
   // Returns the activation of an object; null if the object is not in memory.
   Activation* ActivationOf(const storage::ObjectKey& key);
-  // Brings an object into memory; null if it has no class that this server knows.
+  // Returns the activation of an object, made if there is none; null if this server does not know the object's class.
   Activation* Bring(const storage::ObjectKey& key);
   void Remove(const storage::ObjectKey& key);
 

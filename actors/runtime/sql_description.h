@@ -1,4 +1,4 @@
-// The tables of an object's SQL database, as DescribeObject tells of them.
+// Describes the tables of an object's SQL database for DescribeObject.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_SQL_DESCRIPTION_H_
 #define HOLDFAST_ACTORS_RUNTIME_SQL_DESCRIPTION_H_
@@ -18,9 +18,9 @@ struct SqlTable {
   std::string sql;         // the statements that make the table, its indexes and triggers, a line each
 };
 
-// The first 1,000 tables by name, without SQLite's own and those of virtual tables. Tables are counted one after the
-// other for as long as the transaction has time; those behind stay uncounted. Names and statements of an imported
-// database may be any bytes. Errors: SqlFailed's.
+// Appends the first 1,000 tables by name, without SQLite's own tables and the shadow tables of virtual tables. The rows
+// of the tables are counted one table after the other while the transaction has time; the rest stay uncounted. Names
+// and statements of an imported database may be any bytes. The errors are those of SqlFailed.
 absl::Status DescribeTables(storage::sql::Connection& connection, std::vector<SqlTable>* tables);
 
 }  // namespace holdfast::actors

@@ -1,4 +1,4 @@
-// The bytes of a message that are the same for equal messages; without this, maps come in any order.
+// Serializes equal messages to equal bytes; by default Protobuf writes maps in any order.
 
 #ifndef HOLDFAST_ACTORS_WIRE_DETERMINISTIC_H_
 #define HOLDFAST_ACTORS_WIRE_DETERMINISTIC_H_

@@ -10,14 +10,14 @@
 
 namespace holdfast::actors {
 
-// XXH3-128 of the value, as 32 hexadecimal digits.
+// Returns the XXH3-128 of the value, as 32 hexadecimal digits.
 std::string EtagOf(absl::string_view value);
-// INVALID_ARGUMENT, naming the field, unless it is one.
+// These return INVALID_ARGUMENT, naming the field, unless the key or value is within its bounds.
 absl::Status CheckEntryKey(absl::string_view key, absl::string_view field);
 absl::Status CheckEntryValue(absl::string_view value, absl::string_view field);
-// From 1 to so many as one call may name.
+// INVALID_ARGUMENT, naming the field, unless `count` is from 1 to the most entries that one call may name.
 absl::Status CheckEntryCount(int count, absl::string_view field);
-// For messages: printable, and not too long.
+// Returns the key for a message: printable, and not too long.
 std::string KeyForPeople(absl::string_view key);
 
 }  // namespace holdfast::actors

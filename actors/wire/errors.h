@@ -1,8 +1,8 @@
 // The errors that clients see: an absl::Status whose payloads are google.rpc details, keyed by their type URLs, so that
 // the service puts them on the wire as they are.
 //
-// Each has an ErrorInfo with a reason of holdfast/v1/errors.proto and the domain "holdfast"; RetryInfo if and only if a
-// retry can help.
+// Each error has an ErrorInfo with a reason of holdfast/v1/errors.proto and the domain "holdfast", and a RetryInfo if
+// and only if a retry can help.
 
 #ifndef HOLDFAST_ACTORS_WIRE_ERRORS_H_
 #define HOLDFAST_ACTORS_WIRE_ERRORS_H_
@@ -14,31 +14,32 @@
 
 namespace holdfast::actors {
 
-// Messages are cut at so many bytes; what a client reads through proxies stays below their bounds on metadata.
+// Messages are cut at this many bytes, so that an error stays below the bounds of proxies on metadata.
 inline constexpr size_t kErrorMessageBytesMax = 1024;
 
-// A status with an ErrorInfo.
+// Returns a status with an ErrorInfo.
 absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message);
-// The same with SQLite's extended result code in its metadata; 0: there is none.
+// Returns a status with an ErrorInfo that has SQLite's extended result code in its metadata; 0: no code.
 absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message);
 // INVALID_ARGUMENT with the field as clients write it ("check.window") in a BadRequest.
 absl::Status InvalidField(absl::string_view field, absl::string_view problem);
 absl::Status NotFound(absl::string_view message);
-// An error that a retry after that time may not meet again.
+// Returns an error for which a retry after the time `after` can help.
 absl::Status Retryable(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message, absl::Duration after);
 // RESOURCE_EXHAUSTED with a QuotaFailure; no retry helps until something is removed.
 absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message);
-// UNAVAILABLE: the object was unloaded under the request; nothing of it happened.
+// UNAVAILABLE: the object's instance was discarded during the request, of which nothing happened.
 absl::Status ObjectReset(absl::string_view why);
-// UNAVAILABLE: nobody knows whether it happened.
+// UNAVAILABLE: the server does not know whether the request happened.
 absl::Status OutcomeUnknown();
-// DATA_LOSS of a list: items may be missing between the page before and the one with this token, which is in the
-// metadata as next_page_token; "": nothing behind can be read.
+// DATA_LOSS of a list: items may be missing between the previous page and the page of `next_page_token`. The token is
+// in the metadata under that name; "": nothing behind the damage can be read.
 absl::Status ListDamaged(absl::string_view what, absl::string_view next_page_token);
-// What an error that has no reason yet is to a client: DATA_LOSS gets one, INTERNAL keeps its text to the log.
+// Turns an error without a reason into one for clients: DATA_LOSS gets a reason, and the texts of DATA_LOSS and
+// INTERNAL go to the log only. Other errors stay as they are.
 absl::Status FromStorage(const absl::Status& status);
 
-// The reason in a status, or ERROR_REASON_UNSPECIFIED.
+// Returns the reason in a status, or ERROR_REASON_UNSPECIFIED.
 v1::ErrorReason ReasonOf(const absl::Status& status);
 
 }  // namespace holdfast::actors

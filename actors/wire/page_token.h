@@ -18,20 +18,21 @@ namespace holdfast::actors {
 
 inline constexpr int32_t kPageSizeDefault = 100;
 inline constexpr int32_t kPageSizeMax = 1000;
-// A page ends after the item with which it has so many bytes.
+// A page ends after the item with which it reaches this many bytes.
 inline constexpr size_t kPageBytesMax = 1 << 20;
 
-// What `page_size` asks for; INVALID_ARGUMENT if negative.
+// Returns the number of items that `page_size` asks for; INVALID_ARGUMENT if it is negative.
 absl::StatusOr<size_t> PageSize(int32_t page_size);
 
-// Of a request whose page_size and page_token are cleared.
+// Returns the fingerprint of a request whose page_size and page_token are cleared.
 uint64_t PageFingerprint(const google::protobuf::Message& request);
 std::string MakePageToken(uint64_t fingerprint, absl::string_view position);
-// The position; INVALID_ARGUMENT, naming page_token, if it is not one of this fingerprint.
+// Returns the position in the token; INVALID_ARGUMENT, naming page_token, if the token is garbled or has another
+// fingerprint.
 absl::StatusOr<std::string> ParsePageToken(absl::string_view token, uint64_t fingerprint);
 
-// The two in one for a list request: the position that its token holds, or "" if it has none, and the fingerprint for
-// the next token.
+// The start of a list request's page: its size, the position in its token, or "" without a token, and the fingerprint
+// for the next token.
 struct PageStart {
   size_t size;
   std::string position;

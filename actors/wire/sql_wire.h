@@ -1,4 +1,4 @@
-// SQL on the wire: what clients send and get, and the errors that SQL gives them.
+// SQL on the wire: the statements and results of clients, and the errors of SQL as clients see them.
 
 #ifndef HOLDFAST_ACTORS_WIRE_SQL_WIRE_H_
 #define HOLDFAST_ACTORS_WIRE_SQL_WIRE_H_
@@ -15,23 +15,23 @@
 
 namespace holdfast::actors {
 
-// A statement of a request, which `field` names there.
+// A statement of a request; `field` is its name in the request.
 struct SqlText {
   std::string field;
   std::string sql;
   std::vector<storage::sql::Value> params;
 };
 
-// INVALID_FIELD where the statement has no text.
+// INVALID_FIELD if the statement has no text.
 absl::StatusOr<SqlText> SqlTextOf(const v1::SqlStatement& statement, std::string field);
 
 void FillSqlResult(const storage::sql::Result& result, v1::SqlResult* wire);
 
-// What an error of the connection is to a client; `field` names the statement, or is empty (COMMIT). What no client
-// caused stays as it is, so that a transaction that is to run on a worker does.
+// Turns an error of the connection into one for clients; `field` names the statement, or is empty (COMMIT). An error
+// that no client caused stays as it is, since one of these makes a transaction run on a worker.
 absl::Status SqlFailed(const absl::Status& status, absl::string_view field);
 
-// Runs it in the transaction; the error is SqlFailed's.
+// Runs the statement in the transaction; its error is SqlFailed's.
 absl::StatusOr<storage::sql::Result> RunSql(storage::sql::Connection& connection, const SqlText& text);
 
 }  // namespace holdfast::actors

@@ -1,4 +1,5 @@
-// Texts that others have made, for strings of Protobuf: one that is not UTF-8 makes its whole message unreadable.
+// Makes text from outside safe for strings of Protobuf: one string that is not UTF-8 makes its whole message
+// unreadable.
 
 #ifndef HOLDFAST_ACTORS_WIRE_UTF8_H_
 #define HOLDFAST_ACTORS_WIRE_UTF8_H_
@@ -10,7 +11,7 @@
 namespace holdfast::actors {
 
 bool IsUtf8(absl::string_view text);
-// With U+FFFD for each byte that is of no character.
+// Returns the text with U+FFFD in place of each byte that is not part of a character.
 std::string ValidUtf8(absl::string_view text);
 
 }  // namespace holdfast::actors

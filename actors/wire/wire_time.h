@@ -34,7 +34,8 @@ inline void SetDuration(int64_t micros, google::protobuf::Duration* duration) {
   duration->set_nanos(static_cast<int32_t>(micros % kMicrosPerSecond * 1000));
 }
 
-// In microseconds, rounded up. INVALID_ARGUMENT, naming the field, unless it is between the bounds.
+// Returns the duration in microseconds, rounded up. INVALID_ARGUMENT, naming the field, unless it is between the
+// bounds.
 inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Duration& duration, absl::string_view field,
                                         absl::Duration least, absl::Duration most) {
   const bool well_formed =
@@ -48,8 +49,8 @@ inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Duration& durati
   return absl::ToInt64Microseconds(absl::Ceil(value, absl::Microseconds(1)));
 }
 
-// In microseconds, rounded up, so that nothing is early. INVALID_ARGUMENT, naming the field, where it is none, or where
-// the rounded time is past the year 9999 and could not be told in a reply.
+// Returns the time in microseconds, rounded up so that nothing is early. INVALID_ARGUMENT, naming the field, if the
+// timestamp is not valid, or if the rounded time is past the year 9999 and could not be told in a reply.
 inline absl::StatusOr<int64_t> MicrosOf(const google::protobuf::Timestamp& timestamp, absl::string_view field) {
   // From the year 1 to the year 9999.
   constexpr int64_t kSecondsMin = -62'135'596'800;
