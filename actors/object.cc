@@ -14,7 +14,7 @@
 namespace holdfast::actors {
 namespace {
 
-// No reply may have more; the server looks at the exact size.
+// The most bytes of the entries in a reply. The server checks the exact size of the reply itself.
 constexpr size_t kEntriesBytesMax = 3584 << 10;
 
 void Fill(const std::string& key, std::string value, v1::Entry* entry) {
@@ -53,7 +53,7 @@ Task<absl::Status> Object::ListEntries(const v1::ListEntriesRequest& request, v1
   if (request.has_limit() && request.limit() < 1) co_return InvalidField("limit", "must be at least 1");
   const absl::StatusOr<PageStart> page = BeginPage(request);
   if (!page.ok()) co_return page.status();
-  // A token says how many are left of the limit, and the last key.
+  // A token holds how many entries are left of the limit, and the last key.
   absl::string_view position = page->position;
   int64_t left = request.has_limit() ? request.limit() : std::numeric_limits<int64_t>::max();
   if (!position.empty() && !storage::ConsumeInt64(&position, &left)) {
@@ -75,7 +75,7 @@ Task<absl::Status> Object::ListEntries(const v1::ListEntriesRequest& request, v1
     }
   }
   const int64_t count_max = std::min(static_cast<int64_t>(page->size), left);
-  // One more shows whether there is another page.
+  // One entry more shows whether there is another page.
   options.limit = count_max + 1;
   options.bytes_max = kPageBytesMax;
   auto found = co_await storage().List(options);

@@ -96,7 +96,7 @@ class AlarmScheduler {
   enum class End {
     kSettled,   // the alarm ran, or there was nothing to run
     kNotBegun,  // the delivery could not begin: try again
-    kNotTaken,  // no client took the alarm: wait for OnClients()
+    kNotTaken,  // no client took the alarm: look for one again at once, then wait for OnClients()
     kLater,     // no client took the alarm, and OnClients() will not be called for it: try again
   };
   void Ended(const std::string& object, End end);

@@ -54,7 +54,7 @@ void AlarmWatchers::Remove(WatcherId watcher) {
   if (at == watchers_.end()) return;
   const bool has_out = at->outstanding > 0;
   watchers_.erase(at);
-  // Walks over all that is out, which may be much: not for one that had nothing.
+  // This walks over all deliveries that are out, so it is skipped for a watcher that has none.
   if (has_out) absl::erase_if(out_, [watcher](const auto& entry) { return entry.second.watcher == watcher; });
 }
 
@@ -87,7 +87,7 @@ AlarmWatchers::Place AlarmWatchers::TakePlace(const storage::ObjectId& object, W
                                               std::optional<Claim>* claim) {
   std::lock_guard lock(mutex_);
   auto found = watchers_.end();
-  bool another = false;  // there is one that would do better than the avoided one, once it has a place
+  bool another = false;  // a watcher that is not slack would come before the avoided one, once it has a place
   for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
     if (!Matches(it->filter, object)) continue;
     if (it->HasPlace()) found = it;

@@ -73,7 +73,7 @@ class AlarmWatchers {
     absl::Duration lease_;
   };
 
-  // No earlier run may have given the id `first_id` or a later one.
+  // `first_id`, the first id, must make the ids differ from those of earlier runs; the server draws it at random.
   explicit AlarmWatchers(size_t watchers_max = 1000, WatcherId first_id = 1)
       : watchers_max_(watchers_max), next_id_(first_id) {}
 

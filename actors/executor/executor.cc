@@ -31,7 +31,7 @@ bool Executor::RunInbox() {
 bool Executor::RunTimers() {
   if (timers_.empty()) return false;
   const absl::Time now = clock_->Steady();
-  // Timers that the timers of this round set wait for the next one, so that a round ends.
+  // Timers that are set by timers of this round wait for the next round, so that a round ends.
   const uint64_t first_new = next_timer_;
   bool ran = false;
   for (auto it = timers_.begin(); it != timers_.end() && it->first.first <= now;) {

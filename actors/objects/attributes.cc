@@ -14,11 +14,11 @@ namespace {
 using google::protobuf::Struct;
 using google::protobuf::Value;
 
-// A longer name of a value is cut, since its keys may have any length.
+// The name of a value is cut at this length, since its keys may have any length.
 constexpr size_t kPathBytesMax = 300;
 
 struct Problem {
-  std::string path;  // from the value that was looked at to the one that is wrong
+  std::string path;  // the path from the checked value to the wrong one
   std::string what;
 };
 

@@ -33,11 +33,11 @@ constexpr int64_t kPendingItemsMax = 100'000;
 constexpr int64_t kPendingBytesMax = 64 << 20;
 constexpr size_t kItemsPerTurnMax = 1'000;
 constexpr size_t kBytesPerTurnMax = 1 << 20;
-// So many are read one by one: the first brings the block in which the others lie, too.
+// Up to this many rows are read one by one: the first read brings in the block that has the others, too.
 constexpr int64_t kReadOneByOneMax = 16;
-// Beyond a page by more than any item, so that a scan which ends there has read one that is not on the page.
+// This exceeds a page by more than any item, so a scan that ends here has read an item that is not on the page.
 constexpr size_t kScanBytesMax = kPageBytesMax + 2 * kItemBytesMax;
-// The end of a retention is not watched more closely.
+// The precision with which the end of a retention is kept.
 constexpr absl::Duration kRetentionStep = absl::Seconds(1);
 
 constexpr int64_t kLastSequence = std::numeric_limits<int64_t>::max();
@@ -48,7 +48,7 @@ std::string SequenceKey(int64_t sequence) {
   return key;
 }
 
-// Rows with sequences after the one and up to the other.
+// Returns the rows with sequences after `after` and up to `up_to`.
 KeyRange Sequences(int64_t after, int64_t up_to) {
   KeyRange range;
   range.start = SequenceKey(after == kLastSequence ? after : after + 1);
@@ -66,7 +66,7 @@ const storage::TableSpec<Row>& SequenceTable(uint16_t id) {
 const storage::TableSpec<PendingItemRow>& Pending() { return SequenceTable<PendingItemRow>(1); }
 const storage::TableSpec<ProcessedItemRow>& Processed() { return SequenceTable<ProcessedItemRow>(2); }
 
-// Version 2: each processed item has the time at which it was processed; those of before get the migration's.
+// Version 2 gives each processed item the time at which it was processed; older items get the time of the migration.
 Task<absl::Status> AddProcessTime(storage::ObjectStorage& storage, absl::Time now) {
   storage::Table<ProcessedItemRow> processed(&storage, &Processed());
   auto rows = co_await processed.Scan(KeyRange::All());
@@ -76,7 +76,7 @@ Task<absl::Status> AddProcessTime(storage::ObjectStorage& storage, absl::Time no
     timed.set_process_time_us(absl::ToUnixMicros(now));
     processed.Write(timed, &row);
   }
-  // Their retention ends too, also if nothing is ever added.
+  // The retention of these items must end even if nothing is ever added.
   if (!rows->empty() && !storage.alarm()) storage.SetAlarm(now);
   co_return absl::OkStatus();
 }
@@ -330,7 +330,7 @@ Task<absl::Status> BatchProcessor::OnAlarm(const AlarmRun&) {
 }
 
 Task<absl::Status> BatchProcessor::FlushBatch(const v1::FlushBatchRequest&, v1::FlushBatchResponse* response) {
-  // What comes in while this goes on, between its turns, waits for the alarm.
+  // Items that arrive between the turns of this flush wait for the alarm.
   const int64_t last_sequence = state_.next_sequence() - 1;
   int64_t total = 0;
   while (state_.pending_count() > 0) {
@@ -378,7 +378,7 @@ Task<absl::Status> BatchProcessor::ListProcessedItems(const v1::ListProcessedIte
 Task<absl::Status> BatchProcessor::TrimProcessedItems(const v1::TrimProcessedItemsRequest& request,
                                                       v1::TrimProcessedItemsResponse* response) {
   if (request.up_to_sequence() < 0) co_return InvalidField("up_to_sequence", "must not be negative");
-  // Not what is processed while this goes on.
+  // Items that are processed between the turns of this trim stay.
   const int64_t last_sequence = std::min(request.up_to_sequence(), FirstPending() - 1);
   int64_t total = 0;
   while (true) {

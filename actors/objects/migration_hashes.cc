@@ -38,7 +38,7 @@ absl::StatusOr<bool> TableExists(sql::Connection& connection) {
   return !found->rows.empty();
 }
 
-// The lowest version that anything is known of.
+// Returns the lowest version that has a row; INT64_MAX if there is none.
 absl::StatusOr<int64_t> LowestKnown(sql::Connection& connection) {
   const auto read = Run(connection, kReadLowest);
   if (!read.ok()) return read.status();
@@ -107,7 +107,7 @@ absl::StatusOr<std::vector<const SqlMigration*>> CompareMigrations(sql::Connecti
   std::vector<const SqlMigration*> to_store;
   const auto exists = TableExists(connection);
   if (!exists.ok()) return exists.status();
-  std::optional<int64_t> lowest;  // read where it is needed
+  std::optional<int64_t> lowest;  // read only when needed
   for (const SqlMigration& migration : migrations) {
     if (migration.version > version) break;
     auto known = *exists ? Compare(connection, migration) : Known::kMissing;

@@ -26,7 +26,7 @@ bool IsAboutSql(const v1::Precondition& precondition) {
   return precondition.has_query_returns_row() || precondition.has_schema_version_equals();
 }
 
-// The key that a condition that is not about SQL is about.
+// Returns the key of a condition, which is not about SQL.
 const std::string& KeyOf(const v1::Precondition& precondition) {
   switch (precondition.condition_case()) {
     case v1::Precondition::kKeyAbsent:
@@ -68,7 +68,7 @@ absl::Status CheckPreconditions(const v1::ApplyBatchRequest& request) {
   return absl::OkStatus();
 }
 
-// In microseconds.
+// Returns the delay in microseconds.
 absl::StatusOr<int64_t> AlarmDelayOf(const google::protobuf::Duration& delay, absl::string_view field) {
   constexpr absl::Duration kDelayMax = absl::Hours(24 * 36'600);
   return MicrosOf(delay, field, absl::ZeroDuration(), kDelayMax);
@@ -106,7 +106,7 @@ absl::Status CheckSteps(const v1::ApplyBatchRequest& request) {
   return absl::OkStatus();
 }
 
-// `etag`: of the key's entry, if the condition is about that; null if there is no entry.
+// Checks a condition. `etag` is the etag of the key's entry, if the condition is about that; null: there is no entry.
 absl::Status Evaluate(const v1::Precondition& precondition, int index, const std::string* etag) {
   absl::string_view problem;
   v1::ErrorReason reason = v1::ERROR_REASON_PRECONDITION_FAILED;
@@ -261,7 +261,7 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
     for (const auto& result : *results) FillSqlResult(result, response->add_sql_results());
   }
 
-  // From here on nothing is refused. What SQL was to do is done.
+  // From here on nothing is refused. The SQL statements have run.
   bool alarm_changed = !token.empty();
   if (!token.empty()) Ended(alarm_.Acknowledge(), AlarmWatchers::End::kAcknowledged);
   for (const v1::BatchStep& step : request.steps()) {
@@ -333,7 +333,7 @@ void PlainObject::StoreAlarm() {
 }
 
 AlarmTaking PlainObject::TakesAlarm() {
-  // To end a lease takes nobody.
+  // Ending a lease needs no watcher.
   if (alarm_.LeaseExpired(Now())) return AlarmTaking::kYes;
   storage::ObjectId id;
   if (!context().key().Decode(&id)) return AlarmTaking::kNo;

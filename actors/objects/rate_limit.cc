@@ -12,14 +12,14 @@
 namespace holdfast::actors {
 namespace {
 
-// Units of a limit times microseconds of its window.
+// The unit of GCRA's level: units of a limit times microseconds of its window.
 using UnitMicros = __int128;
 
 constexpr int64_t kFemtosPerMicro = 1'000'000'000;
 
 __int128 DivideUp(__int128 a, __int128 b) { return (a + b - 1) / b; }
 
-// A fixed or a calendar window: its number since the epoch, and when it ends.
+// A fixed or a calendar window: its number since the epoch, and the time at which it ends.
 struct Window {
   int64_t index;
   int64_t end_us;
@@ -44,7 +44,7 @@ Window WindowOfNumber(int algorithm, int64_t window_us, int64_t index) {
   }
 }
 
-// Times are not before the epoch.
+// Returns the window at `now_us`, which is not before the epoch.
 Window WindowAt(int algorithm, int64_t window_us, int64_t now_us) {
   if (algorithm != v1::RATE_LIMIT_ALGORITHM_CALENDAR) return WindowOfNumber(algorithm, window_us, now_us / window_us);
   int64_t index;
@@ -190,7 +190,7 @@ LimitState::Verdict LimitState::JudgeLog(const LimitCheck& check, int64_t now_us
   // A request counts for exactly one window, its last microsecond included.
   const auto gone_after = [&](int64_t time_us) { return time_us + check.window_us + 1 - now_us; };
   if (!verdict.allowed) {
-    // As many of the oldest have to go as cost too much.
+    // The oldest requests have to expire until the cost of the rest leaves room.
     for (int64_t used = used_; used + check.cost > check.limit; ++oldest) {
       used -= log_[oldest].cost;
       verdict.retry_after_us = gone_after(log_[oldest].time_us);

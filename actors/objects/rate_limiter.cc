@@ -19,23 +19,23 @@ using storage::v1::RequestRow;
 
 constexpr int kChecksMax = 100;
 constexpr size_t kStateBytesMax = 8 << 20;
-// Expired rows that one check removes; the others wait for the next check, or for the sweep.
+// The most expired rows that one check removes; the others wait for the next check, or for the sweep.
 constexpr size_t kExpiredPerCheckMax = 1000;
-// Keys and bytes of writes in one turn of the sweep, which runs again at once while more keys are due.
+// The most keys, and bytes of writes, in one turn of the sweep, which runs again at once while more keys are due.
 constexpr size_t kSweepKeysMax = 100;
 constexpr size_t kSweepBytesMax = 1 << 20;
-// Rows that a turn of the sweep or of ResetLimit removes, and rows of a log that are read at once.
+// The most rows that a turn of the sweep or of ResetLimit removes, and the most rows of a log that one scan reads.
 constexpr size_t kErasedPerTurnMax = 1000;
 constexpr size_t kLogPartMax = 4096;
 constexpr size_t kWindowCountsBytesMax = 1 << 20;
-// Least time between two sweeps, unless the first has left keys that are due.
+// The least time between two sweeps, unless the first has left keys that are due.
 constexpr absl::Duration kSweepStep = absl::Seconds(1);
 constexpr uint16_t kSweepIndex = 1;
-// A limiter that was asked and stores nothing exists for so long, so that one with short windows is not deleted and
+// A limiter that stores nothing exists for this long after a check, so that one with short windows is not deleted and
 // made anew between its requests.
 constexpr absl::Duration kQuietMin = absl::Seconds(10);
 
-// Appends the beginning that the primary keys of both tables have in common.
+// Appends the prefix that the primary keys of both tables have in common.
 template <typename Row>
 void AppendLimitKey(const Row& row, std::string* key) {
   storage::AppendText(key, row.key());
@@ -81,7 +81,7 @@ RequestRow RowOf(const LimitRow& limit, const LimitState::Request& request) {
   return row;
 }
 
-// Returns the beginning of the primary keys of all rows of a key, in both tables.
+// Returns the prefix of the primary keys of all rows of a key, in both tables.
 std::string KeyPrefix(const std::string& key) {
   std::string prefix;
   storage::AppendText(&prefix, key);

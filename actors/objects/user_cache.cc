@@ -21,11 +21,11 @@ using storage::v1::UserRow;
 
 constexpr size_t kTextBytesMax = 512;
 constexpr size_t kAttributesBytesMax = 64 << 10;
-// Beyond a page by more than any user, so that a scan which ends there has read one that is not on the page.
+// This exceeds a page by more than any user, so a scan that ends here has read a user that is not on the page.
 constexpr size_t kScanBytesMax = kPageBytesMax + 2 * kAttributesBytesMax;
 constexpr int kBatchIdsMax = 128;
 constexpr size_t kCacheBytesMax = 8 << 20;
-// What a user in memory costs beyond its bytes.
+// The memory that a cached user takes beyond its bytes.
 constexpr size_t kCachedUserBytes = 256;
 
 std::string IdKey(absl::string_view id) {
@@ -57,10 +57,11 @@ absl::Status CheckUser(const v1::User& user) {
   return CheckAttributes(user.attributes(), "user.attributes");
 }
 
-// Not the same for a user who was deleted and comes back, so that an etag of before does not hold again.
+// Returns a random revision: a user who was deleted and comes back begins with another one, so an old etag does not
+// hold again.
 int64_t FirstRevision(Random& random) { return 1 + static_cast<int64_t>(random.Uniform() * (int64_t{1} << 52)); }
 
-// No two states of a user have the same row, since every change raises its revision.
+// Returns a hash of the row. No two states of a user have the same row, since every change raises its revision.
 std::string Etag(const UserRow& row) {
   const std::string bytes = row.SerializeAsString();
   return absl::StrCat(absl::Hex(XXH3_64bits(bytes.data(), bytes.size()), absl::kZeroPad16));

@@ -1,13 +1,13 @@
 // The end of an object that stores nothing any more: a rate limiter whose keys fell silent, a batch whose retention is
-// over, an object whose last key was deleted. It ceases to exist as DeleteAll would have it, in one commit: it leaves
-// the catalog, and its family goes back.
+// over, an object whose last key was deleted. It ceases to exist as after DeleteAll, in one commit: it leaves the
+// catalog, and its family is dropped.
 //
 //   its alarm has emptied it       in the commit of the alarm's turn, since nobody may wake it later
 //   a request has emptied it       when it leaves memory, so that one which is filled again at once is not made anew
 //
-// It stays as long as its own clock is ahead of the wall clock, by which it would begin anew: its clock does not go
-// back then, and what its class found to be over by its clock is over by the new one. A crash or a stop between a
-// request that emptied it and the end of its time in memory leaves it, empty, until it is used again.
+// The object stays as long as its own clock is ahead of the wall clock, with which a new object would begin. The clock
+// therefore never goes back, and everything that is over by the old clock is over by the new one. If a crash or a stop
+// comes after a request has emptied the object and before it leaves memory, the empty object stays until its next use.
 
 #include "actors/runtime/activation.h"
 #include "actors/runtime/activation_turns.h"
@@ -21,16 +21,16 @@ bool Activation::MayLeave() {
   storage::v1::Usage usage = record_.header()->usage();
   storage_.usage().ApplyTo(&usage);
   if (usage.entry_count() != 0 || !usage.row_counts().empty()) return false;
-  // A size is exact in class Object, where it tells of a SQL database; otherwise it may be what replaced values had
-  // more.
+  // The size is exact in class Object, where it counts a SQL database. In other classes it may still count bytes of
+  // values that were replaced by smaller ones.
   if (usage.size_bytes() != 0 && class_->for_clients) return false;
   return lane_->clock().Wall() >= record_.last_reading();
 }
 
 Task<absl::Status> Activation::Leave() {
   if (!MayLeave()) co_return absl::OkStatus();
-  // Usage may have missed what was written without knowing whether it was there (ObjectStorage::Put), so the storage
-  // itself is asked. If it cannot be read, the object stays.
+  // The usage may have missed entries that were written without a look whether they existed (ObjectStorage::Put), so
+  // the storage itself is asked. If it cannot be read, the object stays.
   (void)co_await storage_.DeleteIfEmpty();
   co_return absl::OkStatus();
 }

@@ -20,18 +20,19 @@ using storage::WriteSet;
 using storage::v1::AlarmRecord;
 using storage::v1::ObjectHeader;
 
-// A stored clock may be so far ahead of the wall clock at load. One that is further ahead comes of a wall clock that
-// was wrong, and is set back.
+// The most by which a stored clock may be ahead of the wall clock at a load. A clock that is further ahead comes from a
+// wrong wall clock, and is set back.
 constexpr absl::Duration kClockAheadMax = absl::Hours(24);
-// The catalog's record is as old as this at most when the object is written, and its size as far off.
+// A write of the object also writes its catalog record if that is older than kCatalogAge, or if its size is off by more
+// than kCatalogBytesOff and by more than one kCatalogPartOff-th.
 constexpr absl::Duration kCatalogAge = absl::Minutes(1);
 constexpr int64_t kCatalogBytesOff = 4 << 10;
 constexpr int64_t kCatalogPartOff = 8;
-// The header may lag of an object with no more bytes than this, since it takes some milliseconds to count them; from so
-// many commits on since it was loaded, since one that lags is written again at the end.
+// The header may lag if the object has at most kLagBytesMax, since a load after a crash counts them, which takes some
+// milliseconds, and if it has had kLagCommitsMin commits since the load, since a lagging header costs one more write.
 constexpr int64_t kLagBytesMax = 1 << 20;
 constexpr int kLagCommitsMin = 8;
-// Readings of the wall clock and of an object's clock that differ by less are taken for the same.
+// Readings of the wall clock and of an object's clock that differ by less than this count as equal.
 constexpr absl::Duration kClocksAgree = absl::Seconds(1);
 
 storage::StorageOp<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
@@ -141,7 +142,7 @@ ObjectRecord::NewAlarm ObjectRecord::MakeAlarm(absl::Time time, storage::AlarmCl
   if (clock == storage::AlarmClock::kWall) return alarm;
   const bool used = clock_used_;
   const absl::Duration delay = time - Now();
-  clock_used_ = used;  // this tells nobody the time
+  clock_used_ = used;  // nobody sees this reading
   alarm.steady_due = lane_->clock().Steady() + delay;
   const absl::Time wall = lane_->clock().Wall() + delay;
   if (absl::AbsDuration(wall - time) >= kClocksAgree) alarm.record.set_due_time_us(absl::ToUnixMicros(wall));

@@ -12,16 +12,16 @@
 namespace holdfast::actors {
 namespace {
 
-// An object deserves the family of another if it has so many bytes or commits since it was loaded.
+// An object gets the family of another if it has this many bytes, or this many commits since it was loaded.
 constexpr int64_t kLargeBytes = 1 << 20;
 constexpr int kBusyCommits = 1000;
-// To find one to pack, so many objects are looked at, so often.
+// A search for an object to pack looks at kPackLookMax objects, and at most one search begins per kPackStep.
 constexpr size_t kPackLookMax = 64;
 constexpr absl::Duration kPackStep = absl::Milliseconds(20);
-// Between two drops of families whose objects have ceased to exist by themselves.
+// The time between two drops of families whose objects have ceased to exist by themselves.
 constexpr absl::Duration kDropStep = absl::Milliseconds(100);
-// Packing that came to nothing is tried again after this: a read that failed, and an object that was too large, which
-// seldom becomes small and costs a read of its first part.
+// The time before failed packing is tried again. An object that was too large waits longer, since it seldom becomes
+// small, and each try costs a read of its first part.
 constexpr absl::Duration kPackAgain = absl::Minutes(1);
 constexpr absl::Duration kPackLargeAgain = absl::Minutes(10);
 
@@ -88,7 +88,7 @@ void PlacementPolicy::Moved(const storage::ObjectKey& key, bool packed, MoveEnd 
       return;
     }
     packing_.reset();
-    // The object keeps its family for now. One that was deleted meanwhile has none, which is seen when its turn comes.
+    // The object keeps its family for now. If it was deleted meanwhile, PackOneFor() sees that it has no family.
     const absl::Duration again = end == MoveEnd::kTooLarge ? kPackLargeAgain : kPackAgain;
     not_packed_.emplace(services_.executor->clock().Steady() + again, key);
     return;

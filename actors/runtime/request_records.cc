@@ -21,15 +21,15 @@ using storage::KeyRange;
 using storage::WriteSet;
 using storage::v1::RequestRecord;
 
-// Records that one commit of the sweep removes: few enough to delay nobody, and enough for 25,000 a second where a
-// commit takes 20 ms.
+// The most records that one commit of the sweep removes: few enough to delay nobody, and enough for 25,000 a second if
+// a commit takes 20 ms.
 constexpr size_t kSweepMax = 500;
 // Bounds of the time between two sweeps. The lower one makes each sweep find enough records to be worth its commit.
 constexpr absl::Duration kSweepStepMin = absl::Milliseconds(100);
 constexpr absl::Duration kSweepStepMax = absl::Seconds(1);
-// Sweeps within the age of a record, as far as these bounds allow.
+// The number of sweeps within the age of a record, as far as these bounds allow.
 constexpr int kSweepsPerAge = 20;
-// Records that one step of the count looks at.
+// The most records that one step of the count looks at.
 constexpr size_t kCountMax = 10'000;
 
 // Returns the namespace of an encoded id, without a copy: a namespace has no zero bytes, so it is encoded as it is.
@@ -98,7 +98,7 @@ void RequestRecords::CountOn(bool from_first) {
   struct Counted {
     int64_t count = 0;
     int64_t bytes = 0;
-    // Bytes of each run of records of one namespace, in the order of the cursor.
+    // The bytes of each run of records of one namespace, in the order of the cursor.
     std::vector<std::pair<std::string, int64_t>> by_namespace;
     bool more = false;
   };
@@ -237,7 +237,7 @@ void RequestRecords::Sweep() {
   struct Swept {
     std::vector<AgeEntry> entries;
     std::vector<std::string> age_keys;
-    std::string next;  // where the next sweep begins; empty: where this one did
+    std::string next;  // the key at which the next sweep begins; empty: the key at which this one began
     size_t seen = 0;
     std::optional<int64_t> next_us;  // the time of the first record that is too young to go
     absl::Status status;
@@ -300,7 +300,7 @@ void RequestRecords::Sweep() {
               return;
             }
           } else if (more) {
-            Sweep();  // all these records are other executors', or damaged
+            Sweep();  // all these records belong to other executors, or are damaged
             return;
           }
         }

@@ -10,7 +10,7 @@ namespace {
 
 // The idle timer fires at most this often.
 constexpr absl::Duration kIdleStep = absl::Milliseconds(100);
-// Busy activations that are passed over to find some that can be passivated; then the budget waits for the next turn.
+// The most busy activations that ShrinkToBudget() passes over; after these the budget waits for the next turn.
 constexpr int kBusyLookMax = 16;
 
 }  // namespace
@@ -60,7 +60,7 @@ void Residency::PassivateIdle() {
   for (auto it = activations_.begin(); it != activations_.end() && (*it)->seat().last_used_ <= idle_since;) {
     Activation* const activation = *it++;
     if (activation->Passivate()) continue;
-    // Busy for longer than the timeout: it has been used until now.
+    // The activation has been busy for longer than the timeout, so it counts as used now.
     Seat& seat = activation->seat();
     seat.last_used_ = executor_->clock().Steady();
     activations_.splice(activations_.end(), activations_, seat.position_);

@@ -89,7 +89,7 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     return Fired::kBegun;
   }
   if (!lane_.services.families->CheckPlace(key).ok()) {
-    // It would not load at any try of this run of the server. The alarm stays in the index.
+    // The object cannot load in this run of the server. The alarm stays in the index.
     Log(LogLevel::kError, "alarm_of_damaged_object", {{"object", key.DebugString()}});
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kSettled);
     return Fired::kBegun;
@@ -99,7 +99,7 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     if (match == AlarmWatchers::Match::kNone) return Fired::kNobody;
     if (match == AlarmWatchers::Match::kFull) return Fired::kAllBusy;
   }
-  // Not more work than the disk keeps up with, or takes.
+  // Alarms wait while the disk is full or does not keep up.
   if (lane_.pipeline.failed() || lane_.services.store->DiskFull() ||
       lane_.pipeline.pending_bytes() > lane_.options.pipeline_bytes_max) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kNotBegun);

@@ -1,11 +1,12 @@
-// How an object is described: from what is in memory of it and what is durable, without a turn. An object that is stuck
-// in a turn, or has a long queue, is described like any other.
+// Describes an object from its state in memory and its durable state, without a turn. An object that is stuck in a
+// turn, or has a long queue, is described like any other.
 //
-//   Describe          copies what memory knows, reads the rest on a thread for reads
-//   DescribeRead      waits until what memory knew is durable
-//   DescribeTablesOf  counts the tables of a SQL database as they are durable then, on a thread for SQL
+//   Describe          copies the state in memory, reads the rest on a thread for reads, and waits until the copied
+//                     state is durable
+//   DescribeRead      tells the description, or goes on with the tables of a SQL database
+//   DescribeTablesOf  counts the rows of the durable tables, on a thread for SQL
 //
-// Where an object lies can change meanwhile; then all is done again.
+// If the object moves or is deleted meanwhile, the description begins again.
 
 #include <optional>
 #include <string>
@@ -32,8 +33,8 @@ struct ShardHost::Reading {
   storage::Location location;
   storage::WriteSet pending;
   storage::BatchNumber batch = 0;
-  std::optional<storage::v1::ObjectHeader> header;  // of an object in memory, which may be ahead of the stored one
-  uint64_t generation = 0;                          // of the place that is read; 0: packed
+  std::optional<storage::v1::ObjectHeader> header;  // the header in memory, which may be ahead of the stored one
+  uint64_t generation = 0;                          // the generation of the place that is read; 0: packed
   bool has_sql = false;
   absl::Status status;
 };
@@ -136,7 +137,7 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
       [this, reading] {
         if (reading->description.header && reading->header) reading->description.header = reading->header;
         if (reading->generation != GenerationOf(reading->key)) {
-          // It moved, or was deleted, before it was read.
+          // The object moved, or was deleted, before it was read.
           Describe(reading->key, reading->object_class, std::move(reading->tell));
         } else if (reading->batch <= lane_.pipeline.durable()) {
           DescribeRead(reading);

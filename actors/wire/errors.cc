@@ -17,7 +17,7 @@ namespace {
 constexpr char kDomain[] = "holdfast";
 constexpr char kReasonPrefix[] = "ERROR_REASON_";
 
-// At most so many bytes of a text, not ending within a character.
+// Cuts a text at kErrorMessageBytesMax, but not within a character.
 absl::string_view Cut(absl::string_view text) {
   if (text.size() <= kErrorMessageBytesMax) return text;
   size_t end = kErrorMessageBytesMax;
@@ -35,10 +35,10 @@ void Attach(absl::Status* status, const Detail& detail) {
   status->SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
 }
 
-// `metadata_key` may be "", without a value then.
+// `metadata_key` is "" for an error without metadata.
 absl::Status ErrorWith(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message,
                        absl::string_view metadata_key, std::string metadata_value) {
-  // Of what a client named, or SQLite says.
+  // The message may quote text of a client or of SQLite that is not UTF-8.
   const std::string text = ValidUtf8(message);
   absl::Status status(code, Cut(text));
   google::rpc::ErrorInfo info;

@@ -13,7 +13,7 @@
 namespace holdfast::actors {
 namespace {
 
-// Of fingerprint and position together: a changed byte anywhere is noticed.
+// Returns a checksum of fingerprint and position together, which detects a change of any byte.
 int64_t Checksum(uint64_t fingerprint, absl::string_view position) {
   return static_cast<int64_t>(XXH3_64bits_withSeed(position.data(), position.size(), fingerprint));
 }

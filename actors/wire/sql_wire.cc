@@ -46,7 +46,7 @@ struct ValueWriter {
   void operator()(const sql::Blob& value) const { wire->set_blob(value.bytes); }
 };
 
-// What is not UTF-8 is left out: names of an imported database may be anything.
+// Returns "" in place of text that is not UTF-8: names of an imported database may be any bytes.
 std::string Text(const std::string& text) { return IsUtf8(text) ? text : std::string(); }
 
 }  // namespace

@@ -5,7 +5,7 @@
 namespace holdfast::actors {
 namespace {
 
-// Of the character that begins with this byte.
+// Returns the size of the character that begins with this byte.
 size_t SizeOf(char first) {
   const auto byte = static_cast<unsigned char>(first);
   return byte < 0xc0 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
