@@ -40,7 +40,7 @@ struct Setting {
   int64_t by_default;
 };
 
-// As the comments of config.proto say.
+// The bounds and defaults that the comments of config.proto state.
 constexpr Setting kSettings[] = {
     {"", "log_slow_call_ms", 0, 3'600'000, 100},
     {"server", "calls_max", 1, 1'000'000, 10'000},
@@ -119,7 +119,7 @@ class Errors : public google::protobuf::io::ErrorCollector {
   std::vector<std::string> errors_;
 };
 
-// The settings that are impossible, each with what is wrong.
+// Collects the settings that are wrong, each with the reason.
 class Problems {
  public:
   void Add(absl::string_view setting, absl::string_view problem) {

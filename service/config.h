@@ -19,13 +19,14 @@ absl::StatusOr<config::v1::Config> ParseConfig(absl::string_view text);
 // NOT_FOUND if the file cannot be read.
 absl::StatusOr<config::v1::Config> ReadConfigFile(const std::string& path);
 
-// Sets what is not set to its default, and checks the rest. INVALID_ARGUMENT names every setting that is impossible.
+// Gives every unset setting its default, and checks the others. INVALID_ARGUMENT names every setting that is out of
+// bounds.
 absl::Status CompleteConfig(config::v1::Config* config);
 
 // Sets log_level to the value of this full or short name. INVALID_ARGUMENT lists the values.
 absl::Status SetLogLevel(absl::string_view name, config::v1::Config* config);
 
-// The configuration as a file of its own would have it, comments excepted; ParseConfig reads it back.
+// Returns the configuration as the text of a file without comments; ParseConfig reads it back.
 std::string ConfigText(const config::v1::Config& config);
 
 }  // namespace holdfast::service

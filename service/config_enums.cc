@@ -20,7 +20,7 @@ using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::io::Tokenizer;
 
-// "LOG_LEVEL_" of the enum LogLevel.
+// Returns the prefix of the values' names, "LOG_LEVEL_" for the enum LogLevel.
 std::string PrefixOf(const EnumDescriptor& type) {
   std::string prefix;
   for (const char c : type.name()) {
@@ -30,7 +30,7 @@ std::string PrefixOf(const EnumDescriptor& type) {
   return prefix + "_";
 }
 
-// The parser finds the same mistakes of spelling.
+// Ignores mistakes of spelling, since the parser finds the same ones.
 class Ignored final : public google::protobuf::io::ErrorCollector {
  public:
   void AddError(int, int, const std::string&) override {}
@@ -61,12 +61,12 @@ class Position {
   int column_ = 0;
 };
 
-// Follows the tokens of a message in text format, just so far as to know which field a name is a value of.
+// Follows the tokens of a message in text format, as far as needed to know the field whose value a name is.
 class Fields {
  public:
   explicit Fields(const Descriptor* type) : open_{type} {}
 
-  // The enum that this token is a value of, or null.
+  // Returns the enum of which this token is a value, or null.
   const EnumDescriptor* Next(const Tokenizer::Token& token) {
     if (token.type == Tokenizer::TYPE_IDENTIFIER) {
       if (at_value_) return EndValue(field_ == nullptr ? nullptr : field_->enum_type());
@@ -130,7 +130,7 @@ absl::StatusOr<std::string> WithEnumNumbers(const Descriptor& type, absl::string
   google::protobuf::io::ArrayInputStream input(text.data(), static_cast<int>(text.size()));
   Ignored ignored;
   Tokenizer tokenizer(&input, &ignored);
-  // The parser of text format counts so, too.
+  // The parser of text format does the same.
   tokenizer.set_allow_f_after_float(true);
   tokenizer.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
   tokenizer.set_require_space_after_number(false);

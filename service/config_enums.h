@@ -1,5 +1,5 @@
-// Enum settings in a configuration's text: each value has a short form beside its full name, DEBUG for LOG_LEVEL_DEBUG,
-// and a value that is refused is told with those that are taken.
+// Enum settings in a configuration's text. Each value has a short form beside its full name, DEBUG for LOG_LEVEL_DEBUG,
+// and the error for any other value lists those that are accepted.
 
 #ifndef HOLDFAST_SERVICE_CONFIG_ENUMS_H_
 #define HOLDFAST_SERVICE_CONFIG_ENUMS_H_
@@ -12,12 +12,13 @@
 
 namespace holdfast::service {
 
-// The value of that full or short name; null if there is none.
+// Returns the value of that full or short name; null if there is none.
 const google::protobuf::EnumValueDescriptor* FindEnumValue(const google::protobuf::EnumDescriptor& type,
                                                            absl::string_view name);
-// The short forms of the values that can be set, "DEBUG, INFO, WARNING, ERROR": all but number 0, which means unset.
+// Returns the short forms of the values that can be set, "DEBUG, INFO, WARNING, ERROR": all but number 0, which means
+// unset.
 std::string EnumValueList(const google::protobuf::EnumDescriptor& type);
-// "LOUD" is not one of DEBUG, INFO, ...
+// Returns the message: "LOUD" is not one of DEBUG, INFO, ...
 std::string NotAnEnumValue(const google::protobuf::EnumDescriptor& type, absl::string_view value);
 
 // Returns `text`, a message of this type in text format, with numbers for the names of enum values. Every other token

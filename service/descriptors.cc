@@ -10,7 +10,7 @@
 namespace holdfast::service {
 namespace {
 
-// The default of each setting, which it gets if the limit has room for it, and the least number that is of use.
+// The default of each setting, which the setting gets if the limit has room, and the least number that is of use.
 constexpr int64_t kConnectionsDefault = 1000;
 constexpr int64_t kConnectionsMin = 64;
 constexpr int64_t kTempFilesDefault = 256;

@@ -25,7 +25,7 @@
 namespace holdfast::service {
 namespace {
 
-// Waiting connections that the kernel keeps; it has a bound of its own.
+// The number of waiting connections that the kernel keeps; it has a bound of its own.
 constexpr int kBacklog = 1024;
 // The listener's thread does nothing but accept, so it may sleep: new connections wait in the backlog meanwhile, and
 // requests on accepted connections do not wait. Stop() waits until the sleep ends.

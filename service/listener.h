@@ -2,7 +2,7 @@
 //
 // The socket is ours, not gRPC's, so that connections can be bounded (service/call/connections.h): gRPC 1.51 accepts
 // without a bound, and ends its listener for good when it can't get a descriptor. An accepted socket is handed to
-// gRPC's external acceptor, which goes on exactly as with a socket of its own, whatever the credentials. A socket for
+// gRPC's external acceptor, which treats it exactly like a socket of its own, whatever the credentials. A socket for
 // which there is no room is closed.
 //
 // Threading: Bind and Start on one thread, Stop once on any; the accepting thread is the listener's own.
@@ -33,12 +33,12 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
   ~Listener();
 
-  // ADDRESS:PORT with the port that was chosen.
+  // Returns ADDRESS:PORT with the port that was chosen.
   const std::string& address() const { return address_; }
 
   // `connections` must outlive the listener.
   void Start(Connections* connections, Accept accept);
-  // Accepts no more, and closes the listening sockets.
+  // Stops accepting and closes the listening sockets.
   void Stop();
 
  private:

@@ -50,7 +50,7 @@ void Warn(const Config& config) {
   }
 }
 
-// What gRPC has to say goes where everything else is said.
+// Writes gRPC's messages to the server's own log.
 void LogGrpc(gpr_log_func_args* args) {
   Log(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug, "grpc",
       {{"message", args->message}});
@@ -61,7 +61,7 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
-// The configuration that the command line and the file make together, complete and checked.
+// The configuration from the command line and the file together, complete and checked.
 struct Arguments {
   std::string config_path;
   std::string listen;
@@ -82,7 +82,7 @@ absl::StatusOr<Config> EffectiveConfig(const Arguments& arguments) {
   return config;
 }
 
-// Prints what the server would go by, and opens nothing.
+// Prints the configuration that the server would use, and opens nothing.
 int CheckConfig(Config config) {
   const int64_t descriptors = holdfast::service::RaiseDescriptorLimit();
   absl::Status status = holdfast::service::DivideDescriptors(descriptors, &config);
@@ -94,7 +94,7 @@ int CheckConfig(Config config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Debian builds Abseil with the look for deadlocks, at each lock that gRPC takes.
+  // Debian's Abseil looks for deadlocks at each lock that gRPC takes; this turns that off.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 
   Arguments arguments;
@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
   gpr_set_log_function(LogGrpc);
   Warn(*config);
 
-  // Every thread made from here on leaves these to sigwait.
+  // Every thread made from here on leaves these signals to sigwait.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
@@ -130,7 +130,8 @@ int main(int argc, char** argv) {
 
   auto server = holdfast::service::Server::Start(*config, [](const absl::Status& status) {
     Log(LogLevel::kError, "commit_failed", {{"status", status.ToString()}});
-    // Those who wait have been told; a moment for their replies to leave, then the process ends without another write.
+    // The waiting calls have their errors. Their replies get a moment to leave; then the process ends without another
+    // write.
     alarm(1);
   });
   if (!server.ok()) return Fail(server.status());

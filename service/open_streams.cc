@@ -27,7 +27,7 @@ Struct Parse(char* json) {
   return parsed;
 }
 
-// The field at the end of a path of structs; an empty value if there is none.
+// Returns the field at the end of a path of structs; an empty value if there is none.
 const Value& At(const Struct& json, std::initializer_list<const char*> path) {
   const Struct* inside = &json;
   const Value* value = &Value::default_instance();
@@ -40,7 +40,7 @@ const Value& At(const Struct& json, std::initializer_list<const char*> path) {
   return *value;
 }
 
-// JSON has 64-bit numbers as text.
+// Returns the number at the end of a path. JSON has 64-bit numbers as text.
 int64_t NumberAt(const Struct& json, std::initializer_list<const char*> path) {
   int64_t number = 0;
   (void)absl::SimpleAtoi(At(json, path).string_value(), &number);
@@ -60,7 +60,7 @@ absl::flat_hash_map<std::string, StreamCounts> CountStreams() {
         const intptr_t socket_id = NumberAt(ref.struct_value(), {"socketId"});
         next = socket_id + 1;
         const Struct socket = Parse(grpc_channelz_get_socket(socket_id));
-        // Its name is the transport's and the peer's.
+        // The name of the socket has those of the transport and the peer.
         const std::string& name = At(socket, {"socket", "ref", "name"}).string_value();
         StreamCounts& of_peer = counts[absl::StripPrefix(name, "chttp2 ")];
         of_peer.begun = NumberAt(socket, {"socket", "data", "streamsStarted"});

@@ -1,7 +1,7 @@
-// How many HTTP/2 streams each connection of this process's servers has, as gRPC counts them.
+// Counts the HTTP/2 streams of each connection of this process's servers, as gRPC counts them.
 //
-// A call is known to the server once its request has arrived as a whole. A stream is known to gRPC from its first frame
-// on, so this also tells of calls of which a part has arrived. gRPC 1.51 gives its counts as JSON only (channelz).
+// The server knows a call once its request has arrived as a whole. gRPC knows a stream from its first frame on, so
+// these counts include calls of which only a part has arrived. gRPC 1.51 gives its counts as JSON only (channelz).
 //
 // Threading: any thread. Cost: a few microseconds a connection.
 
@@ -21,7 +21,7 @@ struct StreamCounts {
   bool operator==(const StreamCounts&) const = default;
 };
 
-// By peer, as ServerContext::peer() spells it. A connection that is missing is closed.
+// Returns the counts by peer, as ServerContext::peer() spells it. A connection that is missing is closed.
 absl::flat_hash_map<std::string, StreamCounts> CountStreams();
 
 }  // namespace holdfast::service

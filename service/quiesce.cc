@@ -10,20 +10,20 @@
 namespace holdfast::service {
 namespace {
 
-// The time between two looks at what gRPC does, which tells nobody of its progress.
+// The time between two looks at gRPC, which tells nobody of its progress.
 constexpr absl::Duration kStep = absl::Milliseconds(5);
 // A connection whose input is held has come to rest when so many looks in a row find it unchanged: a thread of gRPC may
 // have read bytes and not looked at them yet.
 constexpr int kLooks = 4;
-// A call that takes longer than this has to wait for the rest of its request.
+// The longest time for which a connection is held at once: a call that takes longer may need the rest of its request.
 constexpr absl::Duration kHeldMax = absl::Milliseconds(100);
-// A client repeats what was dropped after at least 200 ms.
+// The time for which a connection is released: a client repeats dropped bytes after at least 200 ms.
 constexpr absl::Duration kReleased = absl::Milliseconds(250);
 
 struct Progress {
   bool held = false;
   bool quiet = false;
-  absl::Time until = absl::InfinitePast();  // when it is let go, or held again
+  absl::Time until = absl::InfinitePast();  // the time at which the connection is released, or held again
   StreamCounts streams;
   int looks = 0;
 };
@@ -31,7 +31,7 @@ struct Progress {
 void Look(Connections* connections, const std::string& peer, const StreamCounts& streams, absl::Time now,
           Progress* progress) {
   if (!progress->held && now >= progress->until) {
-    // Where the system can't hold it, it can still be found without calls.
+    // If the system can't hold the connection's input, the connection may still be found without calls.
     connections->HoldInput(peer);
     progress->held = true;
     progress->until = now + kHeldMax;

@@ -1,12 +1,12 @@
-// Brings every connection to a moment at which none of its calls is under way, and keeps it there.
+// Brings every connection to a moment without calls in progress, and keeps it there.
 //
-// gRPC 1.51 cancels the calls that arrive once its server is being shut down, until their clients have learned of it,
-// without telling anybody why. Here the clients can't send from some moment on: the system drops what comes, as if it
-// was lost on the way. If all that had arrived until then is answered, the shutdown has nothing to cancel, and tells
-// each client which of its calls was the last to be seen; those that it sent after that were not, and the client knows.
+// gRPC 1.51 cancels calls that arrive during a shutdown, until their clients have learned of it, and gives no reason.
+// Quiesce avoids that: from some moment on the system drops the clients' bytes, as if they were lost on the way. Once
+// every call that had arrived before is answered, the shutdown has nothing to cancel. It tells each client the last of
+// its calls that the server has seen, so the client knows that its later calls did not happen.
 //
-// A request of which only a part has arrived can't be answered so. Its connection is let go on for a while and stopped
-// again later.
+// A request of which only a part has arrived can't be answered in this way. Its connection goes on for a while and is
+// stopped again later.
 //
 // Threading: the thread that shuts the server down, once no connection is accepted any more.
 
@@ -18,7 +18,7 @@
 
 namespace holdfast::service {
 
-// Returns the number of connections that had calls under way still when `time_max` was over. These can't send either.
+// Returns the number of connections that still had calls in progress after `time_max`. Their clients can't send either.
 int Quiesce(Connections* connections, absl::Duration time_max);
 
 }  // namespace holdfast::service

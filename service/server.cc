@@ -43,23 +43,23 @@ namespace {
 
 using config::v1::Config;
 
-// Bytes of a reply. Clients refuse messages over 4 MiB, and the bytes around the message need room too.
+// The most bytes of a reply. Clients refuse messages over 4 MiB, and the bytes around the message need room too.
 constexpr size_t kReplyBytesMax = 3584 << 10;
-// Least time for which a drain answers new calls with DRAINING, so that clients whose requests are on their way get an
-// answer.
+// The least time for which a drain answers new calls with DRAINING, so that clients whose requests are on their way get
+// an answer.
 constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
-// Time that the connections have to come to a moment without calls.
+// The most time in which the connections may come to a moment without calls (quiesce.h).
 constexpr absl::Duration kQuiesceMax = absl::Seconds(3);
-// Time that calls whose SQL the drain has interrupted have to send their error.
+// The most time in which calls whose SQL the drain has interrupted may send their error.
 constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
-// Nice value of the threads of imports, which give way to all others, and how many of them may run beyond their bound.
+// The nice value of the threads of imports, which give way to all others, and the number that may run beyond the bound.
 constexpr int kImportNice = 10;
 constexpr int kImportsOvertakingMax = 1;
 // A connection is closed at one more ping than this that came too soon. A ping is too soon when it comes more than one
 // kPingEarlyPart-th of the permitted interval too early.
 constexpr int kPingStrikesMax = 2;
 constexpr int kPingEarlyPart = 10;
-// Time that commits and running alarms have to end once the calls have ended.
+// The most time in which commits and running alarms may end once the calls have ended.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
 // Drain() sleeps for this step between two looks at what other threads change: the number of calls, and whether the
 // hosts are idle. Those threads tell nobody of a change, so there is nothing to be woken by. Only the thread that shuts
@@ -122,7 +122,7 @@ storage::sql::WorkerLimits WorkerLimitsOf(const Config& config) {
   limits.running_max = config.sql().threads();
   limits.statements_max = config.sql().statements_max();
   limits.namespace_statements_max = config.sql().namespace_statements_max();
-  // Waiting statements are ended before the turn that they belong to times out.
+  // A waiting statement ends before its turn times out.
   limits.wall_max = absl::Milliseconds(config.actors().turn_timeout_ms()) * 3 / 4;
   return limits;
 }
@@ -138,7 +138,7 @@ storage::sql::WorkerLimits ImportLimitsOf(const Config& config) {
   return limits;
 }
 
-// The built-in classes and services, and after them those of the program.
+// Returns the built-in classes and services, and after them those of the program.
 Extension WithBuiltIn(Extension program) {
   Extension all = BuiltIn();
   all.object_classes.insert(all.object_classes.end(), program.object_classes.begin(), program.object_classes.end());
@@ -199,7 +199,7 @@ class RunningServer : public Server {
         call_log_(absl::Milliseconds(config.log_slow_call_ms()), actors::SteadyNow),
         import_places_(config.sql().imports_max(), config.sql().namespace_imports_max()),
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
-        // Random: so no watcher of an earlier run has had the id.
+        // The first id is random, so that no watcher of an earlier run has had one of these ids.
         watchers_(config.server().alarm_watchers_max(), uint64_t{std::random_device{}()} << 32 | 1) {
     for (RpcTable::Service& service : extension.services) table_.Add(std::move(service));
   }

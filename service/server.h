@@ -22,23 +22,23 @@
 
 namespace holdfast::service {
 
-// Opens the store of a server that no extension gives another: RocksDB in the data directory.
+// Opens the store of a server, RocksDB in the data directory, unless an extension opens another.
 absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const config::v1::Config& config,
                                                           storage::Observer* observer = nullptr);
 
 class Server {
  public:
   // `config` has gone through CompleteConfig. `on_disk_failure` is called once, on any thread, when a commit failed:
-  // the process must end, since nobody can tell what is on disk. Errors name what is wrong: the data directory (in use,
-  // of another format, damaged), the address (in use), or a method of the extension without a row or a verb.
+  // the process must end, since the contents of the disk are unknown. Errors name the cause: the data directory (in
+  // use, of another format, damaged), the address (in use), or a method of the extension without a row or a verb.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const config::v1::Config& config,
                                                        std::function<void(const absl::Status&)> on_disk_failure,
                                                        Extension extension = {});
   virtual ~Server() = default;
 
-  // With the port that was chosen where the configuration has 0.
+  // Returns ADDRESS:PORT, with the port that was chosen if the configuration has 0.
   virtual const std::string& address() const = 0;
-  // Ends the service: calls in progress have drain_timeout_ms to end by themselves. Once.
+  // Ends the service: calls in progress have drain_timeout_ms to end by themselves. Call it once.
   virtual void Drain() = 0;
 };
 

@@ -1,5 +1,5 @@
-// A call with many requests, each for an object of its own: BatchIncrement. Each item is a delivery like any other; the
-// reply is sent when all have their outcome, which is when all are durable. An item's error is its result.
+// A call with many requests, each for an object of its own: BatchIncrement. Each item is a delivery like any other. The
+// reply is sent when all items have their outcome, so when all are durable. An item's error is its result.
 
 #ifndef HOLDFAST_SERVICE_CALL_BATCH_CALL_H_
 #define HOLDFAST_SERVICE_CALL_BATCH_CALL_H_
@@ -41,7 +41,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
  private:
   using Delivery = ItemDelivery<Item, ItemResponse>;
 
-  // Bytes that an item takes beside its request, while it is under way and as a result.
+  // The bytes that an item takes beside its request, while it is in progress and as a result.
   static constexpr size_t kItemBytes = sizeof(Delivery) + 512;
 
   BatchCall(const Method* method, Endpoint* endpoint)
@@ -56,7 +56,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
     }
     const size_t bytes = static_cast<size_t>(items.size()) * kItemBytes;
     if (absl::Status status = this->lease_.ReserveReply(bytes); !status.ok()) return status;
-    // One more than the items, so that the last one to end cannot do so before all have begun.
+    // The count is one more than the items, so that the call cannot finish before all items have begun.
     left_ = items.size() + 1;
     for (const Item& item : items) {
       Result* const result = (this->response_.*method_->add_result)();
@@ -72,7 +72,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
     return absl::OkStatus();
   }
 
-  // Sends the reply when it has been called for every item and once by Begin(). Any executor.
+  // Sends the reply when it has been called for every item and once by Begin(). Any executor may call it.
   void OneEnded() {
     if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) this->Finish(absl::OkStatus());
   }

@@ -17,7 +17,7 @@ absl::Duration TickOf(const Endpoint& endpoint) {
   return std::min({kTickMax, endpoint.reply_time_max / kTicksPerLimit, endpoint.stream_idle_max / kTicksPerLimit});
 }
 
-// A limit is over after so many ticks; the one in which it began counts as none.
+// Returns the number of ticks after which a limit is over; the tick in which it began does not count.
 int64_t TicksIn(absl::Duration limit, absl::Duration tick) { return absl::IDivDuration(limit, tick, &limit) + 1; }
 
 }  // namespace

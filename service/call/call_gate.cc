@@ -101,7 +101,7 @@ void CallGate::Lease::CountReply(size_t bytes) {
 }
 
 void CallGate::Lease::DropRequest() {
-  // A small one is gone soon anyway.
+  // A small request is not worth the change; Release() counts it off soon.
   if (request_bytes_ <= 2 * kCallBytes) return;
   gate_->RemoveBytes(connection_, std::exchange(request_bytes_, kCallBytes) - kCallBytes);
 }

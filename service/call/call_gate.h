@@ -27,9 +27,9 @@ class CallGate {
  public:
   struct Limits {
     int64_t calls_max;
-    int64_t streams_max;           // of the calls, those with a stream: they may have no end of their own
+    int64_t streams_max;           // calls with a stream, which may have no end of their own
     int64_t bytes_max;             // requests and replies of all calls
-    int64_t connection_bytes_max;  // and of those on one connection
+    int64_t connection_bytes_max;  // requests and replies of the calls on one connection
   };
 
   // The part of the bounds that a call holds, from its admission to its end. An empty lease holds nothing.
@@ -40,14 +40,15 @@ class CallGate {
     Lease& operator=(const Lease&) = delete;
     ~Lease() { Release(); }
 
-    // Sets how many bytes the request takes now that it is parsed. An error, and unchanged, where there is no room.
+    // Sets how many bytes the request takes now that it is parsed. If there is no room, changes nothing and returns an
+    // error.
     absl::Status CountRequest(size_t bytes);
-    // Sets how many bytes the reply holds, or will hold; the number replaces the one before. An error, and unchanged,
-    // where there is no room.
+    // Sets how many bytes the reply holds, or will hold; the number replaces the one before. If there is no room,
+    // changes nothing and returns an error.
     absl::Status ReserveReply(size_t bytes);
     // Does the same for a reply that can't be refused any more, since the request has been carried out.
     void CountReply(size_t bytes);
-    // Counts the request no more: it has left memory.
+    // Stops counting the request, which has left memory.
     void DropRequest();
     void Release();
 
@@ -63,11 +64,10 @@ class CallGate {
     int64_t reply_bytes_ = 0;
   };
 
-  // Bytes that a call takes beside its messages, here and in gRPC; each call is counted with them.
+  // The bytes that a call takes beside its messages, here and in gRPC; each call is counted with them.
   static constexpr int64_t kCallBytes = 16 << 10;
 
-  // `connections` outlives the gate, and the gate its leases.
-  // `observer` may be null.
+  // `connections` outlives the gate, and the gate outlives its leases. `observer` may be null.
   CallGate(const Limits& limits, Connections* connections, storage::Observer* observer = nullptr)
       : limits_(limits), connections_(connections), observer_(observer) {}
   CallGate(const CallGate&) = delete;
@@ -82,7 +82,7 @@ class CallGate {
   void Drain() { draining_ = true; }
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
   int64_t calls() const { return calls_; }
-  // Calls without those that were refused since Drain.
+  // Returns the number of calls without those that were refused since Drain.
   int64_t working() const { return calls_ - turned_away_; }
   int64_t bytes() const { return bytes_; }
 

@@ -11,7 +11,7 @@
 namespace holdfast::service {
 namespace {
 
-// "" for an error without a reason.
+// Returns "" for an error without a reason.
 std::string ReasonNameOf(const absl::Status& status) {
   const v1::ErrorReason reason = actors::ReasonOf(status);
   if (reason == v1::ERROR_REASON_UNSPECIFIED) return "";
@@ -31,7 +31,7 @@ void CallLog::Ended(absl::Time began, absl::string_view method, const absl::Stat
 }
 
 void CallLog::StreamEnded(absl::Time began, absl::string_view method, const absl::Status& outcome) {
-  // A client that has gone was not refused.
+  // A call whose client is gone was not refused.
   if (began == kNotMeasured || outcome.ok() || absl::IsCancelled(outcome)) return;
   Write(now_() - began, method, outcome, "");
 }

@@ -32,32 +32,32 @@ class CallLog {
   // Returned by Begin() while the level is higher and nothing is measured.
   static constexpr absl::Time kNotMeasured = absl::InfinitePast();
 
-  // `slow`: a call that takes longer has a line. `now` is a clock that never goes back; its zero means nothing.
+  // A call that takes longer than `slow` has a line. `now` is a clock that never goes back; its zero means nothing.
   CallLog(absl::Duration slow, std::function<absl::Time()> now) : slow_(slow), now_(std::move(now)) {}
   CallLog(const CallLog&) = delete;
   CallLog& operator=(const CallLog&) = delete;
 
-  // Returns when a call begins, for Ended.
+  // Returns the time at which a call begins, for Ended.
   absl::Time Begin() const;
-  // Writes the line of a call that began then and has this outcome, if it is to have one. `object` is called only for a
-  // line; it returns "namespace/class/name", or "" where the call names no object or none was found.
+  // Writes the line of a call that began at `began`, if the call was refused or slow. `object` is called only for a
+  // line; it returns "namespace/class/name", or "" if the call names no object or none was found.
   void Ended(absl::Time began, absl::string_view method, const absl::Status& outcome,
              const std::function<std::string()>& object);
-  // The same for the end of a stream.
+  // Does the same for the end of a stream.
   void StreamEnded(absl::Time began, absl::string_view method, const absl::Status& outcome);
 
  private:
   void Write(absl::Duration took, absl::string_view method, const absl::Status& outcome, const std::string& object);
-  // Returns whether there is room for a line now. If so, `*left_out` is how many lines had none since the last.
+  // Returns whether there is room for a line now. If so, `*left_out` is the number of lines left out since the last.
   bool Admit(absl::Time now, int64_t* left_out);
 
   const absl::Duration slow_;
   const std::function<absl::Time()> now_;
   std::mutex mutex_;
   // Guarded by mutex_.
-  absl::Time second_ = absl::InfinitePast();  // when the current second began
-  int64_t lines_ = 0;                         // in this second
-  int64_t left_out_ = 0;                      // since the last line
+  absl::Time second_ = absl::InfinitePast();  // the time at which the current second began
+  int64_t lines_ = 0;                         // lines in this second
+  int64_t left_out_ = 0;                      // lines left out since the last one written
 };
 
 }  // namespace holdfast::service

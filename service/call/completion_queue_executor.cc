@@ -10,8 +10,8 @@
 
 #include "absl/time/clock.h"
 
-// The thread sanitizer does not see inside Debian's gRPC, so the order between handing a tag over and getting it back
-// is told to it here.
+// The thread sanitizer does not see inside Debian's gRPC, so this code tells it the order between handing a tag over
+// and getting it back.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define HOLDFAST_TSAN 1
@@ -23,9 +23,9 @@ extern "C" void __tsan_release(void* address);
 namespace holdfast::service {
 namespace {
 
-// Events in one round at most, so that timers, and a commit that has ended, do not wait for a flood to end.
+// The most events in one round, so that timers, and a commit that has ended, do not wait for a flood to end.
 constexpr int kRoundEventsMax = 32;
-// The thread sleeps no longer, whatever its timers say: the clock that a test injects may be moved meanwhile.
+// The thread sleeps no longer than this, even if its timers are later: a test may move its injected clock meanwhile.
 constexpr absl::Duration kSleepMax = absl::Seconds(1);
 
 // The queue of a stopped executor is shut down once it has had no event for this long.
@@ -69,7 +69,7 @@ void CompletionQueueExecutor::Start() {
 
 void CompletionQueueExecutor::Stop() {
   if (!thread_.joinable()) return;
-  // On the thread itself: it ends awake, so no later Post wakes it by an alarm on a queue that was shut down.
+  // The thread sets this itself, so it ends awake and no later Post wakes it by an alarm on a queue that was shut down.
   Post([this] { ending_ = true; });
   thread_.join();
 }
@@ -79,8 +79,8 @@ void CompletionQueueExecutor::Join() {
   if (std::exchange(closed_, true)) return;
   void* tag;
   bool ok;
-  // The queue is still open, so that what these events begin is allowed. Operations of calls that were cancelled end
-  // within the time.
+  // The queue is still open, so these events may begin operations. Operations of calls that were cancelled end within
+  // kQuiet.
   const auto quiet = [] { return grpc::TimePoint(absl::ToChronoTime(absl::Now() + kQuiet)).raw_time(); };
   while (queue_->AsyncNext(&tag, &ok, quiet()) == grpc::CompletionQueue::GOT_EVENT) Handle(tag, ok);
   queue_->Shutdown();

@@ -1,5 +1,5 @@
-// An executor that polls a gRPC completion queue. The thread that takes a request off the wire also runs its object,
-// when the object's shard is its own, and nothing is handed over then.
+// An executor that polls a gRPC completion queue. The thread that takes a request off the wire also runs the object, if
+// it runs the object's shard; then nothing is handed over.
 //
 // A round handles the events that are there, up to a bound, then the inbox and the timers, and ends with the beginning
 // of a commit. With nothing to do the thread sleeps in the queue. A Post wakes it by an alarm that is due already,
@@ -43,21 +43,21 @@ class CompletionQueueExecutor : public actors::Executor {
 
   // The progress of the thread, for the flood guard (call/flood_guard.h). Any thread.
   struct Progress {
-    uint64_t rounds = 0;           // how often gRPC has returned from waiting for events
+    uint64_t rounds = 0;           // the number of times that gRPC has returned from waiting for events
     bool in_grpc = false;          // the thread is inside gRPC now
     absl::Duration cpu_time = {};  // processor time of the thread
   };
   Progress progress() const;
 
   void Start();
-  // The end, in two steps. gRPC ends the process when an operation, such as the Finish of a call, is begun on a queue
+  // The end has two steps. gRPC ends the process when an operation, such as the Finish of a call, is begun on a queue
   // that was shut down, and a turn may end on any executor while its call belongs to the queue of another. Therefore
   // Stop all executors before the first Join.
   //
-  // Ends the thread after its round. Posts after it are not run; the queue goes on.
+  // Ends the thread after its round. Later posts are not run; the queue goes on.
   void Stop();
-  // Stops the thread if it runs, handles what the queue still has on this thread, and shuts the queue down; the gRPC
-  // server must have been shut down. What comes after that is dropped: calls whose turns never ended.
+  // Stops the thread if it runs, handles the events that are left in the queue on the calling thread, and shuts the
+  // queue down. The gRPC server must have been shut down. Later events are dropped: calls whose turns never ended.
   void Join();
 
  protected:
@@ -70,7 +70,7 @@ class CompletionQueueExecutor : public actors::Executor {
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
-  bool ending_ = false;  // only on the thread
+  bool ending_ = false;  // used on the thread only
   bool closed_ = false;  // the queue was shut down
   std::atomic<std::thread::id> thread_id_;
   std::atomic<uint64_t> rounds_ = 0;

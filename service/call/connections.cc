@@ -18,14 +18,14 @@
 namespace holdfast::service {
 namespace {
 
-// The inode of the socket that `fd` is now; 0 if it is none.
+// Returns the inode of the socket that `fd` is now; 0 if it is not a socket.
 ino_t InodeOf(int fd) {
   struct stat stat;
   return fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode) ? stat.st_ino : 0;
 }
 
-// gRPC may close the descriptor, and the system give its number away, at any moment. A copy can't change, so it is
-// looked at before anything is done to it.
+// A copy of a connection's descriptor. gRPC may close the descriptor, and the system give its number away, at any
+// moment. A copy can't change, so it is checked before anything is done to it.
 class SocketCopy {
  public:
   SocketCopy(int fd, ino_t inode)
@@ -37,13 +37,13 @@ class SocketCopy {
   void ShutDown() {
     if (same_) shutdown(copy_, SHUT_RDWR);
   }
-  // gRPC would go on until it has read all of it.
+  // Throws away the received bytes, which gRPC would otherwise go on to read.
   void ThrowAwayReceived() {
     constexpr size_t kAtOnce = 64 << 20;
     if (same_) (void)recv(copy_, nullptr, kAtOnce, MSG_TRUNC | MSG_DONTWAIT);
   }
-  // A segment with bytes is dropped, as one that was lost on the way. One without, which is an acknowledgement or the
-  // end of the connection, passes.
+  // Drops segments with bytes, as if they were lost on the way. A segment without bytes, which is an acknowledgement or
+  // the end of the connection, passes.
   bool HoldInput() {
     sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 12),        // the length of the TCP header in words, times 16
@@ -93,7 +93,7 @@ Connections::Room Connections::Add(int fd, absl::string_view peer) {
   }
   std::lock_guard lock(mutex_);
   auto& connection = table_[peer];
-  // A peer that comes again: its earlier connection is closed, though calls of it may still be ending.
+  // If the peer is known, its earlier connection is closed, though calls on it may still be ending.
   if (connection == nullptr) connection = std::make_unique<Connection>();
   connection->peer_ = std::string(peer);
   connection->fd_ = fd;
@@ -153,7 +153,7 @@ void Connections::End(Connection* connection, int64_t bytes) {
   connection->bytes_ -= bytes;
   connection->last_used_ = ++uses_;
   if (--connection->calls_ > 0 || connection->fd_ >= 0) return;
-  // The listener does not know it, so nothing else would forget it.
+  // The listener does not know this connection, so nothing else would forget it.
   const std::string peer = connection->peer_;
   table_.erase(peer);
 }

@@ -6,8 +6,8 @@
 // same socket.
 //
 // At the bound the connection that was without a call for longest is ended to make room for a new one. A connection
-// with a call in progress is never ended for that. This holds whatever the credentials are, since it happens before
-// gRPC sees a byte.
+// with a call in progress is never ended to make room. This holds for all credentials, since it happens before gRPC
+// sees a byte.
 //
 // Threading: any thread. Units: bytes as the call gate counts them.
 
@@ -68,7 +68,7 @@ class Connections {
   bool AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max);
   void RemoveBytes(Connection* connection, int64_t bytes);
 
-  // Bytes that a connection has received from its client since it was opened; 0 once it is closed.
+  // The bytes that a connection has received from its client since it was opened; 0 once it is closed.
   struct Received {
     std::string peer;
     uint64_t bytes;
@@ -78,18 +78,18 @@ class Connections {
   // client would be back at once, so no connection is accepted for kPauseAfterFlood: the other connections go first.
   void EndFlood(const std::string& peer);
   static constexpr absl::Duration kPauseAfterFlood = absl::Milliseconds(250);
-  // Time that the listener has to wait before it accepts the next connection: what is left of the pause after a flood,
-  // else zero. The listener sleeps through it, since only time ends the pause, and its thread does nothing but accept.
+  // Returns the time that the listener has to wait before it accepts the next connection: the rest of the pause after a
+  // flood, or zero. The listener sleeps for it, since only time ends the pause, and its thread does nothing but accept.
   // New connections wait in the kernel's backlog; requests on accepted connections do not wait.
   absl::Duration AcceptPause() const;
 
-  // The connections whose sockets are open.
+  // Returns the peers of the connections whose sockets are open.
   std::vector<std::string> AllOpen() const;
-  // From now on the system takes no bytes from the client, which will send them again. What has been received stays,
-  // and what is sent to the client is still acknowledged. Returns false if the system can't do that.
+  // From now on the system takes no bytes from the client, which will send them again. Received bytes stay, and the
+  // client's acknowledgements still pass. Returns false if the system can't do that.
   bool HoldInput(const std::string& peer);
   void ReleaseInput(const std::string& peer);
-  // Whether gRPC has not yet read all that was received.
+  // Returns whether the connection has received bytes that gRPC has not read yet.
   bool HasUnread(const std::string& peer) const;
 
   int64_t count() const;
@@ -102,7 +102,7 @@ class Connections {
     ino_t inode;
   };
 
-  // The socket of the connection; with the descriptor -1 if there is none.
+  // Returns the socket of the connection; its descriptor is -1 if there is none.
   Socket SocketOf(const std::string& peer) const;
   // Forgets closed connections that have no calls. Asks the system without holding the lock.
   void ForgetClosed();

@@ -6,7 +6,7 @@ namespace holdfast::service {
 
 CoroutineCall::CoroutineCall(const RawMethod* method, Endpoint* endpoint)
     : Call(endpoint), method_(method), step_(this, &CoroutineCall::OnStep), gone_(this, &CoroutineCall::OnGone) {
-  // Before the call is asked for.
+  // This must come before the call is asked for.
   context_.AsyncNotifyWhenDone(gone_.Begin());
 }
 

@@ -1,9 +1,9 @@
 // A call of several steps on one object, written as a coroutine: reading and writing its stream, turns of the object,
 // and work that may block, one after the other.
 //
-// Everything of a call happens on the executor of its completion queue. It has a bound in time, and each step that
-// waits for the client has one of its own. When that is over, the client is gone or the server drains, it ends after
-// the step that it is at.
+// Everything of a call happens on the executor of its completion queue. The call has a time limit, and each step that
+// waits for the client has one of its own. When a limit is reached, the client is gone, or the server drains, the call
+// ends after its current step.
 
 #ifndef HOLDFAST_SERVICE_CALL_COROUTINE_CALL_H_
 #define HOLDFAST_SERVICE_CALL_COROUTINE_CALL_H_
@@ -27,7 +27,7 @@
 
 namespace holdfast::service {
 
-// Deletes itself in the end.
+// A call deletes itself in the end.
 class CoroutineCall : public Call {
  public:
   void OnEvent(bool ok) override;
@@ -39,12 +39,12 @@ class CoroutineCall : public Call {
 
   // Waits for the next call of the method.
   virtual void PostNext() = 0;
-  // What the call does; what it returns is the outcome.
+  // Does the work of the call and returns its outcome.
   virtual actors::Task<absl::Status> Serve() = 0;
-  // Ends the call; `tag` is for gRPC.
+  // Ends the call with gRPC's operation; `tag` is the tag for it.
   virtual void Finish(const absl::Status& outcome, void* tag) = 0;
 
-  // Awaited, one at a time: each begins something and waits for its end.
+  // A step begins an operation and waits for its end. The coroutine awaits one step at a time.
   class Step {
    public:
     using Begin = absl::AnyInvocable<void()>;
@@ -54,14 +54,15 @@ class CoroutineCall : public Call {
       call_->waiting_ = handler;
       begin_();
     }
-    // Whether the client is still there, for steps that are gRPC's.
+    // Returns gRPC's `ok` for a step of gRPC: false if the client is gone or has ended its stream. Returns true for
+    // other steps.
     bool await_resume() const { return call_->step_ok_; }
 
    private:
     CoroutineCall* const call_;
     Begin begin_;
   };
-  // Something of gRPC, with this tag.
+  // An operation of gRPC, begun with this tag.
   Step Grpc(absl::AnyInvocable<void(void* tag)> begin);
   // Work that may block, on these threads.
   Step Work(storage::Background* background, absl::AnyInvocable<void()> work);
@@ -69,9 +70,9 @@ class CoroutineCall : public Call {
   Step Turn(actors::PlainTurn::Body body, actors::RecordedRequest* recorded = nullptr);
   const absl::Status& outcome() const { return outcome_; }
 
-  // An error if the call is to end here.
+  // Returns an error if the call must end now.
   absl::Status CheckGoesOn() const;
-  // Whether it will be, for work that may end early. Any thread.
+  // Returns whether CheckGoesOn() will return an error, for work that may end early. Any thread may call it.
   bool stopped() const { return stopped_; }
 
   const RawMethod* const method_;

@@ -1,4 +1,4 @@
-// A call with one request and one reply that is no turn of an object: the server itself answers it.
+// A call with one request and one reply that the server itself answers, without a turn of an object.
 
 #ifndef HOLDFAST_SERVICE_CALL_DIRECT_CALL_H_
 #define HOLDFAST_SERVICE_CALL_DIRECT_CALL_H_
@@ -9,7 +9,7 @@
 
 namespace holdfast::service {
 
-// To be called once, on any thread.
+// The handler calls it once, on any thread.
 using DirectDone = absl::AnyInvocable<void(const absl::Status&)>;
 
 template <typename Request, typename Response>

@@ -1,4 +1,4 @@
-// What every call of one executor's completion queue shares.
+// An endpoint holds everything that the calls of one executor's completion queue share.
 
 #ifndef HOLDFAST_SERVICE_CALL_ENDPOINT_H_
 #define HOLDFAST_SERVICE_CALL_ENDPOINT_H_
@@ -29,12 +29,12 @@ namespace holdfast::service {
 
 class Call;
 
-// All outlive the endpoint, and the endpoint its calls.
+// The objects behind the pointers outlive the endpoint, and the endpoint outlives its calls.
 struct Endpoint {
   CompletionQueueExecutor* executor;
   const actors::Router* router;
   const actors::ClassRegistry* classes;
-  // The full names of the services that the server has, which health and reflection tell.
+  // The full names of the server's services, for health and reflection.
   const std::vector<std::string>* service_names;
   storage::Store* store;
   storage::Background* reads;
@@ -45,35 +45,34 @@ struct Endpoint {
   size_t stream_outstanding_max;
   size_t reply_bytes_max;
   int64_t object_bytes_max;
-  // Of one export or import.
+  // The time limit of one export or import.
   absl::Duration transfer_time_max;
-  // Between two messages of it, for a client that neither sends nor takes any.
+  // The time limit of an export or import for each message that the client must send or take.
   absl::Duration transfer_idle_max;
-  ImportPlaces* imports;  // of all endpoints
+  ImportPlaces* imports;  // shared by all endpoints
   // Threads for imports. They refuse an import only while the server drains: imports_max is their bound, too.
   storage::sql::Workers* import_workers;
   const storage::sql::Environment* sql;
-  // A reply that its client takes no longer than this to take; then the call is cancelled.
+  // The time that a client has to take a reply; then the call is cancelled.
   absl::Duration reply_time_max;
-  // A stream on which nothing happens for so long is ended.
+  // A stream on which nothing happens for this long is ended.
   absl::Duration stream_idle_max;
 
-  // On the executor's thread only.
-  // The calls that have arrived and not ended; see call.h.
+  // The calls that have arrived and not ended; see call.h. The executor's thread only.
   Call* calls = nullptr;
   // Grows with each look of the watch over calls. Any thread may read it.
   std::atomic<int64_t> tick = 0;
 };
 
-// When a call's client stops waiting, by the steady clock. To be asked when the call has just come: gRPC tells the time
-// by the system's wall clock, which may be set at any moment.
+// Returns the steady time at which a call's client stops waiting. Call it when the call has just arrived: gRPC tells
+// the time by the system's wall clock, which may be set at any moment.
 inline absl::Time DeadlineOf(const grpc::ServerContext& context, const actors::Clock& clock) {
   const auto deadline = context.deadline();
   if (deadline == std::chrono::system_clock::time_point::max()) return absl::InfiniteFuture();
   return clock.Steady() + (absl::FromChrono(deadline) - absl::Now());
 }
 
-// RESOURCE_EXHAUSTED if the reply is larger than clients take.
+// RESOURCE_EXHAUSTED if the reply is larger than clients accept.
 inline absl::Status CheckReplySize(size_t bytes, size_t bytes_max) {
   if (bytes <= bytes_max) return absl::OkStatus();
   return actors::Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_RESPONSE_TOO_LARGE,

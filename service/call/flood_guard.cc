@@ -16,10 +16,10 @@
 namespace holdfast::service {
 namespace {
 
-// Names of the threads of gRPC 1.51, cut at 15 bytes as the system does.
+// The names of gRPC 1.51's threads, cut at 15 bytes as the system does.
 constexpr absl::string_view kGrpcThreads[] = {"default-executo", "event_engine", "grpc_global_tim", "resolver-execut",
                                               "timer_manager"};
-// Looks between two searches for gRPC's threads, which makes one search a second.
+// The number of looks between two searches for gRPC's threads, which makes one search a second.
 constexpr int kLooksPerSearch = 50;
 
 // Returns the processor time of any thread of the process; 0 if it has ended.

@@ -48,7 +48,7 @@ class FloodGuard {
  private:
   struct Watched {
     absl::Duration cpu_time = {};  // the thread's processor time at the last look
-    absl::Duration stuck = {};     // the part of it since the thread was last seen to rest
+    absl::Duration stuck = {};     // the processor time since the thread was last seen to rest
     // Records a look. Returns whether the thread has been busy for longer than kStuckMax.
     bool IsStuck(absl::Duration cpu_time_now, bool rests);
   };

@@ -1,4 +1,5 @@
-// Bounds how many ImportSql calls are under way, in all and of one namespace. Outlives its places. Any thread.
+// Bounds how many ImportSql calls are in progress, in all and in one namespace. It outlives its places. Any thread may
+// use it.
 
 #ifndef HOLDFAST_SERVICE_CALL_IMPORT_PLACES_H_
 #define HOLDFAST_SERVICE_CALL_IMPORT_PLACES_H_
@@ -23,7 +24,7 @@ class ImportPlaces {
     Place& operator=(const Place&) = delete;
     ~Place();
 
-    // Both are called once, in this order. SERVER_OVERLOADED with RetryInfo where the bound is reached.
+    // Call each once, in this order. SERVER_OVERLOADED with RetryInfo if the bound is reached.
     absl::Status Take();
     absl::Status SetNamespace(absl::string_view ns);
 
@@ -43,7 +44,7 @@ class ImportPlaces {
   const int namespace_max_;
   std::mutex mutex_;
   int taken_ = 0;                                       // guarded by mutex_
-  absl::flat_hash_map<std::string, int> of_namespace_;  // guarded by mutex_; none is 0
+  absl::flat_hash_map<std::string, int> of_namespace_;  // guarded by mutex_; no value is 0
 };
 
 }  // namespace holdfast::service

@@ -1,4 +1,4 @@
-// One item of a batch or a stream, on its way to its object.
+// The delivery of one item of a batch or a stream to its object.
 
 #ifndef HOLDFAST_SERVICE_CALL_ITEM_DELIVERY_H_
 #define HOLDFAST_SERVICE_CALL_ITEM_DELIVERY_H_
@@ -24,8 +24,8 @@ using ItemHandler = actors::Task<absl::Status> (*)(actors::Object& object, const
 template <typename Request, typename Response>
 class ItemDelivery final : public actors::Delivery {
  public:
-  // `request` and `response` live until `done`, which is called once, on the object's executor, or within Begin.
-  // `method` is the name of the method for one item alone, and outlives this too.
+  // `done` is called once, on the object's executor or within Begin; `request` and `response` must live until then.
+  // `method` is the name of the method for a single item, and must outlive this.
   ItemDelivery(ItemHandler<Request, Response> handle, const std::string* method, const Request* request,
                Response* response, absl::AnyInvocable<void(const absl::Status&)> done)
       : handle_(handle),

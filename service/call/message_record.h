@@ -19,11 +19,11 @@ concept HasRequestId = requires(const Request& request) { request.request_id(); 
 template <typename Request, typename Response>
 class MessageRecord final : public actors::RecordedRequest {
  public:
-  // All of them must outlive this.
+  // The pointers must outlive this.
   MessageRecord(const std::string* method, const Request* request, Response* response)
       : method_(method), request_(request), response_(response) {}
 
-  // What a delivery answers to recorded().
+  // Returns the value for Delivery::recorded(): null if the request has no request_id.
   actors::RecordedRequest* IfAny() { return request_id().empty() ? nullptr : this; }
 
   absl::string_view request_id() const override {
@@ -42,7 +42,7 @@ class MessageRecord final : public actors::RecordedRequest {
     replayed_ = response_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
     return replayed_;
   }
-  // Whether the reply is that of an earlier request with the same id.
+  // Returns whether the reply is that of an earlier request with the same id.
   bool replayed() const { return replayed_; }
 
  private:

@@ -7,7 +7,7 @@
 namespace holdfast::service {
 namespace {
 
-// The generated services reach these through their base class, whose protected members they are.
+// Gives access to protected members of grpc::Service, the base class of the generated services.
 class Base : public grpc::Service {
  public:
   using grpc::Service::RequestAsyncBidiStreaming;
@@ -16,7 +16,7 @@ class Base : public grpc::Service {
   using grpc::Service::RequestAsyncUnary;
 };
 
-// The place of the method in its service, which is how gRPC knows it; -1 if there is none, which ends the start
+// Returns the index of the method in its service, by which gRPC knows it; -1 if there is none, which ends the start
 // (RpcTable::CheckComplete).
 int IndexOf(const std::string& full_name) {
   const auto* const method = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(full_name);

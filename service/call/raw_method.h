@@ -1,5 +1,6 @@
-// A method of a generated service whose requests are received as bytes, so that we decide whether and where they are
-// parsed. gRPC would parse each on the executor, and a message of 4 MiB can be made to take a tenth of a second.
+// A method of a generated service that receives its requests as bytes, so that the server decides whether and on which
+// thread they are parsed. gRPC would parse each on the executor, and a message of 4 MiB can be made to take a tenth of
+// a second.
 
 #ifndef HOLDFAST_SERVICE_CALL_RAW_METHOD_H_
 #define HOLDFAST_SERVICE_CALL_RAW_METHOD_H_

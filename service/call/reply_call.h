@@ -1,4 +1,4 @@
-// A call with one request and one reply: the part that unary, direct and batch calls share.
+// The base of calls with one request and one reply: unary, direct and batch calls.
 
 #ifndef HOLDFAST_SERVICE_CALL_REPLY_CALL_H_
 #define HOLDFAST_SERVICE_CALL_REPLY_CALL_H_
@@ -61,14 +61,14 @@ class ReplyCall : public Call {
   // Begins the work of the call, which is admitted and whose request is parsed. An error is the outcome of the call;
   // otherwise Finish is called later, once.
   virtual absl::Status Begin() = 0;
-  // The class of the object that the request is for, which it does not name itself.
+  // Returns the class of the request's object, for a request that does not name the class.
   virtual absl::string_view ImpliedClass() const { return kDefaultClass; }
 
   const Request& request() const { return *request_; }
-  // Bytes that the request takes in memory.
+  // Returns the bytes that the request takes in memory.
   size_t request_bytes() const { return request_bytes_; }
 
-  // Sends the outcome. Any thread; the call may be deleted before this returns.
+  // Sends the outcome. Any thread may call it; the call may be deleted before this returns.
   void Finish(const absl::Status& status) {
     finished_ = true;
     endpoint_->log->Ended(began(), method_->name(), status, [this] { return ObjectNameOf(*request_, ImpliedClass()); });
@@ -87,7 +87,7 @@ class ReplyCall : public Call {
     }
   }
 
-  // Reserves memory for the reply. An error if the reply is too large, or if there is no room for it.
+  // Reserves memory for the reply. Returns an error if the reply is too large, or if there is no room for it.
   absl::Status ReserveReply() {
     const size_t bytes = response_.ByteSizeLong();
     if (absl::Status status = CheckReplySize(bytes, endpoint_->reply_bytes_max); !status.ok()) return status;
@@ -122,8 +122,8 @@ class ReplyCall : public Call {
   }
 
   const RawMethod* const method_;
-  grpc::ByteBuffer bytes_;                          // until the request is parsed
-  Request small_request_;                           // unless it is large
+  grpc::ByteBuffer bytes_;                          // the request's bytes until it is parsed
+  Request small_request_;                           // holds a small request
   std::unique_ptr<google::protobuf::Arena> arena_;  // holds a large request
   Request* request_ = &small_request_;
   size_t request_bytes_ = 0;

@@ -1,7 +1,7 @@
-// How a reply goes to the wire: in deterministic form, and marked if it is a replay.
+// Puts a reply on the wire in deterministic form, and marks a replay.
 //
-// Equal replies of one server are equal bytes. Protobuf alone writes a map in any order, another one each time, and
-// then the reply to a repeated request_id would not be that of the first, byte for byte.
+// Equal replies of one server are equal bytes. Protobuf by default writes a map in any order, which may differ each
+// time; the reply to a repeated request_id would then not be that of the first, byte for byte.
 
 #ifndef HOLDFAST_SERVICE_CALL_REPLY_WIRE_H_
 #define HOLDFAST_SERVICE_CALL_REPLY_WIRE_H_
@@ -18,7 +18,7 @@
 
 namespace holdfast::service {
 
-// The bytes of a reply, which has less than 2 GiB.
+// Returns the bytes of a reply, which must be less than 2 GiB.
 inline grpc::ByteBuffer ToWire(const google::protobuf::MessageLite& reply) {
   const size_t size = reply.ByteSizeLong();
   // A short slice holds its bytes itself, so they are written before it is copied.
@@ -33,8 +33,8 @@ inline grpc::ByteBuffer ToWire(const google::protobuf::MessageLite& reply) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
-// Says in the initial metadata, which is not sent yet, that the reply is that of an earlier request with the same
-// request_id (types.proto, under Retries).
+// Marks the reply as that of an earlier request with the same request_id (types.proto, under Retries). The mark is in
+// the initial metadata, which must not be sent yet.
 inline void MarkReplayed(grpc::ServerContext* context) { context->AddInitialMetadata("holdfast-replayed", "1"); }
 
 }  // namespace holdfast::service

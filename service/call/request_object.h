@@ -1,5 +1,5 @@
-// Which object a request is for. In every request on one object that is field 1 and request_id field 2, so this needs
-// not know the method.
+// Finds the object that a request is for. In every request on one object, `object` is field 1 and `request_id` field 2,
+// so this code need not know the method.
 
 #ifndef HOLDFAST_SERVICE_CALL_REQUEST_OBJECT_H_
 #define HOLDFAST_SERVICE_CALL_REQUEST_OBJECT_H_
@@ -24,10 +24,10 @@ struct RequestObject {
   const actors::ObjectClass* object_class = nullptr;
 };
 
-// A namespace within its bounds, or empty.
+// INVALID_ARGUMENT, naming the field, unless the namespace is empty or within its bounds.
 absl::Status CheckNamespace(absl::string_view ns, absl::string_view field);
 inline absl::string_view NamespaceOrDefault(absl::string_view ns) { return ns.empty() ? kDefaultNamespace : ns; }
-// Names within their bounds, into a key.
+// Makes the key of an object. INVALID_ARGUMENT if a name is out of its bounds.
 absl::Status FindObject(absl::string_view ns, absl::string_view name, const actors::ObjectClass* object_class,
                         RequestObject* object);
 // Returns "namespace/class/name" for the log. Each part is cut at the bound of a name, since it may be invalid.
@@ -36,7 +36,8 @@ absl::Status CheckRequestId(absl::string_view request_id);
 // FAILED_PRECONDITION for a class that is not for clients to write.
 absl::Status CheckWritable(const actors::ObjectClass& object_class);
 
-// `implied` is the class of the service, or null where the request names the class, which is one of `classes`.
+// Finds the object of a request and checks its request_id. `implied` is the class of the service; null if the request
+// names the class, which must be one of `classes`.
 template <typename Request>
 absl::Status FindObject(const Request& request, const actors::ObjectClass* implied,
                         const actors::ClassRegistry& classes, RequestObject* object) {
@@ -53,8 +54,7 @@ absl::Status FindObject(const Request& request, const actors::ObjectClass* impli
   return FindObject(request.object().namespace_(), request.object().name(), object_class, object);
 }
 
-// Returns "namespace/class/name", for the log, of the object that the request names, valid or not; "" where it names
-// none.
+// Returns "namespace/class/name", for the log, of the object that the request names, valid or not; "" if it names none.
 template <typename Request>
 std::string ObjectNameOf(const Request& request, absl::string_view implied_class) {
   if constexpr (requires { request.object().name(); }) {

@@ -1,11 +1,11 @@
-// A thread on which large requests are parsed and freed, so that an executor, on which everybody's objects run, never
-// does either: a message of 4 MiB of empty fields takes 160 MiB and a tenth of a second.
+// A thread that parses and frees large requests. An executor runs the objects of many clients, so it does neither: a
+// message of 4 MiB of empty fields takes 160 MiB and a tenth of a second.
 //
-// The connections take turns, one request each, so a connection that sends many requests holds up only its own. Freeing
-// goes first, so that there is never much more in memory than the call gate knows of. The call gate bounds the work
-// that waits.
+// The connections take turns, one request each, so a connection that sends many requests delays only its own. Freeing
+// goes first, so that there is never much more in memory than the call gate counts. The call gate bounds the work that
+// waits.
 //
-// Threading: any thread may call; the destructor after the last call.
+// Threading: any thread may call the methods; the destructor comes after the last call.
 
 #ifndef HOLDFAST_SERVICE_CALL_REQUEST_PARSER_H_
 #define HOLDFAST_SERVICE_CALL_REQUEST_PARSER_H_
@@ -26,7 +26,7 @@ class RequestParser {
  public:
   using Work = absl::AnyInvocable<void()>;
 
-  // Requests up to this size are parsed where they arrive: the worst of them takes some 2 ms.
+  // Requests up to this size are parsed on the executor: the worst of them takes some 2 ms.
   static constexpr size_t kSmallBytes = 64 << 10;
 
   RequestParser();

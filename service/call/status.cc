@@ -17,7 +17,7 @@ void Fill(const absl::Status& status, Wire* wire) {
   wire->set_code(static_cast<int>(status.code()));
   wire->set_message(actors::ValidUtf8(status.message()));
   status.ForEachPayload([&](absl::string_view type_url, const absl::Cord& payload) {
-    // Others are for this process.
+    // Other payloads are for this process only.
     if (!absl::StartsWith(type_url, "type.googleapis.com/")) return;
     auto* detail = wire->add_details();
     detail->set_type_url(std::string(type_url));

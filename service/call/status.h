@@ -1,5 +1,5 @@
-// Errors on the wire: a gRPC status whose details (grpc-status-details-bin) are a google.rpc.Status with what
-// actors/wire/errors.h attached.
+// Errors on the wire: a gRPC status whose details (grpc-status-details-bin) are a google.rpc.Status with the details
+// that actors/wire/errors.h attached.
 
 #ifndef HOLDFAST_SERVICE_CALL_STATUS_H_
 #define HOLDFAST_SERVICE_CALL_STATUS_H_
@@ -13,7 +13,7 @@ namespace holdfast::service {
 
 grpc::Status ToGrpc(const absl::Status& status);
 
-// The same error as an item of a batch or a stream.
+// Writes the error as that of an item of a batch or a stream.
 void ToItemError(const absl::Status& status, v1::ItemError* error);
 
 }  // namespace holdfast::service

@@ -1,6 +1,7 @@
 // A call with a stream of requests, each for an object of its own, and a stream of their results in request order:
-// StreamIncrement. So many items at most are under way; then the stream is read no further until the first of them is
-// answered, and gRPC's flow control holds the client. A result is written when it is durable and all before it are.
+// StreamIncrement. At most stream_outstanding_max items are in progress; then the stream is read no further until the
+// first of them is answered, and gRPC's flow control holds the client back. A result is written when its item and all
+// items before it are durable.
 //
 // Everything of a call happens on the executor of its completion queue; outcomes of objects elsewhere are posted to it.
 // When the server drains, the items that were read are answered and the call ends with DRAINING.
@@ -33,7 +34,7 @@ template <typename Request, typename Response, typename Item, typename ItemRespo
 struct StreamMethod {
   RawMethod raw;
   const Item& (Request::*item)() const;
-  // The result that the item's response or error goes into.
+  // Returns the result, which takes the item's response or error.
   decltype(std::declval<Response>().mutable_result()) (Response::*result)();
   ItemHandler<Item, ItemResponse> handle;
   std::string item_method;
@@ -70,7 +71,7 @@ class StreamCall final : public Call {
     Request request;
     Response response;
     std::unique_ptr<ItemDelivery<Item, ItemResponse>> delivery;
-    size_t bytes = 0;  // in the lease
+    size_t bytes = 0;  // the entry's bytes in the lease
     bool done = false;
   };
 
@@ -89,13 +90,13 @@ class StreamCall final : public Call {
     }
     if (!write_.pending() && !broken_ && !entries_.empty() && entries_.front()->done) {
       grpc::WriteOptions options;
-      // More are ready: they may share a packet.
+      // The next result is ready too, so the two may share a packet.
       if (entries_.size() > 1 && entries_[1]->done) options.set_buffer_hint();
       BeginSending();
       stream_.Write(ToWire(entries_.front()->response), options, write_.Begin());
     }
     if (broken_) {
-      // Nobody is there to read; what has begun is waited for.
+      // The client is gone. Results are dropped, and the items in progress are waited for.
       while (!write_.pending() && !entries_.empty() && entries_.front()->done) PopFront();
     }
     if (ended_ && entries_.empty() && !write_.pending() && !finishing_) {
@@ -121,7 +122,7 @@ class StreamCall final : public Call {
     Go();
   }
 
-  // An error is the result of the item.
+  // Begins an item. An error is the result of the item.
   absl::Status Begin(Entry* entry) {
     if (absl::Status status = ParseSmall(&bytes_, &entry->request); !status.ok()) return status;
     // The result is small; the lease counts it with its request.
@@ -179,7 +180,7 @@ class StreamCall final : public Call {
 
   void Drain() override { End(CallGate::Draining()); }
   void EndIdle() override {
-    // One that waits for its objects or its client is not idle.
+    // A stream that waits for its objects or its client is not idle.
     if (entries_.empty()) End(IdleTooLong());
   }
   void End(const absl::Status& outcome) {
@@ -194,10 +195,10 @@ class StreamCall final : public Call {
   Operation read_;
   Operation write_;
   Operation finish_;
-  grpc::ByteBuffer bytes_;                      // being read
-  std::deque<std::unique_ptr<Entry>> entries_;  // read and not answered
-  size_t entries_bytes_ = 0;                    // of these, in the lease
-  absl::Time deadline_;                         // of the call, and so of each item
+  grpc::ByteBuffer bytes_;                      // the message that is being read
+  std::deque<std::unique_ptr<Entry>> entries_;  // items that are read and not answered
+  size_t entries_bytes_ = 0;                    // the bytes of entries_ in the lease
+  absl::Time deadline_;                         // the deadline of the call and of each item
   absl::Status outcome_;
   bool ended_ = false;   // nothing more is read
   bool broken_ = false;  // the client is gone

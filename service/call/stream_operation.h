@@ -1,4 +1,4 @@
-// One operation of a stream that may be under way beside others: gRPC tells them apart by tag.
+// An operation of a stream that may be in progress beside others: gRPC tells them apart by tag.
 
 #ifndef HOLDFAST_SERVICE_CALL_STREAM_OPERATION_H_
 #define HOLDFAST_SERVICE_CALL_STREAM_OPERATION_H_
@@ -12,7 +12,7 @@ class StreamOperation final : public Event {
  public:
   // `then` is called with gRPC's `ok` when the operation ends.
   StreamOperation(Call* call, void (Call::*then)(bool)) : call_(call), then_(then) {}
-  // The tag for an operation that begins.
+  // Returns the tag for an operation that begins.
   void* Begin() {
     pending_ = true;
     return Tag();

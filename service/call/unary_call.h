@@ -1,8 +1,8 @@
 // A call with one request for one object and one reply: from the completion queue to the object's handler and back. One
 // template serves all methods.
 //
-// When its request has arrived the call goes to its object as a delivery; when its outcome may leave the object, on the
-// object's executor, it is sent.
+// When its request has arrived, the call goes to its object as a delivery. When the output gate lets the outcome pass,
+// the call sends it, on the object's executor.
 
 #ifndef HOLDFAST_SERVICE_CALL_UNARY_CALL_H_
 #define HOLDFAST_SERVICE_CALL_UNARY_CALL_H_
@@ -20,19 +20,19 @@
 
 namespace holdfast::service {
 
-// A row of the RPC table, typed. `Request` and `Response` are messages; `handle` the method of the object class.
+// A typed row of the RPC table. `Request` and `Response` are messages; `handle` is the method of the object class.
 template <typename Request, typename Response>
 struct UnaryMethod {
   RawMethod raw;
   actors::Task<absl::Status> (*handle)(actors::Object& object, const Request& request, Response* response);
   const actors::ObjectClass* object_class;  // null: the request names it
-  bool for_clients = false;                 // of classes that are for clients to write
+  bool for_clients = false;                 // only classes that clients may write have this method
 };
 
 template <typename Request, typename Response>
 class UnaryCall final : public ReplyCall<Request, Response>, private actors::Delivery {
  public:
-  // Waits for a request of the method. Deletes itself in the end.
+  // Waits for a request of the method. The call deletes itself in the end.
   static void Post(const UnaryMethod<Request, Response>* method, Endpoint* endpoint) {
     new UnaryCall(method, endpoint);
   }

@@ -5,9 +5,9 @@
 //   kWrite   can change an object or its alarm: Increment, PutEntries, ImportSql, MigrateSchema, DeleteAll, Cleanup ...
 //   kAdmin   is for those who run the server: PassivateObject
 //
-// A method has one verb, that of the most it can do. So these are writes: ExecuteSql also with a SELECT, CheckLimit
-// also with `peek`, and WatchAlarms, which takes a lease of each alarm that it delivers. PassivateObject changes
-// nothing that a client could read, but unloads an object that others use.
+// A method has one verb, that of the most it can do. Therefore these are writes: ExecuteSql also with a SELECT,
+// CheckLimit also with `peek`, and WatchAlarms, which takes a lease of each alarm that it delivers. PassivateObject
+// changes nothing that a client could read, but unloads an object that others use.
 
 #ifndef HOLDFAST_SERVICE_CALL_VERB_H_
 #define HOLDFAST_SERVICE_CALL_VERB_H_

@@ -27,7 +27,7 @@ using actors::AlarmWatchers;
 
 constexpr int kOutstandingDefault = 16;
 constexpr int kOutstandingMax = 1000;
-// A delivery in memory, at most: the names of its object and its token.
+// The most memory of a delivery: the names of its object and its token.
 constexpr size_t kDeliveryBytes = 1024;
 
 absl::StatusOr<AlarmWatchers::Filter> FilterOf(const v1::WatchAlarmsRequest& request) {
@@ -96,7 +96,7 @@ class AlarmWatchCall final : public Call {
     if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return status;
     auto filter = FilterOf(request);
     if (!filter.ok()) return filter.status();
-    // Deliveries that wait for a client which does not read are counted before there are any.
+    // The lease reserves memory beforehand for deliveries that wait for a client which does not read.
     absl::Status status = lease_.ReserveReply(static_cast<size_t>(filter->outstanding_max) * kDeliveryBytes);
     if (!status.ok()) return status;
     deliveries_max_ = static_cast<size_t>(filter->outstanding_max);
@@ -112,7 +112,7 @@ class AlarmWatchCall final : public Call {
     return absl::OkStatus();
   }
 
-  // Nothing is delivered from now on; what was is still sent.
+  // Ends the watch: nothing more is delivered, and the queued deliveries are still sent.
   void End(const absl::Status& outcome) {
     if (ended_) return;
     ended_ = true;
@@ -120,15 +120,15 @@ class AlarmWatchCall final : public Call {
     if (watcher_) endpoint_->watchers->Remove(*watcher_);
   }
 
-  // A client that reads slowly has deliveries here that have ended meanwhile (the lease expired, the object was
-  // deleted), and others in their places: too many, so some of them have. The oldest goes, back to its object if it has
-  // not ended.
+  // Queues a delivery. If the client reads slowly, queued deliveries may have ended meanwhile (the lease expired, the
+  // object was deleted), and others have taken their places. With more than deliveries_max_ some must have ended: the
+  // oldest leaves the queue, and is returned to its object if it has not ended.
   void Queue(const AlarmWatchers::Delivery& delivery) {
     deliveries_.push_back(delivery);
     if (deliveries_.size() > deliveries_max_) Return();
   }
 
-  // To its object.
+  // Returns the oldest queued delivery to its object.
   void Return() {
     endpoint_->watchers->Undelivered(deliveries_.front());
     deliveries_.pop_front();
@@ -136,7 +136,7 @@ class AlarmWatchCall final : public Call {
 
   void Go() {
     const bool busy = headers_.pending() || write_.pending();
-    // What was posted before the watch ended may come after it.
+    // Deliveries that were posted before the end of the watch may arrive after it.
     while ((broken_ || finishing_) && !deliveries_.empty()) Return();
     if (!busy && !deliveries_.empty()) {
       BeginSending();
@@ -150,7 +150,7 @@ class AlarmWatchCall final : public Call {
     }
     if (finished_ && !gone_.pending() && !deleting_) {
       deleting_ = true;
-      // After what was posted by the watch.
+      // The deletion comes after everything that the watch has posted.
       endpoint_->executor->Post([this] { delete this; });
     }
   }
@@ -160,7 +160,7 @@ class AlarmWatchCall final : public Call {
     if (!ok) Break();
     Go();
   }
-  // The client is gone, or the call has ended.
+  // Called when the client is gone or the call has ended.
   void OnGone(bool) {
     Break();
     Go();
@@ -179,7 +179,7 @@ class AlarmWatchCall final : public Call {
   }
 
   const RawMethod* const method_;
-  grpc::ByteBuffer bytes_;  // of the request
+  grpc::ByteBuffer bytes_;  // the request
   grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
   Operation headers_;
   Operation write_;

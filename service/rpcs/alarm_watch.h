@@ -1,4 +1,4 @@
-// WatchAlarms: a stream of the alarms that come due, each leased to the client behind it.
+// WatchAlarms: a stream of the due alarms, each leased to the client of the stream.
 
 #ifndef HOLDFAST_SERVICE_RPCS_ALARM_WATCH_H_
 #define HOLDFAST_SERVICE_RPCS_ALARM_WATCH_H_

@@ -1,4 +1,4 @@
-// BatchProcessorService: BatchProcessor, one object a call.
+// BatchProcessorService: each call is for one BatchProcessor.
 
 #include "actors/objects/batch_processor.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"

@@ -1,7 +1,7 @@
 // The object classes and services that every server has, as an Extension: the server takes them in as it does those of
 // a program that adds its own.
 //
-// A new one is a file here (leaderboard_rpcs.cc) with its Add function, the declaration of it below, and a line in
+// A new service is a file here (leaderboard_rpcs.cc) with its Add function, its declaration below, and a line in
 // builtin.cc.
 
 #ifndef HOLDFAST_SERVICE_RPCS_BUILTIN_H_
@@ -11,7 +11,7 @@
 
 namespace holdfast::service {
 
-// Each adds its service, and the object class that the service is for where there is one.
+// Each function adds its service, and the service's object class if there is one.
 void AddCounterRpcs(Extension* extension);
 void AddRateLimiterRpcs(Extension* extension);
 void AddBatchProcessorRpcs(Extension* extension);
@@ -20,7 +20,7 @@ void AddObjectRpcs(Extension* extension);
 void AddHealthRpcs(Extension* extension);
 void AddReflectionRpcs(Extension* extension);  // both versions
 
-// All of them, in the order in which reflection lists them.
+// Returns all of them, in the order in which reflection lists them.
 Extension BuiltIn();
 
 }  // namespace holdfast::service

@@ -1,4 +1,4 @@
-// CounterService: Counter, one object a call; BatchIncrement and StreamIncrement, Increment for many objects.
+// CounterService: each call is for one Counter, except that BatchIncrement and StreamIncrement are Increment for many.
 
 #include "actors/objects/counter.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
@@ -17,7 +17,7 @@ using StreamIncrementCall =
     StreamCall<v1::StreamIncrementRequest, v1::StreamIncrementResponse, v1::IncrementRequest, v1::IncrementResponse>;
 
 constexpr int kIncrementsMax = 1000;
-// The method that each item of a batch or a stream is a call of.
+// The method that stands for each item of a batch or a stream.
 constexpr char kIncrement[] = "holdfast.v1.CounterService.Increment";
 
 }  // namespace

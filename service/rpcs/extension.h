@@ -1,6 +1,6 @@
-// What a server is made of beside its configuration: object classes with their services, and for tests a store and a
-// clock. The built-in classes and services come in this way (builtin.h), and so do those of a program that adds its
-// own; the server starts with both. An empty one is holdfastd.
+// The parts of a server beside its configuration: object classes with their services, an observer, and for tests a
+// store and a clock. The built-in classes and services are an Extension (builtin.h), and so are those of a program that
+// adds its own; the server starts with both. holdfastd adds an empty one.
 //
 // Ownership: the services pass to the server. The object classes, the clock and the observer outlive it.
 
@@ -24,11 +24,11 @@ namespace holdfast::service {
 struct Extension {
   std::vector<const actors::ObjectClass*> object_classes = {};
   std::vector<RpcTable::Service> services = {};  // rpc_rows.h makes them
-  // Null: RocksDB in the data directory (OpenStore of server.h).
+  // Opens the store. Null: RocksDB in the data directory (OpenStore of server.h).
   std::function<absl::StatusOr<std::unique_ptr<storage::Store>>(const config::v1::Config&)> open_store = nullptr;
-  // Null: the system's.
+  // The clock of the server. Null: the system's.
   const actors::Clock* clock = nullptr;
-  // Is told what happens (storage/base/observer.h). Null: nobody is.
+  // The observer of events (storage/base/observer.h). Null: there is none.
   storage::Observer* observer = nullptr;
 };
 

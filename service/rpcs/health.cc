@@ -1,7 +1,8 @@
 // grpc.health.v1.Health on the executors' own completion queues. gRPC's built-in service would do the same, but on
-// threads of its own that also take connections off the executors: every request of theirs would then be handed over.
+// threads of its own that would also take over connections from the executors, and then hand over each of their
+// requests.
 //
-// The whole server ("") and each of its services have one state: SERVING until the server drains. A watch is told the
+// The whole server ("") and each of its services have the same state: SERVING until the server drains. A watch gets the
 // state when it begins and NOT_SERVING when the server drains, and ends then.
 
 #include <grpcpp/server_context.h>
@@ -33,7 +34,7 @@ HealthCheckResponse::ServingStatus StateOf(const Endpoint& endpoint) {
   return endpoint.gate->draining() ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING;
 }
 
-// True for the server as a whole, "", and for each of its services.
+// Returns true for the server as a whole, "", and for each of its services.
 bool HasService(const Endpoint& endpoint, const std::string& name) {
   const std::vector<std::string>& names = *endpoint.service_names;
   return name.empty() || std::find(names.begin(), names.end(), name) != names.end();
@@ -52,7 +53,7 @@ class CheckCall final : public Call {
     }
     new CheckCall(method_, endpoint_);
     finished_ = true;
-    // It passes the gate as all do, but has its answer from a server that is full or drains, too.
+    // The call passes the gate like all calls, but a server that is full or drains answers it too.
     (void)Admit(method_->name(), bytes_.Length());
     BeginSending();
     HealthCheckRequest request;
@@ -128,7 +129,7 @@ class WatchCall final : public Call {
     ended_ = ended_ || !ok;
     Go();
   }
-  // The client is gone, or the call has ended.
+  // Called when the client is gone or the call has ended.
   void OnGone(bool) {
     ended_ = true;
     Go();
@@ -141,7 +142,7 @@ class WatchCall final : public Call {
     if (ended_) return;
     ended_ = true;
     outcome_ = CallGate::Draining();
-    // The last word before the end, unless the first is still on its way; then the end says enough.
+    // NOT_SERVING is sent before the end, unless the first state is still being written: then the end says enough.
     if (write_.pending()) return;
     HealthCheckResponse response;
     response.set_status(HealthCheckResponse::NOT_SERVING);

@@ -94,7 +94,7 @@ void FillDescription(const storage::ObjectKey& key, const actors::ObjectDescript
   response->set_shard(static_cast<uint32_t>(key.shard()));
 }
 
-// On the host of its shard.
+// Runs `work` on the executor of the object's shard, with its host.
 template <typename Work>
 void OnHost(Endpoint* endpoint, const storage::ObjectKey& key, Work work) {
   const actors::Router::Host& host = endpoint->router->HostOf(key);

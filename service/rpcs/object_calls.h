@@ -1,5 +1,4 @@
-// The calls of ObjectService that are about objects rather than turns of one: which there are, what is known of one,
-// and unloading it.
+// The calls of ObjectService that are no turns of an object: ListObjects, DescribeObject and PassivateObject.
 
 #ifndef HOLDFAST_SERVICE_RPCS_OBJECT_CALLS_H_
 #define HOLDFAST_SERVICE_RPCS_OBJECT_CALLS_H_

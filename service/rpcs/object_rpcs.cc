@@ -1,4 +1,4 @@
-// ObjectService: what every object has, whatever its class, and PlainObject, the class that is for clients to write.
+// ObjectService: the methods that objects of every class have, and those of PlainObject, the class that clients write.
 
 #include "actors/objects/plain_object.h"
 #include "holdfast/v1/object_service.grpc.pb.h"
@@ -17,7 +17,7 @@ void AddObjectRpcs(Extension* extension) {
   extension->object_classes.push_back(&PlainObject::Class());
 
   RpcRows<v1::ObjectService> rows;
-  // The class is named by the request.
+  // Null: the request names the class.
   const actors::ObjectClass* const named = nullptr;
   rows.Unary<&Object::GetEntries>("GetEntries", Verb::kRead, named);
   rows.Unary<&PlainObject::PutEntries>("PutEntries", Verb::kWrite, named);

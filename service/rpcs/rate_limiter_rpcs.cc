@@ -1,4 +1,4 @@
-// RateLimiterService: RateLimiter, one object a call.
+// RateLimiterService: each call is for one RateLimiter.
 
 #include "actors/objects/rate_limiter.h"
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"

@@ -1,6 +1,5 @@
-// grpc.reflection, in both of its versions, on the executors' own completion queues. Tools like grpcurl learn from it
-// which services there are. gRPC's own implementation is a synchronous service, which takes a thread for each open
-// stream.
+// grpc.reflection, in both of its versions, on the executors' own completion queues. Tools such as grpcurl list the
+// services with it. gRPC's own implementation is a synchronous service, which takes a thread for each open stream.
 //
 // A stream answers one request after the other. It passes the call gate, and ends when it is idle for too long.
 
@@ -50,7 +49,7 @@ void NotFound(const std::string& what, Response* response) {
   response->mutable_error_response()->set_error_message(absl::StrCat("not found: ", what));
 }
 
-// The file and those that it imports, each once.
+// Adds the file and those that it imports, each once.
 template <typename Response>
 void AddFile(const FileDescriptor* file, std::set<const FileDescriptor*>* seen, Response* response) {
   if (!seen->insert(file).second) return;
@@ -136,7 +135,7 @@ class ReflectionCall final : public Call {
  private:
   using Operation = StreamOperation<ReflectionCall>;
 
-  // Once nothing is written; a read may be waiting, and ends with the call.
+  // Ends the call. No write may be in progress; a read may be, and ends with the call.
   void End(const absl::Status& outcome) {
     if (finishing_) return;
     finishing_ = true;
@@ -192,7 +191,7 @@ class ReflectionCall final : public Call {
   Operation finish_;
   grpc::ByteBuffer bytes_;  // of the request
   typename Version::Response response_;
-  absl::Status outcome_;  // where it is asked to end
+  absl::Status outcome_;  // the outcome when the call was asked to end
   bool ending_ = false;
   bool finishing_ = false;
   bool finished_ = false;

@@ -5,7 +5,7 @@
 //   rows.Unary<&Counter::GetValue>("GetValue", Verb::kRead, &Counter::Class());
 //   extension->services.push_back(rows.Take());
 //
-// The handler, a method of an object class, is all that is written by hand.
+// Only the handler, a method of an object class, is written by hand.
 
 #ifndef HOLDFAST_SERVICE_RPCS_RPC_ROWS_H_
 #define HOLDFAST_SERVICE_RPCS_RPC_ROWS_H_
@@ -29,7 +29,7 @@
 
 namespace holdfast::service {
 
-// The types that a handler, a method of an object class, is made of.
+// The types of a handler, which is a method of an object class.
 template <auto kHandler>
 struct HandlerTraits;
 template <typename Class_, typename Request_, typename Response_,
@@ -51,7 +51,7 @@ class RpcRows {
   RpcRows()
       : service_{Generated::service_full_name(), std::make_unique<typename Generated::AsyncService>(), /*rows=*/{}} {}
 
-  // A method with one request for one object and one reply. A null class means that the request names it.
+  // Adds a method with one request for one object and one reply. A null class means that the request names it.
   template <auto kHandler>
   void Unary(absl::string_view method, Verb verb, const actors::ObjectClass* object_class) {
     using Traits = HandlerTraits<kHandler>;
@@ -65,19 +65,20 @@ class RpcRows {
                                        .for_clients = std::is_same_v<typename Traits::Class, actors::PlainObject>});
   }
 
-  // A method with one request and one reply that the server itself answers.
+  // Adds a method with one request and one reply that the server itself answers.
   template <typename Request, typename Response>
   void Direct(absl::string_view method, Verb verb, void (*handle)(Endpoint*, const Request&, Response*, DirectDone)) {
     Add<DirectCall<Request, Response>>(verb, DirectMethod<Request, Response>{.raw = Raw(method), .handle = handle});
   }
 
-  // A method whose calls are a class of their own; `post` waits for one.
+  // Adds a method whose calls are a class of their own; `post` waits for one.
   void Custom(absl::string_view method, Verb verb, void (*post)(const RawMethod*, Endpoint*)) {
     auto raw = std::make_shared<const RawMethod>(Raw(method));
     service_.rows.push_back({raw->name(), verb, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); }});
   }
 
-  // A method that the template `Call` serves as `method` describes it: BatchCall, StreamCall. Its `raw` is Raw(name).
+  // Adds a method that the template `Call` (BatchCall, StreamCall) serves as `method` describes it. The `raw` of
+  // `method` is Raw(name).
   template <typename Call, typename Method>
   void Add(Verb verb, Method method) {
     auto row = std::make_shared<const Method>(std::move(method));
@@ -87,7 +88,7 @@ class RpcRows {
     return RawMethod(service_.service.get(), absl::StrCat(service_.name, ".", method));
   }
 
-  // Returns the service with its rows. Called last.
+  // Returns the service with its rows. Call it last.
   RpcTable::Service Take() { return std::move(service_); }
 
  private:

@@ -28,7 +28,7 @@ absl::Status CheckRows(const RpcTable::Service& service) {
   for (int i = 0; i < descriptor->method_count(); ++i) {
     if (absl::Status status = CheckRow(service, descriptor->method(i)->full_name()); !status.ok()) return status;
   }
-  // A second row of a method could have another verb, and one of no method has nothing to wait for.
+  // A second row of a method could have another verb, and a row without a method has nothing to wait for.
   if (service.rows.size() > static_cast<size_t>(descriptor->method_count())) {
     return absl::InternalError(absl::StrCat("service ", service.name, " has ", service.rows.size(),
                                             " rows in the table of RPCs for ", descriptor->method_count(), " methods"));

@@ -1,6 +1,6 @@
 // The table of RPCs: service method -> verb, object class and handler, one row each. It knows no service by its name:
-// all come in through Add, the built-in ones (builtin.h) as those of a program. Adding an RPC is a method in a .proto
-// file, a handler in a class, and a row in the file of its service (counter_rpcs.cc is one).
+// all come in through Add, the built-in ones (builtin.h) and those of a program alike. To add an RPC, write a method in
+// a .proto file, a handler in a class, and a row in the file of its service (such as counter_rpcs.cc).
 
 #ifndef HOLDFAST_SERVICE_RPCS_RPC_TABLE_H_
 #define HOLDFAST_SERVICE_RPCS_RPC_TABLE_H_
@@ -20,10 +20,10 @@
 
 namespace holdfast::service {
 
-// Owns the services. Must outlive the gRPC server and its calls.
+// The table owns the services. It must outlive the gRPC server and its calls.
 class RpcTable {
  public:
-  // rpc_rows.h makes rows that have everything. One that is made by hand can lack its verb; CheckComplete finds it.
+  // rpc_rows.h makes complete rows. A row that is made by hand may lack its verb; CheckComplete finds that.
   struct Row {
     std::string method;  // "holdfast.v1.CounterService.Increment"
     std::optional<Verb> verb;
@@ -39,14 +39,14 @@ class RpcTable {
   // All services are added before any of the functions below is called.
   void Add(Service service);
 
-  // An error that names the first method of a service without a row, since a call to it would hang, or without a verb,
-  // since no permission could tell what it is.
+  // Returns an error that names the first method without a row, since a call to it would hang, or without a verb, since
+  // no permission could then apply to it.
   absl::Status CheckComplete() const;
   void Register(grpc::ServerBuilder* builder) const;
   // Waits for calls of every method. The endpoint's `service_names` are those of this table.
   void Post(Endpoint* endpoint) const;
 
-  // In the order in which they were added.
+  // Returns the services in the order in which they were added.
   const std::vector<Service>& services() const { return services_; }
   const std::vector<std::string>& service_names() const { return service_names_; }
 

@@ -14,7 +14,7 @@
 namespace holdfast::service {
 namespace {
 
-// Of a message.
+// The most pages in one message.
 constexpr uint32_t kPagesAtOnce = 64;
 
 class SqlExport final : public CoroutineCall {

@@ -1,4 +1,4 @@
-// ExportSql and ImportSql: an object's SQL database as a file of SQLite's, on a stream.
+// ExportSql and ImportSql: an object's SQL database as a SQLite file, on a stream.
 
 #ifndef HOLDFAST_SERVICE_RPCS_SQL_FILES_H_
 #define HOLDFAST_SERVICE_RPCS_SQL_FILES_H_
@@ -8,7 +8,7 @@
 
 namespace holdfast::service {
 
-// Wait for a call of the method, which must outlive it.
+// Each waits for a call of the method, which must outlive the call.
 void PostSqlExport(const RawMethod* method, Endpoint* endpoint);
 void PostSqlImport(const RawMethod* method, Endpoint* endpoint);
 

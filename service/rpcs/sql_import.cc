@@ -22,7 +22,7 @@ namespace {
 
 using storage::sql::kPageBytes;
 
-// Pages that one turn of the object takes in.
+// The most pages that one turn of the object stores.
 constexpr uint32_t kPagesAtOnce = 256;
 
 class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
@@ -70,12 +70,13 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_await Turn([&id](actors::PlainObject& object) { return object.BeginImport(&id); });
     if (!outcome().ok()) co_return outcome();
     absl::Status status = co_await Put(id);
-    // Also where the reply was that of an earlier import with the same request_id.
+    // This drops an import that has not ended: one that failed, or one whose reply was that of an earlier import with
+    // the same request_id.
     co_await Turn([id](actors::PlainObject& object) { return object.AbortImport(id); });
     co_return status;
   }
 
-  // The same for an object whose namespace is left out.
+  // Returns the namespace of the object, or the default if it is left out.
   absl::string_view Namespace() const { return NamespaceOrDefault(header_.object().namespace_()); }
 
   using Statement = storage::sql::Workers::Statement;
@@ -90,7 +91,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     co_return status;
   }
 
-  // The header, and the file.
+  // Receives the header and the file.
   actors::Task<absl::Status> Receive() {
     bool first = true;
     while (co_await Grpc([this](void* tag) { reader_.Read(&bytes_, tag); })) {
@@ -193,7 +194,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   v1::ImportSqlRequest request_;
   v1::ImportSqlHeader header_;
   v1::ImportSqlResponse response_;
-  bool replayed_ = false;  // the reply is that of an earlier import with the same request_id
+  bool replayed_ = false;  // the reply belongs to an earlier import with the same request_id
   ImportPlaces::Place place_;
   storage::sql::ImportFile file_;
   struct FreeHash {

@@ -1,4 +1,4 @@
-// UserCacheService: UserCache, one object a call.
+// UserCacheService: each call is for one UserCache.
 
 #include "actors/objects/user_cache.h"
 #include "holdfast/v1/user_cache_service.grpc.pb.h"
