@@ -12,7 +12,7 @@
 namespace holdfast::client {
 namespace {
 
-// Put before a word that means something to CLI11, so that it means nothing; Received takes it off again.
+// This mark goes before a word that has a meaning for CLI11, so that it has none; Received takes the mark off again.
 constexpr absl::string_view kMark = "\x1f";
 
 constexpr size_t kTextMebibytesMax = 4;  // the server's bound for a request
@@ -23,7 +23,7 @@ bool NeedsMark(absl::string_view word) {
 
 std::string Received(const std::string& word) { return std::string(absl::StripPrefix(word, kMark)); }
 
-// A callback of CLI11; it says what is wrong with a value by throwing.
+// Makes a callback of CLI11. It reports a wrong value by throwing, as CLI11 expects.
 CLI::callback_t Callback(const std::string& name, Arguments::Parse parse) {
   return [name, parse = std::move(parse)](const CLI::results_t& words) {
     for (const std::string& word : words) {

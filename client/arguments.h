@@ -1,4 +1,4 @@
-// How a command of the tool declares what it takes, typically straight into its request message.
+// A command of the tool declares its arguments here. Typically their values go straight into its request message.
 //
 // This wraps CLI11 so that every value reaches us as it was typed (CLI11 by itself reads 010 as 8, splits [a,b], takes
 // the next word for the value of `--name=`, and ends a command, not only its options, at --), and so that errors of
@@ -31,39 +31,39 @@
 
 namespace holdfast::client {
 
-// What the tool takes before or after any command.
+// The options that the tool takes before or after any command.
 struct GlobalOptions {
   std::string server = "127.0.0.1:50051";
   std::string ns;  // empty: the server's default
   absl::Duration timeout = absl::Seconds(10);
-  std::optional<int> retries;  // none: until the timeout
+  std::optional<int> retries;  // absent: retries until the timeout
   bool json = false;
-  std::string request_id;  // empty: another one for each request
+  std::string request_id;  // empty: each request gets an id of its own
 };
 
-// Values. The errors, all INVALID_ARGUMENT, say what is expected and don't name the option.
+// Parsers of values. Their errors, all INVALID_ARGUMENT, say what is expected and don't name the option.
 absl::StatusOr<int64_t> ParseInteger(absl::string_view text, int64_t min, int64_t max);
-// absl::ParseDuration, finite only.
+// Parses as absl::ParseDuration does, but only a finite duration.
 absl::StatusOr<absl::Duration> ParseFiniteDuration(absl::string_view text);
-// RFC 3339, e.g. 2024-05-01T12:00:00Z, or + and a duration from `now`, e.g. +10m.
+// Parses RFC 3339, e.g. 2024-05-01T12:00:00Z, or + and a duration from `now`, e.g. +10m.
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
 absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text);
 
-// The address of a server, which is a gRPC target. The error for a URL has the right form of it.
+// Parses the address of a server, a gRPC target. The error for a URL suggests the right address.
 absl::StatusOr<std::string> ParseAddress(absl::string_view text);
 
-// The bytes of a file. Errors: it can't be read, or is over so many MiB; some files have no end.
+// Returns the bytes of a file. Errors: the file can't be read, or is over `mebibytes_max`; some files have no end.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max);
 
-// The standard input as a value, which the word - stands for. It can be read once. Single-threaded; the stream must
+// The standard input as a value; the word - stands for it. It can be read once. Single-threaded; the stream must
 // outlive it.
 class StandardInput {
  public:
   explicit StandardInput(std::istream* stream) : stream_(*stream) {}
 
-  // All of it, byte for byte. Errors: it was read before, can't be read, or is over so many MiB.
+  // Returns the whole input, byte for byte. Errors: it was read before, can't be read, or is over `mebibytes_max`.
   absl::StatusOr<std::string> Bytes(size_t mebibytes_max);
-  // All of it as a text, without the newline at its end. Errors: likewise, and it is not UTF-8.
+  // Returns the whole input as text, without the newline at its end. Errors: those of Bytes, and it is not UTF-8.
   absl::StatusOr<std::string> Text();
 
  private:
@@ -74,14 +74,14 @@ class StandardInput {
 google::protobuf::Duration ToProto(absl::Duration duration);
 google::protobuf::Timestamp ToProto(absl::Time time);
 
-// Makes the words of the command line, without the program's name, safe for CLI11. Errors: not UTF-8.
+// Makes the words of the command line, without the program's name, safe for CLI11. Error: a word is not UTF-8.
 absl::StatusOr<std::vector<std::string>> PrepareWords(int argc, const char* const* argv);
-// What PrepareWords did to a word, undone in a message that may quote it.
+// Undoes the changes of PrepareWords in a message that may quote words.
 std::string RestoreWords(absl::string_view message);
 
-// The arguments of one command. Names are CLI11's: "--amount" is an option, "NAME" a positional argument. What the
-// callbacks capture must live until the command line is parsed, and what those of Finish capture until the command has
-// run. An option given twice is refused, but for Values.
+// The arguments of one command. Names are CLI11's: "--amount" is an option, "NAME" a positional argument. References
+// that callbacks capture must live until the command line is parsed, those of Finish until the command has run. Only
+// Values accept an option that is given twice.
 class Arguments {
  public:
   // `implied_class` is the class of all objects that the command can be for; empty: any class.
@@ -90,21 +90,21 @@ class Arguments {
 
   using Parse = std::function<absl::Status(const std::string&)>;
 
-  // `type` is what the help shows for the value. The error of `parse` becomes one of usage, naming the argument.
+  // Declares a value. The help shows `type` for it. An error of `parse` becomes a usage error that names the argument.
   CLI::Option* Value(const std::string& name, const std::string& type, const std::string& help, Parse parse);
-  // Any number: an option takes one a mention, a positional argument takes all the words that are left.
+  // Declares any number of values: an option takes one each time, a positional argument all the words that are left.
   CLI::Option* Values(const std::string& name, const std::string& type, const std::string& help, Parse parse);
   CLI::Option* Text(const std::string& name, const std::string& type, const std::string& help,
                     std::function<void(const std::string&)> set);
-  // A value that may be any text; - is the text of the standard input. Value() and Values() as above, but for that.
+  // These are Value() and Values() for any text; - is the text of the standard input.
   CLI::Option* FreeText(const std::string& name, const std::string& type, const std::string& help, Parse parse);
   CLI::Option* FreeTexts(const std::string& name, const std::string& type, const std::string& help, Parse parse);
   CLI::Option* Duration(const std::string& name, const std::string& help,
                         std::function<void(const google::protobuf::Duration&)> set);
   CLI::Option* Flag(const std::string& name, const std::string& help, std::function<void()> set);
 
-  // Options of which each may come any number of times, and whose order among each other counts: `parse` and `set` are
-  // called in the order of the command line, after all else is parsed and before what Finish was given.
+  // Declares options that may each come any number of times, and whose order counts: `parse` and `set` are called in
+  // the order of the command line, after all other arguments are parsed and before the functions of Finish.
   CLI::Option* ValuesInOrder(const std::string& name, const std::string& type, const std::string& help, Parse parse);
   CLI::Option* FlagInOrder(const std::string& name, const std::string& help, std::function<void()> set);
 
@@ -120,7 +120,8 @@ class Arguments {
     });
   }
 
-  // The required positional argument that names the object, and its --class; `object` is an ObjectRef or an ObjectId.
+  // Declares the required positional argument that names the object, and its --class; `object` is an ObjectRef or an
+  // ObjectId.
   template <class Object>
   void ObjectName(Object* object, const std::string& metavar = "NAME") {
     Text(metavar, "", "Name of the object", [object](const std::string& name) { object->set_name(name); })->required();
@@ -132,29 +133,30 @@ class Arguments {
     }
   }
 
-  // A --class that must be the implied one, so that it may be given wherever an object is named.
+  // Declares a --class that must be the implied one, so that --class may be given wherever an object is named.
   void ImpliedClass();
 
-  // Paragraphs below the arguments in the help.
+  // Adds paragraphs below the arguments in the help.
   void Notes(const std::string& text) { app_->footer(text + "\n\n" + app_->get_footer()); }
 
-  // Outlives the command.
+  // Returns the standard input, which outlives the command.
   StandardInput* input() const { return input_; }
 
-  // Refuses the global --request-id; for commands that change nothing or send many requests.
+  // Refuses the global --request-id, for commands that change nothing or send many requests.
   void TakesNoRequestId();
 
-  // Runs after all is parsed, before the command; for what needs several arguments or the global options.
+  // Runs `finish` after all arguments are parsed and before the command. It is for work that needs several arguments
+  // or the global options.
   void Finish(std::function<absl::Status(const GlobalOptions&)> finish) { finish_.push_back(std::move(finish)); }
   absl::Status RunFinish(const GlobalOptions& globals) const;
 
  private:
   struct InOrder {
-    std::vector<std::string> words;  // none of a flag
+    std::vector<std::string> words;  // empty for a flag
     Parse parse;
   };
   absl::Status ParseInOrder() const;
-  // `parse`, but with the text of the standard input where it is given -.
+  // Returns `parse`, which then gets the text of the standard input in place of -.
   Parse WithInput(Parse parse) const;
 
   CLI::App* app_;

@@ -43,14 +43,14 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
   return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-// How long after its first attempt a mutation may be sent again. The server keeps the record of a request for 10
-// minutes by default, and after that would do it a second time.
+// The time after its first attempt within which a mutation may be sent again. The server keeps the record of a request
+// for 10 minutes by default, and after that would carry the request out a second time.
 constexpr absl::Duration kReplayWindow = absl::Minutes(5);
 
-// The reasons with which the server refuses a change only once it has looked for a record of its request_id and found
-// none, or another request's. DATA_CORRUPT and SCHEMA_NEWER are not among them: the object can't be loaded then, so
-// nobody looked; nor are INVALID_FIELD and CLASS_READ_ONLY, which a server with another configuration may give to a
-// request that was carried out before.
+// Returns whether the server gives this reason only after it has looked for a record of the request_id and found none,
+// or another request's. DATA_CORRUPT and SCHEMA_NEWER are not among these reasons: the object can't be loaded, so the
+// server has not looked. Nor are INVALID_FIELD and CLASS_READ_ONLY, which a server with another configuration may give
+// to a request that was carried out before.
 bool IsToldAfterTheRecord(absl::string_view reason) {
   constexpr absl::string_view kReasons[] = {"NOT_FOUND",           "REQUEST_ID_REUSED",    "ETAG_MISMATCH",
                                             "PRECONDITION_FAILED", "SQL_CONSTRAINT",       "SQL_ERROR",
@@ -59,12 +59,13 @@ bool IsToldAfterTheRecord(absl::string_view reason) {
   return std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons);
 }
 
-// Returns whether a failed attempt tells about those before it with the same request_id.
+// Returns whether the error of an attempt tells the outcome of earlier attempts with the same request_id, or leaves its
+// own outcome open.
 bool TellsOfEarlierAttempts(const absl::Status& failure) {
   return OutcomeUnknown(failure) || IsToldAfterTheRecord(ReasonOf(failure));  // with the first, neither is known
 }
 
-// The earlier attempt's error, which leaves the outcome open, with what the last attempt said.
+// Returns the earlier attempt's error, which leaves the outcome open, with the message of the last attempt added.
 absl::Status StillUnknown(const absl::Status& unknown, const absl::Status& last) {
   absl::Status status(unknown.code(), absl::StrCat(unknown.message(), "; the last attempt: ",
                                                    last.ToString(absl::StatusToStringMode::kWithNoExtraData)));
@@ -90,7 +91,7 @@ absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
   absl::InsecureBitGen random;
   RetrySchedule schedule(retry, kind == CallKind::kMutation ? std::min(deadline, start + kReplayWindow) : deadline,
                          random);
-  absl::Status unknown;  // of an earlier attempt at a mutation, which may have happened
+  absl::Status unknown;  // the error of an earlier attempt at a mutation, which may have happened
   while (true) {
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + (deadline - SteadyNow())));
@@ -101,8 +102,8 @@ absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
       return unknown.ok() || TellsOfEarlierAttempts(status) ? status : StillUnknown(unknown, status);
     }
     if (kind == CallKind::kMutation && OutcomeUnknown(status)) unknown = status;
-    // The pause of the backoff, on the caller's thread, which waits for the outcome anyway. gRPC gets on with a broken
-    // connection only while somebody waits for it, and no call does during the pause.
+    // The caller's thread sleeps through the backoff, since it waits for the outcome anyway. gRPC makes a broken
+    // connection anew only while somebody waits for it, and no call does during the pause.
     const absl::Time next = SteadyNow() + *wait;
     channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + *wait));
     absl::SleepFor(next - SteadyNow());
@@ -115,7 +116,7 @@ absl::Status Client::StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest
   context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
   auto stream = std::get<std::unique_ptr<v1::CounterService::Stub>>(stubs_)->StreamIncrement(&context);
 
-  // The writer's until it is joined.
+  // The writer owns these until it is joined.
   int64_t sent = 0;
   bool all_sent = false;
   std::thread writer([&] {
@@ -192,7 +193,7 @@ absl::StatusOr<v1::ImportSqlResponse> Client::ImportSql(const v1::ImportSqlHeade
   auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->ImportSql(&context, &response);
   v1::ImportSqlRequest part;
   *part.mutable_header() = header;
-  // Where a write fails the call has ended; Finish tells why.
+  // If a write fails, the call has ended; Finish tells why.
   while (stream->Write(part) && next(part.mutable_chunk())) {
   }
   stream->WritesDone();

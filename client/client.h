@@ -34,33 +34,35 @@ namespace holdfast::client {
 struct ClientOptions {
   // A gRPC target: HOST:PORT, unix:PATH, dns:///NAME:PORT. The connection is not encrypted.
   std::string address = "127.0.0.1:50051";
-  // From the beginning of a call to its end, all attempts and waits included. 1 ms to 24 h; clamped.
+  // The time limit of a call, with all its attempts and waits. 1 ms to 24 h; clamped.
   absl::Duration timeout = absl::Seconds(10);
   RetryOptions retry;
 };
 
-// Whether calling twice does the same as calling once. Both are retried as `retry` says.
+// The reason why a call may be repeated. Both kinds are retried as `retry` says.
 enum class CallKind {
-  // By itself: reads, a peek at a limit, PassivateObject.
+  // The call by itself: reads, a peek at a limit, PassivateObject.
   kIdempotent,
-  // By its request_id: one that is empty is filled in with a random one, in BatchIncrement item by item, if the call
-  // may be retried at all. It is retried for 5 minutes at most, which is within the time for which the server keeps
+  // The request_id of the call. An empty one is filled in at random, in BatchIncrement for each item, if the call may
+  // be retried at all. A mutation is retried for 5 minutes at most, which is within the time for which the server keeps
   // records.
   kMutation,
 };
 
-// Ownership: owns its channel and stubs. Neither copied nor moved; must outlive the calls made with it.
-// Threading: every method may be called from any thread, and blocks it until the reply.
-// Errors: the server's, with the google.rpc details as payloads (status.h); UNAVAILABLE where there is no connection;
-// DEADLINE_EXCEEDED where the timeout passed. Where no retry is left, the last attempt's; but a mutation's earlier one
-// if that may have happened and the last says nothing of it (docs/retries.md); its message then ends with the last
-// attempt's. So OutcomeUnknown (status.h) tells whether a failed
-// mutation may have happened in any of its attempts.
+// Ownership: a client owns its channel and stubs. It is neither copied nor moved, and must outlive its calls.
+//
+// Threading: any thread may call any method, which blocks until the reply.
+//
+// Errors: a call returns the server's error, with the google.rpc details as payloads (status.h); UNAVAILABLE if there
+// is no connection; DEADLINE_EXCEEDED if the timeout passed. When no retry is left, it returns the last attempt's
+// error. A mutation returns an earlier attempt's error instead if that attempt may have happened and the last error
+// says nothing of it (docs/retries.md); the message then ends with the last attempt's. OutcomeUnknown (status.h)
+// therefore tells whether a failed mutation may have happened in any of its attempts.
 class Client {
  public:
-  // Connects on the first call.
+  // The client connects on its first call.
   explicit Client(ClientOptions options);
-  // Over a channel made elsewhere, e.g. one with credentials; options.address is not used.
+  // Uses a channel that is made elsewhere, e.g. one with credentials; options.address is not used.
   Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -94,30 +96,30 @@ class Client {
     return response;
   }
 
-  // One StreamIncrement, pipelined: requests are sent without waiting for the results before them, as far as the
+  // Makes one StreamIncrement. It is pipelined: requests are sent without waiting for earlier results, as far as the
   // server's flow control lets them.
   //
-  // `next` fills in the next request, which it gets cleared, or returns false at the end; it runs on a thread of its
-  // own, and should not block, as the call ends only after it. `result` gets the results in the order of the requests,
-  // on the caller's thread; it returns false to cancel the rest, and the call is then CANCELLED. Neither is called
-  // after the return. An item's error is part of its result and ends nothing. Not retried, and no request_id is filled
-  // in. Where the stream ends with fewer results than requests, it is an error; what was sent but not answered may have
-  // happened.
+  // `next` fills in the next request, which it gets cleared, or returns false at the end. It runs on a thread of its
+  // own, and should not block, since the call ends only after it. `result` gets the results in the order of the
+  // requests, on the caller's thread; it returns false to cancel the rest, and the call is then CANCELLED. Neither is
+  // called after the return. An item's error is part of its result and does not end the stream. The call is not
+  // retried, and fills in no request_id. It is an error if the stream ends with fewer results than requests; a request
+  // without a result may have happened.
   absl::Status StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest*)> next,
                                absl::FunctionRef<bool(const v1::IncrementResult&)> result);
 
-  // Watches for alarms until `on_alarm`, which gets each delivery on the caller's thread, returns false: then OK. Any
-  // other end is an error; whether to watch again is the caller's to decide, as is how long to wait before
-  // (RetrySchedule in retry.h). Deliveries that are out stay leased. `on_alarm` may make calls with this client, e.g.
-  // AcknowledgeAlarm. It has no timeout, and does not notice a connection that dies without a word.
+  // Watches for alarms. `on_alarm` gets each delivery on the caller's thread; it returns false to end the watch, which
+  // then returns OK. Any other end is an error, after which the caller may watch again (RetrySchedule in retry.h tells
+  // how long to wait before). Deliveries that are out stay leased. `on_alarm` may make calls with this client, e.g.
+  // AcknowledgeAlarm. The watch has no timeout, and does not notice a connection that dies silently.
   absl::Status WatchAlarms(const v1::WatchAlarmsRequest& request,
                            absl::FunctionRef<bool(const v1::WatchAlarmsResponse&)> on_alarm);
 
-  // Exports a SQL database: `on_chunk` gets the file in parts, on the caller's thread; where it returns false the call
-  // is CANCELLED. Has no timeout of its own, the server has one; is not retried.
+  // Exports a SQL database: `on_chunk` gets the file in parts, on the caller's thread; if it returns false, the call is
+  // CANCELLED. The call has no timeout beside the server's, and is not retried.
   absl::Status ExportSql(const v1::ExportSqlRequest& request, absl::FunctionRef<bool(const std::string&)> on_chunk);
-  // Imports one: `next` fills in the next part, at most 1 MiB, or returns false at the end of the file. The same holds;
-  // to repeat it safely give the header a request_id.
+  // Imports a SQL database: `next` fills in the next part, at most 1 MiB, or returns false at the end of the file. The
+  // call has no timeout beside the server's, and is not retried. To repeat it safely, give the header a request_id.
   absl::StatusOr<v1::ImportSqlResponse> ImportSql(const v1::ImportSqlHeader& header,
                                                   absl::FunctionRef<bool(std::string*)> next);
 

@@ -1,8 +1,8 @@
-// What a command of the tool is, and the one way in which all of them call the server and print.
+// The commands of the tool, and the one way in which all of them call the server and print.
 //
 // A command that is one unary call is a table row, Unary<method>: its arguments write into the request, and a function
-// prints the reply for people. JSON, errors, exit statuses, the namespace and pages are the same for all and are here.
-// Single-threaded, all of it.
+// prints the reply for people. JSON, errors, exit statuses, the namespace and pages are the same for all commands and
+// are handled here. Everything here is single-threaded.
 
 #ifndef HOLDFAST_CLIENT_COMMAND_H_
 #define HOLDFAST_CLIENT_COMMAND_H_
@@ -32,7 +32,7 @@ inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitDenied = 3;
 
-// What a command may read.
+// The input that a command may read.
 struct Input {
   std::istream& stream;
   bool is_terminal = false;
@@ -48,18 +48,18 @@ class Session {
   Client& client() { return client_; }
   TextOutput& text() { return text_; }
 
-  // One line of JSON on the output. Returns the exit status.
+  // Prints one line of JSON on the output. Returns the exit status.
   int PrintJson(const google::protobuf::Message& message);
-  // A remark that is part of no reply; only where the output is for people.
+  // Prints a remark that is not part of a reply, if the output is for people.
   void Note(const std::string& text);
-  // Says where a listing that has not ended goes on: a remark, or {"next_page_token":...} on the standard error.
+  // Tells how to go on with a listing that has not ended: a remark, or {"next_page_token":...} on the standard error.
   void NotePageToken(const std::string& token);
-  // Asks a person at the terminal: true for y and yes, in any case of letters. Anything else, and the end of the input,
-  // is no. Call it only where in().is_terminal.
+  // Asks a person at the terminal. Returns true for y and yes, in any case of letters; any other answer, and the end of
+  // the input, is no. Call it only if in().is_terminal.
   bool Confirm(const std::string& question);
-  // What is printed so far goes out at once. Whether it could be written.
+  // Writes everything that is printed so far at once. Returns whether it could be written.
   bool Flush() { return out_.flush().good(); }
-  // These report an error and return the exit status. `request_id`, if any, is what a mutation was sent with.
+  // These report an error and return the exit status. `request_id` is that of the failed mutation, if it had one.
   int Failed(CallKind kind, const absl::Status& error, absl::string_view request_id = "");
   int BadUsage(const absl::Status& error);
 
@@ -92,31 +92,32 @@ struct Unary {
   std::string name;
   std::string help;
   CallKind kind = CallKind::kMutation;
-  // Declares the arguments; the request lives until the command has run.
+  // Declares the arguments. The request lives until the command has run.
   std::function<void(Arguments&, Request&)> arguments = {};
   std::function<void(const Request&, const Response&, TextOutput&)> print = {};
-  // Runs before the call; the status, if any, ends the command without it.
+  // Runs before the call; if it returns an exit status, the command ends without the call.
   std::function<std::optional<int>(Session&, const Request&)> before = {};
   // Runs after the call, before the reply is printed; an error makes the command fail in place of the reply.
   std::function<absl::Status(Session&, const Request&, const Response&)> after = {};
-  // Absent: 0.
+  // Returns the exit status for a reply; if it is absent, the status is 0.
   std::function<int(const Response&)> exit_status = {};
 };
 
-// The methods whose replies come in pages, which all get --page-size, --page-token and --all.
+// The requests of methods whose replies come in pages. Their commands get --page-size, --page-token and --all.
 template <class Request>
 concept PagedRequest = requires(Request request) { request.mutable_page_token(); };
 
-// A group in which commands are registered. Owns nothing: what it is made with must outlive it.
+// A group in which commands are registered. It owns nothing: the constructor's pointers must outlive it.
 class CommandGroup {
  public:
-  // When the command line has been parsed, `selected` is the command that it asks for.
+  // Parsing the command line sets `*selected` to the command that it asks for.
   CommandGroup(CLI::App* app, CommandBody* selected, StandardInput* input, std::string implied_class = "")
       : app_(app), selected_(selected), input_(input), implied_class_(std::move(implied_class)) {}
 
-  // A group below this one. `implied_class` is the class of all objects that its commands are for, if there is one.
+  // Adds a group below this one. `implied_class` is the class of all objects that its commands are for; empty: any.
   CommandGroup Group(const std::string& name, const std::string& help, const std::string& implied_class = "");
-  // `declare` is called once, at once; it declares the arguments and returns what runs after they are parsed.
+  // Adds a command. `declare` is called once, at once; it declares the arguments and returns the body, which runs after
+  // they are parsed.
   void Command(const std::string& name, const std::string& help, absl::FunctionRef<CommandBody(Arguments&)> declare);
   template <auto kMethod>
   void Add(Unary<kMethod> unary);
@@ -144,7 +145,7 @@ void DeclarePages(Arguments& arguments, Request& request, PageOptions& pages) {
   arguments.Flag("--all", "All pages, one after the other", [&pages] { pages.all = true; });
 }
 
-// The items of a page, each of which is a line of JSON.
+// Returns the items of a page, each of which is a line of JSON.
 template <class Response>
 const auto& ListedItems(const Response& response) {
   if constexpr (requires { response.entries(); }) {
@@ -158,7 +159,7 @@ const auto& ListedItems(const Response& response) {
   }
 }
 
-// A message with an `object` or a namespace of its own gets the namespace of the command line.
+// Sets the namespace of the command line in a message with an `object` or a namespace of its own.
 template <class Request>
 void SetNamespace(const GlobalOptions& globals, Request& request) {
   if constexpr (requires { request.mutable_object()->set_namespace_(globals.ns); }) {
@@ -179,7 +180,7 @@ int RunUnary(const Unary<kMethod>& unary, const PageOptions& pages, Session& ses
   std::string request_id = session.globals().request_id;
   if constexpr (TakesRequestIds<typename Unary<kMethod>::Request>) {
     if (kind == CallKind::kMutation) {
-      // Made here and not by the client, so that a failure can tell it.
+      // The id is made here and not by the client, so that the error can show it.
       if (request_id.empty()) request_id = NewRequestId();
       SetRequestIds(request, request_id);
     }
@@ -214,7 +215,7 @@ int RunUnary(const Unary<kMethod>& unary, const PageOptions& pages, Session& ses
       if (token == request.page_token()) {
         return session.Failed(kind, absl::InternalError("the server answered a page with the token of that page"));
       }
-      // Nobody reads on where the output is gone.
+      // No more pages are read if the output is gone.
       if (!session.Flush()) return kExitFailed;
       request.set_page_token(token);
     } else {

@@ -15,7 +15,7 @@ void AddObjectCommands(CommandGroup& root);
 void AddSqlCommand(CommandGroup& root);
 void AddHealthCommand(CommandGroup& root);
 
-// Into the group "object".
+// These add their commands to the group "object".
 void AddEntryCommands(CommandGroup& object);
 void AddAlarmCommands(CommandGroup& object);
 

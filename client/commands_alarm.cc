@@ -41,7 +41,7 @@ int RunWatch(WatchArguments& watch, Session& session) {
                            {{TimeText(alarm.scheduled_time()), absl::StrCat(alarm.retry_count()),
                              TimeText(alarm.lease_expire_time()), alarm.delivery_token(), alarm.object().name()}});
     }
-    // Nobody acknowledges what nobody has seen, so an output that is gone ends the watch.
+    // Nobody can acknowledge a delivery that nobody has seen, so the watch ends when the output is gone.
     return session.Flush() && exit_status == kExitOk && ++seen != watch.count;
   };
   const absl::Status status = session.client().WatchAlarms(watch.request, on_alarm);

@@ -12,7 +12,7 @@ std::vector<std::pair<std::string, std::string>> ConfigFields(const v1::BatchCon
           {"retention", DurationText(config.retention())}};
 }
 
-// Empty where nothing is pending.
+// Returns "" if nothing is pending.
 template <class Response>
 std::string NextFlush(const Response& response) {
   return response.has_next_flush_time() ? TimeText(response.next_flush_time()) : "";

@@ -19,7 +19,7 @@ constexpr size_t kValueMebibytesMax = 2;  // the server's
 constexpr char kKeyValueHelp[] =
     "KEY=VALUE; a VALUE of @FILE is the bytes of that file, - those of the standard input, @@TEXT is the text @TEXT";
 
-// How keys and values are written on the command line, which has no NUL and only UTF-8.
+// The form of keys and values on the command line, which carries no NUL and only UTF-8.
 struct EntryWords {
   StandardInput* input = nullptr;
   bool escapes = false;
@@ -41,7 +41,7 @@ struct EntryWords {
 
 using SharedWords = std::shared_ptr<EntryWords>;
 
-// Declared first, since CLI11 has options take effect in the order of their declaration.
+// Declares the escapes. Call it first, since in CLI11 options take effect in the order of their declaration.
 SharedWords DeclareEscapes(Arguments& arguments) {
   auto words = std::make_shared<EntryWords>(EntryWords{.input = arguments.input()});
   arguments.Flag("--escapes", "Keys and values have escapes as in C: \\n, \\\\, \\000 for NUL, \\075 for = in a key",
@@ -70,7 +70,7 @@ absl::Status ParseEntry(const EntryWords& words, const std::string& word, v1::En
   return absl::OkStatus();
 }
 
-// The key, then what a precondition or a step makes of it.
+// Returns a parser that reads a key and passes it to `set`.
 Arguments::Parse KeyParser(const SharedWords& words, std::function<void(const std::string&)> set) {
   return [words, set = std::move(set)](const std::string& word) {
     const absl::StatusOr<std::string> key = words->Key(word);
@@ -146,8 +146,8 @@ void DeclareList(Arguments& arguments, v1::ListEntriesRequest& request) {
       "--limit", "At most so many over all pages", [&request](int32_t n) { request.set_limit(n); }, 1);
 }
 
-// All of it counts in the order of the command line: which precondition is the first not to hold, and which step comes
-// after which.
+// Declares preconditions and steps. The order of the command line counts for both: it decides which precondition is the
+// first that does not hold, and which step comes after which.
 void DeclareApply(Arguments& arguments, v1::ApplyBatchRequest& request) {
   const SharedWords words = DeclareEscapes(arguments);
   arguments.ObjectName(request.mutable_object());

@@ -10,7 +10,7 @@ namespace {
 
 using v1::RateLimiterService;
 
-// "month" and the like; UNSPECIFIED for anything else.
+// Parses "month" and the like; UNSPECIFIED for anything else.
 v1::CalendarUnit CalendarUnitOf(absl::string_view text) {
   if (text == "minute") return v1::CALENDAR_UNIT_MINUTE;
   if (text == "hour") return v1::CALENDAR_UNIT_HOUR;
@@ -51,7 +51,7 @@ absl::Status SetCheckField(absl::string_view name, const std::string& value, v1:
   return absl::OkStatus();
 }
 
-// "key=alice,limit=5,window=10s".
+// Parses "key=alice,limit=5,window=10s".
 absl::Status ParseCheck(const std::string& text, v1::RateLimit& check) {
   std::set<std::string, std::less<>> seen;
   for (const absl::string_view part : absl::StrSplit(text, ',')) {

@@ -20,7 +20,7 @@ std::string UpdateTime(const v1::ObjectSummary& object) {
   return object.has_update_time() ? TimeText(object.update_time()) : "";
 }
 
-// "own column family" for PLACEMENT_OWN_COLUMN_FAMILY; the number where a newer server has more of them.
+// Returns "own column family" for PLACEMENT_OWN_COLUMN_FAMILY; the number for a value that only a newer server has.
 std::string EnumText(const std::string& name, absl::string_view prefix, int number) {
   if (name.empty()) return absl::StrCat(number);
   return absl::StrReplaceAll(absl::AsciiStrToLower(absl::StripPrefix(name, prefix)), {{"_", " "}});
@@ -35,20 +35,20 @@ void PrintObjects(const v1::ListObjectsRequest&, const v1::ListObjectsResponse& 
   text.Table({"CLASS", "BYTES", "CREATED", "UPDATED", "NAME"}, rows);
 }
 
-// `sql_version` is that of the SQL schema, empty if there is none.
-// Of an alarm that waits after attempts that failed.
+// Describes an alarm that waits after failed attempts; "" for any other.
 std::string AlarmRetry(const v1::DescribeObjectResponse& response) {
   if (response.alarm().retry_count() == 0) return "";
   return absl::StrCat(response.alarm().retry_count(), ", due ", TimeText(response.alarm().due_time()));
 }
 
-// Of an alarm that a watcher has.
+// Describes the delivery that is out to a watcher; "" if there is none.
 std::string Delivery(const v1::DescribeObjectResponse& response) {
   if (!response.has_alarm_delivery()) return "";
   const v1::AlarmDeliveryDescription& delivery = response.alarm_delivery();
   return absl::StrCat("retry ", delivery.retry_count(), ", lease until ", TimeText(delivery.lease_expire_time()));
 }
 
+// `sql_version` is the version of the SQL schema, empty if there is none.
 void PrintDescription(const v1::DescribeObjectResponse& response, const std::string& sql_version, TextOutput& text) {
   const v1::ObjectSummary& summary = response.summary();
   // The version in the reply is that of the records of a class, of which class Object has none of its own.
@@ -77,9 +77,8 @@ void PrintDescription(const v1::DescribeObjectResponse& response, const std::str
   text.Table({"TABLE", "ROWS", "SQL"}, rows);
 }
 
-// An object that does not exist has a summary without times (object_service.proto).
-// The version that MigrateSchema has left in the database (object_service.proto); empty if it has not run, or cannot be
-// read.
+// Returns the version that MigrateSchema has stored in the database (object_service.proto); empty if it has not run, or
+// if the version cannot be read.
 std::string SqlVersion(Session& session, const v1::ObjectId& object, const v1::DescribeObjectResponse& description) {
   if (std::ranges::none_of(description.tables(), [](const auto& table) { return table.name() == "_meta"; })) return "";
   v1::ExecuteSqlRequest request;
@@ -91,7 +90,7 @@ std::string SqlVersion(Session& session, const v1::ObjectId& object, const v1::D
   return found ? reply->results(0).rows(0).values(0).text() : "";
 }
 
-// "visits", and what of its class and namespace is not the default: "visits of class Counter in namespace shop".
+// Returns the name with the class and namespace if they are given: "visits of class Counter in namespace shop".
 std::string ObjectText(const v1::ObjectId& object) {
   return absl::StrCat(object.name(), object.object_class().empty() ? "" : " of class ", object.object_class(),
                       object.namespace_().empty() ? "" : " in namespace ", object.namespace_());
@@ -101,8 +100,9 @@ absl::Status NoSuchObject(const v1::ObjectId& object) {
   return NotFound(absl::StrCat("object ", ObjectText(object), " does not exist"));
 }
 
-// Before everything of an object is removed: says so if it does not exist, and asks at a terminal. With a --request-id
-// the call may be the repetition of one that has removed the object, so the server's answer to that is what counts.
+// Runs before everything of an object is removed. It fails if the object does not exist, and asks for confirmation at a
+// terminal. With a --request-id the call may repeat one that has removed the object, so it does not look whether the
+// object exists: the server's answer counts.
 template <class Request>
 std::optional<int> BeforeRemoval(Session& session, const Request& request, bool yes) {
   if (session.globals().request_id.empty()) {
@@ -112,7 +112,7 @@ std::optional<int> BeforeRemoval(Session& session, const Request& request, bool 
     if (described.ok() && !described->exists()) {
       return session.Failed(CallKind::kIdempotent, NoSuchObject(request.object()));
     }
-    // An object that the server can't describe, e.g. since its database is damaged, can still be removed.
+    // An object that the server can't describe, e.g. because its database is damaged, can still be removed.
     if (!described.ok() && (ReasonOf(described.status()).empty() || IsRetryable(described.status()))) {
       return session.Failed(CallKind::kIdempotent, described.status());
     }

@@ -51,7 +51,7 @@ struct SqlArguments {
   bool csv = false;
 };
 
-// As SQLite reads a literal, but that a sign is part of it.
+// Recognizes a number as SQLite reads a literal, except that a sign is part of it.
 bool LooksLikeNumber(absl::string_view text) {
   if (!absl::ConsumePrefix(&text, "-")) absl::ConsumePrefix(&text, "+");
   return !text.empty() && (absl::ascii_isdigit(text[0]) || text[0] == '.') &&
@@ -86,7 +86,7 @@ absl::StatusOr<v1::SqlValue> ParseSqlValue(absl::string_view text, StandardInput
   return value;
 }
 
-// The list of MigrateSchemaRequest, or the request with nothing but that.
+// Reads the list of migrations of MigrateSchemaRequest, or a request with nothing but that list.
 absl::StatusOr<v1::MigrateSchemaRequest> ReadMigrations(const std::string& path, StandardInput* input) {
   absl::StatusOr<std::string> json =
       path == "-" ? input->Bytes(kMigrationsMebibytesMax) : ReadFile(path, kMigrationsMebibytesMax);
@@ -135,7 +135,7 @@ int RunStatements(const SqlArguments& sql, SqlShell& shell) {
 
 int RunFile(const SqlArguments& sql, SqlShell& shell, Session& session) {
   std::ifstream file(sql.file, std::ios::binary);
-  file.peek();  // a directory can be opened
+  file.peek();  // fails for a directory, which can be opened
   if (!file.is_open() || file.bad()) {
     return session.BadUsage(absl::InvalidArgumentError(absl::StrCat("--file: '", sql.file, "' can't be read")));
   }

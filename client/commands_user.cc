@@ -46,7 +46,7 @@ void PrintUsers(const google::protobuf::RepeatedPtrField<v1::User>& users, TextO
   text.Table({"ID", "NAME", "EMAIL", "UPDATED"}, rows);
 }
 
-// "city=\"Paris\"" or "age=42".
+// Parses "city=\"Paris\"" or "age=42".
 absl::Status ParseAttribute(const std::string& text, StandardInput* input, google::protobuf::Struct& attributes) {
   std::pair<std::string, std::string> pair = absl::StrSplit(text, absl::MaxSplits('=', 1));
   if (text.find('=') == std::string::npos) {
@@ -107,7 +107,7 @@ void DeclareUpdate(Arguments& arguments, v1::UpdateUserRequest& request) {
                  [&user](const std::string& etag) { user.set_etag(etag); });
   arguments.Flag("--must-exist", "Fail with NOT_FOUND instead of creating the user",
                  [&request] { request.set_allow_missing(false); });
-  // Without a mask an empty field means no change, which is not what `--name ""` looks like.
+  // Without a mask an empty field means no change, but `--name ""` is meant to clear the name.
   arguments.Finish([&request, name, email](const GlobalOptions&) {
     const bool empty =
         (name->count() > 0 && request.user().name().empty()) || (email->count() > 0 && request.user().email().empty());

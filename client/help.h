@@ -13,13 +13,12 @@ namespace holdfast::client {
 
 inline constexpr size_t kHelpColumns = 80;
 
-// The text, which is ASCII, with newlines in place of blanks such that no line is over kHelpColumns; the first line
-// begins at column `indent`, and the others are indented by as much. Newlines of the text stay. A word that fits in no
-// line is cut.
+// Wraps ASCII text: newlines replace blanks so that no line is over kHelpColumns. The first line begins at column
+// `indent`, and the others are indented by as much. Newlines of the text stay. A word that fits in no line is cut.
 std::string Wrapped(absl::string_view text, size_t indent);
 
-// Two columns: a name and its description. The second begins at column `name_columns`, on the next line where the name
-// is longer.
+// Returns two columns: a name and its description. The second begins at column `name_columns`, on the next line if the
+// name is longer.
 std::string HelpEntry(absl::string_view name, absl::string_view description, size_t name_columns);
 
 class HelpFormatter : public CLI::Formatter {

@@ -15,7 +15,7 @@
 namespace holdfast::client {
 namespace {
 
-// Both take text that is Printable.
+// Width and Padded take text that is Printable.
 size_t Width(absl::string_view text) {
   return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
 }

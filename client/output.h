@@ -1,4 +1,4 @@
-// What the command-line tool prints: replies as aligned text or as JSON, errors as text or as JSON.
+// The output of the command-line tool: replies as aligned text or as JSON, errors as text or as JSON.
 
 #ifndef HOLDFAST_CLIENT_OUTPUT_H_
 #define HOLDFAST_CLIENT_OUTPUT_H_
@@ -19,44 +19,45 @@
 
 namespace holdfast::client {
 
-// RFC 3339 in UTC, e.g. 2024-05-01T12:00:00.25Z.
+// Returns the time in RFC 3339 in UTC, e.g. 2024-05-01T12:00:00.25Z.
 std::string TimeText(const google::protobuf::Timestamp& time);
-// E.g. 1.5s, 2m30s: what the tool's options take.
+// Returns the duration in the form that the tool's options take, e.g. 1.5s, 2m30s.
 std::string DurationText(const google::protobuf::Duration& duration);
-// The text with what would steer a terminal, or break a line, or is not UTF-8, escaped (\n, \x1b).
+// Escapes (\n, \x1b) everything in the text that would steer a terminal, break a line, or is not UTF-8.
 std::string Printable(absl::string_view text);
-// How many columns of a terminal it takes when made Printable, a character being one.
+// Returns the columns of a terminal that the text takes when made Printable; each character counts as one.
 size_t TextWidth(absl::string_view text);
-// "NOT_FOUND: no such user (NOT_FOUND)": code, message, and the reason if there is one.
+// Returns the code, the message, and the reason if there is one: "NOT_FOUND: no such user (NOT_FOUND)".
 std::string ErrorText(const absl::Status& error);
 
-// One line of JSON, with the fields' names as in the .proto files and fields at their default printed too.
+// Returns one line of JSON. Fields have their names in the .proto files, and fields at their default are there too.
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
 
-// The text as JSON, with its quotes.
+// Returns the text as a JSON string, with its quotes.
 std::string JsonText(const std::string& text);
 
-// {"error":{"code":...,"message":...,"reason":...}}, and where there are such, "field_violations", "quota_violations",
-// "retry_delay" and, with `outcome_unknown`, "outcome_unknown":true and the "request_id" to send it again with, if any.
+// Returns {"error":{"code":...,"message":...,"reason":...}}. If the error has them, there are also "field_violations",
+// "quota_violations" and "retry_delay", and with `outcome_unknown` "outcome_unknown":true and the "request_id" with
+// which to repeat the request.
 std::string ErrorJson(const absl::Status& error, bool outcome_unknown, absl::string_view request_id);
-// "holdfast: " and ErrorText, and a line each for what ErrorJson would name besides.
+// Prints "holdfast: " and ErrorText, and a line for each further field of ErrorJson.
 void PrintError(std::ostream& err, const absl::Status& error, bool outcome_unknown, absl::string_view request_id);
 
-// Text for people. Everything passed in is made Printable. `out` must outlive it.
+// Prints text for people. Everything but Raw() is made Printable. `out` must outlive it.
 class TextOutput {
  public:
   explicit TextOutput(std::ostream& out) : out_(out) {}
 
   void Line(absl::string_view text);
-  // Byte for byte, nothing escaped or added.
+  // Prints byte for byte: nothing is escaped or added.
   void Raw(absl::string_view bytes);
-  // A name and a value a line, the values below each other. Pairs with an empty value are left out.
-  // `name_width_min` is for names that are to line up with those of other calls.
+  // Prints a name and a value per line, the values below each other. Pairs with an empty value are left out.
+  // `name_width_min` aligns the values with those of other calls.
   void Fields(const std::vector<std::pair<std::string, std::string>>& fields, size_t name_width_min = 0);
-  // Columns below each other; the header is printed once for any number of tables in a row that have the same one, as
-  // the pages of a listing do. Nothing is printed of a table without rows.
+  // Prints aligned columns. Consecutive tables with the same header, such as the pages of a listing, have it printed
+  // once. Nothing is printed of a table without rows.
   void Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
-  // The next table has its header printed and widths of its own, also where it is the same header.
+  // The next table has its header printed and widths of its own, even if the header is the same.
   void EndTable() { header_.clear(); }
 
  private:

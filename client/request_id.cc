@@ -7,7 +7,7 @@
 namespace holdfast::client {
 
 std::string NewRequestId() {
-  // The machine's own numbers: a generator with a state would draw the same ones in two processes after a fork.
+  // The numbers come from the machine: a generator with a state would draw the same ones in two processes after a fork.
   std::random_device random;
   return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
 }

@@ -1,4 +1,4 @@
-// Request ids, by which the server knows a request that it has answered before: types.proto says what they promise.
+// Makes request ids, by which the server recognizes a repeated request; types.proto describes their guarantees.
 
 #ifndef HOLDFAST_CLIENT_REQUEST_ID_H_
 #define HOLDFAST_CLIENT_REQUEST_ID_H_
@@ -10,10 +10,10 @@
 
 namespace holdfast::client {
 
-// 128 random bits as 32 hexadecimal digits. From any thread.
+// Returns 128 random bits as 32 hexadecimal digits. Any thread may call it.
 std::string NewRequestId();
 
-// A request that has an id, or a batch of such.
+// A request that has an id, or a batch of such requests.
 template <class Request>
 concept HasRequestId = requires(Request request) { request.mutable_request_id(); };
 template <class Request>
@@ -21,7 +21,7 @@ concept HasItemsWithRequestIds = requires(Request request) { request.mutable_inc
 template <class Request>
 concept TakesRequestIds = HasRequestId<Request> || HasItemsWithRequestIds<Request>;
 
-// Gives the request an id of its own, or each item one, where it has none yet.
+// Gives a new id to the request, or to each item of a batch, that has none yet.
 template <TakesRequestIds Request>
 void FillRequestIds(Request& request) {
   if constexpr (HasRequestId<Request>) {
@@ -31,8 +31,8 @@ void FillRequestIds(Request& request) {
   }
 }
 
-// The same ids each time for the same `id`: the request gets it as it is, the items of a batch get ID-0, ID-1 and so
-// on.
+// Sets ids that are the same each time for the same `id`: the request gets `id` itself, and the items of a batch get
+// ID-0, ID-1 and so on.
 template <TakesRequestIds Request>
 void SetRequestIds(Request& request, absl::string_view id) {
   if constexpr (HasRequestId<Request>) {

@@ -1,4 +1,4 @@
-// When a failed call is made again, and how long to wait before.
+// Decides whether a failed call is made again, and how long to wait before.
 
 #ifndef HOLDFAST_CLIENT_RETRY_H_
 #define HOLDFAST_CLIENT_RETRY_H_
@@ -15,27 +15,28 @@ namespace holdfast::client {
 struct RetryOptions {
   // Attempts after the first one, 0 to 100; nullopt: as many as the deadline leaves time for.
   std::optional<int> retries;
-  // Before the first retry; doubles with each one after it. At least 1 ms.
+  // The backoff before the first retry; it doubles with each further one. At least 1 ms.
   absl::Duration backoff_initial = absl::Milliseconds(100);
-  // Where the doubling ends. At least backoff_initial.
+  // The longest backoff. At least backoff_initial.
   absl::Duration backoff_max = absl::Seconds(2);
 };
 
-// Whether the same call may succeed later: UNAVAILABLE, or RESOURCE_EXHAUSTED with a google.rpc.RetryInfo.
+// Returns whether the same call may succeed later: UNAVAILABLE, or RESOURCE_EXHAUSTED with a google.rpc.RetryInfo.
 bool IsRetryable(const absl::Status& failure);
 
-// The retries of one call. It neither sleeps nor reads a clock. One thread at a time; `random` must outlive it.
+// The schedule of the retries of one call. It neither sleeps nor reads a clock. Only one thread at a time may use it;
+// `random` must outlive it.
 class RetrySchedule {
  public:
   RetrySchedule(const RetryOptions& options, absl::Time deadline, absl::BitGenRef random);
 
-  // How long to wait, from `now`, before the next attempt; nullopt if there is none: the failure is not retryable, the
-  // retries are used up, or the deadline would come first.
+  // Returns how long to wait, from `now`, before the next attempt; nullopt if there is none: the failure is not
+  // retryable, the retries are used up, or the deadline would come first.
   //
   // The wait is a random part, between one half and the whole, of the backoff, so that clients that failed together
-  // don't come back together; where RetryInfo asks for longer, it is that and the random part on top. A backoff that
+  // don't come back together. If RetryInfo asks for longer, the wait is that time plus the random part. A backoff that
   // reaches past the deadline becomes one half of the time that is left, as long as that half is at least
-  // backoff_initial, so that a server which is well again just before the deadline is still found.
+  // backoff_initial, so that an attempt still comes just before the deadline.
   std::optional<absl::Duration> Next(const absl::Status& failure, absl::Time now);
 
  private:

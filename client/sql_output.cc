@@ -18,15 +18,15 @@
 namespace holdfast::client {
 namespace {
 
-// What a double holds exactly, as readers of JSON have it.
+// The largest integer up to which a double, the number of many readers of JSON, is exact.
 constexpr int64_t kJsonIntegerMax = (int64_t{1} << 53) - 1;
 
-// NaN is NULL in SQLite.
+// Returns whether the value is NULL. NaN is NULL in SQLite.
 bool IsNull(const v1::SqlValue& value) {
   return value.kind_case() == v1::SqlValue::KIND_NOT_SET || (value.has_real() && std::isnan(value.real()));
 }
 
-// With a point or an exponent, so that it reads as a real again.
+// Returns the number with a point or an exponent, so that it reads as a real again.
 std::string RealText(double value) {
   if (std::isinf(value)) return value > 0 ? "Inf" : "-Inf";
   char digits[32];
@@ -97,7 +97,7 @@ std::string Csv(const v1::SqlValue& value) {
   return TableText(value);
 }
 
-// Of a row that is shorter than the header: NULL.
+// Returns the value in a column; NULL if the row is shorter than the header.
 const v1::SqlValue& ValueAt(const v1::SqlRow& row, int column) {
   return column < row.values_size() ? row.values(column) : v1::SqlValue::default_instance();
 }

@@ -26,7 +26,7 @@ constexpr size_t kHelpNameColumns = 17;
 constexpr char kPrompt[] = "holdfast> ";
 constexpr char kPromptMore[] = "     ...> ";
 
-// A line without its newline; false at the end.
+// Reads a line without its newline; returns false at the end.
 absl::StatusOr<bool> ReadLine(std::istream& in, std::string* line) {
   line->clear();
   for (int c; (c = in.get()) != std::istream::traits_type::eof();) {
@@ -38,7 +38,7 @@ absl::StatusOr<bool> ReadLine(std::istream& in, std::string* line) {
   return !line->empty();
 }
 
-// Of one statement that begins with no comment. WITH may begin a change.
+// Returns whether one statement, which does not begin with a comment, only reads. WITH may begin a change.
 bool OnlyReads(absl::string_view sql) {
   const absl::string_view word =
       sql.substr(0, std::find_if_not(sql.begin(), sql.end(), absl::ascii_isalpha) - sql.begin());
@@ -57,7 +57,7 @@ absl::Status AtPlace(const absl::Status& error, absl::string_view place) {
   return place.empty() ? error : WithMessage(error, absl::StrCat(place, ": ", error.message()));
 }
 
-// 'a b' and "a b" are a b.
+// Returns a b for 'a b' and "a b".
 std::string Unquoted(absl::string_view text) {
   if (text.size() >= 2 && (text.front() == '\'' || text.front() == '"') && text.front() == text.back()) {
     text = text.substr(1, text.size() - 2);
@@ -225,7 +225,7 @@ int SqlShell::Execute(const std::vector<Statement>& statements, const std::strin
     RanUpTo(source, statements.back().last_line);
     return kExitOk;
   }
-  // The server names a statement by its number in the call, which says nothing to who wrote the script.
+  // The server names a statement by its number in the call, which does not help the author of the script.
   absl::Status error = response.status();
   std::string place = statements.size() == 1 ? statements[0].place : "";
   for (size_t i = 0; i < statements.size(); ++i) {
@@ -261,11 +261,11 @@ absl::Status SqlShell::WithEffect(const absl::Status& error, absl::string_view p
   // The rest of that line did not run.
   if (place == last) absl::StrAppend(&lines, ", before this statement,");
   absl::string_view message = error.message();
-  absl::ConsumeSuffix(&message, "; nothing was done");  // which is about the statement alone
+  absl::ConsumeSuffix(&message, "; nothing was done");  // this suffix is about the statement alone
   return WithMessage(error, absl::StrCat(message, "; ", lines, " took effect"));
 }
 
-// What is there under the name stays until all of it has come.
+// Writes to FILE.partial, so that an earlier file of this name stays until the export is complete.
 absl::Status SqlShell::Export(const std::string& file) {
   const std::string partial = absl::StrCat(file, ".partial");
   std::ofstream out(partial, std::ios::binary | std::ios::trunc);

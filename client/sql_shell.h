@@ -1,11 +1,11 @@
-// The shell of `holdfast sql`: it runs statements on an object's database, and commands that begin with a point.
+// The shell of `holdfast sql`. It runs statements on an object's database, and commands that begin with a point.
 //
 // The shell makes one call for each statement, in the order of the input, and each call is an atomic commit. Statements
 // from BEGIN to COMMIT are one call (sql_transaction.h), and --atomic makes one call of all statements. A script ends
 // with the first error, which says which lines took effect before it; a terminal goes on after it.
 //
-// Request ids. A run has one id, --request-id or one made up, and its statement n, from 0, gets ID-n; the one call of
-// an atomic run gets the ID as it is. The same script with the ID of a run that ended with an unknown outcome therefore
+// Request ids. A run has one id, --request-id or a random one, and its statement n, from 0, gets ID-n; the one call of
+// an atomic run gets the ID itself. The same script with the ID of a run that ended with an unknown outcome therefore
 // repeats nothing. A statement that begins with SELECT, VALUES or EXPLAIN only reads and gets no id, since the server
 // keeps the replies to requests that have one, which bounds them (types.proto).
 
@@ -30,24 +30,24 @@ namespace holdfast::client {
 
 // The server's bound for one call (object_service.proto).
 inline constexpr size_t kStatementsMax = 128;
-// Bounds the memory that a line of input takes.
+// The bound on a line of input, which bounds its memory.
 inline constexpr size_t kLineBytesMax = 4 << 20;
 
 struct SqlShellOptions {
   v1::ObjectId object;
   SqlFormat format = SqlFormat::kTable;
   bool atomic = false;
-  // Parameters of the statement. With them the run must have exactly one statement.
+  // The parameters of the statement. With them the run must have exactly one statement.
   std::vector<v1::SqlValue> params;
 };
 
-// The session must outlive it. All methods return the exit status; errors are printed by then, with the line of the
-// statement unless it was typed at a terminal. Single-threaded.
+// The session must outlive the shell. Its public methods that run something return the exit status; they have then
+// printed any error, with the line of the statement unless it was typed at a terminal. Single-threaded.
 class SqlShell {
  public:
   SqlShell(Session* session, SqlShellOptions options);
 
-  // Runs everything that `in` has. `place` precedes the line in errors: "argument 2, ".
+  // Runs the whole script `in`. `place` precedes the line in errors: "argument 2, ".
   int RunScript(std::istream& in, const std::string& place = "");
   // Prompts for each line until the end of input or .quit.
   int RunTerminal(std::istream& in);
@@ -64,7 +64,7 @@ class SqlShell {
   };
   struct DotCommand {
     const char* name;
-    const char* argument;  // empty: takes none; in brackets: may be left out
+    const char* argument;  // empty: the command takes none; in brackets: it may be left out
     const char* help;
     // Runs the command with its argument, which is empty if it is left out.
     absl::Status (SqlShell::*run)(const std::string& argument);
@@ -81,7 +81,7 @@ class SqlShell {
   int Failed(const absl::Status& error, const std::string& place);
   // Notes that all statements of the script up to this line of `source`, as in RunScript, have run.
   void RanUpTo(const std::string& source, int64_t line);
-  // The error at this place, with the lines of the script that took effect before, if any did.
+  // Adds to the error at this place the lines of the script that took effect before, if any did.
   absl::Status WithEffect(const absl::Status& error, absl::string_view place) const;
 
   absl::Status Export(const std::string& file);
@@ -101,12 +101,12 @@ class SqlShell {
   bool quit_ = false;
   int64_t statements_run_ = 0;
   bool wrote_ = false;  // something ran that may have written
-  // Once something has: everything up to this line of this source has run.
+  // If a write took effect: everything up to this line of this source has run. The line is 0 before that.
   std::string effect_source_;
   int64_t effect_line_ = 0;
   std::vector<Statement> collected_;  // the statements of the one call
   SqlTransaction transaction_;
-  std::string transaction_place_;  // where its BEGIN stands
+  std::string transaction_place_;  // the place of its BEGIN
 };
 
 }  // namespace holdfast::client

@@ -14,8 +14,8 @@ namespace {
 
 bool IsComplete(const std::string& sql) { return sqlite3_complete(sql.c_str()) == 1; }
 
-// Of text in which no statement ends. After a semicolon blanks and comments are as complete as the semicolon is by
-// itself, and anything else begins a statement.
+// Returns whether text in which no statement ends has only blanks and comments. After a semicolon these are as complete
+// as the semicolon by itself, and anything else begins a statement.
 bool IsBlank(absl::string_view text) { return IsComplete(absl::StrCat(";", text)); }
 
 }  // namespace
@@ -31,7 +31,7 @@ void SqlSplitter::Add(absl::string_view line) {
 std::optional<SqlText> SqlSplitter::Next() {
   while (true) {
     const size_t semicolon = text_.find(';', scanned_);
-    // A longer one is refused, so it is not looked at: each look begins with the statement.
+    // A longer statement is refused, so the search stops here: each look starts from the beginning of the statement.
     if (semicolon == std::string::npos || semicolon >= begin_ + kStatementBytesMax) break;
     scanned_ = semicolon + 1;
     if (!IsComplete(text_.substr(begin_, scanned_ - begin_))) continue;

@@ -14,7 +14,7 @@
 namespace holdfast::client {
 namespace {
 
-// The words of a statement in capitals, up to five of them: no statement that is looked for here has more.
+// Returns the words of a statement in capitals, up to five: no statement that matters here has more.
 std::vector<std::string> WordsOf(absl::string_view sql) {
   std::vector<std::string> words;
   const auto is_separator = absl::ByAnyChar(" \t\r\n;=()");
@@ -25,7 +25,7 @@ std::vector<std::string> WordsOf(absl::string_view sql) {
   return words;
 }
 
-// "PRAGMA foreign_keys = OFF" and the like; nothing: it is another statement.
+// Returns the value in "PRAGMA foreign_keys = OFF" and the like; nullopt for another statement.
 std::optional<bool> ForeignKeysOf(const std::vector<std::string>& words) {
   if (words.size() != 3 || words[0] != "PRAGMA" || words[1] != "FOREIGN_KEYS") return std::nullopt;
   for (const char* on : {"ON", "YES", "TRUE", "1"}) {

@@ -2,7 +2,7 @@
 //
 // ROLLBACK drops the collected text. PRAGMA foreign_keys before BEGIN is kept for the texts that follow, since on the
 // server it holds only to the end of its text. A dump of sqlite3's shell is therefore one commit, made with foreign
-// keys off. Single-threaded. Bound: kTextBytesMax of a transaction.
+// keys off. Single-threaded. A transaction has at most kTextBytesMax.
 
 #ifndef HOLDFAST_CLIENT_SQL_TRANSACTION_H_
 #define HOLDFAST_CLIENT_SQL_TRANSACTION_H_
@@ -17,7 +17,7 @@ namespace holdfast::client {
 
 class SqlTransaction {
  public:
-  // The server's bound of a request, less room for its other fields.
+  // The server's bound for a request, less room for its other fields.
   static constexpr size_t kTextBytesMax = (4 << 20) - (64 << 10);
 
   // The result of Add(): the caller runs the statement by itself, nothing yet, or the collected text.

@@ -22,13 +22,13 @@
 
 namespace holdfast::client {
 
-// OK for OK. Details that can't be parsed are left out; the code and the message stay.
+// Converts a gRPC status; OK stays OK. Details that can't be parsed are left out; the code and the message stay.
 absl::Status FromGrpcStatus(const grpc::Status& status);
 
-// The error of one item of a batch or a stream, as a call of its own would have returned it.
+// Converts the error of one item of a batch or a stream into the error that a call of its own would have returned.
 absl::Status FromItemError(const v1::ItemError& error);
 
-// The detail of this type, e.g. DetailOf<google::rpc::BadRequest>(status); nullopt if there is none.
+// Returns the detail of this type, e.g. DetailOf<google::rpc::BadRequest>(status); nullopt if there is none.
 template <class Detail>
 std::optional<Detail> DetailOf(const absl::Status& status) {
   const auto payload = status.GetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()));
@@ -37,19 +37,19 @@ std::optional<Detail> DetailOf(const absl::Status& status) {
   return detail;
 }
 
-// The ErrorReason of the failure without its prefix, e.g. "MAILBOX_FULL"; empty if the error is not Holdfast's own.
+// Returns the ErrorReason without its prefix, e.g. "MAILBOX_FULL"; empty if the error is not Holdfast's own.
 std::string ReasonOf(const absl::Status& status);
 
-// NOT_FOUND with that reason, as the server gives it; for what a client finds missing in a reply.
+// Returns NOT_FOUND with that reason, as the server does. A client uses it when a reply lacks something.
 absl::Status NotFound(absl::string_view message);
 
-// What RetryInfo asks to wait, never negative; nullopt if there is no RetryInfo.
+// Returns the wait that RetryInfo asks for, never negative; nullopt if there is no RetryInfo.
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 
-// Whether a mutation that failed with this may have happened all the same: the server says so (OUTCOME_UNKNOWN), or the
-// error is not Holdfast's own and of a code with which connections break, deadlines pass, and replies that are too
-// large for the client are dropped. With the same request_id it may be sent again all the same, within the time for
-// which the server keeps records (types.proto).
+// Returns whether a mutation that failed with this error may have happened all the same. Either the server says so
+// (OUTCOME_UNKNOWN), or the error is not Holdfast's own and has a code with which connections break, deadlines pass, or
+// replies that are too large for the client are dropped. With the same request_id the mutation may be sent again while
+// the server keeps records (types.proto).
 bool OutcomeUnknown(const absl::Status& status);
 
 }  // namespace holdfast::client

@@ -13,7 +13,7 @@ constexpr size_t kWordBytesMax = 100;
 constexpr size_t kShownMax = 3;
 constexpr size_t kPrefixBytesMin = 3;
 
-// The optimal string alignment distance of two words.
+// Returns the optimal string alignment distance of two words.
 size_t Distance(absl::string_view a, absl::string_view b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
@@ -38,7 +38,7 @@ std::string DidYouMean(absl::string_view word, const std::vector<Candidate>& can
     const bool begins = word.size() >= kPrefixBytesMin && absl::StartsWith(candidate.word, word);
     size_t distance = Distance(word, candidate.word);
     if (begins) distance = std::min<size_t>(distance, 1);
-    // A word of one or two letters becomes any other by so few changes.
+    // A candidate of as few letters as changes would match any word.
     if (distance > nearest || distance >= candidate.word.size()) continue;
     if (distance < nearest) shown.clear();
     nearest = distance;

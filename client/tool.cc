@@ -81,13 +81,13 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
       [&globals] { globals.json = true; });
 }
 
-// The group or command that the command line got to.
+// Returns the group or command that the command line reached.
 const CLI::App& Reached(const CLI::App& app) {
   const std::vector<CLI::App*> parsed = app.get_subcommands();
   return parsed.empty() ? app : Reached(*parsed.front());
 }
 
-// The commands below `app`, of which those more than one step down are shown with their groups.
+// Adds the commands below `app`. Those more than one step down are shown with their groups.
 void AddCommands(const CLI::App& app, const std::string& groups, std::vector<Candidate>& candidates) {
   const std::vector<const CLI::App*> below = app.get_subcommands(nullptr);
   for (const CLI::App* command : below) {
@@ -96,7 +96,7 @@ void AddCommands(const CLI::App& app, const std::string& groups, std::vector<Can
   for (const CLI::App* command : below) AddCommands(*command, groups + command->get_name() + " ", candidates);
 }
 
-// The options of `app` and of what it is below.
+// Adds the options of `app` and of the groups above it.
 void AddOptions(const CLI::App* app, std::vector<Candidate>& candidates) {
   for (; app != nullptr; app = app->get_parent()) {
     for (const CLI::Option* option : app->get_options(nullptr)) {
@@ -105,8 +105,8 @@ void AddOptions(const CLI::App* app, std::vector<Candidate>& candidates) {
   }
 }
 
-// Suggests what an unknown word may have been meant to be: an option; a command of this name in any group; one like it
-// in the group that was reached; one like it in any group.
+// Suggests the intended word for an unknown one: an option; a command of this name in any group; a similar one in the
+// group that was reached; a similar one in any group.
 std::string Suggestion(const CLI::App& app, const std::vector<std::string>& unknown) {
   const CLI::App& reached = Reached(app);
   for (const std::string& word : unknown) {
@@ -130,7 +130,7 @@ std::string Suggestion(const CLI::App& app, const std::vector<std::string>& unkn
   return "";
 }
 
-// What to tell of a command line that can't be parsed.
+// Returns the message for a command line that can't be parsed.
 std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining(true);
   const bool required = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
@@ -175,7 +175,7 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
     err << "holdfast: " << words.status().message() << "\n";
     return kExitUsage;
   }
-  std::reverse(words->begin(), words->end());  // as CLI11 takes them
+  std::reverse(words->begin(), words->end());  // CLI11 takes them in reverse order
   try {
     app.parse(*std::move(words));
   } catch (const CLI::ParseError& error) {

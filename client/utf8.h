@@ -7,7 +7,7 @@
 
 namespace holdfast::client {
 
-// How many bytes the character at the beginning of `text`, which is not empty, has; 0 if it is not UTF-8.
+// Returns the size in bytes of the first character of `text`, which must not be empty; 0 if it is not UTF-8.
 size_t Utf8CharacterSize(absl::string_view text);
 
 bool IsUtf8(absl::string_view text);
