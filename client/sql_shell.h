@@ -53,7 +53,7 @@ class SqlShell {
   int RunTerminal(std::istream& in);
   // Ends the run after the last script: makes the call of an atomic run.
   int Finish();
-  // Returns whether .quit or .exit was run, after which nothing more is to be run.
+  // Returns whether .quit or .exit has run; then nothing more may run.
   bool quit() const { return quit_; }
 
  private:

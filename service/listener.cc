@@ -33,7 +33,7 @@ constexpr int kBacklog = 1024;
 // It sleeps for kPause after an accept that failed because descriptors or memory ran out. The system gives no event
 // when there are some again, and poll() would return at once, since the connection still waits to be accepted.
 constexpr absl::Duration kPause = absl::Milliseconds(50);
-// It sleeps for kRoomStep between two looks whether gRPC has closed connections that were ended to make room, at most
+// It sleeps for kRoomStep between two checks whether gRPC has closed connections that were ended to make room, at most
 // kRoomTriesMax times for a new connection. gRPC gives no event when it closes a connection.
 constexpr absl::Duration kRoomStep = absl::Milliseconds(2);
 constexpr int kRoomTriesMax = 500;

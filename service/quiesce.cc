@@ -12,8 +12,8 @@ namespace {
 
 // The time between two looks at gRPC, which tells nobody of its progress.
 constexpr absl::Duration kStep = absl::Milliseconds(5);
-// A connection whose input is held has come to rest when so many looks in a row find it unchanged: a thread of gRPC may
-// have read bytes and not looked at them yet.
+// A connection whose input is held has come to rest when this many looks in a row find it unchanged: a thread of gRPC
+// may have read bytes and not looked at them yet.
 constexpr int kLooks = 4;
 // The longest time for which a connection is held at once: a call that takes longer may need the rest of its request.
 constexpr absl::Duration kHeldMax = absl::Milliseconds(100);

@@ -426,7 +426,7 @@ void RunningServer::Drain() {
   if (const int busy = Quiesce(&connections_, kQuiesceMax); busy > 0) {
     Log(LogLevel::kWarning, "connections_not_quiet", {{"count", absl::StrCat(busy)}});
   }
-  // Ends what is left at once.
+  // Ends the calls that are left at once.
   grpc_->Shutdown(absl::ToChronoTime(absl::Now()));
 
   // The calls have ended; alarms and commits may still be at work.

@@ -181,7 +181,7 @@ void AlarmScheduler::Apply(const Change& change) {
 }
 
 void AlarmScheduler::Trim() {
-  // While a read is under way the horizon must stay where the read began.
+  // During a read the horizon must stay where the read began.
   while (!reading_ && near_.size() > options_.entries_max) {
     auto last = std::prev(near_.end());
     horizon_ = *last;

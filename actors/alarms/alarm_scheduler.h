@@ -90,7 +90,7 @@ class AlarmScheduler {
   bool IsDue(const storage::AlarmEntry& entry) const;
   // Returns the steady time at which the alarm's delay has passed; nullopt for an alarm that goes by its instant.
   std::optional<absl::Time> SteadyDueOf(const storage::AlarmEntry& entry) const;
-  // The entry was fired before its time, and is to be fired again.
+  // Keeps an entry that was fired before its time, so that it fires again.
   void Again(const storage::AlarmEntry& entry);
   // The outcome of a delivery that was fired.
   enum class End {
@@ -134,7 +134,7 @@ class AlarmScheduler {
   // Returns whether the delivery has begun; otherwise the alarm is kept for later.
   bool FireOne(std::string object);
   void FireWaiting();
-  // Takes the next step of the search, or the first step of the next search, unless a read is under way, there is
+  // Takes the next step of the search, or the first step of the next search, unless a read is in progress, there is
   // nothing to search for, or found_ is not empty yet.
   void Search();
   static size_t NamespaceBit(absl::string_view ns);

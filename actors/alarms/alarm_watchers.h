@@ -47,7 +47,7 @@ class AlarmWatchers {
     int32_t retry_count = 0;
     int64_t lease_expire_time_us = 0;
   };
-  // Called on the thread of the object; must not call back.
+  // Called on the thread of the object, with the lock held: it must not call AlarmWatchers.
   using Deliver = absl::AnyInvocable<void(const Delivery&)>;
   // An id of a watcher is never 0.
   using WatcherId = uint64_t;

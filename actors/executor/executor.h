@@ -50,7 +50,7 @@ class Executor {
   // Wakes the thread if it sleeps. Any thread may call it.
   virtual void Wake() = 0;
 
-  // Each returns whether there was anything to run.
+  // These return whether there was anything to run.
   bool RunInbox();
   bool RunTimers();
   void RoundDone() {

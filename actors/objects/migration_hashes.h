@@ -34,15 +34,15 @@ struct SqlMigration {
 // the version. Every byte of a statement counts. storage/FORMAT.md says what is hashed.
 std::string MigrationHash(const SqlMigration& migration);
 
-// Compares the migrations up to `version` with those that ran, and returns the ones whose hash is to be stored though
-// they are not run. FAILED_PRECONDITION (SCHEMA_CHANGED) where a migration has changed or never ran, unless
+// Compares the migrations up to `version` with those that ran, and returns the ones whose hash must be stored although
+// they do not run. FAILED_PRECONDITION (SCHEMA_CHANGED) if a migration has changed or never ran, unless
 // `accept_changed`: then it is among the ones returned. `migrations` are in ascending order; call it in a transaction.
 absl::StatusOr<std::vector<const SqlMigration*>> CompareMigrations(storage::sql::Connection& connection,
                                                                    const std::vector<SqlMigration>& migrations,
                                                                    int64_t version, bool accept_changed);
 
 // Stores the hashes of `migrations` of an object that was at version `before`. First it removes the hashes of versions
-// above `before`, which are left over where somebody has set the version back. Call it in a transaction.
+// above `before`, which are left over if a client has set the version back. Call it in a transaction.
 absl::Status StoreMigrationHashes(storage::sql::Connection& connection,
                                   const std::vector<const SqlMigration*>& migrations, int64_t before);
 

@@ -57,7 +57,7 @@ struct HostServices {
   storage::Families* families;
   storage::RunClocks* run_clocks;
   storage::Background* reads;
-  storage::Background* sql;  // for SQL that may take long, where there are no sql_workers
+  storage::Background* sql;  // for SQL that may take long, if there are no sql_workers
   storage::sql::TempSpace* sql_temp_space;
   storage::Background* commits;         // one thread
   storage::Background* family_changes;  // one thread

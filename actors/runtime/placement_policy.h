@@ -52,7 +52,7 @@ class PlacementPolicy {
 
   // Adds an object that has a family of its own already. Call it before the first turn.
   void Add(const storage::ObjectKey& key) { placed_.push_back(key); }
-  // From now on no object gets a family, and none of DropSoon() is dropped.
+  // From now on no object gets a family, and DropSoon() drops none.
   void Stop();
   // Returns whether no family is being made or dropped.
   bool idle() const { return changes_under_way_ == 0; }

@@ -67,7 +67,7 @@ class RequestRecords {
   storage::Keyspace* keyspace() { return &keyspace_; }
   // RESOURCE_EXHAUSTED if a bound allows no new request with an id to this object.
   absl::Status CheckRoom(const storage::ObjectKey& object) const;
-  // Puts the record of the reply that `request` has now into `writes`, which are to be committed with its turn.
+  // Puts the record of the request's current reply into `writes`, which must commit with the request's turn.
   // RESOURCE_EXHAUSTED, and nothing put, if the reply is too large.
   absl::Status Add(const storage::ObjectKey& object, const RecordedRequest& request, storage::WriteSet* writes);
   // Answers `request` from the bytes of a record. ALREADY_EXISTS if the record is of another request.

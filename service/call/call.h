@@ -1,9 +1,9 @@
 // The life of a call, which all kinds of calls share.
 //
 // A call waits in the completion queue of its endpoint. When it has arrived it passes the call gate (Admit), runs,
-// sends its replies, and ends; then it deletes itself. From its arrival to its end it is in the endpoint's list, which
-// is where a drain finds it, and where the watch over calls (WatchCalls) sees whether its client still takes what is
-// sent and whether a stream is still used.
+// sends its replies, and ends; then it deletes itself. From its arrival to its end it is in the endpoint's list. A
+// drain finds it there, and so does the watch over calls (WatchCalls), which checks whether the client still takes
+// replies and whether a stream is still used.
 //
 // Threading: everything on the endpoint's executor, except BeginSending and EndSending, which any thread may call.
 
@@ -54,7 +54,7 @@ class Call : public Event {
   void LogStreamEnd(absl::string_view method, const absl::Status& outcome) {
     endpoint_->log->StreamEnded(began_, method, outcome);
   }
-  // When the call arrived, for the log.
+  // Returns the time at which the call arrived, for the log.
   absl::Time began() const { return began_; }
 
   // These two surround each operation that waits for the client to take something.
@@ -89,13 +89,13 @@ class Call : public Event {
 // Asks every call of the endpoint to end that has no end of its own.
 void DrainCalls(Endpoint* endpoint);
 
-// From now on cancels the calls whose clients do not take what is sent within endpoint->reply_time_max, and ends the
+// From now on cancels the calls whose clients do not take a reply within endpoint->reply_time_max, and ends the
 // streams that are idle for endpoint->stream_idle_max. It looks a few times within the shorter of the two, and at least
 // once a second.
 void WatchCalls(Endpoint* endpoint);
 
-// Bytes that a message takes in memory. For a small message this is its size on the wire; for a large one it is exact,
-// since many small fields take several times as much memory as they have bytes on the wire.
+// Returns the bytes that a message takes in memory. For a small message this is its size on the wire; for a large one
+// it is exact, since many small fields take several times as much memory as they have bytes on the wire.
 size_t MemoryBytes(const google::protobuf::Message& message);
 
 }  // namespace holdfast::service

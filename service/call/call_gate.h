@@ -89,7 +89,7 @@ class CallGate {
   static absl::Status Draining();
 
  private:
-  // Does what Admit does, and tells no observer.
+  // Does the same as Admit, without telling the observer.
   absl::Status TryAdmit(absl::string_view peer, size_t bytes, Lease* lease);
   absl::Status Told(absl::string_view method, absl::Status status) const;
   absl::Status AddBytes(Connections::Connection* connection, int64_t bytes);

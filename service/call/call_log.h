@@ -9,7 +9,7 @@
 // Streams have lines for their refusals and their items, but are never slow themselves: their clients decide how long
 // they live. At a lower level nothing is measured.
 //
-// Bounds: kLinesPerSecondMax lines a second. The number of those left out is told with the next line
+// Bounds: kLinesPerSecondMax lines a second. The next line tells the number of lines that were left out
 // (event=calls_left_out). Threading: any thread.
 
 #ifndef HOLDFAST_SERVICE_CALL_CALL_LOG_H_

@@ -18,7 +18,7 @@ void CoroutineCall::OnEvent(bool ok) {
     return;
   }
   if (!ok) {
-    // No call has come, so nothing is told of its end.
+    // No call has arrived, so gRPC does not report its end.
     delete this;
     return;
   }

@@ -1,7 +1,7 @@
 // A call of several steps on one object, written as a coroutine: reading and writing its stream, turns of the object,
 // and work that may block, one after the other.
 //
-// Everything of a call happens on the executor of its completion queue. The call has a time limit, and each step that
+// All of a call runs on the executor of its completion queue. The call has a time limit, and each step that
 // waits for the client has one of its own. When a limit is reached, the client is gone, or the server drains, the call
 // ends after its current step.
 

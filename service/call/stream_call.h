@@ -3,7 +3,7 @@
 // first of them is answered, and gRPC's flow control holds the client back. A result is written when its item and all
 // items before it are durable.
 //
-// Everything of a call happens on the executor of its completion queue; outcomes of objects elsewhere are posted to it.
+// All of a call runs on the executor of its completion queue; outcomes of objects elsewhere are posted to it.
 // When the server drains, the items that were read are answered and the call ends with DRAINING.
 
 #ifndef HOLDFAST_SERVICE_CALL_STREAM_CALL_H_

@@ -62,7 +62,7 @@ v1::WatchAlarmsResponse ReplyOf(const AlarmWatchers::Delivery& delivery) {
   return response;
 }
 
-// Everything of a call happens on the executor of its queue. Its headers are sent when the watch has begun.
+// All of a call runs on the executor of its queue. Its headers are sent when the watch has begun.
 class AlarmWatchCall final : public Call {
  public:
   AlarmWatchCall(const RawMethod* method, Endpoint* endpoint)
