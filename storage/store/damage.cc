@@ -6,9 +6,9 @@
 namespace holdfast::storage {
 namespace {
 
-// The place is searched for byte by byte, up to so many. Blocks end at short keys, so few are needed.
+// The place is searched for byte by byte, up to this many bytes. Blocks end at short keys, so few are needed.
 constexpr size_t kPlaceBytesMax = 600;
-// Behind so many bytes FF in a row there is nothing: no key has them.
+// No key has this many bytes FF in a row, so nothing lies behind them.
 constexpr size_t kHighBytesMax = 8;
 
 bool CanRead(Store* store, FamilyId family, const KeyRange& range) {
@@ -25,11 +25,11 @@ std::optional<std::string> ReadableFrom(Store* store, FamilyId family, const Key
     return !range.Contains(place) || CanRead(store, family, {place, range.end});
   };
   if (readable(range.start)) return range.start;
-  // `last` is a beginning of the last place that is not readable.
+  // `last` is a prefix of the last place that is not readable.
   std::string last;
   size_t high_bytes = 0;
   while (last.size() < kPlaceBytesMax && high_bytes < kHighBytesMax && !readable(last + '\0')) {
-    // The highest next byte with which the place is not readable.
+    // Finds the highest next byte with which the place is not readable.
     int low = 0;
     int high = 256;
     while (high - low > 1) {

@@ -1,4 +1,4 @@
-// The version of the format on disk, storage/FORMAT.md, and the key of the record that holds it.
+// The version of the on-disk format (storage/FORMAT.md), and the keys of that format.
 
 #ifndef HOLDFAST_STORAGE_STORE_FORMAT_H_
 #define HOLDFAST_STORAGE_STORE_FORMAT_H_
@@ -12,14 +12,14 @@ namespace holdfast::storage {
 
 inline constexpr uint32_t kFormatVersion = 3;
 
-// In the node's family.
+// These are keys in the node's family; each run's key begins with kRunClockPrefix.
 inline constexpr absl::string_view kStoreHeaderKey = "header";
 inline constexpr absl::string_view kRunClockPrefix = "clock";
 
-// A file beside RocksDB's, with WriteAheadLogs.
+// The file beside RocksDB's that holds a WriteAheadLogs message.
 inline constexpr absl::string_view kWriteAheadLogsFile = "HOLDFAST-LOGS";
 
-// First byte of each key in an object's keyspace: what kind of key it is.
+// The first byte of each key in an object's keyspace is the kind of the key.
 inline constexpr char kObjectHeaderKind = 0x01;
 inline constexpr char kAlarmKind = 0x02;
 inline constexpr char kClientAlarmKind = 0x03;
@@ -34,17 +34,18 @@ inline constexpr char kEntryKind = 0x10;
 inline constexpr char kRowKind = 0x20;
 inline constexpr char kIndexKind = 0x21;
 
-// The SQL database: its record, and its pages. Next to each other, so that one range holds them and nothing else.
+// The record and the pages of the SQL database. The two kinds are adjacent, so that one range holds them and nothing
+// else.
 inline constexpr char kSqlDatabaseKind = 0x30;
 inline constexpr char kSqlPageKind = 0x31;
 inline const std::string kSqlDatabaseKey(1, kSqlDatabaseKind);
-// Bytes of a page, and of its key: the kind, the generation and the number.
+// The bytes of a page, and of its key, which is the kind, the generation and the number.
 inline constexpr size_t kSqlPageBytes = 4096;
 inline constexpr size_t kSqlPageKeyBytes = 1 + 2 * sizeof(uint32_t);
-// A database that is being built to take the place of the other.
+// The record of an import, which builds a database that is to replace the object's own.
 inline const std::string kSqlImportKey(1, 0x32);
 
-// First byte of each key in the family of request records.
+// The first byte of each key in the family of request records is the kind of the key.
 inline constexpr char kRequestRecordKind = 0x10;
 inline constexpr char kRequestAgeKind = 0x20;
 

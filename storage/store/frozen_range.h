@@ -1,8 +1,8 @@
-// The keys of one range of a keyspace as of one moment, to be read later and elsewhere, however long that takes: what
-// commits meanwhile, or deletes the object, is not seen.
+// A snapshot of one range of a keyspace, to be read later and elsewhere, however long that takes. Reads do not see
+// later commits, not even one that deletes the object.
 //
-// It keeps files of the store on the disk as long as it lives, so whoever has one bounds how long that is. It must not
-// outlive the store. Threading: one thread at a time; it may wait for the disk.
+// It keeps files of the store on the disk as long as it lives, so its owner must bound its lifetime. It must not
+// outlive the store. Threading: one thread at a time; a read may wait for the disk.
 
 #ifndef HOLDFAST_STORAGE_STORE_FROZEN_RANGE_H_
 #define HOLDFAST_STORAGE_STORE_FROZEN_RANGE_H_
@@ -22,11 +22,12 @@ namespace holdfast::storage {
 
 class FrozenRange {
  public:
-  // For View::Freeze(). `pending` is newer than what the cursor passes, whose keys have the prefix.
+  // For View::Freeze(). `pending` is newer than the entries of the cursor, whose keys begin with `prefix`.
   FrozenRange(WriteSet pending, std::string prefix, std::unique_ptr<Cursor> cursor)
       : pending_(std::move(pending)), prefix_(std::move(prefix)), cursor_(std::move(cursor)) {}
 
-  // A key above all that were asked for before. Errors: DATA_LOSS where the store is damaged.
+  // Returns the value of a key; nothing if the key is absent. Keys must be asked for in ascending order. Errors:
+  // DATA_LOSS if the store is damaged.
   absl::StatusOr<std::optional<std::string>> Get(absl::string_view key);
 
  private:

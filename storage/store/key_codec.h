@@ -5,7 +5,7 @@
 //   uint16   two bytes, big-endian
 //   uint32   four bytes, big-endian
 //
-// storage/FORMAT.md shows which tuples there are.
+// storage/FORMAT.md lists the tuples.
 
 #ifndef HOLDFAST_STORAGE_STORE_KEY_CODEC_H_
 #define HOLDFAST_STORAGE_STORE_KEY_CODEC_H_
@@ -17,7 +17,7 @@
 
 namespace holdfast::storage {
 
-// Of the end of a text.
+// The bytes that end an encoded text.
 inline constexpr size_t kTextEndBytes = 2;
 
 void AppendText(std::string* key, absl::string_view text);
@@ -25,16 +25,17 @@ void AppendInt64(std::string* key, int64_t value);
 void AppendUint16(std::string* key, uint16_t value);
 void AppendUint32(std::string* key, uint32_t value);
 
-// Each takes its part off the front of `*key`; false, with `*key` unspecified, when it does not begin with one.
+// Each takes its part off the front of `*key`. Returns false, with `*key` unspecified, if `*key` does not begin with
+// such a part.
 bool ConsumeText(absl::string_view* key, std::string* text);
 bool ConsumeInt64(absl::string_view* key, int64_t* value);
 bool ConsumeUint16(absl::string_view* key, uint16_t* value);
 bool ConsumeUint32(absl::string_view* key, uint32_t* value);
 
-// The first key after all keys that begin with `prefix`; empty, which means "no end", when there is none.
+// Returns the first key after all keys that begin with `prefix`; empty, which means "no end", if there is none.
 std::string PrefixEnd(absl::string_view prefix);
 
-// The keys from `start`, inclusive, to `end`, exclusive; an empty `end` means all that follow.
+// The keys from `start`, inclusive, to `end`, exclusive; an empty `end` means all keys that follow.
 struct KeyRange {
   std::string start;
   std::string end;

@@ -14,7 +14,7 @@ class MemoryCursor : public Cursor {
  public:
   using Entries = std::map<std::string, std::string, std::less<>>;
 
-  // `mutex`, which is the store's, orders what was read here before what is written once this is gone.
+  // `mutex` is the store's. It orders the reads of this cursor before the writes that follow its destruction.
   MemoryCursor(std::mutex* mutex, std::shared_ptr<const Entries> entries, KeyRange range)
       : mutex_(mutex), entries_(std::move(entries)), range_(std::move(range)), at_(entries_->end()) {}
   ~MemoryCursor() override {

@@ -1,5 +1,5 @@
-// A store in memory: what it has is gone with it. The reference model of RocksDbStore in tests, and the store of
-// simulations, which share one between the lives of a node to play a restart.
+// A store in memory, whose contents are gone with it. It is the reference model of RocksDbStore in tests, and the store
+// of simulations, which keep one across the lives of a node to play a restart.
 
 #ifndef HOLDFAST_STORAGE_STORE_MEMORY_STORE_H_
 #define HOLDFAST_STORAGE_STORE_MEMORY_STORE_H_
@@ -29,23 +29,23 @@ class MemoryStore : public Store {
   std::vector<OwnFamily> ListOwnFamilies() override;
   bool DiskFull() override { return disk_full_; }
 
-  // For tests. While cold, reads of the memory tier answer kNeedsDisk.
+  // For tests: while the store is cold, reads of the memory tier return kNeedsDisk.
   void set_cold(bool cold) { cold_ = cold; }
   void set_disk_full(bool full) { disk_full_ = full; }
-  // The next commits fail with this, having applied nothing.
+  // Commits fail with `error` from now on, and apply nothing.
   void set_commit_error(absl::Status error);
-  // The next creations of a family fail with this.
+  // CreateFamily fails with `error` from now on.
   void set_create_error(absl::Status error);
 
  private:
-  // Copied on write, so that a cursor keeps what it saw.
+  // The entries are copied on write, so that a cursor keeps its view.
   using Entries = std::map<std::string, std::string, std::less<>>;
   struct Family {
     std::string name;
     std::shared_ptr<Entries> entries = std::make_shared<Entries>();
   };
 
-  // The entries to change, a copy if a cursor still reads them.
+  // Returns the entries to change: a copy if a cursor still reads them.
   static Entries* Writable(Family* family);
 
   std::atomic<bool> cold_ = false;

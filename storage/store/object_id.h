@@ -1,4 +1,4 @@
-// Which object, and which shard it belongs to.
+// The id of an object, its encoded key, and the shard that it belongs to.
 
 #ifndef HOLDFAST_STORAGE_STORE_OBJECT_ID_H_
 #define HOLDFAST_STORAGE_STORE_OBJECT_ID_H_
@@ -11,8 +11,8 @@
 
 namespace holdfast::storage {
 
-// Namespaces are 1-63 of [a-z0-9-], classes are names from the code, names 1-512 bytes. The bounds are checked where
-// requests come in; here any strings will do.
+// A namespace has 1-63 characters of [a-z0-9-], a class is a name from the code, and a name has 1-512 bytes. The bounds
+// are checked where requests arrive; an ObjectId takes any strings.
 struct ObjectId {
   std::string ns;
   std::string object_class;
@@ -21,20 +21,20 @@ struct ObjectId {
   auto operator<=>(const ObjectId&) const = default;
 };
 
-// Fixed when a store is made, recorded in it, and checked when it is opened.
+// The number of shards is fixed when a store is made, recorded in the store, and checked when the store is opened.
 inline constexpr uint32_t kShardCount = 256;
 
 enum class ShardId : uint16_t {};
 
-// The id as one memcomparable key, (namespace, class, name), and its hash. Made once for a request and then passed
-// along, so that nothing on the way encodes or hashes again.
+// An id as one memcomparable key, (namespace, class, name), with its hash. It is made once for a request and then
+// passed along, so that nothing encodes or hashes the id again.
 class ObjectKey {
  public:
   ObjectKey() = default;
   explicit ObjectKey(const ObjectId& id) : ObjectKey(id.ns, id.object_class, id.name) {}
   ObjectKey(absl::string_view ns, absl::string_view object_class, absl::string_view name);
 
-  // The key whose encoded form this is; of unspecified value if it is none (see Decode).
+  // Makes the key from its encoded form. The bytes are not checked; see Decode.
   static ObjectKey FromEncoded(std::string encoded);
 
   const std::string& encoded() const { return encoded_; }
@@ -42,9 +42,9 @@ class ObjectKey {
   uint64_t hash() const { return hash_; }
   ShardId shard() const { return ShardId(hash_ % kShardCount); }
 
-  // False if the bytes are no encoded id.
+  // Returns false if the bytes are no encoded id.
   bool Decode(ObjectId* id) const;
-  // For messages and logs: "namespace/class/name", with what is not printable escaped.
+  // Returns "namespace/class/name" for messages and logs, with unprintable bytes escaped.
   std::string DebugString() const;
 
   bool operator==(const ObjectKey& other) const { return encoded_ == other.encoded_; }

@@ -8,7 +8,7 @@
 namespace holdfast::storage {
 namespace {
 
-// Bytes that are compared at once where nothing has changed.
+// Unchanged bytes are compared this many at a time.
 constexpr size_t kCompareBytes = 64;
 constexpr int kVarintBits = 7;
 constexpr int kVarintBitsMax = 28;  // 256 MiB: more than any value has
@@ -34,7 +34,7 @@ bool ConsumeVarint(absl::string_view* from, size_t* number) {
   return false;
 }
 
-// Takes a range off the front of `*patch`; `*at` is where the one before it ended.
+// Takes a range off the front of `*patch`. `*at` is the end of the range before, and becomes the end of this one.
 bool ConsumeRange(absl::string_view* patch, size_t* at, Range* range, absl::string_view* bytes) {
   size_t gap;
   size_t length;
@@ -77,7 +77,7 @@ std::optional<std::string> Write(const std::vector<Range>& ranges, absl::string_
   return patch;
 }
 
-// Where the next byte is that is not the same in both, or their end.
+// Returns the position of the next byte from `at` on that is not the same in both; their end if there is none.
 size_t NextDifference(absl::string_view a, absl::string_view b, size_t at) {
   while (at + kCompareBytes <= a.size() && std::memcmp(a.data() + at, b.data() + at, kCompareBytes) == 0) {
     at += kCompareBytes;

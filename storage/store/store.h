@@ -1,7 +1,7 @@
-// What the node keeps on disk: families of ordered keys, of which a few are the node's own and the others belong to one
-// object each, and one atomic, durable commit over any number of them.
+// The node's store on disk. It holds families of ordered keys: a few belong to the node, and each other one to a single
+// object. One commit, atomic and durable, may write to any number of families.
 //
-// RocksDbStore is the one that servers run; MemoryStore is its reference model in tests and the store of simulations.
+// Servers run RocksDbStore. MemoryStore is its reference model in tests and the store of simulations.
 
 #ifndef HOLDFAST_STORAGE_STORE_STORE_H_
 #define HOLDFAST_STORAGE_STORE_STORE_H_
@@ -20,7 +20,7 @@
 
 namespace holdfast::storage {
 
-// Names an open family for as long as the process lives; not stored.
+// Identifies an open family while the process lives; it is not stored.
 enum class FamilyId : uint32_t {
   kNode = 0,      // the store's header
   kCatalog = 1,   // which objects exist
@@ -31,32 +31,33 @@ enum class FamilyId : uint32_t {
 };
 
 enum class ReadTier {
-  kMemory,  // only what needs no disk; otherwise kNeedsDisk
+  kMemory,  // reads only memory; returns kNeedsDisk if that is not enough
   kDisk,    // may block
 };
 
 enum class ReadResult { kFound, kAbsent, kNeedsDisk, kError };
 
-// Goes over the keys of one family within a range, in either direction. One thread at a time; must not outlive the
-// store. It sees the family as of its making, also when that is dropped meanwhile.
+// Walks the keys of one family within a range, in either direction. It sees the family as it was when the cursor was
+// made, even if the family is dropped meanwhile. One thread at a time; it must not outlive the store.
 class Cursor {
  public:
   virtual ~Cursor() = default;
   virtual void SeekToFirst() = 0;
   virtual void SeekToLast() = 0;
-  // To the first entry within the range whose key is not before this one.
+  // Moves to the first entry in the range whose key is at or after `key`.
   virtual void Seek(absl::string_view key) = 0;
   virtual void Next() = 0;
   virtual void Prev() = 0;
-  // kFound on an entry, kAbsent past the last one; kNeedsDisk and kError end the walk.
+  // Returns kFound on an entry and kAbsent past either end of the range; kNeedsDisk and kError end the walk.
   virtual ReadResult state() const = 0;
   virtual absl::Status error() const = 0;
-  // Valid on an entry, until the cursor moves.
+  // These two are valid on an entry, until the cursor moves.
   virtual absl::string_view key() const = 0;
   virtual absl::string_view value() const = 0;
 };
 
-// Where in the store a keyspace lies: in a family, under a prefix, which is empty in a family of its own.
+// The place of a keyspace in the store: a family and a key prefix. The prefix is empty in a family of the keyspace's
+// own.
 struct Location {
   FamilyId family = FamilyId::kPacked;
   std::string prefix;
@@ -64,7 +65,7 @@ struct Location {
   bool operator==(const Location&) const = default;
 };
 
-// The writes of one commit to one keyspace; the keys in the set are without the prefix.
+// The writes of one commit to one keyspace; the keys in the set lack the location's prefix.
 struct KeyspaceWrites {
   const Location* location;
   const WriteSet* writes;
@@ -80,25 +81,26 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // `key` is with the prefix of its location. With kFound `*value` is set, with kError `*error`.
+  // `key` includes the prefix of its location. Sets `*value` on kFound and `*error` on kError.
   virtual ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
                          absl::Status* error) = 0;
   virtual std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) = 0;
 
-  // Of a point that has a patch the patch may be written instead of the value. One that does not fit what is stored, or
-  // finds nothing, leaves kDamagedValue (storage/store/patch.h).
+  // Commits all of the writes or none; they are synced to disk on return. Concurrent commits may share one sync. A
+  // keyspace appears at most once in a commit. After an error nobody can tell what is on disk: the process must stop
+  // without another try.
   //
-  // All of it or nothing, synced to disk on return; of concurrent commits the store may make one sync. Each keyspace at
-  // most once in a commit. After an error nobody can tell what is on disk: the process must stop without another try.
+  // For a point that has a patch, the store may write the patch instead of the value. A patch that does not fit the
+  // stored value, or finds none, leaves kDamagedValue (storage/store/patch.h).
   virtual absl::Status Commit(absl::Span<const KeyspaceWrites> writes) = 0;
 
-  // Whether the disk is so full that only a reserve is left. Then whoever would commit is to refuse it with
-  // RESOURCE_EXHAUSTED instead; reads go on, and so does what is on its way. Cheap; up to some 100 ms old.
+  // Returns whether only the reserve of the disk is left. Callers then refuse new writes with RESOURCE_EXHAUSTED;
+  // reads, and writes that are under way, go on. Cheap; the answer is up to some 100 ms old.
   virtual bool DiskFull() { return false; }
 
-  // Families of single objects. A new one is durable on return, and empty; a family must be dropped only when no commit
-  // in progress or to come names it. Both may take milliseconds: never on an executor. While the disk is full none is
-  // made: RESOURCE_EXHAUSTED.
+  // These three handle the families of single objects. A new family is empty, and durable on return. A family must be
+  // dropped only when no commit in progress or to come names it. Creating and dropping may take milliseconds: never on
+  // an executor. CreateFamily returns RESOURCE_EXHAUSTED while the disk is full.
   virtual absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) = 0;
   virtual absl::Status DropFamily(FamilyId family) = 0;
   virtual std::vector<OwnFamily> ListOwnFamilies() = 0;

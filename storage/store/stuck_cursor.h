@@ -9,7 +9,7 @@
 
 namespace holdfast::storage {
 
-// Stands still on a result, which is kNeedsDisk or kError: a walk that cannot begin.
+// The cursor of a walk that cannot begin: its state is always kNeedsDisk or kError.
 class StuckCursor : public Cursor {
  public:
   static StuckCursor NeedsDisk() { return StuckCursor(ReadResult::kNeedsDisk, absl::OkStatus()); }

@@ -7,7 +7,7 @@
 namespace holdfast::storage {
 namespace {
 
-// What a key costs beyond its bytes, so that a flood of tiny writes is counted too.
+// Each entry counts as this many bytes more, so that a flood of tiny writes is counted too.
 constexpr size_t kPointOverheadBytes = 16;
 
 size_t Size(absl::string_view key, const std::optional<std::string>& value) {
@@ -19,7 +19,7 @@ size_t PatchSize(absl::string_view key, absl::string_view patch) {
 
 bool EndsBefore(const KeyRange& range, absl::string_view key) { return !range.end.empty() && range.end < key; }
 
-// The later of two ends, of which an empty one is the last of all.
+// Returns the later of two ends; an empty end is the last of all.
 const std::string& LaterEnd(const std::string& a, const std::string& b) {
   if (a.empty() || b.empty()) return a.empty() ? a : b;
   return std::max(a, b);
@@ -44,7 +44,7 @@ void WriteSet::Put(absl::string_view key, std::string value) { Set(key, std::mov
 
 void WriteSet::PutChanged(absl::string_view key, std::string value, std::string patch) {
   const auto older = patches_.find(key);
-  std::optional<std::string> below;  // the patch of what is below this set
+  std::optional<std::string> below;  // the patch of the value below this set
   if (older != patches_.end()) {
     below = JoinPatches(older->second, patch, value);
   } else if (!points_.contains(key) && !RangeRemoved(key)) {

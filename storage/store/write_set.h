@@ -5,9 +5,9 @@
 //   1. A point in points() is newer than every range in removed(): putting a key into a removed range is seen.
 //   2. No point lies in a range that was removed after it: removing a range drops the points in it.
 //   3. The ranges in removed() are disjoint and in order.
-//   4. A point has its value in full. If it has a patch too, that makes the value of what the key has below this set.
-//      So whoever reads looks at the values only, and to drop a patch changes no meaning.
-// So to apply a set anywhere: first the ranges, then the points. Applying it twice changes nothing, with patches too.
+//   4. A point has its value in full. If it has a patch too, the patch makes that value from the key's value below the
+//      set. Readers therefore look only at the values, and dropping a patch changes no meaning.
+// To apply a set, apply the ranges first, then the points. Applying it twice changes nothing, with patches too.
 
 #ifndef HOLDFAST_STORAGE_STORE_WRITE_SET_H_
 #define HOLDFAST_STORAGE_STORE_WRITE_SET_H_
@@ -26,39 +26,39 @@ namespace holdfast::storage {
 
 class WriteSet {
  public:
-  // A value, or nothing where the key was removed.
+  // A point is a value, or nothing if the key was removed.
   using Points = absl::btree_map<std::string, std::optional<std::string>>;
   using Patches = absl::btree_map<std::string, std::string>;
 
   void Put(absl::string_view key, std::string value);
-  // The same where the key has a value before this, in the set or below it, of which `patch` makes this one
-  // (storage/store/patch.h): what is written to the store may be the patch.
+  // Puts a value that `patch` makes from the value that the key has now, in the set or below it
+  // (storage/store/patch.h). The store may then write the patch instead of the value.
   void PutChanged(absl::string_view key, std::string value, std::string patch);
   void Delete(absl::string_view key);
   void DeleteRange(KeyRange range);
 
-  // Applies `newer` on top. Leaves it in an unspecified state.
+  // Applies `newer` on top, and leaves `newer` in an unspecified state.
   void Merge(WriteSet&& newer);
   void Clear();
-  // For who applies the set where what is below may not be: each value is written in full.
+  // Drops the patches, so that each value is written in full. For a caller that applies the set where the values below
+  // it may be missing.
   void DropPatches();
 
   enum class Verdict { kUnknown, kPresent, kRemoved };
-  // What this set says of a key; `*value` is set to its value (owned by the set) with kPresent.
+  // Returns what this set says of a key. On kPresent `*value` is set to the value, which the set owns.
   Verdict Find(absl::string_view key, const std::string** value) const;
   bool RangeRemoved(absl::string_view key) const;
 
-  // Adds to `*older`, which is a set of its own, what this one says of the keys in `range`, all values in full.
+  // Applies the writes of this set to keys in `range` on top of `*older`, another set, with all values in full.
   void CopyRangeOnto(const KeyRange& range, WriteSet* older) const;
 
   bool empty() const { return points_.empty() && removed_.empty(); }
-  // Whether there is a value in it, not removals only.
+  // Returns whether the set has a value, not only removals.
   bool has_values() const;
-  // Keys and values of the points, patches and their keys, and the bounds of the ranges; what the bounds of turns and
-  // queues count.
+  // The bytes of points, patches and removed ranges, with an overhead for each. Limits on turns and queues count them.
   size_t bytes() const { return bytes_; }
   const Points& points() const { return points_; }
-  // For some of the points that have a value.
+  // Some of the points that have a value have a patch, too.
   const Patches& patches() const { return patches_; }
   const std::vector<KeyRange>& removed() const { return removed_; }
 
