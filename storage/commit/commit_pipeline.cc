@@ -105,7 +105,7 @@ void CommitPipeline::OnCommitted(const Attempt& attempt) {
     return;
   }
   durable_ = batch->number;
-  // First the disk, so that it does not wait while the replies are sent.
+  // The next commit begins first, so that the disk does not wait while the replies are sent.
   if (!filling_->parts.empty()) CommitInBackground();
   Tell(batch.get(), status);
 }

@@ -2,13 +2,13 @@
 //
 // The writes of a turn join the pipeline when the turn ends, all at once, and belong to it from then on, keyed by
 // keyspace; they outlive the activation that made them. Writes to one key join in the order of the turns, so a thousand
-// increments of one counter in a batch are one Put. When a batch is durable, who waits for it is told, in the order in
+// increments of one counter in a batch are one Put. When a batch is durable, its waiters are told, in the order in
 // which they came.
 //
-// When to commit is the executor's to say: it calls Submit when its queues are dry, and after so many events at the
-// latest, so a lonely write is committed at once: on the executor itself, without a thread to wake, while the disk is
-// fast. Under load a batch gathers while the one before it is synced, and goes to the disk before the replies of that
-// one are sent.
+// The executor decides when to commit: it calls Submit when its queues are empty, and after a bounded number of events
+// at the latest. A lonely write is therefore committed at once; while the disk is fast, on the executor itself, without
+// a thread to wake. Under load a batch gathers while the one before it is synced, and goes to the disk before the
+// replies of that one are sent.
 //
 // Invariants:
 //   1. Batches are numbered from 1 and become durable in order; at most one is being committed.
@@ -16,8 +16,8 @@
 //   3. A keyspace's pending writes are in those two batches and nowhere else.
 //
 // Ownership: keyspaces that a batch names must live until it is durable. Threading: one executor. Errors: a failed
-// commit is final; everyone who waits, now or later, gets OUTCOME_UNKNOWN's status, and `on_failure` is called once:
-// the process must stop, since nobody can tell what is on disk.
+// commit is final. Every waiter, now or later, gets its status, which clients are to see as OUTCOME_UNKNOWN.
+// `on_failure` is called once: the process must stop, since nobody can tell what is on disk.
 
 #ifndef HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_
 #define HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_
@@ -42,7 +42,7 @@ using BatchNumber = uint64_t;
 
 class CommitPipeline {
  public:
-  // Told once; deletes nothing.
+  // A waiter is told once. The pipeline does not own it.
   class Waiter {
    public:
     virtual void OnDurable(const absl::Status& status) = 0;
@@ -51,28 +51,28 @@ class CommitPipeline {
     ~Waiter() = default;
   };
 
-  // `committer` has one thread of its own. All of them must outlive the pipeline. A batch for which one waits is
-  // committed within Submit if commits have lately taken no longer than `inline_commit_max`; at zero none is.
+  // `committer` has one thread of its own. Everything pointed to must outlive the pipeline. Submit itself commits a
+  // batch that has exactly one waiter if recent commits took no longer than `inline_commit_max`; at zero it never does.
   // `observer` may be null.
   CommitPipeline(Store* store, Background* committer, absl::AnyInvocable<void(const absl::Status&)> on_failure,
                  absl::Duration inline_commit_max = absl::ZeroDuration(), Observer* observer = nullptr);
   CommitPipeline(const CommitPipeline&) = delete;
   CommitPipeline& operator=(const CommitPipeline&) = delete;
 
-  // Adds writes to the batch that is being filled; leaves `*writes` empty. What joins before the next Submit commits
-  // together, so a turn that writes to several keyspaces joins them one after the other.
+  // Adds writes to the batch that is being filled; leaves `*writes` empty. Writes that join before the next Submit
+  // commit together, so a turn that writes to several keyspaces joins them one after the other.
   void Join(Keyspace* keyspace, WriteSet* writes);
 
   // The batch that the next Join goes into.
   BatchNumber filling() const { return filling_->number; }
   BatchNumber durable() const { return durable_; }
 
-  // `waiter` is told when that batch is durable. Only for a batch that something joined and that is not durable yet.
+  // `waiter` is told when that batch is durable. Only for a batch that writes have joined and that is not durable yet.
   void WhenDurable(BatchNumber batch, Waiter* waiter);
-  // The same with a function, which may own things that must live until then.
+  // Does the same with a function, which may own things that must live until then.
   void WhenDurable(BatchNumber batch, absl::AnyInvocable<void(const absl::Status&)> function);
 
-  // Begins to commit what was joined, unless a batch is being committed or nothing was.
+  // Begins to commit the writes that have joined, unless a batch is being committed or there are none.
   void Submit();
 
   // Bytes joined and not durable.
@@ -94,14 +94,14 @@ class CommitPipeline {
     std::vector<absl::AnyInvocable<void(const absl::Status&)>> waiting;
   };
 
-  // A batch that was taken to be committed: what goes to the store, and what came of it.
+  // The commit of one batch: the writes that go to the store, and the outcome.
   struct Attempt {
     std::vector<KeyspaceWrites> writes;
     absl::Status status;
     absl::Duration time;
   };
 
-  // Makes what is being filled the batch in flight.
+  // Makes the batch that is being filled the batch in flight.
   Attempt Take();
   static void Commit(Store* store, Attempt* attempt);
   bool CommitsInline() const;

@@ -15,7 +15,7 @@
 namespace holdfast::storage {
 namespace {
 
-// Alarms of a damaged part of the index that are in memory at once; for more, the objects are read again.
+// The most alarms of a damaged part of the index that are in memory at once; for more, the objects are read again.
 constexpr size_t kFoundMax = 20'000;
 
 using AlarmVisitor = absl::FunctionRef<bool(const AlarmEntry& entry)>;
@@ -42,7 +42,7 @@ absl::Status ReadAlarmsOfObjects(Store* store, Add add) {
       ReadAlarmOf(store, family.id, "", ObjectKey(id).encoded(), add);
     }
   }
-  // From the first key of each object to that of the next.
+  // Goes from the first key of each object to that of the next.
   KeyRange rest = KeyRange::All();
   while (true) {
     std::optional<std::string> prefix;

@@ -1,9 +1,9 @@
-// The alarms of all objects by due time: which keys they have in the alarms' family, and how they are read.
+// The index of all objects' alarms by due time: its keys in the alarms' family, and the scan that reads it.
 //
 //   key    due time in microseconds (int64), encoded id of the object      value: nothing
 //
-// The object's own record (kAlarmKind) says what the alarm is; both are written in one commit. So where the index is
-// damaged, the objects are asked.
+// The object's own record (kAlarmKind) has the alarm itself; both are written in one commit. Where the index is
+// damaged, the scan therefore reads the objects' records.
 
 #ifndef HOLDFAST_STORAGE_NODE_ALARM_INDEX_H_
 #define HOLDFAST_STORAGE_NODE_ALARM_INDEX_H_
@@ -43,13 +43,14 @@ inline bool ParseAlarmIndexKey(absl::string_view key, AlarmEntry* entry) {
   return true;
 }
 
-// Calls `visit` with the alarms in a range of the index, by due time, until it returns false. `pending` are writes to
-// the index that are newer than the store. For a part of the index that is damaged it reads the alarm records of all
-// objects, which takes long with many of them, and logs `alarm_index_damaged`; an object whose record cannot be read
-// either is left out, since it answers DATA_LOSS itself. An alarm that has just been changed may be among them as it
+// Calls `visit` with the alarms in a range of the index, by due time, until `visit` returns false. `pending` are writes
+// to the index that are newer than the store. For a damaged part of the index the scan reads the alarm records of all
+// objects, which takes long with many objects, and logs `alarm_index_damaged`. An object whose record cannot be read
+// either is left out, since it answers DATA_LOSS itself. An alarm that has just been changed may then be visited as it
 // was before.
 //
-// Blocking: not on an executor. Memory: 20,000 alarms. Errors: those of the store but DATA_LOSS.
+// Blocking: not on an executor. Memory: 20,000 alarms. Errors: those of the store; DATA_LOSS only if a damaged place
+// could be read at the second try.
 absl::Status ScanAlarms(Store* store, const WriteSet& pending, const KeyRange& range,
                         absl::FunctionRef<bool(const AlarmEntry& entry)> visit);
 

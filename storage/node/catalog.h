@@ -1,6 +1,6 @@
-// Which objects exist: a record for each in the catalog's family, under its encoded id, so that they are in the order
-// of namespace, class and name. Written in the commit that brings the object into being, moves it or removes it,
-// and now and then when its size or time of change have moved on.
+// The catalog of the objects that exist: a record for each in the catalog's family, under its encoded id, and so in the
+// order of namespace, class and name. A record is written in the commit that creates, moves or removes the object, and
+// now and then when the object's size or time of change have moved on.
 
 #ifndef HOLDFAST_STORAGE_NODE_CATALOG_H_
 #define HOLDFAST_STORAGE_NODE_CATALOG_H_
@@ -12,7 +12,7 @@
 
 namespace holdfast::storage {
 
-// `family_generation`: 0 for a packed object. The other values are those of the header.
+// `family_generation` is 0 for a packed object. The other values are those of the header.
 inline std::string CatalogValue(uint64_t family_generation, const v1::ObjectHeader& header) {
   v1::CatalogRecord record;
   record.set_family_generation(family_generation);

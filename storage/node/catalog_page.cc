@@ -18,7 +18,7 @@ std::string ClassPrefix(const std::string& ns, const std::string& object_class) 
   return prefix;
 }
 
-// The keys of one class whose names begin so.
+// Returns the range of the keys of one class whose names begin with `name_prefix`.
 KeyRange NamesOf(const std::string& ns, const std::string& object_class, const std::string& name_prefix) {
   std::string name;
   AppendText(&name, name_prefix);
@@ -52,7 +52,8 @@ class PageReader {
     return range;
   }
 
-  // Reads what is in `range` until the page is full, which sets done_. `end` is the end of all that the query asks for.
+  // Reads the objects in `range` until the page is full, which sets done_. `end` is the end of all that the query asks
+  // for.
   absl::Status ReadRange(KeyRange range, const std::string& end) {
     const Location location{FamilyId::kCatalog, ""};
     View view(store_, &location, {}, ReadTier::kDisk);
@@ -119,7 +120,7 @@ class PageReader {
     done_ = true;
     page_.damage = why;
     const std::optional<std::string> next = ReadableFrom(store_, FamilyId::kCatalog, rest);
-    // A place is told as the key before it.
+    // `next` is the key right before the place, since the next page begins after it.
     if (next && *next > rest.start && next->back() == '\0') page_.next = next->substr(0, next->size() - 1);
   }
 

@@ -1,4 +1,4 @@
-// Which objects exist, page by page.
+// Lists the objects that exist, page by page.
 
 #ifndef HOLDFAST_STORAGE_NODE_CATALOG_PAGE_H_
 #define HOLDFAST_STORAGE_NODE_CATALOG_PAGE_H_
@@ -14,15 +14,15 @@
 
 namespace holdfast::storage {
 
-// In the order of (class, name), of one namespace.
+// A page of the objects of one namespace, in the order of (class, name).
 struct CatalogPage {
   struct Query {
     std::string ns;
     std::string object_class;  // empty: all
     std::string name_prefix;
-    std::string after;  // what the page before gave as `next`, or ""
+    std::string after;  // `next` of the page before, or ""
     size_t count_max;
-    size_t bytes_max;  // ends after the item with which the ids have so many bytes
+    size_t bytes_max;  // ends after the item with which ids and records reach this many bytes
   };
   struct Item {
     ObjectId id;
@@ -30,14 +30,14 @@ struct CatalogPage {
   };
 
   std::vector<Item> items;
-  // Where the next page begins; empty if there is none.
+  // The key after which the next page begins; empty if there is no next page.
   std::string next;
-  // DATA_LOSS: where this page would begin the catalog is damaged, so objects may be missing between the page before
-  // and the next one. There are no items then. A page that meets the damage further on ends before it.
+  // DATA_LOSS if the catalog is damaged where this page would begin: objects may be missing between the page before and
+  // the next one, and this page has no items. A page that meets damage further on ends before it.
   absl::Status damage;
 };
 
-// Blocking: not on an executor. Errors: those of the store but DATA_LOSS.
+// Blocking: not on an executor. Errors: those of the store except DATA_LOSS.
 absl::StatusOr<CatalogPage> ReadCatalogPage(Store* store, const CatalogPage::Query& query);
 
 }  // namespace holdfast::storage

@@ -25,7 +25,7 @@ void AppendEscaped(std::string* out, absl::string_view text) {
   }
 }
 
-// Takes escaped text up to `end`, which it takes too.
+// Takes escaped text up to `end`, and `end` too, off the front of `*in`.
 bool ConsumeEscaped(absl::string_view* in, char end, std::string* text) {
   const size_t length = in->find(end);
   if (length == in->npos) return false;

@@ -1,11 +1,11 @@
-// Which objects have a column family of their own, and whether there is room for one more.
+// Keeps track of the objects that have a column family of their own, and of the room for more families.
 //
 // RocksDB carries some hundreds to a few thousand families, so they are a bounded resource: an object that writes gets
 // one while there is room, and is packed with the others when there is not. A family is named after its object, with a
-// generation that no other family of this store has. It counts only once the object's record in the catalog names that
-// generation; what a crash leaves over, made but not yet named or no longer named, is dropped by Recover. Where the
-// catalog is damaged nobody knows whether the family is the object's or left over: it stays, and the object is to
-// answer DATA_LOSS. An object without a family is packed, or there is none, whatever has become of its record.
+// generation that no other family of this store has. A family counts only once the object's record in the catalog names
+// its generation. Recover drops the families that a crash leaves over: made but not yet named, or no longer named. If
+// the record is damaged, nobody knows whether the family is the object's or left over: it stays, and the object is to
+// answer DATA_LOSS. An object without a family is packed or does not exist, whatever has become of its record.
 //
 // Any thread may call any method; the blocking ones never on an executor.
 
@@ -34,7 +34,7 @@ struct Placement {
   uint64_t generation;
 };
 
-// Where a packed object lies.
+// Returns the location of a packed object.
 Location PackedLocation(const ObjectKey& key);
 
 // "holdfast-object:NAMESPACE/CLASS/NAME@GENERATION", with every byte that is not a letter, a digit, '.', '_' or '-'
@@ -47,29 +47,33 @@ class Families {
   // `store` must outlive this.
   Families(Store* store, int families_max) : store_(store), families_max_(families_max) {}
 
-  // Blocking, once, before anything else: finds the families in use and drops the others. Logs `catalog_damaged` for
-  // each object whose place is not known. Errors: those of the store but DATA_LOSS.
+  // Finds the families in use and drops the others. Blocking; called once, before anything else. Logs `catalog_damaged`
+  // for each object whose place is not known. Errors: FAILED_PRECONDITION if the store has a family of an unknown kind;
+  // those of the store except the DATA_LOSS of a record in the catalog.
   absl::Status Recover();
 
-  // DATA_LOSS for an object whose place is not known: nothing of it may be read or written.
+  // Returns DATA_LOSS for an object whose place is not known: nothing of it may be read or written.
   absl::Status CheckPlace(const ObjectKey& key) const;
   std::optional<Placement> Find(const ObjectKey& key) const;
-  // The objects that have a family, in the order of their ids, so that a simulation is its seed.
+  // Returns the objects that have a family, in the order of their ids, so that a simulation follows from its seed
+  // alone.
   std::vector<ObjectKey> List() const;
   int count() const { return taken_.load(std::memory_order_relaxed); }
 
-  // Whether Reserve would succeed now; cheap.
+  // Returns whether Reserve would succeed now; cheap.
   bool has_room() const { return taken_.load(std::memory_order_relaxed) < families_max_; }
-  // Takes the room for one family, if there is any. It is used by Create or given back by CancelReservation.
+  // Takes the room for one family, and returns whether there was any. Create uses the room; CancelReservation gives it
+  // back.
   bool Reserve();
   void CancelReservation();
-  // Blocking. The family is empty, and found under `key` from now on only after Adopt.
+  // Makes an empty family, which Find returns only after Adopt. Blocking. If the store cannot make the family, the room
+  // is given back.
   absl::StatusOr<Placement> Create(const ObjectKey& key);
   void Adopt(const ObjectKey& key, const Placement& placement);
-  // Not found any more; Drop must follow once no commit names it.
+  // Find no longer returns the family; Drop must follow once no commit names it.
   void Abandon(const ObjectKey& key);
-  // Blocking. Gives the room back, or keeps it for the caller, as Reserve does. A failure leaves the family for the
-  // next Recover.
+  // Drops the family. Blocking. Gives the room back, or with `keep_room` keeps it for the caller, as Reserve does.
+  // After a failure the next Recover drops the family.
   absl::Status Drop(const Placement& placement, bool keep_room = false);
 
  private:

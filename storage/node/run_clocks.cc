@@ -39,7 +39,7 @@ absl::Status RunClocks::RecoverOneByOne(RunNumber first, RunNumber end) {
 }
 
 absl::Status RunClocks::Recover() {
-  // Of each part that can't be read, the numbers between which it lies.
+  // A part that cannot be read: the run numbers between which it lies.
   struct Hidden {
     RunNumber first;
     std::optional<RunNumber> end;
@@ -70,12 +70,12 @@ absl::Status RunClocks::Recover() {
   if (!status.ok()) return status;
   for (const auto& [first, end] : hidden) {
     const RunNumber last = end.value_or(first + kHiddenMax);
-    // Those of the newest runs lie next to the record behind them.
+    // The records of the newest runs in the part lie right before the record behind it.
     status = RecoverOneByOne(std::max(first, last < kHiddenMax ? 0 : last - kHiddenMax), last);
     if (!status.ok()) return status;
   }
   if (!clocks_.empty()) next_ = clocks_.rbegin()->first + 1;
-  // There may be higher ones than those that were read.
+  // There may be higher numbers than those that were read.
   if (!hidden.empty() && !hidden.back().end) next_ += kHiddenMax;
   if (clocks_.size() <= kRunsMax) return absl::OkStatus();
 

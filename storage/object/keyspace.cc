@@ -92,7 +92,7 @@ absl::Status View::Scan(const KeyRange& range, bool reverse, Visitor visit) {
   PointWalk points(pending.points(), reverse);
   reverse ? cursor->SeekToLast() : cursor->SeekToFirst();
 
-  // Merges the two; where both have a key, the pending one counts.
+  // Merges the two walks; if both have a key, the pending entry counts.
   while (true) {
     const ReadResult stored = cursor->state();
     if (stored == ReadResult::kError) return cursor->error();

@@ -22,8 +22,8 @@
 
 namespace holdfast::storage {
 
-// Where an object's keys are, and which of its writes are on their way. Belongs to its activation and to one executor;
-// must outlive the batches that name it: see CommitPipeline.
+// The location of an object's keys, and the object's writes that are not durable yet. A keyspace belongs to the
+// object's activation and to one executor. It must outlive the batches that name it (CommitPipeline).
 class Keyspace {
  public:
   explicit Keyspace(Location location) : location_(std::move(location)) {}
@@ -31,11 +31,11 @@ class Keyspace {
   Keyspace& operator=(const Keyspace&) = delete;
 
   const Location& location() const { return location_; }
-  // Newest first; `turn`, if not null, before all.
+  // Returns the layers that have writes, newest first; `turn`, if not null, comes before all others.
   std::vector<const WriteSet*> Layers(const WriteSet* turn) const;
 
-  // The parts of the two batches of the commit pipeline that are of this keyspace; null where there is none. The
-  // pipeline alone changes them.
+  // This keyspace's parts of the two batches of the commit pipeline; null if a batch has none. Only the pipeline
+  // changes them.
   struct Pending {
     WriteSet* filling = nullptr;
     const WriteSet* in_flight = nullptr;
@@ -47,31 +47,32 @@ class Keyspace {
   Pending pending_;
 };
 
-// Reads of one keyspace at one moment. With the memory tier a read that would need the disk, or that would hold up the
-// executor, sets needs_disk(); whatever was returned is then to be thrown away.
+// Reads one keyspace at one moment. With the memory tier, a read that would need the disk, or would hold up the
+// executor, sets needs_disk(); its result must then be discarded.
 class View {
  public:
-  // What is pointed to must outlive the view. `layers`: newest first.
+  // Everything pointed to must outlive the view. `layers` are newest first.
   View(Store* store, const Location* location, std::vector<const WriteSet*> layers, ReadTier tier)
       : store_(store), location_(location), layers_(std::move(layers)), tier_(tier) {}
 
-  // Errors here and below: DATA_LOSS where the store is damaged.
+  // Errors here and below: DATA_LOSS if the store is damaged.
   absl::StatusOr<std::optional<std::string>> Get(absl::string_view key);
 
-  // Calls `visit` with each entry in the range, ascending, or descending if `reverse`, until it returns false. The
-  // views that it gets are valid during the call only.
+  // Calls `visit` with each entry in the range, ascending, or descending if `reverse`, until `visit` returns false. The
+  // key and the value are valid during the call only.
   using Visitor = absl::FunctionRef<bool(absl::string_view key, absl::string_view value)>;
   absl::Status Scan(const KeyRange& range, bool reverse, Visitor visit);
 
-  // The keys in the range as of now. Of the disk tier, and while nothing of the keyspace commits that it does not see.
+  // Returns a snapshot of the range. Call it only on a view of the disk tier, and while nothing commits to the keyspace
+  // that the view does not see.
   FrozenRange Freeze(const KeyRange& range) const;
 
   bool needs_disk() const { return needs_disk_; }
-  // Whoever reads finds that it would hold up the executor.
+  // A reader calls this if its read would hold up the executor.
   void GoToDisk() { needs_disk_ = true; }
   ReadTier tier() const { return tier_; }
 
-  // So many entries one read may look at on the executor; beyond it the read moves to a thread of its own.
+  // One read may look at this many entries on the executor; a longer read moves to another thread.
   static constexpr int kInlineEntriesMax = 512;
 
  private:

@@ -1,5 +1,5 @@
-// Carries the reads of one keyspace out: at once from memory, or on a thread of its own against a copy of what is
-// pending.
+// Carries out the reads of one keyspace: at once from memory, or on another thread against a copy of the pending
+// writes.
 //
 // Threading: the keyspace's executor.
 
@@ -22,8 +22,8 @@ namespace holdfast::storage {
 
 class KeyspaceReader : public Reader {
  public:
-  // `turn`, which may be null, are writes that the reads see before all others. `resume` lets a handler that awaited a
-  // read go on. What is pointed to must outlive this.
+  // `turn` may be null; reads see its writes before all others. `resume` resumes a handler that awaited a read.
+  // Everything pointed to must outlive this.
   KeyspaceReader(Store* store, Background* background, const Keyspace* keyspace, const WriteSet* turn,
                  absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
       : store_(store), background_(background), keyspace_(keyspace), turn_(turn), resume_(std::move(resume)) {}
@@ -35,7 +35,7 @@ class KeyspaceReader : public Reader {
                     absl::AnyInvocable<void()> done) override {
     ReadOn(background_, range, std::move(read), std::move(done));
   }
-  // The same on other threads.
+  // Does the same as ReadFromDisk, on the threads of `background`.
   void ReadOn(Background* background, const KeyRange& range, absl::AnyInvocable<void(View&)> read,
               absl::AnyInvocable<void()> done) {
     auto pending = std::make_unique<WriteSet>();
@@ -51,7 +51,7 @@ class KeyspaceReader : public Reader {
   }
   void Resume(std::coroutine_handle<> handler) override { resume_(handler); }
 
-  // Nothing may be on its way to the keyspace before.
+  // Later reads are of `keyspace`; reads that run on another thread go on with the keyspace before.
   void set_keyspace(const Keyspace* keyspace) { keyspace_ = keyspace; }
 
  private:

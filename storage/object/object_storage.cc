@@ -41,7 +41,7 @@ absl::Status CheckKeys(absl::Span<const std::string> keys) {
   return absl::OkStatus();
 }
 
-// The range of keys, as stored, that the options ask for.
+// Returns the range of stored keys that the options ask for.
 absl::StatusOr<KeyRange> ListRange(const ListOptions& options) {
   if (options.start && options.start_after) {
     return absl::InvalidArgumentError("start and start_after exclude each other");
@@ -121,7 +121,8 @@ StorageOp<std::vector<Entry>> ObjectStorage::List(const ListOptions& options) {
 
 absl::Status ObjectStorage::Put(absl::string_view key, std::string value) {
   if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
-  // For the object's size. What is not in memory is taken to have the same size: a put does not wait for the disk.
+  // The size of the old value counts for the object's size. An old value that is not in memory is taken to have the new
+  // size, since a put does not wait for the disk.
   std::optional<size_t> replaced_bytes;
   View view = MemoryView();
   auto old = view.Get(EntryKey(key));
@@ -235,7 +236,7 @@ void ObjectStorage::DeleteKeys(const std::vector<std::string>& keys, bool keep_a
   if (keys.size() > kDeleteByKeyMax) {
     turn_.DeleteRange(KeyRange::All());
   } else {
-    // What the turn has removed before stays removed; what it has put is among the keys.
+    // Keys that the turn has removed before stay removed; keys that it has put are among `keys`.
     for (const std::string& key : keys) turn_.Delete(key);
   }
   CloseSql();

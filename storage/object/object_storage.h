@@ -1,10 +1,11 @@
-// What a handler sees of its object's storage: keys, records (through Table), a SQL database, and one alarm.
+// The storage of one object, as its handlers use it: keys, records (through Table), a SQL database, and one alarm.
 //
 // Reads are awaited and see the writes of the turn so far. Writes are not awaited: they gather in the turn, and join
 // the commit pipeline all together when the turn ends well; otherwise they are dropped. The reply is held until they
 // are durable, so a handler never waits for the disk to write.
 //
-// Threading: the object's executor. Its handlers use it during their turn only; the activation uses the rest.
+// Threading: the object's executor. Handlers use the storage during their turn only; the activation uses it between
+// turns.
 
 #ifndef HOLDFAST_STORAGE_OBJECT_OBJECT_STORAGE_H_
 #define HOLDFAST_STORAGE_OBJECT_OBJECT_STORAGE_H_
@@ -37,11 +38,11 @@ namespace sql {
 struct Environment;
 }  // namespace sql
 
-// The open SQL database of an object, as the object's storage keeps it; storage/sql/database.h has its use.
+// The open SQL database of an object, as ObjectStorage owns it. Handlers use it through storage/sql/database.h.
 class OpenDatabase {
  public:
   virtual ~OpenDatabase() = default;
-  // An estimate of what it holds in memory.
+  // Returns an estimate of the memory that the database holds.
   virtual size_t MemoryBytes() const = 0;
 };
 
@@ -51,7 +52,7 @@ inline constexpr size_t kEntriesPerCallMax = 128;
 
 using Entry = std::pair<std::string, std::string>;
 
-// Where an entry lies in the keyspace.
+// Returns the key of an entry in the keyspace.
 std::string EntryKey(absl::string_view key);
 
 // Bounds keep their meaning with `reverse`. `start` and `start_after` together are refused.
@@ -62,45 +63,47 @@ struct ListOptions {
   std::string prefix;
   bool reverse = false;
   std::optional<int64_t> limit;  // at least 1
-  // Ends after the entry with which keys and values have so many bytes.
+  // The list ends after the entry with which its keys and values reach this many bytes.
   size_t bytes_max = SIZE_MAX;
 };
 
-// The clock by which an alarm's time is measured. kObject: the object's own clock, which goes on evenly, so that a time
-// made from a delay comes after that delay, whatever is done to the wall clock meanwhile. After a restart it is an
-// instant like any other. kWall: the wall clock, for an instant that a client has named.
+// The clock that an alarm's time refers to. kObject is the object's own clock, which advances evenly: a time made from
+// a delay comes after that delay, even if the wall clock is set meanwhile. After a restart such a time is an instant
+// like any other. kWall is the wall clock, for an instant that a client has named.
 enum class AlarmClock { kObject, kWall };
 
 class ObjectStorage : public KeyspaceReader {
  public:
-  // `resume` lets a handler that awaited a read go on. `sql` may be null where there is no SQL. What is pointed to must
+  // `resume` resumes a handler that awaited a read. `sql` may be null if there is no SQL. Everything pointed to must
   // outlive this.
   ObjectStorage(Store* store, Background* background, Keyspace* keyspace, const sql::Environment* sql,
                 absl::AnyInvocable<void(std::coroutine_handle<>)> resume);
   ~ObjectStorage() override;
 
-  // Whose storage it is, for what is shared between namespaces; `key` outlives this. "" where it was not said.
+  // Names the object, whose namespace counts for resources that namespaces share. `key` outlives this. ns() is "" if no
+  // object was named.
   void set_object(const ObjectKey* key) { object_ = key; }
   std::string ns() const;
 
   // --- Keys. Errors: INVALID_ARGUMENT for a key that is empty or over 2,048 bytes, a value over 2 MiB, over 128 keys.
   StorageOp<std::optional<std::string>> Get(absl::string_view key);
-  // Sorted by key, the missing left out. OUT_OF_RANGE if keys and values have more bytes than that.
+  // Returns the entries that exist, sorted by key. OUT_OF_RANGE if keys and values have over `bytes_max` bytes.
   StorageOp<std::map<std::string, std::string>> GetMany(absl::Span<const std::string> keys,
                                                         size_t bytes_max = SIZE_MAX);
   StorageOp<std::vector<Entry>> List(const ListOptions& options);
   absl::Status Put(absl::string_view key, std::string value);
-  // The same for who knows how many bytes the value has that is replaced; nothing: there is none.
+  // Puts an entry without a read: the caller knows the size of the replaced value, or passes nothing if there is none.
   absl::Status Write(absl::string_view key, std::string value, std::optional<size_t> replaced_bytes);
   void Erase(absl::string_view key, size_t value_bytes);
-  // All or none of them.
+  // Puts all of the entries or none.
   absl::Status PutMany(absl::Span<const Entry> entries);
-  // How many of them existed.
+  // Removes the keys, and returns how many of them existed.
   StorageOp<int64_t> Delete(absl::Span<const std::string> keys);
-  // Removes all keys, records and the SQL database, and the alarm unless `keep_alarm`.
+  // Removes all keys, records and the SQL database, and the alarm unless `keep_alarm`. Returns whether the keyspace had
+  // any key.
   StorageOp<bool> DeleteAll(bool keep_alarm);
-  // The same if there are no keys, records and SQL database, and no alarm; otherwise does nothing. What is under
-  // kRemainderKey stays, and does not make the object exist. Returns whether it was so.
+  // Does the same if the object has no keys, records, SQL database or alarm; otherwise does nothing. The record under
+  // kRemainderKey stays, and does not make the object exist. Returns whether the object was empty.
   StorageOp<bool> DeleteIfEmpty();
 
   // --- The SQL database, for sql::DatabaseOf(), which opens it at its first use. Null while it is closed.
@@ -110,10 +113,10 @@ class ObjectStorage : public KeyspaceReader {
   // --- The alarm. A time in the past is due at once. One alarm at a time: setting replaces.
   void SetAlarm(absl::Time time, AlarmClock clock = AlarmClock::kObject);
   void DeleteAlarm();
-  // Absent also in the alarm's own handler, until that sets a new one.
+  // Returns the time of the alarm; nothing also in the alarm's own handler, until that sets a new one.
   std::optional<absl::Time> alarm() const;
 
-  // --- For Table, and what is stored about the object itself.
+  // --- For Table, and for the records about the object itself.
   WriteSet& writes() { return turn_; }
   UsageChange& usage() { return usage_; }
 
@@ -124,19 +127,19 @@ class ObjectStorage : public KeyspaceReader {
   };
   bool wrote() const { return !turn_.empty() || alarm_change_ || deleted_all_; }
   bool deleted_all() const { return deleted_all_; }
-  // By DeleteIfEmpty: what the turn puts is the remainder at most.
+  // Returns whether DeleteIfEmpty has removed the object; then the turn puts at most the remainder.
   bool left() const { return left_; }
   const std::optional<AlarmChange>& alarm_change() const { return alarm_change_; }
-  // What alarm() says while the turn has not changed it.
+  // Sets the time that alarm() returns while the turn has not changed the alarm.
   void set_stored_alarm(std::optional<absl::Time> time) { stored_alarm_ = time; }
   void DropTurn();
-  // Closes the SQL database, whose connection may have seen what was dropped.
+  // Closes the SQL database, whose connection may have seen writes that were dropped.
   void CloseSql();
-  // An estimate of what it keeps in memory.
+  // Returns an estimate of the memory that the storage keeps.
   size_t MemoryBytes() const;
 
  private:
-  // Removes these keys, all that there are.
+  // Removes all keys of the object. `keys` lists them all, or the first kDeleteByKeyMax + 1.
   void DeleteKeys(const std::vector<std::string>& keys, bool keep_alarm);
 
   const sql::Environment* const sql_environment_;

@@ -22,24 +22,24 @@
 
 namespace holdfast::storage {
 
-// Carries reads of one keyspace out. On its executor only.
+// Carries out reads of one keyspace, on its executor only.
 class Reader {
  public:
   virtual ~Reader() = default;
-  // Valid until the next write.
+  // Returns a view of the memory tier, valid until the next write.
   virtual View MemoryView() = 0;
   // Runs `read` off the executor, with a view that may use the disk and sees the pending writes in `range`; then `done`
   // on the executor.
   virtual void ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
                             absl::AnyInvocable<void()> done) = 0;
-  // Lets the handler that awaited go on.
+  // Resumes the handler that awaited a read.
   virtual void Resume(std::coroutine_handle<> handler) = 0;
 };
 
 template <typename T>
 class [[nodiscard]] StorageOp {
  public:
-  // Reads within `range`. May be called twice, the second time on another thread, so it holds what it needs itself.
+  // Reads within `range`. May be called twice, the second time on another thread, so it owns the data that it needs.
   using Function = absl::AnyInvocable<absl::StatusOr<T>(View&)>;
   // Runs on the executor with a result that was read; an error replaces the result.
   using After = absl::AnyInvocable<absl::Status(T&)>;

@@ -6,7 +6,7 @@
 //   row     kRowKind    table(2)           primary key  ->  the row, serialised
 //   index   kIndexKind  table(2) index(2)  index key  primary key  ->  primary key
 //
-// Errors: DATA_LOSS where a stored row cannot be read. Threading: as ObjectStorage.
+// Errors: DATA_LOSS if a stored row cannot be read. Threading: as ObjectStorage.
 
 #ifndef HOLDFAST_STORAGE_OBJECT_TABLE_H_
 #define HOLDFAST_STORAGE_OBJECT_TABLE_H_
@@ -41,7 +41,7 @@ struct IndexSpec {
 
 template <typename Row>
 struct TableSpec {
-  uint16_t id;  // of this class's tables, never used again for another
+  uint16_t id;  // unique among the class's tables, and never used again for another one
   KeyFunction<Row> append_primary_key;
   std::vector<IndexSpec<Row>> indexes = {};
 };
@@ -49,7 +49,7 @@ struct TableSpec {
 struct ScanOptions {
   bool reverse = false;
   size_t rows_max = SIZE_MAX;
-  // Ends after the row with which the rows have so many bytes.
+  // The scan ends after the row with which the rows reach this many bytes.
   size_t bytes_max = SIZE_MAX;
 };
 
@@ -70,7 +70,7 @@ class Table {
     return {storage_, KeyRange::Single(key), [key](View& view) { return ReadRow(view, key); }};
   }
 
-  // ALREADY_EXISTS, and nothing written, where there is a row with that primary key.
+  // Writes a new row. ALREADY_EXISTS, with nothing written, if there is a row with its primary key.
   StorageOp<bool> Insert(const Row& row) {
     const std::string key = RowKey(PrimaryKey(row));
     return {storage_, KeyRange::Single(key),
@@ -86,7 +86,7 @@ class Table {
             }};
   }
 
-  // Writes the row in place of the one with its primary key, which is returned, or as a new one.
+  // Writes the row, and returns the row with its primary key that it replaces, if there is one.
   StorageOp<std::optional<Row>> Replace(const Row& row) {
     const std::string key = RowKey(PrimaryKey(row));
     return {storage_, KeyRange::Single(key), [key](View& view) { return ReadRow(view, key); },
@@ -96,7 +96,7 @@ class Table {
             }};
   }
 
-  // The same without a read, for who knows the row that is replaced; null: there is none.
+  // Writes the row without a read: `old` is the row that it replaces, or null if there is none.
   void Write(const Row& row, const Row* old) {
     const std::string primary_key = PrimaryKey(row);
     for (const IndexSpec<Row>& index : spec_->indexes) {
@@ -120,7 +120,7 @@ class Table {
     storage_->writes().Put(row_key, std::move(value));
   }
 
-  // Whether there was one.
+  // Removes a row, and returns whether there was one.
   StorageOp<bool> Delete(absl::string_view primary_key) {
     const std::string key = RowKey(primary_key);
     auto old = std::make_shared<std::optional<Row>>();
@@ -150,7 +150,7 @@ class Table {
     Count(-1, -static_cast<int64_t>(row_key.size() + row.ByteSizeLong()));
   }
 
-  // Removes the rows whose primary keys are in the range; how many there were.
+  // Removes the rows whose primary keys are in the range, and returns how many there were.
   StorageOp<int64_t> DeleteRange(const KeyRange& primary_keys) {
     const KeyRange range = RowRange(primary_keys);
     auto rows = std::make_shared<std::vector<Row>>();
@@ -197,7 +197,7 @@ class Table {
             }};
   }
 
-  // The rows whose keys in that index are in the range, in its order.
+  // Returns the rows whose keys in that index are in the range, in the order of the index.
   StorageOp<std::vector<Row>> ScanIndex(uint16_t index, const KeyRange& index_keys, size_t rows_max) const {
     const KeyRange range = WithPrefix(IndexPrefix(index), index_keys);
     return {storage_, KeyRange::All(),

@@ -1,4 +1,4 @@
-// What an object stores, by kind, as changes of it add up over a turn.
+// Counts of what an object stores, by kind, and the changes of them that add up over a turn.
 
 #ifndef HOLDFAST_STORAGE_OBJECT_USAGE_H_
 #define HOLDFAST_STORAGE_OBJECT_USAGE_H_
@@ -14,7 +14,7 @@
 namespace holdfast::storage {
 
 struct UsageChange {
-  bool from_nothing = false;  // all that was there before is gone
+  bool from_nothing = false;  // everything stored before is gone
   int64_t size_bytes = 0;
   int64_t entries = 0;
   absl::btree_map<uint32_t, int64_t> rows;
@@ -23,7 +23,7 @@ struct UsageChange {
 
   void ApplyTo(v1::Usage* usage) const {
     if (from_nothing) usage->Clear();
-    // Below nothing only where a size was not known when it was counted.
+    // A sum is below zero only if a size was not known when it was counted.
     usage->set_size_bytes(std::max<int64_t>(0, usage->size_bytes() + size_bytes));
     usage->set_entry_count(std::max<int64_t>(0, usage->entry_count() + entries));
     for (const auto& [table, change] : rows) {
@@ -37,10 +37,10 @@ struct UsageChange {
   }
 };
 
-// Bytes that the pages of a SQL database count, with their keys.
+// Returns the bytes that the pages of a SQL database count for, with their keys.
 int64_t UsageOfPages(uint32_t page_count);
 
-// Goes over all that the object stores. DATA_LOSS where that is garbled.
+// Counts all that the object stores. DATA_LOSS if it is garbled.
 absl::StatusOr<v1::Usage> CountUsage(View& view);
 
 }  // namespace holdfast::storage
