@@ -12,7 +12,7 @@ class Background {
  public:
   virtual ~Background() = default;
   // Runs `work` on another thread, then `done` on the executor. Pieces of work may overtake each other unless there is
-  // one thread. How many can wait is bounded by the callers: each has at most one piece on its way.
+  // one thread. The callers bound how many can wait: each has at most one piece under way.
   virtual void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) = 0;
 };
 

@@ -1,6 +1,6 @@
-// Whether the disk still has room for writes. Some of it is a reserve, in which what was already acknowledged can be
-// flushed and compacted: below it writes are to be refused, since a commit that fails for want of room ends the
-// process.
+// Watches whether the disk still has room for writes. Some of the disk is a reserve, in which acknowledged writes can
+// be flushed and compacted. Once only the reserve is left, new writes must be refused, since a commit that fails for
+// want of room ends the process.
 
 #ifndef HOLDFAST_STORAGE_BASE_DISK_SPACE_H_
 #define HOLDFAST_STORAGE_BASE_DISK_SPACE_H_
@@ -16,25 +16,25 @@
 
 namespace holdfast::storage {
 
-// The bytes that are free; nothing if nobody can tell.
+// Returns the free bytes of the disk; nothing if nobody can tell.
 using FreeBytes = std::function<std::optional<uint64_t>()>;
 
-// What the file system of `dir` has for this process.
+// Returns a function that asks the file system of `dir` for the bytes that this process may still use.
 FreeBytes FreeBytesOf(const std::string& dir);
 
-// Any thread may ask full(); one calls Refresh, which may block.
+// Any thread may call full(); one thread calls Refresh, which may block.
 class DiskSpace {
  public:
-  // Less than this is not enough to open a store: RocksDB writes a few files then, and may abort where it can't.
+  // A store needs at least this many free bytes to open: RocksDB then writes a few files, and may abort if it cannot.
   static constexpr uint64_t kOpenBytesMin = 16 << 20;
 
   DiskSpace(FreeBytes free_bytes, uint64_t reserve_bytes)
       : free_bytes_(std::move(free_bytes)), reserve_(reserve_bytes) {}
 
   bool full() const { return full_.load(std::memory_order_relaxed); }
-  // RESOURCE_EXHAUSTED if there is too little to open a store.
+  // Returns RESOURCE_EXHAUSTED if there is too little room to open a store.
   absl::Status CheckOpen() const;
-  // Looks again. Logs a change.
+  // Looks at the free bytes again. Logs a change of full().
   void Refresh();
 
  private:

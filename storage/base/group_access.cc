@@ -9,7 +9,7 @@ namespace holdfast::storage {
 
 void ShareWithGroup(const std::string& path) {
   std::error_code error;
-  // An absolute path, since "data" has a directory too. A link is left alone.
+  // The path is made absolute, since "data" alone names no directory. A link is left alone.
   const std::filesystem::path directory = std::filesystem::absolute(path, error).parent_path();
   struct stat in {};
   struct stat it {};

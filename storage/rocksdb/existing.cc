@@ -31,7 +31,7 @@ absl::Status NoHoldfastStore(const std::string& data_dir) {
   return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " is no Holdfast store"));
 }
 
-// Looking at a store leaves no log of it.
+// The check of a store leaves no log of RocksDB's.
 class NoLog : public rocksdb::Logger {
  public:
   using Logger::Logv;
@@ -46,7 +46,7 @@ absl::Status CheckLogs(const std::string& data_dir, rocksdb::DB* db, const std::
   return CheckWals(data_dir, files, *marks, db->GetLatestSequenceNumber());
 }
 
-// Returns whether there are any.
+// Sets the ends of torn logs, and returns whether there are any.
 bool CutTornLogs(const std::vector<WalFile>& files, FileEnds* ends) {
   bool torn = false;
   for (const WalFile& log : files) {
@@ -57,14 +57,14 @@ bool CutTornLogs(const std::vector<WalFile>& files, FileEnds* ends) {
   return torn;
 }
 
-// `copy` is gone by where the header itself cannot be read.
+// `copy` is used if the header itself cannot be read.
 absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFamilyHandle* family,
                          const std::optional<StoreHeader>& copy, bool only_node_families) {
   std::string bytes;
   const rocksdb::Status found =
       db->Get(rocksdb::ReadOptions(), family, Slice(kStoreHeaderKey.data(), kStoreHeaderKey.size()), &bytes);
   if (found.IsNotFound()) {
-    // A crash came before the header, if there is nothing else either.
+    // If there is nothing else either, a crash came before the header was written.
     const std::unique_ptr<rocksdb::Iterator> entries(db->NewIterator(rocksdb::ReadOptions(), family));
     entries->SeekToFirst();
     const bool fresh = !entries->Valid() && entries->status().ok() && only_node_families;
@@ -89,7 +89,7 @@ absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFam
   return absl::OkStatus();
 }
 
-// The paths of tables that cannot be opened, up to some, with why.
+// Returns the paths of tables that cannot be opened, up to kNamedMax, each with its error.
 std::string TablesNotOpened(const std::string& data_dir, const rocksdb::Options& options) {
   constexpr int kNamedMax = 3;
   int named = 0;
@@ -127,7 +127,7 @@ absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOp
       !status.ok()) {
     return InDirectory(data_dir, FromRocksDb(status));
   }
-  // While RocksDB reads them too.
+  // The logs are read while RocksDB reads them too.
   absl::StatusOr<std::vector<WalFile>> logs = std::vector<WalFile>();
   std::thread reader([&] {
     if (check_logs) logs = ReadWals(data_dir);
@@ -150,7 +150,7 @@ absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOp
   if (logs.ok() && CutTornLogs(*logs, ends) && status.IsCorruption()) status = open();
   if (status.IsInvalidArgument()) return NoHoldfastStore(data_dir);
   if (status.IsCorruption() && logs.ok()) {
-    // RocksDB does not say which log it is.
+    // RocksDB does not say which log is damaged.
     for (const WalFile& log : *logs) {
       if (!log.damage.ok()) return InDirectory(data_dir, log.damage);
     }
@@ -168,7 +168,7 @@ absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOp
     absl::StatusOr<WalMarks> recorded = ReadWalMarks(db->GetEnv(), data_dir);
     if (!recorded.ok()) return InDirectory(data_dir, recorded.status());
     marks = *std::move(recorded);
-    // First, since what the header is depends on the logs.
+    // The logs are checked first, since the header depends on them.
     if (absl::Status whole = CheckLogs(data_dir, db.get(), *logs, &marks); !whole.ok()) {
       return InDirectory(data_dir, whole);
     }

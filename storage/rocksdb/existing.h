@@ -1,5 +1,5 @@
-// Looks at the store that is in a data directory before RocksDB opens it for writing: whether it is a store of
-// Holdfast, of this version, with write-ahead logs that are whole. Changes nothing.
+// Checks the store in a data directory before RocksDB opens it for writing: it must be a store of Holdfast, of this
+// version, with write-ahead logs that are whole. Changes nothing.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_EXISTING_H_
 #define HOLDFAST_STORAGE_ROCKSDB_EXISTING_H_
@@ -20,14 +20,14 @@ struct ExistingStore {
   std::vector<uint64_t> empty_logs;   // write-ahead logs without a commit
 };
 
-// The lock must be held, so that nobody writes meanwhile. `ends`, which the file system of `db_options` goes by, gets
-// the ends of logs whose last commit a crash has torn. Errors as OpenRocksDbStore's.
+// The caller holds the store's lock, so that nobody writes meanwhile. `ends`, which the file system of `db_options`
+// uses, gets the ends of logs whose last commit a crash has torn. Errors: those of OpenRocksDbStore.
 absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOptions& db_options,
                                 const rocksdb::ColumnFamilyOptions& node_options, bool check_logs,
                                 bool (*is_node_family)(const std::string&), FileEnds* ends, ExistingStore* existing);
 
-// The error of an opening of the store that RocksDB has refused, with the directory named. Of damage it says also in
-// which tables it is, which RocksDB does not always say, and what to do.
+// Returns the error after RocksDB has refused to open the store, with the directory named. For damage, the error also
+// names the tables that cannot be opened, which RocksDB does not always name, and says what to do.
 absl::Status OpenFailed(const std::string& data_dir, const rocksdb::DBOptions& db_options,
                         const rocksdb::ColumnFamilyOptions& node_options, const rocksdb::Status& status);
 

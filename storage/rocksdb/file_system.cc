@@ -24,7 +24,7 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-// Makes files that the group may use where their directory is the group's.
+// Makes files that the group may use if it may write their directory.
 class SharedFiles : public rocksdb::FileSystemWrapper {
  public:
   using FileSystemWrapper::FileSystemWrapper;
@@ -119,7 +119,7 @@ class UnsyncedFile : public rocksdb::FSWritableFileOwnerWrapper {
   uint64_t GetFileSize(const IOOptions& options, IODebugContext* debug) override {
     return target()->GetFileSize(options, debug) + tail_.size();
   }
-  // Preallocation would leave zeros after what was written, which is not what this mode is to test.
+  // Preallocation would leave zeros after the written bytes, which this mode is not to test.
   IOStatus Allocate(uint64_t, uint64_t, const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
   void PrepareWrite(size_t, size_t, const IOOptions&, IODebugContext*) override {}
   IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
@@ -217,7 +217,7 @@ class UnsyncedLost : public OptionsFilesRefused {
     std::lock_guard lock(lost_.mutex);
     lost_.tails.erase(path);
   }
-  // Somebody reads the file: what was appended to it before it was closed must be there.
+  // Writes the bytes that were appended before the file was closed, since it is to be read now.
   IOStatus Restore(const std::string& path, IODebugContext* debug) {
     std::string tail;
     {
@@ -237,7 +237,7 @@ class UnsyncedLost : public OptionsFilesRefused {
   LostBytes lost_;
 };
 
-// Ends where it is told to.
+// A file that ends at `end` for its reader.
 class CutFile : public rocksdb::FSSequentialFileOwnerWrapper {
  public:
   CutFile(std::unique_ptr<rocksdb::FSSequentialFile> file, uint64_t end)
@@ -253,7 +253,7 @@ class CutFile : public rocksdb::FSSequentialFileOwnerWrapper {
     left_ -= bytes;
     return target()->Skip(bytes);
   }
-  // For direct I/O only, which is not used.
+  // RocksDB calls this for direct I/O only, which is not used.
   IOStatus PositionedRead(uint64_t, size_t, const IOOptions&, Slice*, char*, IODebugContext*) override {
     return IOStatus::NotSupported();
   }

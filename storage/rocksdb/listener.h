@@ -1,8 +1,9 @@
-// What RocksDB tells of its work in the background, kept for the store's upkeep: a listener itself must not call
+// Keeps the events of RocksDB's background work for the store's upkeep thread, since a listener itself must not call
 // RocksDB. Any thread.
 //
-// A compaction that meets a corrupt block would end all writes of all families for good. Here it does not; the family
-// is compacted no more until the next start, since each try would fail again. The block's keys answer DATA_LOSS.
+// By itself, RocksDB ends all writes of all families for good when a compaction meets a corrupt block. The listener
+// prevents that, and the store compacts the family no more until the next start, since each try would fail again. Reads
+// of the block's keys return DATA_LOSS.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_LISTENER_H_
 #define HOLDFAST_STORAGE_ROCKSDB_LISTENER_H_
@@ -31,7 +32,7 @@ class RocksDbListener : public rocksdb::EventListener {
     std::lock_guard lock(mutex_);
     corrupt_.insert(info.cf_name);
   }
-  // With its memtable full, a family gets a new one, and the store a new log.
+  // When its memtable is full, a family gets a new one, and the store a new log.
   void OnMemTableSealed(const rocksdb::MemTableInfo&) override { log_switched_ = true; }
 
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
@@ -39,12 +40,12 @@ class RocksDbListener : public rocksdb::EventListener {
     observer_->StoreStalled(info.cf_name, info.condition.cur != rocksdb::WriteStallCondition::kNormal);
   }
 
-  // The names of the families whose compaction has met a corrupt block since the last call.
+  // Returns the names of the families whose compaction has met a corrupt block since the last call.
   std::set<std::string> TakeCorrupt() {
     std::lock_guard lock(mutex_);
     return std::exchange(corrupt_, {});
   }
-  // Whether there may be a new log since the last call.
+  // Returns whether there may be a new log since the last call.
   bool TakeLogSwitched() { return log_switched_.exchange(false); }
 
  private:

@@ -19,7 +19,7 @@ class PatchOperator : public rocksdb::MergeOperator {
     if (!fits) value.assign(kDamagedValue.data(), kDamagedValue.size());
     return true;
   }
-  // Recorded in the tables. RocksDB checks nothing by it.
+  // RocksDB records the name in its tables, but checks nothing by it.
   const char* Name() const override { return "holdfast.patch"; }
 };
 

@@ -1,8 +1,9 @@
-// Patches (storage/store/patch.h) to RocksDB: a merge operator. A patch is an operand; RocksDB applies those of a key
-// to its last full value when the key is read, and writes the result in place of all of them when it makes tables.
+// The merge operator by which RocksDB applies patches (storage/store/patch.h). A patch is a merge operand: RocksDB
+// applies the patches of a key to its last full value when the key is read, and writes the result in place of all of
+// them when it makes tables.
 //
-// It never fails: once a merge fails while a memtable is flushed, RocksDB refuses all writes to all families. What
-// cannot be applied becomes kDamagedValue instead.
+// The operator never fails: once a merge fails while a memtable is flushed, RocksDB refuses all writes to all families.
+// A patch that cannot be applied makes the value kDamagedValue instead.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_PATCHES_H_
 #define HOLDFAST_STORAGE_ROCKSDB_PATCHES_H_

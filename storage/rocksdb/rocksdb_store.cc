@@ -54,8 +54,9 @@ constexpr size_t kOwnWriteBufferBytes = 8 << 20;
 constexpr int kOwnLevels = 4;
 // Open files, of max_open_files, that RocksDB sets aside for files other than tables.
 constexpr int kFilesBesideTables = 10;
-// The same during the start, the least that RocksDB takes. It then opens two tables before anybody reads them, where it
-// opens 16 otherwise. Each of these stops the start if it cannot be opened; any other is DATA_LOSS for who reads it.
+// The value of max_open_files during the start, the least that RocksDB takes. RocksDB then opens two tables before
+// anybody reads them, where it opens 16 otherwise. The start fails if one of these cannot be opened; for any other
+// table, reads return DATA_LOSS.
 constexpr int kOpenFilesAtStart = 20;
 constexpr int kBloomBitsPerKey = 10;
 // Filter bits for each key of the request records: with these, one new id in some thousands needs the disk.
@@ -87,7 +88,7 @@ using Family = std::shared_ptr<ColumnFamilyHandle>;
 
 class RocksDbCursor : public Cursor {
  public:
-  // `keep`: blocks that are read from the disk stay in the block cache.
+  // With `keep`, blocks that are read from the disk stay in the block cache.
   RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range, bool keep)
       : family_(std::move(family)), range_(std::move(range)), start_(range_.start), end_(range_.end) {
     if (family_ == nullptr) {
@@ -143,7 +144,7 @@ class RocksDbStore : public Store {
     node_options_.compression = rocksdb::kLZ4Compression;
     node_options_.level_compaction_dynamic_level_bytes = true;
     node_options_.merge_operator = NewPatchOperator();
-    // Each request with an id looks for its record, and mostly there is none. The filters say so, and they are kept
+    // Each request with an id looks for its record, and mostly there is none. The filters tell, and they are kept
     // outside the block cache, since reads of objects would drive them out of it.
     rocksdb::BlockBasedTableOptions requests_table = table;
     requests_table.cache_index_and_filter_blocks = false;
@@ -334,7 +335,7 @@ absl::Status RocksDbStore::Open() {
   ExistingStore existing;
   absl::Status checked =
       CheckExistingStore(data_dir_, db_options_, node_options_, sync_, IsNodeFamily, file_ends_.get(), &existing);
-  (void)env_->UnlockFile(*lock);  // RocksDB takes it itself
+  (void)env_->UnlockFile(*lock);  // RocksDB takes the lock itself
   if (!checked.ok()) return checked;
   std::vector<ColumnFamilyDescriptor> families;
   for (const char* name : kNodeFamilies) {
@@ -351,7 +352,7 @@ absl::Status RocksDbStore::Open() {
   if (IsLocked(status)) return InUse(data_dir_, status);
   if (!status.ok()) return OpenFailed(data_dir_, db_options_, node_options_, status);
   db_.reset(db);
-  // As with SetOptions, the error is that of the OPTIONS file.
+  // SetDBOptions returns an error here, since RocksDB can't write its OPTIONS file; the option is set all the same.
   (void)db_->SetDBOptions({{"max_open_files", absl::StrCat(open_files_max_)}});
   empty_logs_ = std::move(existing.empty_logs);
   for (ColumnFamilyHandle* handle : handles) Add(handle);
@@ -393,7 +394,7 @@ absl::Status RocksDbStore::WriteHeader() {
   std::string bytes;
   absl::Status error;
   const ReadResult found = Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &error);
-  // Where it is damaged, CheckExistingStore has gone by its copy.
+  // If the header is damaged, CheckExistingStore has used its copy.
   const bool damaged = found == ReadResult::kError && error.code() == absl::StatusCode::kDataLoss;
   if (damaged) Log(LogLevel::kError, "store_header_damaged", {{"status", error.ToString()}, {"header", "rewritten"}});
   if (found != ReadResult::kAbsent && !damaged) return error;
@@ -442,8 +443,8 @@ void RocksDbStore::StopCompactionsOfCorrupt() {
 }
 
 void RocksDbStore::Upkeep() {
-  bool to_record = false;  // there is a log of which nothing is recorded
-  bool told = false;       // that it could not be
+  bool to_record = false;  // there is a log that is not recorded yet
+  bool told = false;       // the log has a line about the failure
   std::unique_lock lock(upkeep_mutex_);
   while (!upkeep_wake_.wait_for(lock, kUpkeepEvery, [this] { return closing_; })) {
     lock.unlock();

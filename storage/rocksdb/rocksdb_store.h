@@ -1,15 +1,16 @@
-// The store on RocksDB. Its .cc and the other rocksdb_* files are the only ones that know RocksDB.
+// The store on RocksDB. Only the files in storage/rocksdb/ know RocksDB.
 //
-// Durability: Commit returns when the write-ahead log is synced. The log is recovered with a torn tail cut off; one
-// that is damaged, has a gap or falls short is refused (storage/rocksdb/wal_check.h). Errors of Commit: the write may
-// or may not be on disk; RocksDB then refuses all later ones.
+// Durability: Commit returns when the write-ahead log is synced. A start recovers the log with a torn tail cut off, and
+// refuses a log that is damaged, has a gap or falls short (storage/rocksdb/wal_check.h). After an error of Commit the
+// write may or may not be on disk, and RocksDB refuses all later writes.
 //
-// Faults: a corrupt block is DATA_LOSS for who reads it, and ends the compaction of its family until the next start;
-// all else goes on. So it is with a table that cannot be opened at all, unless it is one of the two that RocksDB opens
-// at the start (storage/FORMAT.md, Damage). When only the reserve of the disk is left, DiskFull says so, and Commit
-// still works.
+// Faults: a read of a corrupt block returns DATA_LOSS, and once a compaction meets the block, its family is compacted
+// no more until the next start; everything else goes on. The same holds for a table that cannot be opened at all,
+// unless it is one of the two that RocksDB opens at the start (storage/FORMAT.md, Damage). When only the reserve of the
+// disk is left, DiskFull returns true, and Commit still works.
 //
-// Threads: RocksDB's, and one that ten times a second looks how full the disk is and does what was left to do.
+// Threads: RocksDB's, and an upkeep thread that ten times a second looks at the free bytes of the disk, stops the
+// compactions of corrupt families, and records new write-ahead logs.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_ROCKSDB_STORE_H_
 #define HOLDFAST_STORAGE_ROCKSDB_ROCKSDB_STORE_H_
@@ -30,28 +31,30 @@ struct RocksDbOptions {
   uint64_t block_cache_bytes = 256 << 20;
   uint64_t memtable_bytes = 256 << 20;
   uint64_t wal_bytes_max = 512 << 20;
-  // At the end all is flushed if the write-ahead logs have more, so that the next start has no more to read.
+  // If the write-ahead logs have more than this when the store closes, everything is flushed, so that the next start
+  // has no more to read.
   uint64_t wal_bytes_kept = 32 << 20;
-  // With less than this free the disk is full; 0: it never is, until a commit fails.
+  // With less than this free the disk counts as full. 0: it never does, and a commit fails instead.
   uint64_t disk_reserve_bytes = 256 << 20;
-  // Table files that are kept open. Beyond it the least recently used is closed, and opened again when it is needed.
+  // The most table files that are kept open. Beyond it the least recently used file is closed, and opened again when it
+  // is needed.
   int open_tables_max = 4096;
-  // For tests: what is free. By default what the file system says.
+  // For tests: returns the free bytes of the disk. By default the file system's.
   FreeBytes free_bytes;
   // May be null.
   Observer* observer = nullptr;
-  // For crash tests; see storage/rocksdb/file_system.h. Without sync nothing is promised of the write-ahead logs, and
-  // they are not checked.
+  // For crash tests; see storage/rocksdb/file_system.h. Without `sync` the write-ahead logs promise nothing, and they
+  // are not checked.
   bool sync = true;
   bool lose_unsynced = false;
-  // What is lost follows from it; 0: from HOLDFAST_TEST_SEED, or else from chance. It is logged.
+  // The seed from which the lost bytes follow. 0: HOLDFAST_TEST_SEED, or else a random seed. The seed is logged.
   uint64_t lose_unsynced_seed = 0;
 };
 
-// Opens the store in `data_dir`, or makes it. Errors: UNAVAILABLE when another process has it open;
-// FAILED_PRECONDITION when it has another format version or number of shards, or is a RocksDB of something else;
-// DATA_LOSS, which names the file, when it or its write-ahead log is damaged; RESOURCE_EXHAUSTED when the disk is full.
-// None of them changes what is there.
+// Opens the store in `data_dir`, or makes it. Errors: UNAVAILABLE when another process has it open; FAILED_PRECONDITION
+// when it has another format version or number of shards, or is a RocksDB that is no Holdfast store; DATA_LOSS, which
+// names the file, when it or its write-ahead log is damaged; RESOURCE_EXHAUSTED when the disk is full. After an error
+// the store is as it was before.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
 
 }  // namespace holdfast::storage

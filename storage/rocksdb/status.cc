@@ -15,7 +15,7 @@ absl::Status FromRocksDb(const rocksdb::Status& status) {
   return absl::InternalError(status.ToString());
 }
 
-// RocksDB says it in no other way than its text.
+// RocksDB says this only in the text of the status.
 bool IsLocked(const rocksdb::Status& status) {
   if (!status.IsIOError()) return false;
   const std::string text = status.ToString();

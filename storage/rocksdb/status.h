@@ -1,4 +1,4 @@
-// What RocksDB says, in the words of this project.
+// Turns the statuses of RocksDB into those of this project.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_STATUS_H_
 #define HOLDFAST_STORAGE_ROCKSDB_STATUS_H_
@@ -12,10 +12,10 @@ namespace holdfast::storage {
 
 absl::Status FromRocksDb(const rocksdb::Status& status);
 
-// Whether another process, or another store of this one, has the lock.
+// Returns whether the status says that another process, or another store of this process, has the lock.
 bool IsLocked(const rocksdb::Status& status);
 
-// The same with the directory named.
+// Returns the status with the directory named in its message.
 absl::Status InDirectory(const std::string& data_dir, const absl::Status& status);
 
 }  // namespace holdfast::storage

@@ -11,9 +11,10 @@
 namespace holdfast::storage {
 namespace {
 
-// A log is blocks of 32 KiB. A commit is a record, whole or in parts, none of which crosses a block:
-// masked CRC-32C of all that follows the length (4), length (2), type (1), bytes. Fewer bytes than these 7 at the end
-// of a block are unused. A commit begins with its number (8) and how many it takes (4), which may lie in several parts.
+// A log is blocks of 32 KiB. A commit is a record, whole or in parts, none of which crosses a block. A part is: masked
+// CRC-32C of all that follows the length (4), length (2), type (1), bytes. Fewer bytes than these 7 at the end of a
+// block are unused. A commit begins with its number (8) and how many numbers it takes (4), which may lie in several
+// parts.
 constexpr size_t kBlockBytes = 32 << 10;
 constexpr size_t kPageBytes = 4 << 10;
 constexpr size_t kHeaderBytes = 7;
@@ -28,7 +29,8 @@ T LittleEndian(absl::string_view bytes) {
   return value;
 }
 
-// As RocksDB writes it: rotated, and with a constant added. By RocksDB's own code, for its speed.
+// Returns the checksum as RocksDB writes it: rotated, and with a constant added. RocksDB's own code computes it, for
+// its speed.
 uint32_t MaskedCrc32c(absl::string_view bytes) {
   static const auto* const factory =
       new std::shared_ptr<rocksdb::FileChecksumGenFactory>(rocksdb::GetFileChecksumGenCrc32cFactory());
@@ -51,15 +53,15 @@ struct PartHeader {
   uint32_t crc;
   size_t length;
   uint8_t type;
-  bool possible;  // one like this could be written there
+  bool possible;  // a part with this header could stand there
 };
 
 bool HasCrc(absl::string_view block, size_t at, size_t length, uint32_t crc) {
   return MaskedCrc32c(block.substr(at + kTypeAt, 1 + length)) == crc;
 }
 
-// Whether the part at `at`, which reaches past the end of the file, is whole with another length: the length is
-// damaged.
+// Returns whether the part at `at`, which reaches past the end of the file, is whole with another length; then the
+// length is damaged.
 bool IsWholeWithOtherLength(absl::string_view block, size_t at) {
   const PartHeader header(block, at);
   for (size_t length = 0; at + kHeaderBytes + length <= block.size(); ++length) {
@@ -72,7 +74,7 @@ bool IsWholeWithOtherLength(absl::string_view block, size_t at) {
 
 bool IsZero(absl::string_view bytes) { return bytes.find_first_not_of('\0') == bytes.npos; }
 
-// Whether one of the pages over which a part at `at`, up to `end`, reaches was not written.
+// Returns whether one of the pages of the part from `at` to `end` was not written.
 bool LacksPage(absl::string_view block, size_t at, size_t end) {
   end = std::min(end, block.size());
   while (at < end) {
@@ -99,7 +101,7 @@ class WalReader {
   }
 
  private:
-  // Empty at the end of the file. Valid until the next call.
+  // Returns the next block, valid until the next call; empty at the end of the file.
   absl::string_view NextBlock() {
     file_.read(buffer_.data(), kBlockBytes);
     if (file_.bad()) Damaged("cannot be read");
@@ -148,8 +150,8 @@ class WalReader {
     wal_.next = number + LittleEndian<uint32_t>(absl::string_view(head_).substr(8));
   }
 
-  // Whether nothing but the rest of its commit follows the part at at_, which is bad and lacks a page. Reads on in the
-  // file.
+  // Returns whether nothing but the rest of its commit follows the part at at_, which is bad and lacks a page. Reads on
+  // in the file.
   bool IsLastCommit(absl::string_view block, const PartHeader& header, size_t end) {
     size_t from = at_ + 1;
     if (header.possible && !LacksPage(block, at_, at_ + kHeaderBytes)) {
@@ -174,9 +176,9 @@ class WalReader {
     return true;
   }
 
-  // Whether another commit than the one at commit_at_ begins in the block, which is at `offset`, at `from` or behind.
-  // Where the parts before it are bad, nothing says where it begins. A value may look like a commit, but has none of
-  // the numbers that may follow: each takes more than one byte.
+  // Returns whether another commit than the one at commit_at_ begins in the block at `offset`, at `from` or behind. If
+  // the parts before it are bad, nothing says where it begins, so each position is tried. A value may look like a
+  // commit, but has none of the numbers that may follow: each number takes more than one byte of the log.
   bool HasLaterCommit(absl::string_view block, uint64_t offset, size_t from) {
     for (size_t at = from; at + kHeaderBytes <= block.size(); ++at) {
       const PartHeader header(block, at);
