@@ -51,7 +51,7 @@ class RunClocks {
 
  private:
   static constexpr size_t kRunsMax = 1000;
-  // Where records cannot be walked over, at most this many numbers are looked up one by one: more than there are
+  // At most this many numbers are looked up one by one in a part that cannot be walked over: more than there are
   // records.
   static constexpr RunNumber kHiddenMax = 2 * kRunsMax;
 
