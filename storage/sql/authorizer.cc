@@ -17,7 +17,7 @@ namespace {
 
 enum class Pragma { kRefused, kTells, kAllowed };
 
-// kTells: allowed without a value, which would set something.
+// kTells: the pragma is allowed only without a value, which would set something.
 Pragma PragmaOf(absl::string_view name) {
   static const auto* const allowed = new absl::flat_hash_map<std::string, Pragma>{
       {"data_version", Pragma::kTells},  // FTS5 runs it
@@ -54,7 +54,7 @@ Control ControlOf(int action, absl::string_view first, absl::string_view second)
   return is_one_of({"off", "no", "false", "0"}) ? Control::kForeignKeysOff : Control::kNone;
 }
 
-// The reason why a client may not do it; empty where it may.
+// Returns the reason why a client may not do this; empty if it may.
 std::string WhyRefused(int action, absl::string_view first, const char* second, absl::string_view database) {
   switch (action) {
     case SQLITE_ATTACH:
@@ -72,7 +72,7 @@ std::string WhyRefused(int action, absl::string_view first, const char* second, 
         case Pragma::kTells:
           return second == nullptr ? "" : absl::StrCat("PRAGMA ", first, " with a value is not allowed");
         case Pragma::kRefused:
-          // A dump of a database that has virtual tables begins so.
+          // A dump of a database that has virtual tables begins with this pragma.
           if (absl::EqualsIgnoreCase(first, "writable_schema")) {
             return absl::StrCat("PRAGMA ", first, " is not allowed; ImportSql takes a database as a file");
           }
@@ -91,7 +91,7 @@ std::string WhyRefused(int action, absl::string_view first, const char* second, 
         return absl::StrCat("virtual tables of ", second, " are not allowed; of fts5, fts5vocab, rtree are");
       }
       [[fallthrough]];
-    // Those of CREATE TEMP are above; `CREATE TABLE temp.x` comes here.
+    // CREATE TEMP is refused above; `CREATE TABLE temp.x` comes here.
     case SQLITE_CREATE_INDEX:
     case SQLITE_CREATE_TABLE:
     case SQLITE_CREATE_TRIGGER:
@@ -119,7 +119,7 @@ bool FunctionAllowed(absl::string_view name) {
       "sqlite_compileoption_get", "sqlite_compileoption_used", "sqlite_source_id", "sqlite_version", "substr",
       "substring", "total_changes", "trim", "typeof", "unicode", "unistr", "unistr_quote", "unlikely", "upper",
       "zeroblob",
-      // Not unhex: with two arguments it takes as long as the one times the other, and never looks at the time.
+      // unhex is left out: its time grows with the product of its two arguments, and it never looks at the time.
       // Dates.
       "current_date", "current_time", "current_timestamp", "date", "datetime", "julianday", "strftime", "time",
       "timediff", "unixepoch",
@@ -130,7 +130,7 @@ bool FunctionAllowed(absl::string_view name) {
       "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos", "cosh", "degrees", "exp",
       "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow", "power", "radians", "sin", "sinh", "sqrt", "tan",
       "tanh", "trunc",
-      // JSON. Not json_pretty: an element takes as many steps as it is deep, and there is no look at the time.
+      // JSON. json_pretty is left out: an element takes as many steps as it is deep, and there is no look at the time.
       "->", "->>", "json", "json_array", "json_array_insert", "json_array_length", "json_error_position",
       "json_extract", "json_group_array", "json_group_object", "json_insert", "json_object", "json_patch", "json_quote",
       "json_remove", "json_replace", "json_set", "json_type", "json_valid", "jsonb", "jsonb_array",

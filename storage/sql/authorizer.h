@@ -1,9 +1,10 @@
-// What a client's SQL may do with the database of an object: tables, indexes, views, triggers, FTS5 and R-trees, and
-// pragmas that tell something. SQLite asks about each thing that a statement does while it prepares it.
+// Decides what a client's SQL may do with the database of an object: it may use tables, indexes, views, triggers, FTS5
+// and R-trees, and some pragmas. While SQLite prepares a statement, it asks about each action of the statement.
 //
-// Functions, modules and pragmas are allowed by lists, so what a later SQLite brings is refused until somebody has
-// looked at it: fts3_tokenizer takes a pointer from a client, whatever else is switched off. Transactions are the
-// call's, other databases and temporary objects are not there, and names that begin with kOwnPrefix are ours.
+// Functions, modules and pragmas are allowed by lists, so additions of a later SQLite are refused until somebody has
+// looked at them: fts3_tokenizer, for one, takes a pointer from a client, whatever else is switched off. The call is
+// the transaction, there are no other databases and no temporary objects, and names that begin with kOwnPrefix are
+// reserved.
 
 #ifndef HOLDFAST_STORAGE_SQL_AUTHORIZER_H_
 #define HOLDFAST_STORAGE_SQL_AUTHORIZER_H_
@@ -14,32 +15,33 @@
 
 namespace holdfast::storage::sql {
 
-// Whatever the case.
+// The prefix of reserved names, in any case.
 inline constexpr absl::string_view kOwnPrefix = "_holdfast";
 
-// Modules of virtual tables, for sqlite3_drop_modules: all others are removed. The last is null.
+// The allowed modules of virtual tables, for sqlite3_drop_modules, which removes all others. The last element is null.
 extern const char* const kModules[];
 
-// Whether a client may call it, whatever its case.
+// Returns whether a client may call the function, whose name may have any case.
 bool FunctionAllowed(absl::string_view name);
 
-// A statement that says something about transactions. The connection decides where it may stand.
+// The kinds of statement that bear on transactions. The connection decides where they may stand.
 enum class Control { kNone, kBegin, kCommit, kForeignKeysOn, kForeignKeysOff };
 
 class Authorizer {
  public:
-  // Before a statement is prepared.
+  // Forgets the statement before. Called before a statement is prepared.
   void Begin() { *this = {}; }
-  // For sqlite3_set_authorizer; the result is SQLite's.
+  // The callback for sqlite3_set_authorizer; the result is SQLite's.
   int Check(int action, const char* first, const char* second, const char* database);
 
-  // What was refused, and why; empty: nothing.
+  // The reason of the first refusal; empty if nothing was refused.
   const std::string& refusal() const { return refusal_; }
-  // Whether all that it saw is of a statement that may be short: no DDL, no pragmas, only short functions.
+  // Returns whether all actions so far may be those of a short statement: no DDL, no pragmas, only short functions.
   bool is_short() const { return is_short_; }
-  // Whether it may change the schema, or the statistics that a plan is made by.
+  // Returns whether the statement may change the schema, or the statistics that plans are made by.
   bool changes_schema() const { return changes_schema_; }
-  // ALTER TABLE: the new names, of which it is not told, are to be looked at.
+  // Returns whether the statement is ALTER TABLE. The new names must be checked after it, since SQLite does not ask
+  // about them.
   bool alters() const { return alters_; }
   bool is_pragma() const { return is_pragma_; }
   Control control() const { return control_; }

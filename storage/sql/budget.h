@@ -1,9 +1,9 @@
-// How long the SQL of one transaction may still run: until an instant, or, where it must be short, for so many steps,
-// pages and allocations. Once it is spent it stays so until the next Begin...().
+// The budget of the SQL of one transaction: a deadline or, if the SQL must be short, a number of steps, pages and
+// allocations. A spent budget stays spent until the next Begin...().
 //
-// It is asked wherever SQLite calls us, since no one place is enough: every hundred steps of its virtual machine, at
-// each page that it reads (some opcodes go over a whole table), at allocations (preparing a statement is no step), and
-// by functions of ours.
+// The budget is checked wherever SQLite calls us, since no one place is enough: every hundred steps of its virtual
+// machine, at each page that it reads (some opcodes go over a whole table), at allocations (preparing a statement is no
+// step), and by functions of ours.
 //
 // Threading: one thread at a time.
 
@@ -38,10 +38,10 @@ class Budget {
 
   void BeginShort(size_t heap_bytes) { run_ = {.is_short = true, .heap_bytes_max = heap_bytes + kShortHeapBytes}; }
   void BeginTimed() { run_ = {.is_short = false, .deadline = Steady() + time_max_}; }
-  // What we run ourselves is not bounded.
+  // While the budget is paused, nothing is bounded: SQL of our own runs then.
   void set_paused(bool paused) { paused_ = paused; }
 
-  // Each: whether to go on.
+  // Each of these counts its event, and returns whether to go on.
   bool Steps() { return paused_ || (run_.is_short ? Take(&run_.steps_left, kStepsBetweenCalls) : OnTime()); }
   bool Page() {
     if (paused_) return true;
@@ -54,7 +54,7 @@ class Budget {
     if (heap_bytes > run_.heap_bytes_max) run_.spent = true;
     return Take(&run_.allocations_left, 1);
   }
-  // Of what a function is about to go over.
+  // A function is about to go over `bytes` bytes.
   bool Bytes(size_t bytes) {
     return OnTimeSometimes(static_cast<int>(std::min(bytes / kBytesOfAnAllocation, size_t{kLookAt})));
   }
@@ -65,7 +65,8 @@ class Budget {
     return !run_.spent;
   }
 
-  // After a statement of so many steps: whether a good part of a short budget would be left of it.
+  // Counts a statement that took `steps` steps. Returns whether it took less than half of the steps, and of the pages,
+  // of a short budget.
   bool TakeStatement(int64_t steps) {
     run_.steps_left -= steps % kStepsBetweenCalls;
     if (run_.is_short && run_.steps_left <= 0) run_.spent = true;

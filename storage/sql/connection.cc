@@ -58,7 +58,7 @@ Connection::Connection(PageSource* pages, ConnectionOptions options)
       results_(limits_) {}
 
 Connection::~Connection() {
-  // Closing rolls back what is open, which would write.
+  // Closing rolls back an open transaction, which would write.
   files_.GiveUp();
 }
 
@@ -69,7 +69,7 @@ absl::Status Connection::OpenDatabase(bool check_constraints) {
       sqlite3_open_v2("object", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, VfsName());
   db_.reset(db);
   if (opened != SQLITE_OK) return Error();
-  // Its steps are those of reading the schema, too.
+  // The steps of reading the schema count, too.
   sqlite3_progress_handler(
       db, Budget::kStepsBetweenCalls,
       [](void* self) { return static_cast<Connection*>(self)->budget_.Steps() ? 0 : 1; }, this);
@@ -142,7 +142,7 @@ absl::Status Connection::Error() {
     if (too_deep) {
       return MakeFailure(too_large, "the views, triggers and foreign keys of the statement lead too deep");
     }
-    // SQLite says so too of a program that is too long.
+    // SQLite also reports a lack of memory if a program is too long.
     if (!refused) return MakeFailure(too_large, "the statement is too large: what it comes to has too many steps");
   }
   if (!authorizer_.refusal().empty()) {
@@ -176,7 +176,7 @@ void Connection::CheckTransaction(const absl::Status& status, bool only_read) {
   } else if (absl::IsDataLoss(status)) {
     GiveUp(status);
   } else if (sqlite3_get_autocommit(db_.get()) != 0) {
-    // What has only read leaves nothing that is wrong.
+    // A transaction that has only read leaves nothing wrong behind.
     if (only_read && !status.ok()) {
       stuck_ = status;
     } else {
@@ -198,7 +198,7 @@ absl::Status Connection::Step(sqlite3_stmt* statement, Result* result, bool* has
     }
     absl::Status status = results_.ReadRow(statement, result);
     if (status.ok()) continue;
-    // What it has written is written.
+    // The statement may have written already, so the connection cannot go on.
     if (sqlite3_stmt_readonly(statement) == 0) GiveUp(status);
     return status;
   }
@@ -214,14 +214,14 @@ absl::Status Connection::RunStatement(PreparedStatement* prepared, absl::Span<co
   }
   if (prepared->control != Control::kNone) return Refused("a query is no BEGIN, COMMIT or PRAGMA foreign_keys");
   const int64_t written_before = sqlite3_total_changes64(db_.get());
-  // Of what its preparation was told.
+  // Forgets what the authorizer has found when a statement was prepared.
   authorizer_.Begin();
   const int value_bytes_max = budget_.is_short() ? kShortValueBytes : *prepared->value_bytes_max;
   sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, value_bytes_max);
   absl::Status status = CheckParams(statement, params, limits_);
   if (status.ok() && BindParams(statement, params) != SQLITE_OK) status = Error();
   if (status.ok()) status = Step(statement, result, has_row);
-  // ALTER TABLE has what a query of its own that it runs would have.
+  // ALTER TABLE runs a query of its own, and has the columns of that query.
   if (prepared->alters) result->columns.clear();
   sqlite3_limit(db_.get(), SQLITE_LIMIT_LENGTH, limits_.row_bytes_max);
   if (FailureOf(status).sqlite_code == SQLITE_TOOBIG && value_bytes_max < limits_.row_bytes_max) {
@@ -245,7 +245,7 @@ absl::Status Connection::Check(absl::string_view sql) {
   if (!usable()) return ended_;
   if (!stuck_.ok()) return stuck_;
   if (sqlite3_get_autocommit(db_.get()) != 0) return absl::InternalError("SQL outside a transaction");
-  // SQLite would end there.
+  // SQLite would end the text at the NUL.
   if (absl::StrContains(sql, '\0')) {
     return MakeFailure({.kind = FailureKind::kSqlError}, "the statement has a NUL");
   }
@@ -327,7 +327,7 @@ absl::Status Connection::CheckNames() {
   const absl::Status refused =
       MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_AUTH},
                   absl::StrCat("the new name is not allowed: those that begin with ", kOwnPrefix, " are reserved"));
-  // It has its name already.
+  // The new name is in the schema already.
   GiveUp(refused);
   return refused;
 }

@@ -3,11 +3,10 @@
 //   Begin()  Execute()...  Commit()    the pages are in the page source; its owner lets them join the turn
 //   Begin()  Execute()...  Rollback()  the owner drops the pages of the turn
 //
-// Where it runs: on a worker the SQL may take up to limits.time_max for the transaction. On the object's executor
-// nothing may take long: a statement runs there only if it is short (short_statements.h), and only until the budget of
-// the transaction is spent. If it is long, or the page source needs the disk, the call returns NeedsWorker(), and so
-// does every call until Rollback(). The whole transaction is then to be run again on a worker, by this connection if it
-// is usable().
+// Time: on a worker the SQL of a transaction may take up to limits.time_max. On the object's executor nothing may take
+// long: a statement runs there only if it is short (short_statements.h), and only until the budget of the transaction
+// is spent. If it is long, or the page source needs the disk, the call returns NeedsWorker(), and so does every call
+// until Rollback(). The whole transaction is then to be run again on a worker, by this connection if it is usable().
 //
 // SQLite's own rollback is not relied upon after a write: if one write fails, so do those that would undo the others.
 // The pages of the turn are dropped instead, and the connection, whose cache has them, is given up: usable() is false,
@@ -110,7 +109,7 @@ class Connection {
   // Several statements, none of which has parameters, run one after the other: the result is that of the last, with the
   // steps and the rows written of all.
   absl::StatusOr<Result> Execute(absl::string_view sql, absl::Span<const Value> params);
-  // Counts the results so far no more. The results of a transaction are bounded together, since most callers keep them
+  // Stops counting the results so far. The results of a transaction are bounded together, since most callers keep them
   // for one reply; a caller that has dropped them calls this.
   void ForgetResults() { results_.set_size({}); }
   // Switches the enforcement of foreign keys for the statements that follow in this transaction. SQLite can do so only
@@ -160,7 +159,7 @@ class Connection {
 
   absl::Status OpenDatabase(bool check_constraints);
   void BeginBudget(Where where);
-  // An error if the connection takes no call now, or not this text.
+  // Returns an error if the connection takes no call now, or not this text.
   absl::Status Check(absl::string_view sql);
   // Returns the first statement of the text, from the cache or prepared anew.
   absl::StatusOr<PreparedStatement> Take(absl::string_view sql);
@@ -171,7 +170,7 @@ class Connection {
   absl::Status TooLong() const;
   // Puts the statement back into the cache, or ends it.
   void KeepStatement(PreparedStatement prepared);
-  // An error if the statement may not run where the transaction does.
+  // Returns an error if the statement may not run where the transaction does.
   absl::Status MayRun(PreparedStatement* prepared, absl::Span<const Value> params);
   absl::Status MayRunShort(PreparedStatement* prepared, absl::Span<const Value> params);
   absl::Status MayRunLong(PreparedStatement* prepared);
@@ -186,7 +185,7 @@ class Connection {
   // Runs a statement to its end, or, if `has_row` is not null, to its first row.
   absl::Status RunStatement(PreparedStatement* prepared, absl::Span<const Value> params, Result* result, bool* has_row);
   absl::Status Step(sqlite3_stmt* statement, Result* result, bool* has_row);
-  // kConstraint, naming the first row that refers to nothing, if there is such a row.
+  // Returns kConstraint, naming the first row that refers to nothing, if there is such a row.
   absl::Status CheckForeignKeys();
   static absl::Status Refused(absl::string_view why);
   absl::Status CheckNames();

@@ -76,7 +76,7 @@ absl::Status Connection::RunControl(Control control, Script* script) {
       break;
     case Control::kForeignKeysOn:
     case Control::kForeignKeysOff:
-      // Within a transaction the pragma does nothing, as SQLite has it.
+      // Within a transaction the pragma does nothing, as in SQLite.
       if (script->open) break;
       script->switches_foreign_keys = true;
       return SetForeignKeys(control == Control::kForeignKeysOn);
@@ -93,7 +93,7 @@ absl::Status Connection::EndScript(const Script& script, bool foreign_keys) {
   } else {
     return SetForeignKeys(foreign_keys);
   }
-  // All of the text has run.
+  // The whole text has run already.
   GiveUp(status);
   return status;
 }
@@ -138,7 +138,7 @@ absl::Status Connection::SetForeignKeys(bool enforced) {
     return status;
   }
   foreign_keys_ = enforced;
-  // Statements are prepared anew, with or without what foreign keys make of them.
+  // Statements must be examined again, since foreign keys change their programs.
   ++schema_changes_;
   return Run(begin_);
 }

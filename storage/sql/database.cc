@@ -5,7 +5,7 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// What an open connection may keep between turns beside its pages; beyond it SQLite gives back what it can.
+// The memory that an open connection may keep between turns beside its pages. Beyond it SQLite frees what it can.
 constexpr size_t kKeptMemory = 2 << 20;
 
 }  // namespace
@@ -67,7 +67,7 @@ absl::Status Database::Transact(Session* session, View* view, absl::FunctionRef<
     if (IsNeedsWorker(status)) view->GoToDisk();
   }
   session->pages.set_view(nullptr);
-  // What a sort or a large result took is not kept.
+  // The memory of a sort or a large result is not kept.
   if (session->connection != nullptr &&
       session->connection->memory_bytes() > session->environment->limits.cache_bytes + kKeptMemory) {
     session->connection->ReleaseMemory();

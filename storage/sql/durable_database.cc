@@ -16,7 +16,7 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// The pages that a cursor sees. Nothing is written.
+// The pages that a cursor sees, read only.
 class DurablePages : public PageSource {
  public:
   DurablePages(Store* store, const Location& location)

@@ -1,8 +1,8 @@
-// SQL that only reads, on the database of an object as it is durable at one moment: beside the turns of the object,
-// which go on meanwhile and are not waited for.
+// Runs SQL that only reads on the durable state of an object's database at one moment. The turns of the object go on
+// meanwhile, and the SQL does not wait for them.
 //
-// A cursor of the store keeps that moment. So nothing of a turn is seen that is not durable, and files of the store are
-// kept on the disk for as long as the SQL runs, which limits.time_max and the workers bound.
+// A cursor of the store keeps that moment. The SQL therefore sees no write that is not durable, and files of the store
+// are kept on the disk for as long as the SQL runs, which limits.time_max and the workers bound.
 
 #ifndef HOLDFAST_STORAGE_SQL_DURABLE_DATABASE_H_
 #define HOLDFAST_STORAGE_SQL_DURABLE_DATABASE_H_
@@ -16,9 +16,9 @@
 
 namespace holdfast::storage::sql {
 
-// Runs `body` in a transaction on a thread for SQL, then `done` with its outcome on the executor, where this is called,
-// never before this returns. `ns` is the object's namespace, by which the threads are shared. An object without a
-// database has an empty one. `store` and `environment` outlive the SQL.
+// Runs `body` in a transaction on a thread for SQL, then `done` with its outcome on the executor. Call this on the
+// executor; `done` never runs before this returns. `ns` is the object's namespace, by which the threads are shared. An
+// object without a database has an empty one. `store` and `environment` outlive the SQL.
 //
 // Errors: those of `body` and of the connection (connection.h), kBusy and kStopping (failure.h); INTERNAL if the family
 // of the location was dropped meanwhile, or if `body` writes.

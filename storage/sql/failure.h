@@ -1,5 +1,5 @@
-// What SQL has failed with: a status whose payload says the kind of failure and SQLite's own code, so that a caller can
-// tell a client more than the code of the status does.
+// A failure of SQL is a status whose payload has the kind of failure and SQLite's own code, so that a caller can tell a
+// client more than the code of the status does.
 
 #ifndef HOLDFAST_STORAGE_SQL_FAILURE_H_
 #define HOLDFAST_STORAGE_SQL_FAILURE_H_
@@ -14,13 +14,13 @@ enum class FailureKind {
   kSqlError,        // INVALID_ARGUMENT: not SQL that is allowed here, or it fails by what it computes
   kConstraint,      // FAILED_PRECONDITION: a constraint does not hold
   kTimeLimit,       // RESOURCE_EXHAUSTED, as all that follow: it took too long
-  kResultTooLarge,  // the rows that it answers
+  kResultTooLarge,  // the rows of the results
   kTurnTooLarge,    // the pages that the turn changes
   kDatabaseFull,    // the database would be larger than it may be
-  kTempFull,        // temporary files: what is sorted, and results in between
+  kTempFull,        // temporary files for sorts and intermediate results
   kMemory,          // SQLite's own memory
   kBusy,            // there is too much SQL now; a retry may help
-  kStopping,        // the server stops; so too
+  kStopping,        // the server stops; a retry may help
 };
 
 struct Failure {
@@ -29,11 +29,11 @@ struct Failure {
   bool operator==(const Failure&) const = default;
 };
 
-// The status that the kind has, not of kOther.
+// Returns a status of the kind's code. The kind must not be kOther.
 absl::Status MakeFailure(const Failure& failure, absl::string_view message);
-// `status`, which must not be OK, with what it is.
+// Returns `status`, which must not be OK, with the failure as its payload.
 absl::Status WithFailure(absl::Status status, const Failure& failure);
-// Of a status without: kOther.
+// Returns the failure of a status; kOther if the status has none.
 Failure FailureOf(const absl::Status& status);
 
 }  // namespace holdfast::storage::sql

@@ -121,7 +121,8 @@ void Replace(sqlite3_context* context, int, sqlite3_value** arguments) {
   }
 }
 
-// The first character of a text, as SQLite divides it: a byte that begins one, and what continues it.
+// Returns the first character of a text, as SQLite divides it: a byte that begins a character, and the bytes that
+// continue it.
 absl::string_view FirstCharacter(absl::string_view text) {
   size_t size = 1;
   if (static_cast<unsigned char>(text[0]) >= 0xc0) {

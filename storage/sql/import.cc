@@ -11,7 +11,7 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// What is stored of the two databases.
+// The stored records of the object's database and of the import.
 struct Found {
   v1::SqlDatabase database;
   std::optional<v1::SqlImport> import;
@@ -34,7 +34,7 @@ bool IsOf(const Found& found, ImportId id) {
   return found.import && found.import->generation() == id.generation && found.import->nonce() == id.nonce;
 }
 
-// Looks, then does `change` in the turn; `check` says whether it may.
+// Reads the records, and then makes `change` in the turn if `check` allows it.
 template <typename T>
 StorageOp<T> Change(ObjectStorage* storage, std::function<absl::StatusOr<T>(const Found&)> check,
                     std::function<void(const Found&, WriteSet*)> change) {

@@ -36,7 +36,8 @@ absl::Status Refused(absl::string_view why) {
   return MakeFailure({FailureKind::kSqlError, 0}, absl::StrCat("the file is not imported: ", why));
 }
 
-// What fails by what is in the file; the rest is the server's, or took too long.
+// Returns a refusal of the file if its contents caused the error. Other errors, which are the server's or due to time,
+// are returned as they are.
 absl::Status OfTheFile(const absl::Status& status, absl::string_view where = "") {
   const FailureKind kind = FailureOf(status).kind;
   const bool of_the_file =
@@ -99,11 +100,12 @@ absl::Status ImportFile::Truncate(uint32_t) { return absl::InternalError("a file
 
 absl::Status ImportFile::CheckHeader() {
   if (bytes_ == 0) return absl::OkStatus();
-  // What is missing of the first page reads as zeros.
+  // Bytes that the first page lacks read as zeros.
   char page[kPageBytes] = {};
   if (::pread(file_, page, kPageBytes, 0) < 0) return absl::InternalError("a temporary file cannot be read");
   if (absl::string_view(page, kMagic.size()) != kMagic) return Refused("it is no SQLite database");
-  // SQLite would answer in UTF-8, but of a database that an object has, pages are compared and parts read as they are.
+  // SQLite would answer in UTF-8, but the pages of an object's database are compared, and parts of them read, as they
+  // are.
   const uint32_t encoding = BigEndian(page + kEncodingOffset);
   if (encoding == kUtf16Le || encoding == kUtf16Be) {
     return Refused(absl::StrCat("its texts are UTF-16", encoding == kUtf16Le ? "le" : "be",
@@ -115,7 +117,7 @@ absl::Status ImportFile::CheckHeader() {
     return Refused(absl::StrCat("its pages have ", page_size == 1 ? 65'536 : page_size, " bytes, not ", kPageBytes,
                                 "; in sqlite3: PRAGMA journal_mode=DELETE; PRAGMA page_size=", kPageBytes, "; VACUUM"));
   }
-  // The header's count holds only if the last that changed the file has kept it.
+  // The header's count holds only if the last program that changed the file has kept it.
   const uint32_t pages = BigEndian(page + kPageCountOffset);
   const bool counted = BigEndian(page + kChangeCounterOffset) == BigEndian(page + kCountedAtOffset);
   if (bytes_ % kPageBytes != 0 || (counted && pages != bytes_ / kPageBytes)) return Refused("it is cut off");

@@ -1,6 +1,6 @@
-// A file that is to become an object's SQL database, which whoever sent it may have made to harm.
+// A file that is to become an object's SQL database. Its sender may have made it to do harm.
 //
-// Threading: one thread at a time; it waits for the disk.
+// Threading: one thread at a time; the methods wait for the disk.
 
 #ifndef HOLDFAST_STORAGE_SQL_IMPORT_FILE_H_
 #define HOLDFAST_STORAGE_SQL_IMPORT_FILE_H_
@@ -24,18 +24,18 @@ class ImportFile : public PageSource {
   ImportFile(const ImportFile&) = delete;
   ImportFile& operator=(const ImportFile&) = delete;
 
-  // RESOURCE_EXHAUSTED: there is no room for it.
+  // Appends to the file. RESOURCE_EXHAUSTED if there is no room for the bytes.
   absl::Status Append(absl::string_view bytes);
   uint64_t bytes() const { return bytes_; }
 
-  // After the last Append: whether it is a database that an object may have. INVALID_ARGUMENT says why not. Looks at
-  // all of it, so it takes seconds for each gigabyte, up to limits.time_max, or until `stop` says so: kTimeLimit. CHECK
-  // constraints are not looked at, since what they compute is the file's. Other errors are not the file's. Of the
-  // options, this sets the temporary space and what is checked.
+  // Checks, after the last Append, that the file is a database that an object may have. INVALID_ARGUMENT says why it is
+  // not. The check reads the whole file, so it takes seconds for each gigabyte; after limits.time_max, or when `stop`
+  // says so, it ends with kTimeLimit. CHECK constraints are not checked, since the file decides what they compute.
+  // Other errors are not due to the file. Of the options, this sets temp_space and check_constraints.
   absl::Status Check(ConnectionOptions options);
 
-  // PageSource, of what is there; nothing can be written. A database of another journal mode reads as one that needs no
-  // file beside it.
+  // These implement PageSource over the file; writes fail. A database of another journal mode reads as one that needs
+  // no file beside it.
   absl::StatusOr<uint32_t> PageCount() override { return static_cast<uint32_t>(bytes_ / kPageBytes); }
   absl::Status ReadPage(uint32_t number, char* page) override;
   absl::Status WritePage(uint32_t number, absl::string_view page) override;

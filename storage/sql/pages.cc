@@ -12,13 +12,13 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// No more pages than this are removed one by one: a removed range costs every later read in its family.
+// Up to this many pages are removed one by one: a removed range costs every later read in its family.
 constexpr uint32_t kRemoveByKeyMax = 1000;
 
 // A turn that changes more pages than this writes them in full: to make patches takes some us each, on the executor.
 constexpr size_t kPatchedPagesMax = 256;
 
-// The image, and behind it the count of patches.
+// A stored page is its image, and behind it the count of patches.
 constexpr size_t kStoredPageBytes = kPageBytes + 1;
 
 std::string GenerationPrefix(uint32_t generation) {
@@ -133,7 +133,7 @@ absl::Status Pages::Truncate(uint32_t page_count) {
 
 void Pages::JoinPage(uint32_t number, std::string page, View* view, WriteSet* writes) const {
   const std::string key = PageKey(generation_, number);
-  // What was cut off in the turn is not there any more, though the view has it.
+  // Pages above kept_ were cut off in the turn, though the view has them.
   if (view != nullptr && number <= kept_) {
     const auto found = view->Get(key);
     if (found.ok() && *found && (*found)->size() == kStoredPageBytes) {
@@ -174,7 +174,7 @@ void Pages::JoinTurn(View* view, WriteSet* writes, UsageChange* usage) {
     database.set_generation(generation_);
     writes->Put(kSqlDatabaseKey, database.SerializeAsString());
   }
-  // Pages of zeros in full, so that no page's old size has to be read for it.
+  // Pages of zeros count in full, so that no page's old size has to be read.
   usage->size_bytes += UsageOfPages(count_) - UsageOfPages(stored);
   overlay_.clear();
   stored_ = kept_ = count_;
@@ -182,7 +182,7 @@ void Pages::JoinTurn(View* view, WriteSet* writes, UsageChange* usage) {
 
 void Pages::DropTurn() {
   overlay_.clear();
-  // Read again: what was dropped may have joined the turn before.
+  // The record is read again, since writes that were dropped may have joined the turn before.
   stored_.reset();
 }
 

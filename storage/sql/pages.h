@@ -1,17 +1,18 @@
 // The pages of an object's SQL database in its keyspace: a record that says how many there are and of which generation,
 // and a key for each (storage/FORMAT.md).
 //
-// A page that was there before is written as a patch (storage/store/patch.h): most changes are of a few bytes. Behind
-// its image it counts how often it was patched since it was last written in full, so that whoever writes it next knows
-// how many patches there may be for the store to apply when it is read; there are kPagePatchesMax at most.
+// A page that was there before is written as a patch (storage/store/patch.h), since most changes are of a few bytes.
+// Behind its image the page counts its patches since it was last written in full, so that the next writer knows how
+// many patches the store may have to apply when the page is read: kPagePatchesMax at most.
 //
-// What a turn writes gathers here, in an overlay, and not in the turn's own writes: SQLite may write pages in the
-// middle of a statement that fails later. JoinTurn() moves the overlay to the turn's writes, DropTurn() forgets it.
-// Both end the turn's SQL; a connection whose turn was dropped has pages in its cache that never were, and must go too.
+// The pages that a turn writes gather here, in an overlay, and not in the turn's own writes: SQLite may write pages in
+// the middle of a statement that fails later. JoinTurn() moves the overlay to the turn's writes, DropTurn() forgets it.
+// Both end the turn's SQL. A connection that has written must be closed with a dropped turn, since its cache has the
+// dropped pages.
 //
 // Invariants:
 //   1. Every page up to the stored number has its key: one without is DATA_LOSS.
-//   2. In the turn, a page is, first that applies: what the overlay has; what is stored, up to kept_; zeros.
+//   2. In the turn, a page is the first of these that exists: the overlay's; the stored one, up to kept_; zeros.
 //
 // Threading: one thread at a time; which one may change between calls.
 
@@ -41,29 +42,29 @@ namespace holdfast::storage::sql {
 
 inline constexpr int kPagePatchesMax = 16;
 
-// Where a page lies in the keyspace. Of an object's generations, the one that its record names counts.
+// Returns the key of a page in the keyspace. Of an object's generations, the one that its record names counts.
 std::string PageKey(uint32_t generation, uint32_t number);
-// The pages of a generation from this number on.
+// Returns the range of a generation's pages from the number `first` on.
 KeyRange PageRange(uint32_t generation, uint32_t first = 0);
-// Everything of the database, whatever the generation.
+// Returns the range of the database: its record, and the pages of all generations.
 KeyRange DatabaseRange();
-// Empty where there is no database. DATA_LOSS where it is garbled.
+// Returns the record of the database; an empty one if there is no database. DATA_LOSS if the record is garbled.
 absl::StatusOr<v1::SqlDatabase> ParseDatabaseRecord(const std::optional<std::string>& stored);
 absl::StatusOr<v1::SqlDatabase> ReadDatabaseRecord(View* view);
-// A page as it is stored, first written.
+// Returns a page as it is stored when it is written in full.
 std::string StoredPage(absl::string_view image);
-// The image of what is stored of a page, to kPageBytes at `page`. DATA_LOSS where it is missing or of another size.
+// Copies the image of a stored page to the kPageBytes at `page`. DATA_LOSS if the page is missing or has another size.
 absl::Status ImageOf(const std::optional<std::string>& stored, uint32_t number, char* page);
 
 class Pages : public PageSource {
  public:
-  // The overlay may hold so many bytes of pages.
+  // The overlay may hold `turn_bytes_max` bytes of pages.
   explicit Pages(size_t turn_bytes_max) : turn_bytes_max_(turn_bytes_max) {}
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
 
-  // Through what is read from now on; must outlive the reads, and see the database without this turn's SQL. A view that
-  // has once needed the disk answers nothing more.
+  // Sets the view for the reads from now on. The view must outlive the reads, and see the database without this turn's
+  // SQL. A view that has once needed the disk answers nothing more.
   void set_view(View* view) { view_ = view; }
 
   absl::StatusOr<uint32_t> PageCount() override;
@@ -72,16 +73,16 @@ class Pages : public PageSource {
   absl::Status Truncate(uint32_t page_count) override;
 
   bool wrote() const { return !overlay_.empty() || (stored_ && (count_ != *stored_ || kept_ != *stored_)); }
-  // What the turn has written, to its other writes; the next view must see them. `view` sees the database without this
-  // turn's SQL, and at least what is in `writes`. What it cannot tell without the disk is written in full; it may be of
-  // no use afterwards.
+  // Moves the overlay to the turn's other writes, which the next view must see. `view` sees the database without this
+  // turn's SQL, and at least `writes`. A page that `view` cannot read without the disk is written in full; `view` may
+  // be of no use afterwards.
   void JoinTurn(View* view, WriteSet* writes, UsageChange* usage);
   void DropTurn();
 
  private:
-  // Reads the record, once.
+  // Reads the record if it was not read yet.
   absl::Status Load();
-  // Without a view it is written in full.
+  // Moves a page to `writes`: in full if `view` is null.
   void JoinPage(uint32_t number, std::string page, View* view, WriteSet* writes) const;
 
   const size_t turn_bytes_max_;
@@ -89,7 +90,7 @@ class Pages : public PageSource {
   std::optional<uint32_t> stored_;  // pages in the keyspace, without the turn; nothing: not read yet
   uint32_t generation_ = 0;         // read with the count
   uint32_t count_ = 0;              // in the turn
-  uint32_t kept_ = 0;               // the fewest that there were in the turn
+  uint32_t kept_ = 0;               // the fewest pages that there were in the turn
   absl::btree_map<uint32_t, std::string> overlay_;
 };
 

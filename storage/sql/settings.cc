@@ -11,8 +11,8 @@ namespace holdfast::storage::sql {
 
 int Configure(sqlite3* db, const Limits& limits) {
   sqlite3_extended_result_codes(db, 1);
-  // Trust in the schema lets triggers write FTS5 tables. What it may call is no more than what a statement may: the
-  // authorizer is asked about what is in triggers and views too.
+  // Trust in the schema lets triggers write FTS5 tables. The schema may call no more than a statement may: the
+  // authorizer is asked about triggers and views, too.
   struct Switch {
     int option;
     int on;
@@ -23,7 +23,7 @@ int Configure(sqlite3* db, const Limits& limits) {
         Switch{SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0}}) {
     if (const int result = sqlite3_db_config(db, option, on, nullptr); result != SQLITE_OK) return result;
   }
-  // EXPLAIN is put before a statement.
+  // The limit has room for the EXPLAIN that is put before a statement.
   const int sql_bytes_max = limits.statement_bytes_max + 16;
   struct Limit {
     int id;
@@ -38,13 +38,13 @@ int Configure(sqlite3* db, const Limits& limits) {
         Limit{SQLITE_LIMIT_TRIGGER_DEPTH, 1024}, Limit{SQLITE_LIMIT_WORKER_THREADS, 0}}) {
     sqlite3_limit(db, id, value);
   }
-  // It only reads the names, though it does not say so.
+  // sqlite3_drop_modules only reads the names, though its signature does not say so.
   if (const int result = sqlite3_drop_modules(db, const_cast<const char**>(kModules)); result != SQLITE_OK) {
     return result;
   }
-  // locking_mode first: it is what spares the file lock, and the change counter, of every transaction. Debian's SQLite
-  // overwrites what is deleted, which would write pages that nothing refers to any more, and RocksDB keeps the old ones
-  // for a while anyway. temp_store=FILE: what it would keep in memory has no bound.
+  // locking_mode comes first: it spares the file lock, and the change counter, of every transaction. secure_delete:
+  // Debian's SQLite overwrites deleted data, which would write pages that nothing refers to any more, and RocksDB keeps
+  // the old ones for a while anyway. temp_store=FILE: temporary data in memory would have no bound.
   const std::string pragmas =
       absl::StrCat("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;",
                    "PRAGMA temp_store=FILE; PRAGMA secure_delete=OFF; PRAGMA cache_size=-", limits.cache_bytes >> 10,

@@ -1,10 +1,10 @@
-// Which statements are short: each step of SQLite's virtual machine that they take is, so a budget of steps bounds how
-// long they run. Only those run on an object's executor.
+// Tells which statements are short. Each step of SQLite's virtual machine that a short statement takes is short, so a
+// budget of steps bounds how long it runs. Only short statements run on an object's executor.
 //
 // A step is one opcode, and most take as long as a search in a tree does; some go over a whole table or the whole
-// database at once (Clear, Count, IntegrityCk), or run what a virtual table does. What a statement consists of SQLite
-// tells by EXPLAIN, the programs of triggers and foreign keys too. Functions are one opcode, whichever: they are
-// allowed by a list of their own, of those that take at most as long as their arguments are.
+// database at once (Clear, Count, IntegrityCk), or run the code of a virtual table. EXPLAIN lists the opcodes of a
+// statement, and those of its triggers and foreign keys. All functions have the same opcode, so short functions have a
+// list of their own: their time grows at most with the size of their arguments.
 
 #ifndef HOLDFAST_STORAGE_SQL_SHORT_STATEMENTS_H_
 #define HOLDFAST_STORAGE_SQL_SHORT_STATEMENTS_H_
@@ -18,30 +18,32 @@
 
 namespace holdfast::storage::sql {
 
-// Steps of all statements of one transaction on the executor: some 200 keyed reads or writes. The worst that they take
-// with values as large as below is some 25 ms (texts of digits, each turned into a number); a keyed read takes 2 us.
+// Steps of all statements of one transaction on the executor: some 200 keyed reads or writes. At worst, with values of
+// the sizes below, they take some 25 ms (texts of digits, each turned into a number); a keyed read takes 2 us.
 inline constexpr int kShortSteps = 3000;
-// Pages that they read or write: more than the page cache gives them.
+// Pages that these statements read or write, beyond those that the page cache has.
 inline constexpr int kShortPages = 512;
-// Allocations of SQLite, and bytes beyond those that it has already: preparing a statement is no step.
+// Allocations of SQLite, and bytes beyond those that it has already. They bound the preparation of a statement, which
+// is no step.
 inline constexpr int kShortAllocations = 10'000;
 inline constexpr size_t kShortHeapBytes = 4 << 20;
-// Of a statement's text: how long it takes to prepare grows faster than that.
+// Bytes of a statement's text: the time to prepare a statement grows faster than its text.
 inline constexpr size_t kShortStatementBytes = 4096;
-// Of a value or a row, and of a statement's parameters together.
+// Bytes of a value or a row, and of a statement's parameters together.
 inline constexpr int kShortValueBytes = 8 << 10;
 inline constexpr size_t kShortParamsBytes = 32 << 10;
 // Opcodes of a statement.
 inline constexpr int kShortOpcodes = 1000;
 
-// Whether the opcode, as EXPLAIN spells it, takes no longer than a search in a tree. No opcode that is not known does.
+// Returns whether the opcode, as EXPLAIN spells it, takes no longer than a search in a tree; false for an unknown
+// opcode.
 bool IsShortOpcode(absl::string_view opcode);
-// Whether the function, whatever its case, takes no longer than its arguments are.
+// Returns whether the time of the function grows at most with the size of its arguments. The name may have any case.
 bool IsShortFunction(absl::string_view name);
 
-// Statements that have turned out to be long. A connection that such a one was run on is often given up, so this
-// outlives it. What is long may become short when the database changes or the parameters do: Forget() where a worker
-// finds out. One thread at a time.
+// Statements that have turned out to be long. A connection is often given up after such a statement, so this outlives
+// it. A long statement may become short when the database or the parameters change: call Forget() when a worker finds
+// out. One thread at a time.
 class LongStatements {
  public:
   static constexpr size_t kStatementsMax = 64;
@@ -51,7 +53,7 @@ class LongStatements {
   void Forget(absl::string_view sql);
 
  private:
-  // Hashes of the texts: a statement taken for another one runs on a worker, where it may.
+  // Hashes of the texts. A statement that is taken for another one runs on a worker, where any statement may.
   absl::flat_hash_set<size_t> hashes_;
   std::deque<size_t> oldest_first_;
 };

@@ -1,6 +1,6 @@
-// The database of an object as a file of SQLite's, as of one moment: what an export reads.
+// The database of an object as of one moment, read as a file of SQLite's. An export sends it.
 //
-// Threading: one thread at a time; it may wait for the disk. It must not outlive the store.
+// Threading: one thread at a time; ReadPages may wait for the disk. It must not outlive the store.
 
 #ifndef HOLDFAST_STORAGE_SQL_SNAPSHOT_H_
 #define HOLDFAST_STORAGE_SQL_SNAPSHOT_H_
@@ -21,14 +21,14 @@ namespace holdfast::storage::sql {
 
 class Snapshot {
  public:
-  // In a turn of the object; shared only because a result is copied.
+  // Takes a snapshot, in a turn of the object. It is shared only because a result is copied.
   static StorageOp<std::shared_ptr<Snapshot>> Take(ObjectStorage* storage);
 
   Snapshot(FrozenRange range, uint32_t generation, uint32_t page_count)
       : range_(std::move(range)), generation_(generation), page_count_(page_count) {}
 
   bool at_end() const { return next_ > page_count_; }
-  // Appends the next pages to the file, so many at most. DATA_LOSS where one is missing or damaged.
+  // Appends the next pages to the file, `pages` at most. DATA_LOSS if one is missing or damaged.
   absl::Status ReadPages(uint32_t pages, std::string* file);
 
  private:

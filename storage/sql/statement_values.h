@@ -14,10 +14,10 @@ struct sqlite3_stmt;
 
 namespace holdfast::storage::sql {
 
-// Bytes of a text or a blob; 8 for other values.
+// Returns the bytes of a text or a blob; 8 for other values.
 size_t BytesOf(const Value& value);
 
-// kSqlError unless there are as many parameters as the statement has, each within limits.value_bytes_max.
+// Returns kSqlError unless there are as many parameters as the statement has, each within limits.value_bytes_max.
 absl::Status CheckParams(sqlite3_stmt* statement, absl::Span<const Value> params, const Limits& limits);
 // Binds parameters that were checked; they must outlive the run, since they are not copied. The result is SQLite's.
 int BindParams(sqlite3_stmt* statement, absl::Span<const Value> params);
@@ -28,11 +28,11 @@ class ResultReader {
  public:
   explicit ResultReader(const Limits& limits) : limits_(limits) {}
 
-  // Adds the row that the statement stands at. kResultTooLarge, or kSqlError where one value is over
+  // Adds the row that the statement stands at. Returns kResultTooLarge, or kSqlError if one value is over
   // limits.value_bytes_max; the row is not added then.
   absl::Status ReadRow(sqlite3_stmt* statement, Result* result);
   // Adds the names and the declared types of the columns. Call it after the run: if the schema has changed, SQLite
-  // prepares the statement again when it begins to run, and the columns may be others then.
+  // prepares the statement again when it begins to run, and the columns may have changed then.
   static void ReadColumns(sqlite3_stmt* statement, Result* result);
 
   // Size of the rows that were read. A caller that drops rows goes back to the size before them.

@@ -82,7 +82,7 @@ int TempFile::MoveToFile() {
   }
   file_ = use_->space->OpenFile();
   if (file_ < 0) {
-    // The files of the space are as many as they may be: as full as a file that may not grow.
+    // The space has as many files as it may have, which counts as full.
     if (errno != EMFILE) return SQLITE_CANTOPEN;
     use_->full = TempFull::kSpace;
     return SQLITE_FULL;

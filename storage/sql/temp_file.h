@@ -13,12 +13,12 @@
 
 namespace holdfast::storage::sql {
 
-// Whose bound a write has come to: that of the connection, or that of the space, which others fill too.
+// The bound that a write has reached: that of the connection, or that of the space, which others fill too.
 enum class TempFull { kNo, kConnection, kSpace };
 
-// What all temporary files of one connection take.
+// The memory and disk that all temporary files of one connection take.
 struct TempUse {
-  // All of them together in memory, if there is a space for files.
+  // The most bytes that all of them together have in memory, if there is a space for files.
   static constexpr size_t kMemoryBytesMax = 256 << 10;
 
   TempSpace* space;  // null: all is memory
@@ -38,7 +38,7 @@ class TempFile {
   ~TempFile();
 
   uint64_t size() const { return size_; }
-  // The results are SQLite's. On the executor no file is made: what needs one is full.
+  // The results are SQLite's. No file is made on the executor: a write that needs one fails with SQLITE_FULL.
   int Read(char* buffer, size_t bytes, uint64_t offset) const;
   int Write(const char* buffer, size_t bytes, uint64_t offset);
   int Truncate(uint64_t bytes);
@@ -47,17 +47,17 @@ class TempFile {
   static constexpr size_t kChunkBytes = 64 << 10;
 
   int WriteFile(const char* buffer, size_t bytes, uint64_t offset);
-  // Makes room for so many bytes in all.
+  // These two make room for `bytes` bytes in all.
   bool GrowMemory(uint64_t bytes);
   TempFull GrowFile(uint64_t bytes);
-  // What is in memory goes to a file.
+  // Moves the bytes in memory to a file.
   int MoveToFile();
 
   TempUse* const use_;
   uint64_t size_ = 0;
   std::vector<std::unique_ptr<char[]>> chunks_;
   int file_ = -1;
-  uint64_t reserved_ = 0;  // of the space
+  uint64_t reserved_ = 0;  // bytes of the space
 };
 
 }  // namespace holdfast::storage::sql

@@ -1,4 +1,4 @@
-// What goes into a SQL statement and comes out of it.
+// The values that go into a SQL statement and come out of it.
 
 #ifndef HOLDFAST_STORAGE_SQL_VALUE_H_
 #define HOLDFAST_STORAGE_SQL_VALUE_H_
@@ -29,7 +29,7 @@ struct Column {
 struct Result {
   std::vector<Column> columns;
   std::vector<Row> rows;
-  int64_t vm_steps = 0;      // of SQLite's virtual machine: what the statement cost
+  int64_t vm_steps = 0;      // of SQLite's virtual machine: the cost of the statement
   int64_t rows_written = 0;  // inserted, updated or deleted, by triggers and foreign keys too
   int64_t last_insert_rowid = 0;
 };

@@ -126,7 +126,7 @@ int Open(sqlite3_vfs*, const char*, sqlite3_file* file, int flags, int* out_flag
   return SQLITE_OK;
 }
 
-// No journal, super-journal or WAL lies about.
+// There is no journal, super-journal or WAL to delete or to find.
 int Delete(sqlite3_vfs*, const char*, int) { return SQLITE_OK; }
 int Access(sqlite3_vfs*, const char*, int, int* result) {
   *result = 0;
@@ -226,7 +226,7 @@ int Files::WriteDatabase(const void* buffer, size_t bytes, uint64_t offset) {
     return Fail(absl::InternalError("SQLite writes something else than a page"), SQLITE_IOERR_WRITE);
   }
   wrote_ = true;
-  // Where it has spent the budget the next read says so: a write that fails cannot be undone.
+  // If the write spends the budget, the next read fails instead of the write: a write that fails cannot be undone.
   (void)budget_->Page();
   const absl::Status status =
       pages_->WritePage(static_cast<uint32_t>(offset / kPageBytes + 1), {static_cast<const char*>(buffer), bytes});

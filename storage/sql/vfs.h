@@ -1,15 +1,16 @@
 // SQLite's file layer over a PageSource: one VFS for the process, whose files belong to the connection that opens them.
 //
-// SQLite is run so that it needs two kinds of file only: the database, and temporary ones (what it sorts, and what of
-// an ephemeral table does not fit into its cache), which are bounded. Journals are SQLite's own memory. Locks and syncs
-// do nothing: an object has one connection, and the commit pipeline syncs.
+// SQLite is set up so that it needs only two kinds of file: the database, and temporary files (for sorts, and for the
+// part of an ephemeral table that does not fit into its cache), which are bounded. Journals are in SQLite's own memory.
+// Locks and syncs do nothing: an object has one connection, and the commit pipeline syncs.
 //
-// A database without pages shows as the one page that a new one has, so that what is set at its creation (incremental
-// auto-vacuum) is set, and an object whose SQL only reads stores nothing.
+// A database without pages reads as the one page of a new database, so that the settings of its creation (incremental
+// auto-vacuum) hold, and an object whose SQL only reads stores nothing.
 //
-// Errors: the first of the page source stays in error(), and from then on, or once GiveUp() was called, what SQLite
-// writes is ignored: it would play its journal back, with some of the pages changed already. The connection is then to
-// be closed and the turn's pages to be dropped. Where only reads have failed, ForgetError() lets it go on.
+// Errors: the first error of the page source stays in error(). From then on, or once GiveUp() was called, SQLite's
+// writes are ignored: SQLite would play its journal back, with some of the pages changed already. The connection is
+// then to be closed and the turn's pages to be dropped. If only reads have failed, ForgetError() lets the connection go
+// on.
 
 #ifndef HOLDFAST_STORAGE_SQL_VFS_H_
 #define HOLDFAST_STORAGE_SQL_VFS_H_
@@ -28,21 +29,21 @@
 
 namespace holdfast::storage::sql {
 
-// Of the VFS, for sqlite3_open_v2; registered at the first call.
+// Returns the name of the VFS, for sqlite3_open_v2. The first call registers the VFS.
 const char* VfsName();
 
-// What the VFS serves to one connection.
+// The files that the VFS serves to one connection.
 class Files {
  public:
-  // What is pointed to must outlive this, and this the connection. `temp_space` may be null: temporary files are
-  // memory.
+  // Everything pointed to must outlive this, and this the connection. `temp_space` may be null: temporary files are
+  // then in memory.
   Files(PageSource* pages, Heap* heap, Budget* budget, TempSpace* temp_space, uint64_t temp_bytes_max)
       : pages_(pages), heap_(heap), budget_(budget), temp_{temp_space, temp_bytes_max, budget} {}
   Files(const Files&) = delete;
   Files& operator=(const Files&) = delete;
 
-  // SQLite names no connection when it opens a temporary file, or asks for the time. So each call into SQLite is made
-  // within a Scope, which says whose files this thread means, and whose memory.
+  // SQLite names no connection when it opens a temporary file, or asks for the time. Each call into SQLite is therefore
+  // made within a Scope, which sets the files and the heap that the calls of this thread use.
   class Scope {
    public:
     explicit Scope(Files* files);
@@ -58,7 +59,7 @@ class Files {
   const absl::Status& error() const { return error_; }
   void ForgetError() { error_ = absl::OkStatus(); }
   void GiveUp() { given_up_ = true; }
-  // Whether something was written, or a temporary file full, since it was last asked.
+  // These two return whether something was written, and which bound a temporary file has reached, since the last call.
   bool TakeWrote() { return std::exchange(wrote_, false); }
   TempFull TakeTempFull() { return std::exchange(temp_.full, TempFull::kNo); }
 

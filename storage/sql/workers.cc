@@ -168,7 +168,7 @@ absl::Duration Workers::Statement::Yield() {
   const absl::Time now = workers_->now_();
   if (now - slice_began_ < workers_->limits_.slice) return absl::ZeroDuration();
   std::unique_lock lock(workers_->mutex_);
-  if (!running_) return absl::ZeroDuration();  // it is to end, and does not run as one of those that may
+  if (!running_) return absl::ZeroDuration();  // the statement is to end, and has no turn
   workers_->StopRunning(this);
   workers_->WaitForTurn(this, lock);
   return workers_->now_() - now;

@@ -83,7 +83,7 @@ class Workers {
   Workers& operator=(const Workers&) = delete;
   ~Workers();
 
-  // Admits a statement of the namespace, or says why not.
+  // Admits a statement of the namespace, or returns why it is refused.
   struct Admitted {
     std::shared_ptr<Statement> statement;  // null: refused
     End refusal = End::kNo;
