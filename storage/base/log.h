@@ -19,7 +19,8 @@ namespace holdfast {
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 void SetLogLevel(LogLevel lowest);
-// Returns whether lines of this level are written, so that a caller can spare what is costly to find out. Any thread.
+// Returns whether lines of this level are written, so that a caller can skip fields that are costly to find out. Any
+// thread.
 bool LogEnabled(LogLevel level);
 void Log(LogLevel level, absl::string_view event,
          std::initializer_list<std::pair<absl::string_view, std::string>> fields = {});

@@ -113,7 +113,8 @@ class ObjectStorage : public KeyspaceReader {
   // --- The alarm. A time in the past is due at once. One alarm at a time: setting replaces.
   void SetAlarm(absl::Time time, AlarmClock clock = AlarmClock::kObject);
   void DeleteAlarm();
-  // Returns the time of the alarm; nothing also in the alarm's own handler, until that sets a new one.
+  // Returns the time of the alarm, if one is set. In the alarm's own handler none is set, until the handler sets a new
+  // one.
   std::optional<absl::Time> alarm() const;
 
   // --- For Table, and for the records about the object itself.

@@ -23,7 +23,7 @@ struct sqlite3;
 
 namespace holdfast::storage::sql {
 
-// The most that the sizes of both documents of json_patch may have as their product, since it compares each key of one
+// The most that the product of the sizes of the two documents of json_patch may be: it compares each key of one
 // document with each key of the other.
 inline constexpr size_t kJsonPatchBytesMax = size_t{1} << 30;
 

@@ -35,7 +35,7 @@ class Program {
   bool is_short() const { return is_short_; }
   // Returns the first function that no client may call; empty if there is none.
   const std::string& refused_function() const { return refused_function_; }
-  // Returns the bytes that a value may have.
+  // Returns the most bytes that a value may have.
   int ValueBytesMax() const;
 
  private:

@@ -3,8 +3,8 @@
 //
 // A step is one opcode, and most take as long as a search in a tree does; some go over a whole table or the whole
 // database at once (Clear, Count, IntegrityCk), or run the code of a virtual table. EXPLAIN lists the opcodes of a
-// statement, and those of its triggers and foreign keys. All functions have the same opcode, so short functions have a
-// list of their own: their time grows at most with the size of their arguments.
+// statement, and those of its triggers and foreign keys. The opcode does not tell which function is called, so short
+// functions have a list of their own: their time grows at most with the size of their arguments.
 
 #ifndef HOLDFAST_STORAGE_SQL_SHORT_STATEMENTS_H_
 #define HOLDFAST_STORAGE_SQL_SHORT_STATEMENTS_H_

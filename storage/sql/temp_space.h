@@ -23,7 +23,7 @@ class TempSpace {
   struct Limits {
     uint64_t bytes_max;
     int files_max = 256;
-    uint64_t disk_reserve_bytes = 0;  // files leave so much of the disk free
+    uint64_t disk_reserve_bytes = 0;  // files leave this much of the disk free
   };
 
   // `directory` is there, and outlives this. `free_bytes` may be null.
@@ -32,7 +32,7 @@ class TempSpace {
   TempSpace(const TempSpace&) = delete;
   TempSpace& operator=(const TempSpace&) = delete;
 
-  // Reserves room for so many bytes, which are to be released later. Returns false, and reserves nothing, if there is
+  // Reserves room for `bytes` bytes, which are to be released later. Returns false, and reserves nothing, if there is
   // no room. Files that clients send find room only up to import_bytes_max(), and leave the rest for sorts.
   bool Reserve(uint64_t bytes);
   bool ReserveForImport(uint64_t bytes);
