@@ -23,8 +23,13 @@ inline constexpr size_t kPageBytes = kSqlPageBytes;
 
 // The error on the object's executor, where nothing may take long, if a page is not in memory or the SQL may take long.
 // The whole transaction is then to be run again on a worker.
-inline absl::Status NeedsWorker() { return absl::UnavailableError("the SQL is to be run on a worker"); }
-inline bool IsNeedsWorker(const absl::Status& status) { return absl::IsUnavailable(status); }
+inline constexpr absl::string_view kNeedsWorkerUrl = "holdfast/needs-worker";
+inline absl::Status NeedsWorker() {
+  absl::Status status = absl::UnavailableError("the SQL is to be run on a worker");
+  status.SetPayload(kNeedsWorkerUrl, absl::Cord());
+  return status;
+}
+inline bool IsNeedsWorker(const absl::Status& status) { return status.GetPayload(kNeedsWorkerUrl).has_value(); }
 
 // Errors of all methods: NeedsWorker(), and DATA_LOSS if the store is damaged. One thread at a time.
 class PageSource {
