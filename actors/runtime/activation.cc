@@ -15,9 +15,10 @@
 namespace holdfast::actors {
 namespace {
 
-// What an activation costs beyond its instance: the map, the mailbox, the keys.
+// The memory of an activation beside its instance: the map, the queue, the keys.
 constexpr size_t kActivationBytes = 3 << 10;
-// A record under one key of the object itself.
+
+// Reads a record that has one key in the object.
 storage::StorageOp<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
   return {reader, storage::KeyRange::Single(key), [key](storage::View& view) { return view.Get(key); }};
 }
@@ -192,7 +193,7 @@ void Activation::EndTurn(Delivery* turn) {
     return;
   }
   status = FromStorage(status);
-  // What the runtime refuses, not the handler.
+  // A change of the alarm stands if the handler has failed, and not if the runtime refuses the turn.
   const bool by_handler = !status.ok();
   if (status.ok()) status = CheckTurn(turn);
   // The alarm that ran is still the object's: nobody set or deleted it meanwhile.

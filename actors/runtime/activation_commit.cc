@@ -1,4 +1,4 @@
-// What turns leave: commits of what they wrote, of deletions, of moves, of failed alarms.
+// The commits at the end of turns: their writes, deletions, steps of moves, failed alarms.
 
 #include <algorithm>
 #include <string>
@@ -91,7 +91,7 @@ void Activation::CommitDeletion() {
   // The turn may have written again after it deleted: then the object is a new one.
   const bool exists = kept || (storage_.writes().has_values() && !storage_.left());
   if (!record_.exists() && !exists) {
-    // What it removes is the remainder of an object that has left.
+    // The turn's only writes can be the removal of the remainder of an object that has left.
     if (record_writes_.empty() && storage_.writes().empty()) {
       storage_.DropTurn();
     } else {

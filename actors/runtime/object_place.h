@@ -1,5 +1,5 @@
-// Where an object lies on disk, and its move from there: between the family in which small objects are packed and a
-// family of its own.
+// The place of an object on disk, and its moves between the family in which small objects are packed and a family of
+// its own.
 //
 // A move copies the object part by part, each part in a turn of its own, while the object goes on. What was copied is
 // at both places, and every turn's writes go to both, so the new place is whole at any time up to where the copy is.
