@@ -3,7 +3,7 @@
 // The server knows a call once its request has arrived as a whole. gRPC knows a stream from its first frame on, so
 // these counts include calls of which only a part has arrived. gRPC 1.51 gives its counts as JSON only (channelz).
 //
-// Threading: any thread. Cost: a few microseconds a connection.
+// Threading: any thread. Cost: about 50 us a connection, so nothing for an executor.
 
 #ifndef HOLDFAST_SERVICE_OPEN_STREAMS_H_
 #define HOLDFAST_SERVICE_OPEN_STREAMS_H_

@@ -15,7 +15,7 @@ constexpr absl::Duration kStep = absl::Milliseconds(5);
 // A connection whose input is held has come to rest when this many looks in a row find it unchanged: a thread of gRPC
 // may have read bytes and not looked at them yet.
 constexpr int kLooks = 4;
-// The longest time for which a connection is held at once: a call that takes longer may need the rest of its request.
+// A call that is open on a held connection for longer than this may need the rest of its request.
 constexpr absl::Duration kHeldMax = absl::Milliseconds(100);
 // The time for which a connection is released: a client repeats dropped bytes after at least 200 ms.
 constexpr absl::Duration kReleased = absl::Milliseconds(250);
@@ -40,8 +40,10 @@ void Look(Connections* connections, const std::string& peer, const StreamCounts&
     const bool same = streams == progress->streams && !connections->HasUnread(peer);
     progress->looks = same ? progress->looks + 1 : 0;
     const bool rests = progress->looks >= kLooks;
-    progress->quiet = rests && streams.begun == streams.ended;
-    if (!progress->quiet && (rests || now >= progress->until)) {
+    const bool idle = streams.begun == streams.ended;
+    progress->quiet = rests && idle;
+    // With many connections the looks are further apart, so an idle one stays held until it is found at rest.
+    if (!idle && (rests || now >= progress->until)) {
       connections->ReleaseInput(peer);
       progress->held = false;
       progress->until = now + kReleased;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <csignal>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,18 @@ TEST_F(DrainTest, AClientThatNeverEndsItsRequestHoldsUpNobodyForLong) {
   EXPECT_EQ(server_->Terminate(), 0);
   EXPECT_LT(absl::Now() - began, absl::Seconds(12));
   EXPECT_THAT(server_->Log(), HasSubstr("connections_not_quiet"));
+}
+
+TEST_F(DrainTest, ManyIdleClientsComeToRestTogether) {
+  Start();
+  std::vector<std::unique_ptr<WireClient>> clients;
+  for (int i = 0; i < 800; ++i) {
+    clients.push_back(std::make_unique<WireClient>(server_->address()));
+    clients.back()->Greet();
+  }
+  for (const auto& client : clients) client->Read(absl::Seconds(5), 1);
+  EXPECT_EQ(server_->Terminate(), 0);
+  EXPECT_THAT(server_->Log(), Not(HasSubstr("connections_not_quiet")));
 }
 
 TEST_F(DrainTest, AnIdleClientHoldsUpNothing) {

@@ -20,21 +20,6 @@ using ::testing::SizeIs;
 
 class PlainDescribeTest : public PlainSqlFixture {
  protected:
-  using Description = std::optional<absl::StatusOr<ObjectDescription>>;
-
-  std::shared_ptr<Description> SendDescribe(const std::string& name) {
-    auto description = std::make_shared<Description>();
-    node->host().Describe(
-        Key(PlainObject::Class(), name), &PlainObject::Class(),
-        [description](absl::StatusOr<ObjectDescription> found) { description->emplace(std::move(found)); });
-    return description;
-  }
-  ObjectDescription Describe(const std::string& name) {
-    auto description = SendDescribe(name);
-    node->Settle();
-    EXPECT_TRUE(*description && (*description)->ok());
-    return ***description;
-  }
   void Unload(const std::string& name) {
     node->host().PassivateSoon(Key(PlainObject::Class(), name));
     node->Settle();

@@ -157,6 +157,23 @@ class PlainObjectTest : public NodeTest {
     return names;
   }
 
+  // --- Descriptions.
+  using Description = std::optional<absl::StatusOr<ObjectDescription>>;
+
+  std::shared_ptr<Description> SendDescribe(const std::string& name) {
+    auto description = std::make_shared<Description>();
+    node->host().Describe(
+        Key(PlainObject::Class(), name), &PlainObject::Class(),
+        [description](absl::StatusOr<ObjectDescription> found) { description->emplace(std::move(found)); });
+    return description;
+  }
+  ObjectDescription Describe(const std::string& name) {
+    auto description = SendDescribe(name);
+    node->Settle();
+    EXPECT_TRUE(*description && (*description)->ok());
+    return ***description;
+  }
+
   // Nothing of an object is left.
   void ExpectNoAlarm(const std::string& name) {
     EXPECT_EQ(AlarmOf(name), std::nullopt);

@@ -20,21 +20,6 @@ namespace {
 class PlainUsageTest : public PlainObjectTest {
  protected:
   using Model = std::map<std::string, std::string>;
-  using Description = std::optional<absl::StatusOr<ObjectDescription>>;
-
-  std::shared_ptr<Description> SendDescribe(const std::string& name) {
-    auto description = std::make_shared<Description>();
-    node->host().Describe(
-        Key(PlainObject::Class(), name), &PlainObject::Class(),
-        [description](absl::StatusOr<ObjectDescription> found) { description->emplace(std::move(found)); });
-    return description;
-  }
-  ObjectDescription Describe(const std::string& name) {
-    auto description = SendDescribe(name);
-    node->Settle();
-    EXPECT_TRUE(*description && (*description)->ok());
-    return ***description;
-  }
   void ExpectUsage(const std::string& name, const Model& model) {
     const ObjectDescription description = Describe(name);
     int64_t bytes = 0;
