@@ -18,11 +18,6 @@ namespace {
 // The memory of an activation beside its instance: the map, the queue, the keys.
 constexpr size_t kActivationBytes = 3 << 10;
 
-// Reads a record that has one key in the object.
-storage::StorageOp<std::optional<std::string>> ReadKey(storage::Reader* reader, const std::string& key) {
-  return {reader, storage::KeyRange::Single(key), [key](storage::View& view) { return view.Get(key); }};
-}
-
 }  // namespace
 
 Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_class, Lane* lane)
@@ -36,7 +31,8 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
       output_gate_(&lane->pipeline),
       record_(&key_, object_class, lane),
       place_(&key_, &storage_, lane),
-      queue_(&lane->options.mailbox) {
+      queue_(&lane->options.mailbox),
+      waits_(lane->services.executor) {
   storage_.set_object(&key_);
 }
 
@@ -85,14 +81,22 @@ absl::Status Activation::MailboxFull() const {
 
 void Activation::DeliverAlarm() {
   if (alarm_turn_ == nullptr) {
-    alarm_turn_ = new AlarmTurn(this);
-    queue_.PushReserved(alarm_turn_);
+    QueueAlarmTurn();
     Pump();
   } else if (alarm_turn_->ran && !alarm_fired_again_) {
     alarm_fired_again_ = true;  // for the alarm that was set meanwhile
   } else {
     lane_->alarms.Ended(key_.encoded(), AlarmScheduler::End::kSettled);
   }
+}
+
+void Activation::QueueAlarmTurn() {
+  alarm_turn_ = Make<AlarmTurn>();
+  queue_.PushReserved(alarm_turn_);
+}
+
+void Activation::Drop(const Delivery* turn) {
+  std::erase_if(own_turns_, [&](const auto& own) { return own.get() == turn; });
 }
 
 Delivery* Activation::NextRequest() {
@@ -177,10 +181,7 @@ void Activation::Retire(Delivery* turn) {
   turns_.erase(std::find(turns_.begin(), turns_.end(), turn));
   if (turn == alarm_turn_) {
     alarm_turn_ = nullptr;
-    if (std::exchange(alarm_fired_again_, false)) {
-      alarm_turn_ = new AlarmTurn(this);
-      queue_.PushReserved(alarm_turn_);
-    }
+    if (std::exchange(alarm_fired_again_, false)) QueueAlarmTurn();
   }
 }
 
@@ -345,7 +346,8 @@ void Activation::Discard() {
 
 bool Activation::removable() const {
   return object_ == nullptr && state_ != State::kLoading && queue_.empty() && turns_.empty() && !pumping_ &&
-         !place_.family_pending() && !place_.moving() && place_.last_batch() <= lane_->pipeline.durable();
+         !place_.family_pending() && !place_.moving() && own_turns_.empty() &&
+         place_.last_batch() <= lane_->pipeline.durable();
 }
 
 // --- Waiting for something else than storage.
@@ -367,8 +369,7 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
   }
   // A load is a critical section: nothing else comes in before it ends.
   if (state_ == State::kActive && !storage_.wrote()) input_gate_.Leave();
-  const auto timer = lane_->services.executor->After(time, [this, handler, turn] {
-    waits_.remove_if([&](const ActiveWait& wait) { return wait.handler == handler; });
+  waits_.Begin(handler, time, [this, handler, turn] {
     if (input_gate_.holder() == turn) {
       Continue(turn, handler);
     } else {
@@ -376,78 +377,11 @@ void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_ha
       Pump();
     }
   });
-  waits_.push_back({handler, turn, timer});
 }
 
 void Activation::CancelWait(std::coroutine_handle<> handler) {
-  for (const ActiveWait& wait : waits_) {
-    if (wait.handler == handler) lane_->services.executor->Cancel(wait.timer);
-  }
-  waits_.remove_if([&](const ActiveWait& wait) { return wait.handler == handler; });
+  waits_.Cancel(handler);
   input_gate_.Forget(handler);
-}
-
-// --- The coroutines of the runtime itself.
-
-Task<absl::Status> Activation::Load() {
-  leaving_tried_ = false;
-  absl::Status loaded = co_await record_.Load(storage_);
-  if (!loaded.ok()) co_return loaded;
-  if (record_.exists() && record_.header()->schema_version() < class_->schema_version()) {
-    for (const Migration& migration : class_->migrations) {
-      if (migration.version <= record_.header()->schema_version()) continue;
-      absl::Status status = co_await migration.run(storage_, Now());
-      if (!status.ok()) co_return status;
-    }
-    if (storage_.writes().bytes() > lane_->options.turn_bytes_max) {
-      co_return QuotaExceeded("turn_bytes_max", "the migrations of one object write too much for one commit");
-    }
-    record_.SetMigrated();
-  }
-  object_ = class_->make(this);
-  co_return co_await object_->Load();
-}
-
-Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
-  if (!record_.alarm() || lane_->stopped) co_return absl::OkStatus();
-  if (const storage::AlarmEntry entry = {record_.alarm()->due_time_us(), key_.encoded()}; !lane_->alarms.IsDue(entry)) {
-    // A later one has replaced it, or the wall clock stepped back since it fired: it comes again.
-    lane_->alarms.Again(entry);
-    co_return absl::OkStatus();
-  }
-  if (const AlarmTaking taking = object_->TakesAlarm(); taking != AlarmTaking::kYes) {
-    turn->end = taking == AlarmTaking::kLater ? AlarmScheduler::End::kLater : AlarmScheduler::End::kNotTaken;
-    co_return absl::OkStatus();
-  }
-  if (storage::Observer* const observer = lane_->services.observer) {
-    const absl::Time due = absl::FromUnixMicros(record_.alarm()->due_time_us());
-    observer->AlarmBegun(class_->name, std::max(absl::ZeroDuration(), lane_->clock().Wall() - due));
-  }
-  turn->ran = true;
-  turn->generation = record_.alarm_generation();
-  storage_.set_stored_alarm(std::nullopt);
-  absl::Status status = co_await object_->OnAlarm(
-      {absl::FromUnixMicros(record_.alarm()->scheduled_time_us()), record_.alarm()->retry_count()});
-  // In the same commit: nobody would wake an empty object again, to end it later.
-  if (status.ok() && turns_.size() == 1) status = co_await Leave();
-  co_return status;
-}
-
-Task<absl::Status> Activation::RunRecorded(Delivery* request) {
-  RecordedRequest* const recorded = request->recorded();
-  auto bytes = co_await ReadKey(&records_, RequestRecords::Key(key_, recorded->request_id()));
-  if (!bytes.ok()) co_return bytes.status();
-  if (*bytes) {
-    request->progress.unrecorded = true;
-    co_return RequestRecords::Replay(**bytes, recorded);
-  }
-  if (absl::Status status = lane_->records.CheckRoom(key_); !status.ok()) co_return status;
-  co_return co_await request->Run(*object_);
-}
-
-Task<absl::Status> Activation::ReadPart(MoveTurn* turn) {
-  if (!record_.exists() || turn != move_turn_) co_return absl::NotFoundError("the object is gone");
-  co_return co_await place_.ReadPart(&turn->part);
 }
 
 void Activation::CheckInvariants() const {

@@ -14,7 +14,6 @@
 #ifndef HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_
 #define HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_
 
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +31,7 @@
 #include "actors/runtime/output_gate.h"
 #include "actors/runtime/request_queue.h"
 #include "actors/runtime/residency.h"
+#include "actors/runtime/turn_waits.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/commit/commit_pipeline.h"
 #include "storage/node/families.h"
@@ -123,11 +123,6 @@ class Activation : public ObjectContext {
   class AlarmTurn;
   class MoveTurn;
   class LeaveTurn;
-  struct ActiveWait {
-    std::coroutine_handle<> handler;
-    Delivery* turn;
-    Executor::TimerId timer;
-  };
 
   // Runs turns while the input gate is open: those that are ready to go on first, then a load, then deliveries.
   void Pump();
@@ -144,6 +139,11 @@ class Activation : public ObjectContext {
   void Discard();
   void Unload();
   void Begin(Delivery* turn, Task<absl::Status> task, absl::Duration limit);
+  // Makes a turn of the runtime, which this owns until the turn's Done calls Drop.
+  template <typename Turn>
+  Turn* Make();
+  void Drop(const Delivery* turn);
+  void QueueAlarmTurn();
   absl::Duration LimitOf(const Delivery* turn) const;
   // Resumes a suspended coroutine of `turn`, which holds the gate.
   void Continue(Delivery* turn, std::coroutine_handle<> handler);
@@ -161,6 +161,7 @@ class Activation : public ObjectContext {
   // Removes a turn that has ended or is given up: its coroutine, its timer, its place in turns_, its hold on the gate.
   void Retire(Delivery* turn);
 
+  // --- activation_turns.cc: the coroutines of the runtime itself.
   Task<absl::Status> Load();
   Task<absl::Status> RunAlarm(AlarmTurn* turn);
   Task<absl::Status> RunRecorded(Delivery* request);
@@ -201,7 +202,7 @@ class Activation : public ObjectContext {
   RequestQueue queue_;
   InputGate input_gate_;
   std::vector<Delivery*> turns_;  // begun and not ended
-  std::list<ActiveWait> waits_;
+  TurnWaits waits_;
   bool pumping_ = false;
 
   // The request record and the functions of the current turn; like storage_.writes(), an error drops them.
@@ -209,14 +210,17 @@ class Activation : public ObjectContext {
   std::vector<absl::AnyInvocable<void()>> after_commit_;
 
   std::unique_ptr<LoadTurn> load_turn_;
-  // Waiting, running or, a move, on its way to disk; they own themselves and end with Done.
-  AlarmTurn* alarm_turn_ = nullptr;
-  MoveTurn* move_turn_ = nullptr;
-  bool alarm_fired_again_ = false;  // an alarm fired while the alarm's turn ran
+  AlarmTurn* alarm_turn_ = nullptr;  // waits or runs
+  MoveTurn* move_turn_ = nullptr;    // waits, runs, or is on its way to disk
+  bool alarm_fired_again_ = false;   // an alarm fired while the alarm's turn ran
   bool passivate_soon_ = false;
   bool leaving_tried_ = false;  // since it was loaded
 
   Residency::Seat seat_;
+
+  // The turns of the runtime that have not been told their outcome, but for load_turn_. The last member: a turn that
+  // is destroyed in the middle refers to the others.
+  std::vector<std::unique_ptr<Delivery>> own_turns_;
 };
 
 }  // namespace holdfast::actors

@@ -121,7 +121,7 @@ void Activation::FamilyRefused() {
 
 void Activation::BeginMove(std::optional<storage::Placement> to) {
   place_.BeginMove(to);
-  move_turn_ = new MoveTurn(this);
+  move_turn_ = Make<MoveTurn>();
   queue_.PushReserved(move_turn_);
   Pump();
 }
@@ -130,7 +130,7 @@ void Activation::NextMoveStep() {
   if (lane_->stopped) {
     MoveTurn* const turn = move_turn_;
     AbortMove();
-    delete turn;
+    Drop(turn);
     return;
   }
   move_turn_->goes_on = false;

@@ -1,11 +1,11 @@
-// The turns of the runtime itself. For activation.cc and activation_commit.cc only.
+// The turns of the runtime itself. Only the files activation*.cc include this. Their activation owns them.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_ACTIVATION_TURNS_H_
 #define HOLDFAST_ACTORS_RUNTIME_ACTIVATION_TURNS_H_
 
 #include <cstdlib>
-#include <string>
-#include <vector>
+#include <memory>
+#include <utility>
 
 #include "actors/runtime/activation.h"
 #include "actors/runtime/lane.h"
@@ -21,11 +21,11 @@ class Activation::LoadTurn : public Delivery {
 
 class Activation::AlarmTurn : public Delivery {
  public:
-  explicit AlarmTurn(Activation* activation) : activation_(activation), lane_(activation->lane_) {}
+  explicit AlarmTurn(Activation* activation) : activation_(activation) {}
   Task<absl::Status> Run(Object&) override { return activation_->RunAlarm(this); }
   void Done(const absl::Status&) override {
-    lane_->alarms.Ended(object_, end);
-    delete this;
+    activation_->lane_->alarms.Ended(activation_->key_.encoded(), end);
+    activation_->Drop(this);
   }
 
   AlarmScheduler::End end = AlarmScheduler::End::kNotBegun;
@@ -33,9 +33,7 @@ class Activation::AlarmTurn : public Delivery {
   uint64_t generation = 0;  // alarm_generation() of the alarm that it runs
 
  private:
-  Activation* const activation_;  // valid until the turn has ended
-  Lane* const lane_;
-  const std::string object_ = activation_->key_.encoded();
+  Activation* const activation_;
 };
 
 // The steps of a relocation, one after the other. Each reads a part of the object, which its commit writes to the new
@@ -50,22 +48,34 @@ class Activation::MoveTurn : public Delivery {
       return;
     }
     if (goes_on) activation_->AbortMove();
-    delete this;
+    activation_->Drop(this);
   }
 
   ObjectPlace::Part part;
   bool goes_on = false;  // the activation waits for the step to be durable
 
  private:
-  Activation* const activation_;  // valid while the relocation goes on
+  Activation* const activation_;
 };
 
 // The turn that ends an object which stores nothing, before the object leaves memory.
 class Activation::LeaveTurn : public Delivery {
  public:
+  explicit LeaveTurn(Activation* activation) : activation_(activation) {}
   Task<absl::Status> Run(Object&) override { std::abort(); }
-  void Done(const absl::Status&) override { delete this; }
+  void Done(const absl::Status&) override { activation_->Drop(this); }
+
+ private:
+  Activation* const activation_;
 };
+
+template <typename Turn>
+Turn* Activation::Make() {
+  auto turn = std::make_unique<Turn>(this);
+  Turn* const made = turn.get();
+  own_turns_.push_back(std::move(turn));
+  return made;
+}
 
 }  // namespace holdfast::actors
 

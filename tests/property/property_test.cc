@@ -14,7 +14,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "tests/property/sequence.h"
-#include "tests/simulation/leaks.h"
 
 namespace holdfast::property {
 namespace {

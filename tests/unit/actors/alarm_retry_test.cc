@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/simulation/leaks.h"
 #include "tests/unit/actors/alarm_fixture.h"
 
 namespace holdfast::actors {

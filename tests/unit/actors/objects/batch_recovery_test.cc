@@ -14,7 +14,6 @@
 #include "storage/node/catalog.h"
 #include "storage/store/format.h"
 #include "storage/store/key_codec.h"
-#include "tests/simulation/leaks.h"
 #include "tests/unit/actors/objects/batch_fixture.h"
 
 namespace holdfast::actors {
