@@ -58,6 +58,7 @@ class ListEntriesResponse;
 namespace holdfast::actors {
 
 class AlarmWatchers;
+struct AlarmDescription;
 
 // Bounds that the classes put on one object, or on one of its requests. The names are those of the settings.
 struct ObjectLimits {
@@ -194,8 +195,17 @@ struct ObjectClass {
   std::vector<Migration> migrations = {};
   // The alarm is dropped after this many failed attempts; 0: never.
   int32_t alarm_attempts_max = 0;
-  // Clients may write the objects of this class through ObjectService and watch their alarms.
+  // Clients may write the objects of this class through ObjectService.
   bool for_clients = false;
+
+  // --- Hooks of the runtime.
+  // Objects of the class may have a SQL database. Only the usage in the header knows its size, and counts all bytes of
+  // the object exactly; therefore the header of such an object is stored with every turn that changes the usage.
+  bool has_sql = false;
+  // A due alarm wakes its object only when AlarmWatchers has a watcher for it.
+  bool alarms_for_watchers = false;
+  // Reads from the durable storage of an object the alarm that it shows to clients. Null: the alarm of the runtime.
+  absl::Status (*describe_alarm)(storage::View& view, absl::Time now, AlarmDescription* alarm) = nullptr;
 
   int64_t schema_version() const { return migrations.empty() ? 0 : migrations.back().version; }
 };

@@ -1,6 +1,8 @@
 #include "actors/alarms/client_alarm.h"
 
 #include "actors/alarms/retry_delay.h"
+#include "storage/object/keyspace_reader.h"
+#include "storage/store/format.h"
 
 namespace holdfast::actors {
 
@@ -93,6 +95,23 @@ std::string ClientAlarm::Expire(uint64_t watcher, Random& random) {
   std::string token = Fail(absl::FromUnixMicros(record_.delivery().lease_expire_time_us()), random);
   if (record_.retry_count() > 0) record_.set_expired_watcher(watcher);
   return token;
+}
+
+absl::Status DescribeClientAlarm(storage::View& view, absl::Time now, AlarmDescription* alarm) {
+  const auto bytes = view.Get(storage::kClientAlarmKey);
+  if (!bytes.ok()) return bytes.status();
+  if (!*bytes) return absl::OkStatus();
+  storage::v1::ClientAlarm record;
+  if (!record.ParseFromString(**bytes)) return absl::DataLossError("a record of the object is garbled");
+  alarm->visible = ClientAlarm(record).Visible(now);
+  if (record.has_scheduled_time_us()) {
+    storage::v1::AlarmRecord& next = alarm->next.emplace();
+    next.set_scheduled_time_us(record.scheduled_time_us());
+    next.set_due_time_us(record.due_time_us());
+    next.set_retry_count(record.retry_count());
+  }
+  if (record.has_delivery()) alarm->delivery = record.delivery();
+  return absl::OkStatus();
 }
 
 }  // namespace holdfast::actors

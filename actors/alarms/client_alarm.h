@@ -15,8 +15,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "actors/alarms/alarm_description.h"
 #include "actors/executor/clock.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/object/object_storage.h"
@@ -59,6 +61,9 @@ class ClientAlarm {
   storage::v1::ClientAlarm record_;
   bool by_delay_ = false;  // record_.scheduled_time_us was computed from a delay
 };
+
+// Reads the alarm of an object of class Object from its durable storage (ObjectClass::describe_alarm).
+absl::Status DescribeClientAlarm(storage::View& view, absl::Time now, AlarmDescription* alarm);
 
 }  // namespace holdfast::actors
 

@@ -142,8 +142,12 @@ absl::Status StaleDelivery() {
 }
 
 const ObjectClass& PlainObject::Class() {
-  static const auto* const object_class =
-      new ObjectClass{.name = "Object", .make = Make<PlainObject>, .for_clients = true};
+  static const auto* const object_class = new ObjectClass{.name = "Object",
+                                                          .make = Make<PlainObject>,
+                                                          .for_clients = true,
+                                                          .has_sql = true,
+                                                          .alarms_for_watchers = true,
+                                                          .describe_alarm = DescribeClientAlarm};
   return *object_class;
 }
 

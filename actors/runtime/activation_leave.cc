@@ -21,9 +21,8 @@ bool Activation::MayLeave() {
   storage::v1::Usage usage = record_.header()->usage();
   storage_.usage().ApplyTo(&usage);
   if (usage.entry_count() != 0 || !usage.row_counts().empty()) return false;
-  // The size is exact in class Object, where it counts a SQL database. In other classes it may still count bytes of
-  // values that were replaced by smaller ones.
-  if (usage.size_bytes() != 0 && class_->for_clients) return false;
+  // In a class without SQL the size may still count bytes of values that were replaced by smaller ones.
+  if (usage.size_bytes() != 0 && class_->has_sql) return false;
   return lane_->clock().Wall() >= record_.last_reading();
 }
 
@@ -37,7 +36,7 @@ Task<absl::Status> Activation::Leave() {
 
 void Activation::BeginLeaving() {
   leaving_tried_ = true;
-  Begin(new LeaveTurn, Leave(), lane_->options.turn_timeout);
+  Begin(Make<LeaveTurn>(), Leave(), lane_->options.turn_timeout);
 }
 
 }  // namespace holdfast::actors

@@ -224,7 +224,7 @@ void ObjectRecord::Stage(uint64_t generation, storage::ObjectStorage* storage, W
 }
 
 bool ObjectRecord::MayLag() const {
-  return !class_->for_clients && commits_ >= kLagCommitsMin && header_->usage().size_bytes() <= kLagBytesMax;
+  return !class_->has_sql && commits_ >= kLagCommitsMin && header_->usage().size_bytes() <= kLagBytesMax;
 }
 
 bool ObjectRecord::Settle(uint64_t generation, WriteSet* writes, WriteSet* catalog) {

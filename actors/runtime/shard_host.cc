@@ -94,7 +94,7 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kSettled);
     return Fired::kBegun;
   }
-  if (object_class->for_clients) {
+  if (object_class->alarms_for_watchers) {
     const AlarmWatchers::Match match = lane_.services.watchers->Find(id);
     if (match == AlarmWatchers::Match::kNone) return Fired::kNobody;
     if (match == AlarmWatchers::Match::kFull) return Fired::kAllBusy;

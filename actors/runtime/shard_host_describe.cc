@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "actors/alarms/client_alarm.h"
+#include "actors/alarms/alarm_description.h"
 #include "actors/runtime/shard_host.h"
 #include "actors/runtime/sql_description.h"
 #include "actors/wire/errors.h"
@@ -65,26 +65,10 @@ absl::Status ReadHeader(storage::View& view, bool in_use, ObjectDescription* des
   return absl::OkStatus();
 }
 
-absl::Status ReadClientAlarm(storage::View& view, absl::Time now, ObjectDescription* description) {
-  std::optional<storage::v1::ClientAlarm> record;
-  if (absl::Status status = ReadRecord(view, storage::kClientAlarmKey, &record); !status.ok()) return status;
-  if (!record) return absl::OkStatus();
-  description->alarm = ClientAlarm(*record).Visible(now);
-  if (record->has_scheduled_time_us()) {
-    storage::v1::AlarmRecord& next = description->next_alarm.emplace();
-    next.set_scheduled_time_us(record->scheduled_time_us());
-    next.set_due_time_us(record->due_time_us());
-    next.set_retry_count(record->retry_count());
-  }
-  if (record->has_delivery()) description->delivery = record->delivery();
-  return absl::OkStatus();
-}
-
-absl::Status ReadAlarm(storage::View& view, ObjectDescription* description) {
-  if (absl::Status status = ReadRecord(view, storage::kAlarmKey, &description->next_alarm); !status.ok()) return status;
-  if (description->next_alarm) {
-    description->alarm = absl::FromUnixMicros(description->next_alarm->scheduled_time_us());
-  }
+// Reads the alarm of the runtime, for a class without a hook of its own.
+absl::Status DescribeAlarm(storage::View& view, absl::Time, AlarmDescription* alarm) {
+  if (absl::Status status = ReadRecord(view, storage::kAlarmKey, &alarm->next); !status.ok()) return status;
+  if (alarm->next) alarm->visible = absl::FromUnixMicros(alarm->next->scheduled_time_us());
   return absl::OkStatus();
 }
 
@@ -124,12 +108,9 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
         ObjectDescription* const description = &reading->description;
         reading->status = ReadHeader(view, reading->header.has_value(), description);
         if (!reading->status.ok()) return;
-        if (!reading->object_class->for_clients) {
-          reading->status = ReadAlarm(view, description);
-          return;
-        }
-        reading->status = ReadClientAlarm(view, now, description);
-        if (!reading->status.ok()) return;
+        const auto describe = reading->object_class->describe_alarm;
+        reading->status = (describe == nullptr ? DescribeAlarm : describe)(view, now, &description->alarm);
+        if (!reading->status.ok() || !reading->object_class->has_sql) return;
         const auto database = view.Get(storage::kSqlDatabaseKey);
         reading->status = database.status();
         reading->has_sql = database.ok() && database->has_value();

@@ -44,18 +44,19 @@ v1::ActivationState StateOf(actors::Activation::State state) {
 }
 
 void FillAlarm(const actors::ObjectDescription& description, v1::DescribeObjectResponse* response) {
-  if (description.alarm) SetTimestamp(absl::ToUnixMicros(*description.alarm), response->mutable_alarm_time());
-  if (description.next_alarm) {
+  if (description.alarm.visible)
+    SetTimestamp(absl::ToUnixMicros(*description.alarm.visible), response->mutable_alarm_time());
+  if (description.alarm.next) {
     v1::AlarmDescription* const alarm = response->mutable_alarm();
-    SetTimestamp(description.next_alarm->scheduled_time_us(), alarm->mutable_scheduled_time());
-    SetTimestamp(description.next_alarm->due_time_us(), alarm->mutable_due_time());
-    alarm->set_retry_count(description.next_alarm->retry_count());
+    SetTimestamp(description.alarm.next->scheduled_time_us(), alarm->mutable_scheduled_time());
+    SetTimestamp(description.alarm.next->due_time_us(), alarm->mutable_due_time());
+    alarm->set_retry_count(description.alarm.next->retry_count());
   }
-  if (description.delivery) {
+  if (description.alarm.delivery) {
     v1::AlarmDeliveryDescription* const delivery = response->mutable_alarm_delivery();
-    SetTimestamp(description.delivery->scheduled_time_us(), delivery->mutable_scheduled_time());
-    delivery->set_retry_count(description.delivery->retry_count());
-    SetTimestamp(description.delivery->lease_expire_time_us(), delivery->mutable_lease_expire_time());
+    SetTimestamp(description.alarm.delivery->scheduled_time_us(), delivery->mutable_scheduled_time());
+    delivery->set_retry_count(description.alarm.delivery->retry_count());
+    SetTimestamp(description.alarm.delivery->lease_expire_time_us(), delivery->mutable_lease_expire_time());
   }
 }
 
@@ -107,8 +108,8 @@ void OnHost(Endpoint* endpoint, const storage::ObjectKey& key, Work work) {
 
 }  // namespace
 
-void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::ListObjectsResponse* response,
-                 DirectDone done) {
+void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsRequest& request,
+                 v1::ListObjectsResponse* response, DirectDone done) {
   if (absl::Status status = CheckNamespace(request.namespace_(), "namespace"); !status.ok()) return done(status);
   if (!request.object_class().empty() && endpoint->classes->Find(request.object_class()) == nullptr) {
     return done(actors::InvalidField("object_class", "is no class of this server"));
@@ -119,6 +120,9 @@ void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::
   }
   const auto page = actors::BeginPage(request);
   if (!page.ok()) return done(page.status());
+  if (absl::Status status = admit(Target::Namespace(NamespaceOrDefault(request.namespace_()))); !status.ok()) {
+    return done(status);
+  }
 
   struct Listing {
     CatalogPage::Query query;
@@ -153,12 +157,11 @@ void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::
       });
 }
 
-void DescribeObject(Endpoint* endpoint, const v1::DescribeObjectRequest& request, v1::DescribeObjectResponse* response,
-                    DirectDone done) {
+void DescribeObject(Endpoint* endpoint, Admission admit, const v1::DescribeObjectRequest& request,
+                    v1::DescribeObjectResponse* response, DirectDone done) {
   RequestObject object;
-  if (absl::Status status = FindObject(request, nullptr, *endpoint->classes, &object); !status.ok()) {
+  if (absl::Status status = AdmitObject(request, nullptr, *endpoint->classes, admit, &object); !status.ok())
     return done(status);
-  }
   OnHost(endpoint, object.key, [object, response, done = std::move(done)](actors::ShardHost* host) mutable {
     host->Describe(object.key, object.object_class,
                    [key = object.key, response,
@@ -169,12 +172,11 @@ void DescribeObject(Endpoint* endpoint, const v1::DescribeObjectRequest& request
   });
 }
 
-void PassivateObject(Endpoint* endpoint, const v1::PassivateObjectRequest& request, v1::PassivateObjectResponse*,
-                     DirectDone done) {
+void PassivateObject(Endpoint* endpoint, Admission admit, const v1::PassivateObjectRequest& request,
+                     v1::PassivateObjectResponse*, DirectDone done) {
   RequestObject object;
-  if (absl::Status status = FindObject(request, nullptr, *endpoint->classes, &object); !status.ok()) {
+  if (absl::Status status = AdmitObject(request, nullptr, *endpoint->classes, admit, &object); !status.ok())
     return done(status);
-  }
   OnHost(endpoint, object.key, [key = object.key, done = std::move(done)](actors::ShardHost* host) mutable {
     host->PassivateSoon(key);
     done(absl::OkStatus());

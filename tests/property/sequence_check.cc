@@ -211,7 +211,8 @@ void Sequence::CheckDescription(const std::string& name) {
   subject_->node().Settle();
   if (!got || !got->ok()) return Differ(name + " cannot be described");
   const auto& description = **got;
-  const auto alarm_us = description.alarm ? std::optional(absl::ToUnixMicros(*description.alarm)) : std::nullopt;
+  const auto alarm_us =
+      description.alarm.visible ? std::optional(absl::ToUnixMicros(*description.alarm.visible)) : std::nullopt;
   for (const World& world : objects_.at(name).worlds) {
     if (alarm_us != world.VisibleAlarm(subject_->now_us())) continue;
     if (!MayBe(world, description.header.has_value())) continue;

@@ -44,11 +44,11 @@ TEST_F(PlainDescribeTest, AnAlarmThatIsLeasedOrRepeatedIsToldWithItsAttemptAndTi
   const absl::Time set = clock.Now() + absl::Seconds(1);
   SetAlarm("a", set);
   ObjectDescription description = Describe("a");
-  ASSERT_TRUE(description.next_alarm);
-  EXPECT_EQ(absl::FromUnixMicros(description.next_alarm->scheduled_time_us()), set);
-  EXPECT_EQ(absl::FromUnixMicros(description.next_alarm->due_time_us()), set);
-  EXPECT_EQ(description.next_alarm->retry_count(), 0);
-  EXPECT_FALSE(description.delivery);
+  ASSERT_TRUE(description.alarm.next);
+  EXPECT_EQ(absl::FromUnixMicros(description.alarm.next->scheduled_time_us()), set);
+  EXPECT_EQ(absl::FromUnixMicros(description.alarm.next->due_time_us()), set);
+  EXPECT_EQ(description.alarm.next->retry_count(), 0);
+  EXPECT_FALSE(description.alarm.delivery);
 
   Watch(&deliveries);
   node->Advance(absl::Seconds(1));
@@ -56,20 +56,21 @@ TEST_F(PlainDescribeTest, AnAlarmThatIsLeasedOrRepeatedIsToldWithItsAttemptAndTi
   for (const bool loaded : {true, false}) {
     description = Describe("a");
     EXPECT_EQ(description.state == Activation::State::kActive, loaded);
-    EXPECT_FALSE(description.alarm || description.next_alarm);
-    ASSERT_TRUE(description.delivery);
-    EXPECT_EQ(absl::FromUnixMicros(description.delivery->scheduled_time_us()), set);
-    EXPECT_EQ(description.delivery->retry_count(), 0);
-    EXPECT_EQ(absl::FromUnixMicros(description.delivery->lease_expire_time_us()), deliveries[0].lease_expire_time);
+    EXPECT_FALSE(description.alarm.visible || description.alarm.next);
+    ASSERT_TRUE(description.alarm.delivery);
+    EXPECT_EQ(absl::FromUnixMicros(description.alarm.delivery->scheduled_time_us()), set);
+    EXPECT_EQ(description.alarm.delivery->retry_count(), 0);
+    EXPECT_EQ(absl::FromUnixMicros(description.alarm.delivery->lease_expire_time_us()),
+              deliveries[0].lease_expire_time);
     if (loaded) Unload("a");
   }
   // The object may set its next one meanwhile.
   const absl::Time next = clock.Now() + absl::Hours(1);
   SetAlarm("a", next);
   description = Describe("a");
-  EXPECT_TRUE(description.delivery);
-  ASSERT_TRUE(description.next_alarm);
-  EXPECT_EQ(absl::FromUnixMicros(description.next_alarm->due_time_us()), next);
+  EXPECT_TRUE(description.alarm.delivery);
+  ASSERT_TRUE(description.alarm.next);
+  EXPECT_EQ(absl::FromUnixMicros(description.alarm.next->due_time_us()), next);
 }
 
 TEST_F(PlainDescribeTest, AFailedAttemptIsToldWithTheTimeOfTheNext) {
@@ -82,12 +83,12 @@ TEST_F(PlainDescribeTest, AFailedAttemptIsToldWithTheTimeOfTheNext) {
   for (const bool loaded : {true, false}) {
     const ObjectDescription description = Describe("a");
     EXPECT_EQ(description.state == Activation::State::kActive, loaded);
-    EXPECT_EQ(description.alarm, set);
-    EXPECT_FALSE(description.delivery);
-    ASSERT_TRUE(description.next_alarm);
-    EXPECT_EQ(absl::FromUnixMicros(description.next_alarm->scheduled_time_us()), set);
-    EXPECT_GE(absl::FromUnixMicros(description.next_alarm->due_time_us()), clock.Now() + absl::Seconds(2));
-    EXPECT_EQ(description.next_alarm->retry_count(), 1);
+    EXPECT_EQ(description.alarm.visible, set);
+    EXPECT_FALSE(description.alarm.delivery);
+    ASSERT_TRUE(description.alarm.next);
+    EXPECT_EQ(absl::FromUnixMicros(description.alarm.next->scheduled_time_us()), set);
+    EXPECT_GE(absl::FromUnixMicros(description.alarm.next->due_time_us()), clock.Now() + absl::Seconds(2));
+    EXPECT_EQ(description.alarm.next->retry_count(), 1);
     if (loaded) Unload("a");
   }
 }

@@ -118,7 +118,7 @@ TEST_F(PlainUsageTest, RandomWritesAndCrashesAreCountedExactly) {
 TEST_F(PlainUsageTest, DescribesAnObjectThatIsNotThere) {
   Start();
   const ObjectDescription description = Describe("a");
-  EXPECT_FALSE(description.header || description.alarm);
+  EXPECT_FALSE(description.header || description.alarm.visible);
   EXPECT_EQ(description.state, Activation::State::kInactive);
   EXPECT_TRUE(description.packed);
   EXPECT_EQ(Find(PlainObject::Class(), "a"), nullptr) << "it was loaded";
@@ -136,8 +136,8 @@ TEST_F(PlainUsageTest, DescribesWhatIsInMemoryAndWhatIsNot) {
     EXPECT_EQ(Describe("a").state, loaded ? Activation::State::kActive : Activation::State::kInactive);
     EXPECT_FALSE(Describe("a").packed);
     EXPECT_TRUE(Describe("b").packed);
-    EXPECT_EQ(Describe("a").alarm, alarm);
-    EXPECT_EQ(Describe("b").alarm, std::nullopt);
+    EXPECT_EQ(Describe("a").alarm.visible, alarm);
+    EXPECT_EQ(Describe("b").alarm.visible, std::nullopt);
     EXPECT_EQ(Describe("a").mailbox_depth, 0u);
     EXPECT_EQ(Describe("a").header->usage().entry_count(), 1);
     node->Advance(options.idle_timeout * 2);
