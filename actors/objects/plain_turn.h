@@ -14,23 +14,20 @@
 
 namespace holdfast::actors {
 
-// The turn deletes itself in Done.
+// Whoever delivers it owns it, until `end` has returned.
 class PlainTurn final : public Delivery {
  public:
   using Body = absl::AnyInvocable<Task<absl::Status>(PlainObject&)>;
   using End = absl::AnyInvocable<void(const absl::Status&)>;
 
-  // `end` is called on the object's executor; everything that `body` refers to must live until then. `recorded` may be
-  // null.
+  // `end` is called on the object's executor as the last thing that the turn does; everything that `body` refers to
+  // must live until then. `end` must not destroy the turn. `recorded` may be null.
   PlainTurn(Body body, End end, RecordedRequest* recorded = nullptr)
       : body_(std::move(body)), end_(std::move(end)), recorded_(recorded) {}
 
   Task<absl::Status> Run(Object& object) override { return body_(static_cast<PlainObject&>(object)); }
   RecordedRequest* recorded() override { return recorded_; }
-  void Done(const absl::Status& status) override {
-    end_(status);
-    delete this;
-  }
+  void Done(const absl::Status& status) override { end_(status); }
 
  private:
   Body body_;

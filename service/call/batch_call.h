@@ -36,7 +36,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
  public:
   using Method = BatchMethod<Batch, Reply, Item, ItemResponse, Result>;
 
-  static void Post(const Method* method, Endpoint* endpoint) { new BatchCall(method, endpoint); }
+  static void Post(const Method* row, Endpoint* endpoint) { new BatchCall(row, endpoint); }
 
  private:
   using Delivery = ItemDelivery<Item, ItemResponse>;
@@ -44,30 +44,34 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
   // The bytes that an item takes beside its request, while it is in progress and as a result.
   static constexpr size_t kItemBytes = sizeof(Delivery) + 512;
 
-  BatchCall(const Method* method, Endpoint* endpoint)
-      : ReplyCall<Batch, Reply>(&method->raw, endpoint), method_(method) {}
+  BatchCall(const Method* row, Endpoint* endpoint) : ReplyCall<Batch, Reply>(&row->raw, endpoint), row_(row) {}
 
-  void PostNext() override { Post(method_, this->endpoint_); }
+  void PostNext() override { Post(row_, this->endpoint_); }
 
   absl::Status Begin() override {
-    const auto& items = (this->request().*method_->items)();
-    if (items.empty() || items.size() > method_->items_max) {
-      return actors::InvalidField(method_->items_field, absl::StrCat("must be 1 to ", method_->items_max, " items"));
+    const auto& items = (this->request().*row_->items)();
+    if (items.empty() || items.size() > row_->items_max) {
+      return actors::InvalidField(row_->items_field, absl::StrCat("must be 1 to ", row_->items_max, " items"));
     }
+    if (absl::Status status = this->AdmitTarget(Target::Items()); !status.ok()) return status;
     const size_t bytes = static_cast<size_t>(items.size()) * kItemBytes;
     if (absl::Status status = this->lease_.ReserveReply(bytes); !status.ok()) return status;
     // The count is one more than the items, so that the call cannot finish before all items have begun.
     left_ = items.size() + 1;
     for (const Item& item : items) {
-      Result* const result = (this->response_.*method_->add_result)();
-      deliveries_.emplace_back(method_->handle, &method_->item_method, &item, result->mutable_response(),
+      Result* const result = (this->response_.*row_->add_result)();
+      deliveries_.emplace_back(row_->handle, &row_->item_method, &item, result->mutable_response(),
                                [this, result](const absl::Status& status) {
                                  if (!status.ok()) ToItemError(status, result->mutable_error());
                                  OneEnded();
                                });
     }
     const absl::Time deadline = DeadlineOf(this->context_, this->endpoint_->executor->clock());
-    for (Delivery& delivery : deliveries_) delivery.Begin(this->endpoint_, method_->object_class, deadline);
+    for (Delivery& delivery : deliveries_) {
+      delivery.Begin(
+          this->endpoint_, [this](const Target& target) { return this->AdmitTarget(target); }, row_->object_class,
+          deadline);
+    }
     OneEnded();
     return absl::OkStatus();
   }
@@ -77,7 +81,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
     if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) this->Finish(absl::OkStatus());
   }
 
-  const Method* const method_;
+  const Method* const row_;
   std::deque<Delivery> deliveries_;
   std::atomic<int> left_ = 0;
 };

@@ -1,9 +1,11 @@
 #include "service/call/call.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "absl/time/time.h"
 #include "actors/wire/errors.h"
+#include "storage/base/log.h"
 
 namespace holdfast::service {
 namespace {
@@ -37,14 +39,55 @@ void Call::Join() {
   Used();
 }
 
-absl::Status Call::Admit(absl::string_view method, size_t bytes) {
+void Call::OnEvent(bool ok) {
+  if (state_ == State::kFinishing) {
+    state_ = State::kFinished;
+    DeleteIfOver();
+    return;
+  }
+  if (!ok) {
+    // No call has arrived, so gRPC reports no end of one.
+    delete this;
+    return;
+  }
+  state_ = State::kRunning;
+  PostNext();
   Join();
-  return endpoint_->gate->Admit(method, context_.peer(), bytes, &lease_);
+  Arrived(endpoint_->gate->Admit(method_->method(), shape_, context_.peer(), bytes_.Length(), &lease_));
 }
 
-absl::Status Call::AdmitStream(absl::string_view method, size_t bytes) {
-  Join();
-  return endpoint_->gate->AdmitStream(method, context_.peer(), bytes, &lease_);
+void Call::Finish(const absl::Status& outcome) {
+  if (outcome.ok() && !lease_.has_target()) {
+    Log(LogLevel::kError, "call_passed_no_gate", {{"method", method_->name()}});
+    std::abort();
+  }
+  state_ = State::kFinishing;
+  if (shape_ == CallGate::Shape::kStream) {
+    endpoint_->log->StreamEnded(began_, method_->name(), outcome);
+  } else {
+    endpoint_->log->Ended(began_, method_->name(), outcome, [this] { return ObjectName(); });
+  }
+  BeginSending();
+  Send(outcome, Tag());
+}
+
+void Call::DeleteIfOver() {
+  if (state_ != State::kFinished || operations_ > 0) return;
+  state_ = State::kDeleting;
+  Delete();
+}
+
+void* Call::Operation::Begin() {
+  pending_ = true;
+  ++call_->operations_;
+  return Tag();
+}
+
+void Call::Operation::OnEvent(bool ok) {
+  pending_ = false;
+  (call_->*then_)(ok);
+  --call_->operations_;
+  call_->DeleteIfOver();
 }
 
 absl::Status Call::IdleTooLong() {

@@ -1,21 +1,31 @@
 // The life of a call, which all kinds of calls share.
 //
-// A call waits in the completion queue of its endpoint. When it has arrived it passes the call gate (Admit), runs,
-// sends its replies, and ends; then it deletes itself. From its arrival to its end it is in the endpoint's list. A
-// drain finds it there, and so does the watch over calls (WatchCalls), which checks whether the client still takes
-// replies and whether a stream is still used.
+//   waiting    in the completion queue of its endpoint, for gRPC to report the call. Next: running; or deleted, when
+//              the server shuts down
+//   running    it has arrived, its successor waits in its place, and it has asked the gate (call_gate.h): Arrived.
+//   Next:
+//              finishing
+//   finishing  Finish has handed the outcome to gRPC. Next: finished
+//   finished   gRPC has sent the outcome or given up. The call is deleted when none of its operations is in progress
 //
-// Threading: everything on the endpoint's executor, except BeginSending and EndSending, which any thread may call.
+// A kind of call says how it waits, runs and sends its outcome; this class does the rest. From its arrival to its end a
+// call is in the endpoint's list. A drain finds it there, and so does the watch over calls (WatchCalls), which checks
+// whether the client still takes replies and whether a stream is still used.
+//
+// Threading: everything on the endpoint's executor, except Finish of a call without other operations, BeginSending and
+// EndSending, which any thread may call. Ownership: a call owns itself, from `new` to its last event.
 
 #ifndef HOLDFAST_SERVICE_CALL_CALL_H_
 #define HOLDFAST_SERVICE_CALL_CALL_H_
 
 #include <google/protobuf/message.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -23,6 +33,7 @@
 #include "service/call/call_gate.h"
 #include "service/call/completion_queue_executor.h"
 #include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
 
 namespace holdfast::service {
 
@@ -31,6 +42,9 @@ class Call : public Event {
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
+  // The arrival of the call, and the end of its Finish.
+  void OnEvent(bool ok) final;
+
   // Called when the server drains: a call that would not end by itself ends.
   virtual void Drain() {}
   // Called when nothing has happened on the call for too long. A StreamIncrement, Health.Watch or reflection stream
@@ -38,24 +52,36 @@ class Call : public Event {
   virtual void EndIdle() {}
 
  protected:
-  explicit Call(Endpoint* endpoint) : endpoint_(endpoint) {}
-  ~Call();
+  // The constructor of a kind of call asks gRPC for a call of the method, with Tag(). `method` outlives the call.
+  Call(const RawMethod* method, CallGate::Shape shape, Endpoint* endpoint)
+      : endpoint_(endpoint), method_(method), shape_(shape) {}
+  virtual ~Call();
 
-  // Puts a call that has arrived into the endpoint's list and asks the gate. An error is the outcome of the call, which
-  // is still to be sent.
-  absl::Status Admit(absl::string_view method, size_t bytes);
+  // --- The parts of the life that differ. Each is called once, in this order.
+  // Makes the successor, which waits for the next call of the method.
+  virtual void PostNext() = 0;
+  // Begins the work of the call, or ends it with the error of the gate.
+  virtual void Arrived(const absl::Status& admitted) = 0;
+  // Hands the outcome to gRPC; `tag` is the tag for that operation.
+  virtual void Send(const absl::Status& outcome, void* tag) = 0;
+  // Deletes the call, at once or after what it has posted.
+  virtual void Delete() { delete this; }
 
-  // Does the same for a call with a stream; the gate has a bound of its own for these.
-  absl::Status AdmitStream(absl::string_view method, size_t bytes = 0);
+  // Ends the call with its outcome. Call it once, when no write is in progress; the call may be deleted before this
+  // returns. An outcome of OK means that the call has passed both steps of the gate.
+  void Finish(const absl::Status& outcome);
+  // Returns whether Finish was called.
+  bool finishing() const { return state_ >= State::kFinishing; }
+  // Returns the name of the call's object for the log; "" for a call without one object.
+  virtual std::string ObjectName() const { return ""; }
+
+  // Asks the gate whether the call may have what it is for.
+  absl::Status AdmitTarget(const Target& target) {
+    return endpoint_->gate->AdmitTarget(method_->method(), target, &lease_);
+  }
+
   // The outcome of a stream that EndIdle ends.
   static absl::Status IdleTooLong();
-
-  // Logs the outcome of a call with a stream: a refusal has a line at the level DEBUG (call_log.h).
-  void LogStreamEnd(absl::string_view method, const absl::Status& outcome) {
-    endpoint_->log->StreamEnded(began_, method, outcome);
-  }
-  // Returns the time at which the call arrived, for the log.
-  absl::Time began() const { return began_; }
 
   // These two surround each operation that waits for the client to take something.
   void BeginSending() { sending_since_.store(NowTick(), std::memory_order_relaxed); }
@@ -63,20 +89,46 @@ class Call : public Event {
   // Records that something has happened on the stream.
   void Used() { used_at_ = NowTick(); }
 
+  // An operation of a stream that may be in progress beside others: gRPC tells them apart by tag. The call is not
+  // deleted before the operation has ended.
+  class Operation final : public Event {
+   public:
+    // `then` is called with gRPC's `ok` when the operation ends.
+    template <typename Kind>
+    Operation(Kind* call, void (Kind::*then)(bool)) : call_(call), then_(static_cast<void (Call::*)(bool)>(then)) {}
+    // Returns the tag for an operation that begins.
+    void* Begin();
+    bool pending() const { return pending_; }
+    void OnEvent(bool ok) override;
+
+   private:
+    Call* const call_;
+    void (Call::*const then_)(bool);
+    bool pending_ = false;
+  };
+
   Endpoint* const endpoint_;
+  const RawMethod* const method_;
   grpc::ServerContext context_;
+  grpc::ByteBuffer bytes_;  // the request, or the message of a stream that was read last
   CallGate::Lease lease_;
 
  private:
   friend void DrainCalls(Endpoint* endpoint);
   friend void WatchCalls(Endpoint* endpoint);
 
+  enum class State { kWaiting, kRunning, kFinishing, kFinished, kDeleting };
+
   static constexpr int64_t kNotSending = -1;
   int64_t NowTick() const { return endpoint_->tick.load(std::memory_order_relaxed); }
 
   // Puts the call into the endpoint's list.
   void Join();
+  void DeleteIfOver();
 
+  const CallGate::Shape shape_;
+  State state_ = State::kWaiting;
+  int operations_ = 0;  // in progress
   // Links of the endpoint's list.
   Call* next_ = nullptr;
   Call** previous_ = nullptr;  // the pointer that points to this; null while the call is not in the list

@@ -21,19 +21,21 @@ absl::Status CallGate::Draining() {
                            absl::Seconds(1));
 }
 
-absl::Status CallGate::Told(absl::string_view method, absl::Status status) const {
-  if (!status.ok() && observer_ != nullptr) observer_->CallRefused(method, status);
+absl::Status CallGate::Told(const Method& method, absl::Status status) const {
+  if (!status.ok() && observer_ != nullptr) observer_->CallRefused(method.name, status);
   return status;
 }
 
-absl::Status CallGate::Admit(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease) {
-  return Told(method, TryAdmit(peer, bytes, lease));
+absl::Status CallGate::Admit(const Method& method, Shape shape, absl::string_view peer, size_t bytes, Lease* lease) {
+  return Told(method, TryAdmit(shape, peer, bytes, lease));
 }
 
-absl::Status CallGate::TryAdmit(absl::string_view peer, size_t bytes, Lease* lease) {
+absl::Status CallGate::TryAdmit(Shape shape, absl::string_view peer, size_t bytes, Lease* lease) {
   lease->gate_ = this;
   lease->connection_ = connections_->Begin(peer);
+  lease->is_stream_ = shape == Shape::kStream;
   const int64_t calls = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
+  const int64_t streams = lease->is_stream_ ? streams_.fetch_add(1, std::memory_order_relaxed) + 1 : 0;
   if (draining()) {
     lease->turned_away_ = true;
     turned_away_.fetch_add(1, std::memory_order_relaxed);
@@ -42,19 +44,23 @@ absl::Status CallGate::TryAdmit(absl::string_view peer, size_t bytes, Lease* lea
   if (calls > limits_.calls_max) {
     return Overloaded(absl::StrCat("more than ", limits_.calls_max, " calls are in progress (server.calls_max)"));
   }
+  if (streams > limits_.streams_max) {
+    return Overloaded(absl::StrCat("more than ", limits_.streams_max, " streams are open (server.streams_max)"));
+  }
   const int64_t held = kCallBytes + static_cast<int64_t>(bytes);
   if (absl::Status status = AddBytes(lease->connection_, held); !status.ok()) return status;
   lease->request_bytes_ = held;
   return absl::OkStatus();
 }
 
-absl::Status CallGate::AdmitStream(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease) {
-  const int64_t streams = streams_.fetch_add(1, std::memory_order_relaxed) + 1;
-  lease->is_stream_ = true;
-  if (absl::Status status = Admit(method, peer, bytes, lease); !status.ok()) return status;
-  if (streams <= limits_.streams_max) return absl::OkStatus();
-  return Told(method,
-              Overloaded(absl::StrCat("more than ", limits_.streams_max, " streams are open (server.streams_max)")));
+absl::Status CallGate::AdmitTarget(const Method& method, const Target& target, Lease* lease) {
+  lease->has_target_ = true;
+  if (method.for_clients && target.kind == Target::Kind::kObject && !target.object_class->for_clients) {
+    return Told(method, actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_CLASS_READ_ONLY,
+                                      absl::StrCat("objects of the class ", target.object_class->name,
+                                                   " are written through its own service only; nothing was done")));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CallGate::AddBytes(Connections::Connection* connection, int64_t bytes) {

@@ -1,5 +1,12 @@
-// The one gate that every call of every kind passes. It bounds how many calls there may be and how many bytes they may
-// hold, and admits none once the server drains. Identity, policy and quotas belong here too.
+// The one gate that every call of every kind passes, in two steps.
+//
+//   Admit        when the call arrives, before anybody parses its request: how many calls there may be, how many bytes
+//                they may hold, and none once the server drains. Identity belongs here.
+//   AdmitTarget  when the request is parsed and says what it is for: the object, the namespace, or the server. May this
+//                method have it? Policy and quotas of namespaces belong here. Each item of a batch or a stream passes
+//                by itself, with its own object.
+//
+// No call ends with OK unless it has passed both (Call::Finish checks that).
 //
 // A call is admitted with the bytes that its request has on the wire, before anybody parses it, and holds a lease until
 // its last reply has left the server's memory. The lease reserves the reply before the writes that it answers are
@@ -7,7 +14,7 @@
 // reads therefore fill the bound of their connection and no more.
 //
 // Threading: any thread. Errors: RESOURCE_EXHAUSTED (SERVER_OVERLOADED) and UNAVAILABLE (DRAINING), both with
-// RetryInfo; nothing was done.
+// RetryInfo; FAILED_PRECONDITION (CLASS_READ_ONLY). Nothing was done.
 
 #ifndef HOLDFAST_SERVICE_CALL_CALL_GATE_H_
 #define HOLDFAST_SERVICE_CALL_CALL_GATE_H_
@@ -16,12 +23,41 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "actors/object.h"
 #include "service/call/connections.h"
+#include "service/call/method.h"
 #include "storage/base/observer.h"
 
 namespace holdfast::service {
+
+// What a call, or an item of it, is for.
+struct Target {
+  enum class Kind {
+    kServer,     // no object: health, reflection
+    kNamespace,  // the objects of a namespace: ListObjects, WatchAlarms
+    kObject,     // one object
+    kItems,      // the items of a batch or a stream, which have targets of their own
+  };
+
+  static Target Server() { return {.kind = Kind::kServer}; }
+  static Target Items() { return {.kind = Kind::kItems}; }
+  // Never empty: the default stands for a namespace that is left out. It may still be invalid.
+  static Target Namespace(absl::string_view ns) { return {.kind = Kind::kNamespace, .ns = ns}; }
+  static Target Object(absl::string_view ns, absl::string_view name, const actors::ObjectClass* object_class) {
+    return {.kind = Kind::kObject, .ns = ns, .name = name, .object_class = object_class};
+  }
+
+  Kind kind;
+  absl::string_view ns = {};
+  absl::string_view name = {};
+  const actors::ObjectClass* object_class = nullptr;  // set for kObject
+};
+
+// Asks the gate whether a call may have a target.
+using Admission = absl::FunctionRef<absl::Status(const Target& target)>;
 
 class CallGate {
  public:
@@ -51,6 +87,8 @@ class CallGate {
     // Stops counting the request, which has left memory.
     void DropRequest();
     void Release();
+    // Returns whether the call has passed AdmitTarget.
+    bool has_target() const { return has_target_; }
 
    private:
     friend class CallGate;
@@ -60,6 +98,7 @@ class CallGate {
     Connections::Connection* connection_ = nullptr;
     bool is_stream_ = false;
     bool turned_away_ = false;
+    bool has_target_ = false;
     int64_t request_bytes_ = 0;
     int64_t reply_bytes_ = 0;
   };
@@ -73,11 +112,14 @@ class CallGate {
   CallGate(const CallGate&) = delete;
   CallGate& operator=(const CallGate&) = delete;
 
-  // Admits or refuses a call; every call passes it once, when it begins. `method` is its full name, `peer` its
-  // connection. The call counts until the lease is released, also when it is refused: the error is a reply too.
-  absl::Status Admit(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease);
-  // Does the same for a call with a stream.
-  absl::Status AdmitStream(absl::string_view method, absl::string_view peer, size_t bytes, Lease* lease);
+  enum class Shape { kSingle, kStream };
+
+  // Admits or refuses a call; every call passes it once, when it arrives. `peer` is its connection, and `bytes` are
+  // those of its request on the wire. The call counts until the lease is released, also when it is refused: the error
+  // is a reply too.
+  absl::Status Admit(const Method& method, Shape shape, absl::string_view peer, size_t bytes, Lease* lease);
+  // Admits or refuses what the call is for. `lease` is that of the call, also for its items.
+  absl::Status AdmitTarget(const Method& method, const Target& target, Lease* lease);
 
   void Drain() { draining_ = true; }
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
@@ -90,8 +132,9 @@ class CallGate {
 
  private:
   // Does the same as Admit, without telling the observer.
-  absl::Status TryAdmit(absl::string_view peer, size_t bytes, Lease* lease);
-  absl::Status Told(absl::string_view method, absl::Status status) const;
+  absl::Status TryAdmit(Shape shape, absl::string_view peer, size_t bytes, Lease* lease);
+  // Tells the observer of a refusal, and returns it.
+  absl::Status Told(const Method& method, absl::Status status) const;
   absl::Status AddBytes(Connections::Connection* connection, int64_t bytes);
   void RemoveBytes(Connections::Connection* connection, int64_t bytes);
 

@@ -5,31 +5,19 @@
 namespace holdfast::service {
 
 CoroutineCall::CoroutineCall(const RawMethod* method, Endpoint* endpoint)
-    : Call(endpoint), method_(method), step_(this, &CoroutineCall::OnStep), gone_(this, &CoroutineCall::OnGone) {
+    : Call(method, CallGate::Shape::kStream, endpoint),
+      step_(this, &CoroutineCall::OnStep),
+      gone_(this, &CoroutineCall::OnGone) {
   // This must come before the call is asked for.
   context_.AsyncNotifyWhenDone(gone_.Begin());
 }
 
-void CoroutineCall::OnEvent(bool ok) {
-  if (finishing_) {
-    finished_ = true;
-    if (time_limit_) endpoint_->executor->Cancel(*time_limit_);
-    MaybeDelete();
-    return;
-  }
-  if (!ok) {
-    // No call has arrived, so gRPC does not report its end.
-    delete this;
-    return;
-  }
-  PostNext();
-  if (absl::Status status = AdmitStream(method_->name()); !status.ok()) {
-    finishing_ = true;
-    LogStreamEnd(method_->name(), status);
-    BeginSending();
-    Finish(status, Tag());
-    return;
-  }
+CoroutineCall::~CoroutineCall() {
+  if (time_limit_) endpoint_->executor->Cancel(*time_limit_);
+}
+
+void CoroutineCall::Arrived(const absl::Status& admitted) {
+  if (!admitted.ok()) return Finish(admitted);
   time_limit_ = endpoint_->executor->After(endpoint_->transfer_time_max, [this] {
     time_limit_.reset();
     TimeOut();
@@ -43,20 +31,12 @@ void CoroutineCall::Continue() {
   if (!task_->done()) return;
   const absl::Status status = task_->TakeResult();
   task_.reset();
-  finishing_ = true;
-  LogStreamEnd(method_->name(), status);
-  BeginSending();
-  Finish(status, Tag());
+  Finish(status);
 }
 
 void CoroutineCall::OnGone(bool) {
   cancelled_ = context_.IsCancelled();
   if (cancelled_) stopped_ = true;
-  MaybeDelete();
-}
-
-void CoroutineCall::MaybeDelete() {
-  if (finished_ && !gone_.pending()) delete this;
 }
 
 void CoroutineCall::TimeOut() {
@@ -96,8 +76,8 @@ CoroutineCall::Step CoroutineCall::Turn(actors::PlainTurn::Body body, actors::Re
         OnStep(true);
       });
     };
-    endpoint_->router->Deliver(object_.key, object_.object_class,
-                               new actors::PlainTurn(std::move(body), end, recorded));
+    turn_ = std::make_unique<actors::PlainTurn>(std::move(body), end, recorded);
+    endpoint_->router->Deliver(object_.key, object_.object_class, turn_.get());
   });
 }
 

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <coroutine>
+#include <memory>
 #include <optional>
 
 #include "absl/functional/any_invocable.h"
@@ -23,26 +24,23 @@
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
 #include "service/call/request_object.h"
-#include "service/call/stream_operation.h"
 
 namespace holdfast::service {
 
-// A call deletes itself in the end.
 class CoroutineCall : public Call {
- public:
-  void OnEvent(bool ok) override;
-
  protected:
-  // `method` outlives the call.
   CoroutineCall(const RawMethod* method, Endpoint* endpoint);
-  virtual ~CoroutineCall() = default;
+  ~CoroutineCall() override;
 
-  // Waits for the next call of the method.
-  virtual void PostNext() = 0;
   // Does the work of the call and returns its outcome.
   virtual actors::Task<absl::Status> Serve() = 0;
-  // Ends the call with gRPC's operation; `tag` is the tag for it.
-  virtual void Finish(const absl::Status& outcome, void* tag) = 0;
+
+  // Passes the second step of the gate for the object that the request names, and finds it: object_.
+  template <typename Request>
+  absl::Status Admit(const Request& request) {
+    return AdmitObject(
+        request, nullptr, *endpoint_->classes, [this](const Target& target) { return AdmitTarget(target); }, &object_);
+  }
 
   // A step begins an operation and waits for its end. The coroutine awaits one step at a time.
   class Step {
@@ -75,21 +73,21 @@ class CoroutineCall : public Call {
   // Returns whether CheckGoesOn() will return an error, for work that may end early. Any thread may call it.
   bool stopped() const { return stopped_; }
 
-  const RawMethod* const method_;
   RequestObject object_;
 
  private:
+  void Arrived(const absl::Status& admitted) final;
   void OnStep(bool ok);
   void TimeOut();
   void Continue();
   // The client is gone, or the call has ended.
   void OnGone(bool ok);
   void Drain() override { stopped_ = draining_ = true; }
-  void MaybeDelete();
 
-  StreamOperation<CoroutineCall> step_;
-  StreamOperation<CoroutineCall> gone_;
+  Operation step_;
+  Operation gone_;
   std::optional<actors::Task<absl::Status>> task_;
+  std::unique_ptr<actors::PlainTurn> turn_;  // the last turn
   std::coroutine_handle<> waiting_;
   std::optional<actors::Executor::TimerId> time_limit_;
   std::optional<actors::Executor::TimerId> idle_limit_;  // while a step waits for the client
@@ -98,8 +96,6 @@ class CoroutineCall : public Call {
   bool draining_ = false;
   bool timed_out_ = false;
   bool cancelled_ = false;
-  bool finishing_ = false;
-  bool finished_ = false;
   std::atomic<bool> stopped_{false};
 };
 

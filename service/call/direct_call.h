@@ -15,30 +15,36 @@ using DirectDone = absl::AnyInvocable<void(const absl::Status&)>;
 template <typename Request, typename Response>
 struct DirectMethod {
   RawMethod raw;
-  // `request` and `response` live until `done` is called.
-  void (*handle)(Endpoint* endpoint, const Request& request, Response* response, DirectDone done);
+  // `request` and `response` live until `done` is called. Before the work `admit` is asked for what the request is for.
+  void (*handle)(Endpoint* endpoint, Admission admit, const Request& request, Response* response, DirectDone done);
+  // The method answers also when the server is full or drains.
+  bool answers_always = false;
 };
 
 template <typename Request, typename Response>
 class DirectCall final : public ReplyCall<Request, Response> {
  public:
-  static void Post(const DirectMethod<Request, Response>* method, Endpoint* endpoint) {
-    new DirectCall(method, endpoint);
-  }
+  static void Post(const DirectMethod<Request, Response>* row, Endpoint* endpoint) { new DirectCall(row, endpoint); }
 
  private:
-  DirectCall(const DirectMethod<Request, Response>* method, Endpoint* endpoint)
-      : ReplyCall<Request, Response>(&method->raw, endpoint), method_(method) {}
+  DirectCall(const DirectMethod<Request, Response>* row, Endpoint* endpoint)
+      : ReplyCall<Request, Response>(&row->raw, endpoint), row_(row) {}
 
-  void PostNext() override { Post(method_, this->endpoint_); }
+  void PostNext() override { Post(row_, this->endpoint_); }
+
+  bool AnswersAlways() const override { return row_->answers_always; }
 
   absl::Status Begin() override {
-    method_->handle(this->endpoint_, this->request(), &this->response_,
-                    [this](const absl::Status& status) { this->Finish(status.ok() ? this->ReserveReply() : status); });
+    row_->handle(
+        this->endpoint_, [this](const Target& target) { return this->AdmitTarget(target); }, this->request(),
+        &this->response_,
+        [this](const absl::Status& status) {
+          this->Finish(status.ok() && !AnswersAlways() ? this->ReserveReply() : status);
+        });
     return absl::OkStatus();
   }
 
-  const DirectMethod<Request, Response>* const method_;
+  const DirectMethod<Request, Response>* const row_;
 };
 
 }  // namespace holdfast::service

@@ -34,10 +34,10 @@ class ItemDelivery final : public actors::Delivery {
         record_(method, request, response),
         done_(std::move(done)) {}
 
-  void Begin(Endpoint* endpoint, const actors::ObjectClass* implied, absl::Time until) {
+  void Begin(Endpoint* endpoint, Admission admit, const actors::ObjectClass* implied, absl::Time until) {
     log_ = endpoint->log;
     began_ = log_->Begin();
-    const absl::Status status = FindObject(*request_, implied, *endpoint->classes, &object_);
+    const absl::Status status = AdmitObject(*request_, implied, *endpoint->classes, admit, &object_);
     if (!status.ok()) {
       Done(status);
       return;

@@ -25,8 +25,8 @@ int IndexOf(const std::string& full_name) {
 
 }  // namespace
 
-RawMethod::RawMethod(grpc::Service* service, std::string full_name)
-    : service_(service), name_(std::move(full_name)), index_(IndexOf(name_)) {}
+RawMethod::RawMethod(grpc::Service* service, Method method)
+    : service_(service), method_(std::move(method)), index_(IndexOf(method_.name)) {}
 
 void RawMethod::ReceiveUnary(grpc::ServerContext* context, grpc::ByteBuffer* request,
                              grpc::internal::ServerAsyncStreamingInterface* writer, grpc::ServerCompletionQueue* queue,

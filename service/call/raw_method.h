@@ -12,14 +12,17 @@
 
 #include <string>
 
+#include "service/call/method.h"
+
 namespace holdfast::service {
 
 class RawMethod {
  public:
-  // `full_name` is "package.Service.Method", a method of `service`, which outlives this.
-  RawMethod(grpc::Service* service, std::string full_name);
+  // `method` is one of `service`, which outlives this.
+  RawMethod(grpc::Service* service, Method method);
 
-  const std::string& name() const { return name_; }
+  const Method& method() const { return method_; }
+  const std::string& name() const { return method_.name; }
 
   // Waits for a call with one request, as the generated service's function for the method does (for the method
   // Increment it is RequestIncrement).
@@ -39,7 +42,7 @@ class RawMethod {
 
  private:
   grpc::Service* const service_;
-  const std::string name_;
+  const Method method_;
   const int index_;
 };
 

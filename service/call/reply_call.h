@@ -1,4 +1,5 @@
-// The base of calls with one request and one reply: unary, direct and batch calls.
+// The base of calls with one request and one reply: unary, direct and batch calls. A large request is parsed on a
+// thread of the parser, not on the executor.
 
 #ifndef HOLDFAST_SERVICE_CALL_REPLY_CALL_H_
 #define HOLDFAST_SERVICE_CALL_REPLY_CALL_H_
@@ -9,6 +10,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -27,65 +29,23 @@ namespace holdfast::service {
 template <typename Request, typename Response>
 class ReplyCall : public Call {
  public:
-  void OnEvent(bool ok) final {
-    if (finished_ || !ok) {  // sent, or the server shuts down
-      delete this;
-      return;
-    }
-    PostNext();
-    const size_t wire_bytes = bytes_.Length();
-    if (absl::Status status = Admit(method_->name(), wire_bytes); !status.ok()) {
-      Finish(status);
-    } else if (wire_bytes <= RequestParser::kSmallBytes) {
-      Parse();
-      Start();
-    } else {
-      arena_ = std::make_unique<google::protobuf::Arena>();
-      request_ = google::protobuf::Arena::CreateMessage<Request>(arena_.get());
-      endpoint_->parser->Run(context_.peer(), [this] {
-        Parse();
-        endpoint_->executor->Post([this] { Start(); });
-      });
-    }
-  }
-
  protected:
-  // Waits for a call of the method, which outlives it.
-  ReplyCall(const RawMethod* method, Endpoint* endpoint) : Call(endpoint), method_(method), writer_(&context_) {
+  ReplyCall(const RawMethod* method, Endpoint* endpoint)
+      : Call(method, CallGate::Shape::kSingle, endpoint), writer_(&context_) {
     method->ReceiveUnary(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
   }
-  virtual ~ReplyCall() = default;
 
-  // Waits for the next call of the method.
-  virtual void PostNext() = 0;
-  // Begins the work of the call, which is admitted and whose request is parsed. An error is the outcome of the call;
-  // otherwise Finish is called later, once.
+  // Begins the work of the call, which is admitted and whose request is parsed: passes the second step of the gate. An
+  // error is the outcome of the call; otherwise Finish is called later, once, on any thread.
   virtual absl::Status Begin() = 0;
+  // Returns whether a small request is answered also when the gate has refused the call.
+  virtual bool AnswersAlways() const { return false; }
   // Returns the class of the request's object, for a request that does not name the class.
   virtual absl::string_view ImpliedClass() const { return kDefaultClass; }
 
   const Request& request() const { return *request_; }
   // Returns the bytes that the request takes in memory.
   size_t request_bytes() const { return request_bytes_; }
-
-  // Sends the outcome. Any thread may call it; the call may be deleted before this returns.
-  void Finish(const absl::Status& status) {
-    finished_ = true;
-    endpoint_->log->Ended(began(), method_->name(), status, [this] { return ObjectNameOf(*request_, ImpliedClass()); });
-    // The request and the reply are dropped here: only gRPC's copy of the reply waits for the client.
-    Response response;
-    response.Swap(&response_);
-    DropRequest();
-    BeginSending();
-    if (status.ok()) {
-      const grpc::ByteBuffer bytes = ToWire(response);
-      lease_.CountReply(bytes.Length());
-      writer_.Finish(bytes, grpc::Status::OK, Tag());
-    } else {
-      lease_.CountReply(0);
-      writer_.FinishWithError(ToGrpc(status), Tag());
-    }
-  }
 
   // Reserves memory for the reply. Returns an error if the reply is too large, or if there is no room for it.
   absl::Status ReserveReply() {
@@ -97,6 +57,41 @@ class ReplyCall : public Call {
   Response response_;
 
  private:
+  void Arrived(const absl::Status& admitted) final {
+    if (!admitted.ok() && !AnswersAlways()) {
+      Finish(admitted);
+    } else if (bytes_.Length() <= RequestParser::kSmallBytes) {
+      Parse();
+      Start();
+    } else if (!admitted.ok()) {
+      Finish(admitted);
+    } else {
+      arena_ = std::make_unique<google::protobuf::Arena>();
+      request_ = google::protobuf::Arena::CreateMessage<Request>(arena_.get());
+      endpoint_->parser->Run(context_.peer(), [this] {
+        Parse();
+        endpoint_->executor->Post([this] { Start(); });
+      });
+    }
+  }
+
+  // The request and the reply are dropped here: only gRPC's copy of the reply waits for the client.
+  void Send(const absl::Status& outcome, void* tag) final {
+    Response response;
+    response.Swap(&response_);
+    DropRequest();
+    if (outcome.ok()) {
+      const grpc::ByteBuffer bytes = ToWire(response);
+      lease_.CountReply(bytes.Length());
+      writer_.Finish(bytes, grpc::Status::OK, tag);
+    } else {
+      lease_.CountReply(0);
+      writer_.FinishWithError(ToGrpc(outcome), tag);
+    }
+  }
+
+  std::string ObjectName() const final { return ObjectNameOf(*request_, ImpliedClass()); }
+
   void Parse() {
     const size_t wire_bytes = bytes_.Length();
     parsed_ = grpc::SerializationTraits<Request>::Deserialize(&bytes_, request_).ok();
@@ -105,7 +100,7 @@ class ReplyCall : public Call {
   }
 
   void Start() {
-    absl::Status status = lease_.CountRequest(request_bytes_);
+    absl::Status status = AnswersAlways() ? absl::OkStatus() : lease_.CountRequest(request_bytes_);
     if (status.ok() && !parsed_) status = NotA<Request>();
     if (status.ok()) status = Begin();
     if (!status.ok()) Finish(status);
@@ -121,15 +116,12 @@ class ReplyCall : public Call {
     lease_.DropRequest();
   }
 
-  const RawMethod* const method_;
-  grpc::ByteBuffer bytes_;                          // the request's bytes until it is parsed
   Request small_request_;                           // holds a small request
   std::unique_ptr<google::protobuf::Arena> arena_;  // holds a large request
   Request* request_ = &small_request_;
   size_t request_bytes_ = 0;
   grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
   bool parsed_ = false;
-  bool finished_ = false;
 };
 
 }  // namespace holdfast::service

@@ -40,11 +40,4 @@ absl::Status CheckRequestId(absl::string_view request_id) {
                               absl::StrCat("has ", request_id.size(), " bytes; at most ", actors::kRequestIdBytesMax));
 }
 
-absl::Status CheckWritable(const actors::ObjectClass& object_class) {
-  if (object_class.for_clients) return absl::OkStatus();
-  return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_CLASS_READ_ONLY,
-                       absl::StrCat("objects of the class ", object_class.name,
-                                    " are written through its own service only; nothing was done"));
-}
-
 }  // namespace holdfast::service

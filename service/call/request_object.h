@@ -1,5 +1,5 @@
-// Finds the object that a request is for. In every request on one object, `object` is field 1 and `request_id` field 2,
-// so this code need not know the method.
+// Finds the object, or the namespace, that a request is for. In every request on one object, `object` is field 1 and
+// `request_id` field 2, so this code need not know the method.
 
 #ifndef HOLDFAST_SERVICE_CALL_REQUEST_OBJECT_H_
 #define HOLDFAST_SERVICE_CALL_REQUEST_OBJECT_H_
@@ -7,9 +7,11 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "actors/object.h"
 #include "actors/wire/errors.h"
+#include "service/call/call_gate.h"
 #include "storage/store/object_id.h"
 
 namespace holdfast::service {
@@ -33,25 +35,36 @@ absl::Status FindObject(absl::string_view ns, absl::string_view name, const acto
 // Returns "namespace/class/name" for the log. Each part is cut at the bound of a name, since it may be invalid.
 std::string ObjectNameOf(absl::string_view ns, absl::string_view object_class, absl::string_view name);
 absl::Status CheckRequestId(absl::string_view request_id);
-// FAILED_PRECONDITION for a class that is not for clients to write.
-absl::Status CheckWritable(const actors::ObjectClass& object_class);
 
-// Finds the object of a request and checks its request_id. `implied` is the class of the service; null if the request
-// names the class, which must be one of `classes`.
+// Finds the class of a request's object: `implied`, the class of the service, or if that is null the one that the
+// request names, which must be one of `classes`.
 template <typename Request>
-absl::Status FindObject(const Request& request, const actors::ObjectClass* implied,
-                        const actors::ClassRegistry& classes, RequestObject* object) {
+absl::StatusOr<const actors::ObjectClass*> FindClass(const Request& request, const actors::ObjectClass* implied,
+                                                     const actors::ClassRegistry& classes) {
+  if constexpr (requires { request.object().object_class(); }) {
+    const std::string& name = request.object().object_class();
+    const actors::ObjectClass* const named = classes.Find(name.empty() ? kDefaultClass : name);
+    if (named == nullptr) return actors::InvalidField("object.object_class", "is no class of this server");
+    return named;
+  }
+  return implied;
+}
+
+// Finds the object that the request names, checks its name and the request_id, and asks the gate for it.
+template <typename Request>
+absl::Status AdmitObject(const Request& request, const actors::ObjectClass* implied,
+                         const actors::ClassRegistry& classes, Admission admit, RequestObject* object) {
   if (!request.has_object()) return actors::InvalidField("object", "is missing");
   if constexpr (requires { request.request_id(); }) {
     if (absl::Status status = CheckRequestId(request.request_id()); !status.ok()) return status;
   }
-  const actors::ObjectClass* object_class = implied;
-  if constexpr (requires { request.object().object_class(); }) {
-    const std::string& name = request.object().object_class();
-    object_class = classes.Find(name.empty() ? kDefaultClass : name);
-    if (object_class == nullptr) return actors::InvalidField("object.object_class", "is no class of this server");
+  const auto object_class = FindClass(request, implied, classes);
+  if (!object_class.ok()) return object_class.status();
+  const auto& named = request.object();
+  if (absl::Status status = FindObject(named.namespace_(), named.name(), *object_class, object); !status.ok()) {
+    return status;
   }
-  return FindObject(request.object().namespace_(), request.object().name(), object_class, object);
+  return admit(Target::Object(NamespaceOrDefault(named.namespace_()), named.name(), *object_class));
 }
 
 // Returns "namespace/class/name", for the log, of the object that the request names, valid or not; "" if it names none.

@@ -26,7 +26,6 @@
 #include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
 #include "service/call/status.h"
-#include "service/call/stream_operation.h"
 
 namespace holdfast::service {
 
@@ -46,27 +45,12 @@ class StreamCall final : public Call {
  public:
   using Method = StreamMethod<Request, Response, Item, ItemResponse>;
 
-  static void Post(const Method* method, Endpoint* endpoint) {
-    auto* call = new StreamCall(method, endpoint);
-    method->raw.ReceiveStream(&call->context_, &call->stream_, endpoint->executor->queue(), call->Tag());
-  }
-
-  // The call has arrived, or the server shuts down.
-  void OnEvent(bool ok) override {
-    if (!ok) {
-      delete this;
-      return;
-    }
-    Post(method_, endpoint_);
-    deadline_ = DeadlineOf(context_, endpoint_->executor->clock());
-    outcome_ = AdmitStream(method_->raw.name());
-    if (!outcome_.ok()) ended_ = true;
-    Go();
+  static void Post(const Method* row, Endpoint* endpoint) {
+    auto* call = new StreamCall(row, endpoint);
+    row->raw.ReceiveStream(&call->context_, &call->stream_, endpoint->executor->queue(), call->Tag());
   }
 
  private:
-  using Operation = StreamOperation<StreamCall>;
-
   struct Entry {
     Request request;
     Response response;
@@ -75,13 +59,22 @@ class StreamCall final : public Call {
     bool done = false;
   };
 
-  StreamCall(const Method* method, Endpoint* endpoint)
-      : Call(endpoint),
-        method_(method),
+  StreamCall(const Method* row, Endpoint* endpoint)
+      : Call(&row->raw, CallGate::Shape::kStream, endpoint),
+        row_(row),
         stream_(&context_),
         read_(this, &StreamCall::OnRead),
-        write_(this, &StreamCall::OnWritten),
-        finish_(this, &StreamCall::OnFinished) {}
+        write_(this, &StreamCall::OnWritten) {}
+
+  void PostNext() override { Post(row_, endpoint_); }
+  void Arrived(const absl::Status& admitted) override {
+    deadline_ = DeadlineOf(context_, endpoint_->executor->clock());
+    outcome_ = admitted;
+    if (outcome_.ok()) outcome_ = AdmitTarget(Target::Items());
+    if (!outcome_.ok()) ended_ = true;
+    Go();
+  }
+  void Send(const absl::Status& outcome, void* tag) override { stream_.Finish(ToGrpc(outcome), tag); }
 
   // Begins whatever can be begun.
   void Go() {
@@ -99,24 +92,19 @@ class StreamCall final : public Call {
       // The client is gone. Results are dropped, and the items in progress are waited for.
       while (!write_.pending() && !entries_.empty() && entries_.front()->done) PopFront();
     }
-    if (ended_ && entries_.empty() && !write_.pending() && !finishing_) {
-      finishing_ = true;
-      LogStreamEnd(method_->raw.name(), outcome_);
-      BeginSending();
-      stream_.Finish(ToGrpc(outcome_), finish_.Begin());
-    }
+    if (ended_ && entries_.empty() && !write_.pending() && !finishing()) Finish(outcome_);
   }
 
   void OnRead(bool ok) {
     if (!ok || ended_) {
       ended_ = true;
-      MaybeDelete();
+      Go();
       return;
     }
     Used();
     Entry* const entry = entries_.emplace_back(std::make_unique<Entry>()).get();
     if (absl::Status status = Begin(entry); !status.ok()) {
-      ToItemError(status, (entry->response.*method_->result)()->mutable_error());
+      ToItemError(status, (entry->response.*row_->result)()->mutable_error());
       entry->done = true;
     }
     Go();
@@ -130,9 +118,9 @@ class StreamCall final : public Call {
     if (absl::Status status = lease_.ReserveReply(entries_bytes_ + bytes); !status.ok()) return status;
     entry->bytes = bytes;
     entries_bytes_ += bytes;
-    auto* const result = (entry->response.*method_->result)();
+    auto* const result = (entry->response.*row_->result)();
     entry->delivery = std::make_unique<ItemDelivery<Item, ItemResponse>>(
-        method_->handle, &method_->item_method, &(entry->request.*method_->item)(), result->mutable_response(),
+        row_->handle, &row_->item_method, &(entry->request.*row_->item)(), result->mutable_response(),
         [this, entry, result](const absl::Status& status) {
           if (!status.ok()) ToItemError(status, result->mutable_error());
           if (endpoint_->executor->IsCurrent()) {
@@ -141,7 +129,8 @@ class StreamCall final : public Call {
             endpoint_->executor->Post([this, entry] { OnOutcome(entry); });
           }
         });
-    entry->delivery->Begin(endpoint_, method_->object_class, deadline_);
+    entry->delivery->Begin(
+        endpoint_, [this](const Target& target) { return AdmitTarget(target); }, row_->object_class, deadline_);
     return absl::OkStatus();
   }
 
@@ -165,19 +154,6 @@ class StreamCall final : public Call {
     Go();
   }
 
-  void OnFinished(bool) {
-    finished_ = true;
-    MaybeDelete();
-  }
-
-  void MaybeDelete() {
-    if (!finished_) {
-      Go();
-    } else if (!read_.pending()) {
-      delete this;
-    }
-  }
-
   void Drain() override { End(CallGate::Draining()); }
   void EndIdle() override {
     // A stream that waits for its objects or its client is not idle.
@@ -190,20 +166,16 @@ class StreamCall final : public Call {
     Go();
   }
 
-  const Method* const method_;
+  const Method* const row_;
   grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> stream_;
   Operation read_;
   Operation write_;
-  Operation finish_;
-  grpc::ByteBuffer bytes_;                      // the message that is being read
   std::deque<std::unique_ptr<Entry>> entries_;  // items that are read and not answered
   size_t entries_bytes_ = 0;                    // the bytes of entries_ in the lease
   absl::Time deadline_;                         // the deadline of the call and of each item
   absl::Status outcome_;
   bool ended_ = false;   // nothing more is read
   bool broken_ = false;  // the client is gone
-  bool finishing_ = false;
-  bool finished_ = false;
 };
 
 }  // namespace holdfast::service

@@ -26,33 +26,31 @@ struct UnaryMethod {
   RawMethod raw;
   actors::Task<absl::Status> (*handle)(actors::Object& object, const Request& request, Response* response);
   const actors::ObjectClass* object_class;  // null: the request names it
-  bool for_clients = false;                 // only classes that clients may write have this method
 };
 
 template <typename Request, typename Response>
 class UnaryCall final : public ReplyCall<Request, Response>, private actors::Delivery {
  public:
-  // Waits for a request of the method. The call deletes itself in the end.
-  static void Post(const UnaryMethod<Request, Response>* method, Endpoint* endpoint) {
-    new UnaryCall(method, endpoint);
-  }
+  // Waits for a request of the row's method. The call deletes itself in the end.
+  static void Post(const UnaryMethod<Request, Response>* row, Endpoint* endpoint) { new UnaryCall(row, endpoint); }
 
  private:
-  UnaryCall(const UnaryMethod<Request, Response>* method, Endpoint* endpoint)
-      : ReplyCall<Request, Response>(&method->raw, endpoint), method_(method) {}
+  UnaryCall(const UnaryMethod<Request, Response>* row, Endpoint* endpoint)
+      : ReplyCall<Request, Response>(&row->raw, endpoint), row_(row) {}
 
-  void PostNext() override { Post(method_, this->endpoint_); }
+  void PostNext() override { Post(row_, this->endpoint_); }
   absl::string_view ImpliedClass() const override {
-    return method_->object_class == nullptr ? absl::string_view(kDefaultClass) : method_->object_class->name;
+    return row_->object_class == nullptr ? absl::string_view(kDefaultClass) : row_->object_class->name;
   }
 
   absl::Status Begin() override {
     const Endpoint& endpoint = *this->endpoint_;
     const Request& request = this->request();
-    absl::Status status = FindObject(request, method_->object_class, *endpoint.classes, &object_);
-    if (status.ok() && method_->for_clients) status = CheckWritable(*object_.object_class);
+    const absl::Status status = AdmitObject(
+        request, row_->object_class, *endpoint.classes,
+        [this](const Target& target) { return this->AdmitTarget(target); }, &object_);
     if (!status.ok()) return status;
-    record_.emplace(&method_->raw.name(), &request, &this->response_);
+    record_.emplace(&row_->raw.name(), &request, &this->response_);
     this->deadline = DeadlineOf(this->context_, endpoint.executor->clock());
     this->bytes = this->request_bytes();
     endpoint.router->Deliver(object_.key, object_.object_class, this);
@@ -60,7 +58,7 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
   }
 
   actors::Task<absl::Status> Run(actors::Object& object) override {
-    return method_->handle(object, this->request(), &this->response_);
+    return row_->handle(object, this->request(), &this->response_);
   }
   absl::Status CheckReply() override { return this->ReserveReply(); }
   actors::RecordedRequest* recorded() override { return record_->IfAny(); }
@@ -69,7 +67,7 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
     this->Finish(status);
   }
 
-  const UnaryMethod<Request, Response>* const method_;
+  const UnaryMethod<Request, Response>* const row_;
   std::optional<MessageRecord<Request, Response>> record_;
   RequestObject object_;
 };

@@ -1,8 +1,5 @@
 #include "service/rpcs/alarm_watch.h"
 
-#include <grpcpp/server_context.h>
-#include <grpcpp/support/async_stream.h>
-
 #include <deque>
 #include <optional>
 #include <string>
@@ -13,12 +10,10 @@
 #include "actors/wire/alarm_lease.h"
 #include "actors/wire/wire_time.h"
 #include "holdfast/v1/object_service.pb.h"
-#include "service/call/call.h"
 #include "service/call/reply_wire.h"
 #include "service/call/request_object.h"
 #include "service/call/small_request.h"
-#include "service/call/status.h"
-#include "service/call/stream_operation.h"
+#include "service/call/watch_call.h"
 
 namespace holdfast::service {
 namespace {
@@ -62,40 +57,20 @@ v1::WatchAlarmsResponse ReplyOf(const AlarmWatchers::Delivery& delivery) {
   return response;
 }
 
-// All of a call runs on the executor of its queue. Its headers are sent when the watch has begun.
-class AlarmWatchCall final : public Call {
+// The headers of a call are sent when the watch has begun.
+class AlarmWatchCall final : public WatchCall {
  public:
-  AlarmWatchCall(const RawMethod* method, Endpoint* endpoint)
-      : Call(endpoint),
-        method_(method),
-        writer_(&context_),
-        headers_(this, &AlarmWatchCall::OnWritten),
-        write_(this, &AlarmWatchCall::OnWritten),
-        finish_(this, &AlarmWatchCall::OnFinished),
-        gone_(this, &AlarmWatchCall::OnGone) {
-    context_.AsyncNotifyWhenDone(gone_.Begin());
-    method_->ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
-  }
-
-  void OnEvent(bool ok) override {
-    if (!ok) {
-      delete this;
-      return;
-    }
-    PostAlarmWatch(method_, endpoint_);
-    if (absl::Status status = Begin(); !status.ok()) End(status);
-    Go();
-  }
+  AlarmWatchCall(const RawMethod* method, Endpoint* endpoint) : WatchCall(method, endpoint) {}
 
  private:
-  using Operation = StreamOperation<AlarmWatchCall>;
+  void PostNext() override { PostAlarmWatch(method_, endpoint_); }
 
-  absl::Status Begin() {
-    if (absl::Status status = AdmitStream(method_->name(), bytes_.Length()); !status.ok()) return status;
+  absl::Status Begin() override {
     v1::WatchAlarmsRequest request;
     if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return status;
     auto filter = FilterOf(request);
     if (!filter.ok()) return filter.status();
+    if (absl::Status status = AdmitTarget(Target::Namespace(filter->ns)); !status.ok()) return status;
     // The lease reserves memory beforehand for deliveries that wait for a client which does not read.
     absl::Status status = lease_.ReserveReply(static_cast<size_t>(filter->outstanding_max) * kDeliveryBytes);
     if (!status.ok()) return status;
@@ -108,16 +83,16 @@ class AlarmWatchCall final : public Call {
     });
     if (!watcher.ok()) return watcher.status();
     watcher_ = *watcher;
-    writer_.SendInitialMetadata(headers_.Begin());
+    SendHeaders();
     return absl::OkStatus();
   }
 
-  // Ends the watch: nothing more is delivered, and the queued deliveries are still sent.
-  void End(const absl::Status& outcome) {
-    if (ended_) return;
-    ended_ = true;
-    outcome_ = outcome;
+  void OnEnd() override {
     if (watcher_) endpoint_->watchers->Remove(*watcher_);
+  }
+  // The deletion comes after everything that the watch has posted.
+  void Delete() override {
+    endpoint_->executor->Post([this] { delete this; });
   }
 
   // Queues a delivery. If the client reads slowly, queued deliveries may have ended meanwhile (the lease expired, the
@@ -127,73 +102,24 @@ class AlarmWatchCall final : public Call {
     deliveries_.push_back(delivery);
     if (deliveries_.size() > deliveries_max_) Return();
   }
-
   // Returns the oldest queued delivery to its object.
   void Return() {
     endpoint_->watchers->Undelivered(deliveries_.front());
     deliveries_.pop_front();
   }
-
-  void Go() {
-    const bool busy = headers_.pending() || write_.pending();
-    // Deliveries that were posted before the end of the watch may arrive after it.
-    while ((broken_ || finishing_) && !deliveries_.empty()) Return();
-    if (!busy && !deliveries_.empty()) {
-      BeginSending();
-      writer_.Write(ToWire(ReplyOf(deliveries_.front())), write_.Begin());
-      deliveries_.pop_front();
-    } else if (!busy && ended_ && !finishing_) {
-      finishing_ = true;
-      LogStreamEnd(method_->name(), outcome_);
-      BeginSending();
-      writer_.Finish(ToGrpc(outcome_), finish_.Begin());
-    }
-    if (finished_ && !gone_.pending() && !deleting_) {
-      deleting_ = true;
-      // The deletion comes after everything that the watch has posted.
-      endpoint_->executor->Post([this] { delete this; });
-    }
+  void DropReplies() override {
+    while (!deliveries_.empty()) Return();
+  }
+  bool TakeReply(grpc::ByteBuffer* reply) override {
+    if (deliveries_.empty()) return false;
+    *reply = ToWire(ReplyOf(deliveries_.front()));
+    deliveries_.pop_front();
+    return true;
   }
 
-  void OnWritten(bool ok) {
-    EndSending();
-    if (!ok) Break();
-    Go();
-  }
-  // Called when the client is gone or the call has ended.
-  void OnGone(bool) {
-    Break();
-    Go();
-  }
-  void OnFinished(bool) {
-    finished_ = true;
-    Go();
-  }
-  void Break() {
-    broken_ = true;
-    End(absl::CancelledError("the client is gone"));
-  }
-  void Drain() override {
-    End(CallGate::Draining());
-    Go();
-  }
-
-  const RawMethod* const method_;
-  grpc::ByteBuffer bytes_;  // the request
-  grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
-  Operation headers_;
-  Operation write_;
-  Operation finish_;
-  Operation gone_;
   std::optional<AlarmWatchers::WatcherId> watcher_;
   std::deque<AlarmWatchers::Delivery> deliveries_;
   size_t deliveries_max_ = 0;  // as many as may be outstanding
-  absl::Status outcome_;
-  bool ended_ = false;
-  bool broken_ = false;
-  bool finishing_ = false;
-  bool finished_ = false;
-  bool deleting_ = false;
 };
 
 }  // namespace

@@ -31,8 +31,7 @@ void AddCounterRpcs(Extension* extension) {
   rows.Unary<&Counter::GetValue>("GetValue", Verb::kRead, counter);
   rows.Unary<&Counter::GetUniqueNumber>("GetUniqueNumber", Verb::kWrite, counter);
   rows.Unary<&Counter::ResetCounter>("ResetCounter", Verb::kWrite, counter);
-  rows.Add<BatchIncrementCall>(Verb::kWrite,
-                               BatchIncrementCall::Method{.raw = rows.Raw("BatchIncrement"),
+  rows.Add<BatchIncrementCall>(BatchIncrementCall::Method{.raw = rows.Raw("BatchIncrement", Verb::kWrite),
                                                           .items = &v1::BatchIncrementRequest::increments,
                                                           .items_field = "increments",
                                                           .items_max = kIncrementsMax,
@@ -40,8 +39,7 @@ void AddCounterRpcs(Extension* extension) {
                                                           .handle = HandlerTraits<&Counter::Increment>::Handle,
                                                           .item_method = kIncrement,
                                                           .object_class = counter});
-  rows.Add<StreamIncrementCall>(Verb::kWrite,
-                                StreamIncrementCall::Method{.raw = rows.Raw("StreamIncrement"),
+  rows.Add<StreamIncrementCall>(StreamIncrementCall::Method{.raw = rows.Raw("StreamIncrement", Verb::kWrite),
                                                             .item = &v1::StreamIncrementRequest::increment,
                                                             .result = &v1::StreamIncrementResponse::mutable_result,
                                                             .handle = HandlerTraits<&Counter::Increment>::Handle,

@@ -5,22 +5,20 @@
 // The whole server ("") and each of its services have the same state: SERVING until the server drains. A watch gets the
 // state when it begins and NOT_SERVING when the server drains, and ends then.
 
-#include <grpcpp/server_context.h>
-#include <grpcpp/support/async_stream.h>
-#include <grpcpp/support/async_unary_call.h>
-
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/wire/errors.h"
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "service/call/call.h"
+#include "service/call/direct_call.h"
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
+#include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
-#include "service/call/status.h"
-#include "service/call/stream_operation.h"
+#include "service/call/watch_call.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_rows.h"
 
@@ -40,142 +38,55 @@ bool HasService(const Endpoint& endpoint, const std::string& name) {
   return name.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
 
-class CheckCall final : public Call {
- public:
-  CheckCall(const RawMethod* method, Endpoint* endpoint) : Call(endpoint), method_(method), writer_(&context_) {
-    method_->ReceiveUnary(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
-  }
+void Check(Endpoint* endpoint, Admission admit, const HealthCheckRequest& request, HealthCheckResponse* response,
+           DirectDone done) {
+  if (absl::Status status = admit(Target::Server()); !status.ok()) return done(status);
+  if (!HasService(*endpoint, request.service())) return done(actors::NotFound("no service of that name"));
+  response->set_status(StateOf(*endpoint));
+  done(absl::OkStatus());
+}
 
-  void OnEvent(bool ok) override {
-    if (finished_ || !ok) {
-      delete this;
-      return;
-    }
-    new CheckCall(method_, endpoint_);
-    finished_ = true;
-    // The call passes the gate like all calls, but a server that is full or drains answers it too.
-    (void)Admit(method_->name(), bytes_.Length());
-    BeginSending();
-    HealthCheckRequest request;
-    absl::Status status = ParseSmall(&bytes_, &request);
-    if (status.ok() && !HasService(*endpoint_, request.service())) {
-      status = actors::NotFound("no service of that name");
-    }
-    if (!status.ok()) {
-      writer_.FinishWithError(ToGrpc(status), Tag());
-      return;
-    }
-    HealthCheckResponse response;
-    response.set_status(StateOf(*endpoint_));
-    writer_.Finish(response, grpc::Status::OK, Tag());
-  }
+class HealthWatchCall final : public WatchCall {
+ public:
+  HealthWatchCall(const RawMethod* method, Endpoint* endpoint) : WatchCall(method, endpoint) {}
 
  private:
-  const RawMethod* const method_;
-  grpc::ByteBuffer bytes_;  // of the request
-  grpc::ServerAsyncResponseWriter<HealthCheckResponse> writer_;
-  bool finished_ = false;
-};
+  void PostNext() override { new HealthWatchCall(method_, endpoint_); }
 
-class WatchCall final : public Call {
- public:
-  WatchCall(const RawMethod* method, Endpoint* endpoint)
-      : Call(endpoint),
-        method_(method),
-        writer_(&context_),
-        write_(this, &WatchCall::OnWritten),
-        finish_(this, &WatchCall::OnFinished),
-        gone_(this, &WatchCall::OnGone) {
-    context_.AsyncNotifyWhenDone(gone_.Begin());
-    method_->ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
-  }
-
-  void OnEvent(bool ok) override {
-    if (!ok) {
-      delete this;
-      return;
-    }
-    new WatchCall(method_, endpoint_);
-    outcome_ = AdmitStream(method_->name(), bytes_.Length());
+  absl::Status Begin() override {
     HealthCheckRequest request;
-    if (outcome_.ok()) outcome_ = ParseSmall(&bytes_, &request);
-    if (!outcome_.ok()) {
-      ended_ = true;
-      Go();
-      return;
-    }
+    if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return status;
+    if (absl::Status status = AdmitTarget(Target::Server()); !status.ok()) return status;
+    next_ = HasService(*endpoint_, request.service()) ? StateOf(*endpoint_) : HealthCheckResponse::SERVICE_UNKNOWN;
+    return absl::OkStatus();
+  }
+
+  bool TakeReply(grpc::ByteBuffer* reply) override {
+    if (!next_) return false;
     HealthCheckResponse response;
-    response.set_status(HasService(*endpoint_, request.service()) ? StateOf(*endpoint_)
-                                                                  : HealthCheckResponse::SERVICE_UNKNOWN);
-    BeginSending();
-    writer_.Write(response, write_.Begin());
+    response.set_status(*std::exchange(next_, std::nullopt));
+    *reply = ToWire(response);
+    return true;
   }
-
- private:
-  using Operation = StreamOperation<WatchCall>;
-
-  void Go() {
-    if (ended_ && !finishing_ && !write_.pending()) {
-      finishing_ = true;
-      LogStreamEnd(method_->name(), outcome_);
-      BeginSending();
-      writer_.Finish(ToGrpc(outcome_), finish_.Begin());
-    }
-    if (finished_ && !gone_.pending()) delete this;
-  }
-
-  void OnWritten(bool ok) {
-    EndSending();
-    ended_ = ended_ || !ok;
-    Go();
-  }
-  // Called when the client is gone or the call has ended.
-  void OnGone(bool) {
-    ended_ = true;
-    Go();
-  }
-  void OnFinished(bool) {
-    finished_ = true;
-    Go();
-  }
-  void Drain() override {
-    if (ended_) return;
-    ended_ = true;
-    outcome_ = CallGate::Draining();
-    // NOT_SERVING is sent before the end, unless the first state is still being written: then the end says enough.
-    if (write_.pending()) return;
-    HealthCheckResponse response;
-    response.set_status(HealthCheckResponse::NOT_SERVING);
-    BeginSending();
-    writer_.Write(response, write_.Begin());
+  // Only a drain ends a watch whose client takes one more reply.
+  void OnEnd() override {
+    if (endpoint_->gate->draining()) next_ = HealthCheckResponse::NOT_SERVING;
   }
   void EndIdle() override {
-    if (ended_) return;
-    ended_ = true;
-    outcome_ = IdleTooLong();
+    End(IdleTooLong());
     Go();
   }
 
-  const RawMethod* const method_;
-  grpc::ByteBuffer bytes_;  // of the request
-  grpc::ServerAsyncWriter<HealthCheckResponse> writer_;
-  Operation write_;
-  Operation finish_;
-  Operation gone_;
-  absl::Status outcome_;
-  bool ended_ = false;
-  bool finishing_ = false;
-  bool finished_ = false;
+  std::optional<HealthCheckResponse::ServingStatus> next_;  // the state that is to be sent
 };
 
 }  // namespace
 
 void AddHealthRpcs(Extension* extension) {
   RpcRows<grpc::health::v1::Health> rows;
-  rows.Custom("Check", Verb::kRead,
-              [](const RawMethod* method, Endpoint* endpoint) { new CheckCall(method, endpoint); });
+  rows.Direct("Check", Verb::kRead, &Check, /*answers_always=*/true);
   rows.Custom("Watch", Verb::kRead,
-              [](const RawMethod* method, Endpoint* endpoint) { new WatchCall(method, endpoint); });
+              [](const RawMethod* method, Endpoint* endpoint) { new HealthWatchCall(method, endpoint); });
   extension->services.push_back(rows.Take());
 }
 

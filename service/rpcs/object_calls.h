@@ -9,11 +9,11 @@
 
 namespace holdfast::service {
 
-void ListObjects(Endpoint* endpoint, const v1::ListObjectsRequest& request, v1::ListObjectsResponse* response,
-                 DirectDone done);
-void DescribeObject(Endpoint* endpoint, const v1::DescribeObjectRequest& request, v1::DescribeObjectResponse* response,
-                    DirectDone done);
-void PassivateObject(Endpoint* endpoint, const v1::PassivateObjectRequest& request,
+void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsRequest& request,
+                 v1::ListObjectsResponse* response, DirectDone done);
+void DescribeObject(Endpoint* endpoint, Admission admit, const v1::DescribeObjectRequest& request,
+                    v1::DescribeObjectResponse* response, DirectDone done);
+void PassivateObject(Endpoint* endpoint, Admission admit, const v1::PassivateObjectRequest& request,
                      v1::PassivateObjectResponse* response, DirectDone done);
 
 }  // namespace holdfast::service

@@ -27,8 +27,8 @@ void AddObjectRpcs(Extension* extension) {
 
   rows.Unary<&PlainObject::ExecuteSql>("ExecuteSql", Verb::kWrite, named);
   rows.Unary<&PlainObject::MigrateSchema>("MigrateSchema", Verb::kWrite, named);
-  rows.Custom("ExportSql", Verb::kRead, &PostSqlExport);
-  rows.Custom("ImportSql", Verb::kWrite, &PostSqlImport);
+  rows.Custom("ExportSql", Verb::kRead, &PostSqlExport, /*for_clients=*/true);
+  rows.Custom("ImportSql", Verb::kWrite, &PostSqlImport, /*for_clients=*/true);
 
   rows.Unary<&PlainObject::SetAlarm>("SetAlarm", Verb::kWrite, named);
   rows.Unary<&Object::GetAlarm>("GetAlarm", Verb::kRead, named);

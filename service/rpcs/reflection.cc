@@ -19,7 +19,6 @@
 #include "service/call/raw_method.h"
 #include "service/call/small_request.h"
 #include "service/call/status.h"
-#include "service/call/stream_operation.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_rows.h"
 
@@ -110,42 +109,30 @@ template <typename Version>
 class ReflectionCall final : public Call {
  public:
   ReflectionCall(const RawMethod* method, Endpoint* endpoint)
-      : Call(endpoint),
-        method_(method),
+      : Call(method, CallGate::Shape::kStream, endpoint),
         stream_(&context_),
         read_(this, &ReflectionCall::OnRead),
-        write_(this, &ReflectionCall::OnWritten),
-        finish_(this, &ReflectionCall::OnFinished) {
+        write_(this, &ReflectionCall::OnWritten) {
     method->ReceiveStream(&context_, &stream_, endpoint->executor->queue(), Tag());
   }
 
-  void OnEvent(bool ok) override {
-    if (!ok) {
-      delete this;
-      return;
-    }
-    new ReflectionCall(method_, endpoint_);
-    if (absl::Status status = AdmitStream(method_->name()); status.ok()) {
-      stream_.Read(&bytes_, read_.Begin());
-    } else {
-      End(status);
-    }
-  }
-
  private:
-  using Operation = StreamOperation<ReflectionCall>;
+  void PostNext() override { new ReflectionCall(method_, endpoint_); }
+  void Arrived(const absl::Status& admitted) override {
+    absl::Status status = admitted;
+    if (status.ok()) status = AdmitTarget(Target::Server());
+    if (!status.ok()) return End(status);
+    stream_.Read(&bytes_, read_.Begin());
+  }
+  void Send(const absl::Status& outcome, void* tag) override { stream_.Finish(ToGrpc(outcome), tag); }
 
   // Ends the call. No write may be in progress; a read may be, and ends with the call.
   void End(const absl::Status& outcome) {
-    if (finishing_) return;
-    finishing_ = true;
-    LogStreamEnd(method_->name(), outcome);
-    BeginSending();
-    stream_.Finish(ToGrpc(outcome), finish_.Begin());
+    if (!finishing()) Finish(outcome);
   }
 
   void OnRead(bool ok) {
-    if (finishing_) return MaybeDelete();
+    if (finishing()) return;
     if (!ok) return End(absl::OkStatus());
     Used();
     typename Version::Request request;
@@ -165,14 +152,6 @@ class ReflectionCall final : public Call {
     stream_.Read(&bytes_, read_.Begin());
   }
 
-  void OnFinished(bool) {
-    finished_ = true;
-    MaybeDelete();
-  }
-  void MaybeDelete() {
-    if (finished_ && !read_.pending()) delete this;
-  }
-
   void Drain() override { EndSoon(CallGate::Draining()); }
   void EndIdle() override {
     if (!write_.pending()) EndSoon(IdleTooLong());
@@ -184,17 +163,12 @@ class ReflectionCall final : public Call {
     if (!write_.pending()) End(outcome);
   }
 
-  const RawMethod* const method_;
   grpc::ServerAsyncReaderWriter<typename Version::Response, grpc::ByteBuffer> stream_;
   Operation read_;
   Operation write_;
-  Operation finish_;
-  grpc::ByteBuffer bytes_;  // of the request
   typename Version::Response response_;
   absl::Status outcome_;  // the outcome when the call was asked to end
   bool ending_ = false;
-  bool finishing_ = false;
-  bool finished_ = false;
 };
 
 template <typename Version>

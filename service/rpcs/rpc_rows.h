@@ -22,9 +22,9 @@
 #include "actors/object.h"
 #include "actors/objects/plain_object.h"
 #include "service/call/direct_call.h"
+#include "service/call/method.h"
 #include "service/call/raw_method.h"
 #include "service/call/unary_call.h"
-#include "service/call/verb.h"
 #include "service/rpcs/rpc_table.h"
 
 namespace holdfast::service {
@@ -57,35 +57,39 @@ class RpcRows {
     using Traits = HandlerTraits<kHandler>;
     using Request = typename Traits::Request;
     using Response = typename Traits::Response;
-    Add<UnaryCall<Request, Response>>(
-        verb,
-        UnaryMethod<Request, Response>{.raw = Raw(method),
-                                       .handle = Traits::Handle,
-                                       .object_class = object_class,
-                                       .for_clients = std::is_same_v<typename Traits::Class, actors::PlainObject>});
+    Add<UnaryCall<Request, Response>>(UnaryMethod<Request, Response>{
+        .raw = Raw(method, verb, std::is_same_v<typename Traits::Class, actors::PlainObject>),
+        .handle = Traits::Handle,
+        .object_class = object_class});
   }
 
-  // Adds a method with one request and one reply that the server itself answers.
+  // Adds a method with one request and one reply that the server itself answers. `answers_always`: also when it is full
+  // or drains.
   template <typename Request, typename Response>
-  void Direct(absl::string_view method, Verb verb, void (*handle)(Endpoint*, const Request&, Response*, DirectDone)) {
-    Add<DirectCall<Request, Response>>(verb, DirectMethod<Request, Response>{.raw = Raw(method), .handle = handle});
+  void Direct(absl::string_view method, Verb verb,
+              void (*handle)(Endpoint*, Admission, const Request&, Response*, DirectDone),
+              bool answers_always = false) {
+    Add<DirectCall<Request, Response>>(
+        DirectMethod<Request, Response>{.raw = Raw(method, verb), .handle = handle, .answers_always = answers_always});
   }
 
-  // Adds a method whose calls are a class of their own; `post` waits for one.
-  void Custom(absl::string_view method, Verb verb, void (*post)(const RawMethod*, Endpoint*)) {
-    auto raw = std::make_shared<const RawMethod>(Raw(method));
+  // Adds a method whose calls are a class of their own; `post` waits for one. `for_clients`: as Method has it.
+  void Custom(absl::string_view method, Verb verb, void (*post)(const RawMethod*, Endpoint*),
+              bool for_clients = false) {
+    auto raw = std::make_shared<const RawMethod>(Raw(method, verb, for_clients));
     service_.rows.push_back({raw->name(), verb, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); }});
   }
 
-  // Adds a method that the template `Call` (BatchCall, StreamCall) serves as `method` describes it. The `raw` of
-  // `method` is Raw(name).
-  template <typename Call, typename Method>
-  void Add(Verb verb, Method method) {
-    auto row = std::make_shared<const Method>(std::move(method));
-    service_.rows.push_back({row->raw.name(), verb, [row](Endpoint* endpoint) { Call::Post(row.get(), endpoint); }});
+  // Adds a method that the template `Call` (BatchCall, StreamCall) serves as `row` describes it. The `raw` of `row` is
+  // Raw(name, verb).
+  template <typename Call, typename Row>
+  void Add(Row row) {
+    auto shared = std::make_shared<const Row>(std::move(row));
+    service_.rows.push_back({shared->raw.name(), shared->raw.method().verb,
+                             [shared](Endpoint* endpoint) { Call::Post(shared.get(), endpoint); }});
   }
-  RawMethod Raw(absl::string_view method) const {
-    return RawMethod(service_.service.get(), absl::StrCat(service_.name, ".", method));
+  RawMethod Raw(absl::string_view method, Verb verb, bool for_clients = false) const {
+    return RawMethod(service_.service.get(), {absl::StrCat(service_.name, ".", method), verb, for_clients});
   }
 
   // Returns the service with its rows. Call it last.

@@ -16,7 +16,7 @@
 
 #include "absl/status/status.h"
 #include "service/call/endpoint.h"
-#include "service/call/verb.h"
+#include "service/call/method.h"
 
 namespace holdfast::service {
 

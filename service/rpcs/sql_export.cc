@@ -25,13 +25,12 @@ class SqlExport final : public CoroutineCall {
 
  private:
   void PostNext() override { PostSqlExport(method_, endpoint_); }
-  void Finish(const absl::Status& outcome, void* tag) override { writer_.Finish(ToGrpc(outcome), tag); }
+  void Send(const absl::Status& outcome, void* tag) override { writer_.Finish(ToGrpc(outcome), tag); }
 
   actors::Task<absl::Status> Serve() override {
     v1::ExportSqlRequest request;
     absl::Status status = ParseSmall(&bytes_, &request);
-    if (status.ok()) status = FindObject(request, nullptr, *endpoint_->classes, &object_);
-    if (status.ok()) status = CheckWritable(*object_.object_class);
+    if (status.ok()) status = Admit(request);
     if (!status.ok()) co_return status;
     std::shared_ptr<storage::sql::Snapshot> snapshot;
     co_await Turn([&snapshot](actors::PlainObject& object) { return object.TakeSnapshot(&snapshot); });
@@ -55,7 +54,6 @@ class SqlExport final : public CoroutineCall {
     co_return absl::OkStatus();
   }
 
-  grpc::ByteBuffer bytes_;  // of the request
   v1::ExportSqlResponse response_;
   grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
 };

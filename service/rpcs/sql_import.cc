@@ -38,7 +38,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
 
  private:
   void PostNext() override { PostSqlImport(method_, endpoint_); }
-  void Finish(const absl::Status& outcome, void* tag) override {
+  void Send(const absl::Status& outcome, void* tag) override {
     if (outcome.ok()) {
       if (replayed_) MarkReplayed(&context_);
       reader_.Finish(ToWire(response_), grpc::Status::OK, tag);
@@ -49,7 +49,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
 
   // RecordedRequest.
   absl::string_view request_id() const override { return header_.request_id(); }
-  absl::string_view method() const override { return "holdfast.v1.ObjectService.ImportSql"; }
+  absl::string_view method() const override { return method_->name(); }
   std::string Hash() const override {
     XXH128_canonical_t hash;
     XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(hash_.get()));
@@ -114,8 +114,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
       if (first) {
         first = false;
         header_ = request_.header();
-        absl::Status status = FindObject(header_, nullptr, *endpoint_->classes, &object_);
-        if (status.ok()) status = CheckWritable(*object_.object_class);
+        absl::Status status = Admit(header_);
         if (status.ok()) status = place_.SetNamespace(Namespace());
         if (!status.ok()) co_return status;
         const std::string object = header_.object().SerializeAsString();
@@ -190,7 +189,6 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   }
 
   grpc::ServerAsyncReader<grpc::ByteBuffer, grpc::ByteBuffer> reader_;
-  grpc::ByteBuffer bytes_;  // of the message
   v1::ImportSqlRequest request_;
   v1::ImportSqlHeader header_;
   v1::ImportSqlResponse response_;

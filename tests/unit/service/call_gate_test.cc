@@ -12,12 +12,17 @@ namespace {
 
 constexpr CallGate::Limits kLimits = {
     .calls_max = 3, .streams_max = 1, .bytes_max = 300'000, .connection_bytes_max = 200'000};
+const Method kMethod = {.name = "Service.Method", .verb = Verb::kRead};
+const Method kStream = {.name = "Service.Stream", .verb = Verb::kWrite};
 constexpr int64_t kCall = CallGate::kCallBytes;
 
 class CallGateTest : public ::testing::Test {
  protected:
   absl::Status Admit(absl::string_view peer, size_t bytes, CallGate::Lease* lease) {
-    return gate_.Admit("Service.Method", peer, bytes, lease);
+    return gate_.Admit(kMethod, CallGate::Shape::kSingle, peer, bytes, lease);
+  }
+  absl::Status AdmitStream(CallGate::Lease* lease) {
+    return gate_.Admit(kStream, CallGate::Shape::kStream, "a", 0, lease);
   }
   static void ExpectOverloaded(const absl::Status& status, absl::string_view setting) {
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
@@ -93,12 +98,12 @@ TEST_F(CallGateTest, StreamsAreBoundedBelowCalls) {
   CallGate::Lease stream;
   CallGate::Lease late;
   CallGate::Lease call;
-  EXPECT_TRUE(gate_.AdmitStream("Service.Stream", "a", 0, &stream).ok());
-  ExpectOverloaded(gate_.AdmitStream("Service.Stream", "a", 0, &late), "server.streams_max");
+  EXPECT_TRUE(AdmitStream(&stream).ok());
+  ExpectOverloaded(AdmitStream(&late), "server.streams_max");
   EXPECT_TRUE(Admit("a", 0, &call).ok());
   stream.Release();
   late.Release();
-  EXPECT_TRUE(gate_.AdmitStream("Service.Stream", "a", 0, &late).ok());
+  EXPECT_TRUE(AdmitStream(&late).ok());
 }
 
 TEST_F(CallGateTest, NobodyIsAdmittedWhileTheServerDrains) {
@@ -110,6 +115,23 @@ TEST_F(CallGateTest, NobodyIsAdmittedWhileTheServerDrains) {
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(actors::ReasonOf(status), v1::ERROR_REASON_DRAINING);
   EXPECT_EQ(gate_.calls(), 2);
+}
+
+TEST_F(CallGateTest, AMethodForClientsHasOnlyObjectsThatClientsMayWrite) {
+  const actors::ObjectClass plain = {.name = "Object", .make = nullptr, .for_clients = true};
+  const actors::ObjectClass counter = {.name = "Counter", .make = nullptr};
+  const Method put = {.name = "Service.Put", .verb = Verb::kWrite, .for_clients = true};
+  CallGate::Lease lease;
+  ASSERT_TRUE(Admit("a", 0, &lease).ok());
+  EXPECT_FALSE(lease.has_target());
+  EXPECT_TRUE(gate_.AdmitTarget(put, Target::Object("shop", "a", &plain), &lease).ok());
+  EXPECT_TRUE(lease.has_target());
+  EXPECT_TRUE(gate_.AdmitTarget(kMethod, Target::Object("shop", "a", &counter), &lease).ok());
+  EXPECT_TRUE(gate_.AdmitTarget(kMethod, Target::Namespace("shop"), &lease).ok());
+  EXPECT_TRUE(gate_.AdmitTarget(kMethod, Target::Server(), &lease).ok());
+  const absl::Status status = gate_.AdmitTarget(put, Target::Object("shop", "a", &counter), &lease);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(actors::ReasonOf(status), v1::ERROR_REASON_CLASS_READ_ONLY);
 }
 
 }  // namespace

@@ -1,5 +1,14 @@
-// The verb of a method says what the method is to a permission: a rule allows a verb on the objects of a class in a
-// namespace. The row of each method has one (service/rpcs).
+// A method of a service as the call gate, the log and the records of requests know it.
+
+#ifndef HOLDFAST_SERVICE_CALL_METHOD_H_
+#define HOLDFAST_SERVICE_CALL_METHOD_H_
+
+#include <string>
+
+namespace holdfast::service {
+
+// The verb says what the method is to a permission: a rule allows a verb on the objects of a class in a namespace. The
+// row of each method has one (service/rpcs).
 //
 //   kRead    changes nothing: GetX, BatchGetX, ListX, DescribeObject, ExportSql; health and reflection
 //   kWrite   can change an object or its alarm: Increment, PutEntries, ImportSql, MigrateSchema, DeleteAll, Cleanup ...
@@ -8,14 +17,15 @@
 // A method has one verb, that of the most it can do. Therefore these are writes: ExecuteSql also with a SELECT,
 // CheckLimit also with `peek`, and WatchAlarms, which takes a lease of each alarm that it delivers. PassivateObject
 // changes nothing that a client could read, but unloads an object that others use.
-
-#ifndef HOLDFAST_SERVICE_CALL_VERB_H_
-#define HOLDFAST_SERVICE_CALL_VERB_H_
-
-namespace holdfast::service {
-
 enum class Verb { kRead, kWrite, kAdmin };
+
+struct Method {
+  std::string name;  // "holdfast.v1.CounterService.Increment"
+  Verb verb;
+  // The method needs an object of a class that clients may write (ObjectClass::for_clients).
+  bool for_clients = false;
+};
 
 }  // namespace holdfast::service
 
-#endif  // HOLDFAST_SERVICE_CALL_VERB_H_
+#endif  // HOLDFAST_SERVICE_CALL_METHOD_H_
