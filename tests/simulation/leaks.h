@@ -1,7 +1,7 @@
-// What a simulated crash leaves behind, for the leak sanitizer.
+// Suppressions of the leak sanitizer for the remains of a simulated crash.
 //
-// A delivery of the server itself (an alarm, a move) owns itself until it is done. A node that is destroyed as by a
-// crash never ends them, as a process that dies does not. To be included in one file of each test program.
+// A delivery of the server itself (an alarm, a move) owns itself until it is done. A node that is destroyed to simulate
+// a crash never ends its deliveries, like a process that dies. One file of each test program includes this header.
 
 #ifndef HOLDFAST_TESTS_SIMULATION_LEAKS_H_
 #define HOLDFAST_TESTS_SIMULATION_LEAKS_H_
