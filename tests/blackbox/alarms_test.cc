@@ -1,4 +1,4 @@
-// The alarm and its handler, by objects that do as they are told and a clock that is moved.
+// The alarm and its handler. The objects follow scripts, and the test moves the clock.
 
 #include "tests/blackbox/behaviour.h"
 
@@ -14,17 +14,19 @@ constexpr char kFail[] = "fail { code: 10 message: \"on purpose\" }";
 constexpr char kInAnHour[] = "set_alarm { in { seconds: 3600 } }";
 constexpr char kAtOnce[] = "set_alarm { at { seconds: 1 } }";
 
-// Between the failure of attempt `failures` and the next, without the jitter of up to a quarter.
+// Returns the time between the failure of attempt `failures` and the next attempt, without the jitter of up to a
+// quarter.
 absl::Duration Backoff(int failures) { return std::min(absl::Seconds(64), absl::Seconds(1 << failures)); }
 
 class Alarms : public ScriptedBehaviour {
  protected:
-  // Waits for the run with that number, counted from 1.
+  // Waits for the `number`th run, counted from 1.
   script::Note AlarmRun(int number) {
     const auto notes = Notes("o", "alarm", number);
     return notes.size() < static_cast<size_t>(number) ? script::Note() : notes[number - 1];
   }
-  // No more runs than these. What is due has begun by now: the clock's turn and this one are behind it.
+  // Expects no more runs than these. A run that is due has begun by now, since the clock's turn and this one come after
+  // it.
   void ExpectRuns(size_t count) {
     ASSERT_TRUE(IsOk(Run("o", {})));
     EXPECT_THAT(Notes("o", "alarm"), SizeIs(count));
@@ -62,7 +64,7 @@ TEST_P(Alarms, B34_NeverEarly) {
   const absl::Time due = *Alarm();
   Advance(absl::Minutes(59));
   ExpectRuns(0);
-  AdvanceTo(due - absl::Milliseconds(300));  // and now in real time
+  AdvanceTo(due - absl::Milliseconds(300));  // the rest passes in real time
   const auto run = AlarmRun(1);
   EXPECT_GE(FromProto(run.time()), due);
   EXPECT_EQ(FromProto(run.scheduled_time()), due);
@@ -83,7 +85,7 @@ TEST_P(Alarms, B35_AbsentInItsOwnHandler) {
   SetAlarmScripts("o", {{"get_alarm: true", "note: \"waits\"", "await_signal: \"go\"", kInAnHour, "get_alarm: true"}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
-  // The handler waits and has not written: others may ask.
+  // The handler waits and has not written, so that other requests may run.
   EXPECT_EQ(Alarm(), std::nullopt);
   Signal("o", "go");
   const auto results = Notes("o", "result", 2);
@@ -133,7 +135,7 @@ TEST_P(Alarms, B37_SetThenFailTheNewOneWins) {
   WaitUntil([&] { return Alarm().has_value(); });
   EXPECT_GT(*Alarm(), ServerNow() + absl::Minutes(50));
   EXPECT_THAT(All("o", "Scripted"), IsEmpty());
-  Advance(absl::Minutes(5));  // no retry
+  Advance(absl::Minutes(5));  // long enough for a retry, if there were one
   ExpectRuns(1);
   Advance(absl::Hours(1));
   EXPECT_EQ(AlarmRun(2).retry_count(), 0);
@@ -156,7 +158,7 @@ TEST_P(Alarms, B39_RetriedSixTimesThenGone_B40_WithinTheBackoff) {
   EXPECT_EQ(run.retry_count(), 0);
   for (int failures = 1; failures <= 6; ++failures) {
     const absl::Time failed = FromProto(run.time());
-    // While it is retried, GetAlarm says for when it was set.
+    // While the alarm is retried, GetAlarm returns the time for which it was set.
     EXPECT_EQ(Alarm(), absl::FromUnixSeconds(1));
     AdvanceTo(failed + Backoff(failures) - absl::Milliseconds(200));
     const absl::Time latest = AdvanceTo(failed + Backoff(failures) * 1.25);
@@ -164,14 +166,14 @@ TEST_P(Alarms, B39_RetriedSixTimesThenGone_B40_WithinTheBackoff) {
     EXPECT_EQ(run.retry_count(), failures);
     EXPECT_EQ(FromProto(run.scheduled_time()), absl::FromUnixSeconds(1));
     EXPECT_GE(FromProto(run.time()), failed + Backoff(failures));
-    // Due by then; what comes on top is the machine's.
+    // The run was due by then; the rest is the machine's delay.
     EXPECT_LE(FromProto(run.time()), latest + absl::Seconds(10));
   }
   Advance(absl::Hours(1));
   ExpectRuns(7);
   WaitUntil([&] { return Alarm() == std::nullopt; });
   EXPECT_THAT(All("o", "Scripted"), IsEmpty());
-  // A new one begins anew.
+  // A new alarm has no attempts behind it.
   SetAlarmScripts("o", {});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   EXPECT_EQ(AlarmRun(8).retry_count(), 0);
@@ -220,7 +222,7 @@ TEST_P(Alarms, B43_AnAlarmSurvivesPassivation) {
   EXPECT_EQ(FromProto(Describe("o", "Scripted").alarm_time()), due);
   Advance(absl::Hours(1));
   EXPECT_GE(FromProto(AlarmRun(1).time()), due);
-  // The same when it is idle for too long.
+  // The alarm also survives when the object is idle for too long.
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   Advance(absl::Seconds(11));
   WaitUntil([&] { return Describe("o", "Scripted").activation_state() == v1::ACTIVATION_STATE_INACTIVE; });

@@ -1,4 +1,4 @@
-// ApplyBatch: conditions, steps and the alarm in one atomic commit, or nothing.
+// ApplyBatch makes conditions, steps and the alarm one atomic commit, or does nothing.
 
 #include "tests/blackbox/behaviour.h"
 

@@ -1,4 +1,4 @@
-// How a delivery of an alarm ends: acknowledged, refused, expired, or along with a batch.
+// A delivery of an alarm ends in one of four ways: acknowledged, refused, expired, or with a batch.
 
 #include "tests/blackbox/watcher.h"
 
@@ -35,7 +35,7 @@ class Deliveries : public ScriptedBehaviour {
   ::testing::AssertionResult IsStale(const grpc::Status& status) {
     return Fails(status, grpc::StatusCode::ABORTED, "ALARM_DELIVERY_STALE");
   }
-  // Nothing has come but what comes now.
+  // Expects that nothing else has come before the alarm that is set now.
   void ExpectNoMore() {
     ASSERT_TRUE(IsOk(SetAlarm("barrier", past)));
     const auto barrier = watcher->Next();
@@ -125,7 +125,7 @@ TEST_P(Deliveries, AnExtendedLeaseHolds) {
   Advance(absl::Minutes(9));
   ExpectNoMore();
   EXPECT_EQ(AlarmOf("o"), std::nullopt);
-  // It may be shortened as well; the default is 30 s.
+  // ExtendAlarmLease may shorten the lease as well; the default is 30 s.
   ASSERT_TRUE(IsOk(Call(&ObjectStub::ExtendAlarmLease, OfDelivery<v1::ExtendAlarmLeaseRequest>(delivery))));
   Advance(absl::Seconds(34));
   EXPECT_EQ(watcher->Next().retry_count(), 1);
@@ -144,7 +144,7 @@ TEST_P(Deliveries, ABatchAcknowledgesInItsCommit) {
   ASSERT_TRUE(IsOk(Call(&ObjectStub::ApplyBatch, batch)));
   EXPECT_THAT(All("o"), ElementsAre(Pair("done", "")));
   EXPECT_TRUE(IsStale(Acknowledge(delivery)));
-  // Once only: the same again changes nothing.
+  // The batch is applied once only: the same batch again changes nothing.
   batch.mutable_steps(0)->mutable_put()->set_key("twice");
   EXPECT_TRUE(IsStale(Call(&ObjectStub::ApplyBatch, batch).status));
   EXPECT_THAT(All("o"), ElementsAre(Pair("done", "")));

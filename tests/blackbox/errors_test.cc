@@ -1,4 +1,4 @@
-// What is refused, and how it is told.
+// The server refuses wrong requests with the right error.
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -10,7 +10,7 @@
 namespace holdfast::blackbox {
 namespace {
 
-// Every call on one object with a request that is fine but for the object, by name of its method.
+// The fixture has every call on one object, by the name of its method, with a request that is valid but for the object.
 class Errors : public Behaviour {
  protected:
   std::vector<std::pair<std::string, grpc::Status>> Writes(const v1::ObjectId& object) {
@@ -112,7 +112,7 @@ TEST_P(Errors, BuiltInClassesAreReadOnly) {
   EXPECT_EQ(Call(&v1::CounterService::Stub::GetValue, For<v1::GetValueRequest>("o"))->value(), 1);
   EXPECT_TRUE(alarm.has_value());
   EXPECT_EQ(AlarmOf("o", "BatchProcessor"), alarm);
-  // Reading creates nothing, refused writes neither.
+  // Neither reads nor refused writes create objects.
   v1::ListObjectsRequest list;
   list.set_object_class("UserCache");
   EXPECT_EQ(Call(&ObjectStub::ListObjects, list)->objects_size(), 0);
@@ -139,12 +139,12 @@ TEST_P(Errors, B49_OverloadIsToldApartFromFailure) {
   other.Cancel();
   other.End();
   WaitUntil([&] { return Put("o", "a", "1").ok(); });
-  // A request that is wrong is no overload.
+  // An invalid request is refused as invalid, not as overload.
   EXPECT_TRUE(IsInvalid(Put("o", "", "1")));
 }
 
 TEST_P(Errors, LongErrorsAreCut) {
-  // The message has at most 1 KiB and the details 4 KiB, which Fails() checks.
+  // The message has at most 1 KiB and the details 4 KiB; Fails() checks that.
   auto batch = For<v1::ApplyBatchRequest>("o");
   batch.add_preconditions()->set_key_present(std::string(2048, 'k'));
   batch.add_steps()->set_delete_key("a");

@@ -26,7 +26,7 @@ v1::DeleteEntriesRequest DeleteRequest(const std::string& name, const std::vecto
 
 TEST_P(Behaviour, B01_MissingGetIsAbsent) {
   EXPECT_EQ(Get("new", "missing"), std::nullopt);
-  // Reading created nothing.
+  // The read created no object.
   EXPECT_EQ(Call(&ObjectStub::ListObjects, v1::ListObjectsRequest())->objects_size(), 0);
   ASSERT_TRUE(IsOk(Put("new", "there", "1")));
   EXPECT_EQ(Get("new", "missing"), std::nullopt);
@@ -54,7 +54,7 @@ TEST_P(Behaviour, B02_AnEtagIsThatOfTheValue) {
   const auto list = Call(&ObjectStub::ListEntries, For<v1::ListEntriesRequest>("o"));
   ASSERT_EQ(list->entries_size(), 4);
   EXPECT_EQ(list->entries(0).etag(), EtagOf("o", "a"));
-  // A put ignores it.
+  // A put ignores the etag.
   auto put = PutRequest("o", {{"a", "3"}});
   put.mutable_entries(0)->set_etag("nonsense");
   ASSERT_TRUE(IsOk(Call(&ObjectStub::PutEntries, put)));
@@ -72,7 +72,7 @@ TEST_P(Behaviour, B03_GetManyIsSortedWithoutTheMissing) {
 }
 
 TEST_P(Behaviour, B04_PutManyIsAtomic) {
-  // Whoever reads both while they are written sees a pair that was written together.
+  // A reader of both keys, while they are written, sees a pair that was written together.
   constexpr int kRounds = 100;
   ASSERT_TRUE(IsOk(Put("o", {{"a", "0"}, {"b", "0"}})));
   std::thread writer([&] {
@@ -157,11 +157,11 @@ TEST_P(Behaviour, B20_ConcurrentIncrementsCountEach) {
 }
 
 TEST_P(Behaviour, B20_ConcurrentConditionalWritesCountEach) {
-  // The same by a client that reads, adds and writes on the condition that nobody wrote meanwhile.
+  // Each client reads, adds and writes on the condition that nobody wrote meanwhile.
   constexpr int kThreads = 4;
   constexpr int kEach = 10;
   ASSERT_TRUE(IsOk(Put("o", "n", "0")));
-  // Whether it was the first to write on what it read.
+  // Returns whether this write was the first one after the read.
   const auto increment = [&]() -> bool {
     auto get = For<v1::GetEntriesRequest>("o");
     get.add_keys("n");
@@ -217,7 +217,7 @@ TEST_P(Behaviour, B46_ObjectsAreIsolated) {
 
 TEST_P(Behaviour, B46_PackedObjectsAreIsolated) {
   Start("storage { column_families_max: 0 }");
-  // Names that are each other's beginnings, also with bytes that codecs escape.
+  // Some names are prefixes of others, also with bytes that codecs escape.
   const std::vector<std::string> names = {"a", "ab", std::string("a\0", 2), std::string("a\0b", 3), "a\x01", "a\x7F"};
   for (const std::string& name : names) ASSERT_TRUE(IsOk(Put(name, {{"k", name}, {"b", "1"}})));
   for (const std::string& name : names) EXPECT_THAT(All(name), ElementsAre(Pair("b", "1"), Pair("k", name)));

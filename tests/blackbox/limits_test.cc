@@ -1,4 +1,4 @@
-// Bounds: what just fits is taken, one more is refused whole.
+// Bounds: a request that just fits is taken, and one that exceeds a bound is refused whole.
 
 #include "absl/strings/str_cat.h"
 #include "tests/blackbox/behaviour.h"
@@ -148,7 +148,7 @@ TEST_P(Behaviour, Limit_AnObjectHasAQuotaOfBytes) {
   batch.add_steps()->mutable_put()->set_key("c");
   batch.mutable_steps(0)->mutable_put()->set_value(half);
   EXPECT_TRUE(IsOverQuota(Call(&ObjectStub::ApplyBatch, batch).status));
-  // Nothing happened, reads go on, and what does not make it grow is taken.
+  // The refused writes did nothing. Reads still work, and so do writes that do not make the object grow.
   EXPECT_EQ(Get("o", "a"), half);
   EXPECT_EQ(Get("o", "c"), std::nullopt);
   EXPECT_TRUE(IsOk(Put("o", "a", half)));
@@ -159,7 +159,7 @@ TEST_P(Behaviour, Limit_AnObjectHasAQuotaOfBytes) {
   remove.add_keys("b");
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteEntries, remove)));
   EXPECT_TRUE(IsOk(Put("o", "a", half)));
-  // Another object has its own; a deleted one begins anew.
+  // Another object has a quota of its own; a deleted object begins with an empty one.
   EXPECT_TRUE(IsOk(Put("p", {{"a", half}, {"b", half}})));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("o"))));
   EXPECT_TRUE(IsOk(Put("o", {{"a", half}, {"b", half}})));

@@ -1,4 +1,4 @@
-// Objects as a whole: alarms of class "Object", deletion, lists, descriptions, passivation.
+// Operations on whole objects: alarms of class "Object", deletion, lists, descriptions, passivation.
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -21,7 +21,7 @@ class Objects : public Behaviour {
   static absl::Time InHours(int hours) {
     return absl::FromUnixMicros(absl::ToUnixMicros(absl::Now())) + absl::Hours(hours);
   }
-  // Classes and names, over all pages.
+  // Returns classes and names, over all pages.
   Ids List(v1::ListObjectsRequest request, int* pages = nullptr) {
     Ids ids;
     do {
@@ -96,7 +96,7 @@ TEST_P(Objects, B29_DeleteAllClearsKeysAndAlarm) {
   EXPECT_FALSE(Describe("o").summary().has_create_time());
   ASSERT_TRUE(IsOk(Put("o", "c", "3")));
   EXPECT_THAT(All("o"), ElementsAre(Pair("c", "3")));
-  // One that never was.
+  // DeleteAll also succeeds on an object that never existed.
   EXPECT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("never"))));
   EXPECT_THAT(List({}), ElementsAre(Pair("Object", "o")));
 }
@@ -201,7 +201,7 @@ TEST_P(Objects, DescribeObjectSaysWhatIsStored) {
   Passivate("o");
   EXPECT_EQ(Describe("o").summary().size_bytes(), 17);
   EXPECT_EQ(Describe("o").key_count(), 2);
-  // It was not loaded by that.
+  // DescribeObject did not load the object.
   EXPECT_EQ(Describe("o").activation_state(), v1::ACTIVATION_STATE_INACTIVE);
 }
 

@@ -1,4 +1,4 @@
-// The SQL database of an object, over the wire.
+// The SQL database of an object over the wire.
 
 #include "tests/blackbox/sql_behaviour.h"
 
@@ -114,7 +114,7 @@ TEST_P(Sql, BombsEndInAnError) {
   }
 }
 
-// SQLite's own take 16 s, without asking whether to end.
+// SQLite's own functions take 16 s for these searches, and do not check for an interrupt.
 TEST_P(Sql, SearchesInLongTextsAreQuick) {
   EXPECT_THAT(Rows("o", "SELECT instr(hex(zeroblob(1000000)), hex(zeroblob(400000)) || '1')"), ElementsAre("0"));
   EXPECT_THAT(Rows("o", "SELECT length(replace(hex(zeroblob(1000000)), hex(zeroblob(400000)) || '1', 'x'))"),

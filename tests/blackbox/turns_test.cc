@@ -1,4 +1,4 @@
-// Turns, failures and critical sections, by objects that do as they are told.
+// Turns, failures and critical sections of objects that follow scripts.
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/blackbox/behaviour.h"
@@ -12,7 +12,7 @@ using ::testing::Pair;
 
 constexpr char kFail[] = "fail { code: 10 message: \"on purpose\" }";  // ABORTED
 
-// What the test server adds is a service as the others are.
+// The health service knows the service that an extension adds like any other.
 TEST_P(ScriptedBehaviour, AnExtensionIsHealthy) {
   grpc::health::v1::HealthCheckRequest request;
   request.set_service("holdfast.testing.v1.ScriptService");
@@ -35,7 +35,7 @@ TEST_P(ScriptedBehaviour, B20_ConcurrentTurnsThatReadAndWriteDoNotInterleave) {
   constexpr int kTurns = 40;
   std::vector<std::future<Reply<script::RunResponse>>> sent;
   for (int i = 0; i < kTurns; ++i) {
-    // Between its write and its end each waits, so others would come in if they could.
+    // Each turn waits between its write and its end, so that other turns would run if they could.
     sent.push_back(SendRun("o", {"increment: \"n\"", "wait { nanos: 1000000 }", "increment: \"n\""}));
   }
   for (auto& reply : sent) {
@@ -60,7 +60,7 @@ TEST_P(ScriptedBehaviour, B20_AHandlerThatWaitsBeforeItWritesLetsOthersIn) {
 TEST_P(ScriptedBehaviour, B22_AnAbortedObjectDropsWhatItHasNotCommitted) {
   const auto first = Run("o", {"put { key: \"kept\" value: \"1\" }"});
   ASSERT_TRUE(IsOk(first));
-  // A turn that has written and then takes too long.
+  // The turn writes and then takes too long.
   auto stuck = SendRun(
       "o", {"put { key: \"dropped\" value: \"1\" }", "delete: \"kept\"", "note: \"wrote\"", "await_signal: \"never\""});
   Notes("o", "wrote", 1);
@@ -74,7 +74,7 @@ TEST_P(ScriptedBehaviour, B22_AnAbortedObjectDropsWhatItHasNotCommitted) {
 }
 
 TEST_P(ScriptedBehaviour, B22_TheTurnsBesideOneThatTimesOutAreReset) {
-  // Both wait before they have written; one began a while later, so the other times out first.
+  // Both turns wait before they write. One began a while later, so that the other times out first.
   auto old = SendRun("o", {"note: \"old\"", "await_signal: \"never\""});
   Notes("o", "old", 1);
   Advance(absl::Seconds(20));
@@ -197,7 +197,8 @@ TEST_P(ScriptedBehaviour, PassivateObjectWaitsForWhatIsUnderWay) {
 }
 
 TEST_P(ScriptedBehaviour, PassivateObjectIsNotUndoneByAMoveThatIsUnderWay) {
-  // The first write has the server make a family for the object, and move it there, beside all that is asked here.
+  // After the first write the server makes a family for the object and moves it there, while all requests of the test
+  // run.
   Start("actors { idle_timeout_ms: 600000 }");
   ASSERT_TRUE(IsOk(Run("o", {"put { key: \"a\" value: \"1\" }"})));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o", "Scripted"))));
@@ -234,7 +235,7 @@ TEST_P(ScriptedBehaviour, B49_OverloadIsToldApartFromFailure) {
   EXPECT_TRUE(IsOk(busy.get()));
   EXPECT_TRUE(IsOk(one.get()));
   EXPECT_TRUE(IsOk(two.get()));
-  // A failure of the handler is its own.
+  // A failure of the handler has the handler's own code, and no RetryInfo.
   EXPECT_EQ(Run("o", {kFail}).status.error_code(), grpc::StatusCode::ABORTED);
   EXPECT_FALSE(DetailOf<google::rpc::RetryInfo>(Run("o", {kFail}).status).has_retry_delay());
 }
