@@ -36,7 +36,7 @@ class Alarms : public ScriptedBehaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Alarms, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-TEST_P(Alarms, B33_SetGetDelete) {
+TEST_P(Alarms, AnAlarmIsSetReadAndDeleted) {
   const auto none = Run("o", {"get_alarm: true"});
   EXPECT_FALSE(none->results(0).found());
   const absl::Time before = ServerNow();
@@ -53,13 +53,13 @@ TEST_P(Alarms, B33_SetGetDelete) {
   ExpectRuns(0);
 }
 
-TEST_P(Alarms, B33_AnAlarmInThePastIsDueAtOnce) {
+TEST_P(Alarms, AnAlarmInThePastIsDueAtOnce) {
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   EXPECT_EQ(FromProto(AlarmRun(1).scheduled_time()), absl::FromUnixSeconds(1));
   WaitUntil([&] { return Alarm() == std::nullopt; });
 }
 
-TEST_P(Alarms, B34_NeverEarly) {
+TEST_P(Alarms, AnAlarmIsNeverEarly) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   const absl::Time due = *Alarm();
   Advance(absl::Minutes(59));
@@ -72,7 +72,7 @@ TEST_P(Alarms, B34_NeverEarly) {
   ExpectRuns(1);
 }
 
-TEST_P(Alarms, B33_AnAlarmThatIsReplacedFiresOnce) {
+TEST_P(Alarms, AnAlarmThatIsReplacedFiresOnce) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   ASSERT_TRUE(IsOk(Run("o", {"set_alarm { in { seconds: 60 } }"})));
   Advance(absl::Seconds(61));
@@ -81,7 +81,7 @@ TEST_P(Alarms, B33_AnAlarmThatIsReplacedFiresOnce) {
   ExpectRuns(1);
 }
 
-TEST_P(Alarms, B35_AbsentInItsOwnHandler) {
+TEST_P(Alarms, AnAlarmIsAbsentInItsOwnHandler) {
   SetAlarmScripts("o", {{"get_alarm: true", "note: \"waits\"", "await_signal: \"go\"", kInAnHour, "get_alarm: true"}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
@@ -95,7 +95,7 @@ TEST_P(Alarms, B35_AbsentInItsOwnHandler) {
   EXPECT_EQ(Alarm(), FromProto(results[1].result().alarm()));
 }
 
-TEST_P(Alarms, B36_SetInTheHandlerFiresAgain) {
+TEST_P(Alarms, AnAlarmSetInTheHandlerFiresAgain) {
   SetAlarmScripts("o", {{kInAnHour}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   const absl::Time first = FromProto(AlarmRun(1).time());
@@ -107,7 +107,7 @@ TEST_P(Alarms, B36_SetInTheHandlerFiresAgain) {
   ExpectRuns(2);
 }
 
-TEST_P(Alarms, B36_AnAlarmSetInTheHandlerToTheSameTimeFiresAgain) {
+TEST_P(Alarms, AnAlarmSetInTheHandlerToTheSameTimeFiresAgain) {
   SetAlarmScripts("o", {{"set_alarm { same_time: true }"}, {"set_alarm { same_time: true }"}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   const auto third = AlarmRun(3);
@@ -118,7 +118,7 @@ TEST_P(Alarms, B36_AnAlarmSetInTheHandlerToTheSameTimeFiresAgain) {
   EXPECT_EQ(Alarm(), std::nullopt);
 }
 
-TEST_P(Alarms, B36_AnAlarmSetByARequestWhileTheHandlerWaitsFires) {
+TEST_P(Alarms, AnAlarmSetByARequestWhileTheHandlerWaitsFires) {
   SetAlarmScripts("o", {{"note: \"waits\"", "await_signal: \"go\""}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
@@ -128,7 +128,7 @@ TEST_P(Alarms, B36_AnAlarmSetByARequestWhileTheHandlerWaitsFires) {
   EXPECT_EQ(AlarmRun(2).retry_count(), 0);
 }
 
-TEST_P(Alarms, B37_SetThenFailTheNewOneWins) {
+TEST_P(Alarms, AnAlarmSetByAHandlerThatFailsWinsOverTheRetry) {
   SetAlarmScripts("o", {{"put { key: \"a\" value: \"dropped\" }", kInAnHour, kFail}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   AlarmRun(1);
@@ -141,7 +141,7 @@ TEST_P(Alarms, B37_SetThenFailTheNewOneWins) {
   EXPECT_EQ(AlarmRun(2).retry_count(), 0);
 }
 
-TEST_P(Alarms, B38_DeleteInTheHandlerStopsTheRetry) {
+TEST_P(Alarms, DeleteInTheHandlerStopsTheRetry) {
   SetAlarmScripts("o", {{"delete_alarm: true", "note: \"deleted\"", kFail}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "deleted", 1);
@@ -150,7 +150,7 @@ TEST_P(Alarms, B38_DeleteInTheHandlerStopsTheRetry) {
   ExpectRuns(1);
 }
 
-TEST_P(Alarms, B39_RetriedSixTimesThenGone_B40_WithinTheBackoff) {
+TEST_P(Alarms, AFailedAlarmIsRetriedSixTimesWithinTheBackoffAndThenGone) {
   const std::vector<std::string> fails = {"put { key: \"a\" value: \"dropped\" }", kFail};
   SetAlarmScripts("o", {fails, fails, fails, fails, fails, fails, fails, fails});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
@@ -179,7 +179,7 @@ TEST_P(Alarms, B39_RetriedSixTimesThenGone_B40_WithinTheBackoff) {
   EXPECT_EQ(AlarmRun(8).retry_count(), 0);
 }
 
-TEST_P(Alarms, B39_ARetryThatSucceedsIsTheLast) {
+TEST_P(Alarms, ARetryThatSucceedsIsTheLast) {
   SetAlarmScripts("o", {{kFail}, {kFail}, {"put { key: \"a\" value: \"done\" }"}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   AlarmRun(1);
@@ -193,7 +193,7 @@ TEST_P(Alarms, B39_ARetryThatSucceedsIsTheLast) {
   ExpectRuns(3);
 }
 
-TEST_P(Alarms, B39_AHandlerThatTakesTooLongHasFailed) {
+TEST_P(Alarms, AHandlerThatTakesTooLongHasFailed) {
   SetAlarmScripts("o", {{"put { key: \"a\" value: \"1\" }", "note: \"waits\"", "await_signal: \"never\""}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
@@ -204,7 +204,7 @@ TEST_P(Alarms, B39_AHandlerThatTakesTooLongHasFailed) {
   EXPECT_EQ(AlarmRun(2).retry_count(), 1);
 }
 
-TEST_P(Alarms, B39_AFailedLoadIsNoAttempt) {
+TEST_P(Alarms, AFailedLoadIsNoAttempt) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   Passivate("o", "Scripted");
   SetLoad("o", {"note: \"fails to load\"", kFail});
@@ -215,7 +215,7 @@ TEST_P(Alarms, B39_AFailedLoadIsNoAttempt) {
   EXPECT_EQ(AlarmRun(1).retry_count(), 0);
 }
 
-TEST_P(Alarms, B43_AnAlarmSurvivesPassivation) {
+TEST_P(Alarms, AnAlarmSurvivesPassivation) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   const absl::Time due = *Alarm();
   Passivate("o", "Scripted");
@@ -230,7 +230,7 @@ TEST_P(Alarms, B43_AnAlarmSurvivesPassivation) {
   AlarmRun(2);
 }
 
-TEST_P(Alarms, B43_ARetrySurvivesPassivation) {
+TEST_P(Alarms, ARetrySurvivesPassivation) {
   SetAlarmScripts("o", {{kFail}, {kFail}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   AlarmRun(1);
@@ -242,7 +242,7 @@ TEST_P(Alarms, B43_ARetrySurvivesPassivation) {
   EXPECT_EQ(AlarmRun(3).retry_count(), 2);
 }
 
-TEST_P(Alarms, B44_AFailedTurnLeavesTheOldAlarm) {
+TEST_P(Alarms, AFailedTurnLeavesTheOldAlarm) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   const absl::Time due = *Alarm();
   EXPECT_FALSE(Run("o", {kAtOnce, kFail}).ok());
@@ -254,7 +254,7 @@ TEST_P(Alarms, B44_AFailedTurnLeavesTheOldAlarm) {
   AlarmRun(1);
 }
 
-TEST_P(Alarms, B45_TheHandlersWritesAndItsEndAreOneCommit) {
+TEST_P(Alarms, TheHandlersWritesAndItsEndAreOneCommit) {
   SetAlarmScripts("o", {{"put { key: \"a\" value: \"1\" }", kInAnHour, "put { key: \"b\" value: \"1\" }"}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   WaitUntil([&] { return !All("o", "Scripted").empty(); });

@@ -71,7 +71,7 @@ class Errors : public Behaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Errors, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-TEST_P(Errors, B47_NamesOutOfBoundsAreRefused) {
+TEST_P(Errors, NamesOutOfBoundsAreRefused) {
   for (const std::string& ns : {std::string("Upper"), std::string("a_b"), std::string("a/b"), std::string(64, 'a')}) {
     for (const auto& [call, status] : Calls(Id(ns, "", "o")))
       EXPECT_TRUE(IsInvalid(status, "object.namespace")) << call;
@@ -84,7 +84,7 @@ TEST_P(Errors, B47_NamesOutOfBoundsAreRefused) {
   }
 }
 
-TEST_P(Errors, B47_UnknownClassesAreRefused) {
+TEST_P(Errors, UnknownClassesAreRefused) {
   for (const char* object_class : {"Nonsense", "object", "Scripted "}) {
     for (const auto& [call, status] : Calls(Id("", object_class, "o"))) {
       EXPECT_TRUE(IsInvalid(status, "object.object_class")) << call;
@@ -124,7 +124,7 @@ TEST_P(Errors, BuiltInClassesAreReadOnly) {
   EXPECT_EQ(Call(&v1::CounterService::Stub::GetValue, For<v1::GetValueRequest>("o"))->value(), 0);
 }
 
-TEST_P(Errors, B49_OverloadIsToldApartFromFailure) {
+TEST_P(Errors, OverloadIsToldApartFromFailure) {
   Start("server { calls_max: 2 }");
   // Streams are calls in progress; a delivery shows that they have begun.
   v1::WatchAlarmsRequest request;

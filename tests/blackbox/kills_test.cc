@@ -23,7 +23,7 @@ using CounterStub = v1::CounterService::Stub;
 constexpr char kAtOnce[] = "set_alarm { at { seconds: 1 } }";
 const absl::Time kPast = absl::FromUnixSeconds(1);
 
-TEST_F(KillBehaviour, B21_AnAcknowledgedWriteSurvivesAKill) {
+TEST_F(KillBehaviour, AnAcknowledgedWriteSurvivesAKill) {
   constexpr int kThreads = 4;
   std::atomic<bool> stop = false;
   std::atomic<int> acknowledged = 0;
@@ -54,7 +54,7 @@ TEST_F(KillBehaviour, B21_AnAcknowledgedWriteSurvivesAKill) {
   }
 }
 
-TEST_F(KillBehaviour, B45_AlarmAndPutAreOneAtomicCommit) {
+TEST_F(KillBehaviour, AlarmAndPutAreOneAtomicCommit) {
   // Each batch writes the same value to both, so that they agree after a kill at any time.
   const absl::Time base = absl::FromUnixSeconds(4'000'000'000);
   std::atomic<int> acknowledged = -1;
@@ -157,7 +157,7 @@ TEST_F(KillBehaviour, AClientThatRetriesThroughAKillCountsEach) {
   EXPECT_EQ(Call(&CounterStub::GetValue, For<v1::GetValueRequest>("n"))->value(), kIncrements);
 }
 
-TEST_F(ScriptedKillBehaviour, B41_AnOverdueAlarmFiresAfterARestart) {
+TEST_F(ScriptedKillBehaviour, AnOverdueAlarmFiresAfterARestart) {
   ASSERT_TRUE(IsOk(Run("o", {"set_alarm { in { seconds: 3600 } }"})));
   const auto due = AlarmOf("o", "Scripted");
   Kill();
@@ -170,7 +170,7 @@ TEST_F(ScriptedKillBehaviour, B41_AnOverdueAlarmFiresAfterARestart) {
   WaitUntil([&] { return AlarmOf("o", "Scripted") == std::nullopt; });
 }
 
-TEST_F(ScriptedKillBehaviour, B42_AKillInTheMiddleOfAnAlarmFiresItAgain) {
+TEST_F(ScriptedKillBehaviour, AKillInTheMiddleOfAnAlarmFiresItAgain) {
   SetAlarmScripts("o", {{"put { key: \"a\" value: \"1\" }", "note: \"waits\"", "await_signal: \"never\""}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
@@ -183,7 +183,7 @@ TEST_F(ScriptedKillBehaviour, B42_AKillInTheMiddleOfAnAlarmFiresItAgain) {
   WaitUntil([&] { return AlarmOf("o", "Scripted") == std::nullopt; });
 }
 
-TEST_F(ScriptedKillBehaviour, B39_ARestartForgetsNoAttempts) {
+TEST_F(ScriptedKillBehaviour, ARestartForgetsNoAttempts) {
   const std::vector<std::string> fails = {"fail { code: 10 message: \"on purpose\" }"};
   SetAlarmScripts("o", {fails, fails, fails});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
@@ -201,7 +201,7 @@ TEST_F(ScriptedKillBehaviour, B39_ARestartForgetsNoAttempts) {
   EXPECT_EQ(runs[0].retry_count(), 2);
 }
 
-TEST_F(ScriptedKillBehaviour, B42_ADeliveryOutlivesAKill) {
+TEST_F(ScriptedKillBehaviour, ADeliveryOutlivesAKill) {
   auto watcher = std::make_unique<Watcher>(channel_, v1::WatchAlarmsRequest());
   ASSERT_TRUE(IsOk(SetAlarm("o", kPast)));
   ASSERT_TRUE(IsOk(SetAlarm("p", kPast)));
@@ -299,7 +299,7 @@ class BrokenDisk : public ScriptedKillBehaviour, public ::testing::WithParamInte
 INSTANTIATE_TEST_SUITE_P(Disk, BrokenDisk, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "Applied" : "NotApplied"; });
 
-TEST_P(BrokenDisk, B23_AFailedCommitShowsNoSuccessToAnyone) {
+TEST_P(BrokenDisk, AFailedCommitShowsNoSuccessToAnyone) {
   ASSERT_TRUE(IsOk(Put("o", "a", "old")));
   ASSERT_TRUE(IsOk(Run("scripted", {"increment: \"n\""})));
   FailCommits(GetParam());

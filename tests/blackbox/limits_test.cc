@@ -27,7 +27,7 @@ Request ManyKeys(int count) {
   return request;
 }
 
-TEST_P(Behaviour, B18_AKeyHasUpTo2048Bytes) {
+TEST_P(Behaviour, AKeyHasUpTo2048Bytes) {
   const std::string longest(kKeyMax, 'k');
   ASSERT_TRUE(IsOk(Put("o", longest, "1")));
   EXPECT_EQ(Get("o", longest), "1");
@@ -49,7 +49,7 @@ TEST_P(Behaviour, B18_AKeyHasUpTo2048Bytes) {
   EXPECT_THAT(All("o"), SizeIs(1));
 }
 
-TEST_P(Behaviour, B18_AValueHasUpTo2MiB) {
+TEST_P(Behaviour, AValueHasUpTo2MiB) {
   const std::string longest(kValueMax, 'v');
   ASSERT_TRUE(IsOk(Put("o", "k", longest)));
   EXPECT_EQ(Get("o", "k"), longest);
@@ -64,7 +64,7 @@ TEST_P(Behaviour, B18_AValueHasUpTo2MiB) {
   EXPECT_EQ(Get("o", "fine"), std::nullopt);
 }
 
-TEST_P(Behaviour, B19_ACallHasUpTo128Keys) {
+TEST_P(Behaviour, ACallHasUpTo128Keys) {
   ASSERT_TRUE(IsOk(Put("o", ManyEntries(kKeysMax))));
   EXPECT_TRUE(IsInvalid(Put("o2", ManyEntries(kKeysMax + 1)), "entries"));
   EXPECT_TRUE(IsInvalid(Put("o2", Pairs()), "entries"));
@@ -78,7 +78,7 @@ TEST_P(Behaviour, B19_ACallHasUpTo128Keys) {
   EXPECT_EQ(Call(&ObjectStub::DeleteEntries, ManyKeys<v1::DeleteEntriesRequest>(kKeysMax))->deleted_count(), kKeysMax);
 }
 
-TEST_P(Behaviour, B19_ABatchHasUpTo128StepsAndConditions) {
+TEST_P(Behaviour, ABatchHasUpTo128StepsAndConditions) {
   auto batch = For<v1::ApplyBatchRequest>("o");
   for (int i = 0; i < kKeysMax; ++i) {
     batch.add_preconditions()->set_key_absent(absl::StrCat("key", i));
@@ -100,7 +100,7 @@ TEST_P(Behaviour, B19_ABatchHasUpTo128StepsAndConditions) {
   EXPECT_THAT(All("o2"), IsEmpty());
 }
 
-TEST_P(Behaviour, Limit_AMessageHasUpTo4MiB) {
+TEST_P(Behaviour, AMessageHasUpTo4MiB) {
   v1::PutEntriesRequest request = PutRequest("o", {{"a", std::string(kValueMax, 'v')}, {"b", ""}});
   request.mutable_entries(1)->set_value(std::string(kValueMax - 100, 'w'));
   request.mutable_entries(1)->mutable_value()->append(kMessageMax - request.ByteSizeLong(), 'w');
@@ -115,7 +115,7 @@ TEST_P(Behaviour, Limit_AMessageHasUpTo4MiB) {
   EXPECT_THAT(All("p"), IsEmpty());
 }
 
-TEST_P(Behaviour, Limit_AReplyHasUpTo3_5MiB) {
+TEST_P(Behaviour, AReplyHasUpTo3584KiB) {
   const std::string value((3 << 20) / 2, 'v');
   for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(IsOk(Put("o", key, value)));
   auto get = For<v1::GetEntriesRequest>("o");
@@ -137,7 +137,7 @@ TEST_P(Behaviour, Limit_AReplyHasUpTo3_5MiB) {
   return ::testing::AssertionFailure() << "QuotaFailure: " << quota.ShortDebugString();
 }
 
-TEST_P(Behaviour, Limit_AnObjectHasAQuotaOfBytes) {
+TEST_P(Behaviour, AnObjectHasAQuotaOfBytes) {
   Start("storage { object_bytes_max: 1048576 }");
   const std::string half(500 << 10, 'v');
   ASSERT_TRUE(IsOk(Put("o", "a", half)));
@@ -165,7 +165,7 @@ TEST_P(Behaviour, Limit_AnObjectHasAQuotaOfBytes) {
   EXPECT_TRUE(IsOk(Put("o", {{"a", half}, {"b", half}})));
 }
 
-TEST_P(Behaviour, Limit_TheQuotaHoldsAfterPassivation) {
+TEST_P(Behaviour, TheQuotaHoldsAfterPassivation) {
   Start("storage { object_bytes_max: 1048576 }");
   const std::string half(500 << 10, 'v');
   ASSERT_TRUE(IsOk(Put("o", {{"a", half}, {"b", half}})));

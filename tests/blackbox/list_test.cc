@@ -52,7 +52,7 @@ class Lists : public Behaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Lists, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-TEST_P(Lists, B08_ListIsInByteOrder) {
+TEST_P(Lists, AListIsInByteOrder) {
   EXPECT_THAT(List(request), IsEmpty());
   Write({"b", "a", "aa", "B", "\xC3\xA9", "~", "10", "9", kLastCharacter, std::string(1, '\0')});
   EXPECT_THAT(List(request),
@@ -61,7 +61,7 @@ TEST_P(Lists, B08_ListIsInByteOrder) {
   EXPECT_EQ(page->entries(4).value(), "value of a");
 }
 
-TEST_P(Lists, B09_StartIsInclusive) {
+TEST_P(Lists, StartIsInclusive) {
   Write({"a", "b", "c"});
   request.set_start("b");
   EXPECT_THAT(List(request), ElementsAre("b", "c"));
@@ -73,7 +73,7 @@ TEST_P(Lists, B09_StartIsInclusive) {
   EXPECT_THAT(List(request), IsEmpty());
 }
 
-TEST_P(Lists, B10_StartAfterIsExclusive) {
+TEST_P(Lists, StartAfterIsExclusive) {
   Write({"a", "b", std::string("b\0", 2), "c"});
   request.set_start_after("b");
   EXPECT_THAT(List(request), ElementsAre(std::string("b\0", 2), "c"));
@@ -81,7 +81,7 @@ TEST_P(Lists, B10_StartAfterIsExclusive) {
   EXPECT_THAT(List(request), ElementsAre("b", std::string("b\0", 2), "c"));
 }
 
-TEST_P(Lists, B11_StartAndStartAfterTogetherAreRefused) {
+TEST_P(Lists, StartAndStartAfterTogetherAreRefused) {
   Write({"a"});
   request.set_start("a");
   request.set_start_after("a");
@@ -90,7 +90,7 @@ TEST_P(Lists, B11_StartAndStartAfterTogetherAreRefused) {
   EXPECT_TRUE(IsInvalid(Refused(request), "start"));
 }
 
-TEST_P(Lists, B12_EndIsExclusive) {
+TEST_P(Lists, EndIsExclusive) {
   Write({"a", "b", "c"});
   request.set_end("c");
   EXPECT_THAT(List(request), ElementsAre("a", "b"));
@@ -104,7 +104,7 @@ TEST_P(Lists, B12_EndIsExclusive) {
   EXPECT_THAT(List(request), IsEmpty());
 }
 
-TEST_P(Lists, B13_APrefixClampsTheBounds) {
+TEST_P(Lists, APrefixClampsTheBounds) {
   Write({"a", "p", "p/1", "p/2", "p/3", "p0", "q"});
   request.set_prefix("p/");
   EXPECT_THAT(List(request), ElementsAre("p/1", "p/2", "p/3"));
@@ -120,7 +120,7 @@ TEST_P(Lists, B13_APrefixClampsTheBounds) {
   EXPECT_THAT(List(request), IsEmpty());
 }
 
-TEST_P(Lists, B14_APrefixThatEndsWithTheLastCharacterWorks) {
+TEST_P(Lists, APrefixThatEndsWithTheLastCharacterWorks) {
   // Keys are UTF-8, where no byte is 0xFF; ScriptedBehaviour.APrefixOf0xFFWorks tests that byte.
   const std::string last = kLastCharacter;
   Write({"a", last, last + "1", last + last, "\xF4\x8F\xBF\xBE"});
@@ -130,7 +130,7 @@ TEST_P(Lists, B14_APrefixThatEndsWithTheLastCharacterWorks) {
   EXPECT_THAT(List(request), ElementsAre(last + last, last + "1", last));
 }
 
-TEST_P(Lists, B15_ReverseWithALimit) {
+TEST_P(Lists, AReversedListMayHaveALimit) {
   Write({"a", "b", "c", "d"});
   request.set_reverse(true);
   EXPECT_THAT(List(request), ElementsAre("d", "c", "b", "a"));
@@ -148,7 +148,7 @@ TEST_P(Lists, B15_ReverseWithALimit) {
   EXPECT_THAT(List(request), ElementsAre("c"));
 }
 
-TEST_P(Lists, B16_ALimitOfZeroOrLessIsRefused) {
+TEST_P(Lists, ALimitOfZeroOrLessIsRefused) {
   Write({"a"});
   for (int limit : {0, -1, INT32_MIN}) {
     request.set_limit(limit);

@@ -32,7 +32,7 @@ TEST_P(Sql, LanguageIsSqlites) {
   EXPECT_THAT(Rows("o", "SELECT json_extract('{\"a\": [1, 2]}', '$.a[1]')"), ElementsAre("2"));
 }
 
-TEST_P(Sql, B48_AConstraintThatDoesNotHoldRollsBack) {
+TEST_P(Sql, AConstraintThatDoesNotHoldRollsBack) {
   ASSERT_TRUE(IsOk(Execute("o", {"CREATE TABLE t(v UNIQUE)", "INSERT INTO t VALUES (1)"})));
   const auto reply = Execute("o", {"INSERT INTO t VALUES (2)", "INSERT INTO t VALUES (1)"});
   EXPECT_TRUE(Fails(reply.status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
@@ -44,7 +44,7 @@ TEST_P(Sql, B48_AConstraintThatDoesNotHoldRollsBack) {
   EXPECT_THAT(Rows("o", "SELECT v FROM t"), ElementsAre("1"));
 }
 
-TEST_P(Sql, B47_ReservedNamesAndWhatIsNotTheObjectsAreRefused) {
+TEST_P(Sql, ReservedNamesAndWhatIsNotTheObjectsAreRefused) {
   ASSERT_TRUE(IsOk(Execute("o", {"CREATE TABLE t(v)"})));
   for (const char* sql : {"BEGIN",
                           "COMMIT",
@@ -79,7 +79,7 @@ TEST_P(Sql, B47_ReservedNamesAndWhatIsNotTheObjectsAreRefused) {
   }
 }
 
-TEST_P(Sql, B29_DeleteAllClearsTheDatabase) {
+TEST_P(Sql, DeleteAllClearsTheDatabase) {
   ASSERT_TRUE(IsOk(Execute("o", {"CREATE TABLE t(v)", "INSERT INTO t VALUES (1)"})));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("o"))));
   EXPECT_THAT(Rows("o", "SELECT name FROM sqlite_schema"), IsEmpty());

@@ -56,7 +56,7 @@ TEST_P(Watches, AnAlarmIsDeliveredWhenItIsDue) {
   EXPECT_LE(FromProto(delivery.lease_expire_time()), now + absl::Seconds(30));
 }
 
-TEST_P(Watches, B35_AbsentWhileItIsDelivered) {
+TEST_P(Watches, AnAlarmIsAbsentWhileItIsDelivered) {
   ASSERT_TRUE(IsOk(SetAlarm("o", past)));
   EXPECT_EQ(AlarmOf("o"), past);  // due, and nobody watches
   auto watcher = Watch();
@@ -211,7 +211,7 @@ TEST_P(Watches, OnlyObjectsOfClassObjectAreDelivered) {
   EXPECT_EQ(watcher->Next().object().name(), "barrier");
 }
 
-TEST_P(Watches, B49_TooManyWatchersAreToldSo) {
+TEST_P(Watches, TooManyWatchersAreToldSo) {
   Start("server { alarm_watchers_max: 1 }");
   auto watcher = Watch();
   ASSERT_TRUE(IsOk(SetAlarm("o", past)));
