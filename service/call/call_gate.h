@@ -33,7 +33,7 @@
 
 namespace holdfast::service {
 
-// What a call, or an item of it, is for.
+// The thing that a call, or an item of a call, is for.
 struct Target {
   enum class Kind {
     kServer,     // no object: health, reflection

@@ -1,4 +1,4 @@
-// A real server with a configuration of the test's.
+// A fixture with a real server, whose configuration the test chooses.
 
 #ifndef HOLDFAST_TESTS_ANSWERS_ANSWERS_H_
 #define HOLDFAST_TESTS_ANSWERS_ANSWERS_H_
@@ -18,7 +18,7 @@ namespace holdfast::testing {
 class AnswersTest : public ::testing::Test {
  protected:
   void Start(const std::string& config = "", const ServerProgram& program = Holdfastd()) {
-    server_ = nullptr;  // one process at a time has the data directory
+    server_ = nullptr;  // only one process at a time may use the data directory
     server_ = std::make_unique<ServerProcess>(data_dir(), config, "", program);
   }
 

@@ -1,4 +1,4 @@
-// The lines that the log of a real server has about single calls.
+// The real server's log has lines about single calls.
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-// `holdfastd --check-config`: the configuration that a server would go by, without a server.
+// `holdfastd --check-config` prints the configuration that a server would run with, and starts no server.
 
 #include <gmock/gmock.h>
 
@@ -25,7 +25,7 @@ class CheckConfigTest : public AnswersTest {
 
 TEST_F(CheckConfigTest, PrintsEverySettingAndOpensNothing) {
   Start();
-  // Both the address and the data directory are in use.
+  // A running server uses both the address and the data directory.
   const auto exit = Check("server { calls_max: 7 }", {"--listen", server_->address(), "--log-level", "WARNING"});
   EXPECT_EQ(exit.status, 0) << exit.output;
   for (const std::string& line :
@@ -34,7 +34,7 @@ TEST_F(CheckConfigTest, PrintsEverySettingAndOpensNothing) {
         std::string("drain_timeout_ms: 15000"), std::string("temp_files_max: "), std::string("open_tables_max: ")}) {
     EXPECT_THAT(exit.output, HasSubstr(line));
   }
-  // Settings that choose for themselves have chosen.
+  // The printed configuration has the values that the server chose for settings of 0.
   for (const char* zero : {"executors: 0", "connections_max: 0", "open_tables_max: 0", "temp_files_max: 0"}) {
     EXPECT_EQ(exit.output.find(zero), std::string::npos) << zero;
   }

@@ -1,4 +1,4 @@
-// The wall clock of the real server is set while it runs (libfaketime), and durations go on.
+// The wall clock of the real server is set while it runs (libfaketime); durations are not affected.
 
 #include <cstdlib>
 #include <filesystem>
@@ -31,7 +31,7 @@ class ClockTest : public AnswersTest {
   }
 
   std::string ClockFile() const { return directory_.path() + "/clock"; }
-  // The server's wall clock is ahead by so much from now on.
+  // Sets the server's wall clock ahead by this much from now on.
   void SetClock(absl::Duration ahead) const {
     const int64_t seconds = absl::ToInt64Seconds(ahead);
     std::ofstream(ClockFile()) << (seconds < 0 ? "" : "+") << seconds << "s" << std::flush;
@@ -54,7 +54,7 @@ TEST_F(ClockTest, TheClockOfTheServerCanBeSet) {
   const auto now = Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimit, request);
   ASSERT_TRUE(now.ok());
   const int64_t apart = early.response.reset_after().seconds() - now.response.reset_after().seconds();
-  // Ten hours, or ten hours less a day.
+  // The difference is ten hours, or ten hours less a day.
   EXPECT_TRUE(std::abs(apart - 36'000) < 60 || std::abs(apart + 50'400) < 60) << apart;
 }
 
@@ -110,7 +110,7 @@ TEST_F(ClockTest, RetryAfterGoesDownThoughTheClockIsSetBack) {
   SetClock(-absl::Hours(1));
   const auto began = std::chrono::steady_clock::now();
   bool allowed = false;
-  // Only the answer to a check shows that its time has come.
+  // Only the answer to a check shows when the time has come.
   while (!allowed && std::chrono::steady_clock::now() - began < std::chrono::seconds(20)) {
     allowed = Invoke(*stub, &v1::RateLimiterService::Stub::CheckLimit, request).response.allowed();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -1,4 +1,4 @@
-// A data directory in which a bit was flipped, or of which a power failure has left pages unwritten.
+// The server runs on a data directory in which a bit was flipped, or in which a power failure has left pages unwritten.
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -29,7 +29,7 @@ using ObjectStub = v1::ObjectService::Stub;
 
 constexpr int kCounters = 200;
 constexpr int kBatches = 60;
-// Fewer than objects, so that the others are packed.
+// There are fewer families than objects, so that some objects are packed.
 constexpr char kConfig[] = "storage { column_families_max: 150 } actors { executors: 2 }";
 
 class DamageAnswers : public AnswersTest {
@@ -46,7 +46,7 @@ class DamageAnswers : public AnswersTest {
   static std::string CounterName(int i) { return absl::StrCat("counter-of-many-that-have-a-long-name-", 1000 + i); }
   static std::string BatchName(int i) { return absl::StrCat("batch-of-many-that-have-a-long-name-", 1000 + i); }
 
-  // Adds i + 1 to the counter, with the same id each time: it counts once.
+  // Adds i + 1 to the counter, with the same request id each time, so that repeats do not count.
   Reply<v1::IncrementResponse> AddOnce(int i) {
     auto request = For<v1::IncrementRequest>(CounterName(i));
     request.set_amount(i + 1);
@@ -57,7 +57,7 @@ class DamageAnswers : public AnswersTest {
     return Invoke(*counters_, &CounterStub::GetValue, For<v1::GetValueRequest>(CounterName(i)));
   }
 
-  // Writes counters, and batches whose alarm comes in `delay`, stops, and has all of it in table files.
+  // Writes counters, and batches whose alarm comes after `delay`; stops the server, and moves all data to table files.
   void Prepare(absl::Duration delay) {
     Serve();
     for (int i = 0; i < kCounters; ++i) ASSERT_TRUE(AddOnce(i).ok());
@@ -83,7 +83,7 @@ class DamageAnswers : public AnswersTest {
     EXPECT_EQ(ReasonOf(status), "DATA_CORRUPT");
   }
 
-  // Each counter has its value, or answers DATA_LOSS; the names of those that do.
+  // Expects that each counter has its value or answers DATA_LOSS; returns the counters that answer DATA_LOSS.
   std::set<int> CountersHit() {
     std::set<int> hit;
     for (int i = 0; i < kCounters; ++i) {
@@ -98,7 +98,7 @@ class DamageAnswers : public AnswersTest {
     return hit;
   }
 
-  // Lists all objects, past what is damaged; the names, and how often something was missing.
+  // Lists all objects and continues past damage; returns the names, and how many pages failed.
   std::pair<std::set<std::string>, int> List() {
     std::set<std::string> names;
     int damaged = 0;
@@ -139,7 +139,7 @@ TEST_F(DamageAnswers, AFlippedBitInTheCatalogIsDataLossOfTheObjectsThatItHits) {
   EXPECT_GT(names.size(), 50u);
   for (int i : hit) {
     EXPECT_FALSE(names.contains(CounterName(i)));
-    // Nothing of it is begun anew, described as new, or removed.
+    // A damaged object is not begun anew, not described as new, and not removed.
     ExpectDataLoss(AddOnce(i).status);
     ExpectDataLoss(Increment(CounterName(i)).status);
     ExpectDataLoss(
@@ -148,7 +148,7 @@ TEST_F(DamageAnswers, AFlippedBitInTheCatalogIsDataLossOfTheObjectsThatItHits) {
     ExpectDataLoss(
         Invoke(*objects_, &ObjectStub::DeleteAll, For<v1::DeleteAllRequest>(CounterName(i), "Counter")).status);
   }
-  // All else goes on: old objects, new ones, and those that are deleted.
+  // Everything else works: old objects, new ones, and deletions.
   const auto unhurt = [&](int i) { return !hit.contains(i); };
   for (int i = 0; i < kCounters; ++i) {
     if (!unhurt(i)) continue;
@@ -156,7 +156,7 @@ TEST_F(DamageAnswers, AFlippedBitInTheCatalogIsDataLossOfTheObjectsThatItHits) {
     EXPECT_EQ(Increment(CounterName(i))->value(), i + 2);
   }
   EXPECT_EQ(Increment("new")->value(), 1);
-  // After a kill and after a stop it is the same.
+  // The answers are the same after a kill and after a stop.
   server_->Kill();
   Serve();
   const auto expect_later_values = [&](const std::set<int>& lost) {
@@ -172,7 +172,7 @@ TEST_F(DamageAnswers, AFlippedBitInTheCatalogIsDataLossOfTheObjectsThatItHits) {
   };
   expect_later_values(hit);
   Stop();
-  // With the bit as it was, all of it is there.
+  // Once the bit is flipped back, everything can be read again.
   storage::FlipBit(table, 5, 0);
   Serve();
   expect_later_values({});
@@ -185,7 +185,7 @@ TEST_F(DamageAnswers, AFlippedBitInAnyFamilyHidesNothing) {
     const std::string table = TableOf(family);
     const size_t bytes = std::filesystem::file_size(table);
     for (const size_t byte : {size_t{5}, bytes / 3, bytes / 2}) {
-      // What the tables of these say of themselves stops the start; it is at the end.
+      // The properties at the end of these families' tables are read at the start, and damage there stops the start.
       const bool stops = std::string(family) == "default" || std::string(family) == "catalog";
       if (stops && byte + 1500 > bytes && byte != 5) continue;
       SCOPED_TRACE(absl::StrCat("byte ", byte, " of ", bytes, " of ", family));
@@ -195,7 +195,7 @@ TEST_F(DamageAnswers, AFlippedBitInAnyFamilyHidesNothing) {
       if (std::string(family) != "catalog" && std::string(family) != "packed") EXPECT_TRUE(hit.empty());
       EXPECT_LT(hit.size(), static_cast<size_t>(kCounters));
       for (int i = 0; i < kCounters; ++i) {
-        // Done once, or nobody can say.
+        // The repeat counts once, or the server answers that it cannot say.
         const auto again = AddOnce(i);
         if (again.ok()) {
           EXPECT_EQ(again->value(), i + 1) << i;
@@ -219,7 +219,7 @@ TEST_F(DamageAnswers, AFlippedBitInAnyFamilyHidesNothing) {
 TEST_F(DamageAnswers, AlarmsComeThoughTheirIndexIsDamaged) {
   Prepare(absl::Seconds(20));
   for (const auto& table : storage::RawTables(data_dir(), "alarms")) {
-    // In the entries, and in what the table says of itself: nothing of it can be read then.
+    // One bit is in the entries and one at the end of the table, so that nothing in the table can be read.
     storage::FlipBit(table, 5, 0);
     storage::FlipBit(table, std::filesystem::file_size(table) - 20, 0);
   }
@@ -235,8 +235,8 @@ TEST_F(DamageAnswers, AlarmsComeThoughTheirIndexIsDamaged) {
   EXPECT_THAT(server_->Log(), HasSubstr("event=alarm_index_damaged"));
 }
 
-// Records are found by their age. Those whose age can't be read stay; the others go when they are old, so that a
-// request with the same id is done again.
+// Records are found by their age. Records whose age cannot be read stay; the others are removed when they are old, so
+// that a request with the same id runs again.
 TEST_F(DamageAnswers, OldRequestRecordsAreRemovedThoughTheirAgesAreDamaged) {
   Prepare(absl::Hours(1));
   const std::string table = TableOf("requests");
@@ -277,7 +277,7 @@ TEST_F(DamageAnswers, ATableOfTheStoreItselfThatCannotBeOpenedStopsTheStartAndIs
 }
 
 TEST_F(DamageAnswers, PagesOfTheLastCommitThatAreZerosAfterAPowerFailureAreATornTail) {
-  // No object moves, so that the last commit is that of the last request.
+  // No object moves, so that the last request makes the last commit.
   const std::string config = "storage { column_families_max: 0 }";
   Serve(config);
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(AddOnce(i).ok());
@@ -294,7 +294,7 @@ TEST_F(DamageAnswers, PagesOfTheLastCommitThatAreZerosAfterAPowerFailureAreATorn
     if (entry.path().extension() == ".log" && entry.file_size() > 0) newest = std::max(newest, entry.path().string());
   }
   const std::string log = storage::ReadFile(newest);
-  // Of the put, the last commit, a page in the middle, then also all pages at the end.
+  // In the log of the put, which is the last commit, a page in the middle is zeroed, then also all pages at the end.
   constexpr size_t kPage = 4096;
   const size_t middle = (log.size() - 50'000) / kPage * kPage;
   std::string torn = log;
@@ -305,7 +305,7 @@ TEST_F(DamageAnswers, PagesOfTheLastCommitThatAreZerosAfterAPowerFailureAreATorn
   for (int i = 0; i < 20; ++i) EXPECT_EQ(Value(i)->value(), i + 1) << i;
   v1::ListEntriesRequest list = For<v1::ListEntriesRequest>("large");
   EXPECT_EQ(Invoke(*objects_, &ObjectStub::ListEntries, list)->entries_size(), 0);
-  // It goes on from there, though that log stays.
+  // The server continues from there, though the torn log stays.
   EXPECT_EQ(Increment(CounterName(0))->value(), 2);
   server_->Kill();
   Serve(config);

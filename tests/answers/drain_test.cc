@@ -1,4 +1,4 @@
-// What the clients of a server hear that stops: the result of a call, or DRAINING, and after that which calls were
+// Clients of a server that stops hear the result of a call, or DRAINING, and afterwards which calls the server has
 // seen. tests/clients/go/drains does the same under load.
 
 #include <gmock/gmock.h>
@@ -28,7 +28,7 @@ class DrainTest : public AnswersTest {
     request.mutable_object()->set_name("counter");
     return request;
   }
-  // Waits until the server drains: it refuses a call that comes now.
+  // Waits until the server drains and so refuses a new call.
   void AwaitDrain() {
     while (Increment("another").status.error_code() == grpc::StatusCode::OK) {
     }
@@ -43,7 +43,7 @@ class DrainTest : public AnswersTest {
     EXPECT_TRUE(client.closed());
     return all;
   }
-  // The last call that the server says it has seen.
+  // Returns the last call that the server says it has seen.
   static uint32_t LastSeen(const std::vector<WireClient::Frame>& frames) {
     uint32_t last = 0;
     for (const WireClient::Frame& frame : frames) {
@@ -53,7 +53,7 @@ class DrainTest : public AnswersTest {
     }
     return last;
   }
-  // Calls that were ended without a status. A reset without an error comes after the status.
+  // Counts the calls that ended without a status. A reset without an error comes after the status.
   static int Resets(const std::vector<WireClient::Frame>& frames) {
     int resets = 0;
     for (const WireClient::Frame& frame : frames) {
@@ -71,7 +71,7 @@ TEST_F(DrainTest, ACallOfWhichAPartHasComeIsToldToo) {
   client.Read(absl::Milliseconds(50));
   server_->Signal(SIGTERM);
   AwaitDrain();
-  // The server has stopped taking input from other connections, and would have ended, were it not for this one.
+  // The server takes no more input from other connections. Without this connection it would have ended.
   client.Read(absl::Milliseconds(300));
   EXPECT_FALSE(client.closed());
   client.Send(call, Request());
@@ -87,7 +87,7 @@ TEST_F(DrainTest, ACallThatComesTooLateIsOneThatWasNotSeen) {
   WireClient client(server_->address());
   client.Greet();
   server_->Signal(SIGTERM);
-  // Calls that come all the time, a few under way, until the connection is closed.
+  // New calls come all the time, with a few under way, until the connection is closed.
   uint32_t last = 0;
   std::vector<WireClient::Frame> frames;
   while (!client.closed()) {

@@ -1,4 +1,4 @@
-// A data directory of group 0, which several users of that group use one after the other, as on OpenShift.
+// Several users of group 0 use a data directory of that group one after the other, as on OpenShift.
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -24,7 +24,7 @@ mode_t ModeOf(const std::string& path) {
 
 class GroupTest : public AnswersTest {
  protected:
-  // A test that is not root's has the server run as its own user, and checks the rights of the files all the same.
+  // A test that does not run as root starts the server as its own user, and still checks the rights of the files.
   static ServerProgram As(uid_t user) {
     ServerProgram program = Holdfastd();
     if (geteuid() == 0) program.user = user;
@@ -32,13 +32,13 @@ class GroupTest : public AnswersTest {
   }
 
   void SetUp() override {
-    // The directory above must be open to the group, too.
+    // The parent directory must be open to the group, too.
     ASSERT_EQ(chmod(directory_.path().c_str(), 0770), 0);
     ASSERT_EQ(mkdir(data_dir().c_str(), 0770), 0);
     ASSERT_EQ(chmod(data_dir().c_str(), 0770), 0);
   }
 
-  // Expects that the group may read and write all files of the data directory, or may write none of them.
+  // Expects that the group may read and write all files of the data directory, or that it may write none of them.
   void ExpectShared(bool shared) {
     int files = 0;
     for (const auto& entry : std::filesystem::directory_iterator(data_dir())) {
@@ -50,7 +50,7 @@ class GroupTest : public AnswersTest {
     EXPECT_GT(files, 4);
   }
 
-  // Sorts more than memory holds, which takes a temporary file.
+  // Sorts more than memory holds, so that the server needs a temporary file.
   void SortMuch() {
     const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
     v1::ExecuteSqlRequest request;
@@ -71,7 +71,7 @@ TEST_F(GroupTest, EachUserOfGroup0CanTakeOverTheDataDirectory) {
     const auto reply = Increment("visits");
     ASSERT_TRUE(reply.ok()) << reply.status.error_message();
     EXPECT_EQ(reply->value(), ++expected);
-    // With and without the files that a stop writes.
+    // The data directory is tested with and without the files that a stop writes.
     if (user == 20001) {
       server_->Kill();
     } else {

@@ -1,4 +1,4 @@
-// Pings between the server and its clients. The intervals are those of the documentation, a hundred times shorter.
+// The server and its clients ping each other. The intervals are those of the documentation, a hundred times shorter.
 
 #include <gmock/gmock.h>
 
@@ -27,8 +27,8 @@ class KeepaliveTest : public AnswersTest {
     client.Send(client.Open("/holdfast.v1.ObjectService/WatchAlarms"), v1::WatchAlarmsRequest());
   }
 
-  // Sends this many pings, each `apart` after the one before, and answers those of the server. Returns what the server
-  // said when it closed the connection, or "" where it did not.
+  // Sends `count` pings, each `apart` after the one before, and answers the server's pings. Returns the server's
+  // message when it closed the connection, or "" if it did not close it.
   std::string Ping(WireClient& client, int count, absl::Duration apart) {
     std::string said;
     for (int i = 0; i < count && !client.closed(); ++i) {
@@ -74,7 +74,7 @@ TEST_F(KeepaliveTest, AConnectionThatAnswersNoPingIsClosed) {
   WireClient silent(server_->address());
   Watch(silent);
   EXPECT_TRUE(silent.ReadUntil(WireClient::kPing, absl::Seconds(10)));
-  (void)silent.Read(absl::Seconds(10));  // until it is closed
+  (void)silent.Read(absl::Seconds(10));  // returns when it is closed
   EXPECT_TRUE(silent.closed());
 }
 
@@ -82,7 +82,7 @@ TEST_F(KeepaliveTest, AConnectionThatAnswersPingsStays) {
   Start("server { keepalive_interval_ms: 100 keepalive_timeout_ms: 1000 }");
   WireClient client(server_->address());
   Watch(client);
-  // More pings than the two that gRPC sends without data by default.
+  // There are more pings than the two that gRPC sends without data by default.
   for (int pings = 0; pings < 5;) {
     const auto frames = client.Read(absl::Seconds(10), 1);
     ASSERT_FALSE(frames.empty());

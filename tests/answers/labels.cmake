@@ -29,7 +29,7 @@ set(answers
 )
 list(JOIN answers "|" answers)
 foreach(program storage_test actors_test objects_test service_test blackbox_test client_cli_test)
-  # The label that the tests have already.
+  # This label is the one that the tests have already.
   if(program STREQUAL blackbox_test)
     set(label blackbox)
   elseif(program STREQUAL client_cli_test)

@@ -83,7 +83,7 @@ Child::~Child() {
   const absl::Time until = absl::Now() + kEndMax;
   while (waitpid(pid_, nullptr, WNOHANG) == 0) {
     if (absl::Now() > until) kill(pid_, SIGKILL);
-    absl::SleepFor(kStep);  // a process that ends has no event to wait for with a bound
+    absl::SleepFor(kStep);  // no event with a timeout tells that a process has ended
   }
 }
 

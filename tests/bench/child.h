@@ -1,4 +1,5 @@
-// A contender's process: started with these arguments, ended by its pid, its CPU time and memory read from /proc.
+// A contender's process. It is started with these arguments and ended by its pid; its CPU time and memory are read from
+// /proc.
 
 #ifndef HOLDFAST_TESTS_BENCH_CHILD_H_
 #define HOLDFAST_TESTS_BENCH_CHILD_H_
@@ -14,15 +15,15 @@ namespace holdfast::bench {
 
 class Child {
  public:
-  // Output goes to `log_path`. `environment` is added to this process's.
+  // Output goes to `log_path`. `environment` is added to the environment of this process.
   Child(const std::vector<std::string>& arguments, const std::string& log_path,
         const std::vector<std::string>& environment = {});
-  // SIGTERM, and SIGKILL if that does not end it within 10 s.
+  // Sends SIGTERM, and SIGKILL if the process has not ended after 10 s.
   ~Child();
   Child(const Child&) = delete;
 
   pid_t pid() const { return pid_; }
-  // Waits until something listens on the loopback port. Exits this program with the log if nothing does in time.
+  // Waits until something listens on the loopback port. Prints the log and exits this program if nothing does in time.
   void WaitForPort(int port, absl::Duration timeout = absl::Seconds(60)) const;
 
  private:
@@ -30,10 +31,10 @@ class Child {
   std::string log_path_;
 };
 
-// A loopback port on which nobody listens.
+// Returns a loopback port on which nobody listens.
 int FreePort();
 
-// Of a process and its descendants: user and system time so far, and resident memory.
+// User and system time so far, and resident memory, of a process and its descendants.
 absl::Duration CpuTimeOf(pid_t pid);
 double ResidentMbOf(pid_t pid);
 

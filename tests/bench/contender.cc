@@ -10,7 +10,7 @@
 namespace holdfast::bench {
 namespace {
 
-// Threads of the echo server: as many as holdfastd has executors on a machine of up to seven cores.
+// The echo server has as many threads as holdfastd has executors on a machine of up to seven cores.
 constexpr int kEchoThreads = 1;
 
 Work WorkOverGrpc(const WireWorkload& workload, const std::string& address) {

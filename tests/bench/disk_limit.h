@@ -1,4 +1,4 @@
-// The limit that the disk sets: RocksDB with nothing but one key a write, each synced, in a loop.
+// The limit that the disk sets: RocksDB writes one key at a time in a loop, and syncs each write.
 
 #ifndef HOLDFAST_TESTS_BENCH_DISK_LIMIT_H_
 #define HOLDFAST_TESTS_BENCH_DISK_LIMIT_H_
@@ -10,7 +10,7 @@
 
 namespace holdfast::bench {
 
-// Writes for so long to a store in the directory, which it makes.
+// Writes for `time` to a store in the directory, which this function makes.
 LoadResult SyncedWrites(const std::string& directory, absl::Duration time);
 
 }  // namespace holdfast::bench

@@ -1,10 +1,10 @@
-// The limit: a gRPC server with the messages and the threading of holdfastd and nothing behind them. Each method
-// answers at once with a reply of the size that holdfastd's has.
+// The upper limit: a gRPC server with the messages and the threading of holdfastd and nothing behind them. Each method
+// answers at once, with a reply as large as that of holdfastd.
 //
 //   echo_server PORT THREADS [HELD]      ends on SIGTERM
 //
-// With HELD, each thread answers when so many calls wait, all at once, or when none came for a while: as a server must
-// that commits them together.
+// With HELD, each thread holds its replies and sends them all at once, when this many calls wait or when no call came
+// for a while. A server that commits calls together does the same.
 
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -43,7 +43,7 @@ class Call {
   ~Call() = default;
 };
 
-// Of one thread.
+// One completion queue, polled by one thread.
 struct Poller {
   std::unique_ptr<ServerCompletionQueue> queue;
   size_t held_max = 1;

@@ -9,9 +9,9 @@ namespace {
 
 event_base* NewBase() {
   event_config* const config = event_config_new();
-  // Without it timers are late by milliseconds, and so would be calls at a fixed rate.
+  // Without this flag timers, and with them calls at a fixed rate, are late by milliseconds.
   event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
-  // hiredis takes its events away and adds them again at each reply: half of those system calls are saved.
+  // hiredis removes its events and adds them again at each reply; the changelist saves half of those system calls.
   event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
   event_base* const base = event_base_new_with_config(config);
   event_config_free(config);

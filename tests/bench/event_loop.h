@@ -1,4 +1,4 @@
-// libevent's loop, as transports drive it.
+// An event loop of libevent, which a transport drives.
 
 #ifndef HOLDFAST_TESTS_BENCH_EVENT_LOOP_H_
 #define HOLDFAST_TESTS_BENCH_EVENT_LOOP_H_
@@ -11,14 +11,15 @@
 
 namespace holdfast::bench {
 
-// What is added to base() must be gone before this is. One thread.
+// Events that are added to base() must be removed before the loop is destroyed. Used by one thread.
 class EventLoop {
  public:
   EventLoop();
   EventLoop(const EventLoop&) = delete;
 
   event_base* base() const { return base_.get(); }
-  // One round: waits until something happens, but not beyond `until`, and runs the callbacks of all that has.
+  // Runs one round: waits until something happens, but not beyond `until`, and runs the callbacks of everything that
+  // has happened.
   void RunOnce(absl::Time until);
 
  private:

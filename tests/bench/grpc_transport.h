@@ -1,4 +1,4 @@
-// Calls over gRPC: unary calls of generated stubs, and streams of which each carries many.
+// Calls over gRPC: unary calls of generated stubs, and streams that carry many calls each.
 
 #ifndef HOLDFAST_TESTS_BENCH_GRPC_TRANSPORT_H_
 #define HOLDFAST_TESTS_BENCH_GRPC_TRANSPORT_H_
@@ -21,7 +21,7 @@
 
 namespace holdfast::bench {
 
-// Channels with a connection each.
+// Opens `count` channels, each with a connection of its own.
 inline std::vector<std::shared_ptr<grpc::Channel>> Connect(const std::string& address, int count) {
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (int i = 0; i < count; ++i) {
@@ -32,7 +32,7 @@ inline std::vector<std::shared_ptr<grpc::Channel>> Connect(const std::string& ad
   return channels;
 }
 
-// What both kinds share: a completion queue whose tags are the slots' operations.
+// The base of both transports: a completion queue whose tags are the slots' operations.
 class CompletionQueueTransport : public Transport {
  public:
   ~CompletionQueueTransport() override = default;
@@ -66,7 +66,7 @@ class UnaryTransport final : public CompletionQueueTransport {
   using Stub = typename Service::Stub;
   using Reader = grpc::ClientAsyncResponseReader<Response>;
   using Prepare = std::unique_ptr<Reader> (Stub::*)(grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
-  // Makes the `number`th request out of that of an earlier call in the slot.
+  // Makes the `number`th request by changing the request of an earlier call in the slot.
   using Fill = std::function<void(int64_t number, Request* request)>;
   using Accept = std::function<bool(const Response& response)>;
 
@@ -110,8 +110,8 @@ class UnaryTransport final : public CompletionQueueTransport {
   std::vector<std::unique_ptr<Slot>> slots_;
 };
 
-// Bidirectional streams, each on a channel of its own, whose results come in the order of the requests. Slots are
-// spread over them.
+// A transport of bidirectional streams, each on a channel of its own. Results come in the order of the requests. Slots
+// are spread over the streams.
 template <typename Service, typename Request, typename Response>
 class StreamTransport final : public CompletionQueueTransport {
  public:

@@ -14,7 +14,7 @@ namespace holdfast::bench {
 namespace {
 
 constexpr char kHost[] = "127.0.0.1";
-constexpr int kTimeoutSeconds = 120;  // longer than the load waits: a call is given up there, not here
+constexpr int kTimeoutSeconds = 120;  // longer than the load waits, so that the load gives a call up first
 
 evhttp_connection* Connect(const EventLoop& loop, int port) {
   evhttp_connection* const connection =
@@ -23,8 +23,8 @@ evhttp_connection* Connect(const EventLoop& loop, int port) {
   return connection;
 }
 
-// `on_reply` is called with `argument` when the call has ended, possibly before this returns. False if it never will
-// be.
+// Calls `on_reply` with `argument` when the call has ended, possibly before Send returns. Returns false if `on_reply`
+// will never be called.
 bool Send(evhttp_connection* connection, const HttpRequest& request, void (*on_reply)(evhttp_request*, void*),
           void* argument) {
   evhttp_request* const sent = evhttp_request_new(on_reply, argument);
@@ -38,7 +38,7 @@ bool Send(evhttp_connection* connection, const HttpRequest& request, void (*on_r
   return evhttp_make_request(connection, sent, post ? EVHTTP_REQ_POST : EVHTTP_REQ_GET, request.path.c_str()) == 0;
 }
 
-// 0 if the connection was lost.
+// Returns 0 if the connection was lost.
 int StatusOf(evhttp_request* reply) { return reply == nullptr ? 0 : evhttp_request_get_response_code(reply); }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Calls over HTTP/1.1 on loopback, on libevent's client.
+// Calls over HTTP/1.1 on loopback, with libevent's client.
 
 #ifndef HOLDFAST_TESTS_BENCH_HTTP_TRANSPORT_H_
 #define HOLDFAST_TESTS_BENCH_HTTP_TRANSPORT_H_
@@ -25,14 +25,14 @@ struct HttpRequest {
   Method method = Method::kGet;
   std::string path;
   std::string body = {};
-  std::string content_type = "application/json";  // said only of a body
+  std::string content_type = "application/json";  // sent only with a body
 };
 
 inline HttpRequest PostOf(std::string path, std::string body = "") {
   return {.method = HttpRequest::Method::kPost, .path = std::move(path), .body = std::move(body)};
 }
 
-// Each slot has a connection of its own, which is kept open from call to call, and opened again after a failure. A call
+// Each slot has a connection of its own, which stays open from call to call and is opened again after a failure. A call
 // is ok if its status is 200.
 class HttpTransport final : public Transport {
  public:
@@ -57,11 +57,11 @@ class HttpTransport final : public Transport {
   const Make make_;
   EventLoop loop_;
   std::vector<std::unique_ptr<Slot>> slots_;
-  Sink* sink_ = nullptr;     // in Poll
-  std::vector<int> failed_;  // already in Begin
+  Sink* sink_ = nullptr;     // set during Poll
+  std::vector<int> failed_;  // slots whose call failed during Begin
 };
 
-// One call on a connection of its own; waits for the reply. Returns the body of one whose status is 2xx.
+// Makes one call on a connection of its own, waits for the reply, and returns its body if the status is 2xx.
 absl::StatusOr<std::string> CallHttp(int port, const HttpRequest& request, absl::Duration timeout = absl::Seconds(10));
 
 }  // namespace holdfast::bench

@@ -24,7 +24,7 @@ class Load final : public Sink {
     result_ = {};
     const absl::Time begin = absl::Now();
     Drive(options_.time);
-    measuring_ = options_.rate_per_s > 0;  // what was due in time counts, however late it ends
+    measuring_ = options_.rate_per_s > 0;  // calls that were due in time count, however late they end
     result_.seconds = absl::ToDoubleSeconds(absl::Now() - begin);
     if (hooks != nullptr) hooks->End();
     Drain();
@@ -37,7 +37,7 @@ class Load final : public Sink {
   void Ended(int slot, bool ok) override {
     free_.push_back(slot);
     if (!measuring_) return;
-    // In the open loop calls that were due in the warm-up do not count.
+    // In the open loop, calls that were due during the warm-up do not count.
     const absl::Time due = due_[static_cast<size_t>(slot)];
     if (options_.rate_per_s > 0 && due < open_begin_) return;
     if (!ok) {
@@ -69,7 +69,7 @@ class Load final : public Sink {
       }
       transport_->Poll(wake, this);
     }
-    // What was due and found no slot is as late as the end, at least.
+    // A call that was due and found no slot is at least as late as the end.
     if (options_.rate_per_s > 0 && measuring_) {
       const auto total = static_cast<int64_t>(absl::ToDoubleSeconds(time) * options_.rate_per_s);
       for (; due_count < total; ++due_count) {

@@ -1,10 +1,11 @@
-// The load that all contenders get: the same loop, the same count of calls under way, the same clock.
+// The load that all contenders get: the same loop, the same number of calls under way, the same clock.
 //
-// Closed loop (rate 0): so many calls are always under way; when one ends the next begins. It finds the peak.
-// Open loop: calls begin at a fixed rate, whether earlier ones have ended or not, and a latency counts from when the
-// call was due. So a server that stalls cannot hide the calls that would have come meanwhile (coordinated omission).
+// Closed loop (rate 0): a fixed number of calls is always under way; when one ends, the next begins. It finds the peak.
+// Open loop: calls begin at a fixed rate, whether earlier calls have ended or not, and the latency of a call counts
+// from when it was due. A server that stalls therefore cannot hide the calls that would have come meanwhile
+// (coordinated omission).
 //
-// Threading: one thread, which drives the transport too.
+// Threading: one thread, which also drives the transport.
 
 #ifndef HOLDFAST_TESTS_BENCH_LOAD_H_
 #define HOLDFAST_TESTS_BENCH_LOAD_H_
@@ -24,15 +25,15 @@ struct LoadOptions {
 };
 
 struct LoadResult {
-  int64_t calls = 0;     // that succeeded within `time`
-  int64_t failures = 0;  // that did not
+  int64_t calls = 0;     // successes within `time`
+  int64_t failures = 0;  // failures within `time`
   double seconds = 0;
   double p50_us = 0, p99_us = 0, p999_us = 0;
 
   double calls_per_s() const { return seconds > 0 ? static_cast<double>(calls) / seconds : 0; }
 };
 
-// Told what has ended.
+// Receives the end of each call.
 class Sink {
  public:
   virtual void Ended(int slot, bool ok) = 0;
@@ -45,17 +46,16 @@ class Sink {
 class Transport {
  public:
   virtual ~Transport() = default;
-  // Begins the `number`th call in a slot that is free: 0 to outstanding - 1. Tells the sink when it has ended, in Poll.
+  // Begins the `number`th call in a free slot, from 0 to outstanding - 1. Poll tells the sink when the call has ended.
   virtual void Begin(int slot, int64_t number) = 0;
-  // Waits until something happens, but not beyond `until`, and tells the sink all that has ended.
+  // Waits until something happens, but not beyond `until`, and tells the sink about every call that has ended.
   virtual void Poll(absl::Time until, Sink* sink) = 0;
 };
 
-// The q-quantile of what is not sorted yet.
+// Returns the q-quantile of unsorted values.
 double Quantile(std::vector<float>* values, double q);
 
-// Gives up on calls that have not ended 30 s after the load: they are failures. `on_measure` is called between the
-// warm-up and the measured time, and again at the end of it.
+// Begin() is called between the warm-up and the measured time, End() at the end of the measured time.
 class MeasureHooks {
  public:
   virtual void Begin() {}
@@ -64,6 +64,7 @@ class MeasureHooks {
  protected:
   ~MeasureHooks() = default;
 };
+// Gives up on calls that have not ended 30 s after the load, and counts them as failures.
 LoadResult RunLoad(Transport* transport, const LoadOptions& options, MeasureHooks* hooks = nullptr);
 
 }  // namespace holdfast::bench

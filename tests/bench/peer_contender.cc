@@ -16,7 +16,7 @@ class StartedPeer final : public Contender {
 
   const std::string& name() const override { return peer_->name; }
   Work WorkOf(const std::string& workload) override {
-    // Redis has no batch of its own; it is asked for many at a time.
+    // Redis has no batch of its own, so that it gets a pipeline of many commands.
     const PeerWorkload* const found =
         WorkloadOf(*peer_, workload == "batch-increment-64" ? "incr-pipelined-16" : workload);
     if (found == nullptr) return {};

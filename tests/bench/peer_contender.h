@@ -1,4 +1,4 @@
-// The peers, as contenders.
+// A contender made from a peer.
 
 #ifndef HOLDFAST_TESTS_BENCH_PEER_CONTENDER_H_
 #define HOLDFAST_TESTS_BENCH_PEER_CONTENDER_H_
@@ -10,7 +10,7 @@
 
 namespace holdfast::bench {
 
-// Takes the peer over. With as many connections as calls under way, at most 64: more make none of them faster.
+// Takes the peer over. Opens as many connections as calls are under way, at most 64; more make no peer faster.
 std::unique_ptr<Contender> PeerContender(std::unique_ptr<Peer> peer);
 
 }  // namespace holdfast::bench

@@ -1,4 +1,4 @@
-// Restate: its server, and the service that it calls, peers/restate/service.mjs, on Node.
+// Restate runs as its server and the service that it calls, peers/restate/service.mjs, on Node.
 
 #include <filesystem>
 #include <utility>
@@ -69,7 +69,7 @@ absl::StatusOr<std::unique_ptr<Peer>> StartRestate(const PeerPaths& paths, const
 
   absl::Status ready =
       WaitUntilReady(server, server_log, [&] { return CallHttp(admin_port, {.path = "/health"}).status(); });
-  // Registering asks the service what it has, so it shows too whether that is there.
+  // Restate asks the service for its handlers when it is registered, so that this also shows whether the service runs.
   if (ready.ok()) {
     const HttpRequest registration =
         PostOf("/deployments", absl::StrCat(R"({"uri":"http://127.0.0.1:)", service_port, R"("})"));

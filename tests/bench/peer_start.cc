@@ -18,7 +18,7 @@ namespace holdfast::bench {
 namespace {
 
 constexpr absl::Duration kReadyMax = absl::Seconds(30);
-constexpr absl::Duration kCallsMax = absl::Minutes(5);  // a file for each object: slow on a busy disk
+constexpr absl::Duration kCallsMax = absl::Minutes(5);  // each object has a file, which is slow on a busy disk
 constexpr absl::Duration kStep = absl::Milliseconds(20);
 constexpr int kPrepareOutstanding = 64;
 constexpr size_t kLogEndBytes = 2000;

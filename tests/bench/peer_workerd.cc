@@ -1,4 +1,4 @@
-// workerd, the runtime whose durable objects are Holdfast's model: peers/workerd has the worker.
+// workerd is the runtime whose durable objects are Holdfast's model. peers/workerd has the worker.
 
 #include <filesystem>
 #include <utility>

@@ -1,4 +1,5 @@
-// The peers alone: starts each that is installed, runs every workload of it, and reads back what it counted.
+// Benchmark of the peers alone: starts each installed peer, runs all its workloads, and reads back how much the peer
+// counted.
 //
 //   peers_bench TOOLS SOURCES [SECONDS [OUTSTANDING [PEER]]]      TOOLS is build/tools, SOURCES tests/bench/peers
 
@@ -28,7 +29,7 @@ struct Directory {
   std::string path;
 };
 
-// Counts the calls of the warm-up too, and those that end after the measured time.
+// Counts the calls of the warm-up too, and the calls that end after the measured time.
 class CountingTransport final : public Transport {
  public:
   explicit CountingTransport(Transport* transport) : transport_(transport) {}
@@ -54,7 +55,7 @@ struct Cpu final : public MeasureHooks {
   absl::Duration used;
 };
 
-// Returns whether all went well.
+// Returns whether everything went well.
 bool Run(const Peer& peer, const PeerWorkload& workload, const LoadOptions& options) {
   if (const absl::Status status = workload.prepare(); !status.ok()) {
     std::printf("%-8s %-18s cannot be prepared: %s\n", peer.name.c_str(), workload.name.c_str(),

@@ -1,10 +1,11 @@
-// Measures what the records of requests with a request_id cost in memory, disk space and time. It makes changes with an
-// id at a rate, first for as long as records live, and then for a while more, in which as many expire as are made.
+// Measures the cost of the records of requests with a request_id in memory, disk space and time. The benchmark makes
+// changes with an id at a fixed rate, first for as long as records live, and then for a while more, in which as many
+// records expire as are made.
 //
 //   records_bench DIRECTORY RATE [AGE_SECONDS]
 //
-// The node runs over a real RocksDB with the server's default settings, in one thread, with a clock that moves on by
-// the time that the requests would take at that rate. Commits are not synced: this is no measurement of the disk.
+// The node runs over a real RocksDB with the server's default settings, in one thread, with a clock that advances by
+// the time that the requests would take at that rate. Commits are not synced: the disk is not measured.
 
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ namespace holdfast::bench {
 namespace {
 
 constexpr int kObjects = 10'000;
-// Requests in one commit; group commit makes such commits of the requests of many clients.
+// The number of requests in one commit; group commit makes such commits from the requests of many clients.
 constexpr int kGroup = 100;
 
 class Silent : public actors::Object {
@@ -125,7 +126,7 @@ class Bench {
                                                std::vector<const actors::ObjectClass*>{&Silent::Class()}, options);
   }
 
-  // Makes the changes of so many seconds, and prints what they took.
+  // Makes the changes of this many seconds, and prints their cost.
   void Load(int64_t seconds, const char* what) {
     const absl::Time began = absl::Now();
     const int64_t requests = seconds * rate_;
@@ -187,7 +188,7 @@ class Bench {
 
  private:
   // Runs the executor's work, then one piece of work in the background, whose end runs on the executor again. Raises
-  // `*longest_us` to the longest time that the executor was busy. Returns false if nothing ran in the background.
+  // `*longest_us` to the longest time for which the executor was busy. Returns false if nothing ran in the background.
   bool Step(int64_t* longest_us) {
     const auto timed = [longest_us](auto run) {
       const absl::Time began = absl::Now();

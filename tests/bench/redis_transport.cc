@@ -15,7 +15,7 @@ namespace {
 
 constexpr char kHost[] = "127.0.0.1";
 
-// What hiredis takes; points into the command.
+// The form in which hiredis takes arguments; it points into the command.
 struct Arguments {
   explicit Arguments(const RedisCommand& command) {
     for (const std::string& argument : command) {
@@ -93,7 +93,7 @@ void RedisTransport::Poll(absl::Time until, Sink* sink) {
   sink_ = nullptr;
 }
 
-// hiredis frees the connection after either of the two.
+// hiredis frees the connection after either of the two callbacks.
 void RedisTransport::OnConnect(const redisAsyncContext* connection, int status) {
   if (status != REDIS_OK) static_cast<Slot*>(connection->data)->connection = nullptr;
 }

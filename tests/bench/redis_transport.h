@@ -1,4 +1,4 @@
-// Calls of Redis on loopback, on hiredis.
+// Calls of Redis on loopback, with hiredis.
 
 #ifndef HOLDFAST_TESTS_BENCH_REDIS_TRANSPORT_H_
 #define HOLDFAST_TESTS_BENCH_REDIS_TRANSPORT_H_
@@ -19,11 +19,11 @@ namespace holdfast::bench {
 
 using RedisCommand = std::vector<std::string>;
 
-// Each slot has a connection of its own. A call is `depth` commands sent together; it has ended when all their replies
-// are there, and is ok if none of them is an error. All calls in a slot whose connection was lost fail.
+// Each slot has a connection of its own. A call is `depth` commands that are sent together. It ends when all their
+// replies have come, and is ok if no reply is an error. All calls in a slot whose connection was lost fail.
 class RedisTransport final : public Transport {
  public:
-  // The `number`th command of all: call n has the commands n * depth to n * depth + depth - 1.
+  // Makes the `number`th command of all: call n has the commands n * depth to n * depth + depth - 1.
   using Make = std::function<RedisCommand(int64_t number)>;
 
   RedisTransport(int port, int slots, Make make, int depth = 1);
@@ -36,9 +36,9 @@ class RedisTransport final : public Transport {
   struct Slot {
     RedisTransport* transport;
     int index;
-    redisAsyncContext* connection = nullptr;  // null: lost
-    int waiting = 0;                          // for so many replies
-    bool ok = true;                           // so far
+    redisAsyncContext* connection = nullptr;  // null if lost
+    int waiting = 0;                          // replies that have not come yet
+    bool ok = true;                           // no error so far
   };
 
   static void OnConnect(const redisAsyncContext* connection, int status);
@@ -51,12 +51,12 @@ class RedisTransport final : public Transport {
   const int depth_;
   EventLoop loop_;
   std::vector<std::unique_ptr<Slot>> slots_;
-  Sink* sink_ = nullptr;     // in Poll
-  std::vector<int> failed_;  // already in Begin
+  Sink* sink_ = nullptr;     // set during Poll
+  std::vector<int> failed_;  // slots whose call failed during Begin
 };
 
-// Commands sent together on a connection of its own; waits for the replies. A status or a number is returned as text,
-// an array as its last element, nil as the empty string; the first error reply as an error.
+// Sends the commands together on a connection of their own and waits for the replies. Returns a status or a number as
+// text, an array as its last element, nil as the empty string, and the first error reply as an error.
 absl::StatusOr<std::vector<std::string>> CallRedis(int port, const std::vector<RedisCommand>& commands);
 
 }  // namespace holdfast::bench

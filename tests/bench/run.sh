@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds Holdfast optimised, and compares it with a bare gRPC server, the disk, workerd, Restate and Redis: the same load
-# on each, in turns. Prints medians, ratios, and which targets are met. Everything runs on loopback and ends by itself.
+# Builds Holdfast optimised, and compares it with a bare gRPC server, the disk, workerd, Restate and Redis. Each gets
+# the same load in turn. Prints medians, ratios, and which targets are met. Everything runs on loopback and ends by
+# itself.
 #
 #   run.sh [--quick] [--json FILE] [OPTIONS]
 #

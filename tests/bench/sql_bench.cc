@@ -1,4 +1,4 @@
-// What SQL costs: beside other objects, and by itself. Prints figures; README.md says which.
+// Measures the cost of SQL, beside other objects and by itself. Prints figures, which README.md explains.
 
 #include <grpcpp/client_context.h>
 #include <unistd.h>
@@ -77,7 +77,7 @@ void PrintQuantiles(const char* name, std::vector<double> micros) {
               Quantile(micros, 0.5), Quantile(micros, 0.99), Quantile(micros, 0.999));
 }
 
-// Increments at a fixed rate; how late each was answered, counted from when it was due.
+// Increments at a fixed rate; returns how late each answer was, counted from when the call was due.
 std::vector<double> OpenLoop(const testing::ServerProcess& server) {
   std::vector<std::vector<double>> found(kThreads);
   std::vector<std::thread> threads;
@@ -104,7 +104,7 @@ std::vector<double> OpenLoop(const testing::ServerProcess& server) {
 
 void BesideAQuery(const testing::ServerProcess& server) {
   auto stub = v1::ObjectService::NewStub(server.NewChannel());
-  // As many rows as take a second.
+  // A first query finds how many rows take a second.
   constexpr int64_t kTried = 1'000'000;
   const absl::Time tried = absl::Now();
   Execute(*stub, "long", Query(kTried));
@@ -137,7 +137,7 @@ void BesideAQuery(const testing::ServerProcess& server) {
   std::printf("%-28s %8d queries of %.2f s\n\n", "", queries, absl::ToDoubleSeconds(query_time / std::max(1, queries)));
 }
 
-// User and system time of a process.
+// Returns the user and system time of a process.
 double CpuMicros(pid_t pid) {
   std::ifstream in(absl::StrCat("/proc/", pid, "/stat"));
   std::string word;

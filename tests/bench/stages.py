@@ -12,7 +12,7 @@ import collections
 import re
 import sys
 
-# In this order: a frame is of the first that matches.
+# The stages are in this order: a frame belongs to the first stage that matches.
 STAGES = [
     ("SQLite", r"^sqlite3|holdfast::storage::sql::"),
     ("sync of the log", r"PosixWritableFile::Sync|fdatasync"),
@@ -28,7 +28,7 @@ PATTERNS = [(name, re.compile(pattern)) for name, pattern in STAGES]
 
 def stage_of(frames):
     for frame in frames:
-        frame = frame.split("<")[0]  # not the arguments of templates
+        frame = frame.split("<")[0]  # without the arguments of templates
         for name, pattern in PATTERNS:
             if pattern.search(frame):
                 return name
@@ -41,7 +41,8 @@ def main():
     frames = []
     for line in sys.stdin:
         if line.strip():
-            # A frame is indented: address, symbol. The first line of a sample is the thread's name.
+            # The line of a frame is indented, with address and symbol. The first line of a sample has the thread's
+            # name.
             if line[0].isspace():
                 frames.append(line.split(None, 1)[1].strip() if len(line.split(None, 1)) > 1 else "")
         elif frames:

@@ -1,5 +1,5 @@
-// Compares servers over the wire: the same load on each, round by round in turn, medians and ratios. run.sh builds what
-// it needs and starts it; README.md says what it prints.
+// Compares servers over the wire: each gets the same load, round by round in turn, and the result is medians and
+// ratios. run.sh builds the servers and starts this program; README.md explains its output.
 
 #include <sys/utsname.h>
 
@@ -51,11 +51,11 @@ struct Case {
   std::string workload;
   int outstanding = 256;
   int channels = 4;
-  bool half_of_peak = false;  // open loop
+  bool half_of_peak = false;  // open loop at half of the peak
   std::vector<AtLeast> at_least = {};
 };
 
-// About what one commit of holdfastd has of 256 calls that are under way.
+// About half of 256 calls that are under way; holdfastd has about as many in one commit.
 constexpr int kHeld = 128;
 
 const std::vector<Case>& Cases() {
@@ -128,7 +128,7 @@ class Bench {
       if (!work.connect || !TakesPart(one, contender->name())) continue;
       if (prepared_.insert({contender.get(), one.workload}).second) {
         work.prepare();
-        // So that what a start costs (loading, families) is over.
+        // A first measurement, so that the cost of a start (loading, families) is over.
         (void)Measure(one, contender.get(), work, options_.settle_seconds);
       }
       works[contender.get()] = std::move(work);
@@ -152,7 +152,7 @@ class Bench {
   WireReport& report() { return report_; }
 
  private:
-  // Builds of ours and the limits always; a peer where it is compared with.
+  // Builds of holdfastd and the limits take part always; a peer takes part where a case compares with it.
   static bool TakesPart(const Case& one, const std::string& name) {
     if (one.half_of_peak) return name == "holdfast";
     if (name != "echo-held" && name != "workerd" && name != "restate" && name != "redis") return true;
@@ -185,7 +185,7 @@ class Bench {
                       .p999_us = result.p999_us});
   }
 
-  // The targets are for the build that is labelled holdfast; a comparison of other builds has none.
+  // The targets are for the build with the label holdfast; a comparison of other builds has no targets.
   void AddTargets(const Case& one) {
     if (!report_.Has(one.name, "holdfast")) return;
     for (const AtLeast& target : one.at_least) report_.AddRatio(one.name, "holdfast", target.to, target.ratio);
@@ -207,7 +207,7 @@ class Bench {
   std::set<std::pair<Contender*, std::string>> prepared_;
 };
 
-// Of the mount whose path is the longest beginning of the directory's.
+// Returns the file system of the mount whose path is the longest prefix of the directory.
 std::string FileSystemOf(const std::string& directory) {
   std::ifstream mounts("/proc/mounts");
   std::string device, path, type, rest, found;

@@ -21,7 +21,7 @@ constexpr int64_t kRows = 100;
 constexpr int kBatchSize = 64;
 constexpr char kValue[] = "a value of twenty b.";
 
-// The `number`th of a walk over all, without two neighbours in a row.
+// The `number`th element of a walk over all, which never visits two neighbours in a row.
 int64_t Pick(int64_t number, int64_t count) { return number * 7919 % count; }
 
 void Name(int64_t number, int64_t count, v1::ObjectRef* object) {

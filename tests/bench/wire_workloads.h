@@ -1,5 +1,5 @@
-// The work that the benchmark asks of servers over gRPC, holdfastd and the echo server alike: for each the calls, and
-// what has to be there before.
+// The work that the benchmark asks of servers over gRPC, of holdfastd and the echo server alike: the calls of each kind
+// of work, and the data that has to be there before.
 
 #ifndef HOLDFAST_TESTS_BENCH_WIRE_WORKLOADS_H_
 #define HOLDFAST_TESTS_BENCH_WIRE_WORKLOADS_H_
@@ -15,14 +15,14 @@ namespace holdfast::bench {
 
 struct WireWorkload {
   std::string name;
-  int units_per_call = 1;  // for BatchIncrement: increments
+  int units_per_call = 1;  // the increments of a BatchIncrement
   std::function<std::unique_ptr<Transport>(const std::string& address, int channels, int slots)> connect;
-  // Exits the program if it fails. Not for the echo server.
+  // Makes the data; exits the program if it fails. Not called for the echo server.
   std::function<void(const std::string& address)> prepare = [](const std::string&) {};
 };
 
-// "increment", "increment-hot", "get-value", "check-limit", "update-user", "add-item", "sql-update", "sql-select",
-// "stream-increment", "batch-increment-64".
+// The names are "increment", "increment-hot", "get-value", "check-limit", "update-user", "add-item", "sql-update",
+// "sql-select", "stream-increment", "batch-increment-64".
 const WireWorkload& WireWorkloadNamed(const std::string& name);
 
 }  // namespace holdfast::bench

@@ -1,4 +1,4 @@
-// The alarm and its handler, by objects that do as they are told and a clock that is moved.
+// The alarm and its handler. The objects follow scripts, and the test moves the clock.
 
 #include "tests/blackbox/behaviour.h"
 
@@ -14,17 +14,19 @@ constexpr char kFail[] = "fail { code: 10 message: \"on purpose\" }";
 constexpr char kInAnHour[] = "set_alarm { in { seconds: 3600 } }";
 constexpr char kAtOnce[] = "set_alarm { at { seconds: 1 } }";
 
-// Between the failure of attempt `failures` and the next, without the jitter of up to a quarter.
+// Returns the time between the failure of attempt `failures` and the next attempt, without the jitter of up to a
+// quarter.
 absl::Duration Backoff(int failures) { return std::min(absl::Seconds(64), absl::Seconds(1 << failures)); }
 
 class Alarms : public ScriptedBehaviour {
  protected:
-  // Waits for the run with that number, counted from 1.
+  // Waits for the `number`th run, counted from 1.
   script::Note AlarmRun(int number) {
     const auto notes = Notes("o", "alarm", number);
     return notes.size() < static_cast<size_t>(number) ? script::Note() : notes[number - 1];
   }
-  // No more runs than these. What is due has begun by now: the clock's turn and this one are behind it.
+  // Expects no more runs than these. A run that is due has begun by now, since the clock's turn and this one come after
+  // it.
   void ExpectRuns(size_t count) {
     ASSERT_TRUE(IsOk(Run("o", {})));
     EXPECT_THAT(Notes("o", "alarm"), SizeIs(count));
@@ -34,7 +36,7 @@ class Alarms : public ScriptedBehaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Alarms, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-TEST_P(Alarms, B33_SetGetDelete) {
+TEST_P(Alarms, AnAlarmIsSetReadAndDeleted) {
   const auto none = Run("o", {"get_alarm: true"});
   EXPECT_FALSE(none->results(0).found());
   const absl::Time before = ServerNow();
@@ -51,18 +53,18 @@ TEST_P(Alarms, B33_SetGetDelete) {
   ExpectRuns(0);
 }
 
-TEST_P(Alarms, B33_AnAlarmInThePastIsDueAtOnce) {
+TEST_P(Alarms, AnAlarmInThePastIsDueAtOnce) {
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   EXPECT_EQ(FromProto(AlarmRun(1).scheduled_time()), absl::FromUnixSeconds(1));
   WaitUntil([&] { return Alarm() == std::nullopt; });
 }
 
-TEST_P(Alarms, B34_NeverEarly) {
+TEST_P(Alarms, AnAlarmIsNeverEarly) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   const absl::Time due = *Alarm();
   Advance(absl::Minutes(59));
   ExpectRuns(0);
-  AdvanceTo(due - absl::Milliseconds(300));  // and now in real time
+  AdvanceTo(due - absl::Milliseconds(300));  // the rest passes in real time
   const auto run = AlarmRun(1);
   EXPECT_GE(FromProto(run.time()), due);
   EXPECT_EQ(FromProto(run.scheduled_time()), due);
@@ -70,7 +72,7 @@ TEST_P(Alarms, B34_NeverEarly) {
   ExpectRuns(1);
 }
 
-TEST_P(Alarms, B33_AnAlarmThatIsReplacedFiresOnce) {
+TEST_P(Alarms, AnAlarmThatIsReplacedFiresOnce) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   ASSERT_TRUE(IsOk(Run("o", {"set_alarm { in { seconds: 60 } }"})));
   Advance(absl::Seconds(61));
@@ -79,11 +81,11 @@ TEST_P(Alarms, B33_AnAlarmThatIsReplacedFiresOnce) {
   ExpectRuns(1);
 }
 
-TEST_P(Alarms, B35_AbsentInItsOwnHandler) {
+TEST_P(Alarms, AnAlarmIsAbsentInItsOwnHandler) {
   SetAlarmScripts("o", {{"get_alarm: true", "note: \"waits\"", "await_signal: \"go\"", kInAnHour, "get_alarm: true"}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
-  // The handler waits and has not written: others may ask.
+  // The handler waits and has not written, so that other requests may run.
   EXPECT_EQ(Alarm(), std::nullopt);
   Signal("o", "go");
   const auto results = Notes("o", "result", 2);
@@ -93,7 +95,7 @@ TEST_P(Alarms, B35_AbsentInItsOwnHandler) {
   EXPECT_EQ(Alarm(), FromProto(results[1].result().alarm()));
 }
 
-TEST_P(Alarms, B36_SetInTheHandlerFiresAgain) {
+TEST_P(Alarms, AnAlarmSetInTheHandlerFiresAgain) {
   SetAlarmScripts("o", {{kInAnHour}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   const absl::Time first = FromProto(AlarmRun(1).time());
@@ -105,7 +107,7 @@ TEST_P(Alarms, B36_SetInTheHandlerFiresAgain) {
   ExpectRuns(2);
 }
 
-TEST_P(Alarms, B36_AnAlarmSetInTheHandlerToTheSameTimeFiresAgain) {
+TEST_P(Alarms, AnAlarmSetInTheHandlerToTheSameTimeFiresAgain) {
   SetAlarmScripts("o", {{"set_alarm { same_time: true }"}, {"set_alarm { same_time: true }"}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   const auto third = AlarmRun(3);
@@ -116,7 +118,7 @@ TEST_P(Alarms, B36_AnAlarmSetInTheHandlerToTheSameTimeFiresAgain) {
   EXPECT_EQ(Alarm(), std::nullopt);
 }
 
-TEST_P(Alarms, B36_AnAlarmSetByARequestWhileTheHandlerWaitsFires) {
+TEST_P(Alarms, AnAlarmSetByARequestWhileTheHandlerWaitsFires) {
   SetAlarmScripts("o", {{"note: \"waits\"", "await_signal: \"go\""}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
@@ -126,20 +128,20 @@ TEST_P(Alarms, B36_AnAlarmSetByARequestWhileTheHandlerWaitsFires) {
   EXPECT_EQ(AlarmRun(2).retry_count(), 0);
 }
 
-TEST_P(Alarms, B37_SetThenFailTheNewOneWins) {
+TEST_P(Alarms, AnAlarmSetByAHandlerThatFailsWinsOverTheRetry) {
   SetAlarmScripts("o", {{"put { key: \"a\" value: \"dropped\" }", kInAnHour, kFail}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   AlarmRun(1);
   WaitUntil([&] { return Alarm().has_value(); });
   EXPECT_GT(*Alarm(), ServerNow() + absl::Minutes(50));
   EXPECT_THAT(All("o", "Scripted"), IsEmpty());
-  Advance(absl::Minutes(5));  // no retry
+  Advance(absl::Minutes(5));  // long enough for a retry, if there were one
   ExpectRuns(1);
   Advance(absl::Hours(1));
   EXPECT_EQ(AlarmRun(2).retry_count(), 0);
 }
 
-TEST_P(Alarms, B38_DeleteInTheHandlerStopsTheRetry) {
+TEST_P(Alarms, DeleteInTheHandlerStopsTheRetry) {
   SetAlarmScripts("o", {{"delete_alarm: true", "note: \"deleted\"", kFail}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "deleted", 1);
@@ -148,7 +150,7 @@ TEST_P(Alarms, B38_DeleteInTheHandlerStopsTheRetry) {
   ExpectRuns(1);
 }
 
-TEST_P(Alarms, B39_RetriedSixTimesThenGone_B40_WithinTheBackoff) {
+TEST_P(Alarms, AFailedAlarmIsRetriedSixTimesWithinTheBackoffAndThenGone) {
   const std::vector<std::string> fails = {"put { key: \"a\" value: \"dropped\" }", kFail};
   SetAlarmScripts("o", {fails, fails, fails, fails, fails, fails, fails, fails});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
@@ -156,7 +158,7 @@ TEST_P(Alarms, B39_RetriedSixTimesThenGone_B40_WithinTheBackoff) {
   EXPECT_EQ(run.retry_count(), 0);
   for (int failures = 1; failures <= 6; ++failures) {
     const absl::Time failed = FromProto(run.time());
-    // While it is retried, GetAlarm says for when it was set.
+    // While the alarm is retried, GetAlarm returns the time for which it was set.
     EXPECT_EQ(Alarm(), absl::FromUnixSeconds(1));
     AdvanceTo(failed + Backoff(failures) - absl::Milliseconds(200));
     const absl::Time latest = AdvanceTo(failed + Backoff(failures) * 1.25);
@@ -164,20 +166,20 @@ TEST_P(Alarms, B39_RetriedSixTimesThenGone_B40_WithinTheBackoff) {
     EXPECT_EQ(run.retry_count(), failures);
     EXPECT_EQ(FromProto(run.scheduled_time()), absl::FromUnixSeconds(1));
     EXPECT_GE(FromProto(run.time()), failed + Backoff(failures));
-    // Due by then; what comes on top is the machine's.
+    // The run was due by then; the rest is the machine's delay.
     EXPECT_LE(FromProto(run.time()), latest + absl::Seconds(10));
   }
   Advance(absl::Hours(1));
   ExpectRuns(7);
   WaitUntil([&] { return Alarm() == std::nullopt; });
   EXPECT_THAT(All("o", "Scripted"), IsEmpty());
-  // A new one begins anew.
+  // A new alarm has no attempts behind it.
   SetAlarmScripts("o", {});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   EXPECT_EQ(AlarmRun(8).retry_count(), 0);
 }
 
-TEST_P(Alarms, B39_ARetryThatSucceedsIsTheLast) {
+TEST_P(Alarms, ARetryThatSucceedsIsTheLast) {
   SetAlarmScripts("o", {{kFail}, {kFail}, {"put { key: \"a\" value: \"done\" }"}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   AlarmRun(1);
@@ -191,7 +193,7 @@ TEST_P(Alarms, B39_ARetryThatSucceedsIsTheLast) {
   ExpectRuns(3);
 }
 
-TEST_P(Alarms, B39_AHandlerThatTakesTooLongHasFailed) {
+TEST_P(Alarms, AHandlerThatTakesTooLongHasFailed) {
   SetAlarmScripts("o", {{"put { key: \"a\" value: \"1\" }", "note: \"waits\"", "await_signal: \"never\""}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
@@ -202,7 +204,7 @@ TEST_P(Alarms, B39_AHandlerThatTakesTooLongHasFailed) {
   EXPECT_EQ(AlarmRun(2).retry_count(), 1);
 }
 
-TEST_P(Alarms, B39_AFailedLoadIsNoAttempt) {
+TEST_P(Alarms, AFailedLoadIsNoAttempt) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   Passivate("o", "Scripted");
   SetLoad("o", {"note: \"fails to load\"", kFail});
@@ -213,14 +215,14 @@ TEST_P(Alarms, B39_AFailedLoadIsNoAttempt) {
   EXPECT_EQ(AlarmRun(1).retry_count(), 0);
 }
 
-TEST_P(Alarms, B43_AnAlarmSurvivesPassivation) {
+TEST_P(Alarms, AnAlarmSurvivesPassivation) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   const absl::Time due = *Alarm();
   Passivate("o", "Scripted");
   EXPECT_EQ(FromProto(Describe("o", "Scripted").alarm_time()), due);
   Advance(absl::Hours(1));
   EXPECT_GE(FromProto(AlarmRun(1).time()), due);
-  // The same when it is idle for too long.
+  // The alarm also survives when the object is idle for too long.
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   Advance(absl::Seconds(11));
   WaitUntil([&] { return Describe("o", "Scripted").activation_state() == v1::ACTIVATION_STATE_INACTIVE; });
@@ -228,7 +230,7 @@ TEST_P(Alarms, B43_AnAlarmSurvivesPassivation) {
   AlarmRun(2);
 }
 
-TEST_P(Alarms, B43_ARetrySurvivesPassivation) {
+TEST_P(Alarms, ARetrySurvivesPassivation) {
   SetAlarmScripts("o", {{kFail}, {kFail}, {}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   AlarmRun(1);
@@ -240,7 +242,7 @@ TEST_P(Alarms, B43_ARetrySurvivesPassivation) {
   EXPECT_EQ(AlarmRun(3).retry_count(), 2);
 }
 
-TEST_P(Alarms, B44_AFailedTurnLeavesTheOldAlarm) {
+TEST_P(Alarms, AFailedTurnLeavesTheOldAlarm) {
   ASSERT_TRUE(IsOk(Run("o", {kInAnHour})));
   const absl::Time due = *Alarm();
   EXPECT_FALSE(Run("o", {kAtOnce, kFail}).ok());
@@ -252,7 +254,7 @@ TEST_P(Alarms, B44_AFailedTurnLeavesTheOldAlarm) {
   AlarmRun(1);
 }
 
-TEST_P(Alarms, B45_TheHandlersWritesAndItsEndAreOneCommit) {
+TEST_P(Alarms, TheHandlersWritesAndItsEndAreOneCommit) {
   SetAlarmScripts("o", {{"put { key: \"a\" value: \"1\" }", kInAnHour, "put { key: \"b\" value: \"1\" }"}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   WaitUntil([&] { return !All("o", "Scripted").empty(); });

@@ -1,4 +1,4 @@
-// ApplyBatch: conditions, steps and the alarm in one atomic commit, or nothing.
+// ApplyBatch makes conditions, steps and the alarm one atomic commit, or does nothing.
 
 #include "tests/blackbox/behaviour.h"
 
@@ -38,7 +38,7 @@ class Batches : public Behaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Batches, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-TEST_P(Batches, B45_StepsAndAlarmAreOneCommit) {
+TEST_P(Batches, StepsAndAlarmAreOneCommit) {
   ASSERT_TRUE(IsOk(Put("o", "old", "0")));
   AddPut("a", "1");
   batch.add_steps()->set_delete_key("old");
@@ -76,7 +76,7 @@ TEST_P(Batches, StepsAreTakenInOrder) {
   EXPECT_EQ(AlarmOf("o"), now + kHour);
 }
 
-TEST_P(Batches, B25_AConditionThatDoesNotHoldLeavesNothing) {
+TEST_P(Batches, AConditionThatDoesNotHoldLeavesNothing) {
   ASSERT_TRUE(IsOk(Put("o", "a", "old")));
   AddPut("a", "new");
   AddPut("b", "new");
@@ -87,7 +87,7 @@ TEST_P(Batches, B25_AConditionThatDoesNotHoldLeavesNothing) {
   EXPECT_THAT(All("o"), ElementsAre(Pair("a", "old")));
 }
 
-TEST_P(Batches, B44_ARolledBackBatchLeavesTheOldAlarm) {
+TEST_P(Batches, ARolledBackBatchLeavesTheOldAlarm) {
   ASSERT_TRUE(IsOk(SetAlarm("o", now + kHour)));
   *batch.add_steps()->mutable_set_alarm() = ToProto(now + 2 * kHour);
   batch.add_preconditions()->set_key_present("missing");
@@ -98,7 +98,7 @@ TEST_P(Batches, B44_ARolledBackBatchLeavesTheOldAlarm) {
   EXPECT_EQ(AlarmOf("o"), now + kHour);
 }
 
-TEST_P(Batches, B25_AFailedBatchOnANewObjectCreatesNothing) {
+TEST_P(Batches, AFailedBatchOnANewObjectCreatesNothing) {
   AddPut("a", "1");
   *batch.add_steps()->mutable_set_alarm() = ToProto(now + kHour);
   batch.add_preconditions()->set_key_present("a");

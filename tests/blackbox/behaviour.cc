@@ -25,7 +25,7 @@ std::string ToString(const grpc::Status& status) {
                       "\": ", status.error_message());
 }
 
-// As errors.proto says "with RetryInfo".
+// Returns whether errors.proto says "with RetryInfo" about the reason.
 bool IsRetryable(absl::string_view reason) {
   for (absl::string_view retryable :
        {"MAILBOX_FULL", "SERVER_OVERLOADED", "DISK_FULL", "STARTING", "DRAINING", "OBJECT_RESET"}) {
@@ -95,7 +95,7 @@ testing::ServerProgram Behaviour::Program() const {
 testing::ServerProgram ScriptedBehaviour::Program() const { return TestServer(GetParam()); }
 testing::ServerProgram ScriptedKillBehaviour::Program() const { return TestServer(StoreKind::kRocksDb); }
 
-// --- ServerTest.
+// --- ServerTest
 
 void ServerTest::Start(const std::string& config, const std::vector<std::string>& arguments) {
   server_ = nullptr;
@@ -172,14 +172,14 @@ v1::DescribeObjectResponse ServerTest::Describe(const std::string& name, const s
 }
 
 void ServerTest::Passivate(const std::string& name, const std::string& object_class) {
-  // Something of the server's own, as a move to a family, may load it again.
+  // The server itself may load the object again, to move it to a family for instance.
   WaitUntil([&] {
     EXPECT_TRUE(IsOk(Call(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>(name, object_class))));
     return Describe(name, object_class).activation_state() == v1::ACTIVATION_STATE_INACTIVE;
   });
 }
 
-// --- ScriptTest.
+// --- ScriptTest
 
 script::Step ScriptTest::Step(const std::string& text) {
   script::Step step;
@@ -256,7 +256,7 @@ void ScriptTest::FailCommits(bool apply) {
   EXPECT_TRUE(IsOk(Call(&ScriptStub::FailCommits, request)));
 }
 
-// --- Both stores for all of them.
+// --- The parameters of suites that run on both stores
 
 INSTANTIATE_TEST_SUITE_P(Stores, Behaviour, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 INSTANTIATE_TEST_SUITE_P(Stores, ScriptedBehaviour, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory),

@@ -1,8 +1,8 @@
-// What the black-box tests share: a server, which is a process of its own, and calls to it.
+// Fixtures of the black-box tests: a server, which is a process of its own, and calls to it.
 //
-// Tests of a Behaviour run against holdfastd, and against the test server with its store in memory; those of a
-// ScriptedBehaviour against the test server with either store, and may script objects and move the clock. Those that
-// kill or restart the server run on RocksDB only.
+// Tests of a Behaviour run against holdfastd, and against the test server with its store in memory. Tests of a
+// ScriptedBehaviour run against the test server with either store, and may script objects and move the clock. Tests
+// that kill or restart the server run on RocksDB only.
 
 #ifndef HOLDFAST_TESTS_BLACKBOX_BEHAVIOUR_H_
 #define HOLDFAST_TESTS_BLACKBOX_BEHAVIOUR_H_
@@ -43,7 +43,7 @@ using testing::For;
 using testing::ReasonOf;
 using testing::Reply;
 
-// What should happen soon is waited for so long.
+// The longest wait for something that should happen soon.
 inline constexpr absl::Duration kSoon = absl::Seconds(20);
 
 ::testing::AssertionResult IsOk(const grpc::Status& status);
@@ -51,9 +51,9 @@ template <typename Response>
 ::testing::AssertionResult IsOk(const Reply<Response>& reply) {
   return IsOk(reply.status);
 }
-// An error as errors.proto has them: this code and reason, with RetryInfo if and only if that reason has it.
+// Checks that the error is as in errors.proto: this code and reason, with RetryInfo if and only if that reason has it.
 ::testing::AssertionResult Fails(const grpc::Status& status, grpc::StatusCode code, absl::string_view reason);
-// INVALID_ARGUMENT that names a field that begins so.
+// Checks for INVALID_ARGUMENT that names a field with this prefix.
 ::testing::AssertionResult IsInvalid(const grpc::Status& status, absl::string_view field = "");
 
 google::protobuf::Timestamp ToProto(absl::Time time);
@@ -64,10 +64,10 @@ v1::PutEntriesRequest PutRequest(const std::string& name, const Pairs& entries);
 
 class ServerTest : public ::testing::Test {
  protected:
-  // The program that runs, for this test.
+  // The server program of this test.
   virtual testing::ServerProgram Program() const = 0;
 
-  // Starts the server, or another one with what the last one left on disk.
+  // Starts a server, on the data that the last one left on disk, if there was one.
   void Start(const std::string& config = "", const std::vector<std::string>& arguments = {});
   void Kill() { server_->Kill(); }
 
@@ -77,7 +77,7 @@ class ServerTest : public ::testing::Test {
     Base stub(channel_);
     return testing::Invoke(stub, method, request, Timeout());
   }
-  // The same, without waiting for the reply.
+  // Makes the call without waiting for the reply.
   template <typename Base, typename Request, typename Response>
   std::future<Reply<Response>> Send(grpc::Status (Base::*method)(grpc::ClientContext*, const Request&, Response*),
                                     const Request& request) {
@@ -86,14 +86,13 @@ class ServerTest : public ::testing::Test {
       return testing::Invoke(stub, method, request, timeout);
     });
   }
-  // Looks until `true_at_last`, and fails the test if that is not soon.
+  // Polls until `true_at_last` returns true, and fails the test if that takes longer than kSoon.
   void WaitUntil(absl::FunctionRef<bool()> true_at_last);
 
-  // --- Objects of class "Object".
+  // --- Calls to objects of class "Object", or of `object_class`
   grpc::Status Put(const std::string& name, const Pairs& entries);
   grpc::Status Put(const std::string& name, const std::string& key, const std::string& value);
   std::optional<std::string> Get(const std::string& name, const std::string& key);
-  // Also of other classes.
   Pairs All(const std::string& name, const std::string& object_class = "");
   std::string EtagOf(const std::string& name, const std::string& key);
   grpc::Status SetAlarm(const std::string& name, absl::Time time);
@@ -101,7 +100,7 @@ class ServerTest : public ::testing::Test {
   v1::DescribeObjectResponse Describe(const std::string& name, const std::string& object_class = "");
   void Passivate(const std::string& name, const std::string& object_class = "");
 
-  // Deadlines go by the server's clock, which may have been moved.
+  // Deadlines follow the server's clock, which may have been moved.
   std::chrono::milliseconds Timeout() const { return absl::ToChronoMilliseconds(kSoon + advanced_); }
 
   testing::TemporaryDirectory directory_;
@@ -110,12 +109,12 @@ class ServerTest : public ::testing::Test {
   absl::Duration advanced_;
 };
 
-// --- On the test server.
+// A fixture with the test server, which runs scripts.
 class ScriptTest : public ServerTest {
  protected:
   using Steps = std::vector<script::Step>;
 
-  // The same in text: `put { key: "a" value: "1" }`.
+  // Parses a step such as `put { key: "a" value: "1" }`.
   static script::Step Step(const std::string& text);
   static script::Script Script(const std::vector<std::string>& steps);
   static script::RunRequest RunRequest(const std::string& name, const std::vector<std::string>& steps);
@@ -123,16 +122,16 @@ class ScriptTest : public ServerTest {
   std::future<Reply<script::RunResponse>> SendRun(const std::string& name, const std::vector<std::string>& steps);
 
   void SetLoad(const std::string& name, const std::vector<std::string>& steps);
-  // What the next runs of the alarm do, one after the other.
+  // Sets the scripts of the next runs of the alarm, one for each run.
   void SetAlarmScripts(const std::string& name, const std::vector<std::vector<std::string>>& scripts);
-  // Waits until there are `count` notes with this text (any, if empty).
+  // Waits until there are `count` notes with this text (any text, if empty).
   std::vector<script::Note> Notes(const std::string& name, const std::string& text = "", int count = 0);
   std::vector<std::string> NoteTexts(const std::string& name);
   void Signal(const std::string& name, const std::string& signal);
-  // Returns what the clock says then.
+  // Moves the server's clock forward, and returns its new time.
   absl::Time Advance(absl::Duration by);
   absl::Time ServerNow() { return Advance(absl::ZeroDuration()); }
-  // Not if it is that late already.
+  // Moves the clock forward to `time`, or not at all if it is that late already.
   absl::Time AdvanceTo(absl::Time time) { return Advance(std::max(absl::ZeroDuration(), time - ServerNow())); }
   void FailCommits(bool apply);
 };
@@ -152,7 +151,7 @@ class ScriptedBehaviour : public ScriptTest, public ::testing::WithParamInterfac
   void SetUp() override { Start(); }
 };
 
-// On RocksDB, whose data outlive the process.
+// Runs on RocksDB, whose data outlive the process.
 class KillBehaviour : public ServerTest {
  protected:
   testing::ServerProgram Program() const override { return testing::Holdfastd(); }

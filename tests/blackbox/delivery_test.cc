@@ -1,4 +1,4 @@
-// How a delivery of an alarm ends: acknowledged, refused, expired, or along with a batch.
+// A delivery of an alarm ends in one of four ways: acknowledged, refused, expired, or with a batch.
 
 #include "tests/blackbox/watcher.h"
 
@@ -35,7 +35,7 @@ class Deliveries : public ScriptedBehaviour {
   ::testing::AssertionResult IsStale(const grpc::Status& status) {
     return Fails(status, grpc::StatusCode::ABORTED, "ALARM_DELIVERY_STALE");
   }
-  // Nothing has come but what comes now.
+  // Expects that nothing else has come before the alarm that is set now.
   void ExpectNoMore() {
     ASSERT_TRUE(IsOk(SetAlarm("barrier", past)));
     const auto barrier = watcher->Next();
@@ -75,7 +75,7 @@ TEST_P(Deliveries, AnUnknownTokenIsStale) {
   EXPECT_TRUE(IsOk(Acknowledge(delivery)));
 }
 
-TEST_P(Deliveries, B40_ARefusedOneIsRetriedWithinTheBackoff) {
+TEST_P(Deliveries, ARefusedDeliveryIsRetriedWithinTheBackoff) {
   for (int failures = 1; failures <= 9; ++failures) {
     const absl::Duration backoff = std::min(absl::Seconds(64), absl::Seconds(1 << failures));
     const absl::Time failed = ServerNow();
@@ -125,7 +125,7 @@ TEST_P(Deliveries, AnExtendedLeaseHolds) {
   Advance(absl::Minutes(9));
   ExpectNoMore();
   EXPECT_EQ(AlarmOf("o"), std::nullopt);
-  // It may be shortened as well; the default is 30 s.
+  // ExtendAlarmLease may shorten the lease as well; the default is 30 s.
   ASSERT_TRUE(IsOk(Call(&ObjectStub::ExtendAlarmLease, OfDelivery<v1::ExtendAlarmLeaseRequest>(delivery))));
   Advance(absl::Seconds(34));
   EXPECT_EQ(watcher->Next().retry_count(), 1);
@@ -144,7 +144,7 @@ TEST_P(Deliveries, ABatchAcknowledgesInItsCommit) {
   ASSERT_TRUE(IsOk(Call(&ObjectStub::ApplyBatch, batch)));
   EXPECT_THAT(All("o"), ElementsAre(Pair("done", "")));
   EXPECT_TRUE(IsStale(Acknowledge(delivery)));
-  // Once only: the same again changes nothing.
+  // The batch is applied once only: the same batch again changes nothing.
   batch.mutable_steps(0)->mutable_put()->set_key("twice");
   EXPECT_TRUE(IsStale(Call(&ObjectStub::ApplyBatch, batch).status));
   EXPECT_THAT(All("o"), ElementsAre(Pair("done", "")));
@@ -172,7 +172,7 @@ TEST_P(Deliveries, ABatchAfterTheLeaseDoesNothing) {
   EXPECT_THAT(All("o"), IsEmpty());
 }
 
-TEST_P(Deliveries, B36_ABatchThatSetsTheAlarmHasItFireAgain) {
+TEST_P(Deliveries, ABatchThatSetsTheAlarmHasItFireAgain) {
   auto batch = Batch();
   *batch.add_steps()->mutable_set_alarm() = ToProto(past);  // the same time
   ASSERT_TRUE(IsOk(Call(&ObjectStub::ApplyBatch, batch)));
@@ -182,7 +182,7 @@ TEST_P(Deliveries, B36_ABatchThatSetsTheAlarmHasItFireAgain) {
   EXPECT_NE(again.delivery_token(), delivery.delivery_token());
 }
 
-TEST_P(Deliveries, B36_AnAlarmSetWhileOneIsOutIsTheNext) {
+TEST_P(Deliveries, AnAlarmSetWhileOneIsOutIsTheNext) {
   const absl::Time next = ServerNow() + absl::Hours(1);
   ASSERT_TRUE(IsOk(SetAlarm("o", next)));
   ASSERT_TRUE(AlarmOf("o").has_value());
@@ -192,7 +192,7 @@ TEST_P(Deliveries, B36_AnAlarmSetWhileOneIsOutIsTheNext) {
   EXPECT_EQ(watcher->Next().retry_count(), 0);
 }
 
-TEST_P(Deliveries, B37_AnAlarmSetWhileOneIsOutTakesThePlaceOfItsRetry) {
+TEST_P(Deliveries, AnAlarmSetWhileOneIsOutTakesThePlaceOfItsRetry) {
   ASSERT_TRUE(IsOk(SetAlarm("o", ServerNow() + absl::Hours(1))));
   Refuse(delivery);
   Advance(absl::Minutes(5));
@@ -203,7 +203,7 @@ TEST_P(Deliveries, B37_AnAlarmSetWhileOneIsOutTakesThePlaceOfItsRetry) {
   EXPECT_EQ(next.retry_count(), 0);
 }
 
-TEST_P(Deliveries, B38_AnAlarmDeletedWhileOneIsOutIsNotRetried) {
+TEST_P(Deliveries, AnAlarmDeletedWhileOneIsOutIsNotRetried) {
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAlarm, For<v1::DeleteAlarmRequest>("o"))));
   Refuse(delivery);
   Advance(absl::Hours(1));
@@ -211,14 +211,14 @@ TEST_P(Deliveries, B38_AnAlarmDeletedWhileOneIsOutIsNotRetried) {
   EXPECT_EQ(AlarmOf("o"), std::nullopt);
 }
 
-TEST_P(Deliveries, B29_DeleteAllEndsTheDelivery) {
+TEST_P(Deliveries, DeleteAllEndsTheDelivery) {
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("o"))));
   EXPECT_TRUE(IsStale(Acknowledge(delivery)));
   Advance(absl::Hours(1));
   ExpectNoMore();
 }
 
-TEST_P(Deliveries, B29_DeleteAllThatKeepsTheAlarmKeepsTheDelivery) {
+TEST_P(Deliveries, DeleteAllThatKeepsTheAlarmKeepsTheDelivery) {
   ASSERT_TRUE(IsOk(Put("o", "a", "1")));
   auto request = For<v1::DeleteAllRequest>("o");
   request.set_keep_alarm(true);
@@ -227,14 +227,14 @@ TEST_P(Deliveries, B29_DeleteAllThatKeepsTheAlarmKeepsTheDelivery) {
   EXPECT_TRUE(IsOk(Acknowledge(delivery)));
 }
 
-TEST_P(Deliveries, B43_ADeliverySurvivesPassivation) {
+TEST_P(Deliveries, ADeliverySurvivesPassivation) {
   Passivate("o");
   EXPECT_EQ(AlarmOf("o"), std::nullopt);
   Passivate("o");
   EXPECT_TRUE(IsOk(Acknowledge(delivery)));
 }
 
-TEST_P(Deliveries, B43_ALeaseOfAnObjectThatIsNotLoadedExpires) {
+TEST_P(Deliveries, ALeaseOfAnObjectThatIsNotLoadedExpires) {
   Passivate("o");
   Advance(absl::Seconds(34));
   const auto again = watcher->Next();

@@ -1,4 +1,4 @@
-// DescribeObject: what it tells of an object that is at work, stuck, gone, or that never was.
+// DescribeObject describes an object that is at work, stuck, deleted, or that never existed.
 
 #include "absl/strings/str_cat.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
@@ -23,13 +23,13 @@ TEST_P(Descriptions, AnObjectExistsFromItsFirstWriteUntilItIsDeleted) {
   EXPECT_TRUE(Describe("o").exists());
   Passivate("o");
   EXPECT_TRUE(Describe("o").exists());
-  // The same name in another class is another object.
+  // An object of the same name in another class is another object.
   EXPECT_FALSE(Describe("o", "Counter").exists());
   ASSERT_TRUE(IsOk(Call(&CounterStub::Increment, For<v1::IncrementRequest>("o"))));
   EXPECT_TRUE(Describe("o", "Counter").exists());
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("o"))));
   EXPECT_FALSE(Describe("o").exists());
-  // An alarm that is kept is something that is stored.
+  // An alarm alone is enough for the object to be stored.
   ASSERT_TRUE(IsOk(SetAlarm("o", absl::Now() + absl::Hours(1))));
   auto keep = For<v1::DeleteAllRequest>("o");
   keep.set_keep_alarm(true);
@@ -40,7 +40,7 @@ TEST_P(Descriptions, AnObjectExistsFromItsFirstWriteUntilItIsDeleted) {
 TEST_P(Descriptions, AQueueAndAStatementThatRunsHoldNoDescriptionUp) {
   Start("sql { time_limit_ms: 3000 }");
   ASSERT_TRUE(IsOk(Execute("o", {"CREATE TABLE t(v)", "INSERT INTO t VALUES (1), (2)"})));
-  // Each runs until its time is over, the second when the first has ended.
+  // Each statement runs until its time is over, the second when the first has ended.
   const auto endless = Statements("o", {"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
                                         "SELECT count(*) FROM n"});
   auto one = Send(&ObjectStub::ExecuteSql, endless);
@@ -98,7 +98,7 @@ TEST_P(Descriptions, AnAlarmIsToldInEachOfItsStates) {
   const absl::Time refused = absl::Now();
   ASSERT_TRUE(IsOk(Call(&ObjectStub::AcknowledgeAlarm, Refusal(delivery))));
   described = Describe("o");
-  // The retry comes in 2 s at the earliest; by then this was asked.
+  // The retry comes after 2 s at the earliest; the test asked before that.
   if (absl::Now() < refused + absl::Seconds(2)) {
     EXPECT_FALSE(described.has_alarm_delivery());
     EXPECT_EQ(FromProto(described.alarm_time()), kPast);

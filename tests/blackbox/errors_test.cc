@@ -1,4 +1,4 @@
-// What is refused, and how it is told.
+// The server refuses wrong requests with the right error.
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -10,7 +10,7 @@
 namespace holdfast::blackbox {
 namespace {
 
-// Every call on one object with a request that is fine but for the object, by name of its method.
+// The fixture has every call on one object, by the name of its method, with a request that is valid but for the object.
 class Errors : public Behaviour {
  protected:
   std::vector<std::pair<std::string, grpc::Status>> Writes(const v1::ObjectId& object) {
@@ -71,7 +71,7 @@ class Errors : public Behaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Errors, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-TEST_P(Errors, B47_NamesOutOfBoundsAreRefused) {
+TEST_P(Errors, NamesOutOfBoundsAreRefused) {
   for (const std::string& ns : {std::string("Upper"), std::string("a_b"), std::string("a/b"), std::string(64, 'a')}) {
     for (const auto& [call, status] : Calls(Id(ns, "", "o")))
       EXPECT_TRUE(IsInvalid(status, "object.namespace")) << call;
@@ -84,7 +84,7 @@ TEST_P(Errors, B47_NamesOutOfBoundsAreRefused) {
   }
 }
 
-TEST_P(Errors, B47_UnknownClassesAreRefused) {
+TEST_P(Errors, UnknownClassesAreRefused) {
   for (const char* object_class : {"Nonsense", "object", "Scripted "}) {
     for (const auto& [call, status] : Calls(Id("", object_class, "o"))) {
       EXPECT_TRUE(IsInvalid(status, "object.object_class")) << call;
@@ -112,7 +112,7 @@ TEST_P(Errors, BuiltInClassesAreReadOnly) {
   EXPECT_EQ(Call(&v1::CounterService::Stub::GetValue, For<v1::GetValueRequest>("o"))->value(), 1);
   EXPECT_TRUE(alarm.has_value());
   EXPECT_EQ(AlarmOf("o", "BatchProcessor"), alarm);
-  // Reading creates nothing, refused writes neither.
+  // Neither reads nor refused writes create objects.
   v1::ListObjectsRequest list;
   list.set_object_class("UserCache");
   EXPECT_EQ(Call(&ObjectStub::ListObjects, list)->objects_size(), 0);
@@ -124,7 +124,7 @@ TEST_P(Errors, BuiltInClassesAreReadOnly) {
   EXPECT_EQ(Call(&v1::CounterService::Stub::GetValue, For<v1::GetValueRequest>("o"))->value(), 0);
 }
 
-TEST_P(Errors, B49_OverloadIsToldApartFromFailure) {
+TEST_P(Errors, OverloadIsToldApartFromFailure) {
   Start("server { calls_max: 2 }");
   // Streams are calls in progress; a delivery shows that they have begun.
   v1::WatchAlarmsRequest request;
@@ -139,12 +139,12 @@ TEST_P(Errors, B49_OverloadIsToldApartFromFailure) {
   other.Cancel();
   other.End();
   WaitUntil([&] { return Put("o", "a", "1").ok(); });
-  // A request that is wrong is no overload.
+  // An invalid request is refused as invalid, not as overload.
   EXPECT_TRUE(IsInvalid(Put("o", "", "1")));
 }
 
 TEST_P(Errors, LongErrorsAreCut) {
-  // The message has at most 1 KiB and the details 4 KiB, which Fails() checks.
+  // The message has at most 1 KiB and the details 4 KiB; Fails() checks that.
   auto batch = For<v1::ApplyBatchRequest>("o");
   batch.add_preconditions()->set_key_present(std::string(2048, 'k'));
   batch.add_steps()->set_delete_key("a");

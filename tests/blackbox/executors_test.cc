@@ -1,4 +1,4 @@
-// A server with several executors, each with a part of the objects: to a client it is one.
+// A server with several executors, each of which has a part of the objects, looks like one server to a client.
 
 #include <map>
 #include <set>
@@ -52,7 +52,7 @@ TEST_F(Executors, EachAlarmIsDeliveredToOneWatcher) {
   for (int i = 0; i < kObjects; ++i) {
     WaitUntil([&] { return !one.empty() || !other.empty(); });
     Watcher& ready = one.empty() ? other : one;
-    // Over all executors, not for each.
+    // The limit holds for all executors together.
     EXPECT_LE(ready.size(), 3u);
     const auto delivery = ready.Next();
     EXPECT_EQ(delivery.retry_count(), 0);
@@ -89,7 +89,7 @@ TEST_F(Executors, RequestIdsHoldForAll) {
   };
   for (int i = 0; i < kObjects; ++i) EXPECT_EQ(increment(i), i);
   for (int i = 0; i < kObjects; ++i) EXPECT_EQ(increment(i), i);
-  // Also with another number of executors, which then have other shards.
+  // The objects are found also with another number of executors, which then have other shards.
   Kill();
   Start("actors { executors: 3 }");
   for (int i = 0; i < kObjects; ++i) EXPECT_EQ(increment(i), i);

@@ -1,4 +1,4 @@
-// A store whose commits can be made to fail, as on a disk that breaks. The rest goes to the store beneath.
+// A store whose commits can be made to fail, as on a disk that breaks. Everything else goes to the store beneath.
 
 #ifndef HOLDFAST_TESTS_BLACKBOX_FAULT_STORE_H_
 #define HOLDFAST_TESTS_BLACKBOX_FAULT_STORE_H_
@@ -13,10 +13,10 @@
 
 namespace holdfast::testing {
 
-// Of commits; one a process. Any thread.
+// Decides how commits fail; one for the process. Any thread may use it.
 struct Fault {
   std::atomic<bool> fail = false;
-  // Carries the first one out all the same: what is on disk is then not what the caller was told.
+  // Carries the first commit out before it fails: the data on disk then differ from what the caller was told.
   std::atomic<bool> apply = false;
 };
 

@@ -1,7 +1,8 @@
-// Whatever a client can store it can read back, in JSON too: what JSON cannot say is refused at the write.
+// A client can read back everything that it can store, in JSON too: the server refuses writes of values that JSON
+// cannot express.
 //
-// A walk over the requests of all services finds every field of a type that has such values, and each must have a row
-// in a table, which says what becomes of them. A new field without a row fails the test.
+// A walk over the requests of all services finds every field whose type has such values. Each must have a row in a
+// table, which says what the server does with them. A new field without a row fails the test.
 
 #include <algorithm>
 #include <cmath>
@@ -40,15 +41,15 @@ using ::testing::IsEmpty;
 
 enum class Verdict {
   kRefused,    // the call is refused, and names the field
-  kIgnored,    // the call goes on, and the reply says nothing of it
-  kReadsBack,  // JSON can say every value of the type
+  kIgnored,    // the call succeeds, and the reply does not have the value
+  kReadsBack,  // JSON can express every value of the type
 };
 
 struct Row {
   std::string method;  // "Service.Method" of holdfast.v1
-  std::string path;    // of the field in the request
+  std::string path;    // path of the field in the request
   Verdict verdict;
-  std::string request;  // in text; the rest of a request that is good
+  std::string request;  // in text; valid but for the field
 };
 
 std::string NameOf(const Row& row) { return absl::StrCat(row.method, ": ", row.path); }
@@ -81,7 +82,7 @@ const std::vector<Row>& Rows() {
       {"ObjectService.SetAlarm", "scheduled_time", Verdict::kRefused, "object { name: 'o' }"},
       {"ObjectService.SetAlarm", "delay", Verdict::kRefused, "object { name: 'o' }"},
       {"ObjectService.WatchAlarms", "lease", Verdict::kRefused, ""},
-      // The server looks at the code alone.
+      // The server reads the code only.
       {"ObjectService.AcknowledgeAlarm", "error.details", Verdict::kIgnored,
        "object { name: 'o' } delivery_token: 't' error { code: 2 }"},
       {"ObjectService.ExtendAlarmLease", "lease", Verdict::kRefused, "object { name: 'o' } delivery_token: 't'"},
@@ -89,8 +90,8 @@ const std::vector<Row>& Rows() {
   return *rows;
 }
 
-// Values that JSON cannot say, or that nothing can be done with, by the type of the field: in text, as its field would
-// be written in its message.
+// Returns values that JSON cannot express, or that are of no use, by the type of the field. Each is in text form, as in
+// the message that has the field.
 std::vector<std::string> BadValues(const FieldDescriptor* field) {
   if (field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE || field->cpp_type() == FieldDescriptor::CPPTYPE_FLOAT) {
     return {": nan", ": inf", ": -inf"};
@@ -128,7 +129,7 @@ std::vector<std::string> BadValues(const FieldDescriptor* field) {
   return {};
 }
 
-// "Service.Method: path" of every field below a message that has bad values.
+// Finds "Service.Method: path" of every field below a message that has bad values.
 void Walk(const Descriptor* message, const std::string& path, std::vector<std::string>* found) {
   for (int i = 0; i < message->field_count(); ++i) {
     const FieldDescriptor* const field = message->field(i);
@@ -161,10 +162,10 @@ std::vector<std::string> FieldsWithBadValues() {
 
 class Formats : public Behaviour {
  protected:
-  // A request of the row, with this value in its field, and what the server says to it.
+  // A request of the row with one bad value in its field, and the server's reply.
   struct Tried {
     std::string value;
-    std::string field;  // as an error names it
+    std::string field;  // as an error names the field
     RawReply reply;
     std::unique_ptr<Message> response;
   };
@@ -198,8 +199,8 @@ class Formats : public Behaviour {
     return std::unique_ptr<Message>(google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
   }
 
-  // The message within `root` that has the last field of the path, where each repeated message is the first of its
-  // field; and that field, and how an error names it.
+  // Returns the message within `root` that has the last field of the path, taking the first message of each repeated
+  // field. Also sets that field, and the name that an error gives it.
   static Message* Descend(const std::vector<std::string>& path, Message* root, const FieldDescriptor** field,
                           std::string* name) {
     Message* parent = root;
@@ -219,7 +220,7 @@ class Formats : public Behaviour {
     return parent;
   }
 
-  // The message comes back from its JSON as it was.
+  // Checks that the message is the same after its conversion to JSON and back.
   static ::testing::AssertionResult ReadsBack(const Message& message) {
     std::string json;
     if (const auto status = MessageToJsonString(message, &json); !status.ok()) {

@@ -24,9 +24,9 @@ v1::DeleteEntriesRequest DeleteRequest(const std::string& name, const std::vecto
   return request;
 }
 
-TEST_P(Behaviour, B01_MissingGetIsAbsent) {
+TEST_P(Behaviour, AMissingKeyIsAbsent) {
   EXPECT_EQ(Get("new", "missing"), std::nullopt);
-  // Reading created nothing.
+  // The read created no object.
   EXPECT_EQ(Call(&ObjectStub::ListObjects, v1::ListObjectsRequest())->objects_size(), 0);
   ASSERT_TRUE(IsOk(Put("new", "there", "1")));
   EXPECT_EQ(Get("new", "missing"), std::nullopt);
@@ -34,7 +34,7 @@ TEST_P(Behaviour, B01_MissingGetIsAbsent) {
   EXPECT_EQ(Get("new", "there!"), std::nullopt);
 }
 
-TEST_P(Behaviour, B02_GetGivesTheBytesThatWerePut) {
+TEST_P(Behaviour, GetGivesTheBytesThatWerePut) {
   std::string all_bytes;
   for (int i = 0; i < 256; ++i) all_bytes.push_back(static_cast<char>(i));
   ASSERT_TRUE(IsOk(Put("o", "bytes", all_bytes)));
@@ -45,7 +45,7 @@ TEST_P(Behaviour, B02_GetGivesTheBytesThatWerePut) {
   EXPECT_EQ(Get("o", "bytes"), "replaced");
 }
 
-TEST_P(Behaviour, B02_AnEtagIsThatOfTheValue) {
+TEST_P(Behaviour, AnEtagIsThatOfTheValue) {
   ASSERT_TRUE(IsOk(Put("o", {{"a", "1"}, {"b", "1"}, {"c", "2"}, {"empty", ""}})));
   EXPECT_THAT(EtagOf("o", "a"), ::testing::MatchesRegex("[0-9a-f]{32}"));
   EXPECT_EQ(EtagOf("o", "a"), EtagOf("o", "b"));
@@ -54,14 +54,14 @@ TEST_P(Behaviour, B02_AnEtagIsThatOfTheValue) {
   const auto list = Call(&ObjectStub::ListEntries, For<v1::ListEntriesRequest>("o"));
   ASSERT_EQ(list->entries_size(), 4);
   EXPECT_EQ(list->entries(0).etag(), EtagOf("o", "a"));
-  // A put ignores it.
+  // A put ignores the etag.
   auto put = PutRequest("o", {{"a", "3"}});
   put.mutable_entries(0)->set_etag("nonsense");
   ASSERT_TRUE(IsOk(Call(&ObjectStub::PutEntries, put)));
   EXPECT_EQ(Get("o", "a"), "3");
 }
 
-TEST_P(Behaviour, B03_GetManyIsSortedWithoutTheMissing) {
+TEST_P(Behaviour, GetManyIsSortedWithoutTheMissing) {
   ASSERT_TRUE(IsOk(Put("o", {{"c", "3"}, {"a", "1"}, {"b", "2"}, {"B", "0"}})));
   auto request = For<v1::GetEntriesRequest>("o");
   for (const char* key : {"c", "missing", "B", "a", "c"}) request.add_keys(key);
@@ -71,8 +71,8 @@ TEST_P(Behaviour, B03_GetManyIsSortedWithoutTheMissing) {
   EXPECT_EQ(reply->entries(2).value(), "3");
 }
 
-TEST_P(Behaviour, B04_PutManyIsAtomic) {
-  // Whoever reads both while they are written sees a pair that was written together.
+TEST_P(Behaviour, PutManyIsAtomic) {
+  // A reader of both keys, while they are written, sees a pair that was written together.
   constexpr int kRounds = 100;
   ASSERT_TRUE(IsOk(Put("o", {{"a", "0"}, {"b", "0"}})));
   std::thread writer([&] {
@@ -95,12 +95,12 @@ TEST_P(Behaviour, B04_PutManyIsAtomic) {
   writer.join();
 }
 
-TEST_P(Behaviour, B04_OfEntriesWithTheSameKeyTheLastCounts) {
+TEST_P(Behaviour, TheLastOfEntriesWithTheSameKeyCounts) {
   ASSERT_TRUE(IsOk(Put("o", {{"a", "1"}, {"b", "2"}, {"a", "3"}})));
   EXPECT_THAT(All("o"), ElementsAre(Pair("a", "3"), Pair("b", "2")));
 }
 
-TEST_P(Behaviour, B05_OneOversizedPairFailsTheWholeBatch) {
+TEST_P(Behaviour, OneOversizedPairFailsTheWholeBatch) {
   ASSERT_TRUE(IsOk(Put("o", "a", "old")));
   EXPECT_TRUE(IsInvalid(Put("o", {{"a", "new"}, {std::string(2049, 'k'), "1"}, {"z", "1"}}), "entries[1]"));
   EXPECT_TRUE(IsInvalid(Put("o", {{"a", "new"}, {"z", std::string((2 << 20) + 1, 'v')}}), "entries[1]"));
@@ -108,7 +108,7 @@ TEST_P(Behaviour, B05_OneOversizedPairFailsTheWholeBatch) {
   EXPECT_THAT(All("o"), ElementsAre(Pair("a", "old")));
 }
 
-TEST_P(Behaviour, B06_DeleteTellsIfItExisted) {
+TEST_P(Behaviour, DeleteTellsIfItExisted) {
   ASSERT_TRUE(IsOk(Put("o", "a", "1")));
   const auto there = Call(&ObjectStub::DeleteEntries, DeleteRequest("o", {"a"}));
   ASSERT_TRUE(IsOk(there));
@@ -120,7 +120,7 @@ TEST_P(Behaviour, B06_DeleteTellsIfItExisted) {
   EXPECT_EQ(Call(&ObjectStub::DeleteEntries, DeleteRequest("never", {"a"}))->deleted_count(), 0);
 }
 
-TEST_P(Behaviour, B07_DeleteManyCounts) {
+TEST_P(Behaviour, DeleteManyCounts) {
   ASSERT_TRUE(IsOk(Put("o", {{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}})));
   const auto reply = Call(&ObjectStub::DeleteEntries, DeleteRequest("o", {"c", "missing", "a", "c"}));
   ASSERT_TRUE(IsOk(reply));
@@ -128,7 +128,7 @@ TEST_P(Behaviour, B07_DeleteManyCounts) {
   EXPECT_THAT(All("o"), ElementsAre(Pair("b", "2"), Pair("d", "4")));
 }
 
-TEST_P(Behaviour, B17_AKeyWithANulByte) {
+TEST_P(Behaviour, AKeyMayHaveANulByte) {
   const std::string nul("a\0b", 3);
   const std::string nuls("\0\0", 2);
   ASSERT_TRUE(IsOk(Put("o", {{nul, "1"}, {"a", "2"}, {nuls, "3"}, {"a\x01", "4"}, {std::string("a\0", 2), "5"}})));
@@ -141,7 +141,7 @@ TEST_P(Behaviour, B17_AKeyWithANulByte) {
   EXPECT_EQ(Get("o", "a"), "2");
 }
 
-TEST_P(Behaviour, B20_ConcurrentIncrementsCountEach) {
+TEST_P(Behaviour, ConcurrentIncrementsCountEach) {
   constexpr int kThreads = 8;
   constexpr int kEach = 25;
   std::vector<std::thread> threads;
@@ -156,12 +156,12 @@ TEST_P(Behaviour, B20_ConcurrentIncrementsCountEach) {
   EXPECT_EQ(Call(&v1::CounterService::Stub::GetValue, For<v1::GetValueRequest>("n"))->value(), kThreads * kEach);
 }
 
-TEST_P(Behaviour, B20_ConcurrentConditionalWritesCountEach) {
-  // The same by a client that reads, adds and writes on the condition that nobody wrote meanwhile.
+TEST_P(Behaviour, ConcurrentConditionalWritesCountEach) {
+  // Each client reads, adds and writes on the condition that nobody wrote meanwhile.
   constexpr int kThreads = 4;
   constexpr int kEach = 10;
   ASSERT_TRUE(IsOk(Put("o", "n", "0")));
-  // Whether it was the first to write on what it read.
+  // Returns whether this write was the first one after the read.
   const auto increment = [&]() -> bool {
     auto get = For<v1::GetEntriesRequest>("o");
     get.add_keys("n");
@@ -188,7 +188,7 @@ TEST_P(Behaviour, B20_ConcurrentConditionalWritesCountEach) {
   EXPECT_EQ(Get("o", "n"), absl::StrCat(kThreads * kEach));
 }
 
-TEST_P(Behaviour, B46_ObjectsAreIsolated) {
+TEST_P(Behaviour, ObjectsAreIsolated) {
   ASSERT_TRUE(IsOk(Put("one", "k", "1")));
   ASSERT_TRUE(IsOk(Put("one1", "k", "2")));
   auto elsewhere = PutRequest("one", {{"k", "3"}});
@@ -215,9 +215,9 @@ TEST_P(Behaviour, B46_ObjectsAreIsolated) {
   EXPECT_EQ(Call(&ObjectStub::GetEntries, same)->entries_size(), 1);
 }
 
-TEST_P(Behaviour, B46_PackedObjectsAreIsolated) {
+TEST_P(Behaviour, PackedObjectsAreIsolated) {
   Start("storage { column_families_max: 0 }");
-  // Names that are each other's beginnings, also with bytes that codecs escape.
+  // Some names are prefixes of others, also with bytes that codecs escape.
   const std::vector<std::string> names = {"a", "ab", std::string("a\0", 2), std::string("a\0b", 3), "a\x01", "a\x7F"};
   for (const std::string& name : names) ASSERT_TRUE(IsOk(Put(name, {{"k", name}, {"b", "1"}})));
   for (const std::string& name : names) EXPECT_THAT(All(name), ElementsAre(Pair("b", "1"), Pair("k", name)));
@@ -229,7 +229,7 @@ TEST_P(Behaviour, B46_PackedObjectsAreIsolated) {
   }
 }
 
-TEST_P(Behaviour, B46_AnObjectThatGrowsOutOfThePackedFamilyKeepsItsEntries) {
+TEST_P(Behaviour, AnObjectThatGrowsOutOfThePackedFamilyKeepsItsEntries) {
   Start("storage { column_families_max: 2 }");
   for (const char* name : {"1", "2", "3"}) ASSERT_TRUE(IsOk(Put(name, "k", name)));
   const std::string large(700 << 10, 'v');

@@ -1,4 +1,4 @@
-// What a kill of the server, or a failure of its disk, leaves.
+// The state after a kill of the server, or after a failure of its disk, has every acknowledged write.
 
 #include <signal.h>
 
@@ -23,7 +23,7 @@ using CounterStub = v1::CounterService::Stub;
 constexpr char kAtOnce[] = "set_alarm { at { seconds: 1 } }";
 const absl::Time kPast = absl::FromUnixSeconds(1);
 
-TEST_F(KillBehaviour, B21_AnAcknowledgedWriteSurvivesAKill) {
+TEST_F(KillBehaviour, AnAcknowledgedWriteSurvivesAKill) {
   constexpr int kThreads = 4;
   std::atomic<bool> stop = false;
   std::atomic<int> acknowledged = 0;
@@ -54,8 +54,8 @@ TEST_F(KillBehaviour, B21_AnAcknowledgedWriteSurvivesAKill) {
   }
 }
 
-TEST_F(KillBehaviour, B45_AlarmAndPutAreOneAtomicCommit) {
-  // Each batch says the same in both, so a kill at any time leaves them in agreement.
+TEST_F(KillBehaviour, AlarmAndPutAreOneAtomicCommit) {
+  // Each batch writes the same value to both, so that they agree after a kill at any time.
   const absl::Time base = absl::FromUnixSeconds(4'000'000'000);
   std::atomic<int> acknowledged = -1;
   for (int round = 0; round < 3; ++round) {
@@ -99,7 +99,7 @@ TEST_F(KillBehaviour, ADescriptionSaysTheSameAfterAKill) {
   Kill();
   Start();
   const auto after = Describe("mail", "BatchProcessor");
-  // All but where it is: it was not loaded for this.
+  // Only the activation state differs: DescribeObject does not load the object.
   EXPECT_EQ(after.activation_state(), v1::ACTIVATION_STATE_INACTIVE);
   before.set_activation_state(v1::ACTIVATION_STATE_INACTIVE);
   EXPECT_EQ(after.ShortDebugString(), before.ShortDebugString());
@@ -130,9 +130,9 @@ TEST_F(KillBehaviour, ARequestSentAgainAfterAKillIsDoneOnce) {
 }
 
 TEST_F(KillBehaviour, AClientThatRetriesThroughAKillCountsEach) {
-  // Sent with an id until it is answered, whatever happens to the server meanwhile.
+  // Each increment is sent with an id until it is answered, whatever happens to the server meanwhile.
   constexpr int kIncrements = 60;
-  std::mutex mutex;  // while the server is started the client has no channel
+  std::mutex mutex;  // the client has no channel while the server is started
   std::atomic<int> done = 0;
   std::thread client([&] {
     for (int i = 0; i < kIncrements; ++i) {
@@ -157,7 +157,7 @@ TEST_F(KillBehaviour, AClientThatRetriesThroughAKillCountsEach) {
   EXPECT_EQ(Call(&CounterStub::GetValue, For<v1::GetValueRequest>("n"))->value(), kIncrements);
 }
 
-TEST_F(ScriptedKillBehaviour, B41_AnOverdueAlarmFiresAfterARestart) {
+TEST_F(ScriptedKillBehaviour, AnOverdueAlarmFiresAfterARestart) {
   ASSERT_TRUE(IsOk(Run("o", {"set_alarm { in { seconds: 3600 } }"})));
   const auto due = AlarmOf("o", "Scripted");
   Kill();
@@ -170,7 +170,7 @@ TEST_F(ScriptedKillBehaviour, B41_AnOverdueAlarmFiresAfterARestart) {
   WaitUntil([&] { return AlarmOf("o", "Scripted") == std::nullopt; });
 }
 
-TEST_F(ScriptedKillBehaviour, B42_AKillInTheMiddleOfAnAlarmFiresItAgain) {
+TEST_F(ScriptedKillBehaviour, AKillInTheMiddleOfAnAlarmFiresItAgain) {
   SetAlarmScripts("o", {{"put { key: \"a\" value: \"1\" }", "note: \"waits\"", "await_signal: \"never\""}});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "waits", 1);
@@ -183,14 +183,14 @@ TEST_F(ScriptedKillBehaviour, B42_AKillInTheMiddleOfAnAlarmFiresItAgain) {
   WaitUntil([&] { return AlarmOf("o", "Scripted") == std::nullopt; });
 }
 
-TEST_F(ScriptedKillBehaviour, B39_ARestartForgetsNoAttempts) {
+TEST_F(ScriptedKillBehaviour, ARestartForgetsNoAttempts) {
   const std::vector<std::string> fails = {"fail { code: 10 message: \"on purpose\" }"};
   SetAlarmScripts("o", {fails, fails, fails});
   ASSERT_TRUE(IsOk(Run("o", {kAtOnce})));
   Notes("o", "alarm", 1);
   Advance(absl::Seconds(3));
   Notes("o", "alarm", 2);
-  // The failure is committed when the alarm is there again.
+  // The failure is committed when GetAlarm returns the alarm again.
   WaitUntil([&] { return AlarmOf("o", "Scripted").has_value(); });
   const absl::Time failed = ServerNow();
   Kill();
@@ -201,7 +201,7 @@ TEST_F(ScriptedKillBehaviour, B39_ARestartForgetsNoAttempts) {
   EXPECT_EQ(runs[0].retry_count(), 2);
 }
 
-TEST_F(ScriptedKillBehaviour, B42_ADeliveryOutlivesAKill) {
+TEST_F(ScriptedKillBehaviour, ADeliveryOutlivesAKill) {
   auto watcher = std::make_unique<Watcher>(channel_, v1::WatchAlarmsRequest());
   ASSERT_TRUE(IsOk(SetAlarm("o", kPast)));
   ASSERT_TRUE(IsOk(SetAlarm("p", kPast)));
@@ -212,13 +212,13 @@ TEST_F(ScriptedKillBehaviour, B42_ADeliveryOutlivesAKill) {
   Start();
   watcher = std::make_unique<Watcher>(channel_, v1::WatchAlarmsRequest());
   EXPECT_EQ(AlarmOf("o"), std::nullopt);
-  // The token is still good, the lease still holds.
+  // The token is still valid and the lease is still held.
   EXPECT_TRUE(IsOk(Call(&ObjectStub::AcknowledgeAlarm, Acknowledgement(delivery))));
   ASSERT_TRUE(IsOk(SetAlarm("barrier", kPast)));
   const auto barrier = watcher->Next();
   EXPECT_EQ(barrier.object().name(), "barrier");
   EXPECT_TRUE(IsOk(Call(&ObjectStub::AcknowledgeAlarm, Acknowledgement(barrier))));
-  // And ends: a failed attempt.
+  // The lease expires, which counts as a failed attempt.
   Advance(absl::Seconds(34));
   const auto again = watcher->Next();
   EXPECT_EQ(again.object().name(), "p");
@@ -255,7 +255,7 @@ TEST_F(KillBehaviour, AnObjectThatIsPassivatedAndWrittenWhileItMovesLosesNothing
   for (int i = 0; i < kLarge; ++i) ASSERT_TRUE(IsOk(Put("o", absl::StrCat("large", i), large(i))));
   EXPECT_EQ(Describe("o").placement(), v1::PLACEMENT_PACKED);
   Kill();
-  // Now there is room for a family of its own.
+  // Now the object may have a family of its own.
   Start("storage { column_families_max: 8 }");
   std::atomic<bool> stop = false;
   std::atomic<int> written = 0;
@@ -293,17 +293,17 @@ TEST_F(KillBehaviour, AServerThatDrainsEndsItsWatches) {
   EXPECT_TRUE(IsOk(Call(&ObjectStub::AcknowledgeAlarm, Acknowledgement(delivery))));
 }
 
-// The disk fails, once with what the failed commit wrote and once without.
+// The disk fails; the failed commit is on disk or not, by the parameter.
 class BrokenDisk : public ScriptedKillBehaviour, public ::testing::WithParamInterface<bool> {};
 
 INSTANTIATE_TEST_SUITE_P(Disk, BrokenDisk, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "Applied" : "NotApplied"; });
 
-TEST_P(BrokenDisk, B23_AFailedCommitShowsNoSuccessToAnyone) {
+TEST_P(BrokenDisk, AFailedCommitShowsNoSuccessToAnyone) {
   ASSERT_TRUE(IsOk(Put("o", "a", "old")));
   ASSERT_TRUE(IsOk(Run("scripted", {"increment: \"n\""})));
   FailCommits(GetParam());
-  // Writers, and readers that could see what they wrote.
+  // The test runs writers, and readers that could see the writes.
   std::vector<std::future<grpc::Status>> writes;
   std::vector<std::future<Reply<v1::GetEntriesResponse>>> reads;
   auto get = For<v1::GetEntriesRequest>("o");

@@ -1,5 +1,5 @@
-// Objects that became empty by themselves, seen from outside: they are not listed, do not exist, and answer like new
-// ones.
+// Objects that became empty by themselves are seen from outside: they are not listed, do not exist, and answer like new
+// objects.
 
 #include <algorithm>
 
@@ -17,7 +17,7 @@ using BatchStub = v1::BatchProcessorService::Stub;
 using CounterStub = v1::CounterService::Stub;
 using LimiterStub = v1::RateLimiterService::Stub;
 
-// Of the server's own retention of processed items.
+// The server's own retention of processed items.
 constexpr absl::Duration kRetention = absl::Hours(24 * 7);
 
 class Leaving : public ScriptedBehaviour {

@@ -1,4 +1,4 @@
-// Bounds: what just fits is taken, one more is refused whole.
+// Bounds: a request that just fits is taken, and one that exceeds a bound is refused whole.
 
 #include "absl/strings/str_cat.h"
 #include "tests/blackbox/behaviour.h"
@@ -27,7 +27,7 @@ Request ManyKeys(int count) {
   return request;
 }
 
-TEST_P(Behaviour, B18_AKeyHasUpTo2048Bytes) {
+TEST_P(Behaviour, AKeyHasUpTo2048Bytes) {
   const std::string longest(kKeyMax, 'k');
   ASSERT_TRUE(IsOk(Put("o", longest, "1")));
   EXPECT_EQ(Get("o", longest), "1");
@@ -49,7 +49,7 @@ TEST_P(Behaviour, B18_AKeyHasUpTo2048Bytes) {
   EXPECT_THAT(All("o"), SizeIs(1));
 }
 
-TEST_P(Behaviour, B18_AValueHasUpTo2MiB) {
+TEST_P(Behaviour, AValueHasUpTo2MiB) {
   const std::string longest(kValueMax, 'v');
   ASSERT_TRUE(IsOk(Put("o", "k", longest)));
   EXPECT_EQ(Get("o", "k"), longest);
@@ -64,7 +64,7 @@ TEST_P(Behaviour, B18_AValueHasUpTo2MiB) {
   EXPECT_EQ(Get("o", "fine"), std::nullopt);
 }
 
-TEST_P(Behaviour, B19_ACallHasUpTo128Keys) {
+TEST_P(Behaviour, ACallHasUpTo128Keys) {
   ASSERT_TRUE(IsOk(Put("o", ManyEntries(kKeysMax))));
   EXPECT_TRUE(IsInvalid(Put("o2", ManyEntries(kKeysMax + 1)), "entries"));
   EXPECT_TRUE(IsInvalid(Put("o2", Pairs()), "entries"));
@@ -78,7 +78,7 @@ TEST_P(Behaviour, B19_ACallHasUpTo128Keys) {
   EXPECT_EQ(Call(&ObjectStub::DeleteEntries, ManyKeys<v1::DeleteEntriesRequest>(kKeysMax))->deleted_count(), kKeysMax);
 }
 
-TEST_P(Behaviour, B19_ABatchHasUpTo128StepsAndConditions) {
+TEST_P(Behaviour, ABatchHasUpTo128StepsAndConditions) {
   auto batch = For<v1::ApplyBatchRequest>("o");
   for (int i = 0; i < kKeysMax; ++i) {
     batch.add_preconditions()->set_key_absent(absl::StrCat("key", i));
@@ -100,7 +100,7 @@ TEST_P(Behaviour, B19_ABatchHasUpTo128StepsAndConditions) {
   EXPECT_THAT(All("o2"), IsEmpty());
 }
 
-TEST_P(Behaviour, Limit_AMessageHasUpTo4MiB) {
+TEST_P(Behaviour, AMessageHasUpTo4MiB) {
   v1::PutEntriesRequest request = PutRequest("o", {{"a", std::string(kValueMax, 'v')}, {"b", ""}});
   request.mutable_entries(1)->set_value(std::string(kValueMax - 100, 'w'));
   request.mutable_entries(1)->mutable_value()->append(kMessageMax - request.ByteSizeLong(), 'w');
@@ -115,7 +115,7 @@ TEST_P(Behaviour, Limit_AMessageHasUpTo4MiB) {
   EXPECT_THAT(All("p"), IsEmpty());
 }
 
-TEST_P(Behaviour, Limit_AReplyHasUpTo3_5MiB) {
+TEST_P(Behaviour, AReplyHasUpTo3584KiB) {
   const std::string value((3 << 20) / 2, 'v');
   for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(IsOk(Put("o", key, value)));
   auto get = For<v1::GetEntriesRequest>("o");
@@ -137,7 +137,7 @@ TEST_P(Behaviour, Limit_AReplyHasUpTo3_5MiB) {
   return ::testing::AssertionFailure() << "QuotaFailure: " << quota.ShortDebugString();
 }
 
-TEST_P(Behaviour, Limit_AnObjectHasAQuotaOfBytes) {
+TEST_P(Behaviour, AnObjectHasAQuotaOfBytes) {
   Start("storage { object_bytes_max: 1048576 }");
   const std::string half(500 << 10, 'v');
   ASSERT_TRUE(IsOk(Put("o", "a", half)));
@@ -148,7 +148,7 @@ TEST_P(Behaviour, Limit_AnObjectHasAQuotaOfBytes) {
   batch.add_steps()->mutable_put()->set_key("c");
   batch.mutable_steps(0)->mutable_put()->set_value(half);
   EXPECT_TRUE(IsOverQuota(Call(&ObjectStub::ApplyBatch, batch).status));
-  // Nothing happened, reads go on, and what does not make it grow is taken.
+  // The refused writes did nothing. Reads still work, and so do writes that do not make the object grow.
   EXPECT_EQ(Get("o", "a"), half);
   EXPECT_EQ(Get("o", "c"), std::nullopt);
   EXPECT_TRUE(IsOk(Put("o", "a", half)));
@@ -159,13 +159,13 @@ TEST_P(Behaviour, Limit_AnObjectHasAQuotaOfBytes) {
   remove.add_keys("b");
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteEntries, remove)));
   EXPECT_TRUE(IsOk(Put("o", "a", half)));
-  // Another object has its own; a deleted one begins anew.
+  // Another object has a quota of its own; a deleted object begins with an empty one.
   EXPECT_TRUE(IsOk(Put("p", {{"a", half}, {"b", half}})));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("o"))));
   EXPECT_TRUE(IsOk(Put("o", {{"a", half}, {"b", half}})));
 }
 
-TEST_P(Behaviour, Limit_TheQuotaHoldsAfterPassivation) {
+TEST_P(Behaviour, TheQuotaHoldsAfterPassivation) {
   Start("storage { object_bytes_max: 1048576 }");
   const std::string half(500 << 10, 'v');
   ASSERT_TRUE(IsOk(Put("o", {{"a", half}, {"b", half}})));

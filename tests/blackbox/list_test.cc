@@ -1,4 +1,4 @@
-// Lists: order, bounds, pages.
+// Lists of entries: order, bounds, pages.
 
 #include <set>
 
@@ -12,7 +12,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr char kLastCharacter[] = "\xF4\x8F\xBF\xBF";  // U+10FFFF: the last in byte order, too
+constexpr char kLastCharacter[] = "\xF4\x8F\xBF\xBF";  // U+10FFFF, which is also the last in byte order
 
 class Lists : public Behaviour {
  protected:
@@ -23,7 +23,7 @@ class Lists : public Behaviour {
     for (const std::string& key : keys) entries.emplace_back(key, "value of " + key);
     ASSERT_TRUE(IsOk(Put("o", entries)));
   }
-  // The keys of a page.
+  // Returns the keys of a page.
   static Strings KeysOf(const Reply<v1::ListEntriesResponse>& page) {
     Strings keys;
     for (const auto& entry : page->entries()) keys.push_back(entry.key());
@@ -52,7 +52,7 @@ class Lists : public Behaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Lists, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-TEST_P(Lists, B08_ListIsInByteOrder) {
+TEST_P(Lists, AListIsInByteOrder) {
   EXPECT_THAT(List(request), IsEmpty());
   Write({"b", "a", "aa", "B", "\xC3\xA9", "~", "10", "9", kLastCharacter, std::string(1, '\0')});
   EXPECT_THAT(List(request),
@@ -61,7 +61,7 @@ TEST_P(Lists, B08_ListIsInByteOrder) {
   EXPECT_EQ(page->entries(4).value(), "value of a");
 }
 
-TEST_P(Lists, B09_StartIsInclusive) {
+TEST_P(Lists, StartIsInclusive) {
   Write({"a", "b", "c"});
   request.set_start("b");
   EXPECT_THAT(List(request), ElementsAre("b", "c"));
@@ -73,7 +73,7 @@ TEST_P(Lists, B09_StartIsInclusive) {
   EXPECT_THAT(List(request), IsEmpty());
 }
 
-TEST_P(Lists, B10_StartAfterIsExclusive) {
+TEST_P(Lists, StartAfterIsExclusive) {
   Write({"a", "b", std::string("b\0", 2), "c"});
   request.set_start_after("b");
   EXPECT_THAT(List(request), ElementsAre(std::string("b\0", 2), "c"));
@@ -81,7 +81,7 @@ TEST_P(Lists, B10_StartAfterIsExclusive) {
   EXPECT_THAT(List(request), ElementsAre("b", std::string("b\0", 2), "c"));
 }
 
-TEST_P(Lists, B11_StartAndStartAfterTogetherAreRefused) {
+TEST_P(Lists, StartAndStartAfterTogetherAreRefused) {
   Write({"a"});
   request.set_start("a");
   request.set_start_after("a");
@@ -90,7 +90,7 @@ TEST_P(Lists, B11_StartAndStartAfterTogetherAreRefused) {
   EXPECT_TRUE(IsInvalid(Refused(request), "start"));
 }
 
-TEST_P(Lists, B12_EndIsExclusive) {
+TEST_P(Lists, EndIsExclusive) {
   Write({"a", "b", "c"});
   request.set_end("c");
   EXPECT_THAT(List(request), ElementsAre("a", "b"));
@@ -104,7 +104,7 @@ TEST_P(Lists, B12_EndIsExclusive) {
   EXPECT_THAT(List(request), IsEmpty());
 }
 
-TEST_P(Lists, B13_APrefixClampsTheBounds) {
+TEST_P(Lists, APrefixClampsTheBounds) {
   Write({"a", "p", "p/1", "p/2", "p/3", "p0", "q"});
   request.set_prefix("p/");
   EXPECT_THAT(List(request), ElementsAre("p/1", "p/2", "p/3"));
@@ -120,8 +120,8 @@ TEST_P(Lists, B13_APrefixClampsTheBounds) {
   EXPECT_THAT(List(request), IsEmpty());
 }
 
-TEST_P(Lists, B14_APrefixThatEndsWithTheLastCharacterWorks) {
-  // Keys are UTF-8, where no byte is 0xFF; see the scripted test of the same number for that.
+TEST_P(Lists, APrefixThatEndsWithTheLastCharacterWorks) {
+  // Keys are UTF-8, where no byte is 0xFF; ScriptedBehaviour.APrefixOf0xFFWorks tests that byte.
   const std::string last = kLastCharacter;
   Write({"a", last, last + "1", last + last, "\xF4\x8F\xBF\xBE"});
   request.set_prefix(last);
@@ -130,13 +130,13 @@ TEST_P(Lists, B14_APrefixThatEndsWithTheLastCharacterWorks) {
   EXPECT_THAT(List(request), ElementsAre(last + last, last + "1", last));
 }
 
-TEST_P(Lists, B15_ReverseWithALimit) {
+TEST_P(Lists, AReversedListMayHaveALimit) {
   Write({"a", "b", "c", "d"});
   request.set_reverse(true);
   EXPECT_THAT(List(request), ElementsAre("d", "c", "b", "a"));
   request.set_limit(2);
   EXPECT_THAT(List(request), ElementsAre("d", "c"));
-  // The bounds keep their meaning.
+  // start and end keep their meaning with `reverse`.
   request.set_start("a");
   request.set_end("d");
   EXPECT_THAT(List(request), ElementsAre("c", "b"));
@@ -148,7 +148,7 @@ TEST_P(Lists, B15_ReverseWithALimit) {
   EXPECT_THAT(List(request), ElementsAre("c"));
 }
 
-TEST_P(Lists, B16_ALimitOfZeroOrLessIsRefused) {
+TEST_P(Lists, ALimitOfZeroOrLessIsRefused) {
   Write({"a"});
   for (int limit : {0, -1, INT32_MIN}) {
     request.set_limit(limit);
@@ -170,7 +170,7 @@ TEST_P(Lists, PagesGiveEveryKeyOnce) {
   EXPECT_EQ(pages, 3);
   request.set_page_size(25);
   EXPECT_EQ(Pages(request), keys);
-  // The limit is over all pages.
+  // The limit counts over all pages.
   request.set_page_size(10);
   request.set_limit(12);
   EXPECT_EQ(Pages(request), Strings(keys.begin(), keys.begin() + 12));
@@ -201,7 +201,7 @@ TEST_P(Lists, APageEndsAtOneMebibyte) {
   const auto page = Call(&ObjectStub::ListEntries, request);
   EXPECT_LE(page.response.ByteSizeLong(), size_t{1 << 20} + value.size() + 1000);
   EXPECT_NE(page->next_page_token(), "");
-  // Also what is larger than a page is got.
+  // A value that is larger than a page is also returned.
   EXPECT_THAT(Pages(request), ElementsAre("0", "1", "2", "3", "4", "5", "6"));
 }
 
@@ -242,7 +242,8 @@ TEST_P(Lists, WhatStaysComesOnceWhileOthersComeAndGo) {
     ASSERT_TRUE(IsOk(page));
     for (std::string& key : KeysOf(page)) seen.push_back(std::move(key));
     request.set_page_token(page->next_page_token());
-    // One behind and one ahead come, one goes, and the last key of the page goes and comes again.
+    // One key is added behind the page and one ahead, one is deleted, and the last key of the page is deleted and
+    // written again.
     Write({absl::StrFormat("a%d", page_number), absl::StrFormat("k19new%d", page_number++)});
     auto remove = For<v1::DeleteEntriesRequest>("o");
     remove.add_keys("k05gone");

@@ -1,4 +1,5 @@
-// Every mutation of every service takes a request id: sent again it has no second effect, and the same reply.
+// Every mutation of every service takes a request id: a request that is sent again has no second effect, and gets the
+// same reply.
 
 #include <functional>
 
@@ -18,8 +19,8 @@ using UserStub = v1::UserCacheService::Stub;
 
 class Mutations : public Behaviour {
  protected:
-  // Sends it, lets `meanwhile` change things, sends it again: the same reply, byte for byte. Then, with the same id,
-  // another request: `change` makes it one.
+  // Sends the request, lets `meanwhile` change things, and sends the request again, which must get the same reply, byte
+  // for byte. Then makes it another request with `change`, which must be refused under the same id.
   template <typename Method, typename Request, typename Change>
   void ExpectOnce(
       Method method, Request request, Change change, const std::function<void()>& meanwhile = [] {}) {
@@ -68,7 +69,7 @@ TEST_P(Mutations, OfItemsOfABatchOfCounters) {
     EXPECT_EQ(reply->results(1).response().value(), 2);
     EXPECT_EQ(reply->results(2).response().value(), 1);
   }
-  // An item and a request are the same.
+  // An item of a batch and a request share their ids.
   auto single = For<v1::IncrementRequest>("o");
   single.set_request_id("2");
   EXPECT_EQ(Call(&CounterStub::Increment, single)->value(), 2);
@@ -207,10 +208,10 @@ TEST_P(Mutations, OfDeliveries) {
   const auto delivery = watcher.Next();
   ExpectOnce(&ObjectStub::ExtendAlarmLease, OfDelivery<v1::ExtendAlarmLeaseRequest>(delivery),
              [](auto* other) { other->mutable_lease()->set_seconds(60); });
-  // After it has ended the repeated request is still answered as it was.
+  // The repeated request gets the same answer after the delivery has ended.
   ExpectOnce(&ObjectStub::AcknowledgeAlarm, Acknowledgement(delivery),
              [](auto* other) { other->set_delivery_token("another"); });
-  // A batch with a token.
+  // A batch with the delivery's token is also done once.
   ASSERT_TRUE(IsOk(SetAlarm("o", absl::FromUnixSeconds(1))));
   auto batch = For<v1::ApplyBatchRequest>("o");
   batch.set_alarm_delivery_token(watcher.Next().delivery_token());

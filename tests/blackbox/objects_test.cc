@@ -1,4 +1,4 @@
-// Objects as a whole: alarms of class "Object", deletion, lists, descriptions, passivation.
+// Operations on whole objects: alarms of class "Object", deletion, lists, descriptions, passivation.
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -21,7 +21,7 @@ class Objects : public Behaviour {
   static absl::Time InHours(int hours) {
     return absl::FromUnixMicros(absl::ToUnixMicros(absl::Now())) + absl::Hours(hours);
   }
-  // Classes and names, over all pages.
+  // Returns classes and names, over all pages.
   Ids List(v1::ListObjectsRequest request, int* pages = nullptr) {
     Ids ids;
     do {
@@ -45,7 +45,7 @@ class Objects : public Behaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Objects, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-TEST_P(Objects, B33_SetGetDeleteAlarm) {
+TEST_P(Objects, AnAlarmIsSetReadAndDeleted) {
   EXPECT_EQ(AlarmOf("o"), std::nullopt);
   const absl::Time time = InHours(1) + absl::Microseconds(7);
   ASSERT_TRUE(IsOk(SetAlarm("o", time)));
@@ -59,7 +59,7 @@ TEST_P(Objects, B33_SetGetDeleteAlarm) {
   EXPECT_TRUE(IsOk(Call(&ObjectStub::DeleteAlarm, For<v1::DeleteAlarmRequest>("never"))));
 }
 
-TEST_P(Objects, B33_AnAlarmIsToTheMicrosecondAndNotEarlier) {
+TEST_P(Objects, AnAlarmIsToTheMicrosecondAndNotEarlier) {
   auto request = For<v1::SetAlarmRequest>("o");
   *request.mutable_scheduled_time() = ToProto(InHours(1));
   const int32_t nanos = 123'456'001;
@@ -70,7 +70,7 @@ TEST_P(Objects, B33_AnAlarmIsToTheMicrosecondAndNotEarlier) {
   EXPECT_EQ(reply->scheduled_time().nanos(), 123'457'000);
 }
 
-TEST_P(Objects, B33_GarbledTimesAreRefused) {
+TEST_P(Objects, GarbledTimesAreRefused) {
   auto request = For<v1::SetAlarmRequest>("o");
   const auto refused = [&] { return IsInvalid(Call(&ObjectStub::SetAlarm, request).status, "scheduled_time"); };
   EXPECT_TRUE(refused());
@@ -86,7 +86,7 @@ TEST_P(Objects, B33_GarbledTimesAreRefused) {
   EXPECT_EQ(AlarmOf("o"), std::nullopt);
 }
 
-TEST_P(Objects, B29_DeleteAllClearsKeysAndAlarm) {
+TEST_P(Objects, DeleteAllClearsKeysAndAlarm) {
   ASSERT_TRUE(IsOk(Put("o", {{"a", "1"}, {"b", "2"}})));
   ASSERT_TRUE(IsOk(SetAlarm("o", InHours(1))));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("o"))));
@@ -96,12 +96,12 @@ TEST_P(Objects, B29_DeleteAllClearsKeysAndAlarm) {
   EXPECT_FALSE(Describe("o").summary().has_create_time());
   ASSERT_TRUE(IsOk(Put("o", "c", "3")));
   EXPECT_THAT(All("o"), ElementsAre(Pair("c", "3")));
-  // One that never was.
+  // DeleteAll also succeeds on an object that never existed.
   EXPECT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("never"))));
   EXPECT_THAT(List({}), ElementsAre(Pair("Object", "o")));
 }
 
-TEST_P(Objects, B29_DeleteAllMayKeepTheAlarm) {
+TEST_P(Objects, DeleteAllMayKeepTheAlarm) {
   const absl::Time time = InHours(1);
   ASSERT_TRUE(IsOk(Put("o", "a", "1")));
   ASSERT_TRUE(IsOk(SetAlarm("o", time)));
@@ -114,7 +114,7 @@ TEST_P(Objects, B29_DeleteAllMayKeepTheAlarm) {
   EXPECT_EQ(AlarmOf("o"), time);
 }
 
-TEST_P(Objects, B29_CleanupClearsEverything) {
+TEST_P(Objects, CleanupClearsEverything) {
   ASSERT_TRUE(IsOk(Put("o", "a", "1")));
   ASSERT_TRUE(IsOk(SetAlarm("o", InHours(1))));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::Cleanup, For<v1::CleanupRequest>("o"))));
@@ -123,7 +123,7 @@ TEST_P(Objects, B29_CleanupClearsEverything) {
   EXPECT_THAT(List({}), IsEmpty());
 }
 
-TEST_P(Objects, B29_DeleteAllOfABuiltInClassClearsItsRecords) {
+TEST_P(Objects, DeleteAllOfABuiltInClassClearsItsRecords) {
   EXPECT_EQ(Unique("n"), 0);
   EXPECT_EQ(Unique("n"), 1);
   Increment("n");
@@ -201,7 +201,7 @@ TEST_P(Objects, DescribeObjectSaysWhatIsStored) {
   Passivate("o");
   EXPECT_EQ(Describe("o").summary().size_bytes(), 17);
   EXPECT_EQ(Describe("o").key_count(), 2);
-  // It was not loaded by that.
+  // DescribeObject did not load the object.
   EXPECT_EQ(Describe("o").activation_state(), v1::ACTIVATION_STATE_INACTIVE);
 }
 

@@ -1,4 +1,4 @@
-// A call whose reply a test sees as it came over the wire: its bytes, before anybody parsed them, and its metadata.
+// A call whose reply a test sees as it came over the wire: its bytes, before they are parsed, and its metadata.
 
 #ifndef HOLDFAST_TESTS_BLACKBOX_RAW_CALL_H_
 #define HOLDFAST_TESTS_BLACKBOX_RAW_CALL_H_
@@ -24,7 +24,7 @@ struct RawReply {
   bool replayed = false;  // marked with "holdfast-replayed: 1"
 };
 
-// Calls "/package.Service/Method" with one request. Of a stream of replies only the status is seen.
+// Calls "/package.Service/Method" with one request. Returns only the status of a stream of replies.
 inline RawReply CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
                         const google::protobuf::Message& request, std::chrono::milliseconds timeout) {
   const std::string bytes = request.SerializeAsString();

@@ -1,4 +1,4 @@
-// The reply to a request that is sent again with its request_id: byte for byte the first one, and marked as a replay.
+// A request that is sent again with its request_id gets the first reply byte for byte, marked as a replay.
 
 #include <string>
 
@@ -18,7 +18,7 @@ class ReplayTest : public Base {
     return CallRaw(this->channel_, method, request, this->Timeout());
   }
 
-  // A change whose reply has maps of twelve keys, one of them within the other.
+  // Returns a change whose reply has maps of twelve keys, one of them within the other.
   static v1::UpdateUserRequest UpdateWithMaps(const std::string& id) {
     auto request = For<v1::UpdateUserRequest>("users");
     request.set_request_id(absl::StrCat("update-", id));
@@ -70,7 +70,7 @@ TEST_P(Replays, OnlyAReplayIsMarked) {
   request.set_request_id("1");
   EXPECT_FALSE(CallMethod(method, request).replayed);
   EXPECT_TRUE(CallMethod(method, request).replayed);
-  // The id with another request is an error, which is no replay; nor is an error that comes again.
+  // The id with another request is an error, which is no replay; neither is an error that is repeated.
   request.set_amount(7);
   const RawReply reused = CallMethod(method, request);
   EXPECT_TRUE(Fails(reused.status, grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"));

@@ -1,4 +1,4 @@
-// Request ids: what is sent again is done once and answered the same.
+// Request ids: a request that is sent again is done once and gets the same answer.
 
 #include <thread>
 
@@ -19,7 +19,7 @@ constexpr char kFail[] = "fail { code: 10 message: \"on purpose\" }";
 
 class RequestIds : public ScriptedBehaviour {
  protected:
-  // A turn that counts itself; its reply says the count and the instance.
+  // Returns a turn that counts itself; its reply has the count and the instance.
   script::RunRequest CountingRun(const std::string& id) {
     auto request = RunRequest("o", {"increment: \"n\""});
     request.set_request_id(id);
@@ -90,7 +90,7 @@ TEST_P(RequestIds, AtTheBoundNewIdsAreRefusedAndNoneIsForgotten) {
   EXPECT_EQ(Count(), absl::StrCat(kept));
   EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("1"))->results(0).number(), 1);
   EXPECT_TRUE(IsOk(Run("o", {"increment: \"n\""})));
-  // When they are too old there is room again.
+  // Expired records leave room for new ones.
   Advance(absl::Minutes(11));
   WaitUntil([&] { return Call(&ScriptStub::Run, CountingRun("new")).ok(); });
   EXPECT_EQ(Count(), absl::StrCat(kept + 2));
@@ -102,12 +102,12 @@ TEST_P(RequestIds, TheSameIdWithAnotherRequestIsRefused) {
   auto other = RunRequest("o", {"increment: \"m\""});
   other.set_request_id("1");
   EXPECT_TRUE(IsReused(Call(&ScriptStub::Run, other).status));
-  // Also by another method.
+  // The id is also taken for another method.
   auto deletion = For<v1::DeleteAllRequest>("o", "Scripted");
   deletion.set_request_id("1");
   EXPECT_TRUE(IsReused(Call(&ObjectStub::DeleteAll, deletion).status));
   EXPECT_EQ(Count(), "1");
-  // For another object it is another id.
+  // The same id on another object is another id.
   other.mutable_object()->set_name("p");
   EXPECT_TRUE(IsOk(Call(&ScriptStub::Run, other)));
   auto put = PutRequest("o", {{"a", "1"}});
@@ -122,7 +122,7 @@ TEST_P(RequestIds, ARequestThatIsUnderWayIsWaitedFor) {
   Notes("o", "runs", 1);
   std::vector<std::future<Reply<script::RunResponse>>> again;
   for (int i = 0; i < 4; ++i) again.push_back(Send(&ScriptStub::Run, request));
-  // The handler has not written, so others are let in; the repeated ones wait all the same.
+  // The handler has not written, so that other requests run; the repeated requests wait all the same.
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(IsOk(Run("o", {})));
   for (auto& reply : again) EXPECT_EQ(reply.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
   Signal("o", "go");
@@ -178,7 +178,7 @@ TEST_P(RequestIds, AnErrorLeavesNoRecord) {
   auto request = RunRequest("o", {"increment: \"n\"", kFail});
   request.set_request_id("1");
   EXPECT_EQ(Call(&ScriptStub::Run, request).status.error_code(), grpc::StatusCode::ABORTED);
-  // The same id is a first request again, even another one.
+  // After the record has expired, a request with the same id counts as new.
   EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("1"))->results(0).number(), 1);
   EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("1"))->results(0).number(), 1);
 }
@@ -233,11 +233,11 @@ TEST_P(RequestIds, DeniedAndPeekedLimitsLeaveNoRecord) {
     return reply->allowed();
   };
   EXPECT_TRUE(check("peek", true));
-  EXPECT_TRUE(check("peek", false));  // a first request: it takes the one there is
-  EXPECT_TRUE(check("peek", false));  // the same again
+  EXPECT_TRUE(check("peek", false));  // a first request, which takes the only permit
+  EXPECT_TRUE(check("peek", false));  // a repeat of that request
   EXPECT_FALSE(check("denied", false));
   Advance(absl::Seconds(61));
-  EXPECT_TRUE(check("denied", false));  // a first request again
+  EXPECT_TRUE(check("denied", false));  // a first request again, as a denial left no record
   EXPECT_FALSE(check("another", false));
 }
 

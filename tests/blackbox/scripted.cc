@@ -14,7 +14,7 @@ using actors::ObjectClass;
 using actors::SetTimestamp;
 using actors::Task;
 
-// How often a step that awaits a signal, or a reader of notes, looks again.
+// The interval at which a step that awaits a signal, or a reader of notes, looks again.
 constexpr absl::Duration kLookAgain = absl::Milliseconds(2);
 // The first attempt and six more.
 constexpr int32_t kAlarmAttemptsMax = 7;
@@ -43,7 +43,7 @@ World& TheWorld() {
   return *world;
 }
 
-// --- Scripted.
+// --- Scripted
 
 Scripted::Scripted(actors::ObjectContext* context)
     : Object(context), board_(BoardOf(context->key())), instance_(++board_->instances) {}
@@ -169,7 +169,7 @@ Task<absl::Status> Scripted::TakeStep(const v1::Step& step, v1::RunResponse* res
   co_return absl::OkStatus();
 }
 
-// --- ScriptBoard.
+// --- ScriptBoard
 
 ScriptBoard::ScriptBoard(actors::ObjectContext* context) : Object(context), board_(BoardOf(context->key())) {}
 

@@ -1,5 +1,5 @@
-// The object class that ScriptService drives, and the one that answers beside it: an object of class "ScriptBoard" has
-// the scripts, the notes and the signals of the "Scripted" of the same name.
+// The object classes that ScriptService drives. An object of class "ScriptBoard" answers beside the "Scripted" of the
+// same name, and has its scripts, notes and signals.
 
 #ifndef HOLDFAST_TESTS_BLACKBOX_SCRIPTED_H_
 #define HOLDFAST_TESTS_BLACKBOX_SCRIPTED_H_
@@ -22,7 +22,7 @@
 
 namespace holdfast::testing {
 
-// The system's clock, moved forward. Any thread.
+// The system's clock, which a test moves forward. Any thread may use it.
 class MovedClock : public actors::Clock {
  public:
   absl::Time Wall() const override { return absl::Now() + absl::Microseconds(moved_us_.load()); }
@@ -33,14 +33,15 @@ class MovedClock : public actors::Clock {
   std::atomic<int64_t> moved_us_ = 0;
 };
 
-// What the handlers reach beyond their objects.
+// The parts of the server that handlers reach beyond their objects.
 struct World {
   MovedClock clock;
   Fault fault;
 };
 World& TheWorld();
 
-// Of one object. Without a lock: the test server has one executor, whose thread alone comes here.
+// The scripts and notes of one object. There is no lock: the test server has one executor, and only its thread uses a
+// board.
 struct Board {
   v1::Script load;
   std::deque<v1::Script> alarms;
@@ -59,7 +60,7 @@ class Scripted : public actors::Object {
   actors::Task<absl::Status> Run(const v1::RunRequest& request, v1::RunResponse* response);
 
  private:
-  // `response` is null, and `run` not, where there is none.
+  // Without a request `response` is null; without an alarm `run` is null.
   actors::Task<absl::Status> TakeStep(const v1::Step& step, v1::RunResponse* response, const actors::AlarmRun* run);
   v1::Note* AddNote(const std::string& text);
 

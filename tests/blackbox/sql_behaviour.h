@@ -1,4 +1,4 @@
-// What the tests of SQL share.
+// A fixture for the tests of SQL.
 
 #ifndef HOLDFAST_TESTS_BLACKBOX_SQL_BEHAVIOUR_H_
 #define HOLDFAST_TESTS_BLACKBOX_SQL_BEHAVIOUR_H_
@@ -23,7 +23,7 @@ class SqlBehaviour : public Behaviour {
   Reply<v1::ExecuteSqlResponse> Execute(const std::string& name, const std::vector<std::string>& statements) {
     return Call(&ObjectStub::ExecuteSql, Statements(name, statements));
   }
-  // The rows of one statement, with '|' between values.
+  // Returns the rows of one statement, with '|' between values.
   std::vector<std::string> Rows(const std::string& name, const std::string& sql) {
     const auto reply = Execute(name, {sql});
     EXPECT_TRUE(IsOk(reply)) << sql;
@@ -40,7 +40,7 @@ class SqlBehaviour : public Behaviour {
     return rows;
   }
 
-  // --- The database as a file.
+  // --- The database as a file
   std::string Export(const std::string& name) {
     ObjectStub stub(channel_);
     grpc::ClientContext context;

@@ -1,4 +1,4 @@
-// ExportSql and ImportSql: a database as a file that SQLite opens.
+// ExportSql and ImportSql move a database as a file that SQLite opens.
 
 #include <sqlite3.h>
 
@@ -26,7 +26,7 @@ class SqlFiles : public SqlBehaviour {
     return status;
   }
 
-  // Runs statements on the file with SQLite's own library, and answers the first column of what they return.
+  // Runs statements on the file with SQLite's own library, and returns the first column of their results.
   static std::vector<std::string> RunOn(std::string* file, const std::string& sql) {
     testing::TemporaryDirectory directory;
     const std::string path = directory.path() + "/file.db";
@@ -141,7 +141,7 @@ TEST_P(SqlFiles, SchemaOfAFileMayComputeWhatAClientMay) {
   EXPECT_TRUE(IsOk(Execute("o", {"DROP TABLE t", "INSERT INTO u VALUES (1)"})));
 }
 
-// A reply with a string that is not UTF-8 could not be read.
+// A reply with a string that is not UTF-8 could not be parsed.
 TEST_P(SqlFiles, NamesThatAreNotUtf8AreToldOf) {
   ASSERT_TRUE(IsOk(Import("o", NewFile("CREATE TABLE \"a\xff\"(v); CREATE VIEW w AS SELECT * FROM \"b\xfe\""))));
   const v1::DescribeObjectResponse described = Describe("o", "Object");

@@ -1,4 +1,4 @@
-// MigrateSchema, over the wire.
+// MigrateSchema over the wire.
 
 #include "tests/blackbox/sql_behaviour.h"
 
@@ -27,7 +27,7 @@ class SqlMigrations : public SqlBehaviour {
 
 INSTANTIATE_TEST_SUITE_P(Stores, SqlMigrations, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
 
-// The statements of 14d in the cases, which fail with foreign keys on.
+// These are the statements of 14d in the cases; they fail with foreign keys on.
 TEST_P(SqlMigrations, ParentTableIsRebuiltAndItsChildrenStay) {
   const std::vector<std::string> rebuild = {"CREATE TABLE n(id INTEGER PRIMARY KEY, n TEXT DEFAULT 'x')",
                                             "INSERT INTO n SELECT * FROM users", "DROP TABLE users",
@@ -102,7 +102,7 @@ TEST_P(SqlMigrations, MigrationThatIsNotTheOneThatRanIsNamed) {
   EXPECT_TRUE(Fails(Migrate("o", {first, third}).status, grpc::StatusCode::FAILED_PRECONDITION, "SCHEMA_CHANGED"));
 }
 
-// The version and the hashes are in the file.
+// The exported file has the version and the hashes.
 TEST_P(SqlMigrations, ImportBringsItsOwnVersionAndHashes) {
   const Step first = {1, {"CREATE TABLE users(id INTEGER PRIMARY KEY)", "CREATE TABLE posts(u REFERENCES users(id))"}};
   ASSERT_TRUE(IsOk(Migrate("from", {first})));
@@ -117,7 +117,7 @@ TEST_P(SqlMigrations, ImportBringsItsOwnVersionAndHashes) {
 
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("to"))));
   EXPECT_TRUE(IsOk(Migrate("to", {{1, {"CREATE TABLE another(v)"}}})));
-  // A file that never had migrations, over one that had.
+  // A file that never had migrations replaces a database that had some.
   ASSERT_TRUE(IsOk(Import("to", "")));
   EXPECT_EQ(Migrate("to", {first}).response.version_before(), 0);
   ExpectOrphansRefused("to");

@@ -1,4 +1,4 @@
-// The SQL database of an object, over the wire.
+// The SQL database of an object over the wire.
 
 #include "tests/blackbox/sql_behaviour.h"
 
@@ -32,7 +32,7 @@ TEST_P(Sql, LanguageIsSqlites) {
   EXPECT_THAT(Rows("o", "SELECT json_extract('{\"a\": [1, 2]}', '$.a[1]')"), ElementsAre("2"));
 }
 
-TEST_P(Sql, B48_AConstraintThatDoesNotHoldRollsBack) {
+TEST_P(Sql, AConstraintThatDoesNotHoldRollsBack) {
   ASSERT_TRUE(IsOk(Execute("o", {"CREATE TABLE t(v UNIQUE)", "INSERT INTO t VALUES (1)"})));
   const auto reply = Execute("o", {"INSERT INTO t VALUES (2)", "INSERT INTO t VALUES (1)"});
   EXPECT_TRUE(Fails(reply.status, grpc::StatusCode::FAILED_PRECONDITION, "SQL_CONSTRAINT"));
@@ -44,7 +44,7 @@ TEST_P(Sql, B48_AConstraintThatDoesNotHoldRollsBack) {
   EXPECT_THAT(Rows("o", "SELECT v FROM t"), ElementsAre("1"));
 }
 
-TEST_P(Sql, B47_ReservedNamesAndWhatIsNotTheObjectsAreRefused) {
+TEST_P(Sql, ReservedNamesAndWhatIsNotTheObjectsAreRefused) {
   ASSERT_TRUE(IsOk(Execute("o", {"CREATE TABLE t(v)"})));
   for (const char* sql : {"BEGIN",
                           "COMMIT",
@@ -79,7 +79,7 @@ TEST_P(Sql, B47_ReservedNamesAndWhatIsNotTheObjectsAreRefused) {
   }
 }
 
-TEST_P(Sql, B29_DeleteAllClearsTheDatabase) {
+TEST_P(Sql, DeleteAllClearsTheDatabase) {
   ASSERT_TRUE(IsOk(Execute("o", {"CREATE TABLE t(v)", "INSERT INTO t VALUES (1)"})));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("o"))));
   EXPECT_THAT(Rows("o", "SELECT name FROM sqlite_schema"), IsEmpty());
@@ -114,7 +114,7 @@ TEST_P(Sql, BombsEndInAnError) {
   }
 }
 
-// SQLite's own take 16 s, without asking whether to end.
+// SQLite's own functions take 16 s for these searches, and do not check for an interrupt.
 TEST_P(Sql, SearchesInLongTextsAreQuick) {
   EXPECT_THAT(Rows("o", "SELECT instr(hex(zeroblob(1000000)), hex(zeroblob(400000)) || '1')"), ElementsAre("0"));
   EXPECT_THAT(Rows("o", "SELECT length(replace(hex(zeroblob(1000000)), hex(zeroblob(400000)) || '1', 'x'))"),

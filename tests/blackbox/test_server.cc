@@ -1,5 +1,5 @@
-// A server as holdfastd, from the same library, with objects that do what a test tells them, a clock that it moves, a
-// disk that it breaks, and either store. One executor, whose thread all of that is used on.
+// A server from the same library as holdfastd, with scripted objects, a clock that a test moves, a disk that a test
+// breaks, and either store. It has one executor, on whose thread all of that is used.
 
 #include <signal.h>
 #include <unistd.h>
@@ -56,7 +56,7 @@ int Serve(const Config& config, bool in_memory) {
     return std::make_unique<FaultStore>(std::move(store), &TheWorld().fault);
   };
   extension.clock = &TheWorld().clock;
-  // As holdfastd ends: those who wait are told, then nothing more is written.
+  // The server ends as holdfastd does: waiting callers get their answers, then nothing more is written.
   auto server = service::Server::Start(
       config, [](const absl::Status&) { alarm(1); }, std::move(extension));
   if (!server.ok()) {

@@ -1,4 +1,4 @@
-// Turns, failures and critical sections, by objects that do as they are told.
+// Turns, failures and critical sections of objects that follow scripts.
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/blackbox/behaviour.h"
@@ -12,7 +12,7 @@ using ::testing::Pair;
 
 constexpr char kFail[] = "fail { code: 10 message: \"on purpose\" }";  // ABORTED
 
-// What the test server adds is a service as the others are.
+// The health service knows the service that an extension adds like any other.
 TEST_P(ScriptedBehaviour, AnExtensionIsHealthy) {
   grpc::health::v1::HealthCheckRequest request;
   request.set_service("holdfast.testing.v1.ScriptService");
@@ -21,7 +21,7 @@ TEST_P(ScriptedBehaviour, AnExtensionIsHealthy) {
   EXPECT_EQ(reply->status(), grpc::health::v1::HealthCheckResponse::SERVING);
 }
 
-TEST_P(ScriptedBehaviour, B14_APrefixOf0xFFWorks) {
+TEST_P(ScriptedBehaviour, APrefixOf0xFFWorks) {
   const auto put = [](const std::string& key) { return "put { key: \"" + key + "\" value: \"1\" }"; };
   ASSERT_TRUE(IsOk(Run("o", {put("a"), put("\\xFE"), put("\\xFF"), put("\\xFF\\xFF"), put("\\xFFz")})));
   const auto reply = Run("o", {"list: \"\\xFF\"", "list: \"\\xFF\\xFF\"", "list: \"\""});
@@ -31,11 +31,11 @@ TEST_P(ScriptedBehaviour, B14_APrefixOf0xFFWorks) {
   EXPECT_THAT(reply->results(2).keys(), ElementsAre("a", "\xFE", "\xFF", "\xFFz", "\xFF\xFF"));
 }
 
-TEST_P(ScriptedBehaviour, B20_ConcurrentTurnsThatReadAndWriteDoNotInterleave) {
+TEST_P(ScriptedBehaviour, ConcurrentTurnsThatReadAndWriteDoNotInterleave) {
   constexpr int kTurns = 40;
   std::vector<std::future<Reply<script::RunResponse>>> sent;
   for (int i = 0; i < kTurns; ++i) {
-    // Between its write and its end each waits, so others would come in if they could.
+    // Each turn waits between its write and its end, so that other turns would run if they could.
     sent.push_back(SendRun("o", {"increment: \"n\"", "wait { nanos: 1000000 }", "increment: \"n\""}));
   }
   for (auto& reply : sent) {
@@ -48,7 +48,7 @@ TEST_P(ScriptedBehaviour, B20_ConcurrentTurnsThatReadAndWriteDoNotInterleave) {
   EXPECT_EQ(Run("o", {"get: \"n\""})->results(0).value(), std::to_string(2 * kTurns));
 }
 
-TEST_P(ScriptedBehaviour, B20_AHandlerThatWaitsBeforeItWritesLetsOthersIn) {
+TEST_P(ScriptedBehaviour, AHandlerThatWaitsBeforeItWritesLetsOthersIn) {
   auto waiting = SendRun("o", {"note: \"waits\"", "await_signal: \"go\"", "put { key: \"a\" value: \"late\" }"});
   Notes("o", "waits", 1);
   EXPECT_TRUE(IsOk(Run("o", {"put { key: \"a\" value: \"early\" }"})));
@@ -57,10 +57,10 @@ TEST_P(ScriptedBehaviour, B20_AHandlerThatWaitsBeforeItWritesLetsOthersIn) {
   EXPECT_EQ(Run("o", {"get: \"a\""})->results(0).value(), "late");
 }
 
-TEST_P(ScriptedBehaviour, B22_AnAbortedObjectDropsWhatItHasNotCommitted) {
+TEST_P(ScriptedBehaviour, AnAbortedObjectDropsWhatItHasNotCommitted) {
   const auto first = Run("o", {"put { key: \"kept\" value: \"1\" }"});
   ASSERT_TRUE(IsOk(first));
-  // A turn that has written and then takes too long.
+  // The turn writes and then takes too long.
   auto stuck = SendRun(
       "o", {"put { key: \"dropped\" value: \"1\" }", "delete: \"kept\"", "note: \"wrote\"", "await_signal: \"never\""});
   Notes("o", "wrote", 1);
@@ -73,8 +73,8 @@ TEST_P(ScriptedBehaviour, B22_AnAbortedObjectDropsWhatItHasNotCommitted) {
   EXPECT_GT(after->instance(), first->instance());
 }
 
-TEST_P(ScriptedBehaviour, B22_TheTurnsBesideOneThatTimesOutAreReset) {
-  // Both wait before they have written; one began a while later, so the other times out first.
+TEST_P(ScriptedBehaviour, TheTurnsBesideOneThatTimesOutAreReset) {
+  // Both turns wait before they write. One began a while later, so that the other times out first.
   auto old = SendRun("o", {"note: \"old\"", "await_signal: \"never\""});
   Notes("o", "old", 1);
   Advance(absl::Seconds(20));
@@ -86,7 +86,7 @@ TEST_P(ScriptedBehaviour, B22_TheTurnsBesideOneThatTimesOutAreReset) {
   EXPECT_THAT(All("o", "Scripted"), IsEmpty());
 }
 
-TEST_P(ScriptedBehaviour, B24_TheObjectWorksAfterAReset) {
+TEST_P(ScriptedBehaviour, TheObjectWorksAfterAReset) {
   const auto first = Run("o", {"put { key: \"a\" value: \"1\" }"});
   EXPECT_EQ(Run("o", {"put { key: \"a\" value: \"2\" }", kFail}).status.error_code(), grpc::StatusCode::ABORTED);
   const auto second = Run("o", {"get: \"a\"", "put { key: \"b\" value: \"3\" }"});
@@ -98,7 +98,7 @@ TEST_P(ScriptedBehaviour, B24_TheObjectWorksAfterAReset) {
   EXPECT_EQ(Run("o", {})->instance(), second->instance());
 }
 
-TEST_P(ScriptedBehaviour, B25_ATurnThatFailsLeavesNothing) {
+TEST_P(ScriptedBehaviour, ATurnThatFailsLeavesNothing) {
   ASSERT_TRUE(IsOk(Run("o", {"put { key: \"kept\" value: \"1\" }"})));
   const auto failed = Run("o", {"put { key: \"a\" value: \"1\" }", "put { key: \"kept\" value: \"2\" }",
                                 "delete: \"kept\"", "set_alarm { in { seconds: 3600 } }", kFail});
@@ -110,13 +110,13 @@ TEST_P(ScriptedBehaviour, B25_ATurnThatFailsLeavesNothing) {
   EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("kept", "1")));
 }
 
-TEST_P(ScriptedBehaviour, B25_WhatANextTurnCommittedStays) {
+TEST_P(ScriptedBehaviour, WhatANextTurnCommittedStays) {
   EXPECT_FALSE(
       Run("o", {"put { key: \"a\" value: \"1\" }", "next_turn: true", "put { key: \"b\" value: \"1\" }", kFail}).ok());
   EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("a", "1")));
 }
 
-TEST_P(ScriptedBehaviour, B27_ATurnReadsItsOwnWrites) {
+TEST_P(ScriptedBehaviour, ATurnReadsItsOwnWrites) {
   ASSERT_TRUE(IsOk(Run("o", {"put { key: \"old\" value: \"0\" }"})));
   const auto reply =
       Run("o", {"put { key: \"a\" value: \"1\" }", "get: \"a\"", "put { key: \"a\" value: \"2\" }", "get: \"a\"",
@@ -136,7 +136,7 @@ TEST_P(ScriptedBehaviour, B27_ATurnReadsItsOwnWrites) {
   EXPECT_FALSE(results[8].found());
 }
 
-TEST_P(ScriptedBehaviour, B30_ACriticalSectionKeepsOthersOut) {
+TEST_P(ScriptedBehaviour, ACriticalSectionKeepsOthersOut) {
   SetLoad("o", {"note: \"loads\"", "await_signal: \"go\"", "put { key: \"a\" value: \"loaded\" }",
                 "wait { nanos: 1000000 }", "note: \"loaded\""});
   std::vector<std::future<Reply<script::RunResponse>>> sent;
@@ -150,7 +150,7 @@ TEST_P(ScriptedBehaviour, B30_ACriticalSectionKeepsOthersOut) {
   EXPECT_EQ(Describe("o", "Scripted").activation_state(), v1::ACTIVATION_STATE_ACTIVE);
 }
 
-TEST_P(ScriptedBehaviour, B31_TheTimeoutOfACriticalSectionResetsTheObject) {
+TEST_P(ScriptedBehaviour, TheTimeoutOfACriticalSectionResetsTheObject) {
   SetLoad("o", {"put { key: \"a\" value: \"1\" }", "note: \"loads\"", "await_signal: \"never\""});
   auto one = SendRun("o", {"note: \"runs\""});
   auto other = SendRun("o", {"note: \"runs\""});
@@ -166,7 +166,7 @@ TEST_P(ScriptedBehaviour, B31_TheTimeoutOfACriticalSectionResetsTheObject) {
   EXPECT_FALSE(after->results(0).found());
 }
 
-TEST_P(ScriptedBehaviour, B30_ALoadThatFailsIsTriedAgainByTheNextRequest) {
+TEST_P(ScriptedBehaviour, ALoadThatFailsIsTriedAgainByTheNextRequest) {
   SetLoad("o", {"put { key: \"a\" value: \"1\" }", kFail});
   const auto failed = Run("o", {"note: \"runs\""});
   EXPECT_EQ(failed.status.error_code(), grpc::StatusCode::ABORTED);
@@ -197,7 +197,8 @@ TEST_P(ScriptedBehaviour, PassivateObjectWaitsForWhatIsUnderWay) {
 }
 
 TEST_P(ScriptedBehaviour, PassivateObjectIsNotUndoneByAMoveThatIsUnderWay) {
-  // The first write has the server make a family for the object, and move it there, beside all that is asked here.
+  // After the first write the server makes a family for the object and moves it there, while all requests of the test
+  // run.
   Start("actors { idle_timeout_ms: 600000 }");
   ASSERT_TRUE(IsOk(Run("o", {"put { key: \"a\" value: \"1\" }"})));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::PassivateObject, For<v1::PassivateObjectRequest>("o", "Scripted"))));
@@ -221,7 +222,7 @@ TEST_P(ScriptedBehaviour, ARequestWhoseDeadlinePassesInTheQueueIsNotBegun) {
   EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("a", "1")));
 }
 
-TEST_P(ScriptedBehaviour, B49_OverloadIsToldApartFromFailure) {
+TEST_P(ScriptedBehaviour, OverloadIsToldApartFromFailure) {
   Start("actors { mailbox_requests_max: 2 }");
   auto busy = SendRun("o", {"put { key: \"a\" value: \"1\" }", "note: \"busy\"", "await_signal: \"go\""});
   Notes("o", "busy", 1);
@@ -234,7 +235,7 @@ TEST_P(ScriptedBehaviour, B49_OverloadIsToldApartFromFailure) {
   EXPECT_TRUE(IsOk(busy.get()));
   EXPECT_TRUE(IsOk(one.get()));
   EXPECT_TRUE(IsOk(two.get()));
-  // A failure of the handler is its own.
+  // A failure of the handler has the handler's own code, and no RetryInfo.
   EXPECT_EQ(Run("o", {kFail}).status.error_code(), grpc::StatusCode::ABORTED);
   EXPECT_FALSE(DetailOf<google::rpc::RetryInfo>(Run("o", {kFail}).status).has_retry_delay());
 }

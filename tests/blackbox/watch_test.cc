@@ -1,4 +1,4 @@
-// WatchAlarms: who gets which alarm, and when.
+// WatchAlarms: which watcher gets which alarm, and when.
 
 #include <grpcpp/create_channel.h>
 
@@ -37,7 +37,7 @@ TEST_P(Watches, AnAlarmIsDeliveredWhenItIsDue) {
   auto watcher = Watch();
   const absl::Time due = absl::FromUnixMicros(absl::ToUnixMicros(ServerNow())) + absl::Hours(1);
   ASSERT_TRUE(IsOk(SetAlarm("o", due)));
-  // The barrier: one that is due comes, and nothing before it.
+  // The barrier is an alarm that is due now; nothing comes before it.
   ASSERT_TRUE(IsOk(SetAlarm("barrier", past)));
   const auto barrier = watcher->Next();
   EXPECT_EQ(barrier.object().name(), "barrier");
@@ -56,7 +56,7 @@ TEST_P(Watches, AnAlarmIsDeliveredWhenItIsDue) {
   EXPECT_LE(FromProto(delivery.lease_expire_time()), now + absl::Seconds(30));
 }
 
-TEST_P(Watches, B35_AbsentWhileItIsDelivered) {
+TEST_P(Watches, AnAlarmIsAbsentWhileItIsDelivered) {
   ASSERT_TRUE(IsOk(SetAlarm("o", past)));
   EXPECT_EQ(AlarmOf("o"), past);  // due, and nobody watches
   auto watcher = Watch();
@@ -100,7 +100,7 @@ TEST_P(Watches, APrefixAndANamespaceSelect) {
   EXPECT_EQ(delivery.object().name(), "mail/tenant");
   EXPECT_EQ(delivery.object().namespace_(), "tenant-2");
   EXPECT_TRUE(IsOk(Acknowledge(delivery)));
-  EXPECT_EQ(AlarmOf("mail"), past);  // nobody's
+  EXPECT_EQ(AlarmOf("mail"), past);  // nobody watches it
   EXPECT_TRUE(mail->empty() && all->empty() && tenant->empty());
 }
 
@@ -113,7 +113,7 @@ TEST_P(Watches, MaxOutstandingHoldsTheOthersBack) {
   const auto second = watcher->Next();
   EXPECT_NE(first.object().name(), second.object().name());
   EXPECT_NE(first.delivery_token(), second.delivery_token());
-  // The other two wait, and no attempt counts.
+  // The other two alarms wait, and no attempt of theirs counts.
   int waiting = 0;
   for (const char* name : {"a", "b", "c", "d"}) waiting += AlarmOf(name) == past;
   EXPECT_EQ(waiting, 2);
@@ -175,7 +175,7 @@ TEST_P(Watches, TwoWatchersShare) {
   EXPECT_NE(first.object().name(), second.object().name());
   EXPECT_EQ(first.retry_count() + second.retry_count(), 0);
   ASSERT_TRUE(IsOk(SetAlarm("c", past)));
-  // Whoever is free gets it; anyone may acknowledge.
+  // Any watcher with room gets the next alarm; anyone may acknowledge.
   ASSERT_TRUE(IsOk(Acknowledge(second)));
   EXPECT_EQ(other->Next().object().name(), "c");
   EXPECT_TRUE(one->empty());
@@ -195,7 +195,7 @@ TEST_P(Watches, AWatcherThatGoesLeavesItsDeliveriesLeased) {
   EXPECT_EQ(barrier.object().name(), "barrier");
   EXPECT_TRUE(IsOk(Acknowledge(barrier)));
   EXPECT_TRUE(IsOk(Acknowledge(one)));
-  // The lease expires, which is a failed attempt, and then the retry is due.
+  // The lease expires, which counts as a failed attempt, and then the retry is due.
   Advance(absl::Seconds(34));
   const auto again = watcher->Next();
   EXPECT_EQ(again.object().name(), two.object().name());
@@ -211,7 +211,7 @@ TEST_P(Watches, OnlyObjectsOfClassObjectAreDelivered) {
   EXPECT_EQ(watcher->Next().object().name(), "barrier");
 }
 
-TEST_P(Watches, B49_TooManyWatchersAreToldSo) {
+TEST_P(Watches, TooManyWatchersAreToldSo) {
   Start("server { alarm_watchers_max: 1 }");
   auto watcher = Watch();
   ASSERT_TRUE(IsOk(SetAlarm("o", past)));
@@ -229,7 +229,8 @@ TEST_P(Watches, B49_TooManyWatchersAreToldSo) {
   EXPECT_EQ(watcher->Next().object().name(), "p");
 }
 
-// What waits for a client that does not read is bounded, although deliveries end and others take their places.
+// The deliveries that wait for a client that does not read are bounded, although deliveries end and others take their
+// places.
 TEST_P(Watches, AClientThatDoesNotReadGetsNoMoreThanMayBeOutstanding) {
   constexpr int kObjects = 200;
   constexpr int kRounds = 10;
@@ -238,7 +239,7 @@ TEST_P(Watches, AClientThatDoesNotReadGetsNoMoreThanMayBeOutstanding) {
   for (const std::string& name : names) ASSERT_TRUE(IsOk(SetAlarm(name, past)));
   v1::WatchAlarmsRequest request;
   request.set_max_outstanding(kObjects);
-  // Little fits on the way.
+  // The connection buffers little.
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
@@ -247,13 +248,13 @@ TEST_P(Watches, AClientThatDoesNotReadGetsNoMoreThanMayBeOutstanding) {
   grpc::ClientContext context;
   const auto reader = stub.WatchAlarms(&context, request);
   WaitUntil([&] { return !AlarmOf(names.front()) && !AlarmOf(names.back()); });
-  // All leases expire, and all retries are due; one at a time is out.
+  // All leases expire, and all retries are due; one delivery at a time is on its way.
   for (int round = 0; round < kRounds; ++round) Advance(absl::Minutes(2));
   server_->Signal(SIGTERM);
   int deliveries = 0;
   for (v1::WatchAlarmsResponse delivery; reader->Read(&delivery);) ++deliveries;
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
-  // Those that wait, and those on the way.
+  // The client reads the deliveries that wait, and those on their way.
   EXPECT_GE(deliveries, kObjects);
   EXPECT_LE(deliveries, kObjects + 2 * kRounds);
 }

@@ -1,4 +1,4 @@
-// A client that watches alarms: a stream of its own, read on a thread of its own.
+// A client that watches alarms, with a stream and a thread of its own.
 
 #ifndef HOLDFAST_TESTS_BLACKBOX_WATCHER_H_
 #define HOLDFAST_TESTS_BLACKBOX_WATCHER_H_
@@ -53,7 +53,7 @@ class Watcher {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, absl::ToChronoMilliseconds(kSoon), [this] { return begun_; });
   }
-  // The next one that comes; a failure of the test and an empty one if none comes soon.
+  // Returns the next delivery. If none comes soon, fails the test and returns an empty one.
   Delivery Next() {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, absl::ToChronoMilliseconds(kSoon), [this] { return !deliveries_.empty() || status_; });
@@ -65,7 +65,7 @@ class Watcher {
     deliveries_.pop_front();
     return next;
   }
-  // Those that have come and were not taken.
+  // The number of deliveries that have come and were not taken.
   size_t size() {
     std::lock_guard lock(mutex_);
     return deliveries_.size();
@@ -76,7 +76,7 @@ class Watcher {
     return status_.has_value();
   }
   void Cancel() { context_.TryCancel(); }
-  // How the stream ended; waits for it.
+  // Waits for the end of the stream, and returns its status.
   grpc::Status End() {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, absl::ToChronoMilliseconds(kSoon), [this] { return status_.has_value(); });
@@ -94,7 +94,7 @@ class Watcher {
   std::thread thread_;
 };
 
-// Requests on a delivery.
+// These functions make requests on a delivery.
 template <typename Request>
 Request OfDelivery(const Watcher::Delivery& delivery) {
   Request request;

@@ -33,7 +33,7 @@ class ClientTest : public testing::Test {
     return {.address = server_.address(), .retry = {.retries = 4, .backoff_initial = absl::Milliseconds(1)}};
   }
 
-  // GetValue and Increment fail so often with this, then succeed with 7.
+  // Makes GetValue and Increment fail with `error` for `failures` attempts; later attempts succeed with 7.
   void FailFirst(int failures, const grpc::Status& error) {
     server_.On<GetValueRequest, GetValueResponse>(kGetValue, [=, this](const auto&, auto* response) {
       response->set_value(7);
@@ -125,7 +125,7 @@ TEST_F(ClientTest, ErrorsCarryTheirDetails) {
   EXPECT_FALSE(OutcomeUnknown(status));
 }
 
-// Increment and BatchIncrement, which answer each attempt with the next of `answers_`, then with 7.
+// Increment and BatchIncrement answer each attempt with the next of `answers_`, then with 7.
 class MutationTest : public ClientTest {
  protected:
   void SetUp() override {
@@ -238,7 +238,7 @@ TEST_F(MutationTest, AnEarlierAttemptThatMayHaveHappenedIsTold) {
   answers_ = {kConnectionLost};
   answers_.resize(100, kDraining);
   EXPECT_TRUE(OutcomeUnknown(Increment()));
-  // As the server had found no record of the first attempt, that did not happen.
+  // The server found no record of the first attempt, so that the first attempt had no effect.
   answers_ = {kConnectionLost, Error(grpc::StatusCode::ABORTED, "no", "PRECONDITION_FAILED")};
   EXPECT_EQ(ReasonOf(Increment()), "PRECONDITION_FAILED");
   answers_ = {kConnectionLost, Error(grpc::StatusCode::DEADLINE_EXCEEDED, "late", "DEADLINE_PASSED")};
@@ -252,14 +252,14 @@ TEST_F(MutationTest, ALaterErrorSaysNothingOfAnEarlierAttemptUnlessTheServerLook
   const absl::Status status = Increment();
   EXPECT_TRUE(OutcomeUnknown(status));
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  // Neither error is hidden.
+  // The message has both errors.
   EXPECT_NE(status.message().find(kConnectionLost.error_message()), std::string::npos) << status;
   EXPECT_NE(status.message().find("DATA_LOSS: damaged"), std::string::npos) << status;
   answers_ = {kConnectionLost, Error(grpc::StatusCode::FAILED_PRECONDITION, "newer", "SCHEMA_NEWER")};
   EXPECT_TRUE(OutcomeUnknown(Increment()));
   answers_ = {kConnectionLost, Error(grpc::StatusCode::INVALID_ARGUMENT, "too large now", "INVALID_FIELD")};
   EXPECT_TRUE(OutcomeUnknown(Increment()));
-  // A first attempt has none before it.
+  // A first attempt has no earlier attempt whose outcome could be unknown.
   answers_ = {Error(grpc::StatusCode::DATA_LOSS, "damaged", "DATA_CORRUPT")};
   EXPECT_EQ(ReasonOf(Increment()), "DATA_CORRUPT");
 }
@@ -278,8 +278,8 @@ TEST_F(MutationTest, ARequestThatHasNoIdIsNotRetried) {
   EXPECT_EQ(calls_, 1);
 }
 
-// Every request of a mutation has an id that the client fills in; a new one that has none would not be retried. That of
-// ImportSql, a stream, is in its header.
+// Every request of a mutation has an id that the client fills in. A new request without an id would not be retried. The
+// id of ImportSql, a stream, is in its header.
 TEST(RequestIdTest, EveryMutationHasOne) {
   const std::set<std::string> without = {
       "GetValue",    "BatchIncrement", "StreamIncrement", "ListProcessedItems", "GetBatchStatus", "GetUser",
@@ -317,7 +317,7 @@ TEST(StatusTest, GarbledDetailsAreLeftOut) {
 
 class StreamTest : public ClientTest {
  protected:
-  // Adds up; fails the stream at the request with this number.
+  // Serves sums; fails the stream at the request with this number.
   void Serve(int64_t fail_at = -1) {
     server_.On<v1::StreamIncrementRequest, v1::StreamIncrementResponse>(
         kStreamIncrement, [=, this](const auto& request, auto* response) {
@@ -388,7 +388,7 @@ TEST_F(StreamTest, TheCallerCanCancel) {
 
 class WatchTest : public ClientTest {
  protected:
-  // Three deliveries, then this status; with OK the stream stays open.
+  // Serves three deliveries, then this status; with OK the stream stays open.
   void Serve(const grpc::Status& status) {
     server_.OnStream<v1::WatchAlarmsRequest, v1::WatchAlarmsResponse>(
         "/holdfast.v1.ObjectService/WatchAlarms",

@@ -19,7 +19,7 @@ std::string ToBytes(const grpc::ByteBuffer& buffer) {
 
 }  // namespace
 
-// Reads a message, writes its answer, and so on until the client has no more or an answer ends the call.
+// Reads a message, writes its answer, and continues until the client has no more messages or an answer ends the call.
 class FakeServer::Call : public grpc::ServerGenericBidiReactor {
  public:
   Call(FakeServer* server, std::string method) : server_(server), method_(std::move(method)) { StartRead(&request_); }
@@ -70,7 +70,7 @@ class FakeServer::Call : public grpc::ServerGenericBidiReactor {
   grpc::ByteBuffer response_;
   Answer answer_;
   size_t written_ = 0;
-  std::atomic<bool> waits_ = false;  // for the client to cancel, which may come from another thread
+  std::atomic<bool> waits_ = false;  // for the client to cancel, which another thread may report
   std::atomic<bool> cancelled_ = false;
   std::atomic<bool> finished_ = false;
 };

@@ -1,4 +1,4 @@
-// A gRPC server that answers any method as a test tells it to.
+// A gRPC server whose answers to any method a test chooses.
 
 #ifndef HOLDFAST_TESTS_CLIENT_CLI_FAKE_SERVER_H_
 #define HOLDFAST_TESTS_CLIENT_CLI_FAKE_SERVER_H_
@@ -22,7 +22,7 @@ namespace holdfast::client {
 // Threading: handlers run on gRPC's threads, one at a time. On() may be called at any time.
 class FakeServer : private grpc::CallbackGenericService {
  public:
-  // On this port; 0: a free one. `prepare` is called before any client can reach it.
+  // Listens on this port; 0: a free one. `prepare` is called before any client can reach the server.
   explicit FakeServer(
       int port = 0, const std::function<void(FakeServer&)>& prepare = [](FakeServer&) {});
   // Waits for the calls in progress.
@@ -31,7 +31,7 @@ class FakeServer : private grpc::CallbackGenericService {
   int port() const { return port_; }
   std::string address() const;
 
-  // Answers each message of the method, e.g. "/holdfast.v1.CounterService/Increment", also of a stream.
+  // Answers each message of the method, e.g. "/holdfast.v1.CounterService/Increment"; the method may be a stream.
   template <class Request, class Response>
   void On(const std::string& method, std::function<grpc::Status(const Request&, Response*)> handler) {
     std::lock_guard lock(mutex_);
@@ -46,8 +46,8 @@ class FakeServer : private grpc::CallbackGenericService {
     };
   }
 
-  // Answers the message of a server-streaming method with any number of messages, then ends the call with what the
-  // handler returned. With OK the call stays open until the client cancels it.
+  // Answers the message of a server-streaming method with any number of messages, then ends the call with the status
+  // that the handler returned. With OK the call stays open until the client cancels it.
   template <class Request, class Response>
   void OnStream(const std::string& method,
                 std::function<grpc::Status(const Request&, std::vector<Response>*)> handler) {
@@ -64,12 +64,12 @@ class FakeServer : private grpc::CallbackGenericService {
     };
   }
 
-  // How many calls of OnStream the client has cancelled.
+  // The number of calls of OnStream that the client has cancelled.
   int cancelled() const { return cancelled_; }
 
  private:
   class Call;
-  // What a message of the client is answered with; then, if the status is not OK, the call ends.
+  // The answer to a message of the client. If the status is not OK, the call ends after it.
   struct Answer {
     std::vector<std::string> messages;
     grpc::Status status;
@@ -87,7 +87,7 @@ class FakeServer : private grpc::CallbackGenericService {
   std::unique_ptr<grpc::Server> server_;
 };
 
-// An error as the server gives it: ErrorInfo with this reason first.
+// Returns an error in the server's form: ErrorInfo with this reason comes first.
 template <class... Details>
 grpc::Status Error(grpc::StatusCode code, const std::string& message, const std::string& reason,
                    const Details&... details) {

@@ -29,7 +29,7 @@ TEST(HelpTest, ANameThatIsTooLongHasItsDescriptionBelow) {
   EXPECT_EQ(HelpEntry("name", "", 8), "name\n");
 }
 
-// Looks at the help of a command, and of all below it. Returns how many these are.
+// Checks the help of a command and of all commands below it. Returns how many commands there are.
 int CheckHelp(std::vector<std::string> words) {
   std::vector<std::string> asked = words;
   asked.push_back("--help");

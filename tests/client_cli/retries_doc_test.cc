@@ -1,5 +1,5 @@
-// The table of docs/retries.md has every code and every reason, and says what the client library does; the service
-// configs for gRPC's own retries name every method, and gRPC takes them.
+// The table of docs/retries.md has every code and every reason, and describes the client library. The service configs
+// for gRPC's own retries name every method, and gRPC accepts them.
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/struct.pb.h>
@@ -65,7 +65,7 @@ std::vector<Row> Rows() {
 
 std::string NameOf(int code) { return absl::StatusCodeToString(static_cast<absl::StatusCode>(code)); }
 
-// The code of each reason, as the comment of errors.proto begins.
+// Returns the code of each reason. Its comment in errors.proto begins with the code.
 std::map<std::string, std::string> ReasonsOfProto() {
   std::map<std::string, std::string> codes;
   std::string code;
@@ -89,7 +89,7 @@ TEST(RetriesDocTest, TheTableHasEveryReasonOnceWithItsCode) {
     if (row.reason != kNone) EXPECT_TRUE(of_table.emplace(row.reason, row.code).second) << row.reason << " twice";
   }
   EXPECT_EQ(of_table, of_proto);
-  // The comments were read right: the proto has these reasons and the one that is not sent.
+  // The comments were parsed correctly: the proto has these reasons and the one that is not sent.
   EXPECT_EQ(of_proto.size() + 1, static_cast<size_t>(v1::ErrorReason_descriptor()->value_count()));
 }
 
@@ -119,7 +119,7 @@ TEST(RetriesDocTest, TheClientLibraryDoesWhatTheTableSays) {
     }
     const absl::Status status = FromGrpcStatus(error);
     EXPECT_EQ(OutcomeUnknown(status), row.may_have_happened);
-    // The library tries again what is UNAVAILABLE; other outcomes that are open it leaves to its caller.
+    // The library retries UNAVAILABLE; it leaves other unknown outcomes to its caller.
     EXPECT_EQ(IsRetryable(status), row.does == "retry" || (row.does == "same id" && row.code == "UNAVAILABLE"));
     EXPECT_EQ(row.retry_info, row.does == "retry");
     EXPECT_TRUE(row.does == "retry" || row.does == "same id" || row.does == "read again" || row.does == "give up");
@@ -179,7 +179,7 @@ TEST_P(ServiceConfigTest, RetriesTheCodesThatTheTableRetriesForEveryReason) {
     const auto [it, first] = always.emplace(row.code, again);
     if (!first) it->second = it->second && again;
   }
-  // Whoever lets gRPC retry these can't stop it: their calls are the caller's to repeat.
+  // gRPC would retry these codes also where a caller must not, so that the config leaves them to the caller.
   for (const char* code : {"UNKNOWN", "INTERNAL", "DEADLINE_EXCEEDED"}) always.erase(code);
   std::set<std::string> expected;
   for (const auto& [code, again] : always) {

@@ -59,7 +59,7 @@ TEST(RetryTest, ALastWaitIsNeverShorterThanRetryInfoAsks) {
   const absl::Time deadline = kNow + absl::Hours(1);
   RetrySchedule schedule({}, deadline, random);
   for (int i = 0; i < 6; ++i) ASSERT_TRUE(schedule.Next(absl::UnavailableError(""), kNow).has_value());
-  // The backoff is 1 to 2 s by now.
+  // The backoff is between 1 and 2 s by now.
   EXPECT_EQ(schedule.Next(asks, deadline - absl::Milliseconds(900)), absl::Milliseconds(450));
   EXPECT_FALSE(schedule.Next(asks, deadline - absl::Milliseconds(500)).has_value());
 }

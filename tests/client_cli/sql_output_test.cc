@@ -51,7 +51,7 @@ std::string Print(SqlFormat format, const v1::SqlResult& result) {
   return out.str();
 }
 
-// A column v of one value.
+// Prints a column v with one value.
 std::string Print(SqlFormat format, const v1::SqlValue& value) { return Print(format, Result({"v"}, {{value}})); }
 
 TEST(SqlOutputTest, TablesAreAligned) {

@@ -11,7 +11,7 @@
 namespace holdfast::client {
 namespace {
 
-// "line: statement" each; the one that Rest() gives begins with "rest ".
+// Returns "line: statement" for each statement; the statement of Rest() begins with "rest ".
 std::vector<std::string> Split(const std::string& text) {
   SqlSplitter splitter;
   std::vector<std::string> result;

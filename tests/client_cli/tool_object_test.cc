@@ -328,7 +328,7 @@ TEST_F(WatchToolTest, AnOutputThatIsGoneEndsIt) {
   EXPECT_EQ(RunTool(4, argv, {in}, out, err), 1);
 }
 
-// Answers DescribeObject, DeleteAll and Cleanup; calls_ has those that removed something.
+// The server answers DescribeObject, DeleteAll and Cleanup; calls_ has the calls that removed something.
 class RemovalToolTest : public ObjectToolTest {
  protected:
   void SetUp() override {
@@ -506,7 +506,7 @@ TEST_F(ObjectToolTest, DescribeTellsTheVersionThatMigrationsHaveLeft) {
   EXPECT_EQ(request_,
             "object { namespace: \"n\" name: \"o\" } statements { sql: \"SELECT CAST(value AS TEXT) FROM _meta WHERE "
             "key = \\'schema_version\\'\" }");
-  // A table of the client's own that has this name is no failure.
+  // A table of the client's own with this name does not make the command fail.
   Fail<v1::ExecuteSqlRequest, v1::ExecuteSqlResponse>(
       "/holdfast.v1.ObjectService/ExecuteSql",
       Error(grpc::StatusCode::INVALID_ARGUMENT, "no such column: value", "SQL_ERROR"));

@@ -1,4 +1,4 @@
-// `holdfast sql`, against a server that runs the statements on a database of SQLite's own in memory.
+// `holdfast sql` runs against a server that executes the statements on an SQLite database in memory.
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -37,7 +37,7 @@ class SqlToolTest : public ToolTest {
         kExecute, [this](const auto& request, auto* response) { return Execute(request, response); });
   }
 
-  // What a call has, in calls_: its statements, joined with a bar.
+  // Appends the statements of a call to calls_, joined with a bar, and runs them.
   Status Execute(const v1::ExecuteSqlRequest& request, v1::ExecuteSqlResponse* response) {
     ids_.push_back(request.request_id());
     object_ = request.object().ShortDebugString();
@@ -60,7 +60,7 @@ class SqlToolTest : public ToolTest {
   }
 
   bool Run(const v1::SqlStatement& statement, v1::SqlResult* result) {
-    // A call is a transaction here already; that of a text is looked at in calls_.
+    // A call is already a transaction here; the test checks the transaction of a text in calls_.
     if (absl::StrContains(statement.sql(), "BEGIN;")) return true;
     sqlite3_stmt* prepared = nullptr;
     if (sqlite3_prepare_v2(db_.get(), statement.sql().c_str(), -1, &prepared, nullptr) != SQLITE_OK) return false;
@@ -93,7 +93,7 @@ class SqlToolTest : public ToolTest {
     return step == SQLITE_DONE;
   }
 
-  // The rows of a query as CSV, without the header.
+  // Returns the rows of a query as CSV, without the header.
   std::string Rows(const std::string& query) {
     const std::string csv = Tool({"sql", "o", query, "--csv"}).out;
     return csv.substr(csv.find('\n') + 1);
@@ -177,7 +177,7 @@ TEST_F(SqlToolTest, AnErrorSaysWhichLinesTookEffect) {
   EXPECT_EQ(
       error({}, "CREATE TABLE t(v);\nINSERT INTO t\nVALUES\n(1);\n\nBEGIN;\nDELETE FROM t;\nCOMMIT;\n\nSELECT x;"),
       "holdfast: INVALID_ARGUMENT: line 10: " + wrong + "; lines 1 to 8 took effect (SQL_ERROR)\n");
-  // Nothing was written before.
+  // No statement wrote before.
   EXPECT_EQ(error({}, "SELECT 1;\nSELECT x;"),
             "holdfast: INVALID_ARGUMENT: line 2: " + wrong + "; nothing was done (SQL_ERROR)\n");
   EXPECT_EQ(error({}, "DELETE FROM t;\nDELETE FROM t; SELECT x; DELETE FROM t;"),
@@ -370,7 +370,7 @@ TEST_F(SqlToolTest, DotCommands) {
   EXPECT_EQ(Tool({"sql", "o", ".tabels"}).err,
             "holdfast: INVALID_ARGUMENT: line 1: no command .tabels; did you mean .tables?\n");
   EXPECT_EQ(Tool({"sql", "o", ".tables x"}).err, "holdfast: INVALID_ARGUMENT: line 1: .tables takes no argument\n");
-  // Within a statement it is a part of that.
+  // Within a statement, a line that begins with a dot is a part of the statement.
   EXPECT_EQ(Tool({"sql", "o"}, "SELECT 1\n.5 AS a").out, "");
   EXPECT_EQ(calls_.back(), "SELECT 1\n.5 AS a");
 }

@@ -285,7 +285,7 @@ TEST_F(ToolTest, TheOtherBatchCommands) {
 
 class PagesTest : public ToolTest {
  protected:
-  // Three pages of one item each.
+  // The server has three pages of one item each.
   void SetUp() override {
     ToolTest::SetUp();
     server_.On<v1::ListProcessedItemsRequest, v1::ListProcessedItemsResponse>(
@@ -482,7 +482,7 @@ TEST_F(ToolTest, RetriesGoOnUntilTheTimeout) {
   EXPECT_EQ(calls, 2);
 }
 
-// In a process of its own: in this one the server would keep gRPC at work for the client, too.
+// The tool runs in a process of its own: in this process the server would keep the client's gRPC at work, too.
 TEST(ToolProcessTest, RetriesReachAServerThatComesUpMeanwhile) {
   const int port = FakeServer().port();
   const std::string command =
@@ -498,7 +498,7 @@ TEST(ToolProcessTest, RetriesReachAServerThatComesUpMeanwhile) {
   char out[16] = "";
   EXPECT_STREQ(fgets(out, sizeof(out), tool), "0\n");
   EXPECT_EQ(pclose(tool), 0);
-  // Where nobody waits for a connection, gRPC looks at it every 5 s only.
+  // If the tool did not wait for a connection, gRPC would try it every 5 s only.
   EXPECT_LT(absl::Now() - up, absl::Seconds(4));
 }
 

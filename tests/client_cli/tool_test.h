@@ -1,4 +1,4 @@
-// The tool as a function of its words, against a server that answers as a test tells it to.
+// Runs the tool as a function of its words, against a server whose answers a test chooses.
 
 #ifndef HOLDFAST_TESTS_CLIENT_CLI_TOOL_TEST_H_
 #define HOLDFAST_TESTS_CLIENT_CLI_TOOL_TEST_H_
@@ -24,7 +24,7 @@ struct Result {
   std::string err;
 };
 
-// `in` is what the tool can read.
+// `in` is the tool's standard input.
 inline Result Tool(std::vector<std::string> words, const std::string& in = "", bool is_terminal = false) {
   std::vector<const char*> argv = {"holdfast"};
   for (const std::string& word : words) argv.push_back(word.c_str());
@@ -42,8 +42,8 @@ class ToolTest : public testing::Test {
     unsetenv("HOLDFAST_NAMESPACE");
   }
 
-  // The method replies with this; the request that came is in ShortDebugString form in request_, without its request
-  // ids, which are in ids_.
+  // Makes the method reply with `response`. The request that came is in ShortDebugString form in request_, without its
+  // request ids, which are in ids_.
   template <class Request, class Response>
   void Reply(const std::string& method, Response reply = Response()) {
     server_.On<Request, Response>(method, [this, reply](Request request, Response* response) {

@@ -1,4 +1,5 @@
-// A real server with a configuration of the test's, and a well-behaved client that must be served whatever happens.
+// A fixture with a real server, whose configuration the test chooses, and a well-behaved client that must be served
+// whatever happens.
 
 #ifndef HOLDFAST_TESTS_CONTAINMENT_CONTAINMENT_H_
 #define HOLDFAST_TESTS_CONTAINMENT_CONTAINMENT_H_
@@ -25,7 +26,8 @@ class ContainmentTest : public ::testing::Test {
     server_ = std::make_unique<ServerProcess>(directory_.path() + "/data", config, "", program);
   }
 
-  // A new client, on a connection of its own, counts; how long its call took, or an infinite time if it failed.
+  // A new client increments a counter over a connection of its own. Returns how long the call took, or an infinite time
+  // if it failed.
   absl::Duration ServeVictim() {
     const auto stub = v1::CounterService::NewStub(server_->NewChannel());
     v1::IncrementRequest request;
@@ -37,7 +39,7 @@ class ContainmentTest : public ::testing::Test {
     return reply.ok() ? absl::Now() - began : absl::InfiniteDuration();
   }
 
-  // A bound on what a victim waits, far above what it takes on a busy machine, and far below what the faults took.
+  // A bound on a victim's wait, far above the wait on a busy machine, and far below that under the faults.
   static constexpr absl::Duration kSoon = absl::Seconds(2);
 
   TemporaryDirectory directory_;

@@ -1,4 +1,4 @@
-// The process does not run out of descriptors: neither by tables of the store nor by connections.
+// The process does not run out of descriptors, neither by tables of the store nor by connections.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -31,7 +31,7 @@ std::string RandomBytes(size_t size, uint64_t seed) {
   return bytes;
 }
 
-// 520 objects are more than have a family of their own; each family has tables of its own.
+// Not all of the 520 objects have a family of their own; each family has tables of its own.
 TEST_F(ContainmentTest, ManyTablesFitIntoTheUsualLimitOnOpenFiles) {
   Start("storage { memtable_bytes: 33554432 wal_bytes_max: 33554432 }", WithOpenFiles(1024));
   constexpr int kObjects = 520;
@@ -123,14 +123,14 @@ TEST_F(ContainmentTest, WhenAllConnectionsHaveCallsANewOneIsClosed) {
     busy.push_back(std::make_unique<WireClient>(server_->address()));
     busy.back()->Greet();
     busy.back()->Send(busy.back()->Open("/holdfast.v1.CounterService/StreamIncrement"), request, /*end=*/false);
-    // The call is there once its result is.
+    // The call has begun once its result has come.
     ASSERT_TRUE(busy.back()->ReadUntil(WireClient::kData, absl::Seconds(10)));
   }
   WireClient late(server_->address());
   late.Greet();
   (void)late.Read(absl::Seconds(5));
   EXPECT_TRUE(late.closed());
-  // When the calls have ended there is room again.
+  // There is room again when the calls have ended.
   busy.clear();
   const auto stub = v1::CounterService::NewStub(server_->NewChannel());
   grpc::ClientContext context;

@@ -1,4 +1,4 @@
-// Clients that send without pause: gRPC reads them for as long as there is something to read.
+// These clients send without pause, and gRPC reads a client for as long as there is something to read.
 
 #include <atomic>
 #include <functional>
@@ -34,7 +34,7 @@ class FloodTest : public ContainmentTest {
     while (absl::Now() < until) EXPECT_LT(ServeVictim(), kFloodMax);
     stop = true;
     for (std::thread& thread : floods) thread.join();
-    // 5 s of calls that are reset took 3 GB.
+    // Without a bound, 5 s of calls that are reset took 3 GB.
     EXPECT_LT(MemoryMiB(server_->pid()), 700);
     EXPECT_LT(ServeVictim(), kSoon);
   }
@@ -54,7 +54,7 @@ TEST_F(FloodTest, SettingsStarveNobody) {
   Run([](WireClient& client) { client.SendFrames(WireClient::kSettings, "", 2000); });
 }
 
-// CVE-2023-44487.
+// This attack is CVE-2023-44487.
 TEST_F(FloodTest, CallsThatAreResetAtOnceStarveNobodyAndTakeNoMemory) {
   Start();
   v1::IncrementRequest request;

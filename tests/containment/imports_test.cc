@@ -1,5 +1,5 @@
-// Files that clients send as databases: a file that is costly to check holds up nobody's SQL, and an import that stalls
-// is ended.
+// Clients send files as databases. A file that is costly to check holds up nobody's SQL, and an import that stalls is
+// ended.
 
 #include <sqlite3.h>
 

@@ -1,4 +1,4 @@
-// Work that is much for one object, by one request: other objects do not wait for it.
+// One request is much work for one object; other objects do not wait for it.
 
 #include <algorithm>
 #include <atomic>
@@ -18,7 +18,7 @@ class LimitsTest : public ContainmentTest {
  protected:
   using Stub = v1::RateLimiterService::Stub;
 
-  // Checks of `count` windows of one key, the shortest of which has so many milliseconds.
+  // Returns checks of `count` windows of one key, the shortest of which has `shortest_ms` milliseconds.
   static v1::CheckLimitsRequest Windows(const std::string& key, int count, int64_t shortest_ms) {
     v1::CheckLimitsRequest request;
     request.mutable_object()->set_name("limits");

@@ -1,4 +1,4 @@
-// Records of requests with an id: a namespace that uses up its bytes leaves the others theirs.
+// Records of requests with an id are bounded by namespace: a namespace that uses up its bytes leaves the others theirs.
 
 #include <memory>
 #include <string>
@@ -43,7 +43,7 @@ TEST_F(RecordsTest, ANamespaceAtItsBoundOfRecordsRefusesNoOther) {
       ASSERT_EQ(server_->Terminate(), 0);
       Start(config);
       Connect();
-      // They are counted beside all else.
+      // The bytes of records are counted beside everything else.
       for (int i = 0; i < 100 && (status = Increment("greedy", absl::StrCat("late-", i))).ok(); ++i) {
       }
       EXPECT_EQ(ReasonOf(status), "SERVER_OVERLOADED") << "not counted at the start";

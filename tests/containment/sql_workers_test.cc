@@ -14,7 +14,7 @@ namespace holdfast::testing {
 namespace {
 
 constexpr char kEndless[] = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT max(x) FROM c";
-// Short limits, so that the tests are over soon: with the defaults the last statement ends after 23 s.
+// The limits are short, so that the tests are over soon: with the defaults the last statement ends after 23 s.
 constexpr char kShort[] = "actors { turn_timeout_ms: 8000 } sql { time_limit_ms: 2000 }";
 
 class SqlWorkersTest : public ContainmentTest {
@@ -27,7 +27,7 @@ class SqlWorkersTest : public ContainmentTest {
     for (const std::string& sql : statements) request.add_statements()->set_sql(sql);
     return Invoke(stub, &v1::ObjectService::Stub::ExecuteSql, request, std::chrono::seconds(120));
   }
-  // Begins so many endless statements, each on an object and a connection of its own.
+  // Begins `count` endless statements, each on an object and a connection of its own.
   void BeginEndless(int count, const std::string& ns = "") {
     for (int i = 0; i < count; ++i) {
       endless_.emplace_back([this, i, ns] {
@@ -49,7 +49,7 @@ class SqlWorkersTest : public ContainmentTest {
                                "INSERT INTO t SELECT 'hello ' || i FROM n"});
     ASSERT_TRUE(made.ok()) << made.status.error_message();
   }
-  // Runs so many queries that need a worker, each followed by a read of a key. Returns the longest time of such a pair.
+  // Runs `count` queries that need a worker, each followed by a read of a key. Returns the longest time of such a pair.
   absl::Duration Query(int count) {
     const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
     absl::Duration longest;
@@ -79,7 +79,7 @@ TEST_F(SqlWorkersTest, FortyEndlessStatementsHoldUpNobody) {
   Start(kShort);
   MakeVictim();
   BeginEndless(40);
-  absl::SleepFor(absl::Milliseconds(500));  // until they are all on their threads
+  absl::SleepFor(absl::Milliseconds(500));  // all statements are on their threads by then
   EXPECT_LT(Query(20), absl::Seconds(1));
   EXPECT_LT(ServeVictim(), absl::Seconds(1));
   JoinEndless();

@@ -1,4 +1,4 @@
-// Calls that are only begun, and streams on which nothing happens.
+// Calls that are only begun, and streams on which nothing happens, are bounded.
 
 #include <memory>
 #include <vector>
@@ -20,15 +20,15 @@ TEST_F(ContainmentTest, HeadersWithoutAMessageAreBoundedPerConnection) {
   WireClient client(server_->address());
   client.Greet();
   for (int i = 0; i < 3000; ++i) client.Open(kIncrement, {{"x-padding", std::string(6000, 'p')}});
-  // It has opened more than it may: gRPC closes the connection.
+  // The client has opened more streams than it may, so that gRPC closes the connection.
   (void)client.Read(absl::Seconds(20));
   EXPECT_TRUE(client.closed());
   EXPECT_LT(ServeVictim(), kSoon);
-  // 3,000 of them took 54 MiB.
+  // Without a bound, 3,000 of these calls took 54 MiB.
   EXPECT_LT(MemoryMiB(server_->pid()) - before, 20);
 }
 
-// A client that keeps to the bounds of a connection, and opens more connections.
+// The client keeps to the bounds of a connection, and opens more connections.
 TEST_F(ContainmentTest, HeadersWithoutAMessageAreBoundedInAll) {
   Start("server { connections_max: 20 connection_streams_max: 50 }");
   const int64_t before = MemoryMiB(server_->pid());
@@ -39,7 +39,7 @@ TEST_F(ContainmentTest, HeadersWithoutAMessageAreBoundedInAll) {
     for (int call = 0; call < 50; ++call) clients.back()->Open(kIncrement, {{"x-padding", std::string(12'000, 'p')}});
   }
   EXPECT_LT(ServeVictim(), kSoon);
-  // 20 x 50 x 28 KiB is 27 MiB; all 5,000 calls would take 140.
+  // 20 x 50 x 28 KiB is 27 MiB; all 5,000 calls would take 140 MiB.
   EXPECT_LT(MemoryMiB(server_->pid()) - before, 60);
 }
 
@@ -181,7 +181,7 @@ TEST_F(StreamsTest, AStreamOfLargeItemsIsBoundedByItsConnection) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   const auto stream = stub->StreamIncrement(&context);
-  // Not an item that is of use: its namespace is far too long, but it has to be kept to be answered.
+  // The item is invalid, as its namespace is far too long, but the server has to keep it to answer it.
   v1::StreamIncrementRequest request;
   request.mutable_increment()->mutable_object()->set_name(std::string(3 << 20, 'n'));
   v1::StreamIncrementResponse response;

@@ -22,7 +22,7 @@ std::string BigEndian32(uint32_t value) {
   return std::string(reinterpret_cast<const char*>(&wire), sizeof(wire));
 }
 
-// A string of HPACK (RFC 7541, 5.2), without Huffman's code.
+// Returns a string in HPACK (RFC 7541, 5.2), without Huffman's code.
 std::string HpackString(absl::string_view text) {
   std::string encoded;
   size_t length = text.size();
@@ -36,7 +36,7 @@ std::string HpackString(absl::string_view text) {
   return absl::StrCat(encoded, text);
 }
 
-// A field that goes into no table (6.2.2).
+// Returns a field that enters no table (6.2.2).
 std::string HpackField(absl::string_view name, absl::string_view value) {
   return absl::StrCat(absl::string_view("\0", 1), HpackString(name), HpackString(value));
 }

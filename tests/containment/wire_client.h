@@ -37,7 +37,7 @@ class WireClient {
   static constexpr int kEndStream = 1;
   static constexpr int kAcknowledgement = 1;
 
-  // Connects to ADDRESS:PORT on loopback; speaks nothing yet.
+  // Connects to ADDRESS:PORT on loopback and sends nothing yet.
   explicit WireClient(const std::string& address);
   ~WireClient();
   WireClient(const WireClient&) = delete;
@@ -57,7 +57,7 @@ class WireClient {
 
   // Reads until there is a frame of the type; false if there is none in that time.
   bool ReadUntil(int type, absl::Duration time);
-  // Sends a frame without flags so many times.
+  // Sends a frame without flags `count` times.
   void SendFrames(int type, absl::string_view payload, int count);
   // Answers a ping.
   void AnswerPing(const Frame& ping);

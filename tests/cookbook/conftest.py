@@ -13,7 +13,7 @@ def pytest_configure(config):
 
 @pytest.fixture
 def server(tmp_path):
-    """A server that is new, as the document's output supposes."""
+    """Returns a new server, since the document's output supposes one."""
     server = Server(tmp_path)
     try:
         yield server.start()

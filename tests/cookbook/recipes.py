@@ -7,7 +7,7 @@ SHARED = "What every recipe uses"
 
 
 class Malformed(Exception):
-    """The document is not made as the test expects; the message names the section."""
+    """The document does not have the form that the test expects; the message names the section."""
 
 
 @dataclasses.dataclass
@@ -19,7 +19,7 @@ class Recipe:
 
 
 def sections(text):
-    """The title and the text of each section of level 2. A line within a code block is never a heading."""
+    """Yields the title and the text of each section of level 2. A line within a code block is never a heading."""
     title, lines, fenced = "", [], False
     for line in text.splitlines():
         if line.startswith("```"):
@@ -46,7 +46,8 @@ def only_block(title, text, language):
 
 
 def parse(text):
-    """The shared module's code, and the recipes in their order. A recipe is a section whose title has a number."""
+    """Returns the shared module's code, and the recipes in their order. A recipe is a section whose title has a
+    number."""
     shared, recipes = None, []
     for title, body in sections(text):
         if title == SHARED:

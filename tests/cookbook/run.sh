@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the code of each recipe in docs/cookbook.md against servers of its own on free loopback ports, and compares what
-# it prints with what the document shows.
+# Runs the code of each recipe in docs/cookbook.md against servers of its own on free loopback ports, and compares its
+# output with that in the document.
 #
 #   run.sh HOLDFASTD [PYTEST ARGUMENTS...]        HOLDFASTD is the path of the server's program
 #   HOLDFASTD=PATH run.sh [PYTEST ARGUMENTS...]

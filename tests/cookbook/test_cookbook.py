@@ -1,4 +1,4 @@
-"""Each recipe of docs/cookbook.md prints what the document says that it prints."""
+"""Each recipe of docs/cookbook.md prints the output that the document shows."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ SHARED, RECIPES = recipes.parse(DOCUMENT.read_text())
 
 
 def run(directory, recipe, address):
-    """Runs the code as the document has it, beside the code that recipes share, and returns what it printed."""
+    """Runs the document's code beside the code that recipes share, and returns its output."""
     (directory / "cookbook.py").write_text(SHARED)
     (directory / recipe.file_name).write_text(recipe.code)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What docs/cookbook.md says of crashes: replies that are lost, a server that is killed, clients that stop anywhere."""
+"""The claims of docs/cookbook.md about crashes: lost replies, a killed server, clients that stop anywhere."""
 
 import functools
 import importlib
@@ -22,14 +22,14 @@ KILLED_AFTER_CALL = 3  # in each recipe the call is a change, and many follow
 
 @pytest.fixture
 def cookbook(server, tmp_path, monkeypatch):
-    """The shared module, in this process, with the recipes beside it to be imported; its clients call `server`."""
+    """Returns the shared module, in this process, beside the recipes for import; its clients call `server`."""
     names = ["cookbook"] + [recipe.file_name.removesuffix(".py") for recipe in RECIPES]
     for name, code in zip(names, [SHARED] + [recipe.code for recipe in RECIPES]):
         (tmp_path / f"{name}.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("HOLDFAST_SERVER", server.address)
     module = importlib.import_module("cookbook")
-    # An alarm that does not come fails a test instead of stopping it.
+    # A missing alarm fails a test instead of stopping it.
     watch = functools.partial(module.objects.WatchAlarms, timeout=WATCH_TIMEOUT_S)
     monkeypatch.setattr(module.objects, "WatchAlarms", watch)
     yield module
@@ -46,7 +46,7 @@ def test_it_prints_the_same_when_each_reply_is_lost_once_and_the_server_killed(
 
     def read_with_a_lost_reply(method, request, patience_s=300):
         nonlocal calls
-        read(method, request)  # this reply does not come
+        read(method, request)  # this reply is lost
         with lock:
             calls += 1
             if calls == KILLED_AFTER_CALL:
@@ -125,7 +125,7 @@ def test_a_job_that_always_fails_lets_the_next_one_pass(cookbook):
     for _, delivery in zip(range(7), cookbook.watch("work", "jobs/")):  # five attempts, the other job, an empty line
         if not jobs.work_on(delivery, do):
             break
-        if not done:  # in place of the retry, which comes later and later
+        if not done:  # takes the place of the retry, which comes later and later
             request = cookbook.pb.SetAlarmRequest(object=queue, scheduled_time=cookbook.AT_ONCE)
             cookbook.change(cookbook.objects.SetAlarm, request)
     assert done == [("good", 1)]
@@ -164,7 +164,7 @@ class TestSessions:
         return cookbook.watch("sessions", "session/")
 
     def use_by_a_late_clock(self, sessions, monkeypatch, session_id):
-        """By a client whose clock is late, so that the session is not over yet: half of its life is left."""
+        """Uses the session by a client whose clock is late: by that clock half of the session's life is left."""
         entries = sessions.read(
             sessions.objects.GetEntries,
             sessions.pb.GetEntriesRequest(object=sessions.session(session_id), keys=["session"]),

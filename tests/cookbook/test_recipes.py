@@ -1,4 +1,4 @@
-"""What the reader of the document refuses: a recipe that no test would run, or that has nothing to be compared with."""
+"""The reader of the document refuses a recipe that no test would run, or that has no output to compare."""
 
 import pytest
 

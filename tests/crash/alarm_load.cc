@@ -15,7 +15,7 @@ using v1::ObjectService;
 constexpr int kObjects = 12;
 constexpr int64_t kAheadMaxUs = 400'000;
 constexpr int kLeaseNanos = 500'000'000;
-// One in so many is said to have failed.
+// The client reports one in so many deliveries as failed.
 constexpr int kFailedOneIn = 12;
 
 int64_t Micros(const google::protobuf::Timestamp& time) { return time.seconds() * 1'000'000 + time.nanos() / 1000; }

@@ -1,8 +1,8 @@
-// Alarms of objects of class Object under kills: set by one thread, watched by another, which ends each delivery with
+// Alarms of objects of class Object under kills: one thread sets them, another watches them and ends each delivery with
 // an ApplyBatch that carries its token and counts it.
 //
-// An object has one alarm at a time, so its count must be that of the alarms set: one that never came, or whose effect
-// came twice, is seen. None may come before its time.
+// An object has one alarm at a time, so that its count must be the number of alarms set: the check finds an alarm that
+// never came, or whose effect came twice. No alarm may come before its time.
 
 #ifndef HOLDFAST_TESTS_CRASH_ALARM_LOAD_H_
 #define HOLDFAST_TESTS_CRASH_ALARM_LOAD_H_
@@ -24,11 +24,12 @@ class AlarmLoad {
  public:
   explicit AlarmLoad(uint64_t seed) : random_(seed) {}
 
-  // Sets an alarm of an object that has none; false where it got no answer. One thread.
+  // Sets an alarm of an object that has none; returns false if there was no answer. One thread calls this.
   bool Set(const Stubs& stubs);
-  // Handles deliveries until the stream ends. Another thread. `on_handled` after each that was acknowledged.
+  // Handles deliveries until the stream ends, on another thread. Calls `on_handled` after each delivery that was
+  // acknowledged.
   void Watch(const Stubs& stubs, grpc::ClientContext* context, const std::function<void()>& on_handled);
-  // In the next life, while nobody sets and watches.
+  // Returns the errors found; call this in the next life, while nobody sets and watches.
   std::vector<std::string> Verify(const Stubs& stubs);
 
   // Alarms that are set and have not had their effect.
@@ -42,8 +43,8 @@ class AlarmLoad {
 
  private:
   struct Alarm {
-    int64_t count = 0;                    // that had their effect
-    std::optional<int64_t> scheduled_us;  // of the one that is set, or may be
+    int64_t count = 0;                    // alarms that had their effect
+    std::optional<int64_t> scheduled_us;  // time of the alarm that is set, or may be set
     bool delivered = false;
   };
 
@@ -59,7 +60,7 @@ class AlarmLoad {
   // Guarded by mutex_ while threads work.
   std::map<std::string, Alarm> alarms_;
   std::vector<std::string> differences_;
-  // The acknowledgement that got no answer.
+  // The acknowledgement that had no answer.
   std::optional<v1::ApplyBatchRequest> unanswered_;
   int64_t handled_ = 0;
   int64_t redelivered_ = 0;

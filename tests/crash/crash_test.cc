@@ -1,4 +1,4 @@
-// The promise: what was acknowledged survives a kill at any moment, even if everything that was not synced is lost.
+// The promise: an acknowledged write survives a kill at any moment, even if everything that was not synced is lost.
 
 #include <gtest/gtest.h>
 
@@ -30,23 +30,22 @@ uint64_t Seed() {
   return seed;
 }
 
-// So short an idle time that objects are unloaded, moved and loaded again under the load. In one life there is a family
-// for all that come, in the next there are not enough and the large push the small out.
+// The idle time is so short that objects are unloaded, moved and loaded again under the load. In one life there are
+// families for all objects that come; in the next there are too few, and large objects push small ones out.
 std::string Config(int life, const std::string& testing = "") {
   return absl::StrCat("actors { idle_timeout_ms: 20 } storage { column_families_max: ", life % 2 == 0 ? 64 : 6,
                       " } testing { lose_unsynced: true ", testing, "}");
 }
 
-// The families of objects that the data directory has, whether or not a server runs on it.
+// Returns the families of objects in the data directory, whether or not a server runs on it.
 std::set<std::string> FamiliesIn(const std::string& data_dir) {
   std::vector<std::string> names;
-  // What the end of the file lacks after a kill is no matter here.
+  // The end of the file may be missing after a kill; that does not matter here.
   (void)rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), data_dir, &names);
   return {names.begin(), names.end()};
 }
 
-// Whether a server that starts finds more families than it keeps: a move or a deletion was under way when the one
-// before was killed.
+// Returns whether a server that starts finds more families than it keeps: a kill interrupted a move or a deletion.
 bool LeftOver(const std::set<std::string>& before, const std::string& data_dir) {
   const std::set<std::string> after = FamiliesIn(data_dir);
   return std::any_of(before.begin(), before.end(), [&](const std::string& name) { return !after.contains(name); });
@@ -70,7 +69,7 @@ TEST(CrashTest, NothingAcknowledgedIsLostByAKill) {
     if (LeftOver(families, data_dir)) ++moves_killed;
     const auto differences = workload.Verify(server);
     ASSERT_TRUE(differences.empty()) << "round " << round << ":\n" << absl::StrJoin(differences, "\n");
-    // The second kill of the round comes at once, while what Verify wrote may still be on its way.
+    // The second kill of the round comes at once, while writes of Verify may still be on their way.
     server.Kill();
   }
   ServerProcess server(data_dir, Config(Rounds()));
@@ -99,12 +98,12 @@ TEST(CrashTest, NothingAcknowledgedIsLostByAKill) {
   print(databases, "databases found whole\n");
 }
 
-// The same without the sync: if this found nothing lost, the test above would prove nothing.
+// The same test without the sync: if it found no losses, the test above would prove nothing.
 TEST(CrashTest, WithSyncOffTheSameRoundsFindLosses) {
   const uint64_t seed = Seed();
   size_t found = 0;
   size_t found_in_sql = 0;
-  // What is lost hangs on when the system writes, so it is tried again, each time from the beginning.
+  // The losses depend on when the system writes, so that the test tries again, each time from the beginning.
   for (int round = 0; round < 10 && found_in_sql == 0; ++round) {
     TemporaryDirectory directory;
     const std::string data_dir = directory.path() + "/data";

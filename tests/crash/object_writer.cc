@@ -11,7 +11,7 @@ using v1::BatchProcessorService;
 using v1::CounterService;
 using v1::ObjectService;
 
-// The large object: so many parts of so many bytes, then it is emptied.
+// The large object grows by this many parts of kPartBytes bytes, then it is emptied.
 constexpr int64_t kParts = 12;
 constexpr size_t kPartBytes = 150'000;
 constexpr int64_t kCountsKept = 5;
@@ -108,7 +108,7 @@ bool ObjectWriter::ComeOrGo(const Stubs& stubs) {
                  &Stubs::objects, &ObjectService::Stub::PutEntries, request, [this](const auto&) { ++changes_; }));
 }
 
-// A second effect is refused by its condition, a lost one leaves a gap.
+// A second effect is refused by its condition, and a lost effect leaves a gap.
 bool ObjectWriter::Count(const Stubs& stubs) {
   v1::ApplyBatchRequest request;
   request.mutable_object()->set_name(Name("count"));

@@ -1,6 +1,6 @@
-// One thread's writes to objects of its own, each with a request_id, so that what they must be is known exactly once
-// the last call has been sent again: entries written together, an object that grows over 1 MiB and is emptied again, so
-// that it moves between families, a count that a second effect would be seen in, and batches whose alarm processes
+// One thread's writes to objects of its own, each with a request_id, so that the objects' contents are known exactly
+// once the last call has been sent again. The objects are entries written together, an object that grows over 1 MiB and
+// is emptied again and so moves between families, a count that shows a second effect, and batches whose alarm processes
 // them.
 
 #ifndef HOLDFAST_TESTS_CRASH_OBJECT_WRITER_H_
@@ -21,17 +21,18 @@ class ObjectWriter {
  public:
   ObjectWriter(int index, uint64_t seed) : index_(index), random_(seed) {}
 
-  // One write; false where it got no answer.
+  // Makes one write; returns false if there was no answer.
   bool Write(const Stubs& stubs);
-  // The last write made an object that was not there.
+  // Returns whether the last write created an object.
   bool created() const { return created_; }
-  // In the next life, before anything is written: sends the last calls again and compares all objects.
+  // Sends the last calls again and compares all objects; returns the errors. Call this in the next life, before
+  // anything is written.
   std::vector<std::string> Verify(const Stubs& stubs);
-  // Items that wait for the batch's alarm.
+  // Returns how many items wait for the batch's alarm.
   int64_t PendingItems(const Stubs& stubs);
 
   int64_t repeated() const { return repeated_; }
-  // Changes of place that Verify has seen.
+  // The number of changes of place that Verify has seen.
   int64_t moves_seen() const { return moves_seen_; }
 
  private:
@@ -57,13 +58,13 @@ class ObjectWriter {
   std::mt19937_64 random_;
   RetriedCalls calls_;
   int64_t next_id_ = 0;
-  // What was acknowledged.
+  // The acknowledged state of each object.
   int64_t revision_ = 0;
   int64_t growth_ = 0;
   int64_t changes_ = 0;
   int64_t count_ = 0;
   int64_t increments_ = 0;
-  std::map<std::string, int64_t> items_;  // with the time before which its alarm must not come
+  std::map<std::string, int64_t> items_;  // each with the time before which its alarm must not come
   bool configured_ = false;
   int64_t next_item_ = 0;
   bool created_ = false;

@@ -1,5 +1,5 @@
-// A request with a request_id: sent until it is answered, in one life of the server or the next, and then sent again,
-// which must give the same reply and have no effect.
+// A request with a request_id. It is sent until it is answered, in one life of the server or the next, and is then sent
+// again, which must give the same reply and have no effect.
 
 #ifndef HOLDFAST_TESTS_CRASH_RETRIED_CALL_H_
 #define HOLDFAST_TESTS_CRASH_RETRIED_CALL_H_
@@ -41,11 +41,11 @@ struct RetriedCall {
   };
   std::string what;
   std::function<Answer(const Stubs&)> send;
-  // Once, with the first reply.
+  // Called once, with the first reply.
   std::function<void(const Answer&)> done;
 };
 
-// `stub` is a member of Stubs, `done` takes the typed reply.
+// Makes a RetriedCall: `stub` is a member of Stubs, and `done` takes the typed reply.
 template <typename Stub, typename Request, typename Response>
 RetriedCall MakeRetried(std::unique_ptr<Stub> Stubs::*stub,
                         grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
@@ -64,10 +64,10 @@ RetriedCall MakeRetried(std::unique_ptr<Stub> Stubs::*stub,
   return call;
 }
 
-// One caller's, one after the other.
+// The calls of one caller, made one after the other.
 class RetriedCalls {
  public:
-  // False: no answer, and none will come from this life of the server.
+  // Returns false if there was no answer; then none will come from this life of the server.
   bool Send(const Stubs& stubs, RetriedCall call) {
     RetriedCall::Answer answer = call.send(stubs);
     if (!answer.status.ok() && ReasonOf(answer.status).empty()) {
@@ -78,7 +78,8 @@ class RetriedCalls {
     return true;
   }
 
-  // In the next life: what got no answer is sent again, and then what did, the last few. How many were sent.
+  // Sends the unanswered call again, and then the last few answered ones; returns how many were sent. Call this in the
+  // next life.
   int Repeat(const Stubs& stubs) {
     int sent = 0;
     if (auto call = std::exchange(unanswered_, std::nullopt)) {

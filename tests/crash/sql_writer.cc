@@ -141,7 +141,7 @@ bool SqlWriter::InsertWithKey(const Stubs& stubs, Tested* object) {
                                 }));
 }
 
-// By what is there, so that a second effect is seen.
+// The update computes the new values from the stored ones, so that a second effect is seen.
 bool SqlWriter::Update(const Stubs& stubs, Tested* object) {
   v1::ExecuteSqlRequest request = NewRequest(*object);
   const int64_t id = AnyItem(*object);
@@ -186,7 +186,7 @@ bool SqlWriter::DeleteAll(const Stubs& stubs, Tested* object) {
                                 }));
 }
 
-// --- After a kill.
+// --- After a kill
 
 std::vector<std::string> SqlWriter::Verify(const Stubs& stubs) {
   for (const Tested& object : objects_) CheckWhole(stubs, object);

@@ -1,10 +1,10 @@
-// One thread's SQL on objects of its own, each call with a request_id, so that what every row must be is known exactly
-// once the last call has been sent again.
+// One thread's SQL on objects of its own, each call with a request_id, so that every row is known exactly once the last
+// call has been sent again.
 //
-// An object has a table of items with an index, and a table of counts that triggers maintain; items come, change by
-// what they are (so that a second effect is seen), and go, which frees pages. Some calls write a key in the same
-// commit. One object's items are small; the other's have bodies of pages, so that it grows over 1 MiB and moves between
-// families.
+// An object has a table of items with an index, and a table of counts that triggers maintain. Items are inserted,
+// updated relative to their stored values (so that a second effect is seen), and deleted, which frees pages. Some calls
+// write a key in the same commit. One object has small items; the other's items have bodies of several pages, so that
+// it grows over 1 MiB and moves between families.
 
 #ifndef HOLDFAST_TESTS_CRASH_SQL_WRITER_H_
 #define HOLDFAST_TESTS_CRASH_SQL_WRITER_H_
@@ -25,15 +25,15 @@ class SqlWriter {
  public:
   SqlWriter(int index, uint64_t seed);
 
-  // One call; false where it got no answer.
+  // Makes one call; returns false if there was no answer.
   bool Write(const Stubs& stubs);
-  // In the next life, before anything is written: looks whether every database is whole, sends the last calls again,
-  // and compares every row, every count, the index and the key.
+  // Checks that every database is whole, sends the last calls again, and compares every row, every count, the index and
+  // the key. Call this in the next life, before anything is written.
   std::vector<std::string> Verify(const Stubs& stubs);
 
   // Rows that acknowledged calls inserted, updated or deleted, without those of triggers.
   int64_t rows_written() const { return rows_written_; }
-  // Rows that Verify has found as they must be.
+  // Rows that Verify has found to be right.
   int64_t rows_compared() const { return rows_compared_; }
   int64_t databases_checked() const { return databases_checked_; }
   int64_t repeated() const { return repeated_; }
@@ -46,7 +46,7 @@ class SqlWriter {
 
     bool operator==(const Item&) const = default;
   };
-  // An object as acknowledged.
+  // An object by the acknowledged calls.
   struct Tested {
     std::string name;
     bool large = false;

@@ -95,7 +95,7 @@ void Workload::RunAndKill(ServerProcess* server, int64_t acknowledged) {
     std::unique_lock lock(mutex);
     enough.wait_for(lock, std::chrono::seconds(60), [&] { return count >= acknowledged; });
     if (random_() % 2 == 0) {
-      // A moment after an object came into being, which is then given a family.
+      // The kill comes a moment after an object was created, while the server gives it a family.
       const int64_t before = created;
       enough.wait_for(lock, std::chrono::seconds(1), [&] { return created > before; });
       lock.unlock();
@@ -139,7 +139,7 @@ void Workload::Work(const ServerProcess& server, int thread, uint64_t seed,
   auto batches = v1::BatchProcessorService::NewStub(channel);
   auto users = v1::UserCacheService::NewStub(channel);
   std::mt19937_64 random(seed);
-  // Notes what came of a write. The one that the kill meets gets no answer, and is the thread's last.
+  // Notes the outcome of a write. A write that the kill interrupts gets no answer, and is the thread's last.
   bool alive = true;
   const auto note = [&](const grpc::Status& status, const std::function<void(bool acknowledged)>& record) {
     std::lock_guard lock(mutex_);
@@ -184,7 +184,7 @@ void Workload::Work(const ServerProcess& server, int thread, uint64_t seed,
         break;
       }
       case 4: {
-        // Each thread has users of its own, so the order of their updates is known.
+        // Each thread has users of its own, so that the order of their updates is known.
         const std::string id = absl::StrCat("u", thread, "-", random() % 4);
         v1::UpdateUserRequest request;
         request.mutable_object()->set_name("users");
@@ -233,7 +233,7 @@ std::vector<std::string> Workload::Verify(const ServerProcess& server) {
     const auto reply = Invoke(*counters, &v1::CounterService::Stub::GetValue, request);
     if (!reply.ok()) differences.push_back(absl::StrCat(object, ": ", reply.status.error_message()));
     between(absl::StrCat("counter ", object), reply->value(), counted);
-    // What is known now is the base of the next round.
+    // The value found now is the base of the next round.
     counted = {reply->value(), 0};
   }
   for (auto& [key, counted] : limits_) {
@@ -327,7 +327,7 @@ std::vector<std::string> Workload::VerifyItems(const ServerProcess& server, cons
   for (auto it = expected.begin(); it != expected.end();) {
     const bool there = seen.contains(it->first);
     if (it->second && !there) differences.push_back(absl::StrCat(it->first, " of ", object, " was lost"));
-    // What did not happen by now must never come.
+    // A write that has not happened by now must never happen.
     if (!there) {
       it = expected.erase(it);
     } else {

@@ -1,11 +1,11 @@
-// Load on a server that is killed under it, and what must be true when it is back.
+// A load on a server that is killed under it, and the checks of the server when it is back.
 //
-// Each thread writes to counters, unique numbers, batches, users and rate limits, and notes what was acknowledged and
-// what it never got an answer to. A write that was acknowledged must be there; one without an answer may be there or
+// Each thread writes to counters, unique numbers, batches, users and rate limits, and notes which writes were
+// acknowledged and which got no answer. An acknowledged write must be there; a write without an answer may be there or
 // not, but once at most. The expected state lives through all rounds.
 //
-// Other threads write to objects of class Object with request ids, keys (object_writer.h) and SQL (sql_writer.h), and
-// set and watch alarms (alarm_load.h); what those must be is known exactly.
+// Other threads write to objects of class Object with request ids, with keys (object_writer.h) and SQL (sql_writer.h),
+// and set and watch alarms (alarm_load.h). The state of those objects is known exactly.
 
 #ifndef HOLDFAST_TESTS_CRASH_WORKLOAD_H_
 #define HOLDFAST_TESTS_CRASH_WORKLOAD_H_
@@ -31,16 +31,16 @@ class Workload {
  public:
   explicit Workload(uint64_t seed);
 
-  // Loads the server from several threads until so many writes were acknowledged, then kills it under the load.
+  // Loads the server from several threads until `acknowledged` writes were acknowledged, then kills it under the load.
   void RunAndKill(ServerProcess* server, int64_t acknowledged);
-  // Compares what the server has with what it must have. Every difference is one line; none means that all is well.
+  // Compares the state of the server with the expected one. Each difference is one line; none means that all is well.
   std::vector<std::string> Verify(const ServerProcess& server);
-  // Lets every alarm that is set come, without a kill, and verifies. One that never comes is a difference.
+  // Waits for every alarm that is set, without a kill, and verifies. An alarm that never comes is a difference.
   std::vector<std::string> Finish(const ServerProcess& server);
 
   int64_t acknowledged() const { return acknowledged_; }
   int64_t unanswered() const { return unanswered_; }
-  // Calls with a request id that were sent again, in a later life of the server.
+  // Calls with a request id that were sent again in a later life of the server.
   int64_t repeated() const;
   // Objects of class Object that were found in another place than before.
   int64_t moves_seen() const;
@@ -53,15 +53,15 @@ class Workload {
     int64_t unanswered = 0;
   };
   struct User {
-    int64_t acknowledged = 0;  // the last revision that was, 0: none
-    int64_t sent = 0;          // the last that was sent
+    int64_t acknowledged = 0;  // the last acknowledged revision; 0: none
+    int64_t sent = 0;          // the last revision that was sent
   };
 
   void Work(const ServerProcess& server, int thread, uint64_t seed, const std::function<void()>& on_acknowledged,
             const std::atomic<bool>& stop);
   std::vector<std::string> VerifyItems(const ServerProcess& server, const std::string& object);
 
-  // `write` is false where it got no answer.
+  // Runs `write` until it returns false, which means that there was no answer.
   void WriteObjects(const ServerProcess& server, const std::function<bool(const Stubs&)>& write,
                     const std::function<void()>& on_acknowledged, const std::atomic<bool>& stop);
   void SetAlarms(const ServerProcess& server, const std::function<void()>& on_acknowledged,

@@ -1,4 +1,4 @@
-"""What is expected of the one alarm of an object."""
+"""The model of the one alarm of an object."""
 
 from subject import now_ms
 
@@ -10,13 +10,13 @@ class AlarmModel:
     """When the handler may next run, and what it will do then."""
 
     def __init__(self):
-        self.time = None  # as getAlarm says
-        self.ready_at = None  # when the handler runs next, unless it is running
+        self.time = None  # the time that getAlarm returns
+        self.ready_at = None  # the time of the handler's next run, unless it is running
         self.retry_count = 0
         self.running = False
         self.plan = []
         self.loses_on_equal_time = False
-        # Of the run that failed last: what its retry would be, and when it would come at the latest.
+        # The retry of the run that failed last: its time, and the latest time at which it may come.
         self.retry = None
         self._running_time = None
         self._changed = False
@@ -34,11 +34,11 @@ class AlarmModel:
         self._changed = True
 
     def is_waiting(self):
-        """For a time that will come while the test runs."""
+        """Returns whether the handler will run while the test runs."""
         return not self.running and self.ready_at is not None and self.ready_at < now_ms() + NEAR_MAX_MS
 
     def begin_run(self):
-        """Returns what the handler does."""
+        """Begins a run; returns the handler's plan."""
         self.running, self._running_time, self._changed = True, self.time, False
         self.time = self.ready_at = None
         self.loses_on_equal_time = False
@@ -62,5 +62,5 @@ class AlarmModel:
             self.retry_count = 0
 
     def replaced_retry(self):
-        """The retry in whose place another alarm is set, or will be if one is set now."""
+        """Returns the retry in whose place another alarm is set, or would be if one were set now."""
         return self.retry if self.retry_count == 0 else None

@@ -1,7 +1,8 @@
 """The differences from workerd that are kept on purpose, by the names under which docs/differences.md explains them.
 
 Each is a claim about both sides, and both halves are checked: where an operation falls under one, workerd must accept
-and Holdfast refuse, say. So a difference that has gone is found as well as one that is new.
+it
+and Holdfast refuse it, for instance. The test thus finds a difference that has gone as well as a new one.
 """
 
 from subject import has_lone_surrogate
@@ -42,7 +43,7 @@ ALL = [
     BESIDE_DELETED,
     NEVER_DROPPED,
 ]
-# The corpus shows the others in every run. These come by chance, and with --give-up.
+# The corpus shows the other differences in every run. These come by chance, and with --give-up.
 NOT_ALWAYS_SEEN = [EQUAL_TIME, NEVER_DROPPED]
 
 
@@ -59,7 +60,7 @@ def _value_bytes(encoded):
 
 
 def refused_by_holdfast(operation):
-    """The name of the difference for which Holdfast refuses this operation on keys, or None."""
+    """Returns the name of the difference for which Holdfast refuses this operation on keys, or None."""
     if not any(field in operation for field in ("key", "keys", "entries")):
         return None
     keys = keys_of(operation)
@@ -79,7 +80,7 @@ def refused_by_holdfast(operation):
 
 
 def of_alarm_time(time_ms):
-    """The name of the difference under which the time of a setAlarm falls, or None."""
+    """Returns the name of the difference under which the time of a setAlarm falls, or None."""
     if time_ms <= 0:
         return EARLY_TIME
     if time_ms > WORKERD_TIME_MAX_MS:

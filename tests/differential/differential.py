@@ -1,6 +1,6 @@
 """Runs the same random sequences of operations on workerd and on Holdfast, and compares every answer.
 
-Started by run.sh, which says what the options mean.
+run.sh starts this program and explains its options.
 """
 
 import argparse
@@ -33,12 +33,12 @@ DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "differences.md"
 PARALLEL = 12
 CORPUS_TRIES = 4
 SHRINK_TIME_S = 60
-FOUND_MAX = 5  # then the run ends
+FOUND_MAX = 5  # the run ends after so many differences
 SETTLE_S = 1.0
 
 
 class Tally:
-    """What was done. Threads share one."""
+    """Counts the operations; threads share one."""
 
     def __init__(self):
         self.compared = collections.Counter()
@@ -48,7 +48,7 @@ class Tally:
 
 
 class Lying:
-    """A side that gives a wrong answer to one kind of operation: a driver that does not notice is worth nothing."""
+    """A side that gives a wrong answer to one kind of operation, which the driver must notice."""
 
     is_workerd = True
 
@@ -110,12 +110,12 @@ class Run:
         return None
 
     def late_runs(self):
-        """An alarm must not run after the last one was deleted."""
-        time.sleep(SETTLE_S)  # the time in which a late one is looked for
+        """Returns runs of alarms after the last one was deleted, when there should be none."""
+        time.sleep(SETTLE_S)  # a late alarm would come in this time
         return [late for late in (sequence.late_runs() for sequence in self._finished) if any(late)]
 
     def shrunk(self, keeps_alarm, steps):
-        """Leaves out what is not needed for a difference, as far as the time allows."""
+        """Removes steps that the difference does not need, as far as the time allows."""
         end = time.monotonic() + SHRINK_TIME_S
         index, last = len(steps) - 1, None
         while index >= 0 and time.monotonic() < end:
@@ -129,7 +129,7 @@ class Run:
 
 
 def report(run, index, keeps_alarm, steps, found, shrink):
-    """Says what differs, where, and how to see it again."""
+    """Prints the difference, its place, and how to reproduce it."""
     prefix = steps[: found.index + 1]
     lines = [f"\nDIFFERENCE in sequence {index} of seed {run.seed}, step {found.index}: {found.what}"]
     if shrink:
@@ -153,7 +153,7 @@ def report(run, index, keeps_alarm, steps, found, shrink):
 
 
 def compare(run, indices, step_count, seconds_max):
-    """Takes all sequences, several at a time. Returns how many were taken, and the differences."""
+    """Takes all sequences, several at a time. Returns the number of sequences taken, and the differences."""
     found_all, taken = [], 0
     end = time.monotonic() + seconds_max
 
@@ -173,9 +173,9 @@ def compare(run, indices, step_count, seconds_max):
 
 
 def of_corpus(run):
-    """The sequences that are taken in every run."""
+    """Takes the sequences of the corpus, which are part of every run."""
     corpus = json.loads(CORPUS.read_text())
-    # A machine that is slow for a moment cuts those short in which an alarm must come between two steps.
+    # A machine that is slow for a moment cuts those sequences short in which an alarm must come between two steps.
     for _ in range(CORPUS_TRIES):
         with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
             found_all = list(pool.map(lambda one: run.take(one["keepsAlarm"], one["steps"]), corpus))
@@ -186,7 +186,7 @@ def of_corpus(run):
 
 
 def unseen(run):
-    """A listed difference that no longer shows is as wrong as one that is not listed."""
+    """Returns the listed differences that no longer show: they are as wrong as unlisted ones."""
     return [
         f"{name} is listed, but did not show"
         for name in differences.ALL
@@ -195,7 +195,7 @@ def unseen(run):
 
 
 def unexplained():
-    """Where the names here and those in the document are not the same."""
+    """Returns the names that only this folder or only the document has."""
     explained = set(re.findall(r"^\| `([a-z0-9-]+)` \|", DOCUMENT.read_text(), re.MULTILINE))
     known = set(differences.ALL) | set(sql_differences.ALL)
     return [f"{name} is not both here and in {DOCUMENT.name}" for name in sorted(explained ^ known)]
@@ -252,7 +252,7 @@ def compare_all(arguments, run, giving_up):
 
 
 def main_sql(arguments, run):
-    """The part of SQL. `run` is a new one, for names and the tally."""
+    """Runs the part of SQL. `run` is a new one, for names and the tally."""
     sql = SqlRun(run.reference, run.subject, run.seed, run.tally, run.name)
     problems = []
     if arguments.replay:
@@ -274,7 +274,7 @@ def main_sql(arguments, run):
 
 
 def main_self_test(arguments, run):
-    """Two workerds that agree, and then one that lies about each kind of operation in turn."""
+    """Tests this test: two workerds must agree, and then one lies about each kind of operation in turn."""
     taken, found_all = compare(run, range(arguments.sequences), arguments.steps, arguments.seconds)
     for index, keeps_alarm, steps, found in found_all:
         report(run, index, keeps_alarm, steps, found, shrink=False)
@@ -330,7 +330,7 @@ def parts_of(arguments):
 
 def main(argv):
     arguments = arguments_of(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and so both sides are ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that both sides are ended too
     seed = random.SystemRandom().randrange(10**9) if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="differential-") as scratch:
@@ -340,7 +340,7 @@ def main(argv):
         try:
             reference.start()
             subject.start()
-            # A part has a tally of its own.
+            # Each part has a tally of its own.
             parts = [part(arguments, Run(reference, subject, seed)) for part in parts_of(arguments)]
             return max(parts)
         finally:

@@ -1,12 +1,12 @@
 """Random sequences of steps. A sequence follows from its seed alone, and a part of it can run without the rest.
 
-A step is an operation as worker.js knows it, in JSON, but for these:
-- a value is base64, or {"size": n} for n bytes; a key may be that too, and keys {"count": n};
+A step is an operation in the JSON of worker.js, except for these:
+- a value is base64, or {"size": n} for n bytes; a key may have the same form, and keys {"count": n};
 - the time of an alarm is {"far": ms}, {"near": ms} or {"past": ms} from the moment at which the step is taken; in a
   handler {"near": ms} is from the time of the alarm that the step sets, {"same": 0} that very time;
-- a step that sets an alarm has a plan: what the handler does when it runs. "hold" in it is the number of steps to take
-  while the handler runs, "linger" the number while it waits for its retry;
-- "lead" is the number of steps to take while a near alarm has not yet come due;
+- a step that sets an alarm has a plan for the handler's runs. "hold" in it is the number of steps to take
+  while the handler runs, "linger" the number while the alarm waits for its retry;
+- "lead" is the number of steps to take before a near alarm comes due;
 - "again" sends the request to Holdfast twice with one request_id.
 """
 
@@ -55,7 +55,7 @@ class Generator:
         self._keys = [self._new_key() for _ in range(count)]
 
     def steps(self, count):
-        """The first steps of the sequence; with a greater count the same, and more."""
+        """Returns the first steps of the sequence; a greater count gives the same steps and more."""
         kinds, weights = zip(*WEIGHTS.items())
         return [getattr(self, "_" + self._random.choices(kinds, weights)[0])() for _ in range(count)]
 
@@ -130,7 +130,7 @@ class Generator:
         options = {}
         if self._chance(0.35):
             options["start"] = self._bound()
-        # Together with start it is refused.
+        # start and start_after together are refused.
         if self._chance(0.25 if "start" not in options else 0.08):
             options["startAfter"] = self._bound()
         if self._chance(0.35):
@@ -216,17 +216,17 @@ class Generator:
             elif self._chance(0.3) and not any(op["op"] in ("deleteAll", "cleanup") for op in ops):
                 attempt["commit"] = self._batch_of(with_alarm=self._chance(0.4))
                 if self._chance(0.8):
-                    attempt["commit"]["preconditions"] = []  # one that does not hold costs seconds, for the retry
+                    attempt["commit"]["preconditions"] = []  # a failed one costs seconds for the retry
                 else:
                     may_be_late = True
             plan.append(attempt)
         if not sets_near and self._chance(0.25):
-            # At the end of the plan: what would follow may not follow on workerd.
+            # This comes at the end of the plan: workerd may not run an operation after it.
             plan.append({"ops": [{"op": "setAlarm", "time": {"same": 0}}]})
         return plan
 
     def _handler_operation(self, earliest):
-        """earliest: what the time of a near alarm is greater than; without one no near alarm is set."""
+        """Returns an operation of a handler. Near alarms come later than `earliest`; without it none is set."""
         shape = self._random.random()
         if shape < 0.25:
             return {"op": "getAlarm"}
@@ -240,7 +240,7 @@ class Generator:
             return {"op": self._random.choice(["deleteAll", "cleanup"])}
         return self._random.choice([self._put, self._delete, self._list, self._get, self._getMany])()
 
-    # --- What is known to differ (differences.py)
+    # --- The known differences (differences.py)
 
     def _listed(self):
         odd_key = self._random.choice(["", "k" * 2049, "é" * 1025, "a\ud800b"])

@@ -1,7 +1,8 @@
-"""One alarm whose handler always fails, on both sides to its end.
+"""Runs one alarm whose handler always fails, on both sides to its end.
 
-workerd tries 7 times, 2, 4, 8, 16, 32 and 64 s apart, each with up to a quarter more, and then drops the alarm. Holdfast
-waits as long, and goes on for ever, 64 s apart.
+workerd tries 7 times, 2, 4, 8, 16, 32 and 64 s apart, each with up to a quarter more, and then drops the alarm.
+Holdfast
+waits as long, and continues for ever, 64 s apart.
 """
 
 import time
@@ -41,7 +42,7 @@ def give_up(reference, subject, name, tally):
             break
         if time.monotonic() > end:
             return [f"after {TIME_MAX_S} s the handlers had run {[len(some) for some in runs]} times"]
-        time.sleep(LOOK_S)  # between two looks
+        time.sleep(LOOK_S)  # the time between two looks
     faults = []
     for side, some in zip((reference, subject), runs):
         faults += [f"{side.name}: {fault}" for fault in _backoff_faults(some)]

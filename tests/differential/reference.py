@@ -1,4 +1,5 @@
-"""The reference: workerd, Cloudflare's runtime, on loopback, with the storage of its durable objects shown over HTTP."""
+"""The reference: workerd, Cloudflare's runtime, on loopback. A worker shows the storage of its durable objects over
+HTTP."""
 
 import http.client
 import json
@@ -18,7 +19,7 @@ IDLE_MAX_S = 2
 
 
 class Workerd:
-    """One process over one directory."""
+    """One workerd process over one directory."""
 
     name = "workerd"
     is_workerd = True
@@ -52,7 +53,7 @@ class Workerd:
             self._ports = self._read_ports(control)
 
     def _read_ports(self, control):
-        """The ports that the operating system gave, told on the control pipe, a line of JSON each."""
+        """Returns the ports that the operating system chose; the control pipe tells each in a line of JSON."""
         ports, text = {}, b""
         end = time.monotonic() + START_TIMEOUT_S
         while len(ports) < SOCKETS:
@@ -84,11 +85,12 @@ class Workerd:
             raise RuntimeError(f"workerd ended by itself with status {ended}; its log:\n{self.log()}")
 
     def open(self, name, keeps_alarm):
-        """keeps_alarm: deleteAll() leaves the alarm alone."""
+        """With keeps_alarm, deleteAll() leaves the alarm alone."""
         return WorkerdObject(self, "keeps" if keeps_alarm else "deletes", name)
 
     def _connection(self, worker):
-        """One of this thread. workerd closes one that was idle for 5 s, so such a one is not used again."""
+        """Returns a connection of this thread. workerd closes connections that are idle for 5 s, so that those are not
+        reused."""
         mine = self._connections.__dict__
         if worker in mine and time.monotonic() - mine[worker].used_at > IDLE_MAX_S:
             mine.pop(worker).close()
@@ -128,7 +130,7 @@ class WorkerdObject:
         self._call("POST", "release", end)
 
     def abandon(self):
-        """Lets a handler that holds end. Nothing more is expected of this object."""
+        """Ends a handler that holds. Nothing more is expected of this object."""
         self.plan([])
         self.release({})
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compares Holdfast with workerd, Cloudflare's own runtime: takes the same random sequences of operations on objects of
 # both, and of calls of SQL, and compares every answer. Starts both on free loopback ports with temporary data, and ends
-# them.
+# both.
 #
 #   run.sh [HOLDFASTD] [OPTIONS]        HOLDFASTD is the path of the server's program; or set it in the environment
 #
@@ -16,10 +16,10 @@
 #   --give-up       also one alarm whose handler always fails, on both, to its end: takes 4 minutes
 #   --self-test     no Holdfast: two workerds, which must agree, and then one that lies, which must be noticed
 #
-# Prints what was compared, how often each difference was seen that docs/differences.md lists, and each other one with
-# the shortest sequence that shows it. The exit status is 0 only if there is no other.
+# Prints the number of comparisons, how often each difference was seen that docs/differences.md lists, and each other
+# difference with the shortest sequence that shows it. The exit status is 0 only if there is no other difference.
 #
-# workerd comes from npm, pinned, into build/tools/workerd.
+# workerd comes from npm at a pinned version, into build/tools/workerd.
 set -euo pipefail
 
 workerd_version=1.20261117.1

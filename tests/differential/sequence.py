@@ -1,8 +1,9 @@
-"""Takes one sequence of steps on two sides and compares what they answer.
+"""Takes one sequence of steps on two sides and compares their answers.
 
-The times of alarms are real, so the steps that need an alarm to have run, or not yet to run, wait for it. AlarmModel
-says how long; what it expects of a run is a third opinion, with which both sides must agree. A step that took so long
-that an alarm may have come due in its midst says nothing; the sequence then ends as Overtaken.
+The times of alarms are real, so that a step that needs an alarm to have run, or not yet to run, waits for it.
+AlarmModel
+says how long; its expectation of a run is a third opinion, with which both sides must agree. A step that took so long
+that an alarm may have come due meanwhile proves nothing; the sequence then ends as Overtaken.
 """
 
 import copy
@@ -13,18 +14,18 @@ import differences
 from alarm_model import BACKOFF_START_MS, NEAR_MAX_MS, AlarmModel
 from subject import encoded, now_ms
 
-MARGIN_MS = 250  # a step is not begun so shortly before an alarm
-GRACE_MS = 10_000  # by how much an alarm may be late
-AFTER_RUN_MS = 60  # until workerd has taken notice of what its handler returned
-LOST_MS = 1_000  # an alarm that workerd has not run by then after Holdfast did, is lost
+MARGIN_MS = 250  # no step begins so shortly before an alarm
+GRACE_MS = 10_000  # an alarm may be so late
+AFTER_RUN_MS = 60  # until workerd has seen the handler's result
+LOST_MS = 1_000  # an alarm is lost if workerd has not run it this long after Holdfast
 POLL_S = 0.025
 ANSWER_LETTERS_MAX = 1500
 BACKOFF_SLACK_MS = 20
-SAME_TIME_GAP_MS = 300  # between two workerds, instead of the same time
+SAME_TIME_GAP_MS = 300  # replaces the same time between two workerds
 
 
 class Found(Exception):
-    """The sides differ."""
+    """The answers of the sides differ."""
 
     def __init__(self, index, what, reference, subject):
         self.index, self.what, self.reference, self.subject = index, what, reference, subject
@@ -32,7 +33,7 @@ class Found(Exception):
 
 
 class Overtaken(Exception):
-    """The machine was too slow for this sequence to say anything from here on."""
+    """The machine was too slow: the rest of this sequence would prove nothing."""
 
 
 def show(answer):
@@ -41,13 +42,13 @@ def show(answer):
 
 
 def comparable(answer):
-    """Without the words of an error."""
+    """Returns the answer without the words of an error."""
     return {"refused": True} if "refused" in answer else {"aborted": True} if "aborted" in answer else answer
 
 
 class Sequence:
     def __init__(self, reference, subject, name, keeps_alarm, tally):
-        """With two sides of the same kind no difference is expected."""
+        """Between two sides of the same kind no difference is expected."""
         self._sides = [reference, subject]
         self._same_kind = reference.is_workerd and subject.is_workerd
         self._objects = [side.open(name, keeps_alarm) for side in self._sides]
@@ -56,7 +57,7 @@ class Sequence:
         self._model = AlarmModel()
         self._index = 0
         self._runs_seen = [0, 0]
-        self._clamped = set()  # times that workerd set in place of others
+        self._clamped = set()  # times that workerd replaced by the present
         self._lead = self._hold = self._linger = 0
         self._attempt = {}
         self._last_end = [0, 0]
@@ -65,7 +66,7 @@ class Sequence:
     def run(self, steps):
         try:
             self._run(steps)
-        except (RuntimeError, OSError) as error:  # of a side: an answer that none may give
+        except (RuntimeError, OSError) as error:  # a side failed, which no answer may do
             raise Found(self._index, repr(error), None, None) from error
 
     def _run(self, steps):
@@ -86,7 +87,7 @@ class Sequence:
             one.abandon()
 
     def late_runs(self):
-        """Runs of the handler that came after the end: none may."""
+        """Returns runs of the handler after the end, when there should be none."""
         return [runs[seen:] for runs, seen in zip(self._runs(), self._runs_seen)]
 
     # --- Comparison
@@ -114,7 +115,7 @@ class Sequence:
             self._differ(operation["op"] + where, reference, subject)
 
     def _asked_for(self, pair, field, asked):
-        """The same with the time that was asked for, where workerd took the present for one that was in the past."""
+        """Returns the runs with the time that was asked for, where workerd replaced a past time by the present."""
         result = []
         for side, one in zip(self._sides, pair):
             told = one.get(field)
@@ -145,7 +146,7 @@ class Sequence:
             self._set_special_alarm(special, operation)
             return
         if operation["op"] == "unload" and model.running:
-            # It would end the handler of workerd in its midst.
+            # The deletion would end workerd's handler in the middle of its run.
             skipped = {"value": None}
             answers = [skipped, skipped if self._same_kind else self._objects[1].do(operation)]
         else:
@@ -165,7 +166,7 @@ class Sequence:
             self._lead = 0
 
     def _kept_from_change(self, operation):
-        """What a change that only workerd makes would overwrite there."""
+        """Returns what a change that only workerd makes would overwrite: the keys and their values there."""
         changes = operation["op"] in ("put", "putMany", "delete", "deleteMany")
         if self._same_kind or not changes or not differences.refused_by_holdfast(operation):
             return None
@@ -178,7 +179,7 @@ class Sequence:
             self._objects[0].do(undo)
 
     def _set_special_alarm(self, name, operation):
-        """Only with nothing under way; afterwards no alarm is set."""
+        """Sets an alarm at a listed time. Nothing else may be under way; afterwards no alarm is set."""
         time_ms = operation["time"]
         answers = [one.do(operation) for one in self._objects]
         self._count("setAlarm")
@@ -203,19 +204,19 @@ class Sequence:
         self._model.plan = []
 
     def _resolved(self, step):
-        """The operation with values and times as they are sent, and the plan that comes with it."""
+        """Returns the operation with the values and times to send, and the plan that comes with it."""
         now = now_ms()
         operation = _materialized({k: v for k, v in step.items() if k not in ("plan", "lead")}, lambda t: _from(now, t))
         if step["op"] != "setAlarm":
             return operation, None
         if self._model.retry and now < self._model.retry["latest"]:
-            step = {**step, "plan": []}  # when it runs may differ, so let it be simple
+            step = {**step, "plan": []}  # the time of its run may differ, so that the plan must be simple
         if differences.of_alarm_time(operation["time"]):
-            # These need an object whose alarm is at rest, and say nothing between two sides of the same kind.
+            # Such times need an object whose alarm is at rest, and prove nothing between two sides of the same kind.
             if self._same_kind or self._model.running or self._model.is_waiting():
                 return None, None
         alarm = operation["time"]
-        # Which of two workerds loses an alarm that is set again for the same time is chance.
+        # Chance decides which of two workerds loses an alarm that is set again for the same time.
         same = alarm + (SAME_TIME_GAP_MS if self._same_kind else 0)
         in_handler = lambda t: same if "same" in t else _from(max(now, alarm) if "near" in t else now, t)
         return operation, [_materialized(attempt, in_handler) for attempt in step.get("plan", [])]
@@ -234,7 +235,7 @@ class Sequence:
     # --- Alarms
 
     def _reach(self, step):
-        """Waits until the step may be taken: until no alarm can come due in its midst."""
+        """Waits until the step may be taken: until no alarm can come due in the middle of it."""
         while True:
             model = self._model
             if model.running and self._hold > 0:
@@ -261,7 +262,7 @@ class Sequence:
         return [one.runs() for one in self._objects]
 
     def _await_counts(self, counts, until_ms):
-        """Waits for that many runs that have ended or hold. Returns all runs, and whether they came in time."""
+        """Waits for so many runs that have ended or hold. Returns all runs, and whether they came in time."""
         while True:
             runs = self._runs()
             came = [
@@ -272,10 +273,10 @@ class Sequence:
                 return runs, came
             if now_ms() > until_ms:
                 return runs, came
-            time.sleep(POLL_S)  # between two looks; nothing relies on its length
+            time.sleep(POLL_S)  # the time between two looks; nothing relies on its length
 
     def _await_run(self):
-        """The next run of the handler, on both sides, to its end or until it holds."""
+        """Waits for the next run of the handler, on both sides, to its end or until it holds."""
         model = self._model
         time.sleep(max(0, model.ready_at - now_ms()) / 1000)
         wanted = [seen + 1 for seen in self._runs_seen]
@@ -312,13 +313,14 @@ class Sequence:
             self._end_hold_beside_deleted()
 
     def _end_hold_beside_deleted(self):
-        """Holdfast runs an alarm that is set after a deletion took the delivery that is out: workerd when that ends."""
+        """Checks a listed difference: after a deletion took the delivery, an alarm that is set runs on Holdfast
+        at once, and on workerd when the handler ends."""
         model = self._model
         if model.running and self._alarm_deleted_in_run and model.ready_at and model.ready_at < now_ms() + NEAR_MAX_MS:
             self._hold = 0
 
     def _lose_on_reference(self, run):
-        """The known fault of workerd: an alarm set for the very time of the one that runs is forgotten."""
+        """Checks the known fault of workerd: it forgets an alarm set for the very time of the alarm that runs."""
         self._count("alarm")
         self._listed(differences.EQUAL_TIME)
         self._runs_seen[1] += 1
@@ -352,7 +354,8 @@ class Sequence:
                     self._differ(f"a retry after less than {backoff} ms; before it ended at {ended}", reference, subject)
 
     def _as_replacing(self, pair):
-        """workerd runs an alarm that takes the place of a retry when that retry is due, and as that retry."""
+        """Checks a listed difference: workerd runs an alarm that replaces a retry when that retry is due, and as that
+        retry."""
         replaced = self._model.replaced_retry()
         result = []
         for side, run in zip(self._sides, pair):
@@ -364,10 +367,10 @@ class Sequence:
         return result
 
     def _release(self):
-        """Lets the handler that holds end."""
+        """Ends the handler that holds."""
         end = {key: self._attempt[key] for key in ("commit", "fail") if key in self._attempt}
         if self._alarm_deleted_in_run:
-            # The delivery went with the object: there is none that a commit could end.
+            # The delivery was deleted with the object, so that no commit can end it.
             end.pop("commit", None)
         until = now_ms() + GRACE_MS
         for one in self._objects:
@@ -408,7 +411,7 @@ def _bytes_of(value):
 
 
 def _from(base_ms, time_of):
-    """The time that a step names, in milliseconds."""
+    """Returns the time that a step names, in milliseconds."""
     if "exactly" in time_of:
         return time_of["exactly"]
     if "past" in time_of:
@@ -417,7 +420,7 @@ def _from(base_ms, time_of):
 
 
 def _materialized(part, time_from):
-    """A step, or a part of one, with values and times as they are sent."""
+    """Returns a step, or a part of one, with the values and times to send."""
     part = dict(part)
     for name in ("ops", "steps", "preconditions"):
         if name in part:

@@ -1,7 +1,7 @@
 """The differences of SQL that are kept on purpose, by the names under which docs/differences.md explains them.
 
-Each has cases, which every run takes on new objects: what workerd answers and what Holdfast does is claimed, and both
-are checked. So a difference that has gone is found as well. The random statements (sql_generator.py) stay clear of them.
+Each has cases, which every run takes on new objects. A case claims an answer of workerd and one of Holdfast, and both
+are checked, so that the test finds a difference that has gone. The random statements (sql_generator.py) avoid them.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ MANY_BYTES = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHE
 
 @dataclasses.dataclass
 class Case:
-    """workerd, holdfast: one of the words above, or the rows. before: calls before, on which both agree."""
+    """workerd, holdfast: one of the words above, or the rows. before: earlier calls, on which both agree."""
 
     sql: str
     workerd: object
@@ -29,7 +29,7 @@ def _all(workerd, holdfast, *statements):
 
 
 def _selects(*rows):
-    """Of (expression, workerd's value, Holdfast's value)."""
+    """Makes cases of tuples (expression, workerd's value, Holdfast's value)."""
     return [Case(f"SELECT {expression}", [[there]], [[here]]) for expression, there, here in rows]
 
 
@@ -43,7 +43,7 @@ KEYED = (["CREATE TABLE t(a INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)"],)
 PARENT = (["CREATE TABLE p(a PRIMARY KEY)", "CREATE TABLE c(b REFERENCES p DEFERRABLE INITIALLY DEFERRED)"],)
 IMMEDIATE = (["CREATE TABLE p(a PRIMARY KEY)", "CREATE TABLE c(b REFERENCES p)"],)
 
-# Holdfast's own choices.
+# These differences are Holdfast's own choices.
 OURS = {
     "sql-text-not-utf-8": _selects(
         ("CAST(x'ff' AS TEXT)", "\ufffd", {"blob": "/w=="}), ("char(55296)", "\ufffd\ufffd\ufffd", {"blob": "7aCA"})

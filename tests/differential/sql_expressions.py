@@ -1,8 +1,8 @@
-"""Random expressions of SQL, of a wanted kind, over the columns at hand.
+"""Random expressions of SQL, of a given kind, over the columns in reach.
 
-Both SQLites must give the same bytes, and they are of different versions. So reals are quarters, which are exact in any
-arithmetic done here and have the same digits in any version; dates are fixed; JSON is what it was before JSON5; and
-the functions are those that both sides allow. What is left out here because of a difference is in sql_differences.py.
+Both SQLites must give the same bytes, and their versions differ. Reals are therefore quarters, which are exact in any
+arithmetic done here and have the same digits in any version; dates are fixed; JSON has its syntax before JSON5; and
+only functions that both sides allow are used. sql_differences.py has the cases that are left out here.
 """
 
 import base64
@@ -24,7 +24,7 @@ def quoted(text):
 
 
 class Expressions:
-    """begin() before each statement; `params` are then what is bound as ?1, ?2, ..."""
+    """Call begin() before each statement; `params` then has the values bound as ?1, ?2, ..."""
 
     def __init__(self, random):
         self._random = random
@@ -43,7 +43,7 @@ class Expressions:
     # --- Literals
 
     def literal(self, kind):
-        """A literal, or a parameter."""
+        """Returns a literal, or a parameter."""
         if self.chance(0.06):
             return "NULL"
         value = getattr(self, "_a_" + kind)()
@@ -65,7 +65,7 @@ class Expressions:
         return self.choice(WORDS)
 
     def _a_blob(self):
-        # ASCII: where it becomes text, this is UTF-8.
+        # The bytes are ASCII: where a blob becomes text, the text is UTF-8.
         return bytes(self._random.randrange(1, 128) for _ in range(self.choice([0, 1, 2, 5])))
 
     def _a_json(self):
@@ -80,7 +80,7 @@ class Expressions:
     # --- Expressions
 
     def value(self, kind, columns, depth=2):
-        """columns: (SQL, kind) of those that may be used."""
+        """columns: (SQL, kind) of the columns that may be used."""
         fitting = [sql for sql, its_kind in columns if its_kind == kind]
         if fitting and self.chance(0.35):
             return self.choice(fitting)
@@ -92,7 +92,7 @@ class Expressions:
         return getattr(self, "_some_" + kind)(inner)
 
     def for_column(self, column, columns, depth=2):
-        """A value to be written there. A row's number stays small, as SQLite chooses one at random after the greatest."""
+        """Returns a value to write. A row's number stays small, as SQLite chooses one at random after the greatest."""
         if column.is_rowid:
             return "NULL" if self.chance(0.1) else str(self._random.randint(-2, 40))
         return self.value(column.kind, columns, depth)
@@ -108,7 +108,7 @@ class Expressions:
         if shape < 4:
             return f"{inner(kind)} {self.choice(['=', '<', '<=', '>', '>=', '<>', 'IS', 'IS NOT'])} {inner(kind)}"
         if shape == 4:
-            # Not of a literal: newer versions know the answer, and then look at nothing beside it.
+            # The operand is no literal: newer versions know whether one is NULL, and do not evaluate the rest.
             tested = self.choice(columns)[0] if columns else f"nullif({inner(kind)}, 1)"
             return f"{tested} IS {self.choice(['', 'NOT '])}NULL"
         if shape == 5:
@@ -224,7 +224,7 @@ class Expressions:
         )()
 
     def aggregate(self, columns):
-        """One that does not depend on the order of the rows."""
+        """Returns an aggregate that does not depend on the order of the rows."""
         inner = lambda kind: self.value(kind, columns, 1)
         kind = self.choice(KINDS)
         sql = self.choice(

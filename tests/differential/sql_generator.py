@@ -44,7 +44,7 @@ class SqlGenerator:
         self._expressions = Expressions(self._random)
 
     def steps(self, count):
-        """Calls with `count` statements in all, or a few more."""
+        """Returns calls with `count` statements in all, or a few more."""
         steps = []
         for number in range(FIRST_DDL):
             steps.append(self._call([{"sql": self._schema.statement()}]))
@@ -107,7 +107,7 @@ class SqlGenerator:
         return {"sql": f"{statement} RETURNING {terms}", "unordered": True}
 
     def _ordered(self, count, limit=True):
-        """By all columns, so that no order is left to the version."""
+        """Orders by all columns, so that the version decides no order."""
         by = ", ".join(f"{number}{self._random.choice(['', ' DESC', ' NULLS LAST'])}" for number in range(1, count + 1))
         sql = f" ORDER BY {by}"
         if limit and self._chance(0.4):
@@ -117,8 +117,9 @@ class SqlGenerator:
     # --- Writing
 
     def _insert_one(self):
-        """An INSERT, and what it has done. Of an earlier one, which they tell where a trigger left out this one, the sides
-        do not tell the same."""
+        """Returns an INSERT, and a SELECT of its effect. Where a trigger suppresses the INSERT, the SELECT would tell
+        of an
+        earlier one, on which the sides differ."""
         self._expressions.begin(may_bind=False)
         table = self._table()
         column = self._random.choice(table.writable)
@@ -222,8 +223,8 @@ class SqlGenerator:
         parts = []
         for _ in range(self._random.randint(2, 4)):
             source = self._source()
-            # Nothing that can fail, as a version may not look at all rows. As text: how the kinds of the parts' columns
-            # are brought together is the version's affair, too.
+            # The conditions cannot fail, as a version may not look at all rows. They compare text, as versions also
+            # differ in how they combine the kinds of the parts' columns.
             first, second = self._random.choice(source.pairs())[0], self._expressions.any(source.pairs(), 0)
             parts.append(f"SELECT quote({first}) AS a, quote({second}) AS b FROM {source.name}")
         sql = parts[0]
@@ -265,7 +266,7 @@ class SqlGenerator:
             return f"SELECT rowid, bm25({name}, 2.0) < 0 FROM {name}({match}) ORDER BY rowid"
         return f"SELECT {terms} FROM {name} WHERE {name} MATCH {match} ORDER BY 1"
 
-    # --- What tells of the database, and what fails
+    # --- Queries about the database, and statements that fail
 
     def _told(self):
         table = self._table()

@@ -15,7 +15,7 @@ from sql_wire import comparable
 
 PARALLEL = 6
 SHRINK_TIME_S = 30
-FOUND_MAX = 5  # then the run ends
+FOUND_MAX = 5  # the run ends after so many differences
 STEPS_OF_A_LIE = 40
 LIES = ["columns", "rows", "kinds of failures"]
 KINDS = {
@@ -26,7 +26,7 @@ KINDS = {
 
 
 class SqlRun:
-    """new_name gives a new object's name."""
+    """new_name returns a new object's name."""
 
     def __init__(self, reference, subject, seed, tally, new_name):
         self.reference, self.subject, self.seed, self.tally = reference, subject, seed, tally
@@ -47,7 +47,7 @@ class SqlRun:
         return None
 
     def compare(self, indices, step_count, seconds_max):
-        """Takes all sequences, several at a time. Returns how many were taken, and the differences."""
+        """Takes all sequences, several at a time. Returns the number of sequences taken, and the differences."""
         found_all = []
         end = time.monotonic() + seconds_max
 
@@ -65,7 +65,7 @@ class SqlRun:
         return taken, found_all
 
     def report(self, index, steps, found, shrink):
-        """Says what differs, where, and how to see it again."""
+        """Prints the difference, its place, and how to reproduce it."""
         steps = steps[: found.index + 1]
         print(f"\nDIFFERENCE of SQL in sequence {index} of seed {self.seed}, step {found.index}")
         if shrink:
@@ -89,10 +89,10 @@ class SqlRun:
             index -= 1
         return steps, found
 
-    # --- What is listed
+    # --- The listed differences
 
     def listed(self):
-        """Takes the cases of every listed difference. Returns what is not as it is listed."""
+        """Takes the cases of every listed difference. Returns the differences that do not show as listed."""
         problems = []
         for name, cases in sql_differences.ALL.items():
             for case in cases:
@@ -118,7 +118,7 @@ class SqlRun:
 
 
 def _is(answer, expected):
-    """Whether the answer is as a case has it: rows, or a word."""
+    """Returns whether the answer is the one of a case: rows, or a word."""
     if "broken" in answer:
         return expected == sql_differences.RESET
     outcome = comparable(answer, [False])
@@ -137,7 +137,7 @@ def _real(value):
 
 
 class Lying:
-    """A side that gives wrong answers to SQL, of one kind."""
+    """A side that gives wrong answers of one kind to SQL."""
 
     def __init__(self, side, lie):
         self._side, self._lie = side, lie
@@ -161,7 +161,7 @@ class Lying:
 
 
 def self_test(reference, subject, seed, tally, new_name, sequences, seconds_max):
-    """Two workerds that agree, and then one that lies. Returns the problems."""
+    """Takes two workerds that agree, and then one that lies. Returns the problems."""
     run = SqlRun(reference, subject, seed, tally, new_name)
     taken, found_all = run.compare(range(sequences), STEPS_OF_A_LIE, seconds_max)
     for index, steps, found in found_all:

@@ -1,6 +1,6 @@
-"""Statements that neither side takes, and some that neither SQLite does. {table} and {column} are one that there is."""
+"""Statements that both sides refuse, and some that both SQLites refuse. {table} and {column} are existing ones."""
 
-# By what the sides allow.
+# The sides refuse these statements.
 REFUSED = [
     "BEGIN",
     "BEGIN IMMEDIATE",
@@ -76,7 +76,7 @@ REFUSED = [
     "SELECT * FROM pragma_compile_options",
 ]
 
-# By SQLite: of the language, of what there is, of limits.
+# SQLite refuses these statements, by its language, by missing names, or by its limits.
 BROKEN = [
     " ",
     "-- nothing",

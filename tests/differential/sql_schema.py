@@ -1,4 +1,5 @@
-"""Random schemas of SQL: what there is, as far as all goes well, and the statements that make and change it."""
+"""Random schemas of SQL: the tables that exist if all statements succeed, and the statements that make and change
+them."""
 
 import dataclasses
 
@@ -21,7 +22,7 @@ class Column:
 
 @dataclasses.dataclass
 class Table:
-    """What SELECT may read; a view is one too. unique: the columns that a conflict may be about."""
+    """A table or view that SELECT may read. unique: the columns that a conflict may be about."""
 
     name: str
     columns: list
@@ -59,7 +60,7 @@ class Schema:
         return self._random.choices(["integer", "real", "text", "blob", "json"], [5, 3, 5, 2, 2])[0]
 
     def statement(self):
-        """A statement of DDL; it is expected to succeed."""
+        """Adds a statement of DDL, which is expected to succeed."""
         self._expressions.begin(may_bind=False)
         if len(self.tables) < 2:
             return self._create_table()
@@ -217,7 +218,7 @@ class Schema:
     def _drop_column(self):
         table = self._random.choice(self.tables)
         column = self._random.choice(table.columns)
-        # It may be refused, as something depends on it. Then it is there, and not used.
+        # The statement may be refused, as something may depend on the column. The column then stays, and is not used.
         if len(table.columns) > 2 and not column.generated and column.name not in ", ".join(table.unique).split(", "):
             table.columns.remove(column)
         return f"ALTER TABLE {table.name} DROP COLUMN {column.name}"

@@ -1,9 +1,10 @@
-"""Takes calls of SQL on two sides and compares what they answer, and what the database then holds."""
+"""Takes calls of SQL on two sides and compares their answers, and the contents of the database after them."""
 
 from sequence import Found
 from sql_wire import comparable
 
-# All but the tables of workerd's own and those in which FTS5 keeps its index, whose format is the version's affair.
+# The schema leaves out workerd's own tables, and those in which FTS5 keeps its index, whose format depends on the
+# version.
 SCHEMA = r"""SELECT type, name, tbl_name, sql FROM sqlite_schema AS s
 WHERE name NOT LIKE '\_cf\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_stat%' ESCAPE '\' AND NOT EXISTS (
   SELECT 1 FROM sqlite_schema AS f WHERE f.sql LIKE 'CREATE VIRTUAL%' AND s.name LIKE f.name || '\_%' ESCAPE '\')
@@ -11,7 +12,7 @@ ORDER BY type, name"""
 
 
 class SqlSequence:
-    """reference, subject: the sides. tally counts what is compared."""
+    """reference, subject: the sides. tally counts the comparisons."""
 
     def __init__(self, reference, subject, name, tally):
         self._objects = [side.open(name, False) for side in (reference, subject)]
@@ -24,14 +25,14 @@ class SqlSequence:
                 self.take(step)
             self._index = len(steps)
             self._compare_databases()
-        except (RuntimeError, OSError) as error:  # of a side: an answer that none may give
+        except (RuntimeError, OSError) as error:  # a side failed, which no answer may do
             raise Found(self._index, repr(error), None, None) from error
 
     def answers(self, step):
         return [one.do(step) for one in self._objects]
 
     def take(self, step):
-        """The subject's answer; raises Found."""
+        """Takes the step and returns the subject's answer; raises Found."""
         reference, subject = self.answers(step)
         unordered = [statement.get("unordered", False) for statement in step.get("statements", [])]
         self._tally.compared["SQL statements"] += len(unordered)
@@ -46,7 +47,7 @@ class SqlSequence:
         return self.take({"op": "sql", "statements": [{"sql": sql, "unordered": True}]})["value"][0]["rows"]
 
     def _compare_databases(self):
-        """All rows, with the kind of each value, and all digits of what is not real."""
+        """Returns all rows, with the kind of each value, and all digits of integers, text and blobs."""
         for kind, name, _, sql in self._query(SCHEMA):
             if kind == "table" and not sql.startswith("CREATE VIRTUAL"):
                 columns = [row[0] for row in self._query(f"SELECT name FROM pragma_table_xinfo('{name}')")]

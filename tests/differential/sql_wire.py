@@ -1,8 +1,9 @@
-"""SQL as the two sides say it: values, results and failures, made comparable.
+"""Conversion of SQL values, results and failures of the two sides to a comparable form.
 
-JavaScript has one kind of number, and workerd binds each as a real and gives integers back as the nearest one. So here
-every number goes to Holdfast as a real, and its integers are rounded in the same way. What the kind of a value is, and
-all digits of a large integer, the statements ask for themselves, with typeof() and quote().
+JavaScript has one kind of number; workerd binds each as a real and returns integers as the nearest one. Here, too,
+every
+number goes to Holdfast as a real, and its integers are rounded in the same way. The statements themselves ask for the
+kind of a value, and for all digits of a large integer, with typeof() and quote().
 """
 
 import base64
@@ -19,7 +20,7 @@ FAILURES = {"SQL_ERROR": "error", "SQL_CONSTRAINT": "constraint", "RESPONSE_TOO_
 
 
 class SqlFailed(Exception):
-    """statement: the index of that which failed; -1: the commit."""
+    """statement: the index of the statement that failed; -1: the commit."""
 
     def __init__(self, kind, statement, message):
         super().__init__(message)
@@ -50,7 +51,7 @@ def _value(wire):
 
 
 def execute_sql(api, object_id, operation):
-    """The results of an operation "sql" as worker.js gives them; raises SqlFailed."""
+    """Returns the results of an operation "sql" in the form of worker.js; raises SqlFailed."""
     request = pb.ExecuteSqlRequest(object=object_id)
     for statement in operation["statements"]:
         wanted = request.statements.add(sql=statement["sql"])
@@ -70,7 +71,7 @@ def execute_sql(api, object_id, operation):
 
 
 def _failed(error):
-    """SqlFailed, or the error itself where it is none that SQL may have."""
+    """Returns SqlFailed, or the error itself if SQL may not cause it."""
     for key, value in error.trailing_metadata() or ():
         if key != "grpc-status-details-bin":
             continue
@@ -87,9 +88,9 @@ def _number_as_real(value):
 
 
 def comparable(answer, unordered=()):
-    """Of an answer to an operation "sql": the results, or which statement failed and how, without the words.
+    """Normalizes an answer to an operation "sql": the results, or which statement failed and how, without the words.
 
-    unordered: which statements' rows may come in any order.
+    unordered: the statements whose rows may come in any order.
     """
     if "message" in answer:
         kind = answer.get("kind") or ("constraint" if "SQLITE_CONSTRAINT" in answer["message"] else "error")

@@ -21,7 +21,7 @@ LEASE_S = 60
 HOLD_MAX_S = 30
 WATCH_OUTSTANDING_MAX = 1000
 WATCH_RETRY_S = 0.2
-# Stands in a message for a lone surrogate, which no string of Protobuf can hold; as long in UTF-8.
+# Stands in a message for a lone surrogate, which no string of Protobuf can hold; both are equally long in UTF-8.
 STAND_IN = "\uf8ff"
 
 
@@ -30,7 +30,7 @@ def now_ms():
 
 
 def timestamp(milliseconds):
-    """Exact to the microsecond, also for a number with a fraction."""
+    """Converts exactly to the microsecond, also a number with a fraction."""
     microseconds = round(milliseconds * 1000)
     return timestamp_pb2.Timestamp(seconds=microseconds // 1_000_000, nanos=microseconds % 1_000_000 * 1000)
 
@@ -65,7 +65,7 @@ class Holdfast:
         self._handlers = concurrent.futures.ThreadPoolExecutor(HANDLERS_MAX)
         self._stopping = threading.Event()
         self._watch = None
-        self.problems = []  # what no object can be blamed for
+        self.problems = []  # problems that belong to no object
 
     def start(self):
         self._server.start()
@@ -87,7 +87,7 @@ class Holdfast:
         return self._server.api.objects
 
     def raw(self, method, message_bytes):
-        """A call with a message that no client library would write."""
+        """Makes a call with a message that no client library would write."""
         identity = lambda data: data
         path = f"/holdfast.v1.ObjectService/{method}"
         call = self._server.api.plain_channel.unary_unary(path, request_serializer=identity)
@@ -102,7 +102,7 @@ class Holdfast:
         request.lease.seconds = LEASE_S
         while not self._stopping.is_set():
             try:
-                # Without the deadline that the calls of the harness have: this one lasts as long as the run.
+                # The stream has none of the deadlines of the harness's calls: it lasts as long as the run.
                 self._watch = object_grpc.ObjectServiceStub(self._server.api.plain_channel).WatchAlarms(request)
                 for delivery in self._watch:
                     self._handlers.submit(self._handle, delivery, now_us=time.time_ns() // 1000)
@@ -131,7 +131,7 @@ class HoldfastObject:
         self._released = threading.Event()
         self._end = {}
         self._abandoned = False
-        self._deletions = 0  # of the alarm together with its delivery
+        self._deletions = 0  # deletions of the alarm together with its delivery
 
     # --- What the driver calls
 
@@ -156,7 +156,7 @@ class HoldfastObject:
         self._released.set()
 
     def abandon(self):
-        """Lets a handler that holds end. Nothing more is expected of this object."""
+        """Ends a handler that holds. Nothing more is expected of this object."""
         self._abandoned = True
         self.plan([])
         self.release({})
@@ -164,7 +164,7 @@ class HoldfastObject:
     # --- Alarms
 
     def handle(self, delivery, now_us):
-        """The alarm handler: as that of worker.js. Returns what went wrong with it, or None."""
+        """Runs the alarm handler in the manner of worker.js. Returns the error, or None."""
         try:
             self._handle(delivery, now_us)
         except Exception as error:  # a thread of the pool would swallow it
@@ -198,7 +198,7 @@ class HoldfastObject:
         done = False
         ended = now_ms()
         if end.get("commit"):
-            # It ends the delivery, so the next may be out before the answer is here.
+            # The batch ends the delivery, so that the next delivery may come before the answer.
             outcome = self.do({"op": "batch", **end["commit"], "token": delivery.delivery_token})
             run["answers"].append(outcome)
             done = "value" in outcome
@@ -210,7 +210,7 @@ class HoldfastObject:
         run["ended"] = ended
 
     def _acknowledge(self, token, fail, stale):
-        """stale: the delivery was deleted with its object meanwhile, and so nobody is there to be told."""
+        """stale: the delivery was deleted with its object meanwhile, so that the acknowledgement is refused."""
         request = pb.AcknowledgeAlarmRequest(object=self._id, request_id=str(uuid.uuid4()), delivery_token=token)
         if fail:
             request.error.code = code_pb2.INTERNAL
@@ -229,7 +229,9 @@ class HoldfastObject:
     # --- Operations
 
     def _change(self, method, request, operation):
-        """With "again" the request is sent twice with one request_id: it must have one effect and one reply."""
+        """Makes the operation. With "again" the request is sent twice with one request_id: it must have one effect and
+        one
+        reply."""
         if operation.get("again"):
             request.request_id = str(uuid.uuid4())
             first = method(request)
@@ -240,7 +242,7 @@ class HoldfastObject:
         return method(request)
 
     def _keyed(self, name, request, change, keys, operation):
-        """A call whose keys may hold lone surrogates."""
+        """Makes a call whose keys may hold lone surrogates."""
         if any(map(has_lone_surrogate, keys)):
             data = request.SerializeToString()
             for letter in {letter for key in keys for letter in key if has_lone_surrogate(letter)}:
@@ -288,7 +290,7 @@ class HoldfastObject:
         return {"value": self._delete_entries(operation["keys"], operation)}
 
     def _list(self, operation):
-        """All pages, of whatever size the operation names."""
+        """Returns all pages, of whatever size the operation names."""
         options = operation["options"]
         request = pb.ListEntriesRequest(
             object=self._id,
@@ -366,14 +368,14 @@ class HoldfastObject:
         return {"value": None}
 
     def _etag_of(self, condition):
-        """The etag of the key if it has this value, and otherwise one that no value has."""
+        """Returns the etag of the key if it has this value, and otherwise one that no value has."""
         entries = self._get_entries([condition["key"]]).entries
         matches = entries and encoded(entries[0].value) == condition["value"]
         return entries[0].etag if matches else "0" * 32
 
 
 def _failure(error):
-    """INVALID_ARGUMENT is a refusal, a condition that did not hold aborts, and nothing else is expected."""
+    """Converts an error: INVALID_ARGUMENT is a refusal, a failed condition aborts, and no other error is expected."""
     trailers = dict(error.trailing_metadata() or ())
     reason = None
     if "grpc-status-details-bin" in trailers:

@@ -2,15 +2,15 @@
 //
 //   POST /NAME/do       {"op": ..., ...}       one operation; the answer is {"value": ...} or {"refused": message}
 //   POST /NAME/alarms   [attempt, ...]         what the handler does at its next runs; replaces what was left
-//   GET  /NAME/alarms                          what the handler has done so far: a list of runs
+//   GET  /NAME/alarms                          the handler's runs so far, as a list
 //   POST /NAME/release  end                    lets a handler that holds go on, and says how it ends
 //
-// An attempt is {"ops": [...], "hold": anything, ...end}: the operations to make, and whether to wait for a release after
-// them. An end is {"commit": batch, "fail": bool}: a batch to apply at last, and whether to throw. A batch that is not
-// applied makes the handler throw too. Without an attempt the handler does nothing and succeeds.
+// An attempt is {"ops": [...], "hold": anything, ...end}: the operations to make, and whether to wait for a release
+// after them. An end is {"commit": batch, "fail": bool}: a batch to apply at last, and whether to throw. A batch that
+// is not applied makes the handler throw too. Without an attempt the handler does nothing and succeeds.
 //
-// Attempts and runs are kept outside the objects, in the isolate that all of them share. So an object's storage holds
-// nothing but what the operations put there, and reading the runs does not wake the object.
+// Attempts and runs are kept outside the objects, in the isolate that all objects share. An object's storage therefore
+// has only the data of the operations, and reading the runs does not wake the object.
 import { DurableObject } from "cloudflare:workers";
 
 const HOLD_POLL_MS = 5;
@@ -43,7 +43,7 @@ async function inTransaction(storage, { preconditions, steps }) {
 
 const pairs = (map) => [...map].map(([key, value]) => [key, value.toBase64()]);
 
-// A value of SQL in JSON: null, a number, a string, {"blob": base64}, or {"number": what JSON has no number for}.
+// An SQL value in JSON: null, a number, a string, {"blob": base64}, or {"number": text} for numbers that JSON lacks.
 const fromJson = (value) => (value?.blob === undefined ? value : Uint8Array.fromBase64(value.blob));
 
 function toJson(value) {
@@ -58,7 +58,7 @@ class SqlFailed extends Error {
   }
 }
 
-// All statements, or nothing of them.
+// Runs all statements, or none.
 function inSqlTransaction(storage, { statements }) {
   return storage.transactionSync(() =>
     statements.map(({ sql, params = [] }, index) => {

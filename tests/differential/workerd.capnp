@@ -1,4 +1,4 @@
-# Two workers of the same code: in "deletes" deleteAll() deletes the alarm too, as it does by default since the
+# Two workers have the same code. In "deletes" deleteAll() also deletes the alarm, which is the default since the
 # compatibility date 2026-02-24; in "keeps" it leaves the alarm alone. The operating system chooses the ports, and the
 # caller the directory: --directory-path=disk=PATH.
 using Workerd = import "/workerd/workerd.capnp";

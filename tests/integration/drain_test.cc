@@ -1,4 +1,4 @@
-// SIGTERM: no new work, what is in progress ends, the store closes.
+// After SIGTERM the server takes no new work, ends the work in progress, and closes the store.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -50,7 +50,7 @@ TEST(DrainTest, EveryAcknowledgedIncrementIsThereAfterATerminationUnderLoad) {
   EXPECT_LE(value, acknowledged + failed);
 }
 
-// Column families were still being made when the queue was shut down, and the process aborted.
+// In an earlier version the queue was shut down while column families were being made, and the process aborted.
 TEST(DrainTest, ATerminationWhileFamiliesAreMadeIsAsCleanAsAnyOther) {
   TemporaryDirectory directory;
   const std::string data_dir = directory.path() + "/data";
@@ -94,7 +94,7 @@ TEST(DrainTest, AnOpenStreamIsToldAndAWatchOfHealthEnds) {
   watch_context.TryCancel();
   (void)watch->Finish();
   EXPECT_EQ(server.Wait(), 0);
-  // Neither waited for the time-out.
+  // Neither server waited for the timeout.
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8));
 }
 

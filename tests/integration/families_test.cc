@@ -1,5 +1,4 @@
-// Column families are a bounded resource: so many objects have one, the others are packed, and nobody sees a
-// difference.
+// Column families are a bounded resource: some objects have one, the others are packed, and clients see no difference.
 
 #include <gtest/gtest.h>
 
@@ -19,7 +18,7 @@ constexpr int kObjects = 2000;
 constexpr int kFamiliesMax = 512;
 constexpr size_t kNodeFamilies = 5;
 
-// Those that the data directory of a stopped server has.
+// Returns the families of objects in the data directory of a stopped server.
 std::vector<std::string> FamiliesIn(const std::string& data_dir) {
   std::vector<std::string> names;
   EXPECT_TRUE(rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), data_dir, &names).ok());
@@ -58,7 +57,7 @@ TEST(FamiliesTest, TwoThousandObjectsHaveNoMoreThanTheirBound) {
   {
     ServerProcess server(data_dir, config);
     ExpectAllThere(server);
-    // A deleted object gives its family back, and another one gets it.
+    // A deleted object gives its family back, and another object gets one.
     auto objects = v1::ObjectService::NewStub(server.NewChannel());
     v1::DeleteAllRequest request;
     request.mutable_object()->set_object_class("Counter");

@@ -1,4 +1,4 @@
-// Bad input: each a clear error that names the field, and nothing lost.
+// Each bad input gets a clear error that names the field, and nothing is lost.
 
 #include <gtest/gtest.h>
 
@@ -248,7 +248,7 @@ TEST_F(RequestTest, AReplyThatClientsWouldRefuseIsAnError) {
   const auto reply = Invoke(*stub, &v1::UserCacheService::Stub::BatchGetUsers, batch);
   EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(ReasonOf(reply.status), "RESPONSE_TOO_LARGE");
-  // A page ends at 1 MiB instead.
+  // The page ends at 1 MiB before it has this many users.
   v1::ListUsersRequest list;
   list.mutable_object()->set_name("big");
   int users = 0;

@@ -1,4 +1,4 @@
-// Shorthands for requests in tests. They need no gRPC, so tests of the classes may use them too.
+// Shorthands for requests in tests. They do not need gRPC, so that unit tests of the classes may use them too.
 
 #ifndef HOLDFAST_TESTS_INTEGRATION_REQUESTS_H_
 #define HOLDFAST_TESTS_INTEGRATION_REQUESTS_H_
@@ -12,7 +12,7 @@
 
 namespace holdfast::testing {
 
-// A request on an object of class "Object", or of the class that the service implies.
+// Returns a request on an object of class "Object", or of the class that the service implies.
 template <typename Request>
 Request For(const std::string& name) {
   Request request;
@@ -26,7 +26,7 @@ Request For(const std::string& name, const std::string& object_class) {
   return request;
 }
 
-// A migration of a schema whose statements have no parameters.
+// A migration of a schema, with statements that have no parameters.
 struct MigrationStep {
   int64_t version;
   std::vector<std::string> statements;

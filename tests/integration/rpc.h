@@ -36,7 +36,7 @@ Reply<Response> Invoke(Stub& stub, grpc::Status (Base::*method)(grpc::ClientCont
   return reply;
 }
 
-// The detail of that type in a status, or an empty one.
+// Returns the detail of this type in a status, or an empty one.
 template <typename Detail>
 Detail DetailOf(const grpc::Status& status) {
   google::rpc::Status wire;

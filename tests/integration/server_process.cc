@@ -31,7 +31,7 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Starts the program with these arguments and its own, its output going to a file.
+// Starts the program with these arguments and its own; its output goes to a file.
 pid_t Spawn(const ServerProgram& program, std::vector<std::string> arguments, const std::string& output_path) {
   arguments.insert(arguments.begin(), program.path);
   arguments.insert(arguments.end(), program.arguments.begin(), program.arguments.end());
@@ -61,7 +61,7 @@ pid_t Spawn(const ServerProgram& program, std::vector<std::string> arguments, co
 
 int StatusOf(int wait_status) { return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -WTERMSIG(wait_status); }
 
-// The address in the line that says that the server serves, or "".
+// Returns the address in the line that says that the server serves, or "".
 std::string ServingAddress(const std::string& log) {
   for (absl::string_view line : absl::StrSplit(log, '\n')) {
     if (line.find("event=serving") == line.npos) continue;
@@ -103,7 +103,7 @@ ServerProcess::ServerProcess(const std::string& data_dir, const std::string& con
       std::fprintf(stderr, "%s does not serve:\n%s\n", program.path.c_str(), Log().c_str());
       std::abort();
     }
-    absl::SleepFor(kStep);  // a process that starts has no event to wait for
+    absl::SleepFor(kStep);  // no event with a timeout tells that a process has started
   }
 }
 

@@ -1,4 +1,4 @@
-// The real holdfastd as a child process. It chooses its port, uses a data directory of the test's, and is ended by its
+// The real holdfastd as a child process. It chooses its port, uses a data directory of the test, and is ended by its
 // pid.
 
 #ifndef HOLDFAST_TESTS_INTEGRATION_SERVER_PROCESS_H_
@@ -33,9 +33,9 @@ class TemporaryDirectory {
 struct ServerProgram {
   std::string path;
   std::vector<std::string> arguments = {};
-  // The program's limit on open files; 0: that of the test.
+  // The program's limit on open files; 0: the limit of the test.
   int open_files_max = 0;
-  // Runs as this user id, in group 0 alone, which only root can ask for; none: as the test does.
+  // The user id under which the program runs, in group 0 alone, which only root can ask for; none: the test's user.
   std::optional<uid_t> user = {};
 };
 const ServerProgram& Holdfastd();
@@ -46,7 +46,7 @@ class ServerProcess {
   // test if that takes over half a minute. `log_suffix` tells the logs of two servers with one directory apart.
   explicit ServerProcess(const std::string& data_dir, const std::string& config = "",
                          const std::string& log_suffix = "", const ServerProgram& program = Holdfastd());
-  // Kills it if it still runs.
+  // Kills the server if it still runs.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
 

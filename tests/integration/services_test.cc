@@ -1,4 +1,4 @@
-// Every RPC once, as a client uses it, and what survives a kill.
+// Every RPC is called once, in the way of a client; and the data survive a kill.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -151,7 +151,7 @@ TEST_F(ServicesTest, ItemsAreProcessedByTheAlarmAlsoAfterAKill) {
   EXPECT_EQ(added->first_sequence(), 1);
   EXPECT_EQ(added->pending_count(), 2);
   KillAndRestart();
-  // The alarm is due by itself; each call is an event to look again after.
+  // The alarm comes due by itself; the test polls with calls.
   v1::GetBatchStatusResponse status;
   for (int i = 0; i < 100'000 && status.processed_count() < 2; ++i) {
     status = Invoke(*batches_, &v1::BatchProcessorService::Stub::GetBatchStatus, For<v1::GetBatchStatusRequest>("mail"))

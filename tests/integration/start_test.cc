@@ -1,4 +1,4 @@
-// How the server starts, and how it refuses to.
+// The server starts, or refuses to start.
 
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ TEST_F(StartTest, ADataDirectoryInUseIsNamed) {
   EXPECT_TRUE(Invoke(*stub, &v1::CounterService::Stub::Increment, request).ok());
 }
 
-// The new server has waited for the lock while the old one still made families.
+// The new server waited for the lock while the old one still made families.
 TEST_F(StartTest, AServerThatTakesOverFromOneThatIsKilledFindsAllFamilies) {
   const std::string data_dir = directory_.path() + "/data";
   auto old_server = std::make_unique<ServerProcess>(data_dir);

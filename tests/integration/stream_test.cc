@@ -72,7 +72,7 @@ TEST_F(StreamTest, AClientThatGoesAwayLeavesTheServerWell) {
   EXPECT_TRUE(Invoke(*stub, &v1::CounterService::Stub::GetValue, get).ok());
 }
 
-// Behaviours 20 and the unique numbers under concurrency, also with several executors.
+// Concurrent increments and unique numbers, also with several executors.
 class ConcurrencyTest : public StreamTest, public ::testing::WithParamInterface<int> {
  protected:
   ConcurrencyTest() : StreamTest(absl::StrCat("actors { executors: ", GetParam(), " idle_timeout_ms: 50 }")) {}

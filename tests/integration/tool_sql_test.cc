@@ -1,4 +1,4 @@
-// `holdfast sql` against the real server: databases out to files and back in.
+// `holdfast sql` runs against the real server: databases go out to files and come back in.
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ namespace {
 class ToolSqlTest : public ::testing::Test {
  protected:
   std::string Sql(const std::string& arguments) { return Tool("sql " + arguments); }
-  // What the tool prints, with its errors.
+  // Returns the output of the tool, with its errors.
   std::string Tool(const std::string& arguments) {
     const std::string command =
         std::string(HOLDFAST_TOOL) + " --server " + server_.address() + " " + arguments + " 2>&1";

@@ -1,4 +1,5 @@
-// A request on its way through the node, as the service would send it: with its handler, and the record of its id.
+// A request on its way through the node, in the form that the service sends: with its handler, and the record of its
+// id.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_CALL_H_
 #define HOLDFAST_TESTS_PROPERTY_CALL_H_
@@ -21,17 +22,17 @@ namespace holdfast::property {
 
 class Call : public actors::Delivery {
  public:
-  // Made by MakeCall. To be destroyed before the node.
+  // MakeCall makes calls. A call must be destroyed before the node.
   Call(Operation operation, int64_t sent_us) : operation(std::move(operation)), sent_us(sent_us) {}
 
   bool done() const { return status_.has_value(); }
-  // Once done.
+  // Valid once the call is done.
   Reply reply() const {
     Reply reply{status_->code(), actors::ReasonOf(*status_), "", std::string(status_->message())};
     if (status_->ok()) reply.bytes = ReplyBytes();
     return reply;
   }
-  // Of a page that is done.
+  // The token of a page; valid once the call is done.
   virtual std::string page_token() const = 0;
 
   Operation operation;

@@ -1,5 +1,5 @@
-// A store that, when told to be cold, sends reads to the disk at random, and that counts the moves of objects by what
-// the catalog says of their places.
+// A store that sends reads to the disk at random while it is cold, and that counts the moves of objects by the places
+// in their catalog records.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_COUNTING_STORE_H_
 #define HOLDFAST_TESTS_PROPERTY_COUNTING_STORE_H_
@@ -22,15 +22,15 @@ namespace holdfast::property {
 
 struct MoveCounts {
   int64_t promoted = 0;
-  int64_t in_steps = 0;  // of these, those that took more than one commit
+  int64_t in_steps = 0;  // moves among these with more than one commit
   int64_t packed = 0;
-  // A node ended with a family made and not named yet: its move had begun.
+  // Times that a node ended after it had made a family and before the catalog named it: a move had begun.
   int64_t interrupted = 0;
 };
 
 class CountingStore : public storage::Store {
  public:
-  // Both must outlive this.
+  // Both must outlive the store.
   CountingStore(storage::Store* store, MoveCounts* counts) : store_(store), counts_(counts) {
     auto cursor = store->NewCursor(storage::FamilyId::kCatalog, storage::KeyRange::All(), storage::ReadTier::kDisk);
     for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound; cursor->Next()) {
@@ -47,7 +47,7 @@ class CountingStore : public storage::Store {
   }
   storage::Store* behind() { return store_; }
 
-  // The node ends, as by a crash: what it has begun and not named is left over.
+  // Called when the node ends, in a crash too: the families that it made and did not name are left over.
   void NodeEnded() {
     if (!unnamed_.empty()) ++counts_->interrupted;
     unnamed_.clear();
@@ -88,7 +88,7 @@ class CountingStore : public storage::Store {
   std::vector<storage::OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }
 
  private:
-  // A family that was made, and that the catalog does not name yet.
+  // A family that was made and that the catalog does not name yet.
   struct Made {
     uint64_t generation = 0;
     int commits = 0;
@@ -117,7 +117,7 @@ class CountingStore : public storage::Store {
           if (made->second.commits > 1) ++counts_->in_steps;
           unnamed_.erase(made);
         }
-      } else if (place.create_time_us == record.create_time_us()) {  // otherwise deleted, and a new one
+      } else if (place.create_time_us == record.create_time_us()) {  // otherwise it was deleted and made anew
         ++counts_->packed;
       }
     }

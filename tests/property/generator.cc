@@ -12,14 +12,14 @@ namespace holdfast::property {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000;
-// With these an object is a large one, which takes a small one's family.
+// With so many keys an object is large, and takes the family of a small one.
 constexpr int kBallast = 8;
 constexpr size_t kBallastBytes = 150'000;
 
 }  // namespace
 
 std::string Generator::Key() {
-  // Prefixes of each other, a NUL, more than one byte a character; and one that is long.
+  // Some keys are prefixes of others, or have a NUL or characters of several bytes; one is long.
   static const auto* const odd = new std::vector<std::string>{
       "a", "ab", std::string("a\0", 2), std::string("\0", 1), "é", "日", "a\x01", "\x7f", std::string(2048, 'z')};
   if (dice_->OneIn(4)) return (*odd)[dice_->Below(odd->size())];
@@ -36,7 +36,7 @@ std::string Generator::Value(const std::string& key) {
   size_t size = dice_->Below(64);
   if (kind < 60) size = dice_->Below(4096);
   if (kind < (heavy_ ? 36 : 4)) size = 100'000 + dice_->Below(300'000);
-  // One that just fills a page by itself, or just does not.
+  // The value just fills a page by itself, or just does not.
   if (kind < 2) size = actors::kPageBytesMax + 2 - key.size() - dice_->Below(5);
   std::string value(size, static_cast<char>('a' + dice_->Below(26)));
   const uint64_t mark = dice_->Below(UINT64_MAX);
@@ -64,7 +64,7 @@ v1::PutEntriesRequest Generator::PutRequest() {
   v1::PutEntriesRequest request;
   const uint64_t count = dice_->OneIn(2) ? 1 : dice_->Below(7);
   for (uint64_t i = 0; i < count; ++i) Fill(request.add_entries());
-  if (dice_->OneIn(40)) request.add_entries();  // no key
+  if (dice_->OneIn(40)) request.add_entries();  // without a key
   return request;
 }
 
@@ -75,7 +75,7 @@ v1::ListEntriesRequest Generator::ListRequest() {
   if (dice_->OneIn(request.has_start() ? 15 : 3)) request.set_start_after(Key());
   if (dice_->OneIn(3)) request.set_end(Key());
   if (dice_->OneIn(3)) request.set_prefix(Key().substr(0, 1 + dice_->Below(3)));
-  // Half a character is no UTF-8.
+  // A part of a character is not valid UTF-8.
   if (!request.prefix().empty() && static_cast<unsigned char>(request.prefix()[0]) >= 0x80) request.clear_prefix();
   request.set_reverse(dice_->OneIn(2));
   if (dice_->OneIn(3)) request.set_limit(static_cast<int32_t>(dice_->Below(12)));

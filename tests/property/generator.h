@@ -1,5 +1,5 @@
-// Random requests to one object, made so that they meet what is there: keys of a small set, etags that are right or
-// nearly so, tokens of deliveries that are out or have ended, values that bring objects and pages to their bounds.
+// Random requests to one object, which often meet its contents: keys of a small set, etags that are right or nearly so,
+// tokens of deliveries that are out or have ended, values that bring objects and pages to their bounds.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_GENERATOR_H_
 #define HOLDFAST_TESTS_PROPERTY_GENERATOR_H_
@@ -14,21 +14,21 @@
 
 namespace holdfast::property {
 
-// What most of a sequence's requests are about.
+// The subject of most requests of a sequence.
 enum class Profile { kKeys, kSql };
 
 class Generator {
  public:
-  // Outlived by `dice`.
+  // `dice` must outlive the generator.
   Generator(simulation::Dice* dice, Profile profile) : dice_(dice), profile_(profile), sql_(dice) {}
 
-  // `world` is what the object may be now, `tokens` are those of its deliveries, also of ended ones. A `heavy` object
+  // `world` is a possible state of the object; `tokens` are those of its deliveries, ended ones too. A `heavy` object
   // gets large values more often. A request that changes something has an id more often than not.
   Operation Next(const std::string& object, const World& world, const std::vector<std::string>& tokens, int64_t now_us,
                  bool heavy);
-  // Without an id.
+  // Returns a put without a request id.
   Operation Put(const std::string& object);
-  // What another handler of the alarm would answer the delivery with.
+  // Returns another alarm handler's answer to the delivery.
   Operation Acknowledge(const std::string& object, const std::string& token, int64_t now_us);
 
  private:
@@ -44,9 +44,9 @@ class Generator {
   v1::ListEntriesRequest ListRequest();
   v1::ApplyBatchRequest BatchRequest(const World& world, const std::vector<std::string>& tokens, int64_t now_us);
 
-  // Much, which other requests leave alone, or none of it.
+  // Puts much data, which other requests leave alone, or deletes it.
   Operation GrowOrShrink(const std::string& object);
-  // Some of SQL, with or without a batch around it.
+  // Returns a request with SQL, with or without a batch around it.
   Operation NextSql(const std::string& object, const World& world, const std::vector<std::string>& tokens,
                     int64_t now_us);
 

@@ -1,4 +1,4 @@
-// The methods of ObjectService that the property test calls: what each request is answered with, and by which handler.
+// The methods of ObjectService that the property test calls: the reply type of each request, and its handler.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_METHODS_H_
 #define HOLDFAST_TESTS_PROPERTY_METHODS_H_

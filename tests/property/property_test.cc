@@ -1,9 +1,9 @@
-// Random sequences of operations on objects, against a plain model, over both stores. In those of SQL the model of each
-// object's database is one of plain SQLite in memory.
+// Random sequences of operations on objects run against a plain model, over both stores. In sequences of SQL the model
+// of each object's database is plain SQLite in memory.
 //
-//   HOLDFAST_PROPERTY_SEQUENCES   how many sequences on each store; 30 unless told, 20 of SQL
-//   HOLDFAST_PROPERTY_STEPS       how many steps each has; 500 unless told, 200 of SQL
-//   HOLDFAST_TEST_SEED            one sequence alone, the one that this seed makes
+//   HOLDFAST_PROPERTY_SEQUENCES   the number of sequences on each store; default 30, or 20 of SQL
+//   HOLDFAST_PROPERTY_STEPS       the number of steps of each; default 500, or 200 of SQL
+//   HOLDFAST_TEST_SEED            runs only the sequence of this seed
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@
 namespace holdfast::property {
 namespace {
 
-// So many sequences share a store, which is then thrown away with what deletions have left in it.
+// So many sequences share a store; then a new store is made, without the remains of deletions.
 constexpr int kSequencesPerStore = 20;
 constexpr size_t kDifferencesMax = 3;
 
@@ -32,7 +32,7 @@ class PropertyTest : public ::testing::TestWithParam<storage::StoreKind> {};
 
 void Print(int64_t count, const char* what) { std::printf("%lld %s", static_cast<long long>(count), what); }
 
-// The differences found.
+// Returns the differences found.
 std::vector<std::string> RunSequences(Profile profile, storage::StoreKind kind, const std::vector<uint64_t>& seeds,
                                       int steps, Counts* counts) {
   std::vector<std::string> differences;

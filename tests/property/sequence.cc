@@ -15,7 +15,8 @@ constexpr absl::Duration kWatchTime = absl::Milliseconds(1500);
 constexpr int64_t kBurstMax = 12;
 constexpr uint64_t kCallsBeforeKillMax = 15;
 constexpr uint64_t kStepsBeforeKillMax = 12;
-// Of 1,000 kinds of steps the first that is not just a request; and how often those are picked from alone.
+// The first of 1,000 kinds of steps that is more than a request; and how often a step is picked from the kinds after it
+// alone.
 constexpr uint64_t kFirstToNode = 850;
 constexpr uint64_t kMoreOftenOneIn = 8;
 
@@ -53,7 +54,7 @@ std::vector<std::string> Sequence::Run(int steps) {
 
 void Sequence::Step() {
   uint64_t kind = dice_.Below(1000);
-  // Sequences of SQL are short: something happens to the node more often.
+  // Sequences of SQL are short, so that more of their steps concern the node.
   if (profile_ == Profile::kSql && dice_.OneIn(kMoreOftenOneIn)) kind = kFirstToNode + kind % (1000 - kFirstToNode);
   if (kind < kFirstToNode) {
     SendSome();
@@ -62,7 +63,7 @@ void Sequence::Step() {
   } else if (kind < 925) {
     Advance(absl::Milliseconds(static_cast<int64_t>(dice_.Below(3000))));
   } else if (kind < 938) {
-    Advance(absl::Seconds(12));  // the idle are passivated
+    Advance(absl::Seconds(12));  // idle objects are passivated
   } else if (kind < 960) {
     subject_->node().host().PassivateSoon(storage::ObjectKey("default", "Object", AnyObject()));
   } else if (kind < 964) {
@@ -117,7 +118,7 @@ void Sequence::Burst() {
 
 void Sequence::SendSome() {
   SendOne(AnyObject());
-  // All of it at once, or step by step while others come.
+  // The request runs to its end, or step by step while other requests come.
   if (dice_.OneIn(3)) {
     Settle();
     return;
@@ -127,7 +128,7 @@ void Sequence::SendSome() {
 
 void Sequence::Replay(const std::string& name) {
   Tested& object = objects_.at(name);
-  // What is as old as a record may be is not known to be there.
+  // A record of this age may have expired or not, so that the test forgets its request.
   const int64_t oldest_us = subject_->now_us() - absl::ToInt64Microseconds(kRecordAge);
   std::erase_if(object.known, [&](const Known& known) { return known.sent_us <= oldest_us; });
   if (object.known.empty()) return;

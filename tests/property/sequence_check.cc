@@ -1,4 +1,4 @@
-// What a sequence compares with the model.
+// The comparisons of a sequence with the model.
 
 #include <algorithm>
 #include <utility>
@@ -118,7 +118,7 @@ void Sequence::Fork(Tested* object) {
   for (const auto& call : object->calls) {
     ++counts_->unanswered;
     if (call->done()) Differ(call->operation.DebugString() + " was answered before one that came before it");
-    // Nothing that is read here decides what it writes but for what the model knows too.
+    // The writes of an interrupted call depend only on data that the model has, so that the model can apply them.
     for (World& world : reached) (void)Apply(call->operation, call->sent_us, &world);
     for (const World& world : reached) AddWorld(world, &all);
   }
@@ -251,7 +251,7 @@ void Sequence::CheckCatalog() {
 void Sequence::CleanUp() {
   for (const auto& [name, object] : objects_) Send({.object = name, .request = v1::CleanupRequest()});
   Settle();
-  // The records of request ids go too, when they are old enough.
+  // The records of request ids are removed when they are old enough.
   subject_->store().set_cold(false);
   subject_->node().Advance(kRecordAge + kRecordAge / 4);
   for (const std::string& left : subject_->LeftInStore()) Differ("left in the store: " + left);

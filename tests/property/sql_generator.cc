@@ -6,7 +6,7 @@
 namespace holdfast::property {
 namespace {
 
-// A database with more bytes is made smaller.
+// A larger database is made smaller.
 constexpr size_t kLargeBytes = 500'000;
 
 v1::SqlStatement Plain(const std::string& sql) {
@@ -139,7 +139,7 @@ v1::SqlStatement SqlGenerator::CreateTable() {
             "(id TEXT PRIMARY KEY, a, b, c, v AS (length(c)) VIRTUAL, UNIQUE (a, b) ON CONFLICT REPLACE)",
             " AS SELECT * FROM $0 LIMIT 10"});
   const std::string name = NewTable();
-  // For what comes after it in the same call.
+  // Later statements of the same call may use the new table.
   tables_.push_back({name, {"id", "a", "b", "c"}});
   return Plain(absl::StrCat("CREATE TABLE ", exists, name, absl::Substitute(columns, other)));
 }
@@ -391,7 +391,7 @@ v1::SqlStatement SqlGenerator::Statement() {
   if (kind < 76) return Pragma();
   if (kind < 78) return Wrong();
   if (kind < 80) {
-    // Several in one text.
+    // One text has several statements.
     return Plain(absl::StrCat(CreateTable().sql(), "; ", Alter().sql(), ";", Delete().sql(), " -- end"));
   }
   return Query();
@@ -409,7 +409,7 @@ void SqlGenerator::FillMigration(v1::Migration* migration) {
   }
 }
 
-// Mostly the list of the last time, with more at its end; sometimes with one changed, put in or left out.
+// Makes mostly the list of the last time with more at its end; sometimes one migration is changed, put in or left out.
 v1::MigrateSchemaRequest SqlGenerator::Migration() {
   v1::MigrateSchemaRequest request;
   if (!dice_->OneIn(4)) *request.mutable_migrations() = migrations_;
@@ -424,7 +424,7 @@ v1::MigrateSchemaRequest SqlGenerator::Migration() {
   const auto any = [&] { return static_cast<int>(dice_->Below(static_cast<uint64_t>(request.migrations_size()))); };
   if (there > 0 && dice_->OneIn(5)) FillMigration(request.mutable_migrations(any()));
   if (there > 0 && dice_->OneIn(5)) {
-    // A version that was left out, if there is one there.
+    // Inserts a version that was skipped, if there is one.
     const int at = any();
     const int64_t below = at == 0 ? 0 : request.migrations(at - 1).version();
     if (request.migrations(at).version() > below + 1) {

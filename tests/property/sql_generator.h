@@ -1,4 +1,4 @@
-// Random SQL for one object, most of which fits the database: tables and columns that exist, keys of a small range,
+// Random SQL for one object. Most of it fits the database: tables and columns that exist, keys of a small range,
 // constraints that nearly hold, rows from nothing to several pages. Some of it must fail.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_SQL_GENERATOR_H_
@@ -18,7 +18,7 @@ class SqlGenerator {
   // `dice` outlives the generator.
   explicit SqlGenerator(simulation::Dice* dice) : dice_(dice) {}
 
-  // Sets the database that the next statements are made for. Called before any of the others.
+  // Sets the database for which the next statements are made. Call this before any other method.
   void Look(const SqlFilePtr& file);
 
   v1::SqlStatement Statement();

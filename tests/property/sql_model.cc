@@ -49,7 +49,7 @@ class Model {
     if (!found.ok()) return AsClientGets(found.status());
     return found;
   }
-  // Ends a transaction, and begins another.
+  // Ends the transaction, sets foreign keys, and begins another transaction.
   absl::Status SetForeignKeys(bool on) {
     if (const auto committed = plain_.Execute("COMMIT"); !committed.ok()) return AsClientGets(committed.status());
     EXPECT_TRUE(plain_.Execute(on ? "PRAGMA foreign_keys=ON" : "PRAGMA foreign_keys=OFF").ok());
@@ -101,7 +101,7 @@ absl::StatusOr<int64_t> SchemaVersion(Model* model) {
   return version;
 }
 
-// By version.
+// Returns the hashes of the migrations by version.
 std::map<int64_t, std::string> Hashes(Model* model) {
   std::map<int64_t, std::string> hashes;
   const auto found = model->Run("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_meta_migrations'");
@@ -225,7 +225,7 @@ std::vector<SqlTable> TablesOf(const SqlFilePtr& file) {
   Model model(file);
   for (const std::string& name : Texts(model.Run(NamesQuery("IN ('table', 'view')")))) {
     if (name == "_meta" || name == "_meta_migrations") continue;
-    // A view may be of what is not there any more.
+    // A view may be of a table that no longer exists.
     auto columns = model.Run(absl::StrCat("SELECT name FROM pragma_table_info('", name, "')"));
     tables.push_back({name, columns.ok() ? Texts(columns) : std::vector<std::string>()});
   }

@@ -1,4 +1,4 @@
-// What the SQL database of an object must be: one of plain SQLite in memory, with the same limits.
+// The model of an object's SQL database: plain SQLite in memory, with the same limits.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_SQL_MODEL_H_
 #define HOLDFAST_TESTS_PROPERTY_SQL_MODEL_H_
@@ -17,14 +17,14 @@
 
 namespace holdfast::property {
 
-// A database at one moment.
+// The state of a database at one moment.
 class SqlFile {
  public:
   explicit SqlFile(std::string bytes) : bytes_(std::move(bytes)) {}
 
   const std::string& bytes() const { return bytes_; }
   int64_t page_count() const { return static_cast<int64_t>(bytes_.size() / storage::sql::kPageBytes); }
-  // The same for two that no query tells apart.
+  // A text that is equal for two databases that no query tells apart.
   const std::string& Contents() const;
 
  private:
@@ -32,7 +32,7 @@ class SqlFile {
   mutable std::optional<std::string> contents_;
 };
 
-// Shared, since a world is copied often. Null: a database that was never written.
+// Shared, since a world is copied often. Null is a database that was never written.
 using SqlFilePtr = std::shared_ptr<const SqlFile>;
 
 bool SameSql(const SqlFilePtr& a, const SqlFilePtr& b);
@@ -41,28 +41,29 @@ struct SqlTable {
   std::string name;
   std::vector<std::string> columns;
 };
-// Tables, and views, but SQLite's own.
+// Returns tables and views without SQLite's own.
 std::vector<SqlTable> TablesOf(const SqlFilePtr& file);
-// Names of this type ("index", "view", "trigger").
+// Returns names of this type ("index", "view", "trigger").
 std::vector<std::string> NamesOf(const SqlFilePtr& file, const std::string& type);
 
-// What shows all of a database: its schema, every row, and that it is whole.
+// Returns a request that reads a whole database: its schema, every row, and the result of an integrity check.
 v1::ExecuteSqlRequest ReadAllSql(const SqlFilePtr& file);
 
 // Statements that SQLite would run and an object's database refuses, whatever is in it.
 const std::vector<std::string>& RefusedStatements();
 
-// Each is a transaction: an error, with its reason as a client gets it, changes nothing. Results are without the steps
-// and without the last rowid, as CanonicalSql leaves them.
+// Each call is a transaction: an error, with the reason that a client gets, changes nothing. Results are in the form of
+// CanonicalSql, without the steps and the last rowid.
 absl::Status ModelExecute(const v1::ExecuteSqlRequest& request, SqlFilePtr* file, v1::ExecuteSqlResponse* response);
 absl::Status ModelMigrate(const v1::MigrateSchemaRequest& request, SqlFilePtr* file,
                           v1::MigrateSchemaResponse* response);
-// The SQL of a batch: whether each of its preconditions that are about SQL holds, in order; and its steps.
+// Run the SQL of a batch. ModelPreconditions returns whether each precondition about SQL holds, in order; ModelSteps
+// runs the steps.
 absl::Status ModelPreconditions(const v1::ApplyBatchRequest& request, const SqlFilePtr& file,
                                 std::vector<bool>* answers);
 absl::Status ModelSteps(const v1::ApplyBatchRequest& request, SqlFilePtr* file, v1::ApplyBatchResponse* response);
 
-// Without what depends on how the statement was run, or on what the connection did before.
+// Removes everything that depends on how the statement was run, or on earlier work of the connection.
 void CanonicalSql(v1::SqlResult* result);
 
 }  // namespace holdfast::property

@@ -12,7 +12,7 @@ constexpr size_t kShownMax = 5;
 
 actors::HostOptions Options(uint64_t seed) {
   actors::HostOptions options;
-  // So small a cache that SQL writes pages in the middle of statements.
+  // The cache is so small that SQL writes pages in the middle of statements.
   if (seed % 2 == 0) options.sql.cache_bytes = 32 << 10;
   options.object_bytes_max = kObjectBytesMax;
   options.records.age = kRecordAge;
@@ -26,7 +26,7 @@ void Subject::OpenStore() {
     if (store_ == nullptr) store_ = std::make_unique<storage::MemoryStore>();
   } else {
     store_.reset();
-    // Nobody takes the machine's power away; what a kill of the node loses is what it had not committed.
+    // The machine does not lose power here; a kill of the node loses only writes that it had not committed.
     storage::RocksDbOptions options = storage::SmallOptions(dir_.path());
     options.sync = false;
     store_ = storage::OpenOrDie(options);

@@ -1,5 +1,5 @@
-// What is tested: a node over a store of either kind, its lives and its ends. Several sequences share one, one after
-// the other; each leaves the store empty.
+// The subject of the test: a node over a store of either kind, with its lives and its ends. Several sequences share one
+// subject, one after the other; each leaves the store empty.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_SUBJECT_H_
 #define HOLDFAST_TESTS_PROPERTY_SUBJECT_H_
@@ -18,7 +18,7 @@
 
 namespace holdfast::property {
 
-// How long a record of a request id is kept here.
+// The age at which records of request ids expire in this test.
 inline constexpr absl::Duration kRecordAge = absl::Seconds(60);
 inline constexpr int kFamiliesMax = 2;
 
@@ -27,13 +27,13 @@ class Subject {
   Subject(storage::StoreKind kind, MoveCounts* counts) : kind_(kind), counts_(counts) { OpenStore(); }
   ~Subject() { EndNode(); }
 
-  // Begins a life of the node. The one before, and its calls, must have ended.
+  // Begins a life of the node. The previous life and its calls must have ended.
   void StartNode(uint64_t seed);
-  // What is not in the store now is lost.
+  // Destroys the node; writes that are not in the store are lost.
   void EndNode();
-  // Closes the store and opens it again. Between lives.
+  // Closes the store and opens it again; call this between lives.
   void ReopenStore();
-  // A random seed's own clock and dice.
+  // Resets the clock and the dice for this seed.
   void Reset(uint64_t seed);
 
   simulation::Node& node() { return *node_; }
@@ -41,7 +41,7 @@ class Subject {
   simulation::VirtualClock& clock() { return clock_; }
   int64_t now_us() const { return absl::ToUnixMicros(clock_.Now()); }
 
-  // What is in the store apart from its header; a line each, of the first few.
+  // Returns the store's contents apart from its header: a line each for the first few entries.
   std::vector<std::string> LeftInStore();
 
  private:

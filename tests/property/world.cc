@@ -19,14 +19,14 @@ using absl::StatusCode;
 
 constexpr int64_t kSecond = 1'000'000;
 constexpr size_t kShownBytesMax = 120;
-// The reply to a request with an id; and what the model's lacks of it at most.
+// Bounds on the reply to a request with an id, and on the bytes that the model's reply may lack.
 constexpr size_t kRecordedBytesMax = 64 << 10;
 constexpr size_t kSqlCostBytesMax = 256;
 
 struct Error {
   StatusCode code = StatusCode::kOk;
   v1::ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
-  std::string message = "";  // for people
+  std::string message = "";  // for people; not compared
 };
 
 const Error kNone;
@@ -149,7 +149,7 @@ Error Do(const v1::ListEntriesRequest& request, const At& at, World* world, v1::
     bytes += key.size() + value->size();
     Fill(key, *value, response->add_entries());
   }
-  // A page that is full may say that there is more, though nothing follows.
+  // A full page may have a token though nothing follows.
   const bool more = count < found.size() || (bytes >= actors::kPageBytesMax && at.operation.token_seen);
   if (more) response->set_next_page_token("more");
   return kNone;
@@ -250,7 +250,7 @@ Error Do(const v1::CleanupRequest&, const At& at, World* world, v1::CleanupRespo
   return Do(v1::DeleteAllRequest(), at, world, &response);
 }
 
-// Of SQL, and of batches, more: each part for itself.
+// Requests of SQL and batches show more: this many bytes of each part.
 constexpr size_t kShownPartBytesMax = 400;
 template <typename Message>
 std::string Shown(const Message& message) {
@@ -331,7 +331,7 @@ void World::SettleLease(int64_t now_us) {
 
 void World::FailDelivery(int64_t now_us) {
   if (!alarm && !lease->retry_stopped) {
-    // 2, 4, 8, ... 64 s, and up to a quarter more.
+    // The delay is 2, 4, 8, ... 64 s, and up to a quarter more.
     const int64_t delay = std::min<int64_t>(64, int64_t{2} << std::min(lease->retry_count, 10)) * kSecond;
     alarm = Alarm{lease->scheduled_us, lease->retry_count + 1, now_us + delay, now_us + delay + delay / 4};
   }

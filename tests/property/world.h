@@ -1,7 +1,7 @@
-// What an object of class Object must be: a plain model of one, in memory.
+// A plain model, in memory, of an object of class Object.
 //
-// A request that got no answer may have happened or not; the test then goes on with several worlds, of which each reply
-// that comes later strikes out those that it contradicts. When none is left, the server and the model differ.
+// A request without an answer may have happened or not. The test then goes on with several worlds, and each later reply
+// strikes out the worlds that it contradicts. When none is left, the server and the model differ.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_WORLD_H_
 #define HOLDFAST_TESTS_PROPERTY_WORLD_H_
@@ -20,18 +20,19 @@
 
 namespace holdfast::property {
 
-// What an object may hold at most; the test's own, small.
+// The quota of an object in this test, which is small.
 inline constexpr int64_t kObjectBytesMax = 5 << 20;
 
 struct Operation {
   std::string object;
   Request request;
-  // Of a ListEntries that goes on: where, and how many are left of its limit.
+  // Set for a ListEntries that continues: the key where it continues, and how many entries are left of its limit.
   std::optional<std::string> after_key;
   int64_t left = std::numeric_limits<int64_t>::max();
-  // It gave a page token.
+  // The reply had a page token.
   bool token_seen = false;
-  // It was refused because the reply is too large for the record of its id; believed where that is near.
+  // The server refused the request because the reply is too large for the record of its id; the model believes that
+  // where the size is near the bound.
   bool record_too_large = false;
 
   std::string request_id() const;
@@ -41,9 +42,9 @@ struct Operation {
 struct Reply {
   absl::StatusCode code = absl::StatusCode::kOk;
   v1::ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
-  // The message; of a page the token is only there or not.
+  // The serialized message; the token of a page is reduced to whether there is one.
   std::string bytes;
-  // Of an error, for people; not compared.
+  // The error's message for people; not compared.
   std::string message;
 
   bool operator==(const Reply& other) const {
@@ -58,7 +59,7 @@ struct World {
   struct Alarm {
     int64_t scheduled_us = 0;
     int32_t retry_count = 0;
-    // When it is due: at that time, or, as a retry, at some time between.
+    // The alarm is due at that time or, if it is a retry, at some time between the two.
     int64_t due_min_us = 0;
     int64_t due_max_us = 0;
 
@@ -69,7 +70,7 @@ struct World {
     int64_t scheduled_us = 0;
     int32_t retry_count = 0;
     int64_t expire_us = 0;
-    // Empty: nobody has seen it.
+    // Empty if nobody has seen the token.
     std::string token;
     bool retry_stopped = false;
 
@@ -89,24 +90,25 @@ struct World {
   std::map<std::string, Record> records;
   SqlFilePtr sql;
   bool exists = false;
-  // Whether it exists depends on what the server has got round to.
+  // The object may exist or not, depending on the progress of the server.
   bool exists_unsure = false;
 
-  // Of keys and values; how many those of the SQL database are is the server's affair.
+  // The bytes of keys and values; the model does not know those of the SQL database.
   int64_t bytes() const;
   bool SameAs(const World& other) const;
-  // Such an object ceases to exist when it leaves memory, which may be at any time.
+  // Returns whether the object stores nothing. Such an object ceases to exist when it leaves memory, which may be at
+  // any time.
   bool StoresNothing(int64_t now_us) const;
 
-  // Ends a lease that has expired by then.
+  // Ends the lease if it has expired by then.
   void SettleLease(int64_t now_us);
-  // The delivery ends, failed at that time.
+  // Ends the delivery as failed at that time.
   void FailDelivery(int64_t now_us);
-  // What a client sees of the alarm.
+  // The alarm that a client sees.
   std::optional<int64_t> VisibleAlarm(int64_t now_us) const;
 };
 
-// What the request does to the world at that time, and what it is answered with.
+// Applies the request to the world at that time, and returns the reply.
 Reply Apply(const Operation& operation, int64_t now_us, World* world);
 
 }  // namespace holdfast::property

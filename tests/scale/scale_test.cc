@@ -1,7 +1,7 @@
 // Many objects come and go and leave nothing behind: they are listed in order while they are there, and once they are
 // deleted and the records of their requests have expired, the data directory is as small as that of an empty store.
 //
-//   HOLDFAST_SCALE_OBJECTS   how many; 2,000 unless told
+//   HOLDFAST_SCALE_OBJECTS   the number of objects; default 2,000
 
 #include <gtest/gtest.h>
 
@@ -42,7 +42,7 @@ int Objects() {
 
 std::string NameOf(int i) { return absl::StrCat("object", i); }
 
-// Calls of one stub, so many at a time.
+// Makes calls of one stub, with a bounded number at a time.
 class Calls {
  public:
   explicit Calls(const ServerProcess& server) : stub_(ObjectService::NewStub(server.NewChannel())) {}
@@ -111,7 +111,7 @@ void Delete(Calls* calls, int objects) {
   calls->Wait();
 }
 
-// Every object once, in the order of their names; how many there are.
+// Lists every object once, in the order of their names; returns the number of objects.
 int ListAll(ObjectService::Stub& stub) {
   v1::ListObjectsRequest request;
   request.set_page_size(1000);
@@ -140,7 +140,7 @@ uint64_t BytesIn(const std::string& directory) {
   return bytes;
 }
 
-// Of a stopped server: what is left in all families but for the store's header.
+// Returns the number of entries in all families of a stopped server, without the store's header.
 int64_t EntriesLeft(const std::string& data_dir) {
   storage::RawRocksDb db(data_dir);
   int64_t count = 0;
@@ -159,7 +159,7 @@ void Compact(const std::string& data_dir) {
     EXPECT_TRUE(db->CompactRange(options, family, nullptr, nullptr).ok());
 }
 
-// Of a store that a server has opened, with the server stopped.
+// Starts and stops a server on the store, and returns the size of the data directory.
 uint64_t BytesWhenServed(const std::string& data_dir, const std::string& config) {
   ServerProcess server(data_dir, config);
   EXPECT_EQ(server.Terminate(), 0);
@@ -191,7 +191,7 @@ TEST(ScaleTest, ObjectsComeAndGoAndLeaveNothing) {
     EXPECT_EQ(server.Terminate(), 0);
   }
   const uint64_t before = BytesIn(data_dir);
-  // How fast old records go is the server's affair; that they do is not.
+  // The test does not require old records to go fast, but they must go.
   int64_t left = EntriesLeft(data_dir);
   for (int tries = 0; left > 0 && tries < kExpiryTriesMax; ++tries) {
     ServerProcess server(data_dir, config);

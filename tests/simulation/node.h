@@ -1,6 +1,6 @@
 // A whole node in one thread with a virtual clock: the executor, the background work and the shards of the real server,
-// over any store. Nothing happens but what a test asks for: time moves when it is moved, a commit becomes durable when
-// commits are run. A test of a race is then a sequence of steps.
+// over any store. Everything happens only when a test asks for it: the test moves time, and a commit becomes durable
+// when the test runs commits. A test of a race is thus a sequence of steps.
 
 #ifndef HOLDFAST_TESTS_SIMULATION_NODE_H_
 #define HOLDFAST_TESTS_SIMULATION_NODE_H_
@@ -26,18 +26,18 @@
 
 namespace holdfast::simulation {
 
-// Both clocks go together, and show the same time until the wall clock is stepped.
+// Both clocks advance together, and show the same time until the wall clock is stepped.
 class VirtualClock : public actors::Clock {
  public:
   absl::Time Wall() const override { return steady_ + stepped_; }
   absl::Time Steady() const override { return steady_; }
-  // The wall clock.
+  // The wall clock's time.
   absl::Time Now() const { return Wall(); }
   void Set(absl::Time now) { steady_ = now - stepped_; }
   void Advance(absl::Duration time) { steady_ += time; }
   void SetSteady(absl::Time steady) { steady_ = steady; }
   void StepWall(absl::Duration by) { stepped_ += by; }
-  // Nodes that are made after this look now and then whether the wall clock was stepped, as the real server does.
+  // Nodes that are made after this call check now and then whether the wall clock was stepped, like the real server.
   void set_steps(bool steps) { steps_ = steps; }
   bool steps() const { return steps_; }
 
@@ -47,15 +47,15 @@ class VirtualClock : public actors::Clock {
   bool steps_ = false;
 };
 
-// More steps than these without time passing are taken for a loop that never ends.
+// More steps than these without time passing count as a loop that never ends.
 inline constexpr int kStepsMax = 200'000;
 
-// Runs on the thread of the test, when it is told to.
+// An executor that runs on the thread of the test, when the test tells it to.
 class ManualExecutor : public actors::Executor {
  public:
   using Executor::Executor;
   bool IsCurrent() const override { return true; }
-  // Everything posted and every timer that is due, until there is no more. Whether there was anything.
+  // Runs everything posted and every timer that is due, until there is no more. Returns whether there was anything.
   bool RunUntilIdle() {
     bool ran = false;
     for (int rounds = 0; RunInbox() || RunTimers(); ++rounds) {
@@ -67,7 +67,7 @@ class ManualExecutor : public actors::Executor {
     }
     return ran;
   }
-  // One round, as a real executor would: then a commit may begin.
+  // Ends a round, like a real executor: then a commit may begin.
   void EndRound() { RoundDone(); }
   bool stuck() const { return stuck_; }
   using Executor::NextTimer;
@@ -79,15 +79,15 @@ class ManualExecutor : public actors::Executor {
   bool stuck_ = false;
 };
 
-// Background work that waits until the test runs it. Its end waits too, until the test lets the executor hear of it: a
-// crash between the two is one in which the work is done and nobody knows.
+// Background work that waits until the test runs it. Its end waits too, until the test tells the executor. In a crash
+// between the two the work is done and nobody knows.
 class ManualBackground : public storage::Background {
  public:
   explicit ManualBackground(ManualExecutor* executor) : executor_(executor) {}
   void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override {
     jobs_.push_back({std::move(work), std::move(done)});
   }
-  // Each returns false if there is none.
+  // Each of these methods returns false if there is nothing to run.
   bool RunWork() {
     if (jobs_.empty()) return false;
     Job job = std::move(jobs_.front());
@@ -103,9 +103,9 @@ class ManualBackground : public storage::Background {
     executor_->RunUntilIdle();
     return true;
   }
-  // One piece of work, and its end on the executor.
+  // Runs one piece of work, and its end on the executor.
   bool RunOne() { return RunDone() || (RunWork() && RunDone()); }
-  // The piece of work that was asked for last goes first: what several threads may do.
+  // Puts the newest piece of work first, since several threads may run work in any order.
   void Overtake() {
     if (jobs_.empty()) return;
     Job job = std::move(jobs_.back());
@@ -165,7 +165,7 @@ class Node {
     host_->Start();
   }
 
-  // Everything that can be done now without time passing: turns, reads, families, commits.
+  // Runs everything that can run without time passing: turns, reads, families, commits.
   void Settle() {
     int steps = 0;
     do {
@@ -175,7 +175,7 @@ class Node {
     } while ((reads_.RunOne() || sql_.RunOne() || family_changes_.RunOne() || commits_.RunOne()) && Counted(&steps));
     host_->CheckInvariants();
   }
-  // The same, but nothing becomes durable.
+  // Runs everything that Settle() runs but commits: nothing becomes durable.
   void SettleWithoutCommits() {
     int steps = 0;
     do {
@@ -183,7 +183,7 @@ class Node {
       host_->CheckInvariants();
     } while ((reads_.RunOne() || sql_.RunOne() || family_changes_.RunOne()) && Counted(&steps));
   }
-  // One of the smallest steps that can be taken now, the one that `choice` picks. False if there is none.
+  // Takes one of the smallest possible steps, which `choice` picks. Returns false if there is none.
   bool Step(uint64_t choice) {
     if (executor_.RunUntilIdle()) {
       host_->CheckInvariants();
@@ -201,7 +201,7 @@ class Node {
     host_->CheckInvariants();
     return true;
   }
-  // Moves time on, timer by timer, settling at each.
+  // Advances time, timer by timer, and settles at each.
   void Advance(absl::Duration time) {
     const absl::Time until = clock_->Steady() + time;
     Settle();
@@ -228,11 +228,11 @@ class Node {
   const absl::Status& recovered() const { return recovered_; }
   const std::optional<absl::Status>& disk_failure() const { return disk_failure_; }
   int disk_failures() const { return disk_failures_; }
-  // Something went round without end, and was left.
+  // True if a loop did not end and was given up.
   bool stuck() const { return stuck_ || executor_.stuck(); }
 
  private:
-  // With more objects the invariants are checked only when all is settled.
+  // With more objects than these, the invariants are checked only when everything is settled.
   static constexpr size_t kOftenCheckedMax = 32;
 
   bool Counted(int* steps) {

@@ -1,4 +1,4 @@
-// A store that counts what passes through it to another one, and shows what that holds.
+// A store that counts the operations that pass through it to another store, and shows the other store's contents.
 
 #ifndef HOLDFAST_TESTS_SIMULATION_RECORDING_STORE_H_
 #define HOLDFAST_TESTS_SIMULATION_RECORDING_STORE_H_
@@ -17,7 +17,7 @@ namespace holdfast::simulation {
 
 class RecordingStore : public storage::Store {
  public:
-  // `store` must outlive this.
+  // `store` must outlive this store.
   explicit RecordingStore(storage::Store* store) : store_(store) {}
 
   storage::ReadResult Get(storage::FamilyId family, absl::string_view key, storage::ReadTier tier, std::string* value,
@@ -40,7 +40,8 @@ class RecordingStore : public storage::Store {
   absl::Status DropFamily(storage::FamilyId family) override { return store_->DropFamily(family); }
   std::vector<storage::OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }
 
-  // Everything under its family's name, but the records of requests and of runs; the families that are empty too.
+  // Returns all entries by the names of their families, without the records of requests and of runs; empty families are
+  // included.
   std::map<std::string, std::map<std::string, std::string>> Dump() {
     std::vector<storage::OwnFamily> families = {{storage::FamilyId::kNode, "node"},
                                                 {storage::FamilyId::kCatalog, "catalog"},
@@ -70,7 +71,7 @@ class RecordingStore : public storage::Store {
   int commits = 0;
   std::map<storage::FamilyId, int> gets;
   std::map<storage::FamilyId, int> cursors;
-  // Keys that were put or deleted, by family.
+  // Counts, by family, of keys that were put or deleted.
   std::map<storage::FamilyId, size_t> points;
 
  private:

@@ -1,4 +1,4 @@
-// Seeds of randomized tests: a run is its seed, and a failure prints it.
+// Seeds of randomized tests: the seed determines the run, and a failure prints it.
 //
 //   for (uint64_t seed : simulation::Seeds(20)) {
 //     SCOPED_TRACE(simulation::Replay(seed));
@@ -19,7 +19,7 @@
 
 namespace holdfast::simulation {
 
-// 1 to `count`; with HOLDFAST_TEST_SEED in the environment that one alone.
+// Returns 1 to `count`; with HOLDFAST_TEST_SEED in the environment, that seed alone.
 inline std::vector<uint64_t> Seeds(int count) {
   uint64_t seed;
   const char* const text = std::getenv("HOLDFAST_TEST_SEED");
@@ -34,7 +34,7 @@ inline std::string Replay(uint64_t seed) { return absl::StrCat("replay with HOLD
 class Dice {
  public:
   explicit Dice(uint64_t seed) : engine_(seed) {}
-  // From 0 to n - 1.
+  // Returns a number from 0 to n - 1.
   uint64_t Below(uint64_t n) { return engine_() % n; }
   int64_t Between(int64_t least, int64_t most) {
     return least + static_cast<int64_t>(Below(static_cast<uint64_t>(most - least + 1)));

@@ -33,7 +33,7 @@ constexpr int64_t kDaySeconds = 24 * 60 * 60;
 // 2100-01-01T00:00:00Z
 constexpr int64_t kFarAlarmSeconds = 4'102'444'800;
 
-// A client whose calls must succeed, but for those of Try().
+// A client whose calls must succeed, except those of Try().
 class Client {
  public:
   explicit Client(const ServerProcess& server) : channel_(server.NewChannel()) {}
@@ -109,7 +109,7 @@ v1::CheckLimitRequest LimitOf(v1::RateLimitAlgorithm algorithm) {
   return request;
 }
 
-// --- SQL.
+// --- SQL
 
 void WriteSql(Client& client, const std::string& name) {
   client.Call(&Objects::MigrateSchema, Migrations(name));
@@ -151,7 +151,7 @@ void CheckSql(Client& client, const std::string& name) {
   EXPECT_EQ(Row(client, name, "SELECT group_concat(u || text) FROM posts"), "2third");
 }
 
-// --- Keys.
+// --- Keys
 
 void WriteKeys(Client& client) {
   for (int i = 0; i < kPacked; ++i) {
@@ -200,7 +200,7 @@ void CheckKeys(Client& client) {
   EXPECT_EQ(client.Call(&Objects::DescribeObject, For<v1::DescribeObjectRequest>("large")).key_count(), kLargeRows);
 }
 
-// --- The built-in classes.
+// --- The built-in classes
 
 void WriteClasses(Client& client) {
   for (int i = 1; i <= 3; ++i) {
@@ -293,7 +293,7 @@ void CheckClasses(Client& client) {
   }
 }
 
-// --- Alarms.
+// --- Alarms
 
 void CheckAlarms(Client& client) {
   const auto alarm = client.Call(&Objects::GetAlarm, For<v1::GetAlarmRequest>("far-alarm"));
@@ -325,7 +325,8 @@ void CheckCatalog(Client& client) {
     for (const v1::ObjectSummary& summary : page.objects()) ++objects[summary.object().object_class()];
     list.set_page_token(page.next_page_token());
   } while (!list.page_token().empty());
-  // The class Object has the packed ones, large, ballast, two with SQL, and two with alarms; the deleted one is gone.
+  // Class Object has the packed objects, a large one, the ballast, two with SQL, and two with alarms; the deleted one
+  // is gone.
   EXPECT_EQ(objects,
             (std::map<std::string, int>{
                 {"Object", kPacked + 6}, {"Counter", 1}, {"BatchProcessor", 1}, {"UserCache", 1}, {"RateLimiter", 1}}));

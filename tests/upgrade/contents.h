@@ -8,16 +8,16 @@
 
 namespace holdfast::testing {
 
-// The configuration under which a store is written: of its objects, two get a family of their own.
+// The configuration under which a store is written: two of its objects get a family of their own.
 inline constexpr char kWriterConfig[] = "storage { column_families_max: 2 }";
 
-// These two write the contents through the server's API, as of version 0.1.0. They are called one after the other, each
+// These two functions write the contents through the API of version 0.1.0. They are called one after the other, each
 // with a server of its own on the same directory, so that the store has tables and a log. A call that fails is a failed
 // expectation.
 void WriteContents(const ServerProcess& server);
 void WriteMore(const ServerProcess& server);
 
-// Compares everything in the store with what was written, and writes some more. Called once for each store.
+// Compares everything in the store with the contents written, and writes some more. Called once for each store.
 void CheckContents(const ServerProcess& server);
 
 }  // namespace holdfast::testing

@@ -1,8 +1,8 @@
-// A store that an earlier version wrote opens, and everything is there.
+// A store that an earlier version wrote opens, and all its data are there.
 //
 // tests/upgrade/stores has two stores of each version whose stores must open: the server of one was stopped, that of
-// the other was killed. write_stores.cc says how to add those of a version. The stores have replies to requests with an
-// id, too; these expire before anybody reads them, and must only be no obstacle.
+// the other was killed. write_stores.cc says how to add the stores of a version. The stores also have replies to
+// requests with an id, which expire before anybody reads them; the test shows only that they do no harm.
 
 #include <gtest/gtest.h>
 

@@ -3,9 +3,9 @@
 //   cmake --build --preset dev --target write_stores
 //   build/dev/tests/upgrade/write_stores PATH_OF_HOLDFASTD OUTPUT_DIRECTORY
 //
-// This leaves two archives in the output directory and replaces those that are there: stopped.tar.gz has a store whose
-// server was stopped, killed.tar.gz one whose server was killed. To have them tested, add them to tests/upgrade/stores
-// as VERSION-stopped.tar.gz and VERSION-killed.tar.gz, and name them in upgrade_test.cc.
+// The program leaves two archives in the output directory and replaces those that are there: stopped.tar.gz has a store
+// whose server was stopped, killed.tar.gz one whose server was killed. To have them tested, add them to
+// tests/upgrade/stores as VERSION-stopped.tar.gz and VERSION-killed.tar.gz, and name them in upgrade_test.cc.
 //
 // The exit status is 0 if both archives were written, 1 if one was not, and 2 if the arguments are wrong. If the server
 // does not start, the program prints its log and aborts.
@@ -32,7 +32,7 @@ enum class End { kStopped, kKilled };
 
 void PrintError(const std::string& error) { std::fprintf(stderr, "write_stores: %s\n", error.c_str()); }
 
-// Prints the error with the log of the server that it is about.
+// Prints the error with the log of its server.
 void PrintError(const std::string& error, const ServerProcess& server) {
   PrintError(absl::StrCat(error, "; the server's log:\n", server.Log()));
 }
@@ -42,7 +42,7 @@ std::string Quoted(const std::string& text) {
   return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "'\\''"}}), "'");
 }
 
-// Runs `write`, which prints each call that fails. Returns false, and prints an error, if there was one.
+// Runs `write`, which prints each call that fails. Returns false, and prints an error, if a call failed.
 bool Write(void (*write)(const ServerProcess&), const ServerProcess& server) {
   write(server);
   // No test runs, so gtest counts the failed expectation as one of the whole program.

@@ -1,5 +1,5 @@
-// A node run by the benchmark's own thread: what is measured is the work, not the waking of threads. Its reads, SQL and
-// commits run where they come up.
+// A node that the benchmark's own thread runs, so that the work is measured and not the waking of threads. The thread
+// runs reads, SQL and commits where they come up.
 
 #ifndef HOLDFAST_TESTS_BENCH_MICRO_BENCH_NODE_H_
 #define HOLDFAST_TESTS_BENCH_MICRO_BENCH_NODE_H_
@@ -26,7 +26,7 @@ inline void CheckOk(const absl::Status& status, absl::string_view what) {
   std::exit(1);
 }
 
-// A request to a handler of `Class`, used again and again.
+// A request to a handler of `Class`, which is used again and again.
 template <typename Class, typename Request, typename Response>
 class HandlerCall final : public actors::Delivery {
  public:
@@ -65,19 +65,20 @@ class BenchNode {
     CheckOk(node_.recovered(), "recovery");
   }
 
-  // The turn may begin; nothing is committed before a Step.
+  // Delivers the request, so that its turn may begin; nothing is committed before a Step.
   template <typename Class, typename Request, typename Response>
   void Deliver(HandlerCall<Class, Request, Response>* call) {
     call->Begin();
     node_.host().Deliver(call->key(), &Class::Class(), call);
   }
-  // Until it is answered, its commit included.
+  // Delivers the request and runs the node until the reply has come, its commit included.
   template <typename Class, typename Request, typename Response>
   void Ask(HandlerCall<Class, Request, Response>* call) {
     Deliver(call);
     while (!call->done()) Step();
   }
-  // What can be done now, then one piece of work away from the executor. False if there was none.
+  // Runs everything that can run now, then one piece of work away from the executor. Returns false if there was no such
+  // work.
   bool Step() {
     node_.executor().RunUntilIdle();
     node_.executor().EndRound();

@@ -1,4 +1,4 @@
-// The hop between threads: from Post on one thread to its run on the server's executor.
+// Measures the hop between threads: from Post on one thread until the task runs on the server's executor.
 
 #include <benchmark/benchmark.h>
 #include <grpcpp/security/server_credentials.h>
@@ -18,7 +18,7 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// Long enough for the executor to find nothing to do and sleep.
+// Long enough for the executor to find no work and fall asleep.
 constexpr std::chrono::microseconds kFallAsleep{300};
 constexpr int kPostsInARow = 1000;
 
@@ -63,7 +63,7 @@ void PostToSleepingExecutor(benchmark::State& state) {
 }
 BENCHMARK(PostToSleepingExecutor)->UseManualTime()->Unit(benchmark::kMicrosecond);
 
-// One after the other without waiting: the executor is awake for most of them.
+// Posts one task after the other without waiting: the executor is awake for most of them.
 void PostToBusyExecutor(benchmark::State& state) {
   RunningExecutor executor;
   for (auto _ : state) {

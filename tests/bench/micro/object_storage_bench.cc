@@ -1,4 +1,5 @@
-// What a handler does with its storage: keys, and records as the rate limiter has them. Over a store in memory.
+// Measures the storage operations of a handler over a store in memory: keys, and records like those of the rate
+// limiter.
 
 #include <benchmark/benchmark.h>
 

@@ -1,4 +1,4 @@
-// What the disk's part costs: a synced commit of the writes of many objects, and the load of one that is packed.
+// Measures the disk's part: a synced commit of the writes of many objects, and the load of a packed object.
 
 #include <benchmark/benchmark.h>
 
@@ -28,7 +28,7 @@ std::unique_ptr<storage::Store> OpenStore(const std::string& data_dir) {
   return *std::move(store);
 }
 
-// The commit alone: the increments of so many counters are waiting for it.
+// Measures the commit alone, for which the increments of `counters` counters wait.
 void SyncedCommitOfDirtyCounters(benchmark::State& state) {
   const storage::TempDir directory;
   const auto store = OpenStore(directory.path());
@@ -53,8 +53,8 @@ void SyncedCommitOfDirtyCounters(benchmark::State& state) {
 }
 BENCHMARK(SyncedCommitOfDirtyCounters)->Arg(1)->Arg(100)->Arg(1000)->UseManualTime()->Unit(benchmark::kMicrosecond);
 
-// A request to a counter that is not in memory: its header and its value are read, from RocksDB's memtable or from a
-// table file whose blocks are in memory. The threads that read for the server are left out.
+// Measures a request to a counter that is not in memory. Its header and its value are read from RocksDB's memtable, or
+// from a table file whose blocks are in memory. The threads that read for the server are left out.
 void ActivatePackedCounter(benchmark::State& state, bool flushed) {
   const storage::TempDir directory;
   auto store = OpenStore(directory.path());

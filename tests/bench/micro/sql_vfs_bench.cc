@@ -1,4 +1,4 @@
-// SQL of one object through its own VFS: one statement in a turn, over pages in memory.
+// Measures SQL of one object through its own VFS: one statement in a turn, over pages in memory.
 
 #include <benchmark/benchmark.h>
 

@@ -1,5 +1,5 @@
-// One turn of a counter, from ShardHost::Deliver to the reply, over a store in memory: all that the node does for a
-// request but the wire and the disk.
+// Measures one turn of a counter, from ShardHost::Deliver to the reply, over a store in memory: all the work of the
+// node for a request but the wire and the disk.
 
 #include <benchmark/benchmark.h>
 
@@ -27,7 +27,7 @@ void IncrementTurnAndCommit(benchmark::State& state) {
 }
 BENCHMARK(IncrementTurnAndCommit);
 
-// So many turns of one counter, or of as many counters, in one commit; the time is that of them all.
+// Measures one commit with many turns, of one counter or of as many counters; the time is that of all turns together.
 void IncrementTurnsInOneCommit(benchmark::State& state, bool one_counter) {
   storage::MemoryStore store;
   BenchNode node(&store, {&Counter::Class()});

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the benchmark compares with and npm has: workerd and Restate, pinned, into build/tools. Changes nothing
-# when nothing is missing. Redis is Debian's package redis-server.
+# Installs the peers that npm has, workerd and Restate, at pinned versions into build/tools. Changes nothing when
+# nothing is missing. Redis is Debian's package redis-server.
 #
 #   install.sh
 set -euo pipefail
@@ -11,7 +11,7 @@ readonly here root
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 
-# What it installs sends statistics of its own unless it is told not to.
+# Restate's packages send statistics unless these variables tell them not to.
 export DO_NOT_TRACK=1 SCARF_ANALYTICS=false
 
 # install DIRECTORY VERSION PROGRAM ARGUMENTS...   runs npm install there unless that version's program is there already
@@ -41,7 +41,7 @@ case $(uname -m) in
   aarch64) machine=arm64 ;;
   *) fail "there is no Restate for $(uname -m)" ;;
 esac
-# No scripts: Restate's only report the installation.
+# Scripts are off: Restate's scripts only report the installation.
 mapfile -t restate < <(sed -n 's/^ *"\(@restatedev[^"]*\)": "\([^"]*\)".*/\1@\2/p' "$here/restate/package.json")
 [ ${#restate[@]} -eq 2 ] || fail "$here/restate/package.json names no versions"
 restate_server=node_modules/@restatedev/restate-server-linux-$machine/bin/restate-server

@@ -1,5 +1,5 @@
-// How late the first answer of an object is that is packed on disk and not in memory, beside what the disk needs for a
-// read, and beside the same request once the object is in memory.
+// Measures the latency of the first answer of an object that is packed on disk and not in memory, beside the time that
+// the disk takes for a read, and beside the same request once the object is in memory.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -30,7 +30,7 @@ constexpr int kCallsOfRound = 300;
 constexpr size_t kBlockBytes = 4096;
 constexpr int64_t kFileBytes = 256 << 20;
 
-// Reads at random places of a file, past all caches of the operating system.
+// Reads random places of a file and bypasses all caches of the operating system.
 class ColdReads {
  public:
   explicit ColdReads(const std::string& path) : buffer_(static_cast<char*>(std::aligned_alloc(kBlockBytes, kChunk))) {
@@ -69,7 +69,7 @@ class ColdReads {
 
 class Latencies final : public Sink {
  public:
-  // One request after the other.
+  // Makes one request after the other.
   void Run(Transport* transport, const std::vector<int64_t>& numbers) {
     for (const int64_t number : numbers) {
       ended_ = false;
@@ -121,7 +121,7 @@ void RunActivation(const ScaleOptions& options, Report* report) {
       [](const v1::GetValueResponse& response) { return response.value() == 1; });
   ColdReads reads(absl::StrCat(server.data_dir(), ".reads"));
 
-  // The first ones find indexes and filters not read either, and the channel not connected.
+  // The first requests also read indexes and filters and connect the channel, so that they only warm up.
   size_t next = 100;
   Latencies warm_up;
   warm_up.Run(calls.get(), {order.begin(), order.begin() + 100});

@@ -1,8 +1,9 @@
-// Many alarms at one moment. Clients' own: class Object, set with SetAlarm, delivered to WatchAlarms and acknowledged,
-// each of which is two commits of the object. And the server's own: batchers with an item each, which come due while
-// the server is down, so that it finds all of them overdue.
+// Measures many alarms at one moment. The first kind are clients' own alarms, on objects of class Object: set with
+// SetAlarm, delivered to WatchAlarms and acknowledged, which is two commits of the object each. The second kind are the
+// server's own: batchers with an item each, whose alarms come due while the server is down, so that it finds all of
+// them overdue.
 //
-// Budgets are small, so that what is added is mostly the alarms', not caches that fill.
+// Memory budgets are small, so that the memory added is mostly that of the alarms and not of caches that fill.
 
 #include <algorithm>
 #include <cstdio>
@@ -35,9 +36,9 @@ constexpr double kLostMax = 0.2;
 
 constexpr int kSlots = 256;
 constexpr int kWatchers = 4;
-constexpr double kSlower = 2.5;  // so many times as long as a first time may the second take, or what writes more
+constexpr double kSlower = 2.5;  // the second round may take this many times the time of the first
 constexpr absl::Duration kSettle = absl::Seconds(2);
-// From the last alarm's setting to the moment when they are due: a restart and the load alone.
+// From the moment when the last alarm is set until the alarms are due; a restart and the load alone happen meanwhile.
 constexpr absl::Duration kBefore = absl::Seconds(25);
 constexpr absl::Duration kNoProgressMax = absl::Seconds(60);
 constexpr int64_t kSampled = 1000;
@@ -74,13 +75,13 @@ void AddOutcome(const std::string& whose, double per_s, int64_t early, double ad
                       load.beside_p99_us() / 1e3));
 }
 
-// Some were due before all were set and the server was ready for them.
+// Adds a figure that says that some alarms were due before all were set and the server was ready for them.
 void AddNotMeasured(const std::string& whose, int64_t alarms, Report* report) {
   report->Add(absl::StrCat(whose, ": not measured, due before all was ready"), static_cast<double>(alarms), "",
               AtMost(0));
 }
 
-// The least that an alarm takes of the processor, whoever else uses it.
+// Notes the server's CPU time for each alarm, which does not depend on other users of the processor.
 void AddCpu(absl::Duration cpu, int64_t alarms, const SideLoad& load, Report* report) {
   report->Note(absl::StrFormat(
       "the server's CPU time for each alarm, with that of the load beside: %.0f us; the load "
@@ -91,7 +92,8 @@ void AddCpu(absl::Duration cpu, int64_t alarms, const SideLoad& load, Report* re
 void RunClients(int64_t alarms, Report* report) {
   Server server(kConfig);
   server.Start();
-  // Once for later, which tells how long it takes: a few would not, as it gets slower once there is much to compact.
+  // The alarms are first set for a later time, to measure how long setting them takes. All are set, since setting gets
+  // slower once there is much to compact.
   const absl::Time tried = absl::Now();
   SetAlarms(server, tried + absl::Hours(10), alarms);
   const absl::Time set = absl::Now();
@@ -148,14 +150,14 @@ class Batchers {
     MustRunCalls("AddItems", calls.get(), kSlots, count_);
   }
 
-  // Of a sample, spread over all: when they are due, in the order of the sample.
+  // Returns when the batches of a sample, spread over all batches, are due, in the order of the sample.
   std::vector<absl::Time> DueTimes() {
     const auto stub = v1::BatchProcessorService::NewStub(Connect(server_.address(), 1)[0]);
     std::vector<absl::Time> times;
     for (int64_t i = 0; i < sampled(); ++i) times.push_back(TimeOf(Status(*stub, i).next_flush_time()));
     return times;
   }
-  // When each of the sample was processed; waits for it.
+  // Waits until each batch of the sample was processed, and returns when that was.
   std::vector<absl::Time> ProcessTimes() {
     const auto stub = v1::BatchProcessorService::NewStub(Connect(server_.address(), 1)[0]);
     std::vector<absl::Time> times;
@@ -195,13 +197,13 @@ void RunBuiltIn(int64_t alarms, Report* report) {
   Batchers batchers(server, alarms);
   const absl::Time tried = absl::Now();
   batchers.Configure(absl::Hours(1));
-  // None is due before all have an item, nor before they are sampled.
+  // No batch is due before all have an item and the sample is read.
   batchers.Configure((absl::Now() - tried) * kSlower + absl::Seconds(10));
   batchers.Fill();
   const std::vector<absl::Time> due = batchers.DueTimes();
   const absl::Time all_due = *std::max_element(due.begin(), due.end());
   server.Stop();
-  // One that was processed has no time any more.
+  // A batch that was processed already has no due time.
   if (*std::min_element(due.begin(), due.end()) < absl::Now()) {
     AddNotMeasured("alarms of the server's classes (batchers)", alarms, report);
     return;

@@ -16,7 +16,7 @@ namespace holdfast::bench {
 namespace {
 
 constexpr absl::Duration kCallMax = absl::Seconds(60);
-constexpr int kItemsOfObject = 10;  // keys, users, rows
+constexpr int kItemsOfObject = 10;  // keys, users, rows of one object
 constexpr int64_t kValueBytes = 100;
 
 class Counting final : public Sink {
@@ -36,7 +36,7 @@ class Counting final : public Sink {
         begun_[static_cast<size_t>(slot)] = absl::Now();
         transport_->Begin(slot, number_++);
       }
-      until = absl::Now() + kCallMax;  // a call that never ends
+      until = absl::Now() + kCallMax;  // the call never ends
       transport_->Poll(until, this);
     }
     result_.failures = count_ - result_.calls;
@@ -208,7 +208,7 @@ std::unique_ptr<Transport> Changes(Kind kind, const Line& line, ChangeOptions op
 int64_t LogicalBytesOf(Kind kind) {
   switch (kind) {
     case Kind::kCounter:
-      return 8;  // the value
+      return 8;  // the value of the counter
     case Kind::kRateLimiter:
       return 8 + 8;  // the key and a time
     case Kind::kUserCache:

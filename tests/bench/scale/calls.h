@@ -1,5 +1,5 @@
-// Calls to the server by the load loop's transports: a fixed number of them, and what the clients of each class do
-// most.
+// Calls to the server with the load loop's transports: a fixed number of calls, and the calls that clients of each
+// class make most.
 
 #ifndef HOLDFAST_TESTS_BENCH_SCALE_CALLS_H_
 #define HOLDFAST_TESTS_BENCH_SCALE_CALLS_H_
@@ -16,14 +16,14 @@
 
 namespace holdfast::bench {
 
-// Where to, and how many at a time.
+// The address, the number of channels, and the number of calls at a time.
 struct Line {
   std::string address;
   int channels = 4;
   int slots = 256;
 };
 
-// Calls<Service>(line, &Service::Stub::PrepareAsyncMethod, fill).
+// Returns a transport. Use: Calls<Service>(line, &Service::Stub::PrepareAsyncMethod, fill).
 template <typename Service, typename Request, typename Response>
 std::unique_ptr<Transport> Calls(const Line& line,
                                  std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (Service::Stub::*prepare)(
@@ -34,12 +34,12 @@ std::unique_ptr<Transport> Calls(const Line& line,
                                                                       std::move(fill), std::move(accept));
 }
 
-// `count` calls, `slots` at a time. Failures are counted as load.h has them.
+// Makes `count` calls, `slots` at a time. Failures are counted as in load.h.
 LoadResult RunCalls(Transport* transport, int slots, int64_t count);
-// The same; exits the program where one fails.
+// Makes the calls as RunCalls does, and exits the program where one fails.
 LoadResult MustRunCalls(const std::string& what, Transport* transport, int slots, int64_t count);
 
-// Passes on to another, and keeps when calls have ended and how long the longest took.
+// Passes calls on to another transport, and records the longest call and the longest gap between successes.
 class Watched final : public Transport {
  public:
   Watched(std::unique_ptr<Transport> transport, int slots)
@@ -49,7 +49,7 @@ class Watched final : public Transport {
   void Poll(absl::Time until, Sink* sink) override;
 
   absl::Duration longest_call() const { return longest_call_; }
-  // Between one success and the next.
+  // The longest time between one success and the next.
   absl::Duration longest_gap() const { return longest_gap_; }
 
  private:
@@ -67,15 +67,16 @@ const char* NameOf(Kind kind);
 std::string ObjectName(Kind kind, int64_t object);
 
 struct ChangeOptions {
-  // Of the `number`th call.
+  // Chooses the object of the `number`th call.
   std::function<int64_t(int64_t number)> object;
   absl::Duration limit_window = absl::Hours(1);
   // Each call has a request_id.
   bool request_ids = false;
 };
-// The change that clients of the class make most; the first makes the object. `number`s differ.
+// Makes the change that clients of the class make most; the first change makes the object. Each `number` is used once.
 std::unique_ptr<Transport> Changes(Kind kind, const Line& line, ChangeOptions options);
-// What one such change is to its client: the keys and values that it gives, without the object's name.
+// Returns the bytes that one such change means to its client: the keys and values that it gives, without the object's
+// name.
 int64_t LogicalBytesOf(Kind kind);
 
 }  // namespace holdfast::bench

@@ -1,5 +1,5 @@
-// What the server is like with a million objects, a million alarms, and after a while. Prints figures beside their
-// targets; README.md says which.
+// Measures the server with a million objects, with a million alarms, and after a while. Prints figures beside their
+// targets; README.md explains them.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

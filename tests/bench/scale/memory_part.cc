@@ -1,6 +1,6 @@
-// What an object in memory takes: the server's resident memory before and after many objects of a kind were loaded from
-// the disk, divided by their number. Nothing is written meanwhile, so memtables do not grow, and the block cache is as
-// small as it can be.
+// Measures the memory that an object takes: the server's resident memory before and after many objects of a kind were
+// loaded from the disk, divided by their number. Nothing is written meanwhile, so that memtables do not grow, and the
+// block cache is as small as it can be.
 
 #include <algorithm>
 #include <functional>
@@ -37,12 +37,12 @@ struct Loaded {
   std::string name;
   double target_kib;
   int64_t objects;
-  int64_t calls_of_object;  // that make it
+  int64_t calls_of_object;  // the calls that make one object
   NewCalls make;
   NewCalls load;
 };
 
-// Before the measured objects as many others are loaded as fill what grows only once.
+// Returns how many other objects are loaded first, so that everything that grows only once has grown.
 int64_t WarmUp(const Loaded& loaded) { return std::max<int64_t>(20, loaded.objects / 10); }
 
 void Measure(const Loaded& loaded, Report* report) {

@@ -15,18 +15,18 @@ struct ScaleOptions {
   double soak_minutes = 20;
 };
 
-// A store of many objects: how soon it serves, with how much memory, and whether all of them at once are as fast as a
-// few.
+// Measures a store of many objects: how soon it serves, how much memory it takes, and whether requests spread over all
+// objects are as fast as requests to a few.
 void RunStart(const ScaleOptions& options, Report* report);
-// What an object in memory takes.
+// Measures the memory that an object takes.
 void RunMemory(const ScaleOptions& options, Report* report);
-// How late the answer of an object is that has to be loaded.
+// Measures the latency of an object that has to be loaded.
 void RunActivation(const ScaleOptions& options, Report* report);
-// Many alarms at one moment, of the server's own classes and of clients.
+// Measures many alarms at one moment, of the server's own classes and of clients.
 void RunAlarms(const ScaleOptions& options, Report* report);
-// A mixed load for a long time.
+// Measures a mixed load for a long time.
 void RunSoak(const ScaleOptions& options, Report* report);
-// Disk.
+// Measures disk space and write amplification.
 void RunSpace(const ScaleOptions& options, Report* report);
 
 }  // namespace holdfast::bench

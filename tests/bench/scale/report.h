@@ -1,4 +1,4 @@
-// Figures with their targets: printed as they come, and kept for a JSON file.
+// Figures with their targets, which are printed as they come and kept for a JSON file.
 
 #ifndef HOLDFAST_TESTS_BENCH_SCALE_REPORT_H_
 #define HOLDFAST_TESTS_BENCH_SCALE_REPORT_H_
@@ -21,13 +21,13 @@ class Report {
  public:
   // The rows that follow belong to this part, which ran with these settings.
   void Begin(const std::string& part, const std::string& settings);
-  // Whether the target is met; true where there is none.
+  // Returns whether the target is met; true where there is no target.
   bool Add(const std::string& name, double figure, const std::string& unit, std::optional<Target> target = {});
-  // Something to know beside the figures.
+  // Prints and keeps a remark beside the figures.
   void Note(const std::string& text);
-  // How many targets were missed.
+  // The number of targets that were missed.
   int missed() const;
-  // False if it cannot be written.
+  // Returns false if the file cannot be written.
   bool WriteJson(const std::string& path) const;
 
  private:

@@ -24,7 +24,7 @@ constexpr absl::Duration kQuietFor = absl::Seconds(1);
 constexpr double kQuietCpu = 0.05;
 constexpr absl::Duration kQuietMax = absl::Minutes(2);
 
-// Never destroyed, since it is used at the exit.
+// The set is used at the exit, so that it is never destroyed.
 std::set<Server*>& Servers() {
   static auto* const servers = new std::set<Server*>;
   return *servers;
@@ -69,7 +69,7 @@ DirectorySize Server::Size() const {
   DirectorySize size;
   std::error_code error;
   for (std::filesystem::directory_iterator file(data_dir_, error), end; file != end && !error; file.increment(error)) {
-    std::error_code gone;  // removed meanwhile
+    std::error_code gone;  // the file was removed meanwhile
     const auto bytes = static_cast<int64_t>(file->file_size(gone));
     if (gone) continue;
     ++size.files;

@@ -1,4 +1,4 @@
-// The server under measurement with its data directory, and what the operating system knows of both.
+// The server under measurement with its data directory, and the operating system's figures for both.
 
 #ifndef HOLDFAST_TESTS_BENCH_SCALE_SERVER_H_
 #define HOLDFAST_TESTS_BENCH_SCALE_SERVER_H_
@@ -23,17 +23,17 @@ struct DirectorySize {
   int64_t table_bytes = 0;
 };
 
-// A data directory of its own, which is removed at the end, and a server on it that starts and ends when told. Both go
-// too where the program exits in the middle.
+// A data directory of its own, which is removed at the end, and a server on it, which the caller starts and stops. Both
+// are also ended and removed where the program exits early.
 class Server {
  public:
   explicit Server(std::string config = "");
   ~Server();
   Server(const Server&) = delete;
 
-  // Until it serves; how long that took.
+  // Starts the server and waits until it serves; returns how long that took.
   absl::Duration Start();
-  // SIGTERM; how long its end took.
+  // Sends SIGTERM; returns how long the server took to end.
   absl::Duration Stop();
   void Kill();
 
@@ -42,15 +42,16 @@ class Server {
   const std::string& data_dir() const { return data_dir_; }
   DirectorySize Size() const;
   double ResidentMb() const;
-  // Bytes that reached, or came from, the disk.
+  // Bytes that reached the disk, or came from it.
   int64_t DiskBytesWritten() const;
   int64_t DiskBytesRead() const;
-  // Waits until it has little to do, but not for ever.
+  // Waits until the server has little to do, for a bounded time.
   void WaitUntilQuiet() const;
 
-  // --- While it is stopped: everything goes to tables, and with `compact` nothing is left that is outdated.
+  // --- Call these while the server is stopped.
+  // Moves everything to tables; with `compact`, also removes everything that is outdated.
   void Flush(bool compact) const;
-  // The operating system forgets what it has read of the directory.
+  // Drops the directory's pages from the operating system's cache.
   void DropPageCache() const;
 
  private:

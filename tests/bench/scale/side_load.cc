@@ -30,7 +30,7 @@ SideLoad::SideLoad(const Server& server) {
   const LoadResult alone = RunLoad(calls.get(), {.outstanding = kSlots, .rate_per_s = rate_, .time = kAloneTime});
   alone_ = alone.calls_per_s();
   alone_p99_us_ = alone.p99_us;
-  // The warm-up is in it too.
+  // The measured CPU time includes the warm-up.
   const double warm_up = absl::ToDoubleSeconds(LoadOptions().warm_up) * rate_;
   alone_cpu_us_ =
       absl::ToDoubleMicroseconds(CpuTimeOf(server.pid()) - cpu_before) / (static_cast<double>(alone.calls) + warm_up);

@@ -1,5 +1,5 @@
-// A steady load of increments beside something else: open loop, at a quarter of what the server can do when it has
-// nothing else to do. It tells how much of its throughput it lost.
+// A steady load of increments beside something else: open loop, at a quarter of the server's peak when it does nothing
+// else. The load tells how much of its throughput it lost.
 
 #ifndef HOLDFAST_TESTS_BENCH_SCALE_SIDE_LOAD_H_
 #define HOLDFAST_TESTS_BENCH_SCALE_SIDE_LOAD_H_
@@ -15,21 +15,22 @@ namespace holdfast::bench {
 
 class SideLoad {
  public:
-  // Finds the peak, and what the steady load does alone; takes some 10 s.
+  // Finds the peak, and measures the steady load alone; takes some 10 s.
   explicit SideLoad(const Server& server);
   ~SideLoad();
 
-  // The server may have come back at another address.
+  // Begins the load. `address` may differ from that of the constructor's server, since the server may have been
+  // restarted.
   void Begin(const std::string& address);
-  // Of the whole time since Begin.
+  // Ends the load; the figures are those of the whole time since Begin.
   void End();
 
   double rate_per_s() const { return rate_; }
   double alone_per_s() const { return alone_; }
-  // Until what was under way had ended.
+  // Completed calls by the time until the last call under way had ended.
   double beside_per_s() const { return calls_ / seconds_; }
   double beside_p99_us() const { return p99_us_; }
-  // Of the server, for each increment.
+  // The server's CPU time for each increment.
   double alone_cpu_us() const { return alone_cpu_us_; }
   double alone_p99_us() const { return alone_p99_us_; }
   double lost() const { return 1 - beside_per_s() / alone_; }

@@ -1,4 +1,4 @@
-// A mixed load for a long time, of which the objects are loaded and passivated again and again: memory, files and log
+// Runs a mixed load for a long time, whose objects are loaded and passivated again and again. Memory, files and log
 // must level off, and writes must not stall.
 
 #include <algorithm>
@@ -25,14 +25,14 @@ namespace {
 constexpr double kLevelMax = 1.1;
 constexpr absl::Duration kWindow = absl::Seconds(5);
 constexpr int64_t kRetentionS = 10;
-constexpr int kLines = 20;  // at least so many samples are printed
-// In the open loop a stall must not run out of them.
+constexpr int kLines = 20;  // the least number of samples that are printed
+// The open loop must not run out of slots during a stall.
 constexpr int kSlots = 2048;
 
 struct Stream {
   Kind kind;
   double per_s;
-  double objects;  // of options.objects
+  double objects;  // as a part of options.objects
 };
 constexpr Stream kStreams[] = {{Kind::kCounter, 1200, 0.1},    {Kind::kRateLimiter, 300, 0.005},
                                {Kind::kUserCache, 300, 0.005}, {Kind::kBatchProcessor, 200, 0.0005},
@@ -42,7 +42,8 @@ int64_t ObjectsOf(const Stream& stream, const ScaleOptions& options) {
   return std::max<int64_t>(100, static_cast<int64_t>(stream.objects * static_cast<double>(options.objects)));
 }
 
-// So small that all of them are full, and request records expire, before a quarter or so of the time is over.
+// The budgets are so small that all of them are full, and request records expire, before about a quarter of the time is
+// over.
 std::string Config(const ScaleOptions& options) {
   const int64_t memtable_mb = std::clamp<int64_t>(static_cast<int64_t>(options.soak_minutes), 4, 64);
   return absl::StrCat("actors { activation_bytes_max: ", int64_t{32} << 20,
@@ -51,7 +52,7 @@ std::string Config(const ScaleOptions& options) {
                       std::max<int64_t>(1000, static_cast<int64_t>(options.soak_minutes * 60'000 / 10)), " }");
 }
 
-// Processed items go soon, so that what is stored has a bound.
+// Processed items expire soon, so that the stored data has a bound.
 void Configure(const ScaleOptions& options, const Server& server) {
   const Line line{server.address()};
   const auto calls =
@@ -104,7 +105,7 @@ void AddLevel(const std::string& name, const std::vector<Sample>& samples, doubl
   report->Note(absl::StrFormat("%s at most %.1f, then %.1f", name, first, second));
 }
 
-// What RocksDB says in its log of writes that it held up.
+// Adds how often RocksDB, by its log, slowed writes down or stopped them.
 void AddStalls(const Server& server, Report* report) {
   std::ifstream log(server.data_dir() + "/LOG");
   int64_t slowed = 0;
@@ -148,7 +149,7 @@ void RunSoak(const ScaleOptions& options, Report* report) {
       run.result = RunLoad(run.calls.get(), {.outstanding = kSlots, .rate_per_s = stream.per_s, .time = time});
     });
   }
-  // One write after the other, whose gaps are the stalls.
+  // The probe makes one write after the other; its gaps are the stalls.
   Running& probe = running.back();
   probe.calls = std::make_unique<Watched>(
       Changes(Kind::kCounter, {server.address(), 1, 1}, {.object = [](int64_t) { return -1; }}), 1);

@@ -1,5 +1,5 @@
-// Disk: what the objects of each class take, and how many bytes the process writes for each byte that clients gave it.
-// Memtables and write-ahead log are small, so that the tables' writes are in it too.
+// Measures the disk space of the objects of each class, and how many bytes the process writes for each byte that
+// clients gave it. Memtables and write-ahead log are small, so that the writes to tables are included.
 
 #include <algorithm>
 #include <string>
@@ -23,7 +23,7 @@ void Measure(Kind kind, int64_t objects, Report* report) {
   server.Start();
   const Line line{server.address()};
   const int64_t written_before = server.DiskBytesWritten();
-  // Each in turn, so that a table's flush has few changes of one object to put together.
+  // The changes go to each object in turn, so that a flush can merge few changes of one object.
   const auto calls = Changes(kind, line, {.object = [objects](int64_t number) { return number % objects; }});
   const LoadResult result = MustRunCalls(NameOf(kind), calls.get(), line.slots, objects * kChangesOfObject);
   server.WaitUntilQuiet();

@@ -1,5 +1,5 @@
-// Starts of a large store, after a clean stop and after SIGKILL; and increments of all its counters, whose objects come
-// and go in memory, against those of a few that stay.
+// Measures starts of a large store, after a clean stop and after SIGKILL; and compares increments of all its counters,
+// whose objects come and go in memory, with increments of a few counters that stay in memory.
 
 #include <algorithm>
 #include <functional>
@@ -22,15 +22,15 @@ constexpr double kStartMaxS = 2;
 constexpr double kStartAfterKillMaxS = 10;
 constexpr double kResidentMaxMib = 150;
 constexpr double kRatioMin = 0.5;
-// The defaults of the configuration: loaded objects, block cache, memtables. The rest is the program, gRPC, the
-// families, and what the allocator has not given back.
+// The default budgets of the configuration: loaded objects, block cache, memtables. The rest is the program, gRPC, the
+// families, and memory that the allocator has not given back.
 constexpr double kBudgetMib = 256 + 256 + 256;
 constexpr double kRestMib = 150;
 
 constexpr int64_t kFewCounters = 1000;
 constexpr int kRounds = 5;
 constexpr absl::Duration kRoundTime = absl::Seconds(4);
-// After the start, when what it left to do is done.
+// The start leaves some work for later; this time is long enough for it.
 constexpr absl::Duration kSettle = absl::Seconds(5);
 
 struct Share {
@@ -56,7 +56,7 @@ void Create(const ScaleOptions& options, const Server& server, Report* report) {
   }
 }
 
-// The first reply needs an object from the disk.
+// Measures the first reply, for which an object is read from the disk.
 absl::Duration FirstReply(const Server& server) {
   const absl::Time begin = absl::Now();
   const Line line{server.address(), 1, 1};
@@ -97,7 +97,7 @@ void CompareUniform(int64_t counters, const Server& server, Report* report) {
   std::mt19937_64 random(1);
   const int64_t few = std::min(kFewCounters, counters);
   const auto any = [&] { return static_cast<int64_t>(random() % static_cast<uint64_t>(counters)); };
-  // Spread over the store, since the oldest objects have families of their own.
+  // The few are spread over the store, since the oldest objects have families of their own.
   const auto one_of_few = [&] {
     return static_cast<int64_t>(random() % static_cast<uint64_t>(few)) * (counters / few);
   };
@@ -120,7 +120,7 @@ void CompareUniform(int64_t counters, const Server& server, Report* report) {
   report->Add(absl::StrCat("increments of ", few, " counters, uniform"), few_per_s, "/s");
   report->Add("ratio of the two", all_per_s / std::max(1.0, few_per_s), "", AtLeast(kRatioMin));
   report->Add("resident memory at most, of budget and rest", memory.max_mb(), "MiB", AtMost(kBudgetMib + kRestMib));
-  // The warm-up has about as many a second.
+  // The warm-up makes about as many calls a second.
   const double seconds = absl::ToDoubleSeconds(kRoundTime + LoadOptions().warm_up);
   report->Note(
       absl::StrFormat("p99 %.0f us of all, %.0f us of the few; the server's CPU time for each %.1f us and %.1f us",

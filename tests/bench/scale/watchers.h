@@ -1,4 +1,4 @@
-// Clients of WatchAlarms that acknowledge each alarm as it comes, and count.
+// Clients of WatchAlarms that acknowledge each alarm when it comes, and count the alarms.
 
 #ifndef HOLDFAST_TESTS_BENCH_SCALE_WATCHERS_H_
 #define HOLDFAST_TESTS_BENCH_SCALE_WATCHERS_H_
@@ -19,14 +19,14 @@ namespace holdfast::bench {
 
 class Watchers {
  public:
-  // The objects' names end in "-NUMBER", and there are so many.
+  // There are `objects` objects, whose names end in "-NUMBER".
   Watchers(const std::string& address, int count, int64_t objects);
-  // When all acknowledgements have been answered.
+  // Waits until all acknowledgements have been answered.
   ~Watchers();
 
-  // Objects of which an alarm has come.
+  // Objects whose alarm has come.
   int64_t objects() const { return objects_; }
-  // That came before their time, by this machine's clock; again; whose acknowledgement failed.
+  // Alarms that came before their time by this machine's clock, that came again, and whose acknowledgement failed.
   int64_t early() const { return early_; }
   int64_t repeated() const { return repeated_; }
   int64_t failed() const { return failed_; }

@@ -1,6 +1,6 @@
 //go:build tools
 
-// Names what build.sh builds to generate code, so that go.mod has its versions.
+// This file names the programs that build.sh builds to generate code, so that go.mod has their versions.
 package main
 
 import (

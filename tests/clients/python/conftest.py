@@ -24,13 +24,13 @@ def shared_server(tmp_path_factory):
 
 @pytest.fixture
 def api(shared_server):
-    """Stubs on a server that all tests share; each test uses objects of its own."""
+    """Returns stubs on a server that all tests share; each test uses objects of its own."""
     return shared_server.api
 
 
 @pytest.fixture
 def own_server(tmp_path):
-    """A server for tests that end it, one way or another."""
+    """Returns a server for tests that end it in some way."""
     server = Server(tmp_path)
     try:
         yield server.start()
@@ -40,7 +40,7 @@ def own_server(tmp_path):
 
 @pytest.fixture
 def make_ref():
-    """Names of objects that no other test uses."""
+    """Returns names of objects that no other test uses."""
     run = uuid.uuid4().hex[:12]
     return lambda name="object", namespace="": types_pb2.ObjectRef(namespace=namespace, name=f"{name}-{run}")
 
@@ -52,11 +52,11 @@ def ref(make_ref):
 
 @pytest.fixture
 def obj(ref):
-    """The same as `ref`, of class Object."""
+    """Returns the same object as `ref`, of class Object."""
     return object_id(ref)
 
 
 @pytest.fixture
 def own_namespace():
-    """A namespace in which only this test has objects."""
+    """Returns a namespace in which only this test has objects."""
     return "test-" + uuid.uuid4().hex[:12]

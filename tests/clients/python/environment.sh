@@ -1,12 +1,13 @@
-# The virtual environment and the generated code of the clients in Python, under build/python-client: made anew when
-# requirements.txt, the Python or the contract has changed. To be sourced by a script that has set `root` (the top of the
-# tree) and `fail` (a function that ends it with a message). Sets `python_client`, the folder of both.
+# Provides the virtual environment and the generated code of the clients in Python, under build/python-client. They are
+# made anew when requirements.txt, the Python or the contract has changed. A script sources this file after it has set
+# `root` (the top of the tree) and `fail` (a function that ends the script with a message). Sets `python_client`, the
+# folder of both.
 python_client=$root/build/python-client
 readonly python_client
 
 python3 -c 'import venv, ensurepip' 2>/dev/null || fail "python3 -m venv does not work: deploy/install-deps.sh --tools"
 
-# Runs a step unless the stamp says that it was done for these very inputs.
+# Runs a step unless the stamp says that the step was done for the same inputs.
 unless_done() { # stamp, inputs, command...
   local stamp=$python_client/$1 inputs=$2
   shift 2

@@ -1,4 +1,4 @@
-"""What the tests stand on: a server process, stubs that never wait for ever, and errors read as a client reads them."""
+"""The base of the tests: a server process, stubs with deadlines, and errors parsed as a client parses them."""
 
 import collections
 import contextlib
@@ -38,7 +38,7 @@ RETRYABLE_REASONS = {
 
 
 def eventually(condition, timeout_s=15, what="the condition"):
-    """The first true value of condition(), looked at again and again until the time is over."""
+    """Returns the first true value of condition(), which is polled until the time is over."""
     end = time.monotonic() + timeout_s
     while True:
         value = condition()
@@ -46,7 +46,7 @@ def eventually(condition, timeout_s=15, what="the condition"):
             return value
         if time.monotonic() > end:
             pytest.fail(f"{what}: not within {timeout_s} s; last seen: {value!r}")
-        time.sleep(0.02)  # between two looks; nothing relies on its length
+        time.sleep(0.02)  # the time between two polls; nothing relies on its length
 
 
 # --- Stubs
@@ -90,7 +90,7 @@ class Api:
     """One channel and the stubs of all services."""
 
     def __init__(self, address):
-        # Connections that the channels of the process would share could outlive the server that they led to.
+        # Connections that all channels of the process share could outlive the server that they led to.
         self.plain_channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
         self.channel = grpc.intercept_channel(self.plain_channel, _Deadline())
         self.counter = counter_grpc.CounterServiceStub(self.channel)
@@ -112,7 +112,7 @@ class Api:
 
 
 def object_id(ref, object_class=""):
-    """What ObjectService calls the object that `ref` is in the service of its class; no class means "Object"."""
+    """Returns ObjectService's id of the object that `ref` is in the service of its class; no class means "Object"."""
     return types_pb2.ObjectId(namespace=ref.namespace, name=ref.name, object_class=object_class)
 
 
@@ -143,7 +143,7 @@ class Failure:
 
     @property
     def fields(self):
-        """The fields that google.rpc.BadRequest names, each with a description."""
+        """Returns the fields that google.rpc.BadRequest names, each with a description."""
         result = []
         for detail in _unpack(self.details, error_details_pb2.BadRequest):
             for violation in detail.field_violations:
@@ -176,7 +176,7 @@ def failure_of(call):
 
 
 def item_failure(item_error):
-    """The same of an item of a batch or stream: its wire form is that of google.rpc.Status."""
+    """Returns the error of an item of a batch or stream: its wire form is that of google.rpc.Status."""
     return Failure.from_status(status_pb2.Status.FromString(item_error.SerializeToString()))
 
 
@@ -201,7 +201,7 @@ def accepts_connections(address):
 
 
 class Server:
-    """A holdfastd over one data directory. It can be ended and started again; the data stays."""
+    """A holdfastd over one data directory. A test can end it and start it again; the data stays."""
 
     def __init__(self, directory):
         self.data_dir = directory / "data"
@@ -212,7 +212,7 @@ class Server:
 
     @staticmethod
     def launch(address, data_dir, log_path):
-        """Starts a process, waits for nothing."""
+        """Starts a process and waits for nothing."""
         with open(log_path, "ab") as log:
             return subprocess.Popen(
                 [os.environ["HOLDFASTD"], "--listen", address, "--data-dir", str(data_dir)],
@@ -229,20 +229,20 @@ class Server:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self):
-        """Returns when health says SERVING."""
+        """Starts the server, and returns when health says SERVING."""
         assert self._process is None, "started already"
         self._close_api()
         for attempt in range(PORT_TRIES):
             self.address = f"127.0.0.1:{free_port()}"
             self._process = self.launch(self.address, self.data_dir, self.log_path)
             ended = lambda: self._process.poll() is not None
-            # A channel that was refused once waits for seconds before it tries again.
+            # A channel that was refused once waits for seconds before it connects again.
             eventually(lambda: accepts_connections(self.address) or ended(), START_TIMEOUT_S, "listening")
             self.api = Api(self.address)
             eventually(lambda: self.api.is_serving() or ended(), START_TIMEOUT_S, "serving, according to its health")
             if not ended():
                 return self
-            # Between the look for a free port and the start another program may have taken it.
+            # Another program may have taken the port between the search for a free port and the start.
             self._close_api()
             self._process = None
             if "in use" not in self.log().lower() or attempt == PORT_TRIES - 1:
@@ -250,7 +250,8 @@ class Server:
         return self
 
     def start_again(self):
-        """After an end: at the same address, for clients that go on. Returns when it accepts connections."""
+        """Starts the server after an end, at the same address, so that clients continue. Returns when it accepts
+        connections."""
         assert self._process is None, "started already"
         self._process = self.launch(self.address, self.data_dir, self.log_path)
         ended = lambda: self._process.poll() is not None
@@ -274,7 +275,7 @@ class Server:
         return status
 
     def stop(self):
-        """The clean way; anything but exit status 0 is a failure."""
+        """Ends the server cleanly; any exit status but 0 is a failure."""
         status = self.end(signal.SIGTERM)
         assert status == 0, f"exit status {status} after SIGTERM; its log:\n{self.log()}"
 
@@ -282,7 +283,7 @@ class Server:
         assert self.end(signal.SIGKILL) == -signal.SIGKILL
 
     def discard(self):
-        """After a test: the process must not outlive it, and must not have ended by itself."""
+        """Ends the process after a test. The process must not have ended by itself."""
         self._close_api()
         if self._process is None:
             return

@@ -1,8 +1,8 @@
-# Runs tests in Python against a server. To be sourced by a script that has set `root`, the top of the tree.
+# Runs tests in Python against a server. A script sources this file after it has set `root`, the top of the tree.
 fail() { echo "${0##*/}: $*" >&2; exit 1; }
 
-# The first argument is the folder of the tests; the second, which may be empty, is added to PYTHONPATH. Then
-# follow the script's own: HOLDFASTD, the path of the server's program, unless the environment has it, and arguments of
+# The first argument is the folder of the tests; the second, which may be empty, is added to PYTHONPATH. The script's
+# own arguments follow: HOLDFASTD, the path of the server's program, unless the environment has it, and arguments of
 # pytest.
 run_pytest() {
   local folder=$1 path=$2 server=${HOLDFASTD:-}

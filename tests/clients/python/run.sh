@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests the server through a client in Python, from the contract alone: code generated from proto/, nothing shared with
-# the C++ side. Starts servers of its own on free loopback ports with temporary data.
+# Tests the server through a client in Python, from the contract alone: the code is generated from proto/, and nothing
+# is shared with the C++ side. Starts servers of its own on free loopback ports with temporary data.
 #
 #   run.sh HOLDFASTD [PYTEST ARGUMENTS...]        HOLDFASTD is the path of the server's program
 #   HOLDFASTD=PATH run.sh [PYTEST ARGUMENTS...]

@@ -1,4 +1,4 @@
-"""What holds for every method alike: the table below has one valid request for each of them."""
+"""Rules that hold for every method: the table below has one valid request for each method."""
 
 import grpc
 import pytest
@@ -55,13 +55,13 @@ METHODS = [
     ("objects", "DeleteAll", object_pb.DeleteAllRequest(), True),
     ("objects", "Cleanup", object_pb.CleanupRequest(), True),
 ]
-# These name their objects item by item.
+# The requests of these methods name their objects item by item.
 ITEM_METHODS = {"BatchIncrement", "StreamIncrement"}
-# These are streams of a file: test_object_sql.py.
+# These methods stream a file: test_object_sql.py.
 FILE_METHODS = {"ExportSql", "ImportSql"}
-# These are about a namespace.
+# These methods are about a namespace.
 NAMESPACE_METHODS = {"ListObjects", "WatchAlarms"}
-# These need a delivery of an alarm to succeed: test_object_alarms.py.
+# These methods need a delivery of an alarm to succeed: test_object_alarms.py.
 DELIVERY_METHODS = {"AcknowledgeAlarm", "ExtendAlarmLease"}
 
 all_methods = pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_request_id_replays_the_reply_byte_for_byte(api, ref, stub, method, te
 @changing_methods
 def test_a_request_id_with_another_request_is_refused(api, ref, stub, method, template):
     getattr(getattr(api, stub), method)(request_for(template, ref, request_id="once"))
-    # Another method of the same object.
+    # Another method of the same object is also refused.
     other, other_template = next(
         row[1:3] for row in METHODS if row[0] == stub and row[3] and row[1] not in DELIVERY_METHODS | {method}
     )

@@ -125,7 +125,7 @@ def test_stream_answers_in_request_order(api, make_ref):
     bad = 500
 
     def requests():
-        for i in range(2000):  # several times what the server lets be outstanding
+        for i in range(2000):  # several times as many as the server lets be outstanding
             ref = types_pb2.ObjectRef() if i == bad else refs[i % 10]
             yield pb.StreamIncrementRequest(increment=increment(ref))
 

@@ -1,4 +1,4 @@
-"""Alarms of objects of class Object: set, watched, and ended by a client."""
+"""Alarms of objects of class Object, which a client sets, watches, and ends."""
 
 import contextlib
 import datetime
@@ -14,7 +14,7 @@ from holdfast.v1 import object_service_pb2 as pb
 from holdfast.v1 import types_pb2
 
 WATCH_TIMEOUT_S = 60
-FIRST_RETRY_S = 2  # the contract's, from which a quarter more is still right
+FIRST_RETRY_S = 2  # by the contract; the server adds up to a quarter
 LONG = duration_pb2.Duration(seconds=600)
 
 
@@ -29,7 +29,7 @@ def unix(timestamp):
 
 
 def in_seconds(delay):
-    """A time so long from now, in whole microseconds; the server runs by the same clock."""
+    """Returns a time so long from now, in whole microseconds; the server has the same clock."""
     timestamp = timestamp_pb2.Timestamp()
     timestamp.FromMicroseconds(int((time.time() + delay) * 1e6))
     return timestamp
@@ -42,7 +42,7 @@ def set_alarm(api, obj, at=None):
 
 
 def alarm(api, obj):
-    """The time for which the alarm is set, or None."""
+    """Returns the time for which the alarm is set, or None."""
     reply = api.objects.GetAlarm(pb.GetAlarmRequest(object=obj))
     return reply.scheduled_time if reply.HasField("scheduled_time") else None
 
@@ -60,7 +60,8 @@ def assert_stale(call):
 
 @contextlib.contextmanager
 def watching(api, prefix, timeout=WATCH_TIMEOUT_S, **fields):
-    """The stream of the alarms of objects whose names begin so. Their names are of one test, as `ref` makes them."""
+    """Streams the alarms of objects whose names have this prefix. Their names belong to one test, as `ref` makes
+    them."""
     fields.setdefault("lease", LONG)
     call = api.objects.WatchAlarms(pb.WatchAlarmsRequest(name_prefix=prefix, **fields), timeout=timeout)
     try:
@@ -70,7 +71,7 @@ def watching(api, prefix, timeout=WATCH_TIMEOUT_S, **fields):
 
 
 def arrivals(api, prefix, for_s, **fields):
-    """All that comes within so many seconds."""
+    """Returns all alarms that come within so many seconds."""
     found = []
     with watching(api, prefix, timeout=for_s, **fields) as watch:
         with pytest.raises(grpc.RpcError) as raised:
@@ -210,7 +211,7 @@ def test_an_alarm_that_is_set_while_one_is_delivered_is_the_next(api, obj):
         acknowledge(api, first)
         second = next(watch)
         assert (second.scheduled_time, second.retry_count) == (due, 0)
-        # It takes the place of a retry, too.
+        # The new alarm also takes the place of a retry.
         later = set_alarm(api, obj, in_seconds(1000))
         acknowledge(api, second, error=types_pb2.ItemError(code=2))
         assert alarm(api, obj) == later
@@ -221,7 +222,7 @@ def test_an_alarm_that_is_deleted_while_it_is_delivered_is_not_retried(api, obj)
         set_alarm(api, obj)
         delivery = next(watch)
         api.objects.DeleteAlarm(pb.DeleteAlarmRequest(object=obj))
-        with contextlib.suppress(grpc.RpcError):  # whether the delivery has ended with it is not what this is about
+        with contextlib.suppress(grpc.RpcError):  # the test does not say whether the delivery has ended by now
             acknowledge(api, delivery, error=types_pb2.ItemError(code=2))
     assert alarm(api, obj) is None
     assert arrivals(api, obj.name, for_s=FIRST_RETRY_S + 1.5) == []

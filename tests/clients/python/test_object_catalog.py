@@ -1,4 +1,4 @@
-"""What the server tells of objects: ListObjects, DescribeObject; and PassivateObject."""
+"""ListObjects and DescribeObject, which describe objects; and PassivateObject."""
 
 import time
 
@@ -27,7 +27,7 @@ def page(api, namespace, **fields):
 
 
 def listed(api, namespace, **fields):
-    """All pages, as pairs of class and name."""
+    """Returns all pages, as pairs of class and name."""
     found, token = [], ""
     while True:
         reply = page(api, namespace, page_token=token, **fields)

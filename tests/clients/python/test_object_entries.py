@@ -36,7 +36,7 @@ def list_page(api, obj, **fields):
 
 
 def keys(api, obj, **fields):
-    """All pages."""
+    """Returns the entries of all pages."""
     found, token = [], ""
     while True:
         reply = list_page(api, obj, page_token=token, **fields)

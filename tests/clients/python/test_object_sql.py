@@ -10,7 +10,7 @@ from holdfast.v1 import sql_pb2
 
 
 def value(of):
-    """A Python value as a SqlValue."""
+    """Returns a Python value as a SqlValue."""
     match of:
         case None:
             return sql_pb2.SqlValue()
@@ -30,7 +30,7 @@ def python(wire):
 
 
 def execute(api, obj, *statements):
-    """Statements, or pairs of a statement and its parameters; answers the rows of the last."""
+    """Executes statements, or pairs of a statement and its parameters; returns the rows of the last."""
     request = pb.ExecuteSqlRequest(object=obj)
     for statement in statements:
         sql, params = (statement, []) if isinstance(statement, str) else statement

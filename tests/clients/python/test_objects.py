@@ -15,7 +15,7 @@ LIMIT = limiter_pb.RateLimit(key="alice", limit=1, window=HOUR)
 
 
 class Contents:
-    """Writes something into one object of every class, all of the same name, and tells whether each reads as new."""
+    """Writes something into one object of every class, all of the same name; returns whether each reads as new."""
 
     def __init__(self, api, ref):
         self.api, self.ref = api, ref
@@ -106,7 +106,7 @@ def test_a_kept_alarm_fires_on_the_emptied_object(api, ref):
     delete_all(api, ref, "BatchProcessor", keep_alarm=True)
     status = lambda: api.batch.GetBatchStatus(batch_pb.GetBatchStatusRequest(object=ref))
     assert status().pending_count == 0
-    # The object still works after the alarm found nothing to do, and processes what is new exactly once.
+    # The object still works after the alarm found nothing to do, and processes new items exactly once.
     api.batch.AddItems(batch_pb.AddItemsRequest(object=ref, items=["kept"]))
     api.batch.FlushBatch(batch_pb.FlushBatchRequest(object=ref))
     eventually(lambda: not status().HasField("next_flush_time"), what="no alarm left")

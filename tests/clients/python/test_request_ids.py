@@ -1,4 +1,4 @@
-"""What a client that repeats a request with its request_id may rely on. For every method alike: test_contract.py."""
+"""The guarantees for a client that repeats a request with its request_id. test_contract.py tests every method."""
 
 import concurrent.futures
 

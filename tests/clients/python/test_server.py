@@ -1,4 +1,4 @@
-"""The life of the process: health, a clean end, SIGKILL, and what a start refuses."""
+"""The life of the process: health, a clean end, SIGKILL, and starts that are refused."""
 
 import contextlib
 import dataclasses
@@ -67,7 +67,7 @@ def test_health_is_watched_to_the_end(own_server):
     watch = own_server.api.health.Watch(health_pb2.HealthCheckRequest(), timeout=60)
     assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
     own_server.stop()
-    # The drain says NOT_SERVING, or the server is gone already; in no case does it still serve.
+    # The drain says NOT_SERVING, or the server is gone already; in no case does health still say SERVING.
     with contextlib.suppress(grpc.RpcError, StopIteration):
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -115,7 +115,7 @@ def test_an_alarm_that_fell_due_while_the_server_was_down_fires(own_server, ref)
 
 @dataclasses.dataclass
 class Acknowledged:
-    """What one writer was told before the server was killed."""
+    """The answers that one writer got before the server was killed."""
 
     increments: int = 0
     last_value: int = 0
@@ -124,7 +124,8 @@ class Acknowledged:
 
 
 class Writers:
-    """Threads that write until their calls fail, each to a counter of its own, to a shared one, and to one batch."""
+    """Threads that write until their calls fail, each to a counter of its own, to a shared counter, and to one
+    batch."""
 
     def __init__(self, api, own, shared, batch, name=""):
         self.results = [Acknowledged() for _ in own]
@@ -165,7 +166,7 @@ def test_sigkill_in_the_midst_of_writes_loses_nothing_that_was_acknowledged(own_
         writers.join()
         api = own_server.start().api
         for ref, one, before in zip(own, writers.results, floor):
-            # One call of each writer was cut off: it may have happened or not.
+            # One call of each writer was cut off, with or without its effect.
             assert value(api, ref) in (one.last_value, one.last_value + 1)
             assert value(api, ref) >= before + one.increments
             increments += one.increments
@@ -197,7 +198,7 @@ def test_a_call_in_progress_is_answered_when_the_server_drains(own_server, ref):
 
 
 def refused_start(address, data_dir, log_path):
-    """The exit status and the output of a start that must fail."""
+    """Returns the exit status and the output of a start that must fail."""
     process = Server.launch(address, data_dir, log_path)
     try:
         status = process.wait(START_TIMEOUT_S)

@@ -1,4 +1,4 @@
-// What the tests of alarms have in common: what fired, when, and what the handler is to do.
+// A fixture for the tests of alarms. It notes which alarms fired and when, and the test sets the handler.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_ALARM_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_ALARM_FIXTURE_H_
@@ -26,7 +26,7 @@ class AlarmTest : public ScriptedTest {
   };
 
   AlarmTest() {
-    // Notes that it fired, and then does what the test says.
+    // Notes that the alarm fired, and then runs the test's handler.
     board().alarm = [this](ScriptedObject& self, const AlarmRun& run) -> Task<absl::Status> {
       fired.push_back({self.name, clock.Now(), run.scheduled_time, run.retry_count});
       const auto script = on_alarm;

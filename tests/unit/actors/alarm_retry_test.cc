@@ -1,4 +1,4 @@
-// Alarms that fail, and alarms through crashes: at least once, never early.
+// Alarms that fail, and alarms through crashes: each runs at least once, and never early.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ using ::testing::SizeIs;
 
 class AlarmRetryTest : public AlarmTest {};
 
-// --- When the handler fails.
+// --- The handler fails
 
 TEST_F(AlarmRetryTest, AFailureIsRetriedAfterGrowingTimesEachPlusUpToAQuarter) {
   for (uint64_t run : simulation::Seeds(20)) {
@@ -187,7 +187,7 @@ TEST_F(AlarmRetryTest, IsDroppedAfterAsManyAttemptsAsTheClassSays) {
   EXPECT_THAT(fired, SizeIs(7));
   EXPECT_EQ(AlarmOf("a"), std::nullopt);
   EXPECT_TRUE(recording.Dump()["alarms"].empty());
-  // One that is set afterwards has all its attempts again.
+  // An alarm that is set afterwards has all its attempts again.
   SetAlarm("a", clock.Now() + absl::Seconds(1));
   node->Advance(absl::Hours(1));
   EXPECT_THAT(fired, SizeIs(14));
@@ -224,7 +224,7 @@ TEST_F(AlarmRetryTest, WhatAHandlerSaidOfTheAlarmIsDroppedWhereTheRuntimeGaveItU
   options.turn_bytes_max = 1000;
   options.alarm_timeout = absl::Minutes(1);
   Start();
-  // One takes too long, one writes too much; both delete the alarm first.
+  // One handler takes too long and one writes too much; both delete the alarm first.
   SetAlarm("slow", clock.Now() + absl::Seconds(1));
   SetAlarm("large", clock.Now() + absl::Seconds(1));
   std::map<std::string, int> runs;
@@ -278,7 +278,7 @@ TEST_F(AlarmRetryTest, AFailedLoadIsNoAttemptAndIsTriedAgain) {
   EXPECT_EQ(AlarmOf("a"), std::nullopt);
 }
 
-// --- One commit with the rest of the turn, and crashes.
+// --- One commit with the rest of the turn, and crashes
 
 TEST_F(AlarmRetryTest, AlarmAndWriteAreOneCommitWhateverStepACrashComesAt) {
   for (int crash_after = 0; crash_after < 8; ++crash_after) {
@@ -364,7 +364,7 @@ TEST_F(AlarmRetryTest, RandomCrashesLoseNoAlarmAndFireNoneEarly) {
       if (dice.OneIn(4)) co_await self.Wait(absl::Milliseconds(dice.Below(2000)));
       co_return self.storage().Put("fired", absl::StrCat(absl::ToUnixMicros(self.Now())));
     };
-    // By name: the time that was set last and acknowledged.
+    // The time that was set last and acknowledged, by name.
     std::map<std::string, absl::Time> set;
     std::vector<std::string> names;
     for (int i = 0; i < 8; ++i) names.push_back(absl::StrCat("run", run, "object", i));

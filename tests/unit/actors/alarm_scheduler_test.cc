@@ -1,4 +1,4 @@
-// The scheduler of alarms: what it has in memory, and how fast it goes.
+// The scheduler of alarms: the alarms that it has in memory, and the rate at which it delivers them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -98,7 +98,7 @@ TEST_F(AlarmSchedulerTest, MoreThanFitInMemoryAllFireInOrderOfTime) {
     for (size_t i = order.size() - 1; i > 0; --i) std::swap(order[i], order[dice.Below(i + 1)]);
     const absl::Time begin = clock.Now();
     for (int i : order) SetAlarm(absl::StrCat("object", i), begin + absl::Seconds(3 * i + 5));
-    // Half of them after a restart.
+    // Half of the alarms come after a restart.
     node->Advance(absl::Seconds(60));
     Start();
     node->Advance(absl::Seconds(90));
@@ -130,7 +130,8 @@ TEST_F(AlarmSchedulerTest, ChangesWhileTheIndexIsBeingReadAreNotLost) {
   Start();
   ASSERT_EQ(node->reads().waiting(), 2u) << "the index, and then the request records";
   node->reads().RunWork();
-  // One earlier, one later, one gone, one new, all after the read and before its end is known.
+  // One alarm is set earlier, one later, one is deleted, and one is new, all after the read and before its end is
+  // known.
   const auto set = [this](const std::string& name, absl::Time time) {
     Send(name, [time](ScriptedObject& self) -> Task<absl::Status> {
       self.storage().SetAlarm(time);
@@ -149,7 +150,7 @@ TEST_F(AlarmSchedulerTest, ChangesWhileTheIndexIsBeingReadAreNotLost) {
                                         "object8", "object9", "object0"));
 }
 
-// A clock that moves on by itself, as real ones do.
+// A clock that advances by itself, like a real one.
 class TickingClock : public simulation::VirtualClock {
  public:
   absl::Time Wall() const override { return VirtualClock::Wall() + Tick(); }

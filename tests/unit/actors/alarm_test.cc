@@ -1,4 +1,4 @@
-// Alarms: when they fire, and what they are within their own handler.
+// Alarms: when they fire, and their state within their own handler.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// --- When it fires.
+// --- When the alarm fires
 
 TEST_F(AlarmTest, FiresAtItsTimeAndNotBefore) {
   Start();
@@ -156,7 +156,7 @@ TEST_F(AlarmTest, ThatWasFiredBeforeTheClockWentBackIsNotLost) {
   SetAlarm("a", time, storage::AlarmClock::kWall);
   node->Advance(absl::Seconds(30));
   ASSERT_EQ(Find("a"), nullptr);
-  // It is due, and before its object is loaded the clock is set back.
+  // The alarm is due, and the clock is set back before the object is loaded.
   store.set_cold(true);
   clock.Set(time);
   node->executor().RunUntilIdle();
@@ -180,7 +180,7 @@ TEST_F(AlarmTest, ManyFireInOrderOfTime) {
   EXPECT_EQ(FiredNames(), expected);
 }
 
-// --- Within the handler.
+// --- Within the handler
 
 TEST_F(AlarmTest, IsAbsentInItsOwnHandler) {
   Start();

@@ -1,4 +1,4 @@
-// The alarm of a client's object as a state: what is set, what is out, and when there is something to do.
+// The alarm of a client's object as a state: its time, its delivery, and when the state changes next.
 
 #include "actors/alarms/client_alarm.h"
 
@@ -18,7 +18,7 @@ constexpr absl::Duration kLease = absl::Seconds(30);
 
 class ClientAlarmTest : public ::testing::Test {
  protected:
-  // Set for kStart, and out since then.
+  // Sets the alarm for kStart, and delivers it then.
   void DeliverOne() {
     alarm.Set(kStart);
     alarm.Deliver("token", kStart + kLease);
@@ -128,7 +128,7 @@ TEST_F(ClientAlarmTest, ReturnedItIsDueAgainAndNoAttemptCounts) {
 }
 
 TEST_F(ClientAlarmTest, OneThatIsSetMeanwhileTakesThePlaceOfTheRetry) {
-  // Earlier, at the same time, later.
+  // The next alarm is earlier, at the same time, or later.
   for (absl::Duration offset : {-absl::Seconds(5), absl::ZeroDuration(), absl::Seconds(5)}) {
     alarm = ClientAlarm();
     DeliverOne();
@@ -165,7 +165,7 @@ TEST_F(ClientAlarmTest, DeletedAndSetMeanwhileTheLastCounts) {
   alarm.Set(kStart + absl::Hours(1));
   alarm.Fail(kStart + kLease, random);
   EXPECT_EQ(alarm.Visible(kStart), kStart + absl::Hours(1));
-  // The next delivery has its retries again.
+  // The next delivery has all its retries again.
   alarm.Deliver("second", kStart + absl::Hours(2));
   alarm.Fail(kStart + absl::Hours(2), random);
   EXPECT_EQ(alarm.Visible(kStart), kStart + absl::Hours(1));

@@ -1,4 +1,4 @@
-// The wall clock is set, and durations go on: alarms, deadlines, limits of turns, and what comes of a delay.
+// The wall clock is set while durations go on: alarms, deadlines, limits of turns, and times computed from a delay.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,9 +18,9 @@ class ClockStepsTest : public AlarmTest {
  protected:
   ClockStepsTest() { clock.set_steps(true); }
 
-  // Sets an alarm as a client does that names an instant.
+  // Sets an alarm in the manner of a client that names an instant.
   void SetInstant(const std::string& name, absl::Time time) { SetAlarm(name, time, storage::AlarmClock::kWall); }
-  // Sets an alarm as an object does that makes it of a delay.
+  // Sets an alarm in the manner of an object that computes it from a delay.
   void SetDelay(const std::string& name, absl::Duration delay) {
     EXPECT_TRUE(Ask(name, [delay](ScriptedObject& object) -> Task<absl::Status> {
                   object.storage().SetAlarm(object.Now() + delay);
@@ -75,7 +75,7 @@ TEST_F(ClockStepsTest, ADelayIsNeitherShortenedNorDrawnOut) {
   }
 }
 
-// The clock was ahead for two seconds, in which the delay was set.
+// The clock was ahead for two seconds, and the delay was set in that time.
 TEST_F(ClockStepsTest, ADelayThatIsSetWhileTheClockIsWrongIsItsOwnLength) {
   Start();
   clock.StepWall(absl::Seconds(600));
@@ -101,7 +101,7 @@ TEST_F(ClockStepsTest, AfterARestartADelayIsAnInstant) {
   EXPECT_THAT(fired, SizeIs(1));
 }
 
-// An object that fell a long way ahead tells its own time, and its alarm is due after the delay all the same.
+// The object's own clock is far ahead, and its alarm is due after the delay all the same.
 TEST_F(ClockStepsTest, ADelayOfAnObjectWhoseClockIsAheadIsDueByTheWallClock) {
   Start();
   clock.StepWall(absl::Hours(2));

@@ -1,4 +1,4 @@
-// DeleteAll and Cleanup: one commit that leaves nothing, and an instance that is gone with it.
+// DeleteAll and Cleanup: one commit leaves nothing, and the instance goes with it.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ namespace {
 
 using ::testing::IsEmpty;
 
-// With and without a family of its own.
+// The parameter says whether the object has a family of its own.
 class DeletionTest : public ScriptedTest, public ::testing::WithParamInterface<bool> {
  protected:
   DeletionTest() { families_max = GetParam() ? 4 : 0; }
@@ -290,7 +290,7 @@ TEST_P(DeletionTest, ItIsWholeOrAbsentWhateverStepACrashComesAt) {
   EXPECT_TRUE(seen_before && seen_after);
 }
 
-// --- Where it meets a move into a family.
+// --- DeleteAll during a move into a family
 
 class DeletionAndMoveTest : public ScriptedTest {};
 
@@ -354,7 +354,7 @@ TEST_F(DeletionAndMoveTest, AReadThatWasGivenUpMayRunAfterItsFamilyIsGone) {
   Start();
   Put("a", "k", "v");
   store.set_cold(true);
-  // A read that the disk does not answer in time.
+  // The disk does not answer this read in time.
   auto reader = Send(
       "a", [](ScriptedObject& self) -> Task<absl::Status> { co_return (co_await self.storage().List({})).status(); });
   ASSERT_EQ(node->reads().waiting(), 1u);

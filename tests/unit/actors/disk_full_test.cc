@@ -1,5 +1,5 @@
-// A full disk: what takes space is refused while there is still a reserve, whoever would write it; reads and deletions
-// go on.
+// A full disk: writes that take space are refused while there is still a reserve, whoever makes them; reads and
+// deletions go on.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -115,7 +115,7 @@ TEST_F(DiskFullTest, AMoveStopsAndBeginsAgainWhenThereIsRoom) {
   families_max = 1;
   Start();
   object.Put("small", 's', 10);
-  // A part is copied.
+  // The move has copied a part.
   const int commits = recording.commits;
   while (recording.commits < commits + 2 && node->Step(0)) {
   }
@@ -126,7 +126,7 @@ TEST_F(DiskFullTest, AMoveStopsAndBeginsAgainWhenThereIsRoom) {
   EXPECT_LE(recording.commits, before + 1) << "it goes on";
   EXPECT_THAT(recording.ListOwnFamilies(), IsEmpty());
   ExpectFamiliesConsistent();
-  // It is not begun either.
+  // No move begins either.
   object.Delete("small");
   node->Advance(absl::Minutes(2));
   object.Delete("00");

@@ -1,4 +1,4 @@
-// A reply means durable: what the output gate holds, what a failed commit and a crash do to it.
+// A reply means durable: the output gate holds replies, and failed commits and crashes never break that promise.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -131,7 +131,7 @@ TEST_F(DurabilityTest, AReplyOfAReadThatCannotBeGivenKeepsTheInstance) {
   EXPECT_EQ(Instance("a"), instance);
 }
 
-// --- The disk fails.
+// --- The disk fails
 
 TEST_F(DurabilityTest, AfterAFailedCommitEveryoneIsToldThatTheOutcomeIsUnknown) {
   Start();
@@ -175,7 +175,7 @@ TEST_F(DurabilityTest, TurnsInTheirMiddleWhenTheDiskFailsAreToldToo) {
   EXPECT_THAT(*waiting_writer->status, Fails(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OUTCOME_UNKNOWN));
 }
 
-// --- Crashes.
+// --- Crashes
 
 TEST_F(DurabilityTest, WhatWasAnsweredSurvivesACrashAndWhatWasNotIsWholeOrAbsent) {
   for (uint64_t run : simulation::Seeds(40)) {

@@ -104,7 +104,7 @@ TEST(ErrorsTest, AQuotaIsNamedInTheQuotaFailure) {
 }
 
 TEST(ErrorsTest, ALongMessageIsCutAtABoundaryOfCharacters) {
-  // Two, three and four bytes long, so that the bound falls on every byte of each.
+  // The characters are one to four bytes long, so that the bound falls on every byte of each.
   for (const std::string character : {"a", "\u00e9", "\u20ac", "\U0001f600"}) {
     for (size_t offset = 0; offset < 4; ++offset) {
       std::string text(offset, 'x');

@@ -83,7 +83,7 @@ TEST_F(ExecutorTest, ATimerThatIsCancelledDoesNotRun) {
   executor.Cancel(first);
   Advance(absl::Seconds(2));
   EXPECT_THAT(ran, ElementsAre(2));
-  // One that ran, or was cancelled, is ignored.
+  // Cancel() ignores a timer that has run or was cancelled.
   executor.Cancel(first);
 }
 
@@ -129,7 +129,7 @@ TEST_F(ExecutorTest, ARoundEndsWithOnRound) {
   EXPECT_THAT(ran, ElementsAre(1, 9));
 }
 
-// With a thread of its own, as simple as can be.
+// The simplest executor with a thread of its own.
 class ThreadExecutor : public Executor {
  public:
   explicit ThreadExecutor(const Clock* clock) : Executor(clock), thread_([this] { Loop(); }) {}
@@ -167,7 +167,7 @@ class ThreadExecutor : public Executor {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool awake_ = false;   // guarded by mutex_
-  bool ending_ = false;  // on the thread only
+  bool ending_ = false;  // used on the thread only
 
  public:
   std::atomic<int> wakes = 0;
@@ -220,7 +220,7 @@ TEST(ExecutorThreadTest, EachPostToASleepingThreadWakesIt) {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return ran; });
   }
-  // That all ran says that a sleeping one was woken. A thread that is awake is not woken for each post.
+  // All tasks ran, so that a sleeping executor was woken. An executor that is awake is not woken for each post.
   EXPECT_LE(executor.wakes, 200);
 }
 

@@ -1,4 +1,4 @@
-// An error means no effect: what a failing turn leaves of its writes, its alarm and its instance.
+// An error means no effect: a failing turn leaves none of its writes, not its alarm, and sometimes not its instance.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Where objects live: they get families of their own up to a bound, and a move loses nothing at any step.
+// Places of objects: they get families of their own up to a bound, and a move loses nothing at any step.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -90,7 +90,7 @@ TEST_F(FamiliesTest, TheBoundHoldsForManyObjectsAndAcrossRestarts) {
   }
   node->Settle();
   EXPECT_EQ(recording.ListOwnFamilies().size(), 64u);
-  // The same, then less room than there are families, then more.
+  // The same test with fewer families allowed than exist, then with more.
   for (int bound : {64, 10, 100}) {
     families_max = bound;
     Start();
@@ -167,7 +167,7 @@ TEST_F(FamiliesTest, AnObjectThatCouldNotGetAFamilyLeavesMemoryAsOthersDo) {
   SendPut("a", "k", "v");
   node->executor().EndRound();
   node->commits().RunOne();
-  // It becomes idle while the family is being made.
+  // The object becomes idle while its family is being made.
   clock.Advance(absl::Seconds(20));
   node->executor().RunUntilIdle();
   ASSERT_NE(Find("a"), nullptr);
@@ -261,7 +261,7 @@ TEST_F(FamiliesTest, AMoveUnderLoadLosesNothingInAnyOrderOfTheSteps) {
     SCOPED_TRACE(simulation::Replay(run));
     simulation::Dice dice(run);
     const std::string names[] = {absl::StrCat("a", run), absl::StrCat("b", run)};
-    // Objects of which something is durable, and others that are new.
+    // Some objects have durable data, and others are new.
     families_max = 0;
     Start();
     std::map<std::string, int> numbers;
@@ -322,7 +322,7 @@ TEST_F(FamiliesTest, ACrashAtAnyStepOfAMoveLosesNothingAndLeavesNoFamilyOver) {
       EXPECT_GE(number, least);
       EXPECT_LE(number, most);
       least = most = number;
-      // Now and then begins anew, so that there is something to move again.
+      // Some objects are deleted and begin anew, so that there is something to move again.
       deleted = dice.OneIn(2);
       if (deleted) {
         auto deletion = SendDeleteAll(scripted, name);
@@ -345,14 +345,14 @@ TEST_F(FamiliesTest, RecoveryDropsWhatACrashLeftOver) {
   SendPut("a", "k", "v");
   node->executor().EndRound();
   node->commits().RunOne();
-  // Made, and the crash comes before the move.
+  // The family is made, and the crash comes before the move.
   ASSERT_TRUE(node->family_changes().RunWork());
   EXPECT_EQ(recording.ListOwnFamilies().size(), 1u);
   Start();
   EXPECT_EQ(recording.ListOwnFamilies().size(), 0u);
   EXPECT_EQ(node->families().count(), 0);
   EXPECT_EQ(Get("a", "k"), "v");
-  // And again, with a generation of its own.
+  // The object moves again, into a family with a new generation.
   Put("a", "k", "w");
   EXPECT_TRUE(HasOwnFamily("a"));
   EXPECT_EQ(Get("a", "k"), "w");
@@ -372,7 +372,7 @@ TEST_F(FamiliesTest, AFamilyOfADeletedObjectThatACrashLeftOverIsDropped) {
   EXPECT_EQ(Get("a", "k"), std::nullopt);
 }
 
-// Nobody knows whether the family is the object's or left over by a crash.
+// Nobody knows whether the family belongs to the object or was left over by a crash.
 TEST_F(FamiliesTest, AnObjectWhoseCatalogRecordIsDamagedIsDataLossAndKeepsAllThatItHas) {
   families_max = 2;
   Start();
@@ -408,7 +408,7 @@ TEST_F(FamiliesTest, AnObjectWhoseCatalogRecordIsDamagedIsDataLossAndKeepsAllTha
   EXPECT_EQ(Get("b", "k"), "w");
   Put("b", "k", "y");
   EXPECT_EQ(Get("c", "k"), "x");
-  // Its alarm is looked at once, and stays.
+  // The object's alarm is read once, and stays.
   const int gets = recording.gets[storage::FamilyId::kPacked];
   node->Advance(absl::Minutes(1));
   EXPECT_EQ(recording.gets[storage::FamilyId::kPacked], gets);

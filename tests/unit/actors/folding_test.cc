@@ -1,5 +1,5 @@
-// Beyond the bound of families idle small objects are packed, so that large and busy ones get theirs; and what becomes
-// of moves that fail.
+// Beyond the bound on families, idle small objects are packed, so that large and busy ones get families; and moves may
+// fail.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 
 class FoldingTest : public RelocationTest {
  protected:
-  // One family, which a small object has, and a large object that is packed.
+  // Makes one family, which a small object has, and a large object that is packed.
   void Prepare(Tracked* small, Tracked* large) {
     families_max = 0;
     Start();
@@ -31,7 +31,7 @@ class FoldingTest : public RelocationTest {
     ASSERT_FALSE(HasOwnFamily(large->name()));
     node->Advance(options.idle_timeout * 2);
   }
-  // Two large objects, of which the first has the one family.
+  // Makes two large objects, the first of which has the one family.
   void FillBothAndGiveTheFirstAFamily(Tracked* first, Tracked* second) {
     families_max = 0;
     Start();
@@ -91,7 +91,7 @@ TEST_F(FoldingTest, OneThatIsInUseKeepsItsFamily) {
     node->Advance(absl::Milliseconds(100));
   }
   EXPECT_TRUE(HasOwnFamily("small"));
-  // Until it is idle again.
+  // The object becomes idle again.
   node->Advance(options.idle_timeout * 2);
   for (int i = 0; i < 2; ++i) {
     large.Put("k", 'l', 10);
@@ -178,9 +178,9 @@ TEST_F(FoldingTest, ACrashAtAnyStepLosesNothingOfEither) {
   EXPECT_TRUE(packed_alone);
 }
 
-// --- Where a move fails.
+// --- Moves that fail
 
-// Reads from the disk of the families that it is told fail.
+// Makes reads from the disk fail in the families that a test names.
 class FailingReads : public storage::Store {
  public:
   explicit FailingReads(storage::Store* store) : store_(store) {}
@@ -252,7 +252,7 @@ TEST_F(FailedMoveTest, WhereItCannotBeReadTheObjectGoesOnWhereItIs) {
     node->Settle();
     object.CheckAll();
     ExpectFamiliesConsistent();
-    // Tried again when it comes into memory again.
+    // The move begins again when the object is loaded again.
     node->Advance(options.idle_timeout * 2);
     object.Put("n", 'v', 10);
     node->Settle();
@@ -287,7 +287,7 @@ TEST_F(FailedMoveTest, OneWhosePackingFailedIsTriedAgain) {
   large.Put("k", 'l', 10);
   node->Settle();
   failing.scans_fail = false;
-  // Not at once, so that a block that can't be read is not read at every turn.
+  // The move waits, so that a block that cannot be read is not read in every turn.
   node->Advance(absl::Seconds(50));
   large.Put("k", 'l', 10);
   node->Settle();
@@ -309,7 +309,7 @@ TEST_F(FoldingTest, OneThatWasTooLargeToBePackedIsTriedAgainMuchLater) {
   node->Advance(options.idle_timeout * 2);
   second.Put("k", 's', 10);
   node->Settle();
-  // It is small from now on.
+  // The object is small from now on.
   for (int i = 0; i < 5; ++i) first.Delete(absl::StrCat("0", 2 * i));
   node->Settle();
   node->Advance(absl::Minutes(2));

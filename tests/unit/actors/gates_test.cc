@@ -25,7 +25,7 @@ class Recording : public Delivery {
   std::optional<absl::Status> outcome;
 };
 
-// Never resumed; only told apart.
+// These handles are only compared and never resumed.
 std::coroutine_handle<> Handle(int* identity) { return std::coroutine_handle<>::from_address(identity); }
 
 TEST(InputGateTest, IsHeldByOneTurn) {

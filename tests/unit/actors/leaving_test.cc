@@ -1,5 +1,5 @@
-// An object that stores nothing any more ceases to exist: in the turn of the alarm that emptied it, or when it leaves
-// memory, and never while there is something to be lost.
+// An object that stores nothing any more ceases to exist, in the turn of the alarm that emptied it or when it leaves
+// memory, and never while something could be lost.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace {
 
 constexpr absl::Duration kIdle = absl::Seconds(11);
 
-// With and without a family of its own.
+// The parameter says whether the object has a family of its own.
 class LeavingTest : public ScriptedTest, public ::testing::WithParamInterface<bool> {
  protected:
   LeavingTest() {
@@ -34,7 +34,7 @@ class LeavingTest : public ScriptedTest, public ::testing::WithParamInterface<bo
   void Delete(const std::string& name, const std::string& key) {
     EXPECT_TRUE(Ask(name, [key](ScriptedObject& self) { return Erase(&self, key); }).ok());
   }
-  // An object with one entry, which its alarm will delete in a minute.
+  // Makes an object with one entry, which its alarm will delete in a minute.
   void Fill(const std::string& name) {
     EXPECT_TRUE(Ask(name, [](ScriptedObject& self) -> Task<absl::Status> {
                   self.storage().SetAlarm(self.Now() + absl::Minutes(1));
@@ -205,7 +205,7 @@ TEST_P(LeavingTest, ItsClockDoesNotGoBackForItsLeaving) {
   EXPECT_GT(time, clock.Wall());
   node->Advance(kIdle);
   EXPECT_TRUE(CatalogOf(scripted, "a"));
-  // When the wall clock has come there, the next use of the object is its last.
+  // When the wall clock has reached the object's clock, the object ceases to exist after its next use.
   node->Advance(absl::Hours(1));
   EXPECT_GE(TimeOf("a"), time);
   node->Advance(kIdle);
@@ -252,7 +252,7 @@ TEST_P(LeavingTest, ARemainderIsKeptAndDoesNotMakeTheObjectExist) {
     ExpectFamiliesConsistent();
     ExpectAlarmIndexConsistent(scripted, {"a"});
     EXPECT_EQ(KeysOf(scripted, "a"), (std::map<std::string, std::string>{{storage::kRemainderKey, "7"}}));
-    // It is still there when the object comes and goes once more; DeleteAll removes it.
+    // The remainder is still there when the object comes and goes once more; DeleteAll removes it.
     Put("a", "k", "v");
     Delete("a", "k");
     node->Advance(kIdle);
@@ -287,7 +287,7 @@ TEST_P(LeavingTest, ACrashAtAnyStepLeavesItWholeOrGone) {
     const auto keys = KeysOf(scripted, "a");
     EXPECT_EQ(CatalogOf(scripted, "a").has_value(), keys.contains(storage::kObjectHeaderKey));
     EXPECT_EQ(keys.empty(), !keys.contains(storage::kObjectHeaderKey));
-    // The alarm of one that is still there comes again.
+    // If the object still exists, its alarm comes again.
     node->Advance(absl::Seconds(1));
     ExpectGone("a");
     if (HasFailure()) return;
@@ -348,7 +348,7 @@ TEST_P(LeavingTest, FamiliesOfManyThatLeaveTogetherGoOneByOne) {
   node->Advance(absl::Milliseconds(200));
   EXPECT_EQ(recording.ListOwnFamilies().size(), GetParam() ? 1u : 0u);
   if (!GetParam()) return;
-  // A stop does not wait for the last.
+  // A stop does not wait for the last family.
   node->host().Stop();
   node->Settle();
   EXPECT_TRUE(node->host().idle());

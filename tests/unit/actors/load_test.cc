@@ -1,4 +1,4 @@
-// Load: what runs before the first request, and what its failures do to those that wait.
+// Load runs before the first request; its failures reach the requests that wait.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -78,7 +78,7 @@ TEST(MailboxTest, WorkOfTheServerHasPlacesOfItsOwnAndGoesFirst) {
   EXPECT_EQ(mailbox.Pop(), &move);
   EXPECT_FALSE(mailbox.empty());
   EXPECT_EQ(mailbox.Pop(), &request);
-  // The bytes of the reserved were never counted.
+  // The bytes of reserved requests were never counted.
   EXPECT_TRUE(mailbox.Push(&request));
 }
 

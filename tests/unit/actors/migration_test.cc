@@ -1,4 +1,4 @@
-// Migrations: in order, once, all or nothing; and a store that is newer than the code is left alone.
+// Migrations run in order, once, all or nothing; a store that is newer than the code is left alone.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ class MigrationTest : public ScriptedTest {
  protected:
   MigrationTest() { migration_fails = false; }
 
-  // A restart with other code.
+  // Restarts the node with other code.
   void StartWith(std::vector<Migration> migrations) {
     Crash();
     scripted = MakeScriptedClass(std::move(migrations));
@@ -155,7 +155,7 @@ TEST_F(MigrationTest, AStoreThatIsNewerThanTheCodeIsRefusedAndLeftAsItIs) {
     EXPECT_FALSE(HasRetryInfo(*outcome->status));
     EXPECT_FALSE(outcome->begun);
   }
-  // The alarm is due, and cannot be run.
+  // The alarm is due and cannot run.
   node->Advance(absl::Hours(2));
   EXPECT_EQ(recording.Dump(), before);
   StartWith({{1, AppendVersion<1>}, {2, AppendVersion<2>}});

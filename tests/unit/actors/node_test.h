@@ -1,7 +1,7 @@
-// What the tests of objects have in common: a node over a store in memory, requests to it, and crashes.
+// The fixture of tests with objects: a node over a store in memory, requests to it, and crashes.
 //
-// A request is kept by the fixture until it is done, and destroyed before the node if that never happens; the test
-// holds what came of it (Sent), which outlives both.
+// The fixture keeps a request until it is done, and destroys it before the node if that never happens; the test holds
+// the request's outcome (Sent), which outlives both.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_NODE_TEST_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_NODE_TEST_H_
@@ -37,7 +37,7 @@
 
 namespace holdfast::actors {
 
-// What came of a request.
+// The outcome of a request.
 struct Outcome {
   bool done() const { return status.has_value(); }
   bool ok() const { return done() && status->ok(); }
@@ -45,7 +45,7 @@ struct Outcome {
   bool begun = false;
   std::optional<absl::Status> status;
   absl::Time done_time;
-  int done_as = 0;  // among all of the fixture: 1 for the first
+  int done_as = 0;  // position among all requests of the fixture that are done; 1 is the first
 };
 
 template <typename Response>
@@ -56,11 +56,11 @@ struct Sent : Outcome {
 struct SendOptions {
   absl::Time deadline = absl::InfiniteFuture();
   size_t bytes = 0;
-  // What CheckReply answers.
+  // The return value of CheckReply.
   absl::Status reply_check;
 };
 
-// A request with a request_id, as its record names it.
+// A request with a request_id, and the names that its record uses.
 struct Recording {
   std::string request_id;
   std::string method;
@@ -79,14 +79,14 @@ class NodeTest : public ::testing::Test {
     if (node != nullptr) EXPECT_FALSE(node->stuck()) << "something goes round without end";
   }
 
-  // Begins a life of the node; the one before ends in a crash, if there was one.
+  // Begins a life of the node; the previous life, if there was one, ends in a crash.
   simulation::Node& Start() {
     Crash();
     node = std::make_unique<simulation::Node>(&recording, &clock, classes, options, families_max, seed, observer);
     EXPECT_TRUE(node->recovered().ok()) << node->recovered();
     return *node;
   }
-  // What is not in the store now is lost.
+  // Ends the node in a crash: everything that is not in the store is lost.
   void Crash() {
     if (node != nullptr) EXPECT_FALSE(node->stuck()) << "something goes round without end";
     waiting_.clear();
@@ -118,7 +118,7 @@ class NodeTest : public ::testing::Test {
     node->Deliver(raw->key, object_class, raw);
   }
 
-  // A call of a class's handler.
+  // A call of a handler of a class.
   template <typename Class, typename Req, typename Response>
   std::shared_ptr<Sent<Response>> Send(const std::string& name,
                                        Task<absl::Status> (Class::*handler)(const Req&, Response*), const Req& request,
@@ -138,7 +138,7 @@ class NodeTest : public ::testing::Test {
         sent, send_options, RecordingOf(request, sent));
     return sent;
   }
-  // Nothing, if the request has no request_id.
+  // Returns nothing if the request has no request_id.
   template <typename Req, typename Response>
   static std::optional<Recording> RecordingOf(const Req& request, const std::shared_ptr<Sent<Response>>& sent) {
     if constexpr (requires { request.request_id(); }) {
@@ -154,7 +154,7 @@ class NodeTest : public ::testing::Test {
     }
     return std::nullopt;
   }
-  // The same, until it is answered.
+  // Makes the call and runs the node until it is answered.
   template <typename Class, typename Req, typename Response>
   std::shared_ptr<Sent<Response>> Ask(const std::string& name,
                                       Task<absl::Status> (Class::*handler)(const Req&, Response*), const Req& request) {
@@ -174,7 +174,7 @@ class NodeTest : public ::testing::Test {
     return SendTo<Object>(object_class, name, &Object::Cleanup, v1::CleanupRequest());
   }
 
-  // --- What the store holds.
+  // --- The contents of the store
   std::optional<storage::v1::CatalogRecord> CatalogOf(const ObjectClass& object_class, const std::string& name) {
     const auto catalog = recording.Dump()["catalog"];
     auto it = catalog.find(Key(object_class, name).encoded());
@@ -183,7 +183,7 @@ class NodeTest : public ::testing::Test {
     EXPECT_TRUE(record.ParseFromString(it->second));
     return record;
   }
-  // The keys of one object, wherever they lie, without the prefix.
+  // Returns the keys of one object without the prefix, wherever they are stored.
   std::map<std::string, std::string> KeysOf(const ObjectClass& object_class, const std::string& name) {
     auto dump = recording.Dump();
     std::string prefix;
@@ -209,7 +209,7 @@ class NodeTest : public ::testing::Test {
     EXPECT_TRUE(header.ParseFromString(it->second));
     return header;
   }
-  // Every alarm in the index belongs to an object that says the same, and the other way round.
+  // Expects that every alarm in the index is that of its object, and the other way round.
   void ExpectAlarmIndexConsistent(const ObjectClass& object_class, const std::vector<std::string>& names) {
     std::map<std::string, int64_t> due;
     const auto dump = recording.Dump();
@@ -231,7 +231,7 @@ class NodeTest : public ::testing::Test {
     }
     EXPECT_TRUE(due.empty()) << "an alarm of an object that is not there";
   }
-  // Families are those that the catalog names, and no others.
+  // Expects that the families are those that the catalog names.
   void ExpectFamiliesConsistent() {
     const auto dump = recording.Dump();
     size_t named = 0;
@@ -305,7 +305,7 @@ class NodeTest : public ::testing::Test {
   int done_count_ = 0;
 };
 
-// --- Matchers for what came of a request.
+// --- Matchers for the outcome of a request
 
 inline bool HasRetryInfo(const absl::Status& status) {
   return status.GetPayload("type.googleapis.com/google.rpc.RetryInfo").has_value();
@@ -321,7 +321,7 @@ inline std::vector<std::string> ViolatedFields(const absl::Status& status) {
   return fields;
 }
 
-// `EXPECT_THAT(status, Fails(code, reason))`.
+// Use: `EXPECT_THAT(status, Fails(code, reason))`.
 MATCHER_P2(Fails, code, reason,
            absl::StrCat("is an error ", absl::StatusCodeToString(code), " with ", v1::ErrorReason_Name(reason))) {
   *result_listener << arg.ToString() << " with " << v1::ErrorReason_Name(ReasonOf(arg));

@@ -1,5 +1,4 @@
-// What the runtime keeps of an object besides what its class stores: its clock, its header and its place in the
-// catalog.
+// The runtime's data about an object besides the data of its class: its clock, its header and its place in the catalog.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +14,7 @@ namespace {
 
 class ObjectTest : public ScriptedTest {
  protected:
-  // The object's clock; stored if the turn also writes.
+  // Returns the object's clock, which is stored if the turn also writes.
   absl::Time NowOf(const std::string& name, bool write) {
     absl::Time now;
     EXPECT_TRUE(Ask(name, [&now, write](ScriptedObject& self) -> Task<absl::Status> {
@@ -27,7 +26,7 @@ class ObjectTest : public ScriptedTest {
   }
 };
 
-// --- The object's clock.
+// --- The object's clock
 
 TEST_F(ObjectTest, ItsClockIsTheWallClockInWholeMicroseconds) {
   Start();
@@ -46,7 +45,7 @@ TEST_F(ObjectTest, ItsClockGoesOnEvenlyThoughTheWallClockSteps) {
   EXPECT_EQ(NowOf("a", false), before + absl::Seconds(1));
   clock.StepWall(absl::Hours(3));
   EXPECT_EQ(NowOf("a", true), before + absl::Seconds(1));
-  // The next load begins at the wall clock, where that is ahead.
+  // The next load begins at the wall clock, if that is ahead.
   node->Advance(absl::Seconds(30));
   ASSERT_EQ(Find("a"), nullptr);
   EXPECT_EQ(NowOf("a", false), clock.Wall());
@@ -120,7 +119,7 @@ TEST_F(ObjectTest, AFailedTurnDoesNotTurnTheClockBack) {
   EXPECT_EQ(NowOf("a", false), stored);
 }
 
-// --- What exists.
+// --- Existence
 
 TEST_F(ObjectTest, ReadingAnObjectThatNeverWroteStoresNothing) {
   Start();
@@ -177,7 +176,7 @@ TEST_F(ObjectTest, AnAlarmAloneMakesTheObjectExist) {
 
 TEST_F(ObjectTest, ObjectsAreIsolated) {
   Start();
-  // Names that are prefixes of one another, or hold the bytes that end names.
+  // Some names are prefixes of others, or have the bytes that end names.
   const std::string names[] = {"a", "ab", std::string("a\0", 2), std::string("a\0\1", 3), std::string("\0", 1), "a/b"};
   for (const std::string& name : names) Put(name, "k", "of " + name);
   for (const std::string& name : names) EXPECT_EQ(Get(name, "k"), "of " + name);

@@ -1,4 +1,4 @@
-// What the runtime tells an observer, counted.
+// Counts the events that the runtime tells an observer.
 
 #include "storage/base/observer.h"
 
@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
-// Counts everything by name, and keeps what was said beside it.
+// Counts all events by name, and keeps their arguments.
 class Counting : public storage::Observer {
  public:
   void RequestQueued(absl::string_view object_class, size_t depth) override {
@@ -121,7 +121,7 @@ TEST_F(ObserverTest, EachRequestThatBeginsEndsOnce) {
     co_return absl::InternalError("after a write");
   });
   Send("b", [](ScriptedObject& self) -> Task<absl::Status> {
-    co_await self.Wait(absl::Hours(1));  // until its time limit ends it
+    co_await self.Wait(absl::Hours(1));  // the turn's time limit ends this wait
     co_return absl::OkStatus();
   });
   Send("b", Put);
@@ -147,7 +147,7 @@ TEST_F(ObserverTest, AlarmsTellHowLateTheyAreAndWhichAttemptsFailed) {
   EXPECT_EQ(counting.counts["alarms"], 3);
   EXPECT_EQ(counting.counts["alarms retried"], 2);
   EXPECT_THAT(counting.attempts, ElementsAre(1, 2));
-  // The clock of the test is finer than the microseconds of an alarm.
+  // The test's clock is finer than the microseconds of an alarm.
   for (absl::Duration late : counting.lateness) EXPECT_LT(late, absl::Microseconds(1));
   EXPECT_EQ(counting.counts["begun"], 1) << "an alarm is no request";
 }

@@ -1,4 +1,4 @@
-// Overload is an answer: every queue is bounded, and what cannot be served is refused at once.
+// Overload is an answer: every queue is bounded, and a request that cannot be served is refused at once.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ namespace {
 
 class OverloadTest : public ScriptedTest {
  protected:
-  // Holds the gate for so long.
+  // Holds the input gate for this time.
   std::shared_ptr<Outcome> Block(const std::string& name, absl::Duration time) {
     return Send(name, [time](ScriptedObject& self) -> Task<absl::Status> {
       (void)self.storage().Put("blocked", "");
@@ -37,7 +37,7 @@ TEST_F(OverloadTest, TheMailboxIsBoundedInNumber) {
   EXPECT_THAT(*refused->status, Fails(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_MAILBOX_FULL));
   EXPECT_TRUE(HasRetryInfo(*refused->status));
   EXPECT_FALSE(refused->begun);
-  // Another object's mailbox is its own.
+  // Another object has a mailbox of its own.
   auto other = Send("b", Nothing);
   EXPECT_TRUE(other->ok());
   node->Advance(absl::Seconds(1));

@@ -74,7 +74,7 @@ TEST(PageTokenTest, TheFingerprintIsThatOfTheArgumentsAndTheMessage) {
   v1::ListProcessedItemsRequest other = Request();
   other.set_after_sequence(8);
   EXPECT_NE(PageFingerprint(Request()), PageFingerprint(other));
-  // The same bytes in another message.
+  // Another message has the same bytes.
   v1::ListUsersRequest users;
   v1::ListProcessedItemsRequest items;
   EXPECT_NE(PageFingerprint(users), PageFingerprint(items));

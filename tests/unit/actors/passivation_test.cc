@@ -1,4 +1,4 @@
-// Passivation: idle objects leave memory, busy ones do not, and nothing is lost by it.
+// Passivation: idle objects leave memory, busy ones do not, and nothing is lost.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ TEST_F(PassivationTest, AnIdleObjectLeavesMemoryAfterTheIdleTimeoutAndNotBefore)
   ASSERT_NE(Find("a"), nullptr);
   EXPECT_EQ(Find("a")->state(), State::kActive);
   EXPECT_GT(node->host().activation_bytes(), 0u);
-  // The idle are looked for in steps of 100 ms.
+  // Idle objects are looked for in steps of 100 ms.
   node->Advance(absl::Milliseconds(101));
   EXPECT_EQ(Find("a"), nullptr);
   EXPECT_EQ(node->host().activation_count(), 0u);
@@ -95,7 +95,7 @@ TEST_F(PassivationTest, ALoadAfterwardsReadsThroughWritesThatAreNotDurable) {
   SendPut("a", "k", "new");
   node->executor().EndRound();
   SendPut("a", "l", "newer");
-  // The disk takes its time.
+  // The disk is slow.
   clock.Advance(options.idle_timeout + absl::Seconds(1));
   node->SettleWithoutCommits();
   ASSERT_NE(Find("a"), nullptr) << "its writes are not durable";

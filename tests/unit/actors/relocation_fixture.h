@@ -1,5 +1,5 @@
-// What the tests of moves have in common: a large object with a model of what it has after each turn, so that what is
-// there after a crash can be compared with what was acknowledged.
+// A fixture for the tests of moves: a large object with a model of its state after each turn, so that its state after a
+// crash can be compared with the acknowledged turns.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_RELOCATION_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_RELOCATION_FIXTURE_H_
@@ -23,7 +23,7 @@ class RelocationTest : public ScriptedTest {
  protected:
   static constexpr size_t kValueBytes = 250'000;
 
-  // What an object has: keys, each with the byte that its value is made of; and the alarm.
+  // The content of an object: its keys, each with the byte that its value repeats; and the alarm.
   struct Content {
     std::map<std::string, char> keys;
     std::optional<absl::Time> alarm;
@@ -35,7 +35,7 @@ class RelocationTest : public ScriptedTest {
     }
   };
 
-  // An object and what it has after each of the turns that were sent; the turns take effect in that order.
+  // An object and its state after each of the turns that were sent; the turns take effect in that order.
   class Tracked {
    public:
     Tracked(RelocationTest* test, std::string name) : test_(test), name_(std::move(name)) {}
@@ -69,14 +69,14 @@ class RelocationTest : public ScriptedTest {
         co_return absl::OkStatus();
       }));
     }
-    // Fails after it has written: the instance is reset.
+    // Fails after a write, so that the instance is reset.
     void Fail() {
       test_->Send(name_, [](ScriptedObject& self) -> Task<absl::Status> {
         (void)self.storage().Put("0", "dropped");
         co_return NotFound("fails");
       });
     }
-    // What is read now must be what the turns so far have left.
+    // A read now must see the state after the turns so far.
     void Read() { reads_.emplace_back(test_->SendRead(name_), latest()); }
 
     void CheckReads() {
@@ -86,7 +86,8 @@ class RelocationTest : public ScriptedTest {
         EXPECT_EQ(read->response, expected);
       }
     }
-    // The node has been started again: the object has what some of the turns have left, and all that were acknowledged.
+    // Checks an object after a restart of the node: it has the state after some of the turns, which include all that
+    // were acknowledged.
     void CheckAfterCrash() {
       CheckReads();
       reads_.clear();
@@ -104,7 +105,7 @@ class RelocationTest : public ScriptedTest {
       states_ = {now->response};
       turns_.clear();
     }
-    // Nothing crashed: it has what all turns have left.
+    // Checks an object without a crash: it has the state after all turns.
     void CheckAll() {
       CheckReads();
       for (const auto& turn : turns_) EXPECT_TRUE(turn->ok());
@@ -134,7 +135,7 @@ class RelocationTest : public ScriptedTest {
         [sent](Object& object) { return ReadInto(static_cast<ScriptedObject&>(object), &sent->response); }, sent);
     return sent;
   }
-  // So many keys of `kValueBytes`, "0", "2", and so on, so that there is room between them.
+  // Writes `keys` keys of `kValueBytes` each, "0", "2", and so on, so that other keys fit between them.
   void Fill(Tracked* object, int keys) {
     for (int i = 0; i < keys; ++i) object->Put(absl::StrCat(absl::Hex(2 * i, absl::kZeroPad2)), 'a');
     node->Settle();
@@ -143,7 +144,7 @@ class RelocationTest : public ScriptedTest {
     const auto catalog = CatalogOf(scripted, name);
     return catalog && catalog->family_generation() != 0;
   }
-  // Everything that is stored goes, so that the next run begins anew.
+  // Removes everything that is stored, so that the next run begins anew.
   void Wipe() {
     Crash();
     for (const storage::OwnFamily& family : store.ListOwnFamilies()) (void)store.DropFamily(family.id);

@@ -18,7 +18,7 @@ namespace {
 
 class LargeMoveTest : public RelocationTest {
  protected:
-  // A packed object of 2.5 MB, and the write that makes it move.
+  // Makes a packed object of 2.5 MB, and the write that makes it move.
   void BeginMove(Tracked* object) {
     families_max = 0;
     Start();
@@ -27,9 +27,9 @@ class LargeMoveTest : public RelocationTest {
     Start();
     object->Put("small", 's', 10);
   }
-  // Until so many parts were copied and are durable.
+  // Runs until `parts` parts are copied and durable.
   void StepTo(int parts) {
-    const int commits = recording.commits + 1;  // the first is the write's
+    const int commits = recording.commits + 1;  // the first commit is that of the write
     while (recording.commits < commits + parts && node->Step(0)) {
     }
     ASSERT_EQ(recording.commits, commits + parts);
@@ -42,15 +42,15 @@ TEST_F(LargeMoveTest, WhatIsWrittenInTheMiddleArrivesBeforeAndBehindTheCopiedPar
   BeginMove(&object);
   StepTo(1);
   EXPECT_TRUE(Find("large")->packed());
-  object.Put("00", 'b');      // copied, written again
-  object.Put("01", 'c', 10);  // before what was copied, new
-  object.Delete("02");        // copied, deleted
+  object.Put("00", 'b');      // copied, and written again
+  object.Put("01", 'c', 10);  // a new key before the copied ones
+  object.Delete("02");        // copied, and deleted
   object.Put("12", 'd');      // not copied yet
   object.Put("11", 'e', 10);
   object.Delete("10");
   object.Put("0a", 'x', 10);
   object.Delete("0a");
-  object.Put("zz", 'f', 10);  // behind all
+  object.Put("zz", 'f', 10);  // a key behind all others
   object.SetAlarm(clock.Now() + absl::Hours(1));
   object.Read();
   StepTo(0);
@@ -68,12 +68,12 @@ TEST_F(LargeMoveTest, WhatIsWrittenInTheMiddleArrivesBeforeAndBehindTheCopiedPar
   ExpectFamiliesConsistent();
 }
 
-// A patch would find nothing in the new place.
+// A patch would find no base in the new place.
 TEST_F(LargeMoveTest, AChangeOfWhatIsNotCopiedYetIsWrittenInFull) {
   Tracked object(this, "large");
   BeginMove(&object);
   StepTo(1);
-  const std::string key = storage::EntryKey("small");  // the last of its keys
+  const std::string key = storage::EntryKey("small");  // the object's last key
   const std::string old(10, 's');
   std::string value = old;
   value[1] = 'b';
@@ -236,7 +236,7 @@ TEST_F(LargeMoveTest, ACrashAtAnyStepLosesNothingAndLeavesNoFamilyOver) {
     ExpectFamiliesConsistent();
     object.CheckAfterCrash();
     ExpectAlarmIndexConsistent(scripted, {"large"});
-    // And on from there.
+    // The object continues from there.
     object.Put("13", 'z', 10);
     node->Settle();
     object.CheckAll();

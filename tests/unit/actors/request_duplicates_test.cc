@@ -1,4 +1,4 @@
-// Requests with the id of one that is under way, and random retries: one effect, whatever happens.
+// Requests with the id of a request that is under way, and random retries: each has one effect, whatever happens.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 
 class DuplicateTest : public RequestRecordsTest {
  protected:
-  // Waits for so long before it adds; the first runs of an object fail if `failures` says so.
+  // Waits before it adds; the first `failures` runs of an object fail.
   Reply SendSlow(const std::string& id, const std::string& text = "slow", const SendOptions& send_options = {}) {
     return SendRecorded(
         "a", id, text,
@@ -121,7 +121,7 @@ TEST_F(DuplicateTest, RandomRetriesThroughCrashesHaveOneEffectEach) {
     options.idle_timeout = absl::Milliseconds(dice.Between(100, 2000));
     const std::string names[] = {absl::StrCat("a", run), absl::StrCat("b", run)};
     Start();
-    // By object and id: what a client was told.
+    // The replies that a client got, by object and id.
     std::map<std::pair<std::string, std::string>, std::string> told;
     std::vector<std::pair<std::pair<std::string, std::string>, Reply>> sent;
     const auto note = [&] {

@@ -47,7 +47,7 @@ class RequestExpiryTest : public ScriptedTest {
   bool Refused(const std::string& id) { return Refused(id, Key(scripted, "a")); }
   Reply Answer(const std::string& id, const std::string& name = "a") { return Answer(id, Key(scripted, name)); }
   storage::ObjectKey InNamespace(const std::string& ns) const { return {ns, scripted.name, "a"}; }
-  // Sets the bound so that so many of the records that are made from here on fit, and not one more.
+  // Sets the bound so that `count` of the records that are made from here on fit, and not one more.
   void AllowRecords(int64_t count) {
     reply_bytes = 10'000;
     options.records.bytes_max = count * static_cast<int64_t>(reply_bytes);
@@ -185,7 +185,7 @@ TEST_F(RequestExpiryTest, ACrashInTheMiddleOfASweepForgetsWholeRecords) {
   }
 }
 
-// --- The bounds.
+// --- The bounds
 
 TEST_F(RequestExpiryTest, AtTheBoundNewIdsAreRefusedAndOldOnesReplayed) {
   AllowRecords(3);
@@ -197,7 +197,7 @@ TEST_F(RequestExpiryTest, AtTheBoundNewIdsAreRefusedAndOldOnesReplayed) {
   EXPECT_FALSE(Refused("two"));
   Put("a", "k", "v");
   EXPECT_EQ(Get("a", "k"), "v") << "without an id all goes on";
-  // Requests that failed, or asked for no record, take no room.
+  // Requests that failed, or that have no record, take no room.
   node->Advance(options.records.age * 1.1);
   for (int i = 0; i < 5; ++i) {
     SendRecorded("a", absl::StrCat("failed", i), "text",
@@ -239,7 +239,7 @@ TEST_F(RequestExpiryTest, ANamespaceAtItsBoundIsRefusedAndNoOther) {
     EXPECT_TRUE(Refused("more", InNamespace("greedy"), kSetting));
     EXPECT_TRUE(Refused("more", InNamespace("greedy"), "\"greedy\""));
     EXPECT_FALSE(Refused("id0", InNamespace("greedy"))) << "a retry";
-    // Namespaces whose names begin alike are different ones.
+    // A namespace whose name has a common prefix with another is a different one.
     for (const char* other : {"modest", "greed", "greedy-too", "g"}) {
       for (int i = 0; i < 3; ++i) EXPECT_FALSE(Refused(absl::StrCat("id", i), InNamespace(other), kSetting)) << other;
     }

@@ -1,4 +1,4 @@
-// What the tests of requests with a request_id have in common: one that adds, and what is recorded of it.
+// A fixture for the tests of requests with a request_id: a request that adds, and the records in the store.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_REQUEST_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_REQUEST_FIXTURE_H_
@@ -33,7 +33,7 @@ class RequestRecordsTest : public ScriptedTest {
     return sent;
   }
   int Number(const std::string& name) { return std::stoi(Get(name, "n").value_or("0")); }
-  // In the store.
+  // Returns the number of records in the store.
   size_t RecordCount() {
     size_t count = 0;
     for (const auto& [key, value] : recording.DumpFamily(storage::FamilyId::kRequests)) {

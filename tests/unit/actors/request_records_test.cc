@@ -1,4 +1,4 @@
-// Requests with a request_id: sent again they get the same reply and have no second effect.
+// A request with a request_id that is sent again gets the same reply and has no second effect.
 
 #include "actors/runtime/request_records.h"
 
@@ -92,7 +92,7 @@ TEST_F(RequestRecordsTest, ADeletionHasARecordToo) {
   node->Settle();
   EXPECT_TRUE(first->ok() && again->ok());
   EXPECT_EQ(Get("a", "k"), "new");
-  // Also where there was nothing to delete.
+  // The same holds where there was nothing to delete.
   auto nothing = SendTo<Object>(scripted, "b", &Object::DeleteAll, request);
   node->Settle();
   Put("b", "k", "new");
@@ -184,7 +184,7 @@ TEST_F(RequestRecordsTest, AnotherRequestWithTheSameIdIsRefusedAndDoesNothing) {
   auto other = AskAdd("a", "one", "add with another text");
   EXPECT_THAT(*other->status, Fails(absl::StatusCode::kAlreadyExists, v1::ERROR_REASON_REQUEST_ID_REUSED));
   EXPECT_FALSE(other->begun || HasRetryInfo(*other->status));
-  // Another method, with the same fields.
+  // The other method has the same fields.
   v1::CleanupRequest cleanup;
   cleanup.set_request_id("one");
   auto method = SendTo<Object>(scripted, "a", &Object::Cleanup, cleanup);
@@ -193,7 +193,7 @@ TEST_F(RequestRecordsTest, AnotherRequestWithTheSameIdIsRefusedAndDoesNothing) {
   EXPECT_EQ(Number("a"), 1);
   EXPECT_EQ(Instance("a"), instance);
   EXPECT_EQ(AskAdd("a", "one")->response, first->response);
-  // Another object has ids of its own; and one that begins like another is another.
+  // Another object has ids of its own; an id that is a prefix of another is a different one.
   EXPECT_TRUE(AskAdd("b", "one", "another text")->ok());
   EXPECT_TRUE(AskAdd("a", "on", "another text")->begun);
   EXPECT_TRUE(AskAdd("a", "onee", "another text")->begun);

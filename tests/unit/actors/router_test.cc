@@ -15,7 +15,7 @@
 namespace holdfast::actors {
 namespace {
 
-// Runs on the test's thread, but says that it is another.
+// Runs on the test's thread, but reports that it runs on another.
 class ForeignExecutor : public simulation::ManualExecutor {
  public:
   using ManualExecutor::ManualExecutor;

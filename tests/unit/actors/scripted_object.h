@@ -1,4 +1,4 @@
-// An object of tests: each request brings the handler that it runs, so a test reads as what its objects do.
+// An object for tests: each request brings the handler that it runs, so that a test shows the work of its objects.
 //
 //   auto sent = Send("a", [](ScriptedObject& object) -> Task<absl::Status> {
 //     auto status = object.storage().Put("k", "v");
@@ -6,7 +6,7 @@
 //     co_return status;
 //   });
 //
-// What Load and OnAlarm do is on the board, which all objects share and every test begins anew.
+// The board has the functions for Load and OnAlarm. All objects share it, and every test has a new one.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_SCRIPTED_OBJECT_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_SCRIPTED_OBJECT_H_
@@ -36,7 +36,7 @@ class ScriptedObject : public Object {
     size_t memory_bytes = 0;
     int instances = 0;
     int loads = 0;
-    // What the scripts have noted, in order.
+    // The notes of the scripts, in order.
     std::vector<std::string> notes;
   };
   static Board& board() {
@@ -71,10 +71,10 @@ class ScriptedObject : public Object {
 
   static void Note(std::string text) { board().notes.push_back(std::move(text)); }
 
-  // The first that was made in the test is 1.
+  // The number of the instance in the test, from 1.
   const int instance;
   const std::string name;
-  // A member that a handler changes.
+  // A member that handlers change.
   int member = 0;
 
  private:
@@ -111,7 +111,7 @@ class ScriptedTest : public NodeTest {
         send_options);
     return outcome;
   }
-  // A request with a request_id; `text` is what it asks for, and the response what the script replies.
+  // A request with a request_id; `text` is its content, and the response is the script's reply.
   using ReplyScript = std::function<Task<absl::Status>(ScriptedObject&, std::string* reply)>;
   std::shared_ptr<Sent<std::string>> SendRecorded(const std::string& name, const std::string& request_id,
                                                   const std::string& text, ReplyScript script,
@@ -139,7 +139,7 @@ class ScriptedTest : public NodeTest {
                       }});
     return sent;
   }
-  // The same, until it is answered.
+  // Sends the script and runs the node until the answer has come.
   absl::Status Ask(const std::string& name, Script script) {
     auto outcome = Send(name, std::move(script));
     node->Settle();
@@ -171,7 +171,7 @@ class ScriptedTest : public NodeTest {
     EXPECT_TRUE(sent->ok()) << (sent->done() ? sent->status->ToString() : "not done");
     return sent->response;
   }
-  // Adds one to a number that it reads first; the new number is the response.
+  // Reads a number, adds one and writes it; the new number is the response.
   std::shared_ptr<Sent<int>> SendIncrement(const std::string& name, const std::string& key = "n") {
     auto sent = std::make_shared<Sent<int>>();
     SendBody(
@@ -180,7 +180,7 @@ class ScriptedTest : public NodeTest {
         sent);
     return sent;
   }
-  // Which instance answers.
+  // Returns the number of the instance that answers.
   int Instance(const std::string& name) {
     int instance = 0;
     EXPECT_TRUE(Ask(name, [&instance](ScriptedObject& object) -> Task<absl::Status> {

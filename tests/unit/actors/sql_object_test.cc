@@ -1,4 +1,4 @@
-// Classes that keep what they store in SQL: the example of actors/objects/README.md.
+// Classes that keep their data in SQL: the example of actors/objects/README.md.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ class Notes : public Object {
     return *object_class;
   }
 
-  // The note's number.
+  // Adds a note and returns its number.
   Task<absl::Status> Add(const std::string& text, int64_t* id) {
     const auto added = co_await sql::DatabaseOf(storage()).Run<int64_t>(
         [text](sql::Connection& connection) -> absl::StatusOr<int64_t> {
@@ -57,7 +57,7 @@ class SqlObjectTest : public NodeTest {
  protected:
   SqlObjectTest() { classes = {&Notes::Class()}; }
 
-  // A turn that adds them all, and then fails if it is to.
+  // Adds all texts in one turn, which then fails if `fails` is set.
   absl::Status Add(const std::vector<std::string>& texts, bool fails = false) {
     auto outcome = std::make_shared<Outcome>();
     SendBody(

@@ -11,7 +11,7 @@
 namespace holdfast::actors {
 namespace {
 
-// Suspends whoever awaits it until Open.
+// Suspends every coroutine that awaits it until Open.
 class Door {
  public:
   auto operator co_await() { return Awaiting{this}; }
@@ -29,7 +29,7 @@ class Door {
   std::coroutine_handle<> waiting_;
 };
 
-// Tells when it is destroyed.
+// Sets a flag when it is destroyed.
 class Witness {
  public:
   explicit Witness(bool* destroyed) : destroyed_(destroyed) {}
@@ -163,7 +163,7 @@ TEST(TaskTest, AssigningDropsTheTaskThatWasThere) {
   EXPECT_EQ(task.TakeResult(), 2);
 }
 
-// Each awaits the next, and all end at once: by symmetric transfer, which takes no stack.
+// Each coroutine awaits the next, and all end at once by symmetric transfer, which takes no stack.
 Task<int> Nest(int depth) {
   if (depth == 0) co_return 0;
   co_return 1 + co_await Nest(depth - 1);

@@ -1,4 +1,4 @@
-// One turn at a time: what the input gate lets in and when, what a turn's waits do to it, and how turns end early.
+// One turn at a time: when the input gate lets a request in, the effect of a turn's waits, and the early ends of turns.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 
 class TurnsTest : public ScriptedTest {
  protected:
-  // Notes "NAME begins" and "NAME ends", with a wait in between if there is one.
+  // Notes "NAME begins" and "NAME ends", with a wait in between if one is given.
   std::shared_ptr<Outcome> SendNoting(const std::string& object, const std::string& name,
                                       absl::Duration wait = absl::ZeroDuration(), bool write_first = false) {
     return Send(object, [=](ScriptedObject& self) -> Task<absl::Status> {
@@ -159,7 +159,7 @@ TEST_F(TurnsTest, TurnsThatAreReadyGoOnBeforeNewRequestsBegin) {
   Start();
   SendNoting("a", "first", absl::Seconds(2));
   SendNoting("a", "second", absl::Seconds(1));
-  // Holds the gate until both are ready and two more have come.
+  // The turn holds the gate until both others are ready and two more have come.
   SendNoting("a", "writer", absl::Seconds(3), true);
   SendNoting("a", "third");
   node->Advance(absl::Seconds(2));
@@ -187,7 +187,7 @@ TEST_F(TurnsTest, ATurnThatWaitsSeesWhatOthersWroteMeanwhile) {
   EXPECT_EQ(after, "new");
 }
 
-// --- NextTurn.
+// --- NextTurn
 
 TEST_F(TurnsTest, NextTurnLetsTheRequestsThatWaitGoFirst) {
   Start();
@@ -199,7 +199,7 @@ TEST_F(TurnsTest, NextTurnLetsTheRequestsThatWaitGoFirst) {
     }
     co_return absl::OkStatus();
   });
-  // Begun within the first turn, before this one came.
+  // This read began within the first turn, before the next step.
   auto other = SendGet("a", "step");
   EXPECT_THAT(board().notes, ElementsAre("step 0"));
   node->Settle();
@@ -273,7 +273,7 @@ TEST_F(TurnsTest, ATurnThatWroteTooMuchAndIsResetBeforeItIsToldEndsOnce) {
     co_await self.NextTurn();
     co_return absl::OkStatus();
   });
-  // The executor is late: in one round the large turn goes on, and the time of the other is over.
+  // The executor is late: in one round the large turn continues, and the time of the other turn is over.
   clock.Advance(options.turn_timeout + absl::Seconds(1));
   node->Settle();
   ASSERT_TRUE(waiting->done() && large->done());
@@ -299,7 +299,7 @@ TEST_F(TurnsTest, AnAlarmHandlerThatEndsATurnThatWroteTooMuchHasFailed) {
   EXPECT_TRUE(node->host().idle());
 }
 
-// --- Turns that take too long.
+// --- Turns that take too long
 
 TEST_F(TurnsTest, ATurnThatTakesTooLongIsGivenUpWithItsWritesAndTheInstance) {
   Start();
@@ -420,7 +420,7 @@ TEST_F(TurnsTest, RandomWaitsWritesAndErrorsKeepTheInvariantsAndLoseNothing) {
     for (const auto& [outcome, next_turn] : sent) {
       ASSERT_TRUE(outcome->done());
       if (outcome->ok()) ++least;
-      // A reset after its first turn was committed.
+      // The object may have been reset after its first turn was committed.
       if (!outcome->ok() && next_turn) ++expected;
     }
     const int total = std::stoi(Get(name, "n").value_or("0"));

@@ -20,7 +20,7 @@ namespace {
 class WorkerPoolTest : public ::testing::Test {
  protected:
   simulation::VirtualClock clock;
-  // Posting to it from other threads is fine; it runs when the test says so.
+  // Other threads may post to the executor; it runs when the test tells it to.
   simulation::ManualExecutor executor{&clock};
 };
 
@@ -57,8 +57,8 @@ TEST_F(WorkerPoolTest, AsManyPiecesOfWorkRunAtOnceAsThereAreThreads) {
   std::mutex mutex;
   std::set<std::thread::id> threads;
   {
-    // Each waits until all have begun, which ends only if each has a thread. The latch outlives the pool, whose threads
-    // may be within it a moment after the last has arrived.
+    // Each task waits until all have begun, which happens only if each has a thread. The latch outlives the pool, whose
+    // threads may use it for a moment after the last has arrived.
     std::latch all_begun(kThreads);
     WorkerPool pool(&executor, "many", kThreads);
     for (int i = 0; i < kThreads; ++i) {

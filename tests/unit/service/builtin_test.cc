@@ -1,4 +1,4 @@
-// The built-in services as a table: who changes a verb, or adds a method, changes it here too.
+// The built-in services as a table: a change of a verb, or a new method, needs a change here too.
 
 #include "service/rpcs/builtin.h"
 
@@ -27,7 +27,7 @@ class BuiltInTest : public ::testing::Test {
     for (RpcTable::Service& service : built_in_.services) table_.Add(std::move(service));
   }
 
-  // The methods of the service with their verbs, in the order of their rows.
+  // Returns the methods of the service with their verbs, in the order of their rows.
   std::vector<std::pair<std::string, Verb>> VerbsOf(const std::string& name) const {
     std::vector<std::pair<std::string, Verb>> verbs;
     for (const RpcTable::Service& service : table_.services()) {

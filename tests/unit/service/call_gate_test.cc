@@ -69,14 +69,14 @@ TEST_F(CallGateTest, AReplyIsReservedOrRefused) {
   CallGate::Lease lease;
   ASSERT_TRUE(Admit("a", 40'000, &lease).ok());
   EXPECT_TRUE(lease.ReserveReply(100'000).ok());
-  EXPECT_TRUE(lease.ReserveReply(120'000).ok());  // in place of the first
+  EXPECT_TRUE(lease.ReserveReply(120'000).ok());  // replaces the first reservation
   EXPECT_EQ(gate_.bytes(), 160'000 + kCall);
   ExpectOverloaded(lease.ReserveReply(190'000), "server.connection_bytes_max");
   EXPECT_EQ(gate_.bytes(), 160'000 + kCall);
   lease.DropRequest();
   lease.DropRequest();
   EXPECT_EQ(gate_.bytes(), 120'000 + kCall);
-  // A reply that can't be refused is counted even over the bound.
+  // A reply that cannot be refused is counted even over the bound.
   lease.CountReply(500'000);
   EXPECT_EQ(gate_.bytes(), 500'000 + kCall);
   lease.CountReply(10);

@@ -23,7 +23,7 @@ class CallLogTest : public testing::Test {
   void SetUp() override { SetLogLevel(LogLevel::kDebug); }
   void TearDown() override { SetLogLevel(LogLevel::kInfo); }
 
-  // The lines of a call with this outcome after this time.
+  // Returns the log lines of a call with this outcome after this time.
   std::string Call(const absl::Status& outcome, absl::Duration took = absl::ZeroDuration()) {
     testing::internal::CaptureStderr();
     const absl::Time began = log_.Begin();

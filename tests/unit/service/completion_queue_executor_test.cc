@@ -18,8 +18,8 @@
 namespace holdfast::service {
 namespace {
 
-// Stands for the end of a call: an operation of gRPC that ends at once. Begun on a queue that was shut down, it ends
-// the process, as Finish does.
+// Stands for the end of a call: an operation of gRPC that ends at once. If it begins on a queue that was shut down, it
+// ends the process, like Finish.
 class Operation final : public Event {
  public:
   Operation(grpc::CompletionQueue* queue, std::function<void()> then) : then_(std::move(then)) {
@@ -37,7 +37,7 @@ class Operation final : public Event {
 
 class CompletionQueueExecutorTest : public testing::Test {
  protected:
-  // Two executors of one server, which is needed for their queues only.
+  // Starts two executors of one server, which is needed for their queues only.
   void SetUp() override {
     grpc::ServerBuilder builder;
     for (int i = 0; i < 2; ++i) {
@@ -47,7 +47,7 @@ class CompletionQueueExecutorTest : public testing::Test {
     for (auto& executor : executors_) executor->Start();
   }
 
-  // On `executor`, begins an operation of `queue` in every round, for as long as there are rounds: as turns do that end
+  // On `executor`, begins an operation of `queue` in every round, for as long as there are rounds, like turns that end
   // while the server stops.
   void BeginInEveryRound(CompletionQueueExecutor* executor, grpc::CompletionQueue* queue) {
     executor->Post([this, executor, queue] {
@@ -58,7 +58,7 @@ class CompletionQueueExecutorTest : public testing::Test {
   }
 
   // On `executor`, begins an operation of its own queue by a timer, and sets the next timer when the operation has
-  // ended. So none is under way when a round comes to what was posted, and the timer runs after that.
+  // ended. No operation is therefore under way when a round comes to the posted tasks, and the timer runs after those.
   void BeginByTimers(CompletionQueueExecutor* executor) {
     executor->At(clock_.Steady(), [this, executor] {
       ++begun_;
@@ -78,7 +78,7 @@ class CompletionQueueExecutorTest : public testing::Test {
   std::atomic<int> ended_ = 0;
 };
 
-// Timers run after what was posted, which the end of the thread is.
+// Timers run after the posted tasks, and the end of the thread is one of those.
 TEST_F(CompletionQueueExecutorTest, TimersOfTheLastRoundBeginsNothingOnAQueueThatWasShutDown) {
   executors_[0]->Post([this] { BeginByTimers(executors_[0].get()); });
   first_.get_future().wait();
@@ -96,7 +96,7 @@ TEST_F(CompletionQueueExecutorTest, WorkOfOneExecutorBeginsNothingOnTheQueueOfAn
   EXPECT_EQ(begun_, ended_);
 }
 
-// An event that was there already may begin something when the threads have ended.
+// An event that was in the queue already may begin an operation when the threads have ended.
 TEST_F(CompletionQueueExecutorTest, AnEventThatIsHandledAfterTheThreadMayBeginAnOperation) {
   server_->Shutdown();
   for (auto& executor : executors_) executor->Stop();

@@ -35,7 +35,7 @@ TEST(ConfigTest, AnEnumValueThatIsRefusedIsToldWithThoseThatAreTaken) {
             "configuration: log_level: \"17\" is not one of DEBUG, INFO, WARNING, ERROR");
 }
 
-// The parser gives the position behind the name that it does not know.
+// The parser gives the position behind the unknown name.
 TEST(ConfigTest, PositionsOfErrorsAreThoseOfTheText) {
   EXPECT_THAT(ErrorOf("log_level: DEBUG nonsense: 1"), HasSubstr("line 1, column 26"));
   EXPECT_THAT(ErrorOf("log_level: LOG_LEVEL_DEBUG nonsense: 1"), HasSubstr("line 1, column 36"));
@@ -72,7 +72,7 @@ TEST(ConfigTest, TheTextOfACompleteConfigurationIsThatConfiguration) {
   EXPECT_EQ(ConfigText(*again), text);
 }
 
-// Lists of enums and messages in messages are no part of the configuration yet.
+// The configuration does not have lists of enums, or messages in messages, yet.
 TEST(ConfigTest, EnumNumbersAreFoundInAnyMessage) {
   const auto& file = *google::protobuf::FieldDescriptorProto::descriptor();
   EXPECT_EQ(*WithEnumNumbers(file, "type: TYPE_BOOL options { ctype: CORD ctype: STRING }"),

@@ -20,7 +20,7 @@ namespace {
 
 using Room = Connections::Room;
 
-// Both ends of a connection; the server's is closed by Close or at the end.
+// Both ends of a connection; the server's end is closed by Close or by the destructor.
 class Pair {
  public:
   Pair() { EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_), 0); }
@@ -34,7 +34,7 @@ class Pair {
     if (ends_[0] >= 0) close(ends_[0]);
     ends_[0] = -1;
   }
-  // The server has ended it.
+  // Returns whether the server has ended the connection.
   bool ended() const {
     char byte;
     return recv(ends_[1], &byte, 1, MSG_DONTWAIT) == 0;
@@ -44,7 +44,7 @@ class Pair {
   int ends_[2] = {-1, -1};
 };
 
-// A listener with room for two connections, which has both, and a third that has yet to come.
+// A listener with room for two connections, which has both, and a third connection that has yet to come.
 struct FullListener {
   FullListener() {
     EXPECT_EQ(connections.Add(first.fd(), "first"), Room::kTaken);
@@ -107,7 +107,7 @@ TEST(Connections, ADescriptorThatIsAnotherSocketNowIsLeftAlone) {
   const int fd = first.fd();
   EXPECT_EQ(connections.Add(fd, "first"), Room::kTaken);
   Pair other;
-  // The number of the first connection is the other's now.
+  // The other connection now has the descriptor number of the first.
   ASSERT_EQ(dup3(other.fd(), fd, O_CLOEXEC), fd);
   Pair next;
   EXPECT_EQ(connections.Add(next.fd(), "next"), Room::kTaken);
@@ -125,11 +125,11 @@ TEST(Connections, BytesAreBoundedForEach) {
   EXPECT_TRUE(connections.AddBytes(a, 41, 100));
   connections.End(a, 81);
   connections.End(b, 100);
-  // The listener has reported neither, so neither is kept.
+  // The listener has reported neither connection, so that neither is kept.
   EXPECT_EQ(connections.count(), 0);
 }
 
-// --- What a drain does to the sockets.
+// --- The sockets during a drain
 
 // Both ends of a TCP connection on loopback.
 class TcpPair {
@@ -157,7 +157,7 @@ class TcpPair {
   }
   int server() const { return server_; }
   int client() const { return client_; }
-  // Whether there is something to read, or comes within this time; the end is something too.
+  // Returns whether there is something to read within this time; the end of the stream counts.
   static bool Readable(int socket, int within_ms) {
     pollfd polled{socket, POLLIN, 0};
     return poll(&polled, 1, within_ms) == 1;
@@ -181,7 +181,7 @@ TEST(Connections, InputThatIsHeldComesOnceItIsReleased) {
   EXPECT_EQ(recv(pair.server(), bytes, sizeof(bytes), 0), 6) << "what had come stays";
   EXPECT_FALSE(TcpPair::Readable(pair.server(), 50));
   EXPECT_FALSE(connections.HasUnread("peer"));
-  // The other direction goes on.
+  // The other direction still works.
   ASSERT_EQ(send(pair.server(), "reply", 5, 0), 5);
   EXPECT_TRUE(TcpPair::Readable(pair.client(), 5'000));
   connections.ReleaseInput("peer");

@@ -1,4 +1,4 @@
-// What a program brings in an Extension is checked when the server starts, before anything is opened.
+// An Extension is checked when the server starts, before anything is opened.
 
 #include "service/rpcs/extension.h"
 
@@ -15,7 +15,7 @@
 namespace holdfast::service {
 namespace {
 
-// The error of a start with one service of the program's own, whose only row is `row`.
+// Returns the error of a start with one service of the program's own, whose only row is `row`.
 absl::Status StartWith(RpcTable::Row row) {
   config::v1::Config config;
   EXPECT_EQ(CompleteConfig(&config), absl::OkStatus());

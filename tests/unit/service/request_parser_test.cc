@@ -21,12 +21,12 @@ TEST(RequestParser, ConnectionsTakeTurns) {
     go.WaitForNotification();
   });
   begun.WaitForNotification();
-  std::vector<std::string> order;  // on the parser's thread until `done`
+  std::vector<std::string> order;  // used on the parser's thread until `done`
   absl::Notification done;
   for (const char* name : {"m1", "m2", "m3"}) parser.Run("many", [&order, name] { order.push_back(name); });
   parser.Run("few", [&order] { order.push_back("f1"); });
   parser.Run("last", [&order] { order.push_back("l1"); });
-  // Goes first, though it comes last.
+  // Free() runs before other work, though it is called last.
   const auto garbage = std::make_shared<int>(0);
   parser.Free([garbage] {});
   parser.Run("last", [&order, weak = std::weak_ptr<int>(garbage)] {

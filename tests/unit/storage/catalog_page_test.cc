@@ -23,7 +23,7 @@ using testing::IsEmpty;
 
 class CatalogPageTest : public testing::TestWithParam<StoreKind> {
  protected:
-  // (namespace, class, name) in the order of the catalog.
+  // (namespace, class, name), in the order of the catalog.
   using Id = std::tuple<std::string, std::string, std::string>;
 
   void Add(const Id& id) {
@@ -34,7 +34,7 @@ class CatalogPageTest : public testing::TestWithParam<StoreKind> {
     writes.Put(ObjectKey(ns, object_class, name).encoded(), record.SerializeAsString());
     ASSERT_THAT(Commit(*store_, {{{FamilyId::kCatalog, ""}, writes}}), IsOk());
   }
-  // All pages; the number of items of each.
+  // Returns the items of all pages, and the number of items of each page.
   std::vector<Id> List(CatalogPage::Query query, std::vector<size_t>* sizes = nullptr) {
     std::vector<Id> found;
     do {
@@ -131,7 +131,7 @@ TEST_P(CatalogPageTest, WhatIsAddedOrRemovedBetweenPagesDisturbsNoOther) {
     auto page = ReadCatalogPage(store_.get(), query);
     ASSERT_THAT(page, IsOk());
     for (const CatalogPage::Item& item : page->items) EXPECT_TRUE(names.insert(item.id.name).second) << item.id.name;
-    // The last of the page goes, and one comes before it.
+    // The last object of the page is deleted, and a new one comes before it.
     const ObjectId last = page->items.back().id;
     WriteSet removal;
     removal.Delete(ObjectKey(last).encoded());

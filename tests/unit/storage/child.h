@@ -1,12 +1,12 @@
-// A process of its own that a test may kill: this very program, started anew, runs what was registered under a name
-// instead of the tests, and tells the test in lines what it did.
+// A process that a test may kill. This very program, started anew, runs the function that was registered under a name
+// instead of the tests, and reports its progress to the test in lines.
 //
 //   const ChildProgram kHold("hold", [](const std::vector<std::string>& arguments) { ...; ChildSays("open"); ... });
 //   Child child("hold", {dir});
 //   child.ReadLine();  // "open"
 //   child.Kill();
 //
-// A mere fork would not do: of RocksDB's threads, none would be in the child.
+// A mere fork would not do: the child would have none of RocksDB's threads.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_CHILD_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_CHILD_H_
@@ -35,21 +35,21 @@
 
 namespace holdfast::storage {
 
-inline constexpr char kChildVariable[] = "HOLDFAST_TEST_CHILD";  // program and arguments, a line each
+inline constexpr char kChildVariable[] = "HOLDFAST_TEST_CHILD";  // the program and its arguments, a line each
 inline constexpr int kChildLinesFd = 100;
 
 class ChildProgram {
  public:
   using Function = std::function<void(const std::vector<std::string>& arguments)>;
 
-  // Before main.
+  // Registers the function; must be called before main.
   ChildProgram(const std::string& name, Function function) {
     if (Programs().empty()) testing::AddGlobalTestEnvironment(new Runner);
     Programs()[name] = std::move(function);
   }
 
  private:
-  // Runs before the first test, and instead of it.
+  // Runs the registered function before the first test, and then ends the process.
   class Runner : public testing::Environment {
    public:
     void SetUp() override {
@@ -70,13 +70,13 @@ class ChildProgram {
   }
 };
 
-// In the child: a line to the test that started it.
+// Called in the child: sends a line to the test that started it.
 inline void ChildSays(absl::string_view text) {
   const std::string line = absl::StrCat(text, "\n");
   if (write(kChildLinesFd, line.data(), line.size()) != static_cast<ssize_t>(line.size())) _exit(1);
 }
 
-// In the child: waits to be killed.
+// Called in the child: waits to be killed.
 [[noreturn]] inline void ChildWaits() {
   while (true) pause();
 }
@@ -108,7 +108,7 @@ class Child {
     posix_spawn_file_actions_destroy(&actions);
     close(lines[1]);
   }
-  // Kills it, if it is still there.
+  // Kills the child, if it still runs.
   ~Child() {
     Kill();
     if (lines_ != nullptr) std::fclose(lines_);
@@ -116,7 +116,7 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
-  // What the child said next; nothing once it is gone and all that it said was read.
+  // Returns the child's next line; nothing once the child is gone and all its lines were read.
   std::optional<std::string> ReadLine() {
     std::string line;
     for (int c = std::fgetc(lines_); c != EOF; c = std::fgetc(lines_)) {
@@ -126,7 +126,7 @@ class Child {
     return std::nullopt;
   }
 
-  // SIGKILL, and waits until it is gone. What it said before can still be read.
+  // Sends SIGKILL, and waits until the child is gone. Its earlier lines can still be read.
   void Kill() {
     if (pid_ == 0) return;
     kill(pid_, SIGKILL);
@@ -135,7 +135,7 @@ class Child {
   }
 
  private:
-  pid_t pid_ = 0;  // 0 once it is gone
+  pid_t pid_ = 0;  // 0 once the child is gone
   std::FILE* lines_ = nullptr;
 };
 

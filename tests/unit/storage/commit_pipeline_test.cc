@@ -27,7 +27,7 @@ using testing::IsEmpty;
 using testing::Optional;
 using testing::Pair;
 
-// A MemoryStore that remembers how large its commits were.
+// A MemoryStore that records the sizes of its commits.
 class CountingStore : public MemoryStore {
  public:
   struct Counted {
@@ -335,7 +335,7 @@ TEST_F(CommitPipelineTest, PendingBytesAreThoseNotDurable) {
   EXPECT_EQ(pipeline_.pending_bytes(), first);
   Put(&a_, "k", std::string(3000, 'x'));
   EXPECT_EQ(pipeline_.pending_bytes(), first + first + 2000);
-  Put(&a_, "k", "");  // replaces the long value
+  Put(&a_, "k", "");  // in place of the long value
   EXPECT_EQ(pipeline_.pending_bytes(), first + first - 1000);
   Put(&b_, "k", "");
   EXPECT_EQ(pipeline_.pending_bytes(), first + 2 * (first - 1000));
@@ -358,7 +358,7 @@ TEST_F(CommitPipelineTest, KeyspaceMayGoOnceItsBatchIsDurable) {
   EXPECT_EQ(pipeline_.durable(), 2u);
 }
 
-// Turns, commits and reads in any order against a plain map per keyspace; the store is a prefix of the turns
+// Compares turns, commits and reads in any order with a plain map per keyspace; the store is a prefix of the turns
 // throughout.
 TEST_F(CommitPipelineTest, RandomTurnsAreReadAsTheyCame) {
   ForEachSeed(40, [](Random& random) {
@@ -369,8 +369,8 @@ TEST_F(CommitPipelineTest, RandomTurnsAreReadAsTheyCame) {
     for (const char* prefix : {"a", "b", "c"}) {
       keyspaces.push_back(std::make_unique<Keyspace>(Location{FamilyId::kPacked, prefix}));
     }
-    Entries model;                            // with all turns
-    std::map<BatchNumber, Entries> at_batch;  // with the turns up to that batch
+    Entries model;                            // the state after all turns
+    std::map<BatchNumber, Entries> at_batch;  // the state after the turns up to that batch
     std::vector<BatchNumber> told;
     for (int step = 0; step < 150; ++step) {
       switch (random.Below(4)) {

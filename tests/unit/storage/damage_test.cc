@@ -1,4 +1,4 @@
-// What is made of damage in the families of the node: listings, alarms, clocks of runs, places of objects.
+// The reactions to damage in the families of the node: listings, alarms, clocks of runs, places of objects.
 
 #include "storage/store/damage.h"
 
@@ -29,7 +29,7 @@ using testing::IsEmpty;
 
 constexpr int kObjects = 400;
 
-// Long, and in no order that RocksDB could make shorter, so that the families have several blocks.
+// The names are long and do not compress, so that the families have several blocks.
 ObjectKey KeyOf(int i) {
   Random random(static_cast<uint64_t>(i) + 1);
   std::string name = absl::StrCat(1000 + i, "-");
@@ -48,7 +48,7 @@ std::string AlarmOf(int i) {
 
 class DamageTest : public DamagedTablesTest {
  protected:
-  // Objects with an alarm, each tenth in a family of its own.
+  // Makes objects with an alarm, each tenth in a family of its own.
   void MakeObjects() {
     auto store = Sound();
     WriteSet catalog;
@@ -79,7 +79,7 @@ class DamageTest : public DamagedTablesTest {
   }
 };
 
-// The pages, with what is told to be missing, hold each object once or tell that it is missing.
+// The pages have each object once, or say that it is missing.
 TEST_F(DamageTest, AListTellsWhereObjectsAreMissingAndGoesOnBehind) {
   MakeObjects();
   const std::string table = TableOf("catalog");
@@ -136,7 +136,7 @@ TEST_F(DamageTest, AlarmsOfADamagedPartOfTheIndexAreThoseOfTheObjects) {
     SCOPED_TRACE(absl::StrCat("byte ", byte, " of ", BytesOf(table)));
     auto store = Damaged(table, byte);
     ASSERT_THAT(store, IsOk());
-    // The first has just been deleted, and the second moved; the store does not know it yet.
+    // The first object was just deleted, and the second moved; the store does not know that yet.
     const AlarmEntry deleted{DueOf(0), KeyOf(0).encoded()};
     const AlarmEntry moved{DueOf(5), KeyOf(5).encoded()};
     const AlarmEntry moved_to{DueOf(7) + 1, KeyOf(5).encoded()};
@@ -157,7 +157,7 @@ TEST_F(DamageTest, AlarmsOfADamagedPartOfTheIndexAreThoseOfTheObjects) {
     ASSERT_THAT(ScanAlarms(store->get(), pending, KeyRange::All(), visit), IsOk());
     EXPECT_TRUE(found == expected) << found.size() << " of " << expected.size();
 
-    // In parts, as the scheduler reads.
+    // The entries are also read in parts, like the scheduler does.
     std::vector<AlarmEntry> in_parts;
     KeyRange rest = KeyRange::All();
     for (size_t before = 1; before != in_parts.size();) {
@@ -175,12 +175,12 @@ TEST_F(DamageTest, AlarmsOfADamagedPartOfTheIndexAreThoseOfTheObjects) {
   }
 }
 
-// An object whose place cannot be read keeps its family, and is not taken for one that has none.
+// An object whose place cannot be read keeps its family, and is not treated as one that has none.
 TEST_F(DamageTest, AFamilyWhoseCatalogRecordIsDamagedIsKept) {
   MakeObjects();
   {
     auto store = Sound();
-    // What a crash has left: with a sound record it is dropped.
+    // A crash has left this family: with a sound record it is dropped.
     ObjectId id;
     ASSERT_TRUE(KeyOf(0).Decode(&id));
     ASSERT_THAT(store->CreateFamily(FamilyName(id, 7'000)), IsOk());
@@ -215,7 +215,7 @@ TEST_F(DamageTest, AFamilyWhoseCatalogRecordIsDamagedIsKept) {
     EXPECT_EQ(families.count(), kObjects / 10 + (left_over_is_kept ? 1 : 0));
     EXPECT_EQ(families.List().size(), static_cast<size_t>(known));
     some_known |= known > 0 && known < kObjects / 10;
-    // Generations stay above those that are there.
+    // New generations are above those in use.
     ASSERT_TRUE(families.Reserve());
     EXPECT_GT(families.Create(KeyOf(1))->generation, left_over_is_kept ? 7'000u : 300u);
   }
@@ -237,7 +237,7 @@ TEST_F(DamageTest, ClocksOfRunsThatAreDamagedAreNoEarlierThanAnyOther) {
     SCOPED_TRACE(absl::StrCat("byte ", byte, " of ", BytesOf(table)));
     auto store = Damaged(table, byte);
     ASSERT_THAT(store, IsOk());
-    // One of the damaged ones was stored again since.
+    // One of the damaged records was stored again since.
     ASSERT_THAT(Commit(**store, {{{FamilyId::kNode, ""}, OnePut(RunClockKey(10), RunClockValue(clock(10) + 7))}}),
                 IsOk());
     RunClocks clocks(store->get());

@@ -1,4 +1,4 @@
-// A store all of which is in table files, with one bit flipped in one of them.
+// A store whose data are all in table files, with one bit flipped in one of them.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_DAMAGED_TABLES_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_DAMAGED_TABLES_H_
@@ -19,18 +19,18 @@ namespace holdfast::storage {
 
 class DamagedTablesTest : public testing::Test {
  protected:
-  // Nothing is left in the write-ahead logs when the store closes.
+  // Returns options with which nothing is left in the write-ahead logs when the store closes.
   static RocksDbOptions Options(const std::string& dir) {
     RocksDbOptions options = SmallOptions(dir);
     options.wal_bytes_kept = 0;
     return options;
   }
-  // The store as it is before the damage; close it.
+  // Returns the store before the damage; the caller closes it.
   std::unique_ptr<Store> Sound() { return OpenOrDie(Options(sound_.path())); }
 
   const std::string& sound_dir() const { return sound_.path(); }
 
-  // The only table of a family, by its name, and how long it is.
+  // Returns the only table of a family, and its size.
   std::string TableOf(const std::string& family) {
     TempDir copy;
     std::filesystem::copy(sound_.path(), copy.path());
@@ -49,7 +49,7 @@ class DamagedTablesTest : public testing::Test {
   }
   const std::string& damaged_dir() const { return damaged_->path(); }
 
-  // Bytes of a table in each of which another part of it is hit: blocks of entries, filter, index, properties, footer.
+  // Returns bytes of a table that hit each of its parts: blocks of entries, filter, index, properties, footer.
   static std::vector<size_t> BytesToFlip(size_t bytes) {
     std::vector<size_t> list = {0, 5};
     for (size_t at = 1000; at<bytes; at += bytes - at> 1500 ? 1201 : 83) list.push_back(at);

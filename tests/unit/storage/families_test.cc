@@ -216,7 +216,7 @@ TEST_P(FamiliesTest, GenerationsAreUniqueAfterRecover) {
   }
 }
 
-// A crash after each step of making and of dropping a family: the next Recover finds it, or takes it away.
+// A crash comes after each step of making and of dropping a family: the next Recover finds the family or removes it.
 TEST_P(FamiliesTest, CrashLeavesNoFamilyBehind) {
   {
     Families families(&store(), 10);

@@ -1,4 +1,4 @@
-// Files of a test, read, written and damaged.
+// These functions read, write and damage files of a test.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_FILES_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_FILES_H_

@@ -151,7 +151,7 @@ TEST(KeyCodec, ShortNumbersAreRefused) {
   }
 }
 
-// So that no two keys mean the same.
+// No two encoded keys mean the same.
 TEST(KeyCodec, WhatIsAcceptedIsWhatWouldBeWritten) {
   ForEachSeed(20, [](Random& random) {
     for (int round = 0; round < 2000; ++round) {

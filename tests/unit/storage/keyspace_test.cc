@@ -24,7 +24,7 @@ using testing::Optional;
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-// At most `entries_max` entries.
+// Returns at most `entries_max` entries.
 Pairs Scan(View& view, const KeyRange& range, bool reverse, size_t entries_max = SIZE_MAX) {
   Pairs found;
   EXPECT_THAT(view.Scan(range, reverse,
@@ -48,7 +48,7 @@ Pairs Expected(const Entries& model, const KeyRange& range, bool reverse, size_t
 
 using ViewTest = StoreParamTest;
 
-// What a keyspace holds is what lies in the store under its prefix, and on it the layers, the oldest first.
+// A keyspace holds the store's entries under its prefix, and over them the layers, the oldest first.
 TEST_P(ViewTest, ReadsAreThoseOfAPlainMap) {
   ForEachSeed(20, [](Random& random) {
     AnyStore store(GetParam());
@@ -62,7 +62,7 @@ TEST_P(ViewTest, ReadsAreThoseOfAPlainMap) {
       ASSERT_THAT(Commit(*store, {{location, stored}}), IsOk());
       Apply(stored, "", &model);
     }
-    // Neighbours that must never be seen. The prefixes of objects never begin with each other.
+    // Neighbours must never be seen. No prefix of an object begins with the prefix of another.
     WriteSet neighbour;
     for (const char* key : {"o", "o\xff", "q", "r"}) neighbour.Put(key, "of another");
     if (location.family == FamilyId::kPacked) {

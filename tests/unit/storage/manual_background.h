@@ -19,9 +19,9 @@ class ManualBackground : public Background {
 
   size_t waiting() const { return jobs_.size(); }
 
-  // The work of the oldest job, which as far as the executor knows is still going on.
+  // Runs the work of the oldest job; the executor does not hear of its end yet.
   void Work() { std::exchange(jobs_.front().work, nullptr)(); }
-  // The oldest job, or the rest of it. False if there is none.
+  // Runs the oldest job, or the rest of it. Returns false if there is none.
   bool RunOne() {
     if (jobs_.empty()) return false;
     Job job = std::move(jobs_.front());

@@ -1,4 +1,4 @@
-// What an object's keys do for whoever uses them.
+// The operations on an object's keys, as callers see them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ using testing::Pair;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
-// Keys mean the same wherever they are on their way from a turn to the disk.
+// Keys behave the same wherever they are on their way from a turn to the disk.
 enum class Where { kTurn, kFilling, kInFlight, kStored, kCold };
 
 std::string WhereName(const testing::TestParamInfo<Where>& info) {
@@ -36,7 +36,7 @@ std::string WhereName(const testing::TestParamInfo<Where>& info) {
 
 class EntriesTest : public testing::TestWithParam<Where> {
  protected:
-  // Moves what was written so far to where the test is about.
+  // Moves the writes so far to the place that the test is about.
   void Lay() {
     if (GetParam() == Where::kTurn) return;
     object_.EndTurn();
@@ -57,7 +57,7 @@ class EntriesTest : public testing::TestWithParam<Where> {
   }
   absl::StatusOr<int64_t> Delete(const std::vector<std::string>& keys) { return object_.Await(storage_.Delete(keys)); }
   absl::StatusOr<bool> DeleteAll(bool keep_alarm = false) { return object_.Await(storage_.DeleteAll(keep_alarm)); }
-  // The keys that it lists, with a space after each.
+  // Returns the listed keys, with a space after each.
   std::string List(const ListOptions& options = {}) {
     auto entries = object_.Await(storage_.List(options));
     if (!entries.ok()) return entries.status().ToString();
@@ -191,7 +191,7 @@ TEST_P(EntriesTest, LimitIsAtLeastOne) {
 
 TEST_P(EntriesTest, ListEndsWithTheEntryThatFillsItsBytes) {
   PutAndLay({{"a", "123"}, {"b", "123"}, {"c", ""}});
-  // Keys and values count as a caller sees them.
+  // Keys and values count with the bytes that a caller sees.
   EXPECT_EQ(List({.bytes_max = 4}), "a ");
   EXPECT_EQ(List({.bytes_max = 5}), "a b ");
   EXPECT_EQ(List({.bytes_max = 8}), "a b ");
@@ -307,7 +307,7 @@ TEST_P(EntriesTest, PutAfterDeleteAllStays) {
   EXPECT_THAT(Get("b"), IsOkAnd(Optional(std::string("new"))));
 }
 
-// Up to a thousand keys are removed one by one, more as a range; the boundary is to be seen in the turn only.
+// Up to a thousand keys are removed one by one, more as a range; only the turn shows the boundary.
 TEST_P(EntriesTest, DeleteAllOfAThousandKeysAndMore) {
   for (const int count : {1000, 1001}) {
     SCOPED_TRACE(count);

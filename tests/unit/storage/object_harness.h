@@ -1,5 +1,5 @@
-// One object's storage over a store, without an activation: the test awaits reads, ends turns and runs what goes to
-// the disk.
+// One object's storage over a store, without an activation: the test awaits reads, ends turns and runs the work for the
+// disk.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_OBJECT_HARNESS_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_OBJECT_HARNESS_H_
@@ -25,7 +25,7 @@ namespace holdfast::storage {
 
 class ObjectHarness {
  public:
-  // `store` must outlive this.
+  // `store` must outlive the harness.
   explicit ObjectHarness(Store* store, Location location = {FamilyId::kPacked, "object/"})
       : store_(store),
         pipeline_(store, &commits_, [](const absl::Status& status) { ADD_FAILURE() << status; }),
@@ -37,11 +37,11 @@ class ObjectHarness {
   CommitPipeline& pipeline() { return pipeline_; }
   ManualBackground& reads() { return reads_; }
   ManualBackground& commits() { return commits_; }
-  // How many reads were told to go on, and how many of them went to the disk.
+  // The number of reads that were resumed, and how many of them went to the disk.
   int resumed() const { return resumed_; }
   int disk_reads() const { return disk_reads_; }
 
-  // As co_await does.
+  // Awaits like co_await.
   template <typename T>
   absl::StatusOr<T> Await(StorageOp<T> read) {
     if (!read.await_ready()) {
@@ -55,12 +55,12 @@ class ObjectHarness {
     return read.await_resume();
   }
 
-  // The writes of the turn go on their way.
+  // Ends the turn: its writes join the pipeline.
   void EndTurn() {
     pipeline_.Join(&keyspace_, &storage_->writes());
     storage_->DropTurn();
   }
-  // Everything is in the store.
+  // Runs until everything is in the store.
   void Settle() {
     EndTurn();
     do {
@@ -68,7 +68,7 @@ class ObjectHarness {
     } while (commits_.RunOne());
   }
 
-  // What the object has, turn included, with the kinds of its keys.
+  // Returns the contents of the object, turn included, with the kinds of its keys.
   Entries All() {
     Entries entries;
     View view(store_, &keyspace_.location(), keyspace_.Layers(&storage_->writes()), ReadTier::kDisk);
@@ -81,7 +81,7 @@ class ObjectHarness {
     return entries;
   }
 
-  // The object is reset, whatever is on its way.
+  // Resets the object, with reads and commits still under way.
   void DestroyStorage() { storage_.reset(); }
 
  private:

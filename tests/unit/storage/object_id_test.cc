@@ -51,7 +51,7 @@ TEST(ObjectKey, GarbledBytesAreNoId) {
   EXPECT_FALSE(ObjectKey().Decode(&id));
 }
 
-// Shards are made of it, so it is part of the format on disk. The values are those of xxHash 0.8.1 itself.
+// The hash determines the shard, so that it is part of the format on disk. The values are those of xxHash 0.8.1 itself.
 TEST(ObjectKey, HashIsFixed) {
   const ObjectKey key("default", "Counter", "visits");
   EXPECT_EQ(key.hash(), 0x9f20ad028af4a15fu);

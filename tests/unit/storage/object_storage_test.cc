@@ -109,7 +109,7 @@ TEST_F(ObjectStorageTest, AlarmIsAbsentInItsHandlerUntilSet) {
   const absl::Time time = absl::FromUnixSeconds(1);
   storage_.set_stored_alarm(std::nullopt);
   EXPECT_EQ(storage_.alarm(), std::nullopt);
-  storage_.SetAlarm(time);  // the time that it had is a change like any other
+  storage_.SetAlarm(time);  // setting the same time again counts as a change
   EXPECT_THAT(storage_.alarm(), Optional(time));
   EXPECT_TRUE(storage_.alarm_change().has_value());
 }
@@ -180,7 +180,7 @@ TEST_F(ObjectStorageTest, BatchMayBecomeDurableDuringADiskRead) {
   EXPECT_THAT(read.await_resume(), IsOkAnd(ElementsAre(Pair("a", "1"), Pair("b", "2"), Pair("c", "3"))));
 }
 
-// An object that is reset with a read on its way. The sanitizers see what is touched after it is gone.
+// The object is reset with a read under way. The sanitizers find uses of it after its destruction.
 TEST_F(ObjectStorageTest, DroppedReadIsForgotten) {
   for (int i = 0; i < 10; ++i) ASSERT_THAT(storage_.Put(absl::StrCat(i), "value"), IsOk());
   object_.Settle();
@@ -213,7 +213,7 @@ TEST_F(ObjectStorageTest, DroppedReadIsForgotten) {
   }
 }
 
-// DATA_LOSS for every read of the store.
+// Answers every read of the store with DATA_LOSS.
 class DamagedStore : public MemoryStore {
  public:
   ReadResult Get(FamilyId, absl::string_view, ReadTier, std::string*, absl::Status* error) override {
@@ -239,7 +239,7 @@ TEST(DamagedObjectStorage, ReadsFailAndWriteNothing) {
   EXPECT_FALSE(storage.wrote());
 }
 
-// Turns of any calls, ended or dropped, against a plain map.
+// Compares random turns, ended or dropped, with a plain map.
 TEST(RandomObjectStorage, IsAPlainMap) {
   ForEachSeed(100, [](Random& random) {
     MemoryStore store;

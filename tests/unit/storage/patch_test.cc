@@ -13,7 +13,7 @@ namespace {
 
 using testing::Optional;
 
-// `base` with some runs of bytes written over, which may meet, and may change nothing.
+// Returns `base` with some runs of bytes overwritten; runs may touch, and may change nothing.
 std::string Changed(Random& random, const std::string& base, size_t run_max) {
   std::string value = base;
   for (uint64_t runs = random.Below(6); runs > 0 && !value.empty(); --runs) {
@@ -62,7 +62,7 @@ TEST(Patch, TwoInARowAreOne) {
     ASSERT_LE(both->size(), c.size() / 2);
     ASSERT_EQ(Applied(*both, a), c);
     ASSERT_EQ(Applied(*both, c), c);
-    // As after a crash, when the same two are applied again.
+    // The same two patches are applied again, like after a crash.
     ASSERT_EQ(Applied(*newer, Applied(*older, c)), c);
   });
 }
@@ -82,7 +82,7 @@ TEST(Patch, BytesAreAsDocumented) {
 TEST(Patch, ShortGapsAreFilled) {
   const std::string base(100, 'a');
   std::string value = base;
-  value[10] = value[10 + kPatchGapMin] = 'b';  // one byte less between them
+  value[10] = value[10 + kPatchGapMin] = 'b';  // the gap between them is one byte shorter
   EXPECT_THAT(MakePatch(base, value), Optional(std::string("\x0a\x05"
                                                            "baaab")));
   value = base;
@@ -95,7 +95,7 @@ TEST(Patch, ShortGapsAreFilled) {
 TEST(Patch, WhatChangesMoreThanHalfIsNotWorthIt) {
   const std::string base(1000, 'a');
   std::string value = base;
-  // Two bytes of length, one of the gap.
+  // The length takes two bytes, the gap one.
   value.replace(0, 497, std::string(497, 'b'));
   EXPECT_TRUE(MakePatch(base, value).has_value());
   value[497] = 'b';
@@ -112,7 +112,7 @@ TEST(Patch, JoinedTooLargeIsNotWorthIt) {
   std::string c = b;
   c.replace(500, 300, std::string(300, 'c'));
   EXPECT_FALSE(JoinPatches(*MakePatch(a, b), *MakePatch(b, c), c).has_value());
-  // Over the same bytes again and again it stays as it is.
+  // A patch that is joined with patches of the same bytes again and again stays the same.
   std::string patch = *MakePatch(a, b);
   for (int i = 0; i < 100; ++i) patch = *JoinPatches(patch, *MakePatch(a, b), b);
   EXPECT_EQ(patch, *MakePatch(a, b));
@@ -139,7 +139,7 @@ TEST(Patch, GarbledOnesAreRefused) {
 
 TEST(Patch, AnyBytesStayWithinTheValue) {
   ForEachSeed(2000, [](Random& random) {
-    // Exactly as long as it says, so that the address sanitizer sees a step too far.
+    // The buffer is exactly as long as its content, so that the address sanitizer sees a read beyond it.
     std::string value(random.Below(200), 'a');
     value.shrink_to_fit();
     const size_t size = value.size();

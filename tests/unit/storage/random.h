@@ -1,4 +1,5 @@
-// Random numbers for property tests: a run is its seed, a failure prints it, and HOLDFAST_TEST_SEED replays it.
+// Random numbers for property tests: the seed determines the run, a failure prints it, and HOLDFAST_TEST_SEED replays
+// it.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_RANDOM_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_RANDOM_H_
@@ -25,7 +26,7 @@ class Random {
   explicit Random(uint64_t seed) : engine_(seed) {}
 
   uint64_t Bits() { return engine_(); }
-  // 0 to n - 1.
+  // Returns a number from 0 to n - 1.
   uint64_t Below(uint64_t n) { return engine_() % n; }
   bool OneIn(uint64_t n) { return Below(n) == 0; }
   template <typename T>
@@ -33,13 +34,13 @@ class Random {
     return from[Below(from.size())];
   }
 
-  // Any bytes.
+  // Returns any bytes.
   std::string Bytes(size_t length_max) {
     std::string bytes(Below(length_max + 1), '\0');
     for (char& c : bytes) c = static_cast<char>(Bits());
     return bytes;
   }
-  // Bytes of `alphabet`: of a small one, so that the texts of a test meet, and are prefixes of each other.
+  // Returns bytes of `alphabet`. A small alphabet makes the texts of a test often equal, or prefixes of each other.
   std::string Text(size_t length_max, absl::string_view alphabet) {
     std::string text(Below(length_max + 1), '\0');
     for (char& c : text) c = alphabet[Below(alphabet.size())];
@@ -66,8 +67,8 @@ void ForEachSeed(uint64_t seeds, Body body) {
   }
 }
 
-// The keys of the random tests: few enough to look at each, with the bytes at which orders go wrong. None begins with
-// 0xFF: no key of an object does, and a removed range without an end reaches no further in RocksDB.
+// The keys of the random tests: few enough to check each, with the bytes at which wrong orders differ. No key begins
+// with 0xFF: no key of an object does, and a removed range without an end reaches no further in RocksDB.
 inline const std::vector<std::string>& AllKeys() {
   static const auto* const keys = [] {
     static constexpr absl::string_view kBytes("\x00\x01\x61\x62\xff", 5);
@@ -86,7 +87,7 @@ inline const std::vector<std::string>& AllKeys() {
 
 inline const std::string& RandomKey(Random& random) { return random.Pick(AllKeys()); }
 
-// Often without an end, sometimes empty.
+// Returns a range that often has no end and is sometimes empty.
 inline KeyRange RandomRange(Random& random) {
   KeyRange range{RandomKey(random), random.OneIn(4) ? "" : RandomKey(random)};
   if (range.IsEmpty() && !random.OneIn(4)) {

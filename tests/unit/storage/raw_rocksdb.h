@@ -1,4 +1,4 @@
-// What lies in a data directory, read and changed behind the back of RocksDbStore. The store must be closed.
+// Reads and changes a data directory without RocksDbStore. The store must be closed.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_RAW_ROCKSDB_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_RAW_ROCKSDB_H_
@@ -30,7 +30,7 @@ inline std::vector<std::string> RawFamilies(const std::string& dir) {
 
 class RawRocksDb {
  public:
-  // Makes it where there is none.
+  // Opens the RocksDB, and makes it if there is none.
   explicit RawRocksDb(const std::string& dir) {
     rocksdb::Options options;
     options.create_if_missing = true;
@@ -82,7 +82,7 @@ inline void RawCreateFamily(const std::string& dir, const std::string& name) {
   (void)db->DestroyColumnFamilyHandle(handle);
 }
 
-// A RocksDB whose keys are in another order than ours.
+// Makes a RocksDB whose keys have another order than those of the store.
 inline void RawCreateReversed(const std::string& dir) {
   rocksdb::Options options;
   options.create_if_missing = true;
@@ -92,13 +92,13 @@ inline void RawCreateReversed(const std::string& dir) {
   delete db;
 }
 
-// What is in memtables goes to tables.
+// Moves the contents of memtables to tables.
 inline void RawFlush(const std::string& dir) {
   RawRocksDb db(dir);
   for (const auto& [name, handle] : db.families()) EXPECT_TRUE(db->Flush({}, handle).ok());
 }
 
-// The paths of a family's tables.
+// Returns the paths of a family's tables.
 inline std::vector<std::string> RawTables(const std::string& dir, const std::string& family) {
   RawRocksDb db(dir);
   std::vector<rocksdb::LiveFileMetaData> files;
@@ -110,11 +110,11 @@ inline std::vector<std::string> RawTables(const std::string& dir, const std::str
   return paths;
 }
 
-// A record of a write-ahead log: checksum (4 bytes), length (2), type (1), and what it holds.
+// A record of a write-ahead log: checksum (4 bytes), length (2), type (1), and its content.
 struct WalRecord {
   static constexpr size_t kHeaderBytes = 7;
   static constexpr size_t kBlockBytes = 32 << 10;
-  // Whether it is a whole commit or a part of one.
+  // Tells whether the record is a whole commit or a part of one.
   enum Type : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 
   size_t offset;

@@ -1,5 +1,5 @@
-// Stores whose process is killed, and what is then found in them. With lose_unsynced a killed process loses what it did
-// not sync, as a power failure would have it; with a bound on the size of files its writes fail in their middle.
+// Stores whose process is killed, and their state after that. With lose_unsynced a killed process loses everything that
+// it did not sync, like in a power failure; with a bound on the size of files its writes fail in their middle.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ struct Numbered {
   WriteSet own;
 };
 
-// What is patched in each commit.
+// The key that each commit patches.
 constexpr absl::string_view kChangedKey = "changed";
 
 std::string ChangedValue(uint64_t number) { return absl::StrCat(std::string(200, 'c'), 1'000'000'000 + number); }
@@ -74,7 +74,7 @@ uint64_t LastNumber(Store& store) {
   return number;
 }
 
-// Goes on from where the store is, up to commit number `last`, and says the number of each that is durable.
+// Continues from the store's state up to commit number `last`, and reports the number of each durable commit.
 void CommitUpTo(Store& store, uint64_t seed, uint64_t last) {
   const FamilyId own = OwnFamilyOf(store);
   for (uint64_t number = LastNumber(store) + 1; number <= last; ++number) {
@@ -100,7 +100,7 @@ uint64_t Number(const std::string& text) {
   return number;
 }
 
-// Opens the store, or says why not and ends.
+// Opens the store, or reports the error and ends the process.
 std::unique_ptr<Store> OpenInChild(const RocksDbOptions& options) {
   auto store = OpenRocksDbStore(options);
   ChildSays(store.ok() ? "open" : store.status().ToString());
@@ -108,7 +108,7 @@ std::unique_ptr<Store> OpenInChild(const RocksDbOptions& options) {
   return *std::move(store);
 }
 
-// Data directory, seed, last commit, whether to sync, bytes of memtables, seed of what is lost.
+// Arguments: data directory, seed, last commit, whether to sync, bytes of memtables, seed of the losses.
 const ChildProgram kCommit("commit", [](const std::vector<std::string>& arguments) {
   RocksDbOptions options = SmallOptions(arguments[0]);
   options.memtable_bytes = Number(arguments[4]);
@@ -118,7 +118,7 @@ const ChildProgram kCommit("commit", [](const std::vector<std::string>& argument
   CommitUpTo(*OpenInChild(options), Number(arguments[1]), Number(arguments[2]));
 });
 
-// Data directory, seed, how large a file may grow.
+// Arguments: data directory, seed, maximum size of a file.
 const ChildProgram kCommitToFullDisk("commit to full disk", [](const std::vector<std::string>& arguments) {
   auto store = OpenInChild(SmallOptions(arguments[0]));
   signal(SIGXFSZ, SIG_IGN);
@@ -142,7 +142,7 @@ void ExpectSame(const char* family, const Entries& found, const Entries& expecte
   }
 }
 
-// What is in the store must be the first so many commits, whole. Returns how many.
+// Checks that the store has the first commits, whole, and nothing else. Returns how many.
 uint64_t CheckIsPrefix(Store& store, uint64_t seed) {
   const uint64_t number = LastNumber(store);
   Entries catalog;
@@ -163,7 +163,7 @@ uint64_t CheckIsPrefix(Store& store, uint64_t seed) {
   return number;
 }
 
-// All that a child said.
+// The reports of a child.
 struct Heard {
   bool opened = false;
   bool done = false;
@@ -187,7 +187,7 @@ struct Heard {
 TEST(RocksDbCrashTest, KillLosesNothingThatWasAcknowledged) {
   ForEachSeed(4, [](Random& random) {
     const uint64_t seed = random.Bits() >> 16;
-    // With little room for memtables they are flushed, and the log is switched, every few commits.
+    // With small memtables, flushes and switches of the log come every few commits.
     const std::string memtable_bytes = absl::StrCat(random.OneIn(2) ? 128 << 10 : 8 << 20);
     TempDir dir;
     uint64_t acknowledged = 0;
@@ -207,7 +207,7 @@ TEST(RocksDbCrashTest, KillLosesNothingThatWasAcknowledged) {
       while (const auto line = child.ReadLine()) heard.Hear(*line);
       ASSERT_EQ(heard.other, "");
       acknowledged = std::max(acknowledged, heard.acknowledged);
-      // Now and then it is the next child, which may lose more, that recovers.
+      // Now and then the next child, which may lose more, recovers the store.
       if (random.OneIn(3)) continue;
       auto store = OpenRocksDbStore(SmallOptions(dir.path()));
       ASSERT_THAT(store, IsOk());
@@ -219,8 +219,8 @@ TEST(RocksDbCrashTest, KillLosesNothingThatWasAcknowledged) {
   });
 }
 
-// The same commits, all acknowledged when the process is killed: without the sync some are lost, which shows that the
-// test above tests something.
+// The same commits are all acknowledged when the process is killed. Without the sync some are lost, which shows that
+// the test above can fail.
 TEST(RocksDbCrashTest, KillLosesWhatWasNotSynced) {
   constexpr uint64_t kCommits = 20;
   int rounds_that_lost = 0;
@@ -228,7 +228,7 @@ TEST(RocksDbCrashTest, KillLosesWhatWasNotSynced) {
     for (uint64_t seed = 1; seed <= 4; ++seed) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, sync ? ", synced" : ", not synced"));
       TempDir dir;
-      // That there is a store, with its families, is synced.
+      // The store itself and its families are synced.
       ASSERT_THAT(OpenOrDie(SmallOptions(dir.path()))->CreateFamily(kOwnName), IsOk());
       Child child("commit", {dir.path(), absl::StrCat(seed), absl::StrCat(kCommits), sync ? "sync" : "no sync",
                              absl::StrCat(8 << 20), absl::StrCat(seed)});
@@ -253,12 +253,12 @@ TEST(RocksDbCrashTest, KillLosesWhatWasNotSynced) {
   EXPECT_GT(rounds_that_lost, 0);
 }
 
-// The log is full in the middle of a commit: that one fails, and so does every later one; the next process finds those
-// before it.
+// The log is full in the middle of a commit: that commit fails, and so does every later one; the next process finds the
+// commits before it.
 TEST(RocksDbCrashTest, CommitThatFailsInItsMiddleIsTheLast) {
   ForEachSeed(5, [](Random& random) {
     const uint64_t seed = random.Bits() >> 16;
-    // Above what RocksDB's own log has by then: RocksDB as Debian builds it aborts where that is full.
+    // The bound is above the size of RocksDB's own log by then: Debian's RocksDB aborts where that log is full.
     const uint64_t file_bytes_max = (64 << 10) + random.Below(16 << 10);
     TempDir dir;
     Child child("commit to full disk", {dir.path(), absl::StrCat(seed), absl::StrCat(file_bytes_max)});

@@ -1,5 +1,5 @@
-// The traps of RocksDB (each is what the library really does, probed with the version that we build on), corrupt blocks
-// and full disks.
+// The traps of RocksDB (each shows the library's real behaviour in the version that we build on), corrupt blocks and
+// full disks.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -83,7 +83,7 @@ class FailingMerge : public rocksdb::MergeOperator {
   const char* Name() const override { return "failing"; }
 };
 
-// A merge that fails while a memtable is flushed ends all writes of all families. Ours never fails.
+// A merge that fails while a memtable is flushed ends all writes of all families. The store's own merge never fails.
 TEST_F(RocksDbFaultsTest, FailedMergeInAFlushEndsAllWrites) {
   rocksdb::Options options;
   options.create_if_missing = true;
@@ -102,8 +102,7 @@ TEST_F(RocksDbFaultsTest, FailedMergeInAFlushEndsAllWrites) {
   ASSERT_TRUE(db->DestroyColumnFamilyHandle(other).ok());
 }
 
-// A page with a patch that is garbled, and one with a patch and nothing below: through flushes and compactions nothing
-// else is harmed.
+// One page has a garbled patch, and one has a patch without a base: flushes and compactions harm nothing else.
 TEST_F(RocksDbFaultsTest, PatchesThatCannotBeAppliedHarmNothingElse) {
   const std::string base(100, 'a');
   std::string value = base;
@@ -143,7 +142,7 @@ TEST_F(RocksDbFaultsTest, PatchesThatCannotBeAppliedHarmNothingElse) {
   }
 }
 
-// It makes RocksDB answer OK and lose the keys of the dropped family. tests/lint/layering.py refuses its name.
+// The option makes RocksDB answer OK and lose the keys of the dropped family. tests/lint/layering.py refuses its name.
 TEST_F(RocksDbFaultsTest, IgnoreMissingColumnFamiliesLosesKeys) {
   RawRocksDb db(dir());
   rocksdb::ColumnFamilyHandle* dropped = nullptr;
@@ -157,7 +156,8 @@ TEST_F(RocksDbFaultsTest, IgnoreMissingColumnFamiliesLosesKeys) {
   EXPECT_TRUE(db->Write(options, &batch).ok());
 }
 
-// RocksDB's default recovery opens with a part of the log after one flipped bit. What the store does: WalTest.
+// RocksDB's default recovery opens with a part of the log after one flipped bit. WalTest tests the store's own
+// recovery.
 TEST_F(RocksDbFaultsTest, FlippedBitInTheMiddleOfTheLogOpensInRocksDb) {
   {
     RawRocksDb db(dir());
@@ -172,8 +172,8 @@ TEST_F(RocksDbFaultsTest, FlippedBitInTheMiddleOfTheLogOpensInRocksDb) {
   EXPECT_EQ(RawGet(dir(), "default", "99"), std::nullopt) << "RocksDB got better";
 }
 
-// A recycled log would end in records of an older one. RocksDB sets the option to 0 by itself in the mode that the
-// store uses, and the store does not set it: its records have the types of logs that are not recycled.
+// A recycled log would end in records of an older one. RocksDB sets the option to 0 by itself in the store's recovery
+// mode, and the store does not set it: its records have the types of logs that are not recycled.
 TEST_F(RocksDbFaultsTest, RecycleLogFileNum) {
   rocksdb::Options options;
   options.create_if_missing = true;
@@ -200,7 +200,7 @@ TEST_F(RocksDbFaultsTest, RecycleLogFileNum) {
   }
 }
 
-// RocksDB's own log gets the name of a family raw: an object's name could write lines of its own into it.
+// RocksDB's own log gets the name of a family unescaped: an object's name could write lines into it.
 TEST_F(RocksDbFaultsTest, FamilyNamesAreEscaped) {
   const std::string line = "\n2026/01/01 all is well";
   {
@@ -211,8 +211,8 @@ TEST_F(RocksDbFaultsTest, FamilyNamesAreEscaped) {
   EXPECT_THAT(ReadFile(dir() + "/LOG"), testing::Not(HasSubstr(line)));
 }
 
-// A store whose family "own" has four tables over the keys a and b, as many as make a compaction due when it is opened,
-// with a corrupt block in one.
+// A store whose family "own" has four tables over the keys a and b, enough for a compaction when it is opened, with a
+// corrupt block in one.
 class CorruptCompactionTest : public RocksDbFaultsTest {
  protected:
   void SetUp() override {
@@ -259,7 +259,7 @@ TEST_F(CorruptCompactionTest, WritesGoOnAndReadsOfTheBlockAreDataLoss) {
   EXPECT_THAT(Find(*store, own, "c"), Optional(std::string("new")));
 }
 
-// RocksDB would try again each second, for good.
+// RocksDB would try the compaction again each second, for ever.
 TEST_F(CorruptCompactionTest, FamilyIsCompactedNoMore) {
   const auto failures = [&] {
     const std::string log = ReadFile(dir() + "/LOG");
@@ -291,7 +291,7 @@ TEST_F(DiskFullTest, OnlyTheReserveIsLeft) {
   for (int round = 0; round < 2; ++round) {
     free_ = (100 << 20) - 1;
     ASSERT_TRUE(Eventually([&] { return store->DiskFull(); }));
-    // What was on its way is still committed, and all can be read; there is no new family.
+    // Work under way is still committed, and all data can be read; no new family is made.
     ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, OnePut("k", "v")}}), IsOk());
     EXPECT_THAT(Find(*store, FamilyId::kPacked, "k"), Optional(std::string("v")));
     EXPECT_THAT(store->CreateFamily("own"), IsStatus(absl::StatusCode::kResourceExhausted, "full"));

@@ -1,4 +1,4 @@
-// What RocksDB says when it is told not to touch the disk.
+// The answers of RocksDB to reads that must not touch the disk.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ using testing::Pair;
 class RocksDbMemoryTierTest : public testing::Test {
  protected:
   const std::string& dir() const { return dir_.path(); }
-  // Must be closed before it is opened again.
+  // The caller closes the store before it opens it again.
   std::unique_ptr<Store> Open() { return OpenOrDie(SmallOptions(dir())); }
 
  private:
@@ -55,7 +55,7 @@ TEST_F(RocksDbMemoryTierTest, ColdKeysNeedTheDisk) {
     absl::Status error;
     EXPECT_EQ(store->Get(family, key, ReadTier::kMemory, &value, &error), ReadResult::kNeedsDisk);
     EXPECT_THAT(Find(*store, family, key), Optional(std::string(expected)));
-    // Now it is in the cache.
+    // The block is now in the cache.
     EXPECT_EQ(store->Get(family, key, ReadTier::kMemory, &value, &error), ReadResult::kFound);
     EXPECT_EQ(value, expected);
     EXPECT_EQ(store->Get(family, "none", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
@@ -82,8 +82,8 @@ TEST_F(RocksDbMemoryTierTest, ColdKeysAreFoundUnderNewerOnes) {
   EXPECT_THAT(Dump(*store, FamilyId::kPacked), ElementsAre(Pair("p/a", "new"), Pair("p/c", "flushed")));
 }
 
-// RocksDB opens the first sixteen tables along with the store. Of the others a read that must not block finds "found",
-// without a value.
+// RocksDB opens the first sixteen tables along with the store. A read that must not block finds "found" without a value
+// in the other tables.
 TEST_F(RocksDbMemoryTierTest, WhatIsInATableThatIsNotOpenYetNeedsTheDisk) {
   constexpr int kFamilies = 40;
   {
@@ -114,19 +114,19 @@ TEST_F(RocksDbMemoryTierTest, WhatIsInATableThatIsNotOpenYetNeedsTheDisk) {
       EXPECT_EQ(value, id.name);
     }
     EXPECT_THAT(Find(*store, family.id, "key"), Optional(id.name));
-    // In memory from now on.
+    // The table is in memory from now on.
     ASSERT_EQ(store->Get(family.id, "empty", ReadTier::kMemory, &value, &error), ReadResult::kFound);
     EXPECT_EQ(value, "");
   }
   EXPECT_GT(needed_disk, 0);
 }
 
-// Few keys, most of them one after the other.
+// Returns one of few keys, most of them adjacent.
 std::string FewKey(Random& random) {
   return absl::StrCat(random.OneIn(4) ? "a" : "k", random.Below(4), "/", random.Below(6));
 }
 
-// Commits that make many small tables, of which some blocks are in a small cache and some are not.
+// Returns commits that make many small tables, some of whose blocks are in a small cache.
 WriteSet LargeWrites(Random& random) {
   WriteSet set;
   if (random.OneIn(20)) set.DeleteRange(KeyRange::All());
@@ -137,7 +137,7 @@ WriteSet LargeWrites(Random& random) {
   return set;
 }
 
-// Changes some bytes of values that are there, which may then be patches over tables that are not in memory.
+// Changes some bytes of existing values. The changes may be patches over tables that are not in memory.
 void AddChanges(Random& random, Store& store, const Location& at, WriteSet* set) {
   const ReadTier tier = random.OneIn(3) ? ReadTier::kDisk : ReadTier::kMemory;
   for (uint64_t n = random.Below(5); n > 0; --n) {
@@ -153,7 +153,7 @@ void AddChanges(Random& random, Store& store, const Location& at, WriteSet* set)
   }
 }
 
-// The first entries of a range, in either direction; nothing where the tier cannot tell.
+// Returns the first entries of a range, in either direction; nothing where the tier cannot tell.
 std::optional<std::vector<std::pair<std::string, std::string>>> FirstOnes(Store& store, FamilyId family,
                                                                           const KeyRange& range, bool reverse,
                                                                           size_t entries_max, ReadTier tier) {
@@ -182,7 +182,7 @@ TEST_F(RocksDbMemoryTierTest, PatchOverAColdValueNeedsTheDisk) {
   value[50] = 'b';
   {
     auto store = Open();
-    // Many families, since the first sixteen tables are opened along with the store.
+    // There are many families, since the first sixteen tables are opened along with the store.
     for (int i = 0; i < 40; ++i) {
       const FamilyId family = *store->CreateFamily(absl::StrCat("own ", i));
       ASSERT_THAT(Commit(*store, {{{family, ""}, OnePut("k", base)}}), IsOk());

@@ -28,7 +28,7 @@ using testing::ElementsAre;
 using testing::Optional;
 using testing::Pair;
 
-// All files of a directory, by name; RocksDB's lock is made by who looks.
+// Returns all files of a directory, by name, without RocksDB's lock, which every reader makes.
 std::map<std::string, std::string> Files(const std::string& dir) {
   std::map<std::string, std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(dir)) {
@@ -41,7 +41,7 @@ std::map<std::string, std::string> Files(const std::string& dir) {
 class RocksDbStoreTest : public testing::Test {
  protected:
   const std::string& dir() const { return dir_.path(); }
-  // Must be closed before it is opened again.
+  // The caller closes the store before it opens it again.
   std::unique_ptr<Store> Open() { return OpenOrDie(SmallOptions(dir())); }
   absl::Status TryOpen() { return OpenRocksDbStore(SmallOptions(dir())).status(); }
 
@@ -52,7 +52,7 @@ class RocksDbStoreTest : public testing::Test {
 TEST_F(RocksDbStoreTest, OpenedAgainItHasEverything) {
   ForEachSeed(4, [](Random& random) {
     TempDir dir;
-    std::map<std::string, Entries> model = {{"", {}}};  // the packed family under no name, the others under theirs
+    std::map<std::string, Entries> model = {{"", {}}};  // the packed family has no name here
     for (int life = 0; life < 4; ++life) {
       auto store = OpenOrDie(SmallOptions(dir.path()));
       std::map<std::string, FamilyId> ids = {{"", FamilyId::kPacked}};
@@ -222,7 +222,7 @@ TEST_F(RocksDbStoreTest, GarbledHeaderIsDataLoss) {
   EXPECT_THAT(TryOpen(), IsStatus(absl::StatusCode::kDataLoss, dir()));
 }
 
-// A RocksDB of something else stays as it is, whatever is in it.
+// A RocksDB of another program stays unchanged, whatever its contents.
 class ForeignRocksDbTest : public RocksDbStoreTest {
  protected:
   void ExpectRefused() {

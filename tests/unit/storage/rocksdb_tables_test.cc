@@ -1,4 +1,4 @@
-// A flipped bit anywhere in a table file: what it hits is DATA_LOSS, and nothing reads as if it were not there.
+// A bit is flipped anywhere in a table file: reads of the damage are DATA_LOSS, and no key reads as missing.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ constexpr int kEntries = 150;
 
 std::string KeyOf(int i) { return absl::StrCat("k", 1000 + i); }
 
-// Some that RocksDB can't make shorter, so that each family has several blocks.
+// Returns values that RocksDB cannot compress, so that each family has several blocks.
 std::string ValueOf(int i) {
   Random random(static_cast<uint64_t>(i) + 1);
   std::string value(100, '\0');
@@ -53,8 +53,8 @@ class TablesTest : public DamagedTablesTest {
     ASSERT_THAT(Commit(*store, parts), IsOk());
   }
 
-  // Each key has its value or is DATA_LOSS. A walk has those that have their value, and says where the others may be.
-  // Returns the number of the others.
+  // Expects that each key has its value or is DATA_LOSS. A walk returns the keys that have their value, and says where
+  // the others may be. Returns the number of the others.
   static int ExpectNothingMissing(Store& store, FamilyId family) {
     std::set<std::string> lost;
     for (int i = 0; i < kEntries; ++i) {
@@ -99,7 +99,7 @@ TEST_F(TablesTest, AFlippedBitIsDataLossOfWhatItHitsAndOfNothingElse) {
       SCOPED_TRACE(absl::StrCat("byte ", byte, " of ", BytesOf(table), " of the table of ", name));
       auto store = Damaged(table, byte);
       if (!store.ok()) {
-        // The tables of these that cannot be opened at all.
+        // Tables of these families cannot be opened at all.
         EXPECT_TRUE(name == "default" || name == "catalog");
         EXPECT_GT(byte, 17'000u);
         EXPECT_THAT(store.status(), IsStatus(absl::StatusCode::kDataLoss, table));
@@ -111,7 +111,7 @@ TEST_F(TablesTest, AFlippedBitIsDataLossOfWhatItHitsAndOfNothingElse) {
         if (family != hit) EXPECT_EQ(lost, 0);
         if (family == hit && lost > 0 && lost < kEntries) ++opened_with_part;
       }
-      // Writes go on, and count where nothing can be read.
+      // Writes still work, and they count where nothing can be read.
       const WriteSet put = OnePut(KeyOf(0), ValueOf(0));
       ASSERT_THAT(Commit(**store, {{{hit, ""}, put}, {{FamilyId::kAlarms, ""}, OnePut("l", "v")}}), IsOk());
       EXPECT_THAT(Find(**store, hit, KeyOf(0)), testing::Optional(ValueOf(0)));
@@ -141,7 +141,7 @@ TEST_F(TablesTest, ACopyOfTheHeaderWithAnotherVersionIsRefused) {
   EXPECT_THAT(Damaged(TableOf("default"), 5), IsStatus(absl::StatusCode::kFailedPrecondition, "format version"));
 }
 
-// The store was never opened by a version that records a copy.
+// The store was never opened by a version that records a copy of the header.
 TEST_F(TablesTest, ADamagedHeaderWithoutACopyStopsTheStart) {
   const std::string table = TableOf("default");
   const std::string marks = sound_dir() + "/HOLDFAST-LOGS";

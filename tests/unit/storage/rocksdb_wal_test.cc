@@ -25,7 +25,7 @@
 namespace holdfast::storage {
 namespace {
 
-// The log of a store with as many commits as make three blocks of it.
+// The log of a store with enough commits for three blocks.
 class WalTest : public testing::Test {
  protected:
   static constexpr int kCommits = 90;
@@ -41,10 +41,10 @@ class WalTest : public testing::Test {
   }
 
   const std::string& dir() const { return dir_.path(); }
-  // The directory as it was before the store was closed.
+  // A copy of the directory from before the store was closed.
   std::string crashed() const { return crashed_.path() + "/store"; }
 
-  // Opens the store, commits, and closes it, with nothing flushed from the log.
+  // Opens the store, commits, and closes it; no part of the log is flushed.
   void Live(int number, int commits = kCommits) {
     auto store = OpenOrDie(SmallOptions(dir()));
     for (int i = 0; i < commits; ++i) {
@@ -54,7 +54,7 @@ class WalTest : public testing::Test {
     std::filesystem::remove_all(crashed());
     std::filesystem::copy(dir(), crashed());
   }
-  // The names, in the order in which they were written.
+  // Returns the names of the logs, in the order in which they were written.
   std::vector<std::string> Logs() {
     std::vector<std::string> logs;
     for (const auto& entry : std::filesystem::directory_iterator(dir())) {
@@ -63,13 +63,13 @@ class WalTest : public testing::Test {
     std::sort(logs.begin(), logs.end());
     return logs;
   }
-  // The first such record after `offset`.
+  // Returns the first record of this type after `offset`.
   const WalRecord& RecordAfter(size_t offset, WalRecord::Type type) {
     return *std::find_if(records_.begin(), records_.end(),
                          [&](const WalRecord& record) { return record.offset >= offset && record.type == type; });
   }
 
-  // Opens a copy that was damaged.
+  // Opens a copy with this damage.
   template <typename Damage>
   absl::StatusOr<size_t> OpenDamaged(const std::string& dir, Damage damage) {
     TempDir copy;
@@ -141,7 +141,7 @@ TEST_F(WalTest, TornTailIsCutOff) {
   }
 }
 
-// What a crash tore stays in its log while later ones go on after it.
+// A commit that a crash tore stays in its log while later logs follow.
 TEST_F(WalTest, TornTailOfAnOlderLogIsNotTakenForDamage) {
   const std::string bytes = ReadFile(dir() + "/" + wal_);
   std::filesystem::remove_all(dir());
@@ -152,7 +152,7 @@ TEST_F(WalTest, TornTailOfAnOlderLogIsNotTakenForDamage) {
   EXPECT_EQ(Dump(*OpenOrDie(SmallOptions(dir())), FamilyId::kPacked).size(), static_cast<size_t>(kCommits - 1 + 30));
 }
 
-// A file system may have made the file longer before a crash, but not written to it.
+// A file system may have made the file longer before a crash, but not written the new part.
 TEST_F(WalTest, ZerosAtTheEndAreCutOff) {
   const std::string bytes = ReadFile(dir() + "/" + wal_);
   for (const size_t zeros : {1, 6, 7, 8, 4096, 100'000}) {
@@ -178,7 +178,7 @@ TEST_F(WalTest, CommitsAtAnyPlaceOfABlockAreFound) {
   size_t commits = kCommits;
   {
     RocksDbOptions options = SmallOptions(dir());
-    options.memtable_bytes = 256 << 20;  // so that the log is not switched
+    options.memtable_bytes = 256 << 20;  // keeps the log from being switched
     auto store = OpenOrDie(options);
     ASSERT_THAT(Commit(*store, {{{FamilyId::kCatalog, ""}, OnePut("k", "v")}}), IsOk());
     const std::string wal = dir() + "/" + Logs().back();
@@ -188,7 +188,7 @@ TEST_F(WalTest, CommitsAtAnyPlaceOfABlockAreFound) {
         ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, ""}, OnePut(key, std::string(value_bytes, 'v'))}}), IsOk());
       };
       const size_t at = std::filesystem::file_size(wal) % WalRecord::kBlockBytes;
-      // A value of 128 bytes and more has the same overhead as the others.
+      // A value of 128 bytes or more has the same overhead as the others.
       size_t fill = WalRecord::kBlockBytes - at;
       if (fill < 1000) {
         commit(2000);
@@ -249,7 +249,7 @@ TEST_F(WalTest, MissingLogIsDataLossAfterACrashToo) {
                   IsOk());
     }
     ASSERT_NE(ReadFile(marks), at_open) << "no switch of the log was recorded";
-    // Until what goes on in the background is done.
+    // Waits until the background work is done.
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
     std::filesystem::copy(dir(), crashed.path());
   }
@@ -289,10 +289,10 @@ TEST_F(WalTest, ARecordOfTheLogsThatFailedIsTriedAgainWithoutAnotherSwitch) {
   options.memtable_bytes = 128 << 10;
   auto store = OpenOrDie(options);
   const std::string at_open = ReadFile(marks);
-  // In the place of the new record, so that it can't be written.
+  // The directory blocks the path of the new record, so that the record cannot be written.
   ASSERT_TRUE(std::filesystem::create_directory(marks + ".new"));
-  // The store's own thread tells nobody what it has done, so there is no event to wait for but its line in the log. It
-  // may be written at any moment, so nothing of the log may be missed.
+  // The store's own thread tells nobody about its work, so that the test waits for its line in the log. The line may
+  // come at any moment, so that no part of the log may be missed.
   std::string log;
   {
     const StderrTo file(dir() + "/stderr");
@@ -311,10 +311,10 @@ TEST_F(WalTest, ARecordOfTheLogsThatFailedIsTriedAgainWithoutAnotherSwitch) {
   EXPECT_NE(ReadFile(marks), at_open);
 }
 
-// Commits are numbered by RocksDB; a log in which one is left out has whole records only.
+// RocksDB numbers the commits; a log with one commit left out has whole records only.
 TEST_F(WalTest, GapInALogIsDataLoss) {
   const std::string bytes = ReadFile(dir() + "/" + wal_);
-  // Within a block, so that the records after it stay whole; the hole is filled at the end of the block.
+  // The commit is within a block, so that the records after it stay whole; the hole is filled at the end of the block.
   const WalRecord& left_out = records_[5];
   const size_t end = left_out.offset + WalRecord::kHeaderBytes + left_out.length;
   ExpectRefused(wal_, [&](const std::string& dir) {
@@ -322,7 +322,7 @@ TEST_F(WalTest, GapInALogIsDataLoss) {
   });
 }
 
-// With the log switched every few commits, and families made and dropped, the check finds nothing amiss.
+// The log is switched every few commits, and families are made and dropped; the check finds no damage.
 TEST_F(WalTest, SoundLogsAreNeverRefused) {
   ForEachSeed(3, [](Random& random) {
     TempDir dir;

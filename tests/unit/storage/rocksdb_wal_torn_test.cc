@@ -1,5 +1,5 @@
-// The write-ahead log of a store that was killed, with pages of its last commit missing, as a power failure may leave
-// it, and with damage that no crash leaves.
+// The write-ahead log of a killed store. Pages of its last commit are missing, as after a power failure, or it has
+// damage that no crash leaves.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,7 +40,7 @@ std::vector<WalCommit> CommitsOf(const std::string& log) {
 
 class WalTornTest : public testing::Test {
  protected:
-  // Leaves a log whose commits have values of these sizes, as a kill leaves it.
+  // Makes the log of a killed store, with commits whose values have these sizes.
   void Crashed(const std::vector<std::string>& values) {
     live_ = std::make_unique<TempDir>();
     std::filesystem::remove_all(dir());
@@ -64,7 +64,7 @@ class WalTornTest : public testing::Test {
   }
   std::string dir() const { return crashed_.path() + "/store"; }
 
-  // The commits of the test that the store has with this in place of the log.
+  // Opens the store with this log; returns how many commits of the test it has.
   absl::StatusOr<size_t> Open(const std::string& log) {
     TempDir copy;
     std::filesystem::copy(dir(), copy.path());
@@ -72,7 +72,7 @@ class WalTornTest : public testing::Test {
     auto store = OpenRocksDbStore(SmallOptions(copy.path()));
     if (!store.ok()) return store.status();
     const size_t found = Dump(**store, FamilyId::kPacked).size();
-    // What comes after it is found again, though the log stays as it is.
+    // Later commits are found again, though the log stays unchanged.
     EXPECT_THAT(Commit(**store, {{{FamilyId::kPacked, ""}, OnePut("after", "v")}}), IsOk());
     store->reset();
     store = OpenRocksDbStore(SmallOptions(copy.path()));
@@ -90,13 +90,13 @@ class WalTornTest : public testing::Test {
     if (found.ok()) ADD_FAILURE() << "opened with " << *found << " commits";
     EXPECT_THAT(found.status(), IsStatus(absl::StatusCode::kDataLoss, wal_));
   }
-  // The log with zeros from `from` to `to`.
+  // Returns the log with zeros from `from` to `to`.
   std::string Zeroed(size_t from, size_t to) const {
     std::string log = log_;
     to = std::min(to, log.size());
     return log.replace(from, to - from, to - from, '\0');
   }
-  // The same with this page of the last commit.
+  // Returns the log with zeros in this page of the last commit.
   std::string LastCommitWithout(size_t page) const {
     return Zeroed(std::max(page, commits_.back().begin), page + kPage);
   }
@@ -115,7 +115,7 @@ class WalTornTest : public testing::Test {
   TempDir crashed_;
 };
 
-// The commits of the store itself come before those of the test.
+// The store's own commits come before those of the test.
 TEST_F(WalTornTest, ZerosFromAnyPageToTheEndAreATornTail) {
   for (const size_t last : {200, 10'000, 50'000}) {
     std::vector<std::string> values = Small(50, 900);
@@ -149,7 +149,7 @@ TEST_F(WalTornTest, AnySetOfMissingPagesOfTheLastCommitIsATornTail) {
   ForEachSeed(20, [this](Random& random) {
     const size_t before = random.Below(60);
     std::vector<std::string> values = Small(static_cast<int>(before), 100 + random.Below(2000));
-    // Long enough to have more than one page.
+    // The value is long enough for more than one page.
     values.push_back(random.Bytes(150'000) + std::string(kPage, 'w'));
     Crashed(values);
     const std::string whole = log_;
@@ -163,7 +163,7 @@ TEST_F(WalTornTest, AnySetOfMissingPagesOfTheLastCommitIsATornTail) {
   });
 }
 
-// A value may be anything: the bytes of a log are not taken for commits that follow.
+// A value may be anything: a log in a value is not mistaken for later commits.
 TEST_F(WalTornTest, ALogInAValueIsNoCommit) {
   Crashed(Small(30, 900));
   std::vector<std::string> values = Small(30, 900);
@@ -231,7 +231,7 @@ TEST_F(WalTornTest, AFlippedBitIsDataLossInTheLastCommitToo) {
   });
 }
 
-// A stop that was orderly has recorded the last commit, so none of it may be missing.
+// An orderly stop has recorded the last commit, so that no part of it may be missing.
 TEST_F(WalTornTest, AMissingPageAfterAnOrderlyStopIsDataLoss) {
   TempDir stopped;
   {

@@ -1,4 +1,4 @@
-// Statements that ended the server, or were answered wrongly, with another SQLite or without a bound.
+// Statements that, with another SQLite or without a bound, ended the server or got a wrong answer.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -67,7 +67,7 @@ TEST(SqlCases, AnAutoincrementThatIsUsedUpIsNoQuota) {
   const absl::Status status = object.Do("INSERT INTO t DEFAULT VALUES");
   EXPECT_THAT(status, IsStatus(StatusCode::kInvalidArgument, "AUTOINCREMENT"));
   EXPECT_EQ(FailureOf(status).kind, FailureKind::kSqlError);
-  // It has left nothing behind, and the next goes on.
+  // The failed statement has left nothing behind, and the next one works.
   EXPECT_EQ(object.Rows("SELECT count(*) FROM t"), (std::vector<Row>{{int64_t{1}}}));
 }
 
@@ -78,7 +78,7 @@ TEST(SqlCases, ADatabaseThatIsFullIsAQuota) {
   EXPECT_EQ(FailureOf(status).kind, FailureKind::kDatabaseFull) << status;
 }
 
-// A thousand rows, each of which the one before it takes along.
+// The deletion of each of a thousand rows deletes the next.
 TEST(SqlCases, ADeletionCascadesAThousandDeep) {
   SqlObject object;
   DoAll(object, {"CREATE TABLE c(id INTEGER PRIMARY KEY, p INTEGER REFERENCES c(id) ON DELETE CASCADE)",
@@ -99,8 +99,7 @@ TEST(SqlCases, ACascadeThatIsDeeperIsAnError) {
   EXPECT_EQ(object.Rows("SELECT count(*) FROM c"), (std::vector<Row>{{int64_t{3001}}}));
 }
 
-// A schema whose parts lead from one to the next takes SQLite down its stack: the end of the process, if nothing stops
-// it.
+// A schema whose parts refer to each other in a chain takes SQLite down its stack; without a bound the process ends.
 class SqlDepth : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(SqlDepth, AChainThatIsTooLongIsAnError) {

@@ -82,7 +82,7 @@ TEST(SqlConnection, GivesPagesBack) {
   EXPECT_LT(object.PageCount(), 5u) << "auto-vacuum is incremental from the start";
 }
 
-// One page for a change of one row: neither the change counter on page 1 nor anything else is written by each turn.
+// A change of one row writes one page: a turn writes neither the change counter on page 1 nor anything else.
 TEST(SqlConnection, ASmallChangeWritesOnePage) {
   SqlObject object;
   ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY, v)"), IsOk());
@@ -130,7 +130,7 @@ TEST(SqlConnection, AConstraintThatFailsLeavesTheTransaction) {
   EXPECT_EQ(object.Rows("SELECT * FROM t"), std::vector<Row>{Of(int64_t{1})});
 }
 
-// What follows would be committed one by one.
+// Without that, SQLite would commit the following statements one by one.
 TEST(SqlConnection, AStatementThatEndsTheTransactionEndsTheConnection) {
   for (const std::string conflict :
        {"INSERT OR ROLLBACK INTO t VALUES (1)", "UPDATE OR ROLLBACK t SET id = 1", "DELETE FROM t WHERE id = 2"}) {
@@ -226,7 +226,7 @@ TEST(SqlConnection, AQueryTellsWhetherThereIsARow) {
   EXPECT_TRUE(connection->usable());
 }
 
-// What a caller tells a client by.
+// A caller decides by these what a client is told.
 TEST(SqlConnection, AFailureSaysItsKindAndSqlitesCode) {
   SqlObject object;
   ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY, v NOT NULL)"), IsOk());
@@ -286,19 +286,19 @@ TEST(SqlConnection, EverythingIsBounded) {
     return object;
   };
   absl::Status status;
-  // The turn, and the database.
+  // The bounds on the turn and on the database.
   auto object = filled({.cache_bytes = 64 << 10}, 1 << 20, &status);
   EXPECT_THAT(status, exhausted("1048576 bytes"));
   EXPECT_EQ(object->Rows("SELECT count(*) FROM t"), std::vector<Row>{Of(int64_t{0})});
   object = filled({.pages_max = 100}, 64 << 20, &status);
   EXPECT_THAT(status, exhausted("full"));
-  // What is sorted.
+  // The bound on the rows that are sorted.
   object = filled({.cache_bytes = 64 << 10, .temp_bytes_max = 1 << 20}, 64 << 20, &status);
   ASSERT_THAT(status, IsOk());
   EXPECT_THAT(object->Do(sort), exhausted("sorted"));
   object = filled({.cache_bytes = 64 << 10, .temp_bytes_max = 32 << 20}, 64 << 20, &status);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(object->Rows(sort), std::vector<Row>{Of(int64_t{2999})}) << "and given back";
-  // The result, and the time.
+  // The bounds on the result and on the time.
   object = filled({.result_bytes_max = 1 << 20}, 64 << 20, &status);
   EXPECT_THAT(object->Do("SELECT v FROM t"), exhausted("the result"));
   EXPECT_THAT(object->Do("SELECT v FROM t LIMIT 1000"), IsOk());
@@ -352,7 +352,7 @@ TEST(SqlConnection, TellsThatTheDiskIsNeededAndRunsWhereItMay) {
   EXPECT_EQ((*results)[1].rows, (std::vector<Row>{Of(int64_t{100000}), Of(int64_t{1})}));
 }
 
-// As a worker would, while the executor holds the object's input gate.
+// The statements run like those of a worker while the executor holds the object's input gate.
 TEST(SqlConnection, RunsOnAnotherThreadOverACopyOfWhatIsPending) {
   SqlObject object;
   ASSERT_THAT(object.Turn({{"CREATE TABLE t (v)"}, {"INSERT INTO t VALUES ('in the store')"}}), IsOk());
@@ -406,7 +406,7 @@ TEST(SqlConnection, DamageIsDataLoss) {
   EXPECT_EQ(object.Rows("SELECT length(v) FROM t"), std::vector<Row>{Of(int64_t{100000})});
 }
 
-// Two objects at once on one thread: temporary files and times are each one's own.
+// Two objects run on one thread: each has its own temporary files and times.
 TEST(SqlConnection, ConnectionsAreApart) {
   SqlObject a;
   SqlObject b;

@@ -1,4 +1,4 @@
-// Foreign keys that are off for a part of a transaction.
+// Foreign keys are off for a part of a transaction.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

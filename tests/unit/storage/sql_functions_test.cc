@@ -1,4 +1,4 @@
-// The functions that stand in for SQLite's own: equal results, in a time that is bounded.
+// The functions that replace SQLite's own give equal results, in bounded time.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ namespace holdfast::storage::sql {
 namespace {
 
 Value RandomValue(Random& random) {
-  // Few bytes, so that there is much to be found; some begin a character, some continue one, and one is NUL.
+  // The alphabet is small, so that searches find much; some bytes begin a character, some continue one, and one is NUL.
   const std::string text = random.Text(random.OneIn(3) ? 2 : 12, random.OneIn(2) ? "ab \xc3\xa9" : "a\xa9\xc3\xe2\x82");
   switch (random.Below(8)) {
     case 0:
@@ -66,7 +66,7 @@ TEST(SqlFunctions, PatchesAreSqlitesOwn) {
               IsStatus(absl::StatusCode::kInvalidArgument, "malformed JSON"));
 }
 
-// In indexes, constraints and generated columns, as SQLite's own.
+// The functions work in indexes, constraints and generated columns, like SQLite's own.
 TEST(SqlFunctions, WorkInASchema) {
   SqlObject object;
   ASSERT_THAT(object.Do("CREATE TABLE t (v CHECK (instr(v, '@') > 0), w AS (replace(v, '@', ' at ')) STORED)"), IsOk());
@@ -76,7 +76,7 @@ TEST(SqlFunctions, WorkInASchema) {
   EXPECT_EQ(object.Rows("SELECT w FROM t WHERE trim(v) = 'a@b'"), std::vector<Row>{{Value(std::string(" a at b "))}});
 }
 
-// SQLite's own take from 16 s to hours for each.
+// SQLite's own functions take from 16 s to hours for each of these.
 TEST(SqlFunctions, BombsEndSoon) {
   SqlObject object;
   const absl::Time begin = absl::Now();
@@ -91,11 +91,11 @@ TEST(SqlFunctions, BombsEndSoon) {
       "SELECT json_group_object('a' || i, i) FROM n)";
   EXPECT_THAT(object.Do(absl::StrCat("SELECT json_patch(j, j) FROM (SELECT ", keys, " AS j)")),
               IsStatus(absl::StatusCode::kInvalidArgument, "take too long"));
-  // This one asks for the time.
+  // This function checks the time.
   object.set_stop(true);
   EXPECT_EQ(FailureOf(object.Do("SELECT trim(?1, replace(?1, '0', 'x') || '0')", {std::string(2'000'000, '0')})).kind,
             FailureKind::kTimeLimit);
-  // As many calls as one likes come before the next jump: each asks.
+  // A statement may make many calls before its next jump: each call checks the time.
   for (const std::string sql : {"SELECT instr(?1, 'b')", "SELECT length(replace(?1, '0', 'x'))",
                                 "SELECT length(rtrim(?1))", "SELECT json_patch(?1, '{}')"}) {
     EXPECT_EQ(FailureOf(object.Do(sql, {std::string(2'000'000, '0')})).kind, FailureKind::kTimeLimit) << sql;

@@ -25,12 +25,12 @@
 
 namespace holdfast::storage::sql {
 
-// Pages of which one write fails.
+// A page source one of whose writes fails.
 class FaultyPages : public PageSource {
  public:
   explicit FaultyPages(PageSource* pages) : pages_(pages) {}
 
-  // Fails the n-th write from now on, counted from 1; 0: none.
+  // Makes the n-th write from now on fail, counted from 1; 0: none.
   void FailWrite(int n) {
     writes_ = 0;
     fail_at_ = n;
@@ -72,7 +72,7 @@ class SqlObject {
   void set_tier(ReadTier tier) { tier_ = tier; }
   void set_now(absl::Time now) { now_ = now; }
   void set_stop(bool stop) { stop_ = stop; }
-  // Called before the first turn.
+  // Call this before the first turn.
   void set_heap_total(HeapTotal* total) { heap_total_ = total; }
   // With true, turns run on the executor first, and again on a worker if they get NeedsWorker().
   void set_executor_first(bool executor_first) { executor_first_ = executor_first; }

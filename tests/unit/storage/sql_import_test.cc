@@ -48,7 +48,7 @@ class SqlImport : public testing::Test {
 TEST_F(SqlImport, OneThatHasTheSameGenerationIsAnother) {
   const ImportId first = Begin(1);
   ASSERT_THAT(Add(first, 1, 'a'), IsOk());
-  // DeleteAll ends an import like this, and so does giving it up.
+  // DeleteAll ends an import like this, and so does a client that gives it up.
   ASSERT_TRUE(Abort(first));
   const ImportId second = Begin(2);
   ASSERT_EQ(second.generation, first.generation);
@@ -136,7 +136,7 @@ std::vector<std::string> Kinds() {
   };
 }
 
-// Statements that clients may run on a database, whatever it holds.
+// Clients may run these statements on a database with any contents.
 constexpr const char* kUses[] = {"SELECT * FROM t",
                                  "SELECT c FROM t WHERE b > 'text 3' ORDER BY c, b",
                                  "INSERT INTO t(b, c) VALUES ('new', 1)",
@@ -161,7 +161,8 @@ constexpr const char* kUses[] = {"SELECT * FROM t",
                                  "ANALYZE",
                                  "PRAGMA foreign_key_check"};
 
-// Damages files at random. Each file is refused, or no use of it ends the process, under the address sanitizer too.
+// Random damage to a file makes the import refuse it, or no use of the database ends the process, under the address
+// sanitizer too.
 TEST_F(SqlImportFile, DamagedFilesHarmNobody) {
   const char* const wanted = std::getenv("HOLDFAST_DAMAGED_FILES");
   const int files = wanted == nullptr ? 2000 : std::atoi(wanted);
@@ -194,7 +195,7 @@ TEST_F(SqlImportFile, DamagedFilesHarmNobody) {
     }
   });
   std::printf("%d damaged files, %d accepted, %d of their uses failed\n", files, accepted, failed_uses);
-  // Damage in a value, or in free space, can't be seen, so some files are accepted.
+  // Damage in a value or in free space is invisible, so that some files are accepted.
   EXPECT_GT(accepted, 0);
   EXPECT_LT(accepted, files);
 }

@@ -1,4 +1,4 @@
-// Random joins of every kind: the answers are compared with those of a model that goes over all rows, and with those of
+// Random joins of every kind: the answers are compared with those of a model that visits all rows, and with those of
 // another version of SQLite, which the system has for its other programs.
 
 #include <dlfcn.h>
@@ -29,7 +29,7 @@ using Cells = std::vector<Cell>;
 using Truth = std::optional<bool>;
 
 // With RTLD_DEEPBIND the library's calls of its own functions do not reach the SQLite that is linked in. The sanitizers
-// do not allow the flag, and can do without it, since the program exports no functions to the library.
+// do not allow the flag. They work without it, since the program exports no functions to the library.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define HOLDFAST_SANITIZED 1
@@ -95,7 +95,7 @@ class OtherSqlite {
   const char* (*version_)() = nullptr;
 };
 
-// A condition over the columns of the tables up to one, as text and as a function of a row of all of them.
+// A condition over the columns of the tables up to one of them, as text and as a function of a row of those tables.
 struct Condition {
   std::string text;
   std::function<Truth(const Cells&)> holds;

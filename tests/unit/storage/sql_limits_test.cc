@@ -1,4 +1,4 @@
-// How much of everything SQL may take: one below and one above each limit, and what hostile statements end with.
+// The limits of SQL: one case below and one above each limit, and the results of hostile statements.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ namespace {
 
 using absl::StatusCode;
 
-// The element n times, with its number for $.
+// Returns the element n times, with its number for $.
 std::string List(int n, const std::string& element, const std::string& between = ", ") {
   std::vector<std::string> elements;
   for (int i = 1; i <= n; ++i) elements.push_back(absl::StrReplaceAll(element, {{"$", absl::StrCat(i)}}));
@@ -50,7 +50,7 @@ TEST(SqlLimits, AllDatabasesTogetherHaveSoMuchMemory) {
       "SELECT length(group_concat(hex(zeroblob(2000)), '')) FROM (VALUES" + List(700, "($)") + ")";
   EXPECT_EQ(object.Rows(large), Number(2'800'000));
   EXPECT_LT(total.bytes, kMax / 2) << "what a statement took is given back";
-  // Other databases take what there is.
+  // Other databases take the rest.
   const size_t others = kMax - total.bytes;
   total.bytes += others;
   const absl::Status refused = object.Do(large);
@@ -95,7 +95,7 @@ TEST(SqlLimits, ValuesHaveSoManyBytes) {
   EXPECT_EQ(object.Rows("SELECT length(a), length(b) FROM t LIMIT 1"),
             (std::vector<Row>{{int64_t{kMax}, int64_t{kMax}}}));
   EXPECT_EQ(object.Rows("SELECT a FROM t").size(), 2u);
-  // What SQL computes may have up to a row's bytes; it is read in parts.
+  // A value that SQL computes may have up to a row's bytes; it is read in parts.
   EXPECT_THAT(object.Do("SELECT a || 'x' FROM t"), Invalid("column 1 of the result is too big"));
   ASSERT_THAT(object.Do("INSERT INTO t SELECT zeroblob(?), 'long'", {int64_t{4 << 20}}), IsOk());
   EXPECT_THAT(object.Do("SELECT a FROM t WHERE b = 'long'"), Invalid("column 1 of the result is too big"));
@@ -127,7 +127,7 @@ TEST(SqlLimits, ResultsHaveSoManyBytes) {
   EXPECT_THAT(above, IsStatus(StatusCode::kResourceExhausted, "LIMIT"));
   EXPECT_EQ(FailureOf(above).kind, FailureKind::kResultTooLarge);
   EXPECT_NE(object.connection(), nullptr);
-  // RETURNING has written all rows when it answers the first.
+  // RETURNING has written all rows when it returns the first.
   ASSERT_THAT(object.Do("CREATE TABLE t (v)"), IsOk());
   EXPECT_EQ(FailureOf(object.Do("INSERT INTO t VALUES (1), (2) RETURNING zeroblob(1000000)")).kind,
             FailureKind::kResultTooLarge);
@@ -135,7 +135,7 @@ TEST(SqlLimits, ResultsHaveSoManyBytes) {
   EXPECT_EQ(object.Rows("SELECT count(*) FROM t"), Number(0));
 }
 
-// Those of a transaction's statements together: they are held together.
+// The results of all statements of a transaction are held together, so that they have one bound.
 TEST(SqlLimits, ResultsOfATransactionHaveSoManyBytes) {
   SqlObject object({.result_bytes_max = 1 << 20, .result_memory_bytes_max = 4 << 20});
   const Statement half = {"SELECT zeroblob(600000)"};
@@ -154,7 +154,7 @@ TEST(SqlLimits, ResultsOfATransactionHaveSoManyBytes) {
 TEST(SqlLimits, ADatabaseHasSoManyPages) {
   SqlObject object({.pages_max = 20});
   ASSERT_THAT(object.Do("CREATE TABLE t (v)"), IsOk());
-  // Four pages are there: the schema, the map of pages, the table's root, and of a row's bytes one lies there.
+  // There are four pages: the schema, the map of pages, the table's root, and one page with the bytes of a row.
   EXPECT_THAT(object.Do("INSERT INTO t VALUES (zeroblob(17 * 4092))"), IsOk());
   EXPECT_EQ(object.PageCount(), 20u);
   const absl::Status full = object.Do("INSERT INTO t VALUES (zeroblob(4092))");
@@ -173,7 +173,7 @@ TEST(SqlLimits, ATurnHasSoManyPages) {
   EXPECT_EQ(object.Rows("SELECT count(*) FROM t"), Number(0));
 }
 
-// The clock of this object goes on whenever it is looked at.
+// The clock of this object advances whenever it is read.
 class SqlTime : public testing::Test {
  protected:
   SqlTime() {
@@ -209,7 +209,7 @@ TEST_F(SqlTime, WhatDoesNotEndIsInterrupted) {
   for (const std::string sql :
        {"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n) SELECT max(i) FROM n",
-        "SELECT * FROM v20 LIMIT 0",  // prepared for longer than anybody waits
+        "SELECT * FROM v20 LIMIT 0",  // takes long to prepare
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n), m AS (SELECT randomblob(1000000) AS b FROM "
         "n) "
         "SELECT max(length(hex(b))) FROM m"}) {
@@ -250,7 +250,7 @@ TEST_F(SqlTime, WhatHasWrittenIsGone) {
   EXPECT_EQ(object_.Rows("SELECT count(*) FROM t"), Number(1));
 }
 
-// SQLite looks at the time where a statement jumps back; these go on and on before they do.
+// SQLite checks the time where a statement jumps back; these statements compute for long before they do.
 TEST(SqlTimeBetweenJumps, IsBounded) {
   SqlObject object;
   ASSERT_THAT(object.Do("CREATE TABLE t (letters TEXT, digits TEXT COLLATE NOCASE)"), IsOk());
@@ -274,7 +274,7 @@ TEST(SqlTimeBetweenJumps, IsBounded) {
     EXPECT_THAT(status, Invalid("too big")) << term;
     EXPECT_THAT(object.Do(absl::StrCat("SELECT CASE ", List(4, term, " "), " END FROM t"), {param}), IsOk()) << term;
   }
-  // A trigger's program is looked at too, also where the statement is kept.
+  // The program of a trigger is checked too, also for a cached statement.
   const std::string insert = "INSERT INTO u SELECT letters, ?1 FROM t";
   ASSERT_THAT(object.Do("CREATE TABLE u (v, x)"), IsOk());
   ASSERT_THAT(object.Do(insert, {1}), IsOk());
@@ -284,7 +284,7 @@ TEST(SqlTimeBetweenJumps, IsBounded) {
   EXPECT_THAT(object.Do(insert, {1}), Invalid("too big"));
 }
 
-// What SQLite does for its own LIKE and GLOB only.
+// SQLite makes this optimization only for its own LIKE and GLOB.
 TEST(SqlTimeBetweenJumps, PrefixesUseAnIndex) {
   SqlObject object;
   ASSERT_THAT(object.Do("CREATE TABLE t (a TEXT COLLATE NOCASE, b TEXT)"), IsOk());
@@ -296,7 +296,7 @@ TEST(SqlTimeBetweenJumps, PrefixesUseAnIndex) {
   }
 }
 
-// Statements that would hold much at once: bounded by their memory and their temporary files.
+// Statements that would hold much data at once are bounded by their memory and their temporary files.
 TEST(SqlMemory, HostileStatementsEndWithBoundedMemory) {
   TempDir dir;
   TempSpace space(dir.path(), {.bytes_max = 24 << 20});
@@ -351,7 +351,7 @@ TEST(SqlMemory, HostileStatementsEndWithBoundedMemory) {
   }
 }
 
-// What is sorted goes to a file without a name, and comes back right.
+// Rows that are sorted go to a file without a name, and come back unchanged.
 TEST(SqlMemory, SortsSpillToFiles) {
   TempDir dir;
   TempSpace space(dir.path(), {.bytes_max = 256 << 20});
@@ -392,7 +392,7 @@ TEST(SqlMemory, TemporaryFilesLeaveTheReserveOfTheDiskAlone) {
   EXPECT_THAT((*opened)->Execute(sort, {}), IsOk());
 }
 
-// The bound of the process is that of all connections.
+// The bound of the process holds for all connections together.
 TEST(SqlMemory, TemporaryFilesAreBoundedTogether) {
   TempDir dir;
   TempSpace space(dir.path(), {.bytes_max = 1 << 20});
@@ -416,7 +416,7 @@ TEST(SqlMemory, TemporaryFilesAreBoundedTogether) {
   EXPECT_EQ(space.bytes(), 0u);
 }
 
-// Nothing of a transaction stays but pages and statements, which are bounded.
+// Only pages and statements stay after a transaction, and both are bounded.
 TEST(SqlMemory, AConnectionIsSmall) {
   SqlObject object;
   ASSERT_THAT(object.Turn({{"CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT)"},
@@ -443,7 +443,7 @@ TEST(SqlMemory, AConnectionIsSmall) {
   EXPECT_EQ(object.Rows("SELECT count(*) FROM users"), Number(601));
 }
 
-// Where much is free, each commit gives some back, and no more than that.
+// In a database with many free pages, each commit gives some of them back, up to a bound.
 TEST(SqlSpace, ComesBackInSteps) {
   SqlObject object;
   ASSERT_THAT(object.Do("CREATE TABLE t (id INTEGER PRIMARY KEY, v)"), IsOk());
@@ -455,7 +455,7 @@ TEST(SqlSpace, ComesBackInSteps) {
   ASSERT_THAT(object.Do("DELETE FROM t WHERE id % 10 = 0"), IsOk());
   EXPECT_EQ(object.PageCount(), full) << "not for a few, which will be used again";
   ASSERT_THAT(object.Do("DELETE FROM t WHERE id > 50"), IsOk());
-  // A page of the map of pages may go with them.
+  // A page of the map of pages may be given back with them.
   EXPECT_NEAR(object.PageCount(), full - Connection::kGivenBackOnWorker, 1);
   for (int i = 0; i < 5; ++i) ASSERT_THAT(object.Do("UPDATE t SET v = zeroblob(2999) WHERE id = 1"), IsOk());
   EXPECT_LT(object.PageCount(), 100u);

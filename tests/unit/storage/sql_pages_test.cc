@@ -47,7 +47,8 @@ TEST(SqlPages, ADroppedTurnLeavesNothing) {
   EXPECT_EQ(object.File(), Page('a'));
 }
 
-// So far as SQLite has counted pages that it never writes: free ones, and the one with the lock byte.
+// SQLite counts pages that it never writes: free ones, and the one with the lock byte. Those before a written page are
+// zeros.
 TEST(SqlPages, PagesThatWereLeftOutAreZeros) {
   SqlObject object;
   EXPECT_THAT(object.pages().WritePage(3, Page('c')), IsOk());
@@ -59,7 +60,7 @@ TEST(SqlPages, PagesThatWereLeftOutAreZeros) {
   EXPECT_EQ(object.usage().size_bytes(), 3 * kCountedBytes);
 }
 
-// What was there before the database became shorter must not come back.
+// Pages that were cut off must not come back when the database grows again.
 TEST(SqlPages, CutOffAndLongAgainInOneTurn) {
   SqlObject object;
   for (uint32_t number = 1; number <= 4; ++number) EXPECT_THAT(object.pages().WritePage(number, Page('a')), IsOk());
@@ -89,7 +90,7 @@ TEST(SqlPages, ManyPagesAreRemovedAsARange) {
   EXPECT_EQ(object.usage().size_bytes(), 3 * kCountedBytes);
 }
 
-// How often a page was patched since it was written in full; -1: it is written in full now.
+// Returns how often a page was patched since it was written in full; -1 if it is written in full now.
 int Patches(SqlObject& object, uint32_t number) {
   object.JoinTurn();
   const WriteSet& writes = object.object().storage().writes();
@@ -138,7 +139,7 @@ TEST(SqlPages, APageThatIsAsItWasIsNotWritten) {
   EXPECT_TRUE(object.object().storage().writes().empty());
 }
 
-// The view still has what was cut off; the page that takes its place must not be a change of it.
+// The view still has the page that was cut off; the page that takes its place must not be a patch of it.
 TEST(SqlPages, APageThatWasCutOffIsWrittenInFull) {
   SqlObject object;
   std::string page = Page('a');
@@ -281,7 +282,7 @@ TEST(SqlPages, RandomTurnsAreAsOnAFile) {
           object.EndTurn();
           stored = file;
           if (random.OneIn(2)) object.Settle();
-          // Each page has its key, nothing else is there, and it is counted.
+          // Each page has its key, there are no other keys, and the usage counts the pages.
           ASSERT_EQ(object.object().All().size(), file.empty() ? 0 : 1 + file.size() / kPageBytes);
           ASSERT_EQ(object.usage().size_bytes(), static_cast<int64_t>(file.size() / kPageBytes) * kCountedBytes);
           break;

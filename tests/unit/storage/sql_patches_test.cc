@@ -1,4 +1,4 @@
-// What SQL turns write, put in RocksDB turn by turn: patches and all, through flushes, compactions and new starts.
+// Applies the writes of SQL turns to RocksDB turn by turn, patches included, through flushes, compactions and restarts.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// What the statement makes of the object's keys; the turn has ended.
+// Returns the changes of the object's keys by the statement; the turn has ended.
 WriteSet WritesOf(SqlObject& object, const std::string& sql, std::vector<Value> params = {}) {
   EXPECT_THAT(object.connection()->Begin(Where::kWorker), IsOk());
   EXPECT_THAT(object.connection()->Execute(sql, params), IsOk()) << sql;
@@ -120,7 +120,7 @@ TEST(SqlPatches, AnUpdateOfOneRowIsFewBytesOfLog) {
   }
   const uint64_t bytes = (LogBytes(dir.path()) - before) / kUpdates;
   RecordProperty("log_bytes_per_update", static_cast<int>(bytes));
-  // A page in full is one of kPagePatchesMax + 1 writes of it.
+  // One in kPagePatchesMax + 1 writes of a page has the page in full.
   EXPECT_LT(bytes, 4096u / 10);
 }
 

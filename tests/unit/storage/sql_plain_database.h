@@ -1,4 +1,4 @@
-// SQLite as it comes, to compare ours with.
+// An ordinary SQLite database, to compare the object's database with.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_SQL_PLAIN_DATABASE_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_SQL_PLAIN_DATABASE_H_
@@ -24,7 +24,7 @@ class PlainDatabase {
     EXPECT_EQ(sqlite3_open(path.c_str(), &db_), SQLITE_OK);
     EXPECT_EQ(sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr), SQLITE_OK);
   }
-  // Of a database's pages in order.
+  // Returns the integrity check of a database, given as its pages in order.
   static std::vector<Row> CheckIntegrity(const std::string& file) {
     PlainDatabase plain;
     plain.Load(file);
@@ -39,7 +39,7 @@ class PlainDatabase {
   sqlite3* db() { return db_; }
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
-  // Takes a database's pages, in order, for its own; it stays in memory.
+  // Loads a database, given as its pages in order, into memory.
   void Load(const std::string& file) {
     auto* image = static_cast<unsigned char*>(sqlite3_malloc64(file.size() + 1));
     file.copy(reinterpret_cast<char*>(image), file.size());
@@ -48,9 +48,9 @@ class PlainDatabase {
                                   SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE),
               SQLITE_OK);
   }
-  // Its pages in order; empty where it has none. Not in a transaction.
+  // Returns the database's pages in order; empty where it has none. Call this outside a transaction.
   std::string Save() {
-    // SQLite would write a page of it to tell what there is.
+    // SQLite would write a page to serialize an empty database.
     const auto pages = Run("PRAGMA page_count", {});
     if (pages.ok() && pages->rows == std::vector<Row>{{int64_t{0}}}) return "";
     sqlite3_int64 bytes = 0;
@@ -60,14 +60,14 @@ class PlainDatabase {
     return file;
   }
 
-  // Errors: FAILED_PRECONDITION for a constraint that does not hold, INVALID_ARGUMENT for what is wrong with the SQL,
-  // INTERNAL for all that no SQL should bring about.
+  // Errors: FAILED_PRECONDITION for a constraint that does not hold, INVALID_ARGUMENT for an error in the SQL, INTERNAL
+  // for errors that no SQL may cause.
   absl::StatusOr<std::vector<Row>> Execute(const std::string& sql, const std::vector<Value>& params = {}) {
     auto result = Run(sql, params);
     if (!result.ok()) return result.status();
     return std::move(result->rows);
   }
-  // Several statements in one text too, as ours does; all but the steps is told.
+  // Runs one or several statements in one text, like the object's database. The result has everything but the steps.
   absl::StatusOr<Result> Run(const std::string& sql, const std::vector<Value>& params = {}) {
     Result result;
     const sqlite3_int64 written_before = sqlite3_total_changes64(db_);
@@ -83,12 +83,12 @@ class PlainDatabase {
       sqlite3_finalize(statement);
       if (!status.ok()) return status;
     }
-    // ALTER TABLE has those of a query of its own.
+    // ALTER TABLE has the columns of an internal query.
     if (absl::StartsWith(sql, "ALTER TABLE")) result.columns.clear();
     result.rows_written = sqlite3_total_changes64(db_) - written_before;
     return result;
   }
-  // Whether a statement that only reads has a row.
+  // Returns whether a statement that only reads has a row.
   absl::StatusOr<bool> Query(const std::string& sql, const std::vector<Value>& params) {
     sqlite3_stmt* statement = nullptr;
     if (sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) return Error();

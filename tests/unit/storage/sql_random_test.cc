@@ -1,5 +1,5 @@
-// Random SQL on an object's database and on an ordinary one in memory: the same rows, the same statements that fail,
-// and nothing left behind by turns that do, whatever write of a page it is that fails.
+// Random SQL runs on an object's database and on an ordinary one in memory. Both give the same rows and the same
+// errors, and failed turns leave nothing behind, whichever write of a page fails.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace {
 
 const std::vector<Row> kIntact = {{std::string("ok")}};
 
-// So small that pages are written in the middle of statements.
+// The cache is so small that pages are written in the middle of statements.
 Limits SmallCache() { return {.cache_bytes = 32 << 10}; }
 
 const std::vector<Statement>& Schema() {
@@ -96,7 +96,7 @@ Statement RandomStatement(Random& random) {
   }
 }
 
-// What the database holds.
+// Returns queries for the whole contents of the database.
 std::vector<Statement> Queries() {
   return {{"SELECT * FROM parent ORDER BY id"},
           {"SELECT * FROM child ORDER BY id"},
@@ -110,7 +110,7 @@ std::vector<std::vector<Row>> Contents(SqlObject& object) {
   return contents;
 }
 
-// As ours runs a turn.
+// Runs a turn in the way of the object's database.
 bool PlainTurn(PlainDatabase& plain, const std::vector<Statement>& statements, std::vector<std::vector<Row>>* rows) {
   bool ok = plain.Execute("BEGIN").ok();
   for (size_t i = 0; ok && i < statements.size(); ++i) {
@@ -150,7 +150,7 @@ TEST(SqlRandom, TheSameAsInAnOrdinaryDatabase) {
         object.faults().FailWrite(1 + static_cast<int>(random.Below(20)));
         const auto failed = object.Turn(statements);
         object.faults().FailWrite(0);
-        // It failed by itself, or did so little that no write failed.
+        // The turn failed by itself, or it made too few writes for one to fail.
         if (failed.ok()) {
           expected.clear();
           ASSERT_TRUE(PlainTurn(plain, statements, &expected));
@@ -181,7 +181,7 @@ TEST(SqlRandom, WhateverWriteFailsNothingIsLeft) {
     SqlObject object(SmallCache());
     ASSERT_THAT(object.Turn(Schema()), IsOk());
     for (int turn = 0; turn < 30; ++turn) (void)object.Turn({RandomStatement(random), RandomStatement(random)});
-    // It spills, grows, and gives pages back.
+    // The turn spills, makes the database grow, and gives pages back.
     const std::vector<Statement> turn = {
         {"DELETE FROM child WHERE id % 3 = 0"},
         {"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) "
@@ -212,7 +212,7 @@ TEST(SqlRandom, WhateverWriteFailsNothingIsLeft) {
   });
 }
 
-// SQLite keeps nothing in the page at 1 GiB; here it lies at 64 KiB.
+// SQLite keeps nothing in the page at 1 GiB; in this test that page is at 64 KiB.
 TEST(SqlRandom, ThePageOfTheLockByteIsLeftOut) {
   TempDir dir;
   sqlite3_test_control(SQLITE_TESTCTRL_PENDING_BYTE, 64 << 10);

@@ -1,4 +1,4 @@
-// What of SQLite's language a client may not use, and what is said about it.
+// The parts of SQLite's language that a client may not use, and the errors that the client gets.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -89,7 +89,7 @@ TEST_F(SqlRefusals, Functions) {
                       "; END; INSERT INTO t VALUES (1)",
                   " is not allowed");
   }
-  // They are not even there.
+  // SQLite is built without these functions.
   for (const std::string function :
        {"load_extension('x')", "fts3_tokenizer('simple')", "FTS3_Tokenizer('x', zeroblob(8))"}) {
     ExpectRefused("SELECT " + function, "no such function");
@@ -114,7 +114,7 @@ TEST_F(SqlRefusals, OurNames) {
         "ALTER TABLE t RENAME TO _HOLDFAST"}) {
     ExpectRefused(sql, "begin with _holdfast are reserved");
   }
-  // That of migrations is the client's.
+  // The table of migrations belongs to the client.
   EXPECT_THAT(object_.Do("CREATE TABLE _meta (key TEXT PRIMARY KEY, value TEXT)"), IsOk());
   EXPECT_THAT(object_.Do("ALTER TABLE _meta RENAME TO _hold"), IsOk());
   EXPECT_THAT(object_.Do("DROP TABLE _hold"), IsOk());

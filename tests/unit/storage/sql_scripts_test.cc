@@ -128,11 +128,11 @@ TEST_F(SqlScripts, APairIsNoQuery) {
   EXPECT_THAT(object_.Do("EXPLAIN BEGIN"), IsOk());
 }
 
-// --- Where a statement ends, though only a part of the text is looked at.
+// --- The end of a statement when only a part of the text is read
 
 TEST_F(SqlScripts, StatementsOfAnyLengthFollowOneAnother) {
   ASSERT_THAT(object_.Do("CREATE TABLE t (bytes, v)"), IsOk());
-  // Around the sizes of the parts, with semicolons everywhere.
+  // The texts have about the sizes of the parts, with semicolons everywhere.
   std::string text;
   int64_t count = 0;
   for (const int part : {1, 4096, 32768}) {
@@ -179,7 +179,8 @@ TEST_F(SqlScripts, AnErrorInALargeTextIsThatOfItsStatement) {
   EXPECT_THAT(object_.Do("CREATE TABLE _holdfast_x (v);" + rest), Invalid("are reserved"));
 }
 
-// Blanks, comments and empty statements count as a part of the statement after them, so a message of them ends at once.
+// Blanks, comments and empty statements count as a part of the statement after them, so that a text of them ends at
+// once.
 TEST_F(SqlScripts, TextsOfNothingAreTooLong) {
   for (const std::string piece : {";", " ", "--\n", "/**/;"}) {
     std::string text;

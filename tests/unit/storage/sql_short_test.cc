@@ -1,4 +1,4 @@
-// What of SQL runs on an object's executor, and what is to be run on a worker.
+// Some SQL runs on an object's executor, and the rest must run on a worker.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 namespace holdfast::storage::sql {
 namespace {
 
-// A database with rows enough that what goes over all of them is not short.
+// The database has so many rows that a statement over all of them is not short.
 class SqlShort : public testing::Test {
  protected:
   SqlShort() {
@@ -39,7 +39,7 @@ class SqlShort : public testing::Test {
         .swap(connection_);
   }
 
-  // Of one statement in a transaction of its own, which then is not.
+  // Executes one statement in a transaction of its own, and rolls it back.
   absl::Status On(Where where, const std::string& sql, const std::vector<Value>& params = {}) {
     if (!connection_->usable()) Reopen();
     EXPECT_THAT(connection_->Begin(where), IsOk());
@@ -109,7 +109,7 @@ TEST_F(SqlShort, WhatCanRunLongDoesNot) {
   }
 }
 
-// EXPLAIN tells of the programs of triggers and foreign keys, too.
+// The answer of EXPLAIN has the programs of triggers and foreign keys, too.
 TEST_F(SqlShort, WhatATriggerDoesCounts) {
   ASSERT_THAT(object_.Do("CREATE TRIGGER emptied AFTER INSERT ON child BEGIN DELETE FROM log; END"), IsOk());
   ASSERT_THAT(object_.Do("CREATE TRIGGER searched AFTER INSERT ON log BEGIN INSERT INTO search VALUES ('x'); END"),
@@ -121,7 +121,7 @@ TEST_F(SqlShort, WhatATriggerDoesCounts) {
   EXPECT_TRUE(IsNeedsWorker(OnExecutor("UPDATE t SET n = 1 WHERE id = 1"))) << "a trigger of a trigger";
 }
 
-// SQLite reads them with the schema, and asks nobody about them.
+// SQLite reads these expressions with the schema, and asks no authorizer about them.
 TEST_F(SqlShort, WhatTheSchemaComputesCounts) {
   ASSERT_THAT(object_.Do("CREATE TABLE checked (v CHECK (v NOT LIKE 'x%'));"
                          "CREATE TABLE made (v, w AS (replace(v, 'a', 'b')) STORED);"
@@ -137,7 +137,7 @@ TEST_F(SqlShort, WhatTheSchemaComputesCounts) {
   EXPECT_THAT(OnExecutor("INSERT INTO fine (v) VALUES ('y')"), IsOk());
 }
 
-// A statement that is kept is looked at again.
+// A cached statement is checked again.
 TEST(SqlShortAgain, WhenTheSchemaHasChanged) {
   SqlObject object;
   object.set_executor_first(true);
@@ -175,7 +175,7 @@ TEST_F(SqlShort, StepsAreBounded) {
   EXPECT_TRUE(connection_->usable()) << "it has not run";
 }
 
-// All statements of a transaction together.
+// The bound is on all statements of a transaction together.
 TEST_F(SqlShort, TransactionsAreBounded) {
   ASSERT_THAT(connection_->Begin(Where::kExecutor), IsOk());
   int statements = 0;
@@ -209,7 +209,7 @@ TEST_F(SqlShort, SizesAreBounded) {
   EXPECT_TRUE(connection_->usable());
 }
 
-// Each row is a page here.
+// Each row is a page in this table.
 TEST_F(SqlShort, PagesAreBounded) {
   ASSERT_THAT(object_.Do("INSERT INTO log SELECT zeroblob(4000) FROM t LIMIT 600"), IsOk());
   Reopen();
@@ -221,7 +221,7 @@ TEST_F(SqlShort, PagesAreBounded) {
   EXPECT_TRUE(long_.Contains(sql));
 }
 
-// A view of views doubles with each; no step is taken while it is prepared.
+// Each view of views doubles the work; SQLite takes no step while it prepares the statement.
 TEST_F(SqlShort, PreparingIsBounded) {
   ASSERT_THAT(object_.Do("CREATE VIEW v0 AS SELECT n FROM t LIMIT 9"), IsOk());
   for (int i = 1; i <= 12; ++i) {
@@ -235,7 +235,7 @@ TEST_F(SqlShort, PreparingIsBounded) {
   EXPECT_THAT(OnExecutor("SELECT v FROM t WHERE id = 1"), IsOk());
 }
 
-// So is reading the schema.
+// Reading the schema is bounded, too.
 TEST(SqlOpening, IsBoundedOnTheExecutor) {
   SqlObject object;
   ASSERT_THAT(object.Do("CREATE TABLE t0 (v)"), IsOk());
@@ -252,7 +252,7 @@ TEST(SqlOpening, IsBoundedOnTheExecutor) {
   object.Reopen();
   auto stopped = Connection::Open(&object.pages(), {.now = absl::Now, .stop = [] { return true; }});
   EXPECT_EQ(FailureOf(stopped.status()).kind, FailureKind::kTimeLimit) << stopped.status();
-  // The harness opens its own.
+  // The harness opens a connection of its own.
   object.set_executor_first(true);
   object.Reopen();
   EXPECT_THAT(object.Do("SELECT * FROM t7"), IsOk());
@@ -261,7 +261,7 @@ TEST(SqlOpening, IsBoundedOnTheExecutor) {
   EXPECT_EQ(object.ran_on_executor(), 1);
 }
 
-// A read that needs the disk costs no connection; a transaction that has written and needs it then does.
+// A read that needs the disk keeps the connection; a transaction that has written and then needs the disk does not.
 TEST(SqlCold, WhatHasOnlyReadKeepsTheConnection) {
   SqlObject object;
   object.set_executor_first(true);

@@ -32,7 +32,7 @@ TEST(FairOrder, NamespacesTakeTurnsAndTheLeastUsedGoesFirst) {
   EXPECT_EQ(taken, "bdcea");
 }
 
-// Workers over a clock that the test sets, with an executor that runs what is posted at once.
+// Workers over a clock that the test sets, with an executor that runs posted tasks at once.
 class SqlWorkers : public ::testing::Test {
  protected:
   void Make(WorkerLimits limits) {
@@ -40,7 +40,7 @@ class SqlWorkers : public ::testing::Test {
         limits, [](absl::AnyInvocable<void()> work) { work(); },
         [this] { return absl::UnixEpoch() + absl::Milliseconds(now_ms_.load()); });
   }
-  // Starts a statement and returns when it runs; it goes on until `go`.
+  // Starts a statement and returns when it runs; the statement runs until `go`.
   std::shared_ptr<Workers::Statement> Occupy(const std::string& ns, absl::Notification* go,
                                              absl::Notification* done = nullptr) {
     auto [statement, refusal] = workers_->Admit(ns);
@@ -130,7 +130,7 @@ TEST_F(SqlWorkers, OneThatIsHereTooLongIsToEnd) {
   waited.WaitForNotification();
   EXPECT_EQ(end, End::kBusy);
   go.Notify();
-  workers_ = nullptr;  // ends the threads, which look at what is here
+  workers_ = nullptr;  // ends the threads, which use the test's members
 }
 
 TEST_F(SqlWorkers, WhereNobodyGivesWayOneMoreRuns) {

@@ -1,4 +1,4 @@
-// Matchers for absl::Status and absl::StatusOr, which this Abseil does not bring.
+// Matchers for absl::Status and absl::StatusOr, which this version of Abseil lacks.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_STATUS_MATCHERS_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_STATUS_MATCHERS_H_
@@ -23,14 +23,14 @@ MATCHER(IsOk, "is OK") {
   return ToStatus(arg).ok();
 }
 
-// Has that code and a message in which `text` is.
+// Matches a status with this code and a message that contains `text`.
 MATCHER_P2(IsStatus, code, text,
            "is " + absl::StatusCodeToString(code) + " with \"" + testing::PrintToString(text) + "\" in it") {
   *result_listener << ToStatus(arg).ToString();
   return ToStatus(arg).code() == code && std::string(ToStatus(arg).message()).find(text) != std::string::npos;
 }
 
-// Is OK with a value that `value` matches.
+// Matches an OK status with a value that `value` matches.
 MATCHER_P(IsOkAnd, value, "is OK and holds what is expected") {
   if (!arg.ok()) {
     *result_listener << arg.status().ToString();

@@ -153,7 +153,7 @@ TEST_P(StoreTest, CursorSeeksWithinItsBounds) {
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}, {"b", "2"}, {"d", "4"}, {"e", "5"}})}}),
               IsOk());
   auto cursor = store().NewCursor(FamilyId::kPacked, {"b", "e"}, ReadTier::kDisk);
-  // In any order, to a key that is there, between two, before the range and behind it.
+  // The cursor seeks in any order: to an existing key, between two keys, before the range and behind it.
   for (const auto& [key, found] : std::vector<std::pair<std::string, std::string>>{
            {"d", "d"}, {"c", "d"}, {"b", "b"}, {"", "b"}, {"dd", ""}, {"e", ""}, {"z", ""}, {"b", "b"}}) {
     cursor->Seek(key);
@@ -271,7 +271,7 @@ TEST_P(StoreTest, WarmReadsNeedNoDisk) {
   EXPECT_EQ(store().Get(FamilyId::kPacked, "b", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
 }
 
-// A change that is put in the store as a patch, not as what a reader would make of it.
+// Returns a change that the store keeps as a patch, not as a value.
 WriteSet Change(const std::string& key, const std::string& old, const std::string& value) {
   WriteSet set;
   set.PutChanged(key, value, MakePatch(old, value).value());
@@ -290,12 +290,12 @@ TEST_P(StoreTest, PatchesAreAppliedToWhatIsStored) {
     ASSERT_THAT(Commit(store(), {{at, OnePut("k", first)}}), IsOk());
     ASSERT_THAT(Commit(store(), {{at, Change("k", first, second)}}), IsOk());
     EXPECT_THAT(Find(store(), at.family, at.prefix + "k"), Optional(second));
-    // Twice is as good as once.
+    // The same commit made twice has the effect of one.
     for (int times = 0; times < 2; ++times) {
       ASSERT_THAT(Commit(store(), {{at, Change("k", second, third)}}), IsOk());
       EXPECT_THAT(Dump(store(), at.family), ElementsAre(Pair(at.prefix + "k", third)));
     }
-    // That it is a patch that was stored is told by the base: another one gives another value.
+    // A new base shows that the store has kept a patch: with another base the value differs.
     ASSERT_THAT(Commit(store(), {{at, OnePut("k", std::string(100, 'x'))}}), IsOk());
     ASSERT_THAT(Commit(store(), {{at, Change("k", first, second)}}), IsOk());
     EXPECT_THAT(Find(store(), at.family, at.prefix + "k"), Optional(std::string(20, 'x') + "b" + std::string(79, 'x')));
@@ -325,7 +325,7 @@ TEST_P(StoreTest, PatchThatDoesNotFitLeavesDamage) {
   EXPECT_THAT(Dump(store(), FamilyId::kPacked),
               ElementsAre(Pair("pabsent", damaged), Pair("pgarbled", damaged), Pair("pgood", value),
                           Pair("premoved", damaged), Pair("pshort", damaged)));
-  // It does not heal by itself; a full value does it.
+  // The damage stays until the key gets a full value.
   ASSERT_THAT(Commit(store(), {{at, changes}}), IsOk());
   EXPECT_THAT(Find(store(), FamilyId::kPacked, "pabsent"), Optional(damaged));
   ASSERT_THAT(Commit(store(), {{at, OnePut("absent", base)}}), IsOk());
@@ -376,7 +376,7 @@ TEST_P(StoreTest, RandomCommitsAreThoseOfAPlainMap) {
   });
 }
 
-// One thread commits the same value to all keys, the others look at them: they see one value or another, never two.
+// One thread commits the same value to all keys, and the others read them: they see one value or another, never two.
 TEST_P(StoreTest, OthersSeeAllOfACommitOrNothing) {
   constexpr int kCommits = 200;
   const auto commit = [&](int number) {

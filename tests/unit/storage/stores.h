@@ -24,7 +24,7 @@
 
 namespace holdfast::storage {
 
-// Small, so that a test that opens many stays cheap.
+// The sizes are small, so that a test that opens many stores stays cheap.
 inline RocksDbOptions SmallOptions(const std::string& data_dir) {
   RocksDbOptions options;
   options.data_dir = data_dir;
@@ -49,7 +49,7 @@ inline std::string StoreName(const testing::TestParamInfo<StoreKind>& info) {
   return info.param == StoreKind::kMemory ? "Memory" : "RocksDb";
 }
 
-// A store of either kind, with nothing in it.
+// An empty store of either kind.
 class AnyStore {
  public:
   explicit AnyStore(StoreKind kind) {
@@ -92,7 +92,7 @@ inline WriteSet OnePut(const std::string& key, const std::string& value) {
   return set;
 }
 
-// All that a cursor passes, in its order.
+// Returns all entries that a cursor visits, in its order.
 inline std::vector<std::pair<std::string, std::string>> Walk(Cursor& cursor, bool reverse) {
   std::vector<std::pair<std::string, std::string>> entries;
   reverse ? cursor.SeekToLast() : cursor.SeekToFirst();
@@ -109,7 +109,7 @@ inline Entries Dump(Store& store, FamilyId family) {
   return {entries.begin(), entries.end()};
 }
 
-// Nothing where there is none; a failure of the test where the store could not say.
+// Returns nothing where there is no value; fails the test where the store cannot tell.
 inline std::optional<std::string> Find(Store& store, FamilyId family, absl::string_view key) {
   std::string value;
   absl::Status error;
@@ -119,7 +119,7 @@ inline std::optional<std::string> Find(Store& store, FamilyId family, absl::stri
   return std::nullopt;
 }
 
-// `set` gets changes of some bytes of values that are there: in `entries`, under `prefix`, with the set on top.
+// Adds to `set` changes of some bytes of existing values: those of `entries` under `prefix`, with the set on top.
 inline void AddRandomChanges(Random& random, const Entries& entries, const std::string& prefix, WriteSet* set) {
   for (uint64_t n = random.Below(6); n > 0; --n) {
     const std::string& key = RandomKey(random);
@@ -139,7 +139,7 @@ inline void AddRandomChanges(Random& random, const Entries& entries, const std::
   }
 }
 
-// What a set of writes means, on a plain map.
+// Applies a set of writes to a plain map.
 inline void Apply(const WriteSet& writes, const std::string& prefix, Entries* entries) {
   for (const KeyRange& range : writes.removed()) {
     const std::string end = range.end.empty() ? PrefixEnd(prefix) : prefix + range.end;

@@ -40,7 +40,7 @@ const TableSpec<UserRow>& UserSpec() {
   return *spec;
 }
 
-// The last table that there can be, with the first one's neighbours, and without an index.
+// Returns a table of any id, without an index: the highest id that there can be, or a neighbour of the first table.
 const TableSpec<PendingItemRow>& ItemSpec(uint16_t id) {
   static std::map<uint16_t, TableSpec<PendingItemRow>> specs;
   return specs
@@ -99,7 +99,7 @@ MATCHER_P(IsRow, row, "is the row " + row.ShortDebugString()) {
 
 class TableTest : public StoreParamTest {
  protected:
-  // The keys of the index, with the kind and the table but without the number of the index.
+  // Returns the keys of the index, with the kind and the table but without the number of the index.
   std::vector<std::string> KeysOfKind(char kind) {
     std::vector<std::string> keys;
     for (const auto& [key, value] : object_.All()) {
@@ -195,7 +195,7 @@ TEST_P(TableTest, CountAndDeleteRangeAgree) {
   EXPECT_THAT(object_.All(), IsEmpty());
 }
 
-// More than a thousand go as one removed range, unless there is an index to keep.
+// More than a thousand rows are removed as one range, unless there is an index to keep.
 TEST_P(TableTest, DeleteRangeOfMany) {
   for (int i = 0; i < 1001; ++i) {
     items_.Write(Item(i, ""), nullptr);
@@ -300,12 +300,12 @@ TEST_P(TableTest, ManyRowsAreReadAwayFromTheExecutor) {
   EXPECT_THAT(object_.Await(users_.ScanIndex(kByRevision, KeyRange::All(), SIZE_MAX)),
               IsOkAnd(SizeIs(2 * View::kInlineEntriesMax)));
   EXPECT_EQ(object_.disk_reads(), 3);
-  // Of RocksDB every walk may have to wait for the disk.
+  // With RocksDB every walk may have to wait for the disk.
   EXPECT_THAT(object_.Await(users_.Scan(KeyRange::All(), {.rows_max = 100})), IsOkAnd(SizeIs(100)));
   EXPECT_EQ(object_.disk_reads(), GetParam() == StoreKind::kMemory ? 3 : 4);
 }
 
-// Any calls against a plain map. The index has an entry for each row, and no other: no key is stale.
+// Random calls are compared with a plain map. The index has an entry for each row, and no other: no key is stale.
 TEST_P(TableTest, RandomRowsAreThoseOfAPlainMap) {
   ForEachSeed(25, [](Random& random) {
     AnyStore store(GetParam());

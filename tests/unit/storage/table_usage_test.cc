@@ -1,4 +1,4 @@
-// What tables add to the usage of their object: rows by table, and the bytes of everything that they write.
+// The usage of an object counts its tables: rows by table, and the bytes of all keys and values that tables write.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -63,12 +63,12 @@ std::string NumberKey(int64_t number) {
 
 class TableUsageTest : public testing::Test {
  protected:
-  // The turn ends well, or is dropped.
+  // Ends the turn successfully.
   void EndTurn() {
     object_.storage().usage().ApplyTo(&usage_);
     object_.EndTurn();
   }
-  // What was counted is what is there.
+  // Expects that the usage is that of the stored keys.
   void ExpectExact() {
     v1::Usage usage = usage_;
     object_.storage().usage().ApplyTo(&usage);
@@ -168,7 +168,7 @@ TEST_F(TableUsageTest, RandomCallsAreCountedExactly) {
           break;
         }
         case 8: {
-          // Entries of the same object, put without a read only where they are in memory.
+          // These entries are in the same object; a put without a read needs them in memory.
           store_.set_cold(false);
           const std::string key(1, "kl"[random.Below(2)]);
           ASSERT_THAT(object_.storage().Put(key, random.Text(30, "v")), IsOk());

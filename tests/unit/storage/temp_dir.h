@@ -1,4 +1,4 @@
-// A directory of a test, gone with it.
+// A directory of a test, which is removed with the object.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_TEMP_DIR_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_TEMP_DIR_H_

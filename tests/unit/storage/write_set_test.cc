@@ -21,7 +21,7 @@ using testing::FieldsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-// What a set says of each key that there is, kept by going over all of them with each operation.
+// A plain model of a write set, with a state for every possible key; each operation visits all keys.
 class Model {
  public:
   struct Says {
@@ -54,11 +54,11 @@ class Model {
 struct Both {
   WriteSet set;
   Model model;
-  // What is below the set: a patch must make the value of that. A key that is not in it is never patched.
+  // The values below the set, for which its patches must be right. A key that is not in this map is never patched.
   std::map<std::string, std::string> below;
 };
 
-// Values of one length, so that there are patches between them.
+// All values have one length, so that patches are possible.
 constexpr size_t kValueBytes = 64;
 std::string RandomValue(Random& random) {
   std::string value(kValueBytes, 'v');
@@ -72,7 +72,7 @@ std::map<std::string, std::string> RandomBelow(Random& random) {
   }
   return below;
 }
-// With what the set says of it on top.
+// Returns the entries of `below` with the set on top.
 std::map<std::string, std::string> Seen(const Both& both) {
   std::map<std::string, std::string> seen = both.below;
   for (const auto& [key, says] : both.model.says()) {
@@ -86,7 +86,7 @@ std::map<std::string, std::string> Seen(const Both& both) {
   return seen;
 }
 
-// Changes some bytes of a value that is there.
+// Changes some bytes of an existing value.
 void RandomChange(Random& random, Both* both) {
   const std::map<std::string, std::string> seen = Seen(*both);
   const std::string& key = RandomKey(random);
@@ -180,7 +180,7 @@ void CheckPatches(const Both& both) {
     ASSERT_EQ(both.set.Find(key, &value), WriteSet::Verdict::kPresent) << testing::PrintToString(key);
     ASSERT_FALSE(both.set.RangeRemoved(key)) << testing::PrintToString(key);
     ASSERT_TRUE(both.below.contains(key)) << testing::PrintToString(key);
-    // Once and twice.
+    // The patch is applied once and twice.
     std::string patched = both.below.at(key);
     for (int times = 0; times < 2; ++times) {
       ASSERT_TRUE(ApplyPatch(patch, &patched)) << testing::PrintToString(key);
@@ -212,7 +212,7 @@ TEST(WriteSet, MergeIsTheNewerOnTop) {
     older.set.Merge(std::move(newer.set));
     older.model.Apply(newer.model, KeyRange::All());
     ASSERT_NO_FATAL_FAILURE(Check(older));
-    // It goes on being a set like any other.
+    // The joined set works like any other.
     RandomStep(random, &older);
     ASSERT_NO_FATAL_FAILURE(Check(older));
   });
@@ -255,7 +255,7 @@ TEST(WriteSet, ApplyingItTwiceChangesNothing) {
   });
 }
 
-// The value is one that the test can tell apart from what the patch would make.
+// The test can tell this value from the result of the patch.
 void Change(WriteSet* set, const std::string& key) { set->PutChanged(key, "changed", "\x01\x01x"); }
 
 TEST(WriteSet, ChangeOfWhatIsBelowKeepsItsPatch) {

@@ -1,11 +1,11 @@
-// The virtual objects that the benchmark calls through Restate, written as its users write them.
+// The virtual objects that the benchmark calls through Restate, in the style of Restate's users.
 //
 //   node service.mjs PORT MODULES      serves on 127.0.0.1:PORT; MODULES is the node_modules where the SDK is
 import http2 from "node:http2";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-// The SDK wants it when it is loaded, and Node 20 has none.
+// The SDK needs Promise.withResolvers when it is loaded, and Node 20 has none.
 Promise.withResolvers ??= function () {
   let resolve, reject;
   const promise = new this((onFulfilled, onRejected) => {
@@ -36,14 +36,14 @@ const counter = restate.object({
   },
 });
 
-// A sliding window: the times of what was allowed, a list for each key.
+// A sliding window: each key has a list of the times of the requests that were allowed.
 const limiter = restate.object({
   name: "Limiter",
   handlers: {
     check: async (ctx, request) => {
       const { key, limit, windowMs } = request ?? {};
       if (typeof key !== "string" || !isPositive(limit) || !isPositive(windowMs)) refuse("key, limit and windowMs");
-      // From the journal: a retry must see the same time.
+      // The time comes from the journal, since a retry must see the same time.
       const now = await ctx.date.now();
       const times = ((await ctx.get(key)) ?? []).filter((time) => time > now - windowMs);
       const allowed = times.length < limit;
@@ -56,6 +56,6 @@ const limiter = restate.object({
 
 const handler = restate.createEndpointHandler({
   services: [counter, limiter],
-  logger: () => {}, // a line for each call would be most of the work
+  logger: () => {}, // writing a log line for each call would be most of the work
 });
 http2.createServer(handler).listen(Number(port), "127.0.0.1");

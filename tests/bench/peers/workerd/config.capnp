@@ -1,4 +1,4 @@
-# The worker with its objects on local disk. The address and the directory come from the command line:
+# The worker keeps its objects on local disk. The address and the directory come from the command line:
 # --socket-addr=http=127.0.0.1:PORT --directory-path=disk=PATH.
 using Workerd = import "/workerd/workerd.capnp";
 

@@ -1,5 +1,5 @@
-// The durable objects that the benchmark calls in workerd, written as its users write them: keys in the object's
-// storage, RPC methods, and replies that the output gate holds back until what they say is on disk.
+// The durable objects that the benchmark calls in workerd, in the style of workerd's users: keys in the object's
+// storage, RPC methods, and replies that the output gate holds back until their writes are on disk.
 //
 //   POST /counters/NAME/increment                           the new value
 //   GET  /counters/NAME                                     the value
@@ -11,7 +11,7 @@
 //   POST /entries/NAME/update   {id, value}                 {rowsWritten}
 //   GET  /entries/NAME/ID                                   the value of the row
 //
-// A request that is none of these is answered with 400, one for a row that is not there with 404.
+// Any other request is answered with 400, and a request for a row that does not exist with 404.
 import { DurableObject } from "cloudflare:workers";
 
 const FLUSH_DELAY_MS = 5_000;
@@ -28,7 +28,7 @@ export class Counter extends DurableObject {
   }
 }
 
-// A sliding window: the times of what was allowed, a list for each key.
+// A sliding window: each key has a list of the times of the requests that were allowed.
 export class Limiter extends DurableObject {
   async check(key, limit, windowMs) {
     const now = Date.now();
@@ -76,9 +76,9 @@ export class Batch extends DurableObject {
   }
 
   async alarm() {
-    // Here its users send the items somewhere.
+    // The program of a real user would send the items somewhere here.
     const keys = [...(await this.ctx.storage.list({ prefix: "item:" })).keys()];
-    const KEYS_MAX = 128; // of one call
+    const KEYS_MAX = 128; // keys in one call
     for (let i = 0; i < keys.length; i += KEYS_MAX) await this.ctx.storage.delete(keys.slice(i, i + KEYS_MAX));
   }
 
@@ -125,7 +125,7 @@ async function bodyOf(request) {
   return body;
 }
 
-// Each answers with what is to be said as JSON, or undefined if there is no such row.
+// Each function returns the JSON reply, or undefined if there is no such row.
 const routes = {
   "POST counters increment": (counter) => counter.increment(),
   "GET counters": (counter) => counter.getValue(),

@@ -1,11 +1,12 @@
-// Stops a server again and again while it is under load, and checks what its clients were told: the result of a call, or
-// UNAVAILABLE with the reason DRAINING, or, once the server listens no more, that nobody does. Nothing else, and the
-// counter is equal to the results.
+// Stops a server again and again while it is under load, and checks the answers that its clients get: the result of a
+// call, or UNAVAILABLE with the reason DRAINING, or, once the server listens no more, a refused connection. No other
+// answer may come, and the counter must be equal to the results.
 //
 //	drains -server HOLDFASTD [-drains 200] [-calls 64]
 //
-// A drain has `calls` unary calls under way over four connections, beside them streams of increments, watches of alarms
-// and large requests. Ends with 0 when all was as promised, else with 1 and a line for each kind of answer that was not.
+// In a drain `calls` unary calls are under way over four connections, beside streams of increments, watches of alarms
+// and large requests. The program ends with 0 when all answers were right, else with 1 and a line for each kind of
+// wrong answer.
 package main
 
 import (
@@ -40,13 +41,13 @@ const (
 	endsIn      = 40 * time.Second
 )
 
-// What the clients of all drains were told.
+// tally counts the answers to the clients of all drains.
 type tally struct {
 	mutex    sync.Mutex
 	ok       int64
 	draining int64
 	refused  int64
-	others   map[string]int64 // by what was said
+	others   map[string]int64 // by the text of the answer
 }
 
 func (t *tally) add(kind string, err error) {
@@ -73,7 +74,7 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// The call was never sent, since no connection could be made.
+// nobodyListens reports whether the call was never sent, since no connection could be made.
 func nobodyListens(err error) bool {
 	return status.Code(err) == codes.Unavailable && (strings.Contains(err.Error(), "connection refused") ||
 		strings.Contains(err.Error(), "error reading server preface"))
@@ -125,7 +126,7 @@ func (s *server) stop() error {
 	return s.process.Wait()
 }
 
-// One client of the load: calls `once` until the server has ended and nobody listens.
+// repeat is one client of the load: it calls `once` until the server has ended and nobody listens.
 func repeat(ctx context.Context, wait *sync.WaitGroup, once func(context.Context)) {
 	wait.Add(1)
 	go func() {
@@ -187,7 +188,7 @@ func watch(ctx context.Context, client holdfast.ObjectServiceClient, told *tally
 	told.add("WatchAlarms", err)
 }
 
-// Returns how many increments there were by now, as the server says.
+// value returns the counter's value, which the server tells.
 func value(address string) (int64, error) {
 	connection, err := grpc.Dial(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -232,7 +233,7 @@ func drain(program, folder string, calls int, random *rand.Rand, counted, told *
 	}
 	time.Sleep(time.Duration(30+random.Intn(120)) * time.Millisecond)
 	ended := running.stop()
-	// Calls that come after the end find nobody.
+	// Calls that come after the end find no server.
 	time.Sleep(20 * time.Millisecond)
 	cancel()
 	wait.Wait()

@@ -1,4 +1,4 @@
-// What the tests of batches have in common: calls to one object, "mail", and what it has processed.
+// A fixture for the tests of batches: calls to one object, "mail", and its processed items.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_BATCH_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_BATCH_FIXTURE_H_
@@ -33,7 +33,7 @@ class BatchProcessorTest : public NodeTest {
     EXPECT_TRUE(sent->ok()) << *sent->status;
     return sent->response;
   }
-  // So many items, the numbers from `first` on.
+  // Returns `count` items, the numbers from `first` on.
   static std::vector<std::string> Numbers(int first, int count) {
     std::vector<std::string> items;
     for (int i = first; i < first + count; ++i) items.push_back(absl::StrCat("item", i));
@@ -66,7 +66,7 @@ class BatchProcessorTest : public NodeTest {
     EXPECT_TRUE(sent->ok()) << *sent->status;
     return sent->response;
   }
-  // All pages of them.
+  // Returns the processed items of all pages.
   std::vector<v1::ProcessedItem> Processed(const std::string& name = "mail") {
     std::vector<v1::ProcessedItem> items;
     v1::ListProcessedItemsRequest request;

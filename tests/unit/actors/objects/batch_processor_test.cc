@@ -1,4 +1,4 @@
-// When items are processed, what is refused, and how a batch is configured.
+// When items are processed, which calls are refused, and how a batch is configured.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// --- When items are processed.
+// --- When items are processed
 
 TEST_F(BatchProcessorTest, ItemsAreProcessedAfterTheDelayOfTheFirst) {
   Start();
@@ -128,7 +128,7 @@ TEST_F(BatchProcessorTest, LargeItemsAreProcessedInTurnsOfAboutAMebibyte) {
   EXPECT_EQ(flush->response.processed_count(), 100);
 }
 
-// --- Flush.
+// --- Flush
 
 TEST_F(BatchProcessorTest, FlushProcessesWhatIsPending) {
   Start();
@@ -202,7 +202,7 @@ TEST_F(BatchProcessorTest, TwoFlushesAtOnceProcessEachItemOnce) {
   EXPECT_EQ(ProcessedTexts(), expected);
 }
 
-// --- What is refused.
+// --- Refusals
 
 TEST_F(BatchProcessorTest, ItemsAreChecked) {
   Start();
@@ -226,7 +226,7 @@ TEST_F(BatchProcessorTest, PendingItemsAreBoundedInBytesAndTheExcessRefusedAsAWh
   config.set_max_items(100'000);
   Configure(config);
   const std::string large(65'536, 'x');
-  // 64 MiB together.
+  // The items have 64 MiB together.
   for (int i = 0; i < 8; ++i) Add(std::vector<std::string>(128, large));
   auto refused = SendAdd({"one more", "and another"});
   node->Settle();
@@ -240,7 +240,7 @@ TEST_F(BatchProcessorTest, PendingItemsAreBoundedInBytesAndTheExcessRefusedAsAWh
 }
 
 TEST_F(BatchProcessorTest, PendingItemsAreBoundedInNumber) {
-  // So that the turns that process them all share the executor with commits.
+  // The turns that process the batches then share the executor with commits.
   options.alarms.per_second = 500;
   Start();
   v1::BatchConfig config;
@@ -262,7 +262,7 @@ TEST_F(BatchProcessorTest, PendingItemsAreBoundedInNumber) {
   EXPECT_EQ(Status().pending_count(), 0);
 }
 
-// --- Configuration.
+// --- Configuration
 
 TEST_F(BatchProcessorTest, TheConfigurationHasDefaults) {
   Start();

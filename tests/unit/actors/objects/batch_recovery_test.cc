@@ -23,7 +23,7 @@ using ::testing::SizeIs;
 
 class BatchCrashTest : public BatchProcessorTest {};
 
-// --- Crashes.
+// --- Crashes
 
 TEST_F(BatchCrashTest, EachItemIsProcessedExactlyOnceAndInOrderThroughCrashesAtAnyPoint) {
   for (uint64_t run : simulation::Seeds(60)) {
@@ -37,7 +37,7 @@ TEST_F(BatchCrashTest, EachItemIsProcessedExactlyOnceAndInOrderThroughCrashesAtA
     configure.mutable_config()->set_max_items(static_cast<int32_t>(dice.Between(3, 40)));
     SetDuration(500'000, configure.mutable_config()->mutable_delay());
     ASSERT_TRUE(Ask(name, &BatchProcessor::ConfigureBatch, configure)->ok());
-    // By first item of a call: how many it had, and its first sequence if it was acknowledged.
+    // By the first item of a call: its number of items, and its first sequence if it was acknowledged.
     std::map<std::string, std::pair<int, int64_t>> calls;
     int next_item = 0;
     for (int life = 0; life < 6; ++life) {
@@ -93,11 +93,11 @@ TEST_F(BatchCrashTest, EachItemIsProcessedExactlyOnceAndInOrderThroughCrashesAtA
   }
 }
 
-// --- The migration from version 1.
+// --- The migration from version 1
 
 class BatchMigrationTest : public BatchProcessorTest {
  protected:
-  // What version 1 of the program left: processed items without their time, and some that are pending.
+  // Writes the data of version 1 of the program: processed items without their time, and some that are pending.
   void WriteVersion1(const std::string& name, int processed, int pending) {
     storage::WriteSet object, catalog;
     storage::v1::ObjectHeader header;
@@ -127,7 +127,7 @@ class BatchMigrationTest : public BatchProcessorTest {
     const storage::KeyspaceWrites writes[] = {{&packed, &object}, {&catalogs, &catalog}};
     ASSERT_TRUE(store.Commit(writes).ok());
   }
-  // How many of the stored processed items have a time.
+  // Returns how many of the stored processed items have a time.
   int Timed(const std::string& name) {
     int timed = 0;
     for (const auto& [key, value] : KeysOf(BatchProcessor::Class(), name)) {
@@ -160,7 +160,7 @@ TEST_F(BatchMigrationTest, ACrashAtAnyStepLeavesEitherVersionWhole) {
     const std::string name = absl::StrCat("mail", crash_after);
     Crash();
     store.set_cold(false);
-    // More than one read looks at on the executor.
+    // There are more items than one read looks at on the executor.
     WriteVersion1(name, 700, 3);
     Start();
     store.set_cold(true);
@@ -187,7 +187,7 @@ TEST_F(BatchMigrationTest, AStoreThatIsNewerIsRefusedUntouched) {
   Start();
   Status();
   Crash();
-  // As a later program would leave it.
+  // The header is like that of a later program.
   storage::v1::ObjectHeader header = *HeaderOf(BatchProcessor::Class(), "mail");
   header.set_schema_version(3);
   storage::WriteSet object;

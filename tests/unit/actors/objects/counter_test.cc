@@ -158,7 +158,7 @@ TEST_F(CounterTest, AReplyWaitsUntilItsValueIsDurableAndSoDoesARead) {
   EXPECT_EQ(value->response.value(), 1);
 }
 
-// --- Unique numbers.
+// --- Unique numbers
 
 TEST_F(CounterTest, UniqueNumbersCountFrom0) {
   Start();

@@ -1,5 +1,5 @@
-// Objects of the built-in classes that became empty by themselves leave the catalog, and nobody can tell from their
-// answers that they did; what a client has set stays.
+// Objects of the built-in classes that became empty by themselves leave the catalog, and their answers do not show
+// that; settings of a client stay.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -86,7 +86,7 @@ TEST_F(EmptyLimiterTest, AWallClockThatIsSetBackDoesNotOpenAWindowAgain) {
   const v1::RateLimit check = Limit("k", 1, absl::Hours(24), kFixed);
   EXPECT_TRUE(Check(check).allowed());
   EXPECT_FALSE(Check(check).allowed());
-  // Its window ends, and then the clock is set back into it before the sweep.
+  // The window ends, and then the clock is set back into it before the sweep.
   const absl::Duration left =
       absl::Microseconds(MicrosOf(Check(check).reset_after(), "", absl::ZeroDuration(), absl::Hours(25)).value());
   node->Advance(left - absl::Seconds(5));

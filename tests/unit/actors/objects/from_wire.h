@@ -1,4 +1,4 @@
-// Times and durations of replies, as tests compare them.
+// Times and durations of replies, in the types in which tests compare them.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_FROM_WIRE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_FROM_WIRE_H_

@@ -1,4 +1,5 @@
-// What the header of an object counts, its usage and its clock, is not written with each turn; it is never lost.
+// The header of an object has its usage and its clock. It is not written with each turn, and still these are never
+// lost.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +19,7 @@
 namespace holdfast::actors {
 namespace {
 
-// Turns since the object was loaded from which on its header lags, and a few more.
+// The header lags after fewer turns than these since the object was loaded.
 constexpr int kManyTurns = 20;
 
 class HeaderLagTest : public NodeTest {
@@ -38,7 +39,7 @@ class HeaderLagTest : public NodeTest {
     request.set_allow_missing(true);
     return Send("cache", &UserCache::DeleteUser, request);
   }
-  // The time at which the update was made, by the object's clock.
+  // Returns the time of the update by the object's clock.
   absl::Time Update(const std::string& id, const std::string& name) {
     auto sent = SendUpdate(id, name);
     node->Settle();
@@ -58,7 +59,7 @@ class HeaderLagTest : public NodeTest {
     const auto& header = (*description)->header;
     return header ? header->usage() : storage::v1::Usage();
   }
-  // As storage/FORMAT.md has it.
+  // Counts the usage by storage/FORMAT.md.
   void ExpectCounted(const storage::v1::Usage& usage) {
     int64_t bytes = 0;
     int64_t rows = 0;
@@ -94,7 +95,7 @@ TEST_F(HeaderLagTest, AfterACrashAnObjectIsDescribedExactlyWithoutBeingLoaded) {
   ASSERT_NE(Stored().usage().row_counts().at(1), before.row_counts().at(1)) << "the header does not lag";
   ExpectCounted(Described());
   EXPECT_EQ(Find(UserCache::Class(), "cache"), nullptr);
-  // Nor while it is loaded for the first time.
+  // The description is also exact while the object is loaded for the first time.
   store.set_cold(true);
   auto sent = SendDelete("none");
   while (Find(UserCache::Class(), "cache") == nullptr) ASSERT_TRUE(node->Step(0));
@@ -140,7 +141,7 @@ TEST_F(HeaderLagTest, TheClockDoesNotGoBackOverACrash) {
     const absl::Time last = Update("a", "name");
     EXPECT_EQ(last, clock.Now());
     clock.StepWall(-absl::Hours(1));
-    for (int starts = 0; starts <= crashes; ++starts) Start();  // those between do not touch it
+    for (int starts = 0; starts <= crashes; ++starts) Start();  // the starts between do not touch the object
     EXPECT_EQ(Update("a", "name"), last);
     clock.Advance(absl::Hours(2));
   }
@@ -171,7 +172,7 @@ TEST_F(HeaderLagTest, RandomTurnsAndCrashesAreCountedExactly) {
       if (crash) Start();
       store.set_cold(false);
       if (crash) ExpectCounted(Described());
-      // Loads it.
+      // This request loads the object.
       auto sent = SendDelete("none");
       node->Settle();
       ASSERT_TRUE(sent->ok());

@@ -1,5 +1,5 @@
-// The alarm of an object of class Object and what it has in common with other writes: one commit with an
-// acknowledgement, restarts, deletions.
+// The alarm of an object of class Object together with other writes: one commit with an acknowledgement, restarts,
+// deletions.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ using ::testing::SizeIs;
 
 class PlainAlarmCommitTest : public PlainObjectTest {
  protected:
-  // An alarm of "a" that is out since now.
+  // Delivers an alarm of "a" now.
   const Delivered& DeliverOne() {
     Start();
     Watch(&deliveries);
@@ -32,7 +32,7 @@ class PlainAlarmCommitTest : public PlainObjectTest {
   absl::Time scheduled;
 };
 
-// --- One commit with what the client writes.
+// --- One commit with the client's writes
 
 TEST_F(PlainAlarmCommitTest, ABatchAcknowledgesWithItsWrites) {
   const std::string token = DeliverOne().token;
@@ -63,7 +63,7 @@ TEST_F(PlainAlarmCommitTest, ABatchThatAcknowledgesMaySetTheNextAlarm) {
   EXPECT_TRUE(Ask("a", &PlainObject::ApplyBatch, batch)->ok());
   ASSERT_THAT(deliveries, SizeIs(2));
   EXPECT_EQ(deliveries[1].retry_count, 0);
-  // Set and deleted again in one batch: nothing is left.
+  // The alarm is set and deleted in one batch: nothing is left.
   batch.set_alarm_delivery_token(deliveries[1].token);
   batch.add_steps()->set_delete_alarm(true);
   EXPECT_TRUE(Ask("a", &PlainObject::ApplyBatch, batch)->ok());
@@ -83,7 +83,7 @@ TEST_F(PlainAlarmCommitTest, WhereTheHandlersWritesAreTheBatchItsEffectIsExactly
     auto set = SendSetAlarm(name, clock.Now());
     int steps = 0;
     int handled = 0;
-    // A client that leaves a key of its own whenever the alarm comes, and is gone when the server is.
+    // The client writes a key whenever the alarm comes, and is gone when the server is.
     const auto handle = [&] {
       for (const Delivered& one : std::exchange(out, {})) {
         v1::ApplyBatchRequest batch;
@@ -112,7 +112,7 @@ TEST_F(PlainAlarmCommitTest, WhereTheHandlersWritesAreTheBatchItsEffectIsExactly
   EXPECT_TRUE(seen_crash_after_delivery && seen_twice);
 }
 
-// --- Restarts.
+// --- Restarts
 
 TEST_F(PlainAlarmCommitTest, ARestartKeepsTheLeaseAndItsToken) {
   const Delivered out = DeliverOne();
@@ -181,7 +181,7 @@ TEST_F(PlainAlarmCommitTest, ACrashWhileALeaseIsStoredDeliversAnewOrLeavesTheLea
   }
 }
 
-// --- DeleteAll.
+// --- DeleteAll
 
 TEST_F(PlainAlarmCommitTest, DeletingTheObjectEndsItsDelivery) {
   const Delivered out = DeliverOne();
@@ -196,7 +196,7 @@ TEST_F(PlainAlarmCommitTest, DeletingTheObjectEndsItsDelivery) {
 
 TEST_F(PlainAlarmCommitTest, WithKeepAlarmItStaysInEveryState) {
   for (bool restart : {false, true}) {
-    // Set.
+    // The alarm is set.
     deliveries.clear();
     Start();
     Put("a", "k", "v");
@@ -209,7 +209,7 @@ TEST_F(PlainAlarmCommitTest, WithKeepAlarmItStaysInEveryState) {
     EXPECT_EQ(AlarmOf("a"), time);
     node->Advance(absl::Seconds(5));
     ASSERT_THAT(deliveries, SizeIs(1));
-    // Out: the token holds.
+    // The alarm is delivered: the token stays valid.
     EXPECT_TRUE(DeleteAll("a", /*keep_alarm=*/true).ok());
     if (restart) {
       Start();
@@ -217,7 +217,7 @@ TEST_F(PlainAlarmCommitTest, WithKeepAlarmItStaysInEveryState) {
     }
     EXPECT_EQ(AlarmOf("a"), std::nullopt);
     EXPECT_TRUE(Fail("a", deliveries[0].token).ok());
-    // Between retries: the attempts are kept.
+    // The alarm is between retries: its attempts are kept.
     EXPECT_TRUE(DeleteAll("a", /*keep_alarm=*/true).ok());
     EXPECT_EQ(AlarmOf("a"), time);
     node->Advance(absl::Seconds(2.5));

@@ -91,7 +91,7 @@ TEST_F(PlainAlarmDelayTest, ALeaseIsADuration) {
   }
 }
 
-// The attempt after a lease that expired comes after its delay, too.
+// The attempt after an expired lease also comes after its delay.
 TEST_F(PlainAlarmDelayTest, ARetryComesAfterItsDelay) {
   Start();
   Watch(&deliveries);

@@ -18,7 +18,7 @@ using ::testing::SizeIs;
 
 class PlainAlarmTest : public PlainObjectTest {
  protected:
-  // An alarm of "a" that is out since now.
+  // Delivers an alarm of "a" now.
   const Delivered& DeliverOne() {
     Start();
     Watch(&deliveries);
@@ -117,7 +117,7 @@ TEST_F(PlainAlarmTest, ErrorsAreRetriedOnTheWholeSchedule) {
   ExpectNoAlarm("a");
 }
 
-// --- What is said of the alarm while it is out.
+// --- The visible alarm during a delivery
 
 TEST_F(PlainAlarmTest, SetMeanwhileItTakesThePlaceOfTheRetryAlsoAtTheSameTime) {
   for (bool failed : {true, false}) {
@@ -169,7 +169,7 @@ TEST_F(PlainAlarmTest, DeletedMeanwhileItIsNotRetried) {
   }
 }
 
-// --- Tokens.
+// --- Tokens
 
 TEST_F(PlainAlarmTest, ATokenThatIsNotTheOneThatIsOutChangesNothing) {
   const std::string expired = DeliverOne().token;
@@ -180,7 +180,7 @@ TEST_F(PlainAlarmTest, ATokenThatIsNotTheOneThatIsOutChangesNothing) {
   EXPECT_TRUE(Fail("b", of_another).ok());
   node->Advance(absl::Seconds(23));
   ASSERT_THAT(deliveries, SizeIs(3)) << "a has expired, and waits until the watcher acknowledges";
-  // Ended: acknowledged before.
+  // This delivery has ended: it was acknowledged before.
   const std::string ended_current = deliveries[2].token;
   EXPECT_TRUE(Acknowledge("b", ended_current).ok());
   ASSERT_THAT(deliveries, SizeIs(4));

@@ -1,4 +1,4 @@
-// ApplyBatch: all conditions, then all steps, in one commit; or nothing.
+// ApplyBatch checks all conditions, then takes all steps, in one commit; or does nothing.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -89,7 +89,7 @@ TEST_F(PlainBatchTest, TheFirstThatDoesNotHoldIsNamedAndNothingIsDone) {
   status = Apply(batch);
   EXPECT_THAT(status, Fails(absl::StatusCode::kAborted, v1::ERROR_REASON_PRECONDITION_FAILED));
   EXPECT_THAT(std::string(status.message()), HasSubstr("preconditions[1]"));
-  // An etag of a key that is not there.
+  // The condition names an etag of a key that does not exist.
   batch.clear_preconditions();
   AddEtag(&batch, "missing", EtagOf(""));
   EXPECT_THAT(Apply(batch), Fails(absl::StatusCode::kAborted, v1::ERROR_REASON_ETAG_MISMATCH));
@@ -158,7 +158,7 @@ TEST_F(PlainBatchTest, ItIsOneCommitWhateverStepACrashComesAt) {
     EXPECT_EQ(AlarmOf("a").has_value(), done);
     EXPECT_TRUE(done || !answered);
     (done ? seen_all : seen_none) = true;
-    // The retry makes it whole, once.
+    // The retry completes the batch, once.
     EXPECT_TRUE(Apply(batch).ok());
     EXPECT_TRUE(Get("a", "new"));
     EXPECT_TRUE(DeleteAll("a").ok());

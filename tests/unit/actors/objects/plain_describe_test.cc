@@ -1,5 +1,4 @@
-// What an object is described as while it is at work: its alarm in each of its states, and its tables beside a turn
-// that does not end.
+// Descriptions of an object at work: its alarm in each of its states, and its tables beside a turn that does not end.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -64,7 +63,7 @@ TEST_F(PlainDescribeTest, AnAlarmThatIsLeasedOrRepeatedIsToldWithItsAttemptAndTi
               deliveries[0].lease_expire_time);
     if (loaded) Unload("a");
   }
-  // The object may set its next one meanwhile.
+  // The object may set its next alarm meanwhile.
   const absl::Time next = clock.Now() + absl::Hours(1);
   SetAlarm("a", next);
   description = Describe("a");
@@ -125,7 +124,7 @@ TEST_F(PlainDescribeTest, TablesAreThoseOfOneMomentWhileTurnsGoOn) {
     ASSERT_TRUE(Do("a", {"CREATE TABLE t(v)", "CREATE TABLE u(v)"}).ok());
     const auto description = SendDescribe("a");
     RunAllButSql();
-    // Both tables change in one turn, before they are counted: all of it is seen.
+    // Both tables change in one turn before they are counted: the description has both changes.
     const auto turn =
         Send("a", &PlainObject::ExecuteSql, Request({"INSERT INTO t VALUES (1)", "INSERT INTO u VALUES (1)"}));
     RunAllButSql();
@@ -144,7 +143,7 @@ TEST_F(PlainDescribeTest, ADescriptionOfTablesWhileTheObjectMovesOrGoesIsOfTheOb
   Start();
   ASSERT_TRUE(Do("a", {"CREATE TABLE t(v)", "INSERT INTO t VALUES (1)"}).ok());
   EXPECT_FALSE(Describe("a").packed);
-  // Deleted, with its family, after the rest of it was read.
+  // The object is deleted, with its family, after the rest of the description was read.
   auto description = SendDescribe("a");
   RunAllButSql();
   ASSERT_EQ(node->sql().waiting(), 1u);

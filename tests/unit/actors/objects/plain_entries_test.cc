@@ -31,7 +31,7 @@ class PlainEntriesTest : public PlainObjectTest {
     node->Settle();
     return sent;
   }
-  // All pages; each key with its value.
+  // Returns the keys of all pages, each with its value.
   std::vector<std::pair<std::string, std::string>> List(v1::ListEntriesRequest request, int* pages = nullptr) {
     std::vector<std::pair<std::string, std::string>> found;
     do {
@@ -150,7 +150,7 @@ TEST_F(PlainEntriesTest, AnObjectDoesNotGrowOverItsQuota) {
   EXPECT_EQ(Get("a", "l"), std::nullopt);
   Put("a", "l", std::string(98, 'v'));
   Put("a", "k", std::string(899, 'w'));
-  // What does not grow it is taken also where the quota is less than it has.
+  // A write that does not make the object grow is taken even if the quota is less than its size.
   options.object_bytes_max = 500;
   Start();
   Put("a", "k", std::string(700, 'v'));
@@ -161,10 +161,10 @@ TEST_F(PlainEntriesTest, AnObjectDoesNotGrowOverItsQuota) {
   Put("a", "k", std::string(499, 'v'));
 }
 
-// --- Lists.
+// --- Lists
 
 TEST_F(PlainEntriesTest, APageEndsAtItsBytesAndTheNextGoesOn) {
-  // Pages that end exactly at a mebibyte, just before it and just behind it.
+  // The pages end exactly at a mebibyte, just before it and just behind it.
   for (size_t value_bytes : {4088, 4089, 4090, 4091, 4092, 4093, 4094, 10'000, 100'000}) {
     SCOPED_TRACE(value_bytes);
     Start();
@@ -234,7 +234,7 @@ TEST_F(PlainEntriesTest, NoPageRepeatsAKeyWhileOthersWrite) {
       auto sent = ListPage(request);
       for (const v1::Entry& entry : sent->response.entries()) keys.push_back(entry.key());
       request.set_page_token(sent->response.next_page_token());
-      // The last key of the page goes, and one comes next to it on either side.
+      // The last key of the page is deleted, and a new key comes next to it on either side.
       v1::DeleteEntriesRequest deletion;
       deletion.add_keys(keys.back());
       Ask("a", &PlainObject::DeleteEntries, deletion);

@@ -1,4 +1,4 @@
-// What the tests of class Object have in common: its calls, and clients that watch for alarms.
+// A fixture for the tests of class Object: its calls, and clients that watch for alarms.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_PLAIN_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_PLAIN_FIXTURE_H_
@@ -38,12 +38,12 @@ class PlainObjectTest : public NodeTest {
       *out << one.name << " at " << one.time << " for " << one.scheduled_time << " retry " << one.retry_count;
     }
   };
-  // Of one client, or of several that share.
+  // The deliveries to one client, or to several clients together.
   using Deliveries = std::vector<Delivered>;
 
   PlainObjectTest() { classes = {&PlainObject::Class()}; }
 
-  // --- Keys.
+  // --- Keys
   std::shared_ptr<Sent<v1::PutEntriesResponse>> SendPut(const std::string& name, const std::string& key,
                                                         const std::string& value) {
     v1::PutEntriesRequest request;
@@ -76,7 +76,7 @@ class PlainObjectTest : public NodeTest {
     return *sent->status;
   }
 
-  // --- The alarm.
+  // --- The alarm
   std::shared_ptr<Sent<v1::SetAlarmResponse>> SendSetAlarm(const std::string& name, absl::Time time) {
     v1::SetAlarmRequest request;
     SetTimestamp(absl::ToUnixMicros(time), request.mutable_scheduled_time());
@@ -118,7 +118,7 @@ class PlainObjectTest : public NodeTest {
     return Ask(name, &PlainObject::ExtendAlarmLease, request);
   }
 
-  // --- Clients.
+  // --- Clients
   AlarmWatchers::WatcherId Watch(Deliveries* deliveries, AlarmWatchers::Filter filter = {}) {
     if (filter.ns.empty()) filter.ns = "default";
     auto id = node->watchers().Add(std::move(filter), [this, deliveries](const AlarmWatchers::Delivery& delivery) {
@@ -142,7 +142,7 @@ class PlainObjectTest : public NodeTest {
     for (int i = 0; i < count; ++i) SendSetAlarm(absl::StrCat(prefix, i), time);
     node->Settle();
   }
-  // Acknowledges whatever comes, until nothing more does.
+  // Acknowledges each delivery until no more come.
   std::set<std::string> AcknowledgeAll(Deliveries* deliveries) {
     std::set<std::string> names;
     while (!deliveries->empty()) {
@@ -157,7 +157,7 @@ class PlainObjectTest : public NodeTest {
     return names;
   }
 
-  // --- Descriptions.
+  // --- Descriptions
   using Description = std::optional<absl::StatusOr<ObjectDescription>>;
 
   std::shared_ptr<Description> SendDescribe(const std::string& name) {
@@ -174,7 +174,7 @@ class PlainObjectTest : public NodeTest {
     return ***description;
   }
 
-  // Nothing of an object is left.
+  // Expects that the store has no alarm of the object.
   void ExpectNoAlarm(const std::string& name) {
     EXPECT_EQ(AlarmOf(name), std::nullopt);
     EXPECT_TRUE(recording.Dump()["alarms"].empty());

@@ -35,12 +35,12 @@ class PlainMigrationsTest : public PlainSqlFixture {
   std::vector<std::string> Versions(const std::string& name) {
     return Rows(name, "SELECT version FROM _meta_migrations ORDER BY version");
   }
-  // Expects SCHEMA_CHANGED with a message that has that text.
+  // Expects SCHEMA_CHANGED with a message that has this text.
   void ExpectChanged(const absl::Status& status, const std::string& text) {
     EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_CHANGED));
     EXPECT_THAT(std::string(status.message()), HasSubstr(text));
   }
-  // Expects SQL_CONSTRAINT with a message that has that text.
+  // Expects SQL_CONSTRAINT with a message that has this text.
   void ExpectConstraint(const absl::Status& status, const std::string& text) {
     EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SQL_CONSTRAINT));
     EXPECT_THAT(std::string(status.message()), HasSubstr(text));
@@ -67,7 +67,7 @@ class PlainMigrationsTest : public PlainSqlFixture {
   }
 };
 
-// --- Foreign keys off.
+// --- Foreign keys off
 
 TEST_F(PlainMigrationsTest, RebuildOfAParentKeepsItsChildren) {
   MakeFamily("a");
@@ -170,7 +170,7 @@ TEST_F(PlainMigrationsTest, TurnThatIsRefusedAfterItLeavesTheOldTables) {
   ExpectFamilyEnforced("a");
 }
 
-// --- What ran.
+// --- Migrations that ran
 
 constexpr char kTable[] = "CREATE TABLE t(v)";
 
@@ -245,7 +245,7 @@ TEST_F(PlainMigrationsTest, AcceptedChangesCountAsRunAndAreNotRun) {
               Fails(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_SCHEMA_NEWER));
 }
 
-// The objects are as a server that had no hashes left them.
+// The objects have the state that a server without hashes left.
 TEST_F(PlainMigrationsTest, ObjectFromBeforeThereWereHashesTakesTheList) {
   const auto make = [&](const std::string& name) {
     ASSERT_TRUE(Do(name, {kTable, "CREATE TABLE _meta(key TEXT PRIMARY KEY, value TEXT)",
@@ -314,7 +314,7 @@ TEST_F(PlainMigrationsTest, ALongListIsCompared) {
   ExpectChanged(Migrate("a", edited), "version 9999 has changed");
 }
 
-// Objects keep the hashes, so they must never be computed in another way.
+// Objects keep the hashes, so that the computation of a hash must never change.
 TEST(MigrationHashTest, StaysWhatItIs) {
   SqlMigration migration{"", 1, {{"", "CREATE TABLE t(v)", {}}}, false};
   EXPECT_EQ(MigrationHash(migration), "90b7eda1db3cc8bb244ea8d8d0eecdf1");

@@ -1,4 +1,4 @@
-// Watchers that take alarms and let the leases expire, as a client does that is frozen.
+// Watchers that take alarms and let the leases expire, like a client that is frozen.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ using ::testing::SizeIs;
 
 class SlackWatchTest : public PlainObjectTest {
  protected:
-  // Acknowledges what a watcher has got.
+  // Acknowledges the deliveries to a watcher.
   void AcknowledgeSome(Deliveries* some) {
     for (const Delivered& one : std::exchange(*some, {})) {
       EXPECT_TRUE(Acknowledge(one.name, one.token).ok());
@@ -27,7 +27,7 @@ class SlackWatchTest : public PlainObjectTest {
     }
   }
 
-  // As it is stored.
+  // Returns the alarm's record in the store.
   storage::v1::ClientAlarm AlarmRecordOf(const std::string& name) {
     storage::v1::ClientAlarm record;
     EXPECT_TRUE(record.ParseFromString(KeysOf(PlainObject::Class(), name)[storage::kClientAlarmKey]));
@@ -62,13 +62,13 @@ TEST_F(SlackWatchTest, ItGetsOneAtATimeUntilItAcknowledges) {
   SetMany(6);
   ASSERT_THAT(frozen, SizeIs(4));
   node->Advance(absl::Seconds(30));
-  // The four have expired. A place is free, and one only.
+  // The four leases have expired. One place is free.
   ASSERT_THAT(frozen, SizeIs(5));
   node->Advance(absl::Seconds(29));
   ASSERT_THAT(frozen, SizeIs(5));
   node->Advance(absl::Seconds(2));
   ASSERT_THAT(frozen, SizeIs(6));
-  // It is alive again, and has all its places.
+  // The watcher is alive again, and has all its places.
   EXPECT_TRUE(Acknowledge(frozen.back().name, frozen.back().token).ok());
   node->Advance(absl::Seconds(3));
   EXPECT_THAT(frozen, SizeIs(10));

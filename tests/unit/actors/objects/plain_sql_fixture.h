@@ -1,4 +1,4 @@
-// The fixture of the tests of class Object's SQL.
+// A fixture for the tests of class Object's SQL.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_PLAIN_SQL_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_PLAIN_SQL_FIXTURE_H_

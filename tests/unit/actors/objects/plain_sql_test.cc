@@ -106,7 +106,7 @@ TEST_F(PlainSqlTest, DeferredForeignKeyIsCheckedAtTheEndOfTheCall) {
   EXPECT_THAT(Rows("a", "SELECT p FROM c"), ElementsAre("1"));
 }
 
-// The pragma is met on the executor first, and runs on a worker.
+// The executor meets the pragma first, and then a worker runs it.
 TEST_F(PlainSqlTest, PragmaDefersTheForeignKeysOfItsCallAlone) {
   Start();
   ASSERT_TRUE(Do("a", {"CREATE TABLE p(id INTEGER PRIMARY KEY)", "CREATE TABLE c(p REFERENCES p(id))"}).ok());
@@ -238,7 +238,7 @@ TEST_F(PlainSqlTest, TurnThatIsRefusedAfterItsSqlLeavesNothing) {
   EXPECT_TRUE(Do("a", {"INSERT INTO t VALUES (1)"}).ok());
 }
 
-// --- ApplyBatch.
+// --- ApplyBatch
 
 TEST_F(PlainSqlTest, BatchIsOneCommitOfKeysAndSql) {
   Start();
@@ -283,7 +283,7 @@ TEST_F(PlainSqlTest, ConditionThatWritesIsRefused) {
   EXPECT_THAT(Rows("a", "SELECT count(*) FROM t"), ElementsAre("0"));
 }
 
-// --- MigrateSchema.
+// --- MigrateSchema
 
 TEST_F(PlainSqlTest, MigrationsKeepTheRows) {
   Start();

@@ -1,4 +1,4 @@
-// What the server knows of an object of class Object: how much it stores, exactly, and the rest of its description.
+// The description of an object of class Object: its exact size, and the rest.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ TEST_F(PlainUsageTest, RandomWritesAndCrashesAreCountedExactly) {
     families_max = static_cast<int>(dice.Below(3));
     options.idle_timeout = absl::Seconds(dice.Between(1, 5));
     const std::string name = absl::StrCat("object", run);
-    // After each turn that was sent; the turns take effect in that order.
+    // The models after each turn that was sent; the turns take effect in that order.
     std::vector<Model> states = {{}};
     std::vector<std::shared_ptr<Outcome>> turns;
     const auto random_key = [&dice] { return absl::StrCat("key", std::string(dice.Below(3), 'k'), dice.Below(5)); };
@@ -96,7 +96,7 @@ TEST_F(PlainUsageTest, RandomWritesAndCrashesAreCountedExactly) {
         if (!node->Step(dice.Below(1000))) clock.Advance(absl::Milliseconds(300));
       }
       if (!dice.OneIn(8)) continue;
-      // What is there after a crash is what some of the turns have left; and that is what is counted.
+      // After a crash the store has the state after some of the turns, and the usage counts that state.
       Start();
       store.set_cold(false);
       Model found;
@@ -164,7 +164,7 @@ TEST_F(PlainUsageTest, ADescriptionWhileTheObjectMovesOrIsMadeAnewIsOfTheObject)
     Start();
     if (moves == 1) Put("a", "k", "v");
     auto description = SendDescribe("a");
-    // It is read late: what it was to read is elsewhere by then.
+    // The read comes late: its data are in another place by then.
     if (moves == 0) {
       SendPut("a", "k", "w");
     } else {
@@ -193,7 +193,7 @@ TEST_F(PlainUsageTest, PassivatedSoonItIsUnloadedWhenNothingIsUnderWayAndLosesNo
   node->Settle();
   EXPECT_EQ(Find(PlainObject::Class(), "a"), nullptr);
   EXPECT_EQ(ValueOf("a", "k"), "v");
-  // With requests before it and behind it.
+  // Other requests come before the read and behind it.
   store.set_cold(true);
   auto before = SendPut("a", "k", "w");
   node->host().PassivateSoon(Key(PlainObject::Class(), "a"));

@@ -47,14 +47,14 @@ TEST_F(PlainWatchManyTest, ThoseOfABusyWatcherDoNotKeepThoseOfAnotherOut) {
   slow.lease = absl::Minutes(15);
   Watch(&busy, slow);
   Watch(&quick, Of("quick", 1));
-  // The alarms that are due first fill the memory, though their client has one out and takes no more.
+  // The alarms that are due first fill the memory, though their client has one delivery and takes no more.
   SetMany(20, "busy", clock.Now() - absl::Minutes(1));
   SetMany(20, "quick");
   EXPECT_THAT(busy, SizeIs(1));
   EXPECT_THAT(AcknowledgeAll(&quick), SizeIs(20));
 }
 
-// --- A new watcher makes the server read the alarms that may be for it, and no more.
+// --- A new watcher makes the server read the alarms that may be for it, and no more
 
 TEST_F(PlainWatchManyTest, AWatcherOfANamespaceThatWaitsForNobodyReadsNothing) {
   Start();

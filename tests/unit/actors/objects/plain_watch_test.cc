@@ -1,4 +1,4 @@
-// Who watches for alarms: which of them an alarm goes to, and what becomes of those that nobody can take.
+// Watchers of alarms: which of them gets an alarm, and which alarms wait because nobody can take them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ class PlainWatchTest : public PlainObjectTest {
   Deliveries deliveries;
 };
 
-// --- Without anybody.
+// --- Without a watcher
 
 TEST_F(PlainWatchTest, WithoutAWatcherAnAlarmStaysDueAndNoAttemptCounts) {
   Start();
@@ -50,7 +50,7 @@ TEST_F(PlainWatchTest, AThousandDueAlarmsWithoutAWatcherCostNoTurns) {
     EXPECT_EQ(recording.commits, commits);
     EXPECT_EQ(recording.gets[storage::FamilyId::kPacked], 0) << "objects were loaded";
     EXPECT_LT(recording.cursors[storage::FamilyId::kAlarms], 400);
-    // When somebody comes they all come, once each.
+    // When a watcher comes, all alarms come once each.
     Watch(&deliveries, Of("", 1000));
     EXPECT_THAT(AcknowledgeAll(&deliveries), SizeIs(1000));
     EXPECT_TRUE(recording.Dump()["alarms"].empty());
@@ -97,7 +97,7 @@ TEST_F(PlainWatchTest, OneThatIsLeasedToAWatcherWhoGoesBeforeItComesIsDueAgainAn
   EXPECT_EQ(deliveries[0].retry_count, 1);
 }
 
-// --- Which watcher.
+// --- The choice of the watcher
 
 TEST_F(PlainWatchTest, AWatcherGetsThoseOfItsNamespaceAndPrefix) {
   Start();

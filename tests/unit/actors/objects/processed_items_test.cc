@@ -1,4 +1,4 @@
-// What a batch keeps of the items that it has processed, and how they are listed.
+// The processed items that a batch keeps, and their lists.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ using ::testing::SizeIs;
 
 class ProcessedItemsTest : public BatchProcessorTest {};
 
-// --- What is kept.
+// --- Retention
 
 TEST_F(ProcessedItemsTest, ProcessedItemsAreRemovedAfterTheirRetention) {
   Start();
@@ -122,7 +122,7 @@ TEST_F(ProcessedItemsTest, TrimIsCheckedAndOfNothingStoresNothing) {
   EXPECT_EQ(recording.EntryCount(), 0u);
 }
 
-// --- Lists.
+// --- Lists
 
 TEST_F(ProcessedItemsTest, PagesHoldEachItemOnceInOrder) {
   Start();

@@ -1,4 +1,4 @@
-// Checks of each algorithm, and what must hold of any answer to one, for the tests of the arithmetic of rate limits.
+// Makes checks of each algorithm, and checks every answer, for the tests of the arithmetic of rate limits.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_RATE_LIMIT_CHECKS_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_RATE_LIMIT_CHECKS_H_
@@ -21,7 +21,7 @@ inline LimitState NewState(v1::RateLimitAlgorithm algorithm, int64_t window_us) 
   return LimitState(row);
 }
 
-// What must hold of any answer, whatever the algorithm: that each of its fields is what it says.
+// Expects that each field of an answer is exact, whatever the algorithm.
 inline void ExpectExact(const LimitState& state, const LimitCheck& check, int64_t now_us, int64_t cost_max) {
   const auto judge = [&](LimitState of, LimitCheck what, int64_t at_us) { return of.Judge(what, at_us, true); };
   const auto with_cost = [&](int64_t cost) {
@@ -47,7 +47,7 @@ inline void ExpectExact(const LimitState& state, const LimitCheck& check, int64_
   if (verdict.remaining < cost_max) {
     ASSERT_FALSE(judge(after, with_cost(verdict.remaining + 1), now_us).allowed) << "remaining is too low";
   }
-  // As if never used: nothing is told apart from a new state.
+  // The state behaves like a new one from then on.
   const auto as_new = [&](int64_t at_us) {
     LimitState fresh = NewState(check.algorithm, check.window_us);
     const auto seen = LimitState(after).Judge(check, at_us, false);

@@ -1,4 +1,4 @@
-// A plain model of all algorithms of rate limits, and random limits to try it with.
+// A plain model of all algorithms of rate limits, and random limits for tests.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_RATE_LIMIT_MODEL_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_RATE_LIMIT_MODEL_H_
@@ -14,16 +14,16 @@
 
 namespace holdfast::actors {
 
-// Units in use of one key, in the plainest way. GCRA as virtual scheduling: the theoretical arrival time, times the
-// limit, which must not change.
+// Counts the units in use of one key, in the plainest way. GCRA is virtual scheduling: the model keeps the theoretical
+// arrival time, times the limit, which must not change.
 class LimitModel {
  public:
   explicit LimitModel(const LimitCheck& check) : check_(check) {}
 
-  // The largest cost that would be allowed.
+  // Returns the largest cost that would be allowed.
   int64_t Remaining(int64_t now_us) const {
     int64_t cost = 0;
-    // Costs are small, limits need not be.
+    // Costs are small, limits may be large.
     const int64_t most =
         check_.algorithm == v1::RATE_LIMIT_ALGORITHM_GCRA ? std::min(check_.limit, check_.burst) : check_.limit;
     int64_t above = most + 1;
@@ -61,7 +61,7 @@ class LimitModel {
         return Begin(time_us) == Begin(now_us);
     }
   }
-  // "2023-11-14T22" for an hour, and so on.
+  // Returns "2023-11-14T22" for an hour, and so on.
   std::string Begin(int64_t time_us) const {
     const time_t seconds = time_us / 1'000'000;
     tm parts;

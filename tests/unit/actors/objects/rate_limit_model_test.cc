@@ -1,4 +1,4 @@
-// All algorithms of rate limits against plain models, for random limits.
+// Compares all algorithms of rate limits with plain models, for random limits.
 
 #include "tests/unit/actors/objects/rate_limit_model.h"
 
@@ -21,7 +21,7 @@ TEST(LimitModelTest, TenThousandRandomLimitsAnswerAsTheModel) {
     int64_t now_us = kNow + dice.Between(0, 100'000'000'000);
     LimitState state = NewState(check.algorithm, check.window_us);
     LimitModel model(check);
-    // Steps of about an interval, or of about a window.
+    // The steps are about an interval or about a window.
     const int64_t step_us =
         check.algorithm == v1::RATE_LIMIT_ALGORITHM_CALENDAR
             ? (int64_t[]){0, 60'000'000, 3'600'000'000, 86'400'000'000, 2'678'400'000'000}[check.window_us]
@@ -55,7 +55,7 @@ TEST(LimitModelTest, TenThousandRandomLimitsAnswerAsTheModel) {
   EXPECT_GT(checks, 50'000);
 }
 
-// In every algorithm: after k units from rest, limit - k are left.
+// In every algorithm, limit - k units are left after k units from rest.
 TEST(LimitModelTest, FromRestTheLimitLessWhatWasTakenRemains) {
   for (uint64_t run : simulation::Seeds(10'000)) {
     simulation::Dice dice(run);

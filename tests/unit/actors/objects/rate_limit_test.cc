@@ -16,7 +16,7 @@
 namespace holdfast::actors {
 namespace {
 
-// --- Validation.
+// --- Validation
 
 v1::RateLimit Valid(v1::RateLimitAlgorithm algorithm = v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG) {
   v1::RateLimit check;
@@ -162,7 +162,7 @@ TEST(ValidateCheckTest, ABurstMustRefillWithin366Days) {
   EXPECT_THAT(ValidateCheck(check, "check").status(), IsInvalid("check.burst"));
 }
 
-// --- The arithmetic.
+// --- The arithmetic
 
 // The sliding log as a plain list.
 class NaiveLog {
@@ -186,7 +186,7 @@ class NaiveLog {
     return verdict;
   }
   void Count(const LimitCheck& check, int64_t now_us) { requests_.emplace_back(now_us, check.cost); }
-  // The most that any window held that ends at one of the requests.
+  // Returns the most units in any window that ends at one of the requests.
   int64_t MostInAnyWindow() const {
     int64_t most = 0;
     for (const auto& [end_us, cost] : requests_) {
@@ -223,7 +223,7 @@ TEST(SlidingLogTest, ARequestExactlyAsOldAsTheWindowStillCounts) {
   EXPECT_EQ(LimitState(state).Judge(check, kNow, true).retry_after_us, 1001);
 }
 
-// Every sequence of six requests with small gaps and costs, under every small limit and window.
+// Tries every sequence of six requests with small gaps and costs, under every small limit and window.
 TEST(SlidingLogTest, AgreesWithAPlainListForEverySmallSequence) {
   constexpr int kRequests = 6;
   constexpr int kGaps = 4;
@@ -277,7 +277,7 @@ TEST(SlidingLogTest, AgreesWithAPlainListAlsoWhenLimitsChangeAndOldRequestsAreDr
       const LimitState::Verdict verdict = state.Judge(check, now_us, true);
       ExpectEqual(verdict, model.Judge(check, now_us, true));
       if (verdict.allowed && !dice.OneIn(4)) {
-        // As the object does: some of those that no longer count go.
+        // Some of the requests that no longer count are dropped, as the object does.
         for (size_t drop = dice.Below(state.ExpiredRequests(now_us) + 1); drop > 0; --drop) state.DropOldest();
         state.Count(check, now_us);
         model.Count(check, now_us);
@@ -327,7 +327,7 @@ TEST(GcraTest, EveryFieldIsExactAlsoWhereTheIntervalIsNoWholeNumber) {
     const int64_t limit = dice.OneIn(3) ? dice.Between(1, kGcraLimitMax) : dice.Between(1, 50);
     const int64_t window_us = dice.OneIn(3) ? dice.Between(1'000, 31'622'400'000'000) : dice.Between(1'000, 100'000);
     int64_t burst = dice.OneIn(2) ? limit : dice.Between(1, 2 * limit);
-    // What may be asked for: a burst that refills within 366 days.
+    // The burst is in its bounds: it refills within 366 days.
     burst =
         std::min(burst, std::max<int64_t>(1, static_cast<int64_t>(__int128{31'622'400'000'000} * limit / window_us)));
     burst = std::min<int64_t>(burst, 1'000'000'000);
@@ -366,7 +366,7 @@ TEST(GcraTest, LetsNoMoreThroughThanItSaysInAnyStretchOfTime) {
     }
     for (size_t first = 0; first < passed.size(); ++first) {
       for (size_t last = first; last < passed.size(); ++last) {
-        // burst + elapsed / (window / limit)
+        // The bound is burst + elapsed / (window / limit).
         const int64_t most = burst + (passed[last] - passed[first]) * limit / window_us;
         ASSERT_LE(static_cast<int64_t>(last - first + 1), most);
       }
@@ -435,7 +435,7 @@ TEST(FixedWindowTest, EveryFieldIsExact) {
   }
 }
 
-// --- Calendar windows.
+// --- Calendar windows
 
 int64_t MicrosOf(const absl::CivilSecond& time) {
   return absl::ToUnixMicros(absl::FromCivil(time, absl::UTCTimeZone()));
@@ -478,7 +478,7 @@ TEST(CalendarTest, TheUnitIsRequiredAndTheWindowIsNot) {
   EXPECT_THAT(ValidateCheck(check, "check").status(), IsInvalid("check.calendar_unit"));
 }
 
-// --- Changed limits, and rows of an earlier version.
+// --- Changed limits, and rows of an earlier version
 
 TEST(GcraTest, ThreeInASecondLeaveTwoAfterTheFirst) {
   EXPECT_EQ(NewState(v1::RATE_LIMIT_ALGORITHM_GCRA, 1'000'000).Judge(GcraCheck(3, 1'000'000, 3), kNow, true).remaining,
@@ -494,7 +494,7 @@ TEST(GcraTest, ALimitThatIsRaisedTakesEffectAtOnce) {
   const auto raised = state.Judge(GcraCheck(10, 60'000'000, 10), kNow, true);
   EXPECT_TRUE(raised.allowed);
   EXPECT_EQ(raised.remaining, 7);
-  // And one that is lowered keeps what is in use, too.
+  // A limit that is lowered also keeps the units in use.
   state.Count(GcraCheck(10, 60'000'000, 10, 6), kNow);
   EXPECT_EQ(state.Judge(GcraCheck(10, 60'000'000, 10), kNow, false).remaining, 2);
   EXPECT_EQ(state.Judge(GcraCheck(9, 60'000'000, 9), kNow, false).remaining, 1);
@@ -507,7 +507,7 @@ TEST(GcraTest, ARowOfVersionOneKeepsItsTime) {
   row.set_key("k");
   row.set_algorithm(check.algorithm);
   row.set_window_us(check.window_us);
-  // Two of three are in use.
+  // Two of three units are in use.
   row.set_arrival_us(kNow + 666'666);
   row.set_arrival_fs(666'666'668);
   LimitState state(row);

@@ -1,4 +1,4 @@
-// An object of class RateLimiter stores no more than it needs, removes it in time, and does only so much at once.
+// An object of class RateLimiter stores no more than it needs, removes it in time, and has a bound on its work at once.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@
 namespace holdfast::actors {
 namespace {
 
-// --- Rows of the log.
+// --- Rows of the log
 
 TEST_F(RateLimiterTest, AKeyHasAtMostLimitRows) {
   for (uint64_t run : simulation::Seeds(5)) {
@@ -45,7 +45,7 @@ TEST_F(RateLimiterTest, RowsThatNoLongerCountAreRemovedByTheChecksThatFollow) {
   EXPECT_EQ(LogRows(), 1u);
 }
 
-// --- The sweep.
+// --- The sweep
 
 TEST_F(RateLimiterTest, TheSweepLeavesNothingOfKeysThatFellSilent) {
   Start();
@@ -111,9 +111,9 @@ TEST_F(RateLimiterTest, TheObjectCanBeCleanedUp) {
   EXPECT_EQ(Check(Limit("a", 5)).remaining(), 4);
 }
 
-// --- The bounds on what one object holds and does at once.
+// --- Bounds on one object's data and on one call's work
 
-// A call with checks of so many windows of the key, from the shortest on.
+// Returns a call with checks of `count` windows of the key, from the shortest on.
 v1::CheckLimitsRequest Windows(const std::string& key, int count, int shortest_ms, Algorithm algorithm = kLog) {
   v1::CheckLimitsRequest request;
   for (int i = 0; i < count; ++i) {
@@ -177,7 +177,7 @@ TEST_F(RateLimiterTest, ALongLogIsReadInPartsAndIsWhole) {
   EXPECT_EQ(Check(Limit("k", 100'000, absl::Hours(1))).remaining(), 100'000 - kRequests - 1);
 }
 
-// --- Resets in parts.
+// --- Resets in parts
 
 TEST_F(RateLimiterTest, AResetOfMuchGoesInPartsThatDelayNobody) {
   options.objects.rate_limit_windows_max = 10'000;
@@ -190,7 +190,7 @@ TEST_F(RateLimiterTest, AResetOfMuchGoesInPartsThatDelayNobody) {
   v1::ResetLimitRequest request;
   request.set_key("k");
   auto reset = Send("api", &RateLimiter::ResetLimit, request);
-  // No commit has more than one part, and others come in between.
+  // No commit has more than one part, and other requests run in between.
   store.set_cold(true);
   size_t most = 0;
   size_t checks = 0;
@@ -219,7 +219,7 @@ TEST_F(RateLimiterTest, WhatIsCountedWhileAResetGoesOnStays) {
     node->Settle();
     if (!in_memory) {
       Start();
-      Check(Limit("other", 10, absl::Hours(1), kFixed));  // loads the object, and not the log
+      Check(Limit("other", 10, absl::Hours(1), kFixed));  // loads the object without the log
     }
     v1::ResetLimitRequest request;
     request.set_key("k");

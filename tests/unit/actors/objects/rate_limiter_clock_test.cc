@@ -1,4 +1,4 @@
-// Class RateLimiter while the wall clock is set back and forth: an object in memory goes by the time that passes.
+// Class RateLimiter while the wall clock is set back and forth: an object in memory counts the time that passes.
 
 #include <gtest/gtest.h>
 
@@ -31,12 +31,12 @@ v1::RateLimit ToWire(const LimitCheck& check, const std::string& key) {
 }
 
 TEST_F(RateLimiterTest, TenThousandRandomLimitsAnswerAsTheModelWhileTheClockIsSet) {
-  constexpr uint64_t kPerObject = 200;  // each object has lived for some hundred years then
+  constexpr uint64_t kPerObject = 200;  // each object then has some hundred years behind it
   options.idle_timeout = absl::InfiniteDuration();
   int64_t checks = 0;
   uint64_t tried = 0;
   std::string object;
-  int64_t ahead_us = 0;  // the object's time less the steady time
+  int64_t ahead_us = 0;  // the object's time minus the steady time
   for (uint64_t run : simulation::Seeds(10'000)) {
     simulation::Dice dice(run);
     if (tried++ % kPerObject == 0) {

@@ -1,4 +1,4 @@
-// The fixture of the tests of class RateLimiter: its calls, and the rows that it stores.
+// A fixture for the tests of class RateLimiter: its calls, and the rows that it stores.
 
 #ifndef HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_RATE_LIMITER_FIXTURE_H_
 #define HOLDFAST_TESTS_UNIT_ACTORS_OBJECTS_RATE_LIMITER_FIXTURE_H_

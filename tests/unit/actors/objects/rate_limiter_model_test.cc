@@ -18,7 +18,7 @@
 namespace holdfast::actors {
 namespace {
 
-// Answers as the sliding-window log and the fixed window must, from the list of all requests that were allowed.
+// Answers for the sliding-window log and the fixed window, from the list of all requests that were allowed.
 class Model {
  public:
   bool Check(const v1::RateLimit& check, int64_t now_us, bool count) {
@@ -94,7 +94,7 @@ TEST_F(RateLimiterTest, AgreesWithAModelAcrossTimeSweepsPassivationAndRestarts) 
 }
 
 TEST_F(RateLimiterTest, KeysThatLeaveTheCacheAreReadBackWithAllTheyHad) {
-  // Far more than 8 MiB of states, so that most are read back from storage each time.
+  // The states have far more than 8 MiB, so that most are read from storage each time.
   constexpr int kKeys = 12'000;
   options.idle_timeout = absl::Hours(1);
   Start();
@@ -106,7 +106,7 @@ TEST_F(RateLimiterTest, KeysThatLeaveTheCacheAreReadBackWithAllTheyHad) {
       for (int i = first; i < first + 100; ++i) {
         checks.push_back(Limit(key(i), 2 + i % 3, absl::Hours(1), i % 2 == 0 ? kLog : kFixed));
       }
-      // CheckLimits counts all checks or none, so first each check is asked alone.
+      // CheckLimits counts all checks or none, so that each check is first asked alone.
       bool all = true;
       for (const v1::RateLimit& check : checks) all &= model.Check(check, absl::ToUnixMicros(clock.Now()), false);
       const auto reply = CheckMany(checks);

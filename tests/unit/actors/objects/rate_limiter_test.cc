@@ -1,4 +1,4 @@
-// The calls of class RateLimiter answer what they should, for each key and algorithm and across restarts.
+// The calls of class RateLimiter give the right answers, for each key and algorithm and across restarts.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ TEST_F(RateLimiterTest, EachKeyAlgorithmAndWindowIsAStateOfItsOwn) {
       }
     }
   }
-  // In another object too.
+  // The key is free in another object, too.
   EXPECT_TRUE(Check(Limit("a", 1), false, "other").allowed());
 }
 
@@ -138,7 +138,7 @@ TEST_F(RateLimiterTest, SeveralChecksAreValidated) {
   EXPECT_TRUE(refused(many).ok());
   EXPECT_THAT(refused({Limit("a", 1), Limit("b", 0)}), IsInvalid("checks[1].limit"));
   EXPECT_THAT(refused({Limit("a", 1), Limit("b", 1), Limit("a", 5)}), IsInvalid("checks[2]"));
-  // Unspecified and the log are the same.
+  // The unspecified algorithm is the log.
   EXPECT_THAT(refused({Limit("a", 1), Limit("a", 1, absl::Seconds(10), v1::RATE_LIMIT_ALGORITHM_UNSPECIFIED)}),
               IsInvalid("checks[1]"));
   EXPECT_TRUE(Check(Limit("b", 1)).allowed()) << "nothing was counted";
@@ -233,7 +233,7 @@ TEST_F(RateLimiterTest, ACheckIsAnsweredWhenItsCountIsDurable) {
   EXPECT_FALSE(denied->response.allowed());
 }
 
-// --- Units that are given back.
+// --- Units that are given back
 
 TEST_F(RateLimiterTest, UnitsAreGivenBackTheNewestFirstAndNeverMoreThanAreUsed) {
   for (const Algorithm algorithm : {kLog, kGcra, kFixed}) {
@@ -271,7 +271,7 @@ TEST_F(RateLimiterTest, ALogGivesBackItsRows) {
   Check(Limit("k", 100, absl::Seconds(10), kLog, -5));
   EXPECT_EQ(LogRows(), 3u);
   EXPECT_EQ(Check(Limit("k", 100), /*peek=*/true).remaining(), 94);
-  // The oldest expire as before.
+  // The oldest units expire as before.
   node->Advance(absl::Seconds(11));
   EXPECT_EQ(Check(Limit("k", 100), /*peek=*/true).remaining(), 99);
 }

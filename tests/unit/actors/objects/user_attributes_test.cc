@@ -1,4 +1,4 @@
-// What attributes of users can be: everything that JSON can say, and nothing else.
+// Attributes of users can be everything that JSON can express, and nothing else.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ Value Number(double number) {
   return value;
 }
 
-// `inner` within so many structs, or lists, or both in turns.
+// Nested() puts `inner` into `depth` structs, or lists, or both in turns.
 enum class Nesting { kStructs, kLists, kBoth };
 Value Nested(Nesting nesting, int depth, const Value& inner) {
   Value value = inner;

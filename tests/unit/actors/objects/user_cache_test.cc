@@ -146,7 +146,7 @@ TEST_F(UserCacheTest, WhatTheRequestSaysOfOutputFieldsIsIgnored) {
   EXPECT_EQ(FromWire(created.update_time()), clock.Now());
 }
 
-// --- Merging.
+// --- Merging
 
 TEST_F(UserCacheTest, WithoutAMaskThePopulatedFieldsChangeAndTheOthersStay) {
   Start();
@@ -217,7 +217,7 @@ TEST_F(UserCacheTest, AnUnknownPathIsRefusedAndNothingChanged) {
   EXPECT_THAT(Get("u1"), Equals(before));
 }
 
-// --- Etags.
+// --- Etags
 
 TEST_F(UserCacheTest, EachChangeGivesAnotherEtag) {
   Start();
@@ -242,7 +242,7 @@ TEST_F(UserCacheTest, AUserThatIsMadeAgainHasAnotherEtag) {
   Start();
   const std::string etag = Update(User("u1", "Ada")).etag();
   EXPECT_TRUE(Delete("u1").ok());
-  // At the same moment, as when the clock was set back.
+  // The second update has the same time, since the clock was set back.
   EXPECT_NE(Update(User("u1", "Ada")).etag(), etag);
 }
 
@@ -261,13 +261,13 @@ TEST_F(UserCacheTest, AnUpdateWithAnEtagHappensOnlyIfItIsStillTheUsers) {
     EXPECT_FALSE(HasRetryInfo(*refused->status));
   }
   EXPECT_THAT(Get("u1"), Equals(changed));
-  // Of a user that is not there no etag is the right one.
+  // No etag is the right one for a user that does not exist.
   change = User("u2", "Ada");
   change.set_etag(user.etag());
   EXPECT_EQ(TryUpdate(change, {})->status->code(), absl::StatusCode::kAborted);
 }
 
-// --- Deleting.
+// --- Deleting
 
 TEST_F(UserCacheTest, ADeletedUserIsGone) {
   Start();
@@ -291,7 +291,7 @@ TEST_F(UserCacheTest, DeletingHonoursEtagAndAllowMissing) {
   EXPECT_TRUE(Delete("u1", current).ok());
 }
 
-// --- Bounds.
+// --- Bounds
 
 TEST_F(UserCacheTest, FieldsAreBounded) {
   Start();
@@ -322,7 +322,7 @@ TEST_F(UserCacheTest, AttributesAreBoundedAsMerged) {
   EXPECT_TRUE(TryUpdate(more, {.remove_attributes = {"a"}})->ok());
 }
 
-// --- Several at once.
+// --- Several users at once
 
 TEST_F(UserCacheTest, BatchGetKeepsTheOrderOfTheIdsAndLeavesTheMissingOut) {
   Start();
@@ -422,7 +422,7 @@ TEST_F(UserCacheTest, AUserThatExistsThroughoutIsListedExactlyOnceWhileOthersCom
     for (const auto& user : page.users()) ++seen[user.id()];
     request.set_page_token(page.next_page_token());
     if (page_number == 0) {
-      // The last of the page, one before it, one after it; and new ones.
+      // The last user of the page, one before it and one after it are deleted; and users are added.
       EXPECT_TRUE(Delete("user2").ok());
       EXPECT_TRUE(Delete("user5").ok());
       Update(User("user1a"));
@@ -434,7 +434,7 @@ TEST_F(UserCacheTest, AUserThatExistsThroughoutIsListedExactlyOnceWhileOthersCom
   for (const auto& [id, times] : seen) EXPECT_LE(times, 1) << id;
 }
 
-// --- The cache.
+// --- The cache
 
 TEST_F(UserCacheTest, AUserInTheCacheIsReadWithoutTheDisk) {
   Start();
