@@ -14,10 +14,12 @@ import re
 import sys
 
 BASE, STORE = "storage/base", "storage/store"
-STORAGE = [BASE, STORE, "storage/object", "storage/sql", "storage/node", "storage/commit", "storage/rocksdb"]
+LOG = "storage/log"
+STORAGE = [BASE, LOG, STORE, "storage/object", "storage/sql", "storage/node", "storage/commit", "storage/rocksdb"]
 ACTORS = ["actors/executor", "actors/wire", "actors/alarms", "actors", "actors/runtime", "actors/objects"]
 MAY_INCLUDE = {
     BASE: [],
+    LOG: [BASE],
     STORE: [BASE],
     "storage/object": [BASE, STORE],
     "storage/sql": [BASE, STORE, "storage/object"],

@@ -1,0 +1,37 @@
+// A log of batches: a commit is durable when its batch is appended. The fold writes the batches to the store later, and
+// trims the log.
+//
+// Invariants: batches are numbered without gaps; each is durable before the next is begun; a batch leaves the log only
+// after Trim, when the store holds it.
+//
+// Threading: one thread at a time appends, and one at a time trims and prepares. Errors: a failed Append or Prepare is
+// final (nobody can tell what is on disk): the process must stop without another try.
+
+#ifndef HOLDFAST_STORAGE_LOG_COMMIT_LOG_H_
+#define HOLDFAST_STORAGE_LOG_COMMIT_LOG_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "storage/log/log_format.h"
+
+namespace holdfast::storage {
+
+class CommitLog {
+ public:
+  virtual ~CommitLog() = default;
+
+  // Appends the batch after the last one; it is durable on return. Waits for a Trim where the log has no room left.
+  virtual absl::Status Append(int64_t time_us, absl::string_view payload) = 0;
+  // Returns the number of the last batch.
+  virtual BatchNumber last() const = 0;
+  // The store holds this batch and all before it.
+  virtual void Trim(BatchNumber folded) = 0;
+  // Writes the mark of an orderly end. Nothing is appended afterwards.
+  virtual absl::Status Close() = 0;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_LOG_COMMIT_LOG_H_

@@ -1,0 +1,124 @@
+#include "storage/log/file_commit_log.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/base/log.h"
+
+namespace holdfast::storage {
+
+absl::StatusOr<std::unique_ptr<FileCommitLog>> FileCommitLog::Open(FileCommitLogOptions options,
+                                                                   const LogContents& contents) {
+  std::error_code error;
+  std::filesystem::create_directories(options.directory, error);
+  if (error) return absl::UnavailableError(absl::StrCat("make ", options.directory, ": ", error.message()));
+  std::unique_ptr<FileCommitLog> log(new FileCommitLog(std::move(options), contents));
+  // The directory itself is a name in the one above.
+  const std::string above = std::filesystem::path(log->options_.directory).parent_path().string();
+  if (absl::Status status = SyncDirectory(above.empty() ? "." : above); !status.ok()) return status;
+  if (absl::Status status = log->NextSegment(); !status.ok()) return status;
+  std::lock_guard lock(log->mutex_);
+  if (absl::StatusOr<bool> prepared = log->PrepareLocked(); !prepared.ok()) return prepared.status();
+  return log;
+}
+
+FileCommitLog::FileCommitLog(FileCommitLogOptions options, const LogContents& contents)
+    : options_(std::move(options)),
+      last_(contents.last),
+      folded_(contents.last),
+      newest_(contents.segments.empty() ? 0 : contents.segments.back()),
+      segments_(static_cast<int>(contents.segments.size())) {
+  for (uint64_t segment : contents.segments) full_.push_back({segment, contents.last});
+}
+
+absl::Status FileCommitLog::Append(int64_t time_us, absl::string_view payload) {
+  LogRecord record = {.run = options_.run, .batch = last_ + 1, .time_us = time_us, .payload = payload};
+  for (;;) {
+    const absl::StatusOr<size_t> taken = WritePart(record);
+    if (!taken.ok()) return taken.status();
+    record.payload.remove_prefix(*taken);
+    if (record.payload.empty()) break;
+    ++record.part;
+    if (absl::Status status = NextSegment(); !status.ok()) return status;
+  }
+  if (absl::Status status = file_.Sync(); !status.ok()) return status;
+  ++last_;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> FileCommitLog::WritePart(LogRecord record) {
+  if (options_.segment_bytes - offset_ < kLogBlockBytes) {
+    if (absl::Status status = NextSegment(); !status.ok()) return status;
+  }
+  const size_t room = options_.segment_bytes - offset_ - kLogRecordHeaderBytes;
+  record.last = record.payload.size() <= room;
+  record.payload = record.payload.substr(0, room);
+  record.segment = segment_;
+  blocks_.clear();
+  AppendLogRecord(record, &blocks_);
+  if (absl::Status status = file_.Write(offset_, blocks_); !status.ok()) return status;
+  offset_ += blocks_.size();
+  return record.payload.size();
+}
+
+absl::Status FileCommitLog::NextSegment() {
+  // What was written to the segment so far is durable before anything in the next one is.
+  if (file_.open()) {
+    if (absl::Status status = file_.Sync(); !status.ok()) return status;
+  }
+  std::unique_lock lock(mutex_);
+  // Its last batch may be the one that is being appended.
+  if (file_.open()) full_.push_back({segment_, last_ + 1});
+  for (;;) {
+    const absl::StatusOr<bool> prepared = PrepareLocked();
+    if (!prepared.ok()) return prepared.status();
+    if (*prepared) break;
+    Log(LogLevel::kWarning, "commit_log_full", {{"log", absl::StrCat(options_.log)}});
+    trimmed_.wait(lock);
+  }
+  file_ = *std::move(prepared_);
+  prepared_.reset();
+  segment_ = newest_;
+  offset_ = kLogSegmentHeaderBytes;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> FileCommitLog::PrepareLocked() {
+  if (prepared_) return true;
+  const bool recycles = !full_.empty() && full_.front().last <= folded_;
+  if (!recycles && segments_ >= options_.segments_max) return false;
+  const LogSegmentHeader header = {.log = options_.log, .run = options_.run, .segment = newest_ + 1, .folded = folded_};
+  auto file =
+      PrepareLogSegment(options_.directory, header, recycles ? full_.front().segment : 0, options_.segment_bytes);
+  if (!file.ok()) return file.status();
+  if (recycles) {
+    full_.pop_front();
+  } else {
+    ++segments_;
+  }
+  ++newest_;
+  prepared_ = *std::move(file);
+  return true;
+}
+
+void FileCommitLog::Trim(BatchNumber folded) {
+  std::lock_guard lock(mutex_);
+  folded_ = std::max(folded_, folded);
+  const absl::StatusOr<bool> prepared = PrepareLocked();
+  // An append that needs the segment tries again, and its error counts.
+  if (!prepared.ok()) Log(LogLevel::kError, "segment_not_prepared", {{"status", prepared.status().ToString()}});
+  trimmed_.notify_one();
+}
+
+absl::Status FileCommitLog::Close() {
+  if (const absl::StatusOr<size_t> written = WritePart({.run = options_.run, .batch = last_ + 1, .end = true});
+      !written.ok()) {
+    return written.status();
+  }
+  return file_.Sync();
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,90 @@
+// A commit log in files: segments of one size, which are used again when their batches are folded.
+//
+// The first batch of a process goes into a new segment. When a segment is full the next one is prepared by Trim, so
+// that an append finds it; if it does not, Append prepares it. Room is taken from the disk when a segment is first
+// made, so a later append needs none.
+//
+// An append is one write and one fdatasync, on the calling thread. A batch that does not fit in what is left of a
+// segment goes on in the next one.
+//
+// Bounds: segments_max files of segment_bytes. With all of them full of batches that are not folded, Append waits.
+
+#ifndef HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_
+#define HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/log/commit_log.h"
+#include "storage/log/log_files.h"
+#include "storage/log/log_format.h"
+#include "storage/log/log_reader.h"
+
+namespace holdfast::storage {
+
+struct FileCommitLogOptions {
+  std::string directory;
+  uint32_t log = 0;                   // the number of the log
+  uint64_t run = 0;                   // drawn at random
+  uint64_t segment_bytes = 16 << 20;  // whole blocks; at least 64 KiB
+  int segments_max = 16;              // at least 2
+};
+
+class FileCommitLog final : public CommitLog {
+ public:
+  // Opens the log behind `contents`, which were read from it and which the store holds by now. Makes the directory if
+  // it is missing. Errors are those of log_files.h.
+  static absl::StatusOr<std::unique_ptr<FileCommitLog>> Open(FileCommitLogOptions options, const LogContents& contents);
+
+  absl::Status Append(int64_t time_us, absl::string_view payload) override;
+  BatchNumber last() const override { return last_; }
+  void Trim(BatchNumber folded) override;
+  absl::Status Close() override;
+
+ private:
+  // A segment that is full, or of an earlier run.
+  struct Full {
+    uint64_t segment;
+    BatchNumber last;  // the last batch that has a record in it
+  };
+
+  FileCommitLog(FileCommitLogOptions options, const LogContents& contents);
+
+  // Writes the record, or as much of its payload as fits into a segment; the caller syncs. Returns how many bytes of
+  // the payload it took.
+  absl::StatusOr<size_t> WritePart(LogRecord record);
+  // Ends the current segment, if there is one, and begins the next.
+  absl::Status NextSegment();
+  // Prepares the next segment, if there is a file for it. Returns whether there is one now.
+  absl::StatusOr<bool> PrepareLocked();
+
+  const FileCommitLogOptions options_;
+
+  // Of the thread that appends.
+  BatchNumber last_;
+  LogFile file_;
+  uint64_t segment_ = 0;
+  uint64_t offset_ = 0;
+  std::string blocks_;
+
+  std::mutex mutex_;
+  std::condition_variable trimmed_;
+  // Everything below is guarded by mutex_.
+  BatchNumber folded_;
+  std::deque<Full> full_;
+  uint64_t newest_;   // the highest number of a segment
+  int segments_ = 0;  // files
+  std::optional<LogFile> prepared_;
+};
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_

@@ -1,0 +1,126 @@
+#include "storage/log/log_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+
+namespace holdfast::storage {
+namespace {
+
+constexpr char kSuffix[] = ".log";
+constexpr size_t kFillBytes = 1 << 20;
+
+absl::Status Failed(const char* what, const std::string& path) {
+  const int error = errno;
+  const auto code =
+      error == ENOSPC || error == EDQUOT ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable;
+  return absl::Status(code, absl::StrCat(what, " ", path, ": ", std::strerror(error)));
+}
+
+absl::StatusOr<LogFile> OpenFile(const std::string& path, int flags) {
+  const int fd = open(path.c_str(), flags | O_CLOEXEC, 0640);
+  if (fd < 0) return Failed("open", path);
+  return LogFile(fd);
+}
+
+// Fills the file to `bytes`, so that later writes neither need room nor change its size.
+absl::Status Fill(LogFile* file, uint64_t bytes) {
+  const std::string zeros(kFillBytes, '\0');
+  for (uint64_t at = 0; at < bytes; at += kFillBytes) {
+    const absl::string_view part = absl::string_view(zeros).substr(0, std::min<uint64_t>(kFillBytes, bytes - at));
+    if (absl::Status status = file->Write(at, part); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+LogFile::LogFile(LogFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+LogFile& LogFile::operator=(LogFile&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+LogFile::~LogFile() {
+  if (fd_ >= 0) close(fd_);
+}
+
+absl::Status LogFile::Write(uint64_t offset, absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return Failed("write to", "a segment of the commit log");
+    bytes.remove_prefix(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogFile::Sync() {
+  return fdatasync(fd_) == 0 ? absl::OkStatus() : Failed("sync", "a segment of the commit log");
+}
+
+std::string LogSegmentPath(const std::string& directory, uint64_t segment) {
+  return absl::StrFormat("%s/%08d%s", directory, segment, kSuffix);
+}
+
+absl::StatusOr<std::vector<uint64_t>> ListLogSegments(const std::string& directory) {
+  std::vector<uint64_t> segments;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    absl::string_view digits = name;
+    uint64_t segment;
+    if (absl::ConsumeSuffix(&digits, kSuffix) && absl::SimpleAtoi(digits, &segment) &&
+        LogSegmentPath(directory, segment) == absl::StrCat(directory, "/", name)) {
+      segments.push_back(segment);
+    }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return absl::UnavailableError(absl::StrCat("list ", directory, ": ", error.message()));
+  }
+  std::sort(segments.begin(), segments.end());
+  return segments;
+}
+
+absl::StatusOr<LogFile> PrepareLogSegment(const std::string& directory, const LogSegmentHeader& header,
+                                          uint64_t recycled, uint64_t bytes) {
+  const std::string path = LogSegmentPath(directory, header.segment);
+  if (recycled != 0 && std::rename(LogSegmentPath(directory, recycled).c_str(), path.c_str()) != 0) {
+    return Failed("rename to", path);
+  }
+  auto file = OpenFile(path, recycled != 0 ? O_RDWR : O_RDWR | O_CREAT);
+  if (!file.ok()) return file.status();
+  if (recycled == 0) {
+    if (absl::Status status = Fill(&*file, bytes); !status.ok()) return status;
+  }
+  if (absl::Status status = file->Write(0, EncodeLogSegmentHeader(header)); !status.ok()) return status;
+  if (absl::Status status = file->Sync(); !status.ok()) return status;
+  if (absl::Status status = SyncDirectory(directory); !status.ok()) return status;
+  return file;
+}
+
+absl::Status SyncDirectory(const std::string& directory) {
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return Failed("open", directory);
+  const bool synced = fsync(fd) == 0;
+  const absl::Status status = synced ? absl::OkStatus() : Failed("sync", directory);
+  close(fd);
+  return status;
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,58 @@
+// The files of a commit log: "00000012.log" is the segment with the number 12.
+//
+// The numbers of the files in a directory have no gap: a new segment takes the next number, and the file of the oldest
+// segment, when its batches are folded, is renamed to the next number. A segment is prepared, with its header durable,
+// before the first record is written to it.
+//
+// Errors: RESOURCE_EXHAUSTED if the disk is full; UNAVAILABLE for other failures of the file system. Blocking.
+
+#ifndef HOLDFAST_STORAGE_LOG_LOG_FILES_H_
+#define HOLDFAST_STORAGE_LOG_LOG_FILES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/log/log_format.h"
+
+namespace holdfast::storage {
+
+// An open file, which is closed with this.
+class LogFile {
+ public:
+  LogFile() = default;
+  explicit LogFile(int fd) : fd_(fd) {}
+  LogFile(LogFile&& other) noexcept;
+  LogFile& operator=(LogFile&& other) noexcept;
+  ~LogFile();
+
+  bool open() const { return fd_ >= 0; }
+  // Writes all bytes at `offset`; they are not durable yet.
+  absl::Status Write(uint64_t offset, absl::string_view bytes);
+  // Makes everything that was written durable.
+  absl::Status Sync();
+
+ private:
+  int fd_ = -1;
+};
+
+std::string LogSegmentPath(const std::string& directory, uint64_t segment);
+
+// Returns the numbers of the segments in `directory`, in ascending order; none if it is missing. Other files are not
+// looked at.
+absl::StatusOr<std::vector<uint64_t>> ListLogSegments(const std::string& directory);
+
+// Prepares the file of `header.segment`: a new one of `bytes`, all of which are taken from the disk and written once,
+// or that of segment `recycled` if this is not 0. On return the header, the file and its name are durable. After an
+// error the segment may be tried again.
+absl::StatusOr<LogFile> PrepareLogSegment(const std::string& directory, const LogSegmentHeader& header,
+                                          uint64_t recycled, uint64_t bytes);
+
+// Makes the directory durable, and the names in it.
+absl::Status SyncDirectory(const std::string& directory);
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_LOG_LOG_FILES_H_
