@@ -12,7 +12,7 @@
 #include "client/commands.h"
 #include "client/help.h"
 #include "client/suggest.h"
-#include "client/utf8.h"
+#include "proto/utf8.h"
 
 namespace holdfast::client {
 namespace {
