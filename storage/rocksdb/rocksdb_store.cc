@@ -371,6 +371,7 @@ void RocksDbStore::FlushLongLogs() {
   for (const auto& log : logs) bytes += log->SizeFileBytes();
   if (bytes <= wal_bytes_kept_) return;
   std::vector<ColumnFamilyHandle*> handles;
+  handles.reserve(families_.size());
   for (const auto& [id, handle] : families_) handles.push_back(handle.get());
   const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
   if (!status.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", status.ToString()}});
@@ -502,6 +503,7 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
 std::optional<uint64_t> LoseUnsyncedSeed(const RocksDbOptions& options) {
   if (!options.lose_unsynced) return std::nullopt;
   uint64_t seed = options.lose_unsynced_seed;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread changes the environment.
   if (const char* given = std::getenv("HOLDFAST_TEST_SEED"); seed == 0 && given != nullptr) {
     (void)absl::SimpleAtoi(given, &seed);
   }
