@@ -36,8 +36,9 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
       .Value("--server", "ADDRESS", "Server to call, HOST:PORT; default " + globals.server,
              [&globals](const std::string& address) {
                absl::StatusOr<std::string> parsed = ParseAddress(address);
-               if (parsed.ok()) globals.server = *std::move(parsed);
-               return parsed.status();
+               if (!parsed.ok()) return parsed.status();
+               globals.server = *std::move(parsed);
+               return absl::OkStatus();
              })
       ->envname("HOLDFAST_SERVER");
   arguments

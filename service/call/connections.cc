@@ -183,6 +183,7 @@ std::vector<Connections::Received> Connections::AllReceived() const {
     for (const auto& [peer, connection] : table_) sockets.push_back({peer, connection->fd_, connection->inode_});
   }
   std::vector<Received> all;
+  all.reserve(sockets.size());
   for (const Socket& socket : sockets) {
     all.push_back({socket.peer, SocketCopy(socket.fd, socket.inode).BytesReceived()});
   }

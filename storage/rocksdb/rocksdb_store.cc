@@ -372,6 +372,7 @@ void RocksDbStore::FlushLongLogs() {
   std::vector<ColumnFamilyHandle*> handles;
   {
     ReaderLock lock(&mutex_);
+    handles.reserve(families_.size());
     for (const auto& [id, handle] : families_) handles.push_back(handle.get());
   }
   const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
@@ -508,6 +509,7 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
 std::optional<uint64_t> LoseUnsyncedSeed(const RocksDbOptions& options) {
   if (!options.lose_unsynced) return std::nullopt;
   uint64_t seed = options.lose_unsynced_seed;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread changes the environment.
   if (const char* given = std::getenv("HOLDFAST_TEST_SEED"); seed == 0 && given != nullptr) {
     (void)absl::SimpleAtoi(given, &seed);
   }
