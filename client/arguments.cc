@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
-#include "client/utf8.h"
+#include "proto/utf8.h"
 
 namespace holdfast::client {
 namespace {

@@ -7,7 +7,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "client/commands.h"
-#include "client/utf8.h"
+#include "proto/utf8.h"
 
 namespace holdfast::client {
 namespace {

@@ -68,7 +68,7 @@ absl::StatusOr<v1::SqlValue> ParseSqlValue(absl::string_view text, StandardInput
   }
   int64_t integer = 0;
   double real = 0;
-  if (absl::ConsumePrefix(&text, "text:")) {
+  if (absl::ConsumePrefix(&text, "text:")) {  // NOLINT(bugprone-branch-clone): the last branch has no prefix.
     value.set_text(std::string(text));
   } else if (absl::ConsumePrefix(&text, "blob:")) {
     const bool digits = std::ranges::all_of(text, absl::ascii_isxdigit);
@@ -205,8 +205,9 @@ void AddSqlCommand(CommandGroup& root) {
     arguments.Values("--param", "VALUE", "For ?1, ?2 ... of the one statement that is given as SQL, in order",
                      [sql = sql.get()](const std::string& text) {
                        absl::StatusOr<v1::SqlValue> value = ParseSqlValue(text, sql->input);
-                       if (value.ok()) sql->shell.params.push_back(*std::move(value));
-                       return value.status();
+                       if (!value.ok()) return value.status();
+                       sql->shell.params.push_back(*std::move(value));
+                       return absl::OkStatus();
                      });
     arguments.Flag("--csv", "Print rows as CSV", [sql = sql.get()] { sql->csv = true; });
     file("--migrations",

@@ -10,7 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "client/status.h"
-#include "client/utf8.h"
+#include "proto/utf8.h"
 
 namespace holdfast::client {
 namespace {

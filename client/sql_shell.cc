@@ -14,7 +14,7 @@
 #include "absl/strings/strip.h"
 #include "client/help.h"
 #include "client/suggest.h"
-#include "client/utf8.h"
+#include "proto/utf8.h"
 
 namespace holdfast::client {
 namespace {

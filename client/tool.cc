@@ -12,7 +12,7 @@
 #include "client/commands.h"
 #include "client/help.h"
 #include "client/suggest.h"
-#include "client/utf8.h"
+#include "proto/utf8.h"
 
 namespace holdfast::client {
 namespace {
@@ -36,8 +36,9 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
       .Value("--server", "ADDRESS", "Server to call, HOST:PORT; default " + globals.server,
              [&globals](const std::string& address) {
                absl::StatusOr<std::string> parsed = ParseAddress(address);
-               if (parsed.ok()) globals.server = *std::move(parsed);
-               return parsed.status();
+               if (!parsed.ok()) return parsed.status();
+               globals.server = *std::move(parsed);
+               return absl::OkStatus();
              })
       ->envname("HOLDFAST_SERVER");
   arguments

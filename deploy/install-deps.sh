@@ -29,7 +29,7 @@ sqlite_package=better-sqlite3@12.11.1
 sqlite_dir=/usr/local/share/holdfast/sqlite/$sqlite_version
 sqlite_sums="60d2f39a3726cd6b9021da6f4e868608d66fbb6528a9f513dc8ffcc640493422  sqlite3.c
 9e69a1353a4288450b0d5239ede11fc7f1f4c8e5eb07491fc8317eacb5b7de7e  sqlite3.h"
-tool_packages=(clang-format-16 libclang-rt-16-dev libfaketime)
+tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime)
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
 usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }

@@ -6,17 +6,25 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/call/connections.h"
+#include "service/settings.h"
 
 namespace holdfast::service {
 namespace {
 
-// The default of each setting, which the setting gets if the limit has room, and the least number that is of use.
-constexpr int64_t kConnectionsDefault = 1000;
+using config::v1::ServerConfig;
+using config::v1::SqlConfig;
+using config::v1::StorageConfig;
+
+// The least number of each that is of use.
 constexpr int64_t kConnectionsMin = 64;
-constexpr int64_t kTempFilesDefault = 256;
 constexpr int64_t kTempFilesMin = 32;
-constexpr int64_t kTablesDefault = 4096;
 constexpr int64_t kTablesMin = 128;
+
+// Returns the number that the setting gets if the limit has room.
+template <typename Section>
+int64_t ChosenMost(int field_number) {
+  return SettingOf(*Section::descriptor()->FindFieldByNumber(field_number)).chosen_most();
+}
 
 }  // namespace
 
@@ -46,17 +54,18 @@ absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config) {
   }
   int64_t left = limit - needed;
   // Gives a setting that is 0 its least number and a share of the descriptors that are left.
-  const auto choose = [&left](int64_t set, int64_t least, int64_t by_default, int64_t share) {
+  const auto choose = [&left](int64_t set, int64_t least, int64_t most, int64_t share) {
     if (set > 0) return set;
-    const int64_t more = std::min(by_default - least, left / share);
+    const int64_t more = std::min(most - least, left / share);
     left -= more;
     return least + more;
   };
-  config->mutable_server()->set_connections_max(
-      static_cast<int32_t>(choose(connections, kConnectionsMin, kConnectionsDefault, 2)));
-  config->mutable_sql()->set_temp_files_max(
-      static_cast<int32_t>(choose(temp_files, kTempFilesMin, kTempFilesDefault, 4)));
-  config->mutable_storage()->set_open_tables_max(static_cast<int32_t>(choose(tables, kTablesMin, kTablesDefault, 1)));
+  config->mutable_server()->set_connections_max(static_cast<int32_t>(
+      choose(connections, kConnectionsMin, ChosenMost<ServerConfig>(ServerConfig::kConnectionsMaxFieldNumber), 2)));
+  config->mutable_sql()->set_temp_files_max(static_cast<int32_t>(
+      choose(temp_files, kTempFilesMin, ChosenMost<SqlConfig>(SqlConfig::kTempFilesMaxFieldNumber), 4)));
+  config->mutable_storage()->set_open_tables_max(static_cast<int32_t>(
+      choose(tables, kTablesMin, ChosenMost<StorageConfig>(StorageConfig::kOpenTablesMaxFieldNumber), 1)));
   return absl::OkStatus();
 }
 

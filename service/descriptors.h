@@ -22,7 +22,7 @@ inline constexpr int64_t kDescriptorReserve = 192;
 // Raises the soft limit of the process to the hard one, but to at most 2^20, and returns the new limit.
 int64_t RaiseDescriptorLimit();
 
-// Divides `limit` descriptors: sets each of the three settings that `config` leaves at 0, to at most its default.
+// Divides `limit` descriptors: sets each of the three settings that `config` leaves at 0, to at most its chosen_most.
 // FAILED_PRECONDITION, which says how many are needed, if they do not fit.
 absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config);
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -54,7 +54,7 @@ int OpenSocket(const sockaddr* address, socklen_t size, std::string* why) {
     if (address->sa_family == AF_INET6) setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     if (bind(socket, address, size) == 0 && ::listen(socket, kBacklog) == 0) return socket;
   }
-  *why = std::strerror(errno);
+  *why = std::generic_category().message(errno);
   if (socket >= 0) close(socket);
   return -1;
 }
@@ -142,7 +142,7 @@ void Listener::Stop() {
   if (thread_.joinable()) {
     const uint64_t one = 1;
     if (write(stop_event_, &one, sizeof(one)) != sizeof(one)) {
-      Log(LogLevel::kError, "listener_not_stopped", {{"error", std::strerror(errno)}});
+      Log(LogLevel::kError, "listener_not_stopped", {{"error", std::generic_category().message(errno)}});
     }
     thread_.join();
   }
@@ -152,6 +152,7 @@ void Listener::Stop() {
 
 void Listener::Run() {
   std::vector<pollfd> polled;
+  polled.reserve(sockets_.size() + 1);
   for (const int socket : sockets_) polled.push_back({socket, POLLIN, 0});
   polled.push_back({stop_event_, POLLIN, 0});
   while (true) {
@@ -170,7 +171,7 @@ void Listener::AcceptFrom(int socket) {
   const int fd = accept4(socket, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-      Log(LogLevel::kWarning, "accept_failed", {{"error", std::strerror(errno)}});
+      Log(LogLevel::kWarning, "accept_failed", {{"error", std::generic_category().message(errno)}});
       absl::SleepFor(kPause);
     }
     return;

@@ -15,6 +15,7 @@
 #include "service/config.h"
 #include "service/descriptors.h"
 #include "service/server.h"
+#include "service/settings.h"
 #include "storage/base/log.h"
 
 namespace {
@@ -54,6 +55,11 @@ void Warn(const Config& config) {
 void LogGrpc(gpr_log_func_args* args) {
   Log(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug, "grpc",
       {{"message", args->message}});
+}
+
+// Returns the default of a setting that is not a number, for the help.
+std::string DefaultText(const char* name) {
+  return holdfast::service::SettingOf(*Config::descriptor()->FindFieldByName(name)).default_text();
 }
 
 int Fail(const absl::Status& status) {
@@ -103,9 +109,12 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", HOLDFAST_VERSION);
   app.add_option("--config", arguments.config_path,
                  "Configuration file, protobuf text format of holdfast.config.v1.Config");
-  app.add_option("--listen", arguments.listen, "ADDRESS:PORT to serve on; overrides the file. Default 127.0.0.1:50051");
-  app.add_option("--data-dir", arguments.data_dir, "Where the data is; overrides the file. Default ./data");
-  app.add_option("--log-level", arguments.log_level, "DEBUG, INFO, WARNING or ERROR; overrides the file. Default INFO");
+  app.add_option("--listen", arguments.listen,
+                 "ADDRESS:PORT to serve on; overrides the file. Default " + DefaultText("listen"));
+  app.add_option("--data-dir", arguments.data_dir,
+                 "Where the data is; overrides the file. Default " + DefaultText("data_dir"));
+  app.add_option("--log-level", arguments.log_level,
+                 "DEBUG, INFO, WARNING or ERROR; overrides the file. Default " + DefaultText("log_level"));
   app.add_flag("--check-config", check_config,
                "Print the complete configuration, or what is wrong with it, and exit with 0 or 1; opens nothing");
   try {

@@ -85,8 +85,8 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   options.sql = {.cache_bytes = static_cast<size_t>(sql.cache_bytes()),
                  .heap_bytes_max = static_cast<size_t>(sql.heap_bytes_max()),
                  .temp_bytes_max = static_cast<uint64_t>(sql.temp_bytes_max()),
-                 .pages_max = static_cast<uint32_t>(
-                     std::min<int64_t>(UINT32_MAX - 1, storage.object_bytes_max() / storage::sql::kPageBytes + 1)),
+                 .pages_max = static_cast<uint32_t>(std::min<int64_t>(
+                     UINT32_MAX - 1, storage.object_bytes_max() / int64_t{storage::sql::kPageBytes} + 1)),
                  .time_max = absl::Milliseconds(sql.time_limit_ms()),
                  .statement_bytes_max = sql.statement_bytes_max(),
                  .columns_max = sql.columns_max(),
@@ -358,6 +358,7 @@ absl::Status RunningServer::StartGrpc() {
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr) return absl::InternalError("gRPC's server does not start");
   for (auto& lane : lanes_) {
+    // NOLINTNEXTLINE(modernize-make-unique): it would take the members without their names.
     lane->endpoint.reset(
         new Endpoint{.executor = &lane->executor,
                      .router = router_.get(),
@@ -387,6 +388,7 @@ absl::Status RunningServer::StartGrpc() {
     lane->executor.Start();
   }
   std::vector<const CompletionQueueExecutor*> executors;
+  executors.reserve(lanes_.size());
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
   flood_guard_ = std::make_unique<FloodGuard>(std::move(executors), &connections_);
   listener_->Start(&connections_, [this, next = size_t{0}](int fd) mutable {

@@ -1,6 +1,7 @@
 #include "actors/alarms/alarm_scheduler.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 
@@ -58,7 +59,7 @@ absl::Time AlarmScheduler::HorizonTime() const {
 absl::Duration AlarmScheduler::PaceStep() const { return std::max(kPaceStep, absl::Seconds(1) / options_.per_second); }
 
 int AlarmScheduler::PaceMax() const {
-  return static_cast<int>(options_.per_second * absl::ToDoubleSeconds(PaceStep()) + 0.5);
+  return static_cast<int>(std::lround(options_.per_second * absl::ToDoubleSeconds(PaceStep())));
 }
 
 void AlarmScheduler::Refill() {

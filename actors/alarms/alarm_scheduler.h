@@ -106,9 +106,6 @@ class AlarmScheduler {
 
   // Returns whether nothing is being delivered or read.
   bool idle() const { return running_ == 0 && !reading_ && !search_reads_; }
-  size_t running() const { return running_; }
-  // Returns the number of alarms in memory: they wait to be due, for another try, or for a client.
-  size_t entries() const { return near_.size() + again_.size() + waiting_.size() + found_.size(); }
 
  private:
   struct Change {

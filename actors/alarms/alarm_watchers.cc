@@ -11,7 +11,7 @@ namespace holdfast::actors {
 void AlarmWatchers::Claim::Deliver(const Delivery& delivery) {
   AlarmWatchers* const watchers = std::exchange(watchers_, nullptr);
   {
-    std::lock_guard lock(watchers->mutex_);
+    MutexLock lock(&watchers->mutex_);
     const auto watcher = watchers->ById(watcher_);
     if (watcher != watchers->watchers_.end()) {
       watchers->out_[storage::ObjectKey(delivery.object).encoded()] = {delivery.token, watcher_};
@@ -23,12 +23,12 @@ void AlarmWatchers::Claim::Deliver(const Delivery& delivery) {
 }
 
 void AlarmWatchers::Undelivered(const Delivery& delivery) {
-  std::lock_guard lock(listen_mutex_);
+  MutexLock lock(&listen_mutex_);
   if (undelivered_) undelivered_(delivery);
 }
 
 void AlarmWatchers::SetUndelivered(absl::AnyInvocable<void(const Delivery&)> undelivered) {
-  std::lock_guard lock(listen_mutex_);
+  MutexLock lock(&listen_mutex_);
   undelivered_ = std::move(undelivered);
 }
 
@@ -36,7 +36,7 @@ absl::StatusOr<AlarmWatchers::WatcherId> AlarmWatchers::Add(Filter filter, Deliv
   WatcherId id;
   const Filter added = filter;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (watchers_.size() >= watchers_max_) {
       return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
                        absl::StrCat("there are ", watchers_max_, " watchers already"), absl::Seconds(1));
@@ -49,7 +49,7 @@ absl::StatusOr<AlarmWatchers::WatcherId> AlarmWatchers::Add(Filter filter, Deliv
 }
 
 void AlarmWatchers::Remove(WatcherId watcher) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   const auto at = ById(watcher);
   if (at == watchers_.end()) return;
   const bool has_out = at->outstanding > 0;
@@ -78,14 +78,14 @@ AlarmWatchers::Match AlarmWatchers::FindLocked(const storage::ObjectId& object) 
 }
 
 AlarmWatchers::Match AlarmWatchers::Find(const storage::ObjectId& object) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   const Match match = FindLocked(object);
   return match == Match::kFull && out_.contains(storage::ObjectKey(object).encoded()) ? Match::kFree : match;
 }
 
 AlarmWatchers::Place AlarmWatchers::TakePlace(const storage::ObjectId& object, WatcherId avoided,
                                               std::optional<Claim>* claim) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   auto found = watchers_.end();
   bool another = false;  // a watcher that is not slack would come before the avoided one, once it has a place
   for (auto it = watchers_.begin(); it != watchers_.end(); ++it) {
@@ -107,7 +107,7 @@ AlarmWatchers::Place AlarmWatchers::TakePlace(const storage::ObjectId& object, W
 }
 
 AlarmWatchers::WatcherId AlarmWatchers::HolderOf(const storage::ObjectKey& object, absl::string_view token) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   const auto it = out_.find(object.encoded());
   return it == out_.end() || it->second.token != token ? 0 : it->second.watcher;
 }
@@ -115,7 +115,7 @@ AlarmWatchers::WatcherId AlarmWatchers::HolderOf(const storage::ObjectKey& objec
 void AlarmWatchers::Ended(const storage::ObjectKey& object, absl::string_view token, End end) {
   WatcherId watcher;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     const auto it = out_.find(object.encoded());
     if (it == out_.end() || it->second.token != token) return;
     watcher = it->second.watcher;
@@ -126,7 +126,7 @@ void AlarmWatchers::Ended(const storage::ObjectKey& object, absl::string_view to
 
 void AlarmWatchers::GiveBack(WatcherId watcher, End end) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     const auto at = ById(watcher);
     if (at == watchers_.end()) return;
     --at->outstanding;
@@ -137,17 +137,17 @@ void AlarmWatchers::GiveBack(WatcherId watcher, End end) {
 
 void AlarmWatchers::Notify(const Filter* added) {
   if (!turned_away_.exchange(false) && added == nullptr) return;
-  std::lock_guard lock(listen_mutex_);
+  MutexLock lock(&listen_mutex_);
   for (auto& listen : listeners_) listen(added);
 }
 
 void AlarmWatchers::AddListener(Listen listen) {
-  std::lock_guard lock(listen_mutex_);
+  MutexLock lock(&listen_mutex_);
   listeners_.push_back(std::move(listen));
 }
 
 void AlarmWatchers::Close() {
-  std::lock_guard lock(listen_mutex_);
+  MutexLock lock(&listen_mutex_);
   listeners_.clear();
   undelivered_ = nullptr;
 }

@@ -17,7 +17,6 @@
 #include <atomic>
 #include <cstdint>
 #include <list>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "storage/base/mutex.h"
 #include "storage/store/object_id.h"
 
 namespace holdfast::actors {
@@ -126,22 +126,23 @@ class AlarmWatchers {
     WatcherId watcher;
   };
 
-  Match FindLocked(const storage::ObjectId& object);
-  Watchers::iterator ById(WatcherId id);
+  Match FindLocked(const storage::ObjectId& object) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Watchers::iterator ById(WatcherId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveBack(WatcherId watcher, End end = End::kWithdrawn);
   void Notify(const Filter* added);
 
   const size_t watchers_max_;
-  std::mutex listen_mutex_;
-  std::vector<Listen> listeners_;                          // guarded by listen_mutex_
-  absl::AnyInvocable<void(const Delivery&)> undelivered_;  // guarded by listen_mutex_
   // An alarm was turned away since the listeners were last called.
   std::atomic<bool> turned_away_ = false;
-  std::mutex mutex_;
-  // Everything below is guarded by mutex_.
-  Watchers watchers_;                          // the one served longest ago comes first
-  absl::flat_hash_map<std::string, Out> out_;  // by the encoded id of the object
-  WatcherId next_id_;
+
+  Mutex listen_mutex_;
+  std::vector<Listen> listeners_ ABSL_GUARDED_BY(listen_mutex_);
+  absl::AnyInvocable<void(const Delivery&)> undelivered_ ABSL_GUARDED_BY(listen_mutex_);
+
+  Mutex mutex_;
+  Watchers watchers_ ABSL_GUARDED_BY(mutex_);                          // the one served longest ago comes first
+  absl::flat_hash_map<std::string, Out> out_ ABSL_GUARDED_BY(mutex_);  // by the encoded id of the object
+  WatcherId next_id_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::actors

@@ -4,7 +4,7 @@ namespace holdfast::actors {
 
 void Executor::Post(Work work) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     inbox_.push_back(std::move(work));
     if (!std::exchange(asleep_, false)) return;
   }
@@ -19,7 +19,7 @@ Executor::TimerId Executor::At(absl::Time time, Work work) {
 
 bool Executor::RunInbox() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (inbox_.empty()) return false;
     round_.swap(inbox_);
   }
@@ -49,13 +49,13 @@ bool Executor::RunTimers() {
 }
 
 bool Executor::FallAsleep() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   asleep_ = inbox_.empty();
   return asleep_;
 }
 
 void Executor::AwakeAgain() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   asleep_ = false;
 }
 

@@ -11,13 +11,13 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "actors/executor/clock.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::actors {
 
@@ -66,11 +66,11 @@ class Executor {
   Work on_round_;
   std::map<TimerId, Work> timers_;
   uint64_t next_timer_ = 0;
-
-  std::mutex mutex_;
-  std::vector<Work> inbox_;  // guarded by mutex_
-  bool asleep_ = false;      // guarded by mutex_
   std::vector<Work> round_;  // the work of the current round
+
+  Mutex mutex_;
+  std::vector<Work> inbox_ ABSL_GUARDED_BY(mutex_);
+  bool asleep_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace holdfast::actors

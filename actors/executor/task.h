@@ -15,9 +15,10 @@
 #define HOLDFAST_ACTORS_EXECUTOR_TASK_H_
 
 #include <coroutine>
-#include <cstdlib>
 #include <optional>
 #include <utility>
+
+#include "storage/base/check.h"
 
 namespace holdfast::actors {
 
@@ -32,7 +33,7 @@ class [[nodiscard]] Task {
     void return_value(U&& value) {
       result.emplace(std::forward<U>(value));
     }
-    [[noreturn]] void unhandled_exception() noexcept { std::abort(); }
+    [[noreturn]] void unhandled_exception() noexcept { HOLDFAST_CHECK(false, "an exception in a coroutine"); }
 
     std::optional<T> result;
     std::coroutine_handle<> awaiting = std::noop_coroutine();

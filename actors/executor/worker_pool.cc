@@ -15,33 +15,33 @@ WorkerPool::WorkerPool(Executor* executor, const std::string& name, int threads)
 
 WorkerPool::~WorkerPool() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     ending_ = true;
   }
-  changed_.notify_all();
+  changed_.WakeAll();
   for (std::thread& thread : threads_) thread.join();
 }
 
 void WorkerPool::Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     jobs_.push_back({std::move(work), std::move(done)});
   }
-  changed_.notify_one();
+  changed_.WakeOne();
 }
 
 void WorkerPool::Work() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
+    while (!ending_ && jobs_.empty()) changed_.Wait(&mutex_);
     if (jobs_.empty()) return;
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
-    lock.unlock();
+    lock.Unlock();
     job.work();
     job.work = nullptr;
     executor_->Post(std::move(job.done));
-    lock.lock();
+    lock.Lock();
   }
 }
 

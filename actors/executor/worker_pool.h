@@ -6,15 +6,14 @@
 #ifndef HOLDFAST_ACTORS_EXECUTOR_WORKER_POOL_H_
 #define HOLDFAST_ACTORS_EXECUTOR_WORKER_POOL_H_
 
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "actors/executor/executor.h"
 #include "storage/base/background.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::actors {
 
@@ -35,10 +34,12 @@ class WorkerPool : public storage::Background {
   void Work();
 
   Executor* const executor_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Job> jobs_;  // guarded by mutex_
-  bool ending_ = false;   // guarded by mutex_
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+
   std::vector<std::thread> threads_;
 };
 

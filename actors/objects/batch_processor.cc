@@ -25,7 +25,7 @@ constexpr char kStateKey[] = "state";
 constexpr int64_t kDelayDefaultUs = 5 * kMicrosPerSecond;
 constexpr int64_t kMaxItemsDefault = 1'000;
 constexpr int64_t kMaxItemsMax = 100'000;
-constexpr int64_t kRetentionDefaultUs = 7 * 86'400 * kMicrosPerSecond;
+constexpr int64_t kRetentionDefaultUs = int64_t{7} * 86'400 * kMicrosPerSecond;
 
 constexpr int kItemsPerCallMax = 1'000;
 constexpr size_t kItemBytesMax = 64 << 10;

@@ -40,14 +40,6 @@ class LruCache {
     entries_.erase(it->second);
     by_key_.erase(it);
   }
-  // Erases the entries for whose key `matches` returns true.
-  template <typename Matches>
-  void EraseIf(Matches matches) {
-    for (auto it = entries_.begin(); it != entries_.end();) {
-      const std::string& key = (it++)->key;
-      if (matches(key)) Erase(std::string(key));
-    }
-  }
   // Sets the weight of an entry; it is 0 after Insert.
   void SetWeight(absl::string_view key, size_t weight) {
     auto it = by_key_.find(key);

@@ -6,7 +6,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "actors/wire/errors.h"
-#include "actors/wire/utf8.h"
 
 namespace holdfast::actors {
 namespace {

@@ -1,7 +1,6 @@
 #include "actors/runtime/activation.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +8,7 @@
 #include "actors/runtime/lane.h"
 #include "actors/runtime/turn_limits.h"
 #include "actors/wire/errors.h"
+#include "storage/base/check.h"
 #include "storage/base/log.h"
 #include "storage/store/format.h"
 
@@ -385,17 +385,14 @@ void Activation::CancelWait(std::coroutine_handle<> handler) {
 }
 
 void Activation::CheckInvariants() const {
-  const auto check = [](bool holds) {
-    if (!holds) std::abort();
-  };
-  check((object_ != nullptr) == (state_ == State::kActive) || state_ == State::kLoading);
-  check(input_gate_.open() || std::count(turns_.begin(), turns_.end(), input_gate_.holder()) == 1);
-  check(!storage_.wrote() || !input_gate_.open());
-  check(waits_.size() <= turns_.size());
-  check(!place_.family_pending() || (place_.packed() && !place_.moving()));
-  check(!place_.moving() || move_turn_ != nullptr);
-  check(record_writes_.empty() || !input_gate_.open());
-  check(seat_.taken() == (object_ != nullptr && state_ == State::kActive));
+  HOLDFAST_CHECK((object_ != nullptr) == (state_ == State::kActive) || state_ == State::kLoading, key_);
+  HOLDFAST_CHECK(input_gate_.open() || std::count(turns_.begin(), turns_.end(), input_gate_.holder()) == 1, key_);
+  HOLDFAST_CHECK(!storage_.wrote() || !input_gate_.open(), key_);
+  HOLDFAST_CHECK(waits_.size() <= turns_.size(), key_);
+  HOLDFAST_CHECK(!place_.family_pending() || (place_.packed() && !place_.moving()), key_);
+  HOLDFAST_CHECK(!place_.moving() || move_turn_ != nullptr, key_);
+  HOLDFAST_CHECK(record_writes_.empty() || !input_gate_.open(), key_);
+  HOLDFAST_CHECK(seat_.taken() == (object_ != nullptr && state_ == State::kActive), key_);
 }
 
 }  // namespace holdfast::actors

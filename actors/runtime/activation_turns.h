@@ -3,19 +3,19 @@
 #ifndef HOLDFAST_ACTORS_RUNTIME_ACTIVATION_TURNS_H_
 #define HOLDFAST_ACTORS_RUNTIME_ACTIVATION_TURNS_H_
 
-#include <cstdlib>
 #include <memory>
 #include <utility>
 
 #include "actors/runtime/activation.h"
 #include "actors/runtime/lane.h"
+#include "storage/base/check.h"
 
 namespace holdfast::actors {
 
 // The turn of a load. No delivery asked for it: the deliveries that wait get its error.
 class Activation::LoadTurn : public Delivery {
  public:
-  Task<absl::Status> Run(Object&) override { std::abort(); }
+  Task<absl::Status> Run(Object&) override { HOLDFAST_CHECK(false, "a load has no handler"); }
   void Done(const absl::Status&) override {}
 };
 
@@ -62,7 +62,7 @@ class Activation::MoveTurn : public Delivery {
 class Activation::LeaveTurn : public Delivery {
  public:
   explicit LeaveTurn(Activation* activation) : activation_(activation) {}
-  Task<absl::Status> Run(Object&) override { std::abort(); }
+  Task<absl::Status> Run(Object&) override { HOLDFAST_CHECK(false, "the end of an object has no handler"); }
   void Done(const absl::Status&) override { activation_->Drop(this); }
 
  private:

@@ -73,11 +73,6 @@ class RequestRecords {
   // Answers `request` from the bytes of a record. ALREADY_EXISTS if the record is of another request.
   static absl::Status Replay(absl::string_view record_bytes, RecordedRequest* request);
 
-  // Number and bytes of the records of this executor's objects; records from before the start are missing until they
-  // are counted.
-  int64_t count() const { return count_; }
-  int64_t bytes() const { return bytes_; }
-
  private:
   absl::Time Now() const;
   // Counts the next kCountMax of the records that were in the store at the start.

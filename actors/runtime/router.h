@@ -40,8 +40,6 @@ class Router {
     }
   }
 
-  const std::vector<Host>& hosts() const { return hosts_; }
-
  private:
   const std::vector<Host> hosts_;
 };

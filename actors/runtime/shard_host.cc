@@ -1,10 +1,11 @@
 #include "actors/runtime/shard_host.h"
 
-#include <cstdlib>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "actors/wire/errors.h"
+#include "storage/base/check.h"
 #include "storage/base/log.h"
 
 namespace holdfast::actors {
@@ -136,7 +137,8 @@ void ShardHost::CheckInvariants() const {
       if (activation->seat().taken()) ++active;
     }
   }
-  if (active != lane_.residency.count()) std::abort();
+  HOLDFAST_CHECK(active == lane_.residency.count(),
+                 absl::StrCat(active, " active objects, of which residency counts ", lane_.residency.count()));
 }
 
 }  // namespace holdfast::actors

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/wire/errors.h"
-#include "actors/wire/utf8.h"
+#include "proto/utf8.h"
 #include "storage/sql/failure.h"
 
 namespace holdfast::actors {

@@ -1,5 +1,4 @@
-// Makes text from outside safe for strings of Protobuf: one string that is not UTF-8 makes its whole message
-// unreadable.
+// Makes text from outside safe for the strings of messages, which must be UTF-8 (proto/utf8.h).
 
 #ifndef HOLDFAST_ACTORS_WIRE_UTF8_H_
 #define HOLDFAST_ACTORS_WIRE_UTF8_H_
@@ -10,7 +9,6 @@
 
 namespace holdfast::actors {
 
-bool IsUtf8(absl::string_view text);
 // Returns the text with U+FFFD in place of each byte that is not part of a character.
 std::string ValidUtf8(absl::string_view text);
 

@@ -1,11 +1,10 @@
 #include "service/call/call.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "absl/time/time.h"
 #include "actors/wire/errors.h"
-#include "storage/base/log.h"
+#include "storage/base/check.h"
 
 namespace holdfast::service {
 namespace {
@@ -57,10 +56,7 @@ void Call::OnEvent(bool ok) {
 }
 
 void Call::Finish(const absl::Status& outcome) {
-  if (outcome.ok() && !lease_.has_target()) {
-    Log(LogLevel::kError, "call_passed_no_gate", {{"method", method_->name()}});
-    std::abort();
-  }
+  HOLDFAST_CHECK(!outcome.ok() || lease_.has_target(), method_->name());
   state_ = State::kFinishing;
   if (shape_ == CallGate::Shape::kStream) {
     endpoint_->log->StreamEnded(began_, method_->name(), outcome);

@@ -58,7 +58,7 @@ void CallLog::Write(absl::Duration took, absl::string_view method, const absl::S
 }
 
 bool CallLog::Admit(absl::Time now, int64_t* left_out) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (now - second_ >= absl::Seconds(1)) {
     second_ = now;
     lines_ = 0;

@@ -17,12 +17,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::service {
 
@@ -53,11 +53,11 @@ class CallLog {
 
   const absl::Duration slow_;
   const std::function<absl::Time()> now_;
-  std::mutex mutex_;
-  // Guarded by mutex_.
-  absl::Time second_ = absl::InfinitePast();  // the time at which the current second began
-  int64_t lines_ = 0;                         // lines in this second
-  int64_t left_out_ = 0;                      // lines left out since the last one written
+
+  Mutex mutex_;
+  absl::Time second_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();  // the time at which the current second began
+  int64_t lines_ ABSL_GUARDED_BY(mutex_) = 0;                         // lines in this second
+  int64_t left_out_ ABSL_GUARDED_BY(mutex_) = 0;                      // lines left out since the last one written
 };
 
 }  // namespace holdfast::service

@@ -88,7 +88,7 @@ class SocketCopy {
 Connections::Room Connections::Add(int fd, absl::string_view peer) {
   bool full;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     full = static_cast<int64_t>(table_.size()) >= connections_max_;
   }
   if (full) {
@@ -97,7 +97,7 @@ Connections::Room Connections::Add(int fd, absl::string_view peer) {
       if (const Room room = EndLongestIdle(); room != Room::kTaken) return room;
     }
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   auto& connection = table_[peer];
   // If the peer is known, its earlier connection is closed, though calls on it may still be ending.
   if (connection == nullptr) connection = std::make_unique<Connection>();
@@ -111,14 +111,14 @@ Connections::Room Connections::Add(int fd, absl::string_view peer) {
 void Connections::ForgetClosed() {
   std::vector<Socket> sockets;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     for (const auto& [peer, connection] : table_) {
       if (connection->calls_ == 0) sockets.push_back({peer, connection->fd_, connection->inode_});
     }
     sockets.insert(sockets.end(), closing_.begin(), closing_.end());
   }
   std::erase_if(sockets, [](const Socket& socket) { return InodeOf(socket.fd) == socket.inode; });
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   for (const Socket& socket : sockets) {
     auto it = table_.find(socket.peer);
     if (it != table_.end() && it->second->calls_ == 0 && it->second->inode_ == socket.inode) table_.erase(it);
@@ -127,7 +127,7 @@ void Connections::ForgetClosed() {
 }
 
 Connections::Room Connections::EndLongestIdle() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (closing_.size() >= kClosingMax) return Room::kSoon;
   auto longest = table_.end();
   for (auto it = table_.begin(); it != table_.end(); ++it) {
@@ -143,7 +143,7 @@ Connections::Room Connections::EndLongestIdle() {
 }
 
 Connections::Connection* Connections::Begin(absl::string_view peer) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   auto& connection = table_[peer];
   if (connection == nullptr) {
     connection = std::make_unique<Connection>();
@@ -155,7 +155,7 @@ Connections::Connection* Connections::Begin(absl::string_view peer) {
 }
 
 void Connections::End(Connection* connection, int64_t bytes) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   connection->bytes_ -= bytes;
   connection->last_used_ = ++uses_;
   if (--connection->calls_ > 0 || connection->fd_ >= 0) return;
@@ -165,24 +165,25 @@ void Connections::End(Connection* connection, int64_t bytes) {
 }
 
 bool Connections::AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (connection->bytes_ + bytes > bytes_max) return false;
   connection->bytes_ += bytes;
   return true;
 }
 
 void Connections::RemoveBytes(Connection* connection, int64_t bytes) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   connection->bytes_ -= bytes;
 }
 
 std::vector<Connections::Received> Connections::AllReceived() const {
   std::vector<Socket> sockets;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     for (const auto& [peer, connection] : table_) sockets.push_back({peer, connection->fd_, connection->inode_});
   }
   std::vector<Received> all;
+  all.reserve(sockets.size());
   for (const Socket& socket : sockets) {
     all.push_back({socket.peer, SocketCopy(socket.fd, socket.inode).BytesReceived()});
   }
@@ -190,7 +191,7 @@ std::vector<Connections::Received> Connections::AllReceived() const {
 }
 
 void Connections::EndFlood(const std::string& peer) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   accept_after_ = actors::SteadyNow() + kPauseAfterFlood;
   auto it = table_.find(peer);
   if (it == table_.end()) return;
@@ -201,14 +202,14 @@ void Connections::EndFlood(const std::string& peer) {
 }
 
 absl::Duration Connections::AcceptPause() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   return std::clamp(accept_after_ - actors::SteadyNow(), absl::ZeroDuration(), kPauseAfterFlood);
 }
 
 std::vector<std::string> Connections::AllOpen() const {
   std::vector<Socket> sockets;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     for (const auto& [peer, connection] : table_) sockets.push_back({peer, connection->fd_, connection->inode_});
   }
   std::vector<std::string> open;
@@ -219,7 +220,7 @@ std::vector<std::string> Connections::AllOpen() const {
 }
 
 Connections::Socket Connections::SocketOf(const std::string& peer) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   const auto it = table_.find(peer);
   return it == table_.end() ? Socket{peer, -1, 0} : Socket{peer, it->second->fd_, it->second->inode_};
 }
@@ -240,7 +241,7 @@ bool Connections::HasUnread(const std::string& peer) const {
 }
 
 int64_t Connections::count() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   return static_cast<int64_t>(table_.size());
 }
 

@@ -18,7 +18,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +25,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::service {
 
@@ -110,12 +110,12 @@ class Connections {
   Room EndLongestIdle();
 
   const int64_t connections_max_;
-  mutable std::mutex mutex_;
-  // Everything below is guarded by mutex_.
-  Table table_;  // by peer
-  std::vector<Socket> closing_;
-  uint64_t uses_ = 0;
-  absl::Time accept_after_ = absl::InfinitePast();
+
+  mutable Mutex mutex_;
+  Table table_ ABSL_GUARDED_BY(mutex_);  // by peer
+  std::vector<Socket> closing_ ABSL_GUARDED_BY(mutex_);
+  uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time accept_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 
 }  // namespace holdfast::service

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -42,10 +43,10 @@ FloodGuard::FloodGuard(std::vector<const CompletionQueueExecutor*> executors, Co
 
 FloodGuard::~FloodGuard() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     ending_ = true;
   }
-  changed_.notify_one();
+  changed_.WakeOne();
   thread_.join();
 }
 
@@ -108,10 +109,12 @@ void FloodGuard::FindGrpcThreads() {
 
 void FloodGuard::Run() {
   std::vector<Connections::Received> before;
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   while (!ending_) {
-    changed_.wait_for(lock, absl::ToChronoMilliseconds(kLookEvery), [this] { return ending_; });
-    lock.unlock();
+    const CondVar::Deadline look = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(kLookEvery);
+    while (!ending_ && changed_.WaitUntil(&mutex_, look)) {
+    }
+    lock.Unlock();
     if (!SomeoneIsStuck()) {
       before.clear();
     } else {
@@ -125,7 +128,7 @@ void FloodGuard::Run() {
       }
       before = std::move(after);
     }
-    lock.lock();
+    lock.Lock();
   }
 }
 

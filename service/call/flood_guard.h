@@ -14,8 +14,6 @@
 
 #include <sys/types.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,6 +22,7 @@
 #include "absl/time/time.h"
 #include "service/call/completion_queue_executor.h"
 #include "service/call/connections.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::service {
 
@@ -68,9 +67,11 @@ class FloodGuard {
   std::vector<WatchedExecutor> executors_;
   absl::flat_hash_map<pid_t, Watched> grpc_threads_;
   int looks_ = 0;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool ending_ = false;  // guarded by mutex_
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+
   std::thread thread_;
 };
 

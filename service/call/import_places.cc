@@ -16,7 +16,7 @@ absl::Status Refused(int max, absl::string_view what) {
 
 ImportPlaces::Place::~Place() {
   if (!taken_) return;
-  std::lock_guard lock(places_->mutex_);
+  MutexLock lock(&places_->mutex_);
   --places_->taken_;
   if (!has_namespace_) return;
   auto of_namespace = places_->of_namespace_.find(namespace_);
@@ -24,7 +24,7 @@ ImportPlaces::Place::~Place() {
 }
 
 absl::Status ImportPlaces::Place::Take() {
-  std::lock_guard lock(places_->mutex_);
+  MutexLock lock(&places_->mutex_);
   if (places_->taken_ >= places_->max_) return Refused(places_->max_, " imports are under way (sql.imports_max)");
   ++places_->taken_;
   taken_ = true;
@@ -32,7 +32,7 @@ absl::Status ImportPlaces::Place::Take() {
 }
 
 absl::Status ImportPlaces::Place::SetNamespace(absl::string_view ns) {
-  std::lock_guard lock(places_->mutex_);
+  MutexLock lock(&places_->mutex_);
   auto of_namespace = places_->of_namespace_.find(ns);
   if (of_namespace == places_->of_namespace_.end()) {
     // A namespace without an import may have one, since the bound is at least 1.

@@ -4,12 +4,12 @@
 #ifndef HOLDFAST_SERVICE_CALL_IMPORT_PLACES_H_
 #define HOLDFAST_SERVICE_CALL_IMPORT_PLACES_H_
 
-#include <mutex>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::service {
 
@@ -42,9 +42,10 @@ class ImportPlaces {
  private:
   const int max_;
   const int namespace_max_;
-  std::mutex mutex_;
-  int taken_ = 0;                                       // guarded by mutex_
-  absl::flat_hash_map<std::string, int> of_namespace_;  // guarded by mutex_; no value is 0
+
+  Mutex mutex_;
+  int taken_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<std::string, int> of_namespace_ ABSL_GUARDED_BY(mutex_);  // no value is 0
 };
 
 }  // namespace holdfast::service

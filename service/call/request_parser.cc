@@ -10,35 +10,35 @@ RequestParser::RequestParser() : thread_([this] { Loop(); }) { pthread_setname_n
 
 RequestParser::~RequestParser() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     ending_ = true;
   }
-  changed_.notify_one();
+  changed_.WakeOne();
   thread_.join();
 }
 
 void RequestParser::Run(const std::string& peer, Work work) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     std::deque<Work>& of_peer = work_[peer];
     if (of_peer.empty()) turns_.push_back(peer);
     of_peer.push_back(std::move(work));
   }
-  changed_.notify_one();
+  changed_.WakeOne();
 }
 
 void RequestParser::Free(Work garbage) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     garbage_.push_back(std::move(garbage));
   }
-  changed_.notify_one();
+  changed_.WakeOne();
 }
 
 void RequestParser::Loop() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return ending_ || !turns_.empty() || !garbage_.empty(); });
+    while (!ending_ && turns_.empty() && garbage_.empty()) changed_.Wait(&mutex_);
     if (ending_) return;
     Work work;
     const bool frees = !garbage_.empty();
@@ -48,10 +48,10 @@ void RequestParser::Loop() {
     } else {
       work = TakeTurn();
     }
-    lock.unlock();
+    lock.Unlock();
     if (!frees) work();
     work = nullptr;
-    lock.lock();
+    lock.Lock();
   }
 }
 

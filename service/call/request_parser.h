@@ -10,15 +10,14 @@
 #ifndef HOLDFAST_SERVICE_CALL_REQUEST_PARSER_H_
 #define HOLDFAST_SERVICE_CALL_REQUEST_PARSER_H_
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
-#include <mutex>
 #include <string>
 #include <thread>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::service {
 
@@ -43,15 +42,15 @@ class RequestParser {
  private:
   void Loop();
   // Takes the next work of the connection whose turn it is. There must be some.
-  Work TakeTurn();
+  Work TakeTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  // Everything below is guarded by mutex_.
-  absl::flat_hash_map<std::string, std::deque<Work>> work_;  // by peer; none is empty
-  std::deque<std::string> turns_;                            // the peers that have work, each once
-  std::deque<Work> garbage_;
-  bool ending_ = false;
+  Mutex mutex_;
+  CondVar changed_;
+  absl::flat_hash_map<std::string, std::deque<Work>> work_ ABSL_GUARDED_BY(mutex_);  // by peer; none is empty
+  std::deque<std::string> turns_ ABSL_GUARDED_BY(mutex_);  // the peers that have work, each once
+  std::deque<Work> garbage_ ABSL_GUARDED_BY(mutex_);
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+
   std::thread thread_;
 };
 

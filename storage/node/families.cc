@@ -72,7 +72,7 @@ bool ParseFamilyName(absl::string_view name, ObjectId* id, uint64_t* generation)
 
 absl::Status Families::Recover() {
   std::vector<FamilyId> left_over;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   for (const OwnFamily& family : store_->ListOwnFamilies()) {
     ObjectId id;
     uint64_t generation;
@@ -108,7 +108,7 @@ absl::Status Families::Recover() {
 }
 
 absl::Status Families::CheckPlace(const ObjectKey& key) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (!unknown_.contains(key.encoded())) return absl::OkStatus();
   return absl::DataLossError(
       absl::StrCat("the catalog's record of ", key.DebugString(),
@@ -116,14 +116,14 @@ absl::Status Families::CheckPlace(const ObjectKey& key) const {
 }
 
 std::optional<Placement> Families::Find(const ObjectKey& key) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   auto it = by_key_.find(key.encoded());
   if (it == by_key_.end()) return std::nullopt;
   return it->second;
 }
 
 std::vector<ObjectKey> Families::List() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   std::vector<ObjectKey> keys;
   for (const auto& [key, placement] : by_key_) keys.push_back(ObjectKey::FromEncoded(key));
   std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return a.encoded() < b.encoded(); });
@@ -131,14 +131,14 @@ std::vector<ObjectKey> Families::List() const {
 }
 
 bool Families::Reserve() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (taken_ >= families_max_) return false;
   ++taken_;
   return true;
 }
 
 void Families::CancelReservation() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   --taken_;
 }
 
@@ -147,7 +147,7 @@ absl::StatusOr<Placement> Families::Create(const ObjectKey& key) {
   if (!key.Decode(&id)) return absl::InternalError("a key that is no id");
   uint64_t generation;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     generation = next_generation_++;
   }
   absl::StatusOr<FamilyId> family = store_->CreateFamily(FamilyName(id, generation));
@@ -159,12 +159,12 @@ absl::StatusOr<Placement> Families::Create(const ObjectKey& key) {
 }
 
 void Families::Adopt(const ObjectKey& key, const Placement& placement) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   by_key_[key.encoded()] = placement;
 }
 
 void Families::Abandon(const ObjectKey& key) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   by_key_.erase(key.encoded());
 }
 

@@ -14,7 +14,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/base/mutex.h"
 #include "storage/store/object_id.h"
 #include "storage/store/store.h"
 
@@ -79,13 +79,13 @@ class Families {
  private:
   Store* const store_;
   const int families_max_;
-  mutable std::mutex mutex_;
-  // Guarded by mutex_.
-  absl::flat_hash_map<std::string, Placement> by_key_;
-  absl::flat_hash_set<std::string> unknown_;  // the objects whose place is not known; constant after Recover
-  uint64_t next_generation_ = 1;
+  std::atomic<int> taken_ = 0;  // written under mutex_, read without it
 
-  std::atomic<int> taken_ = 0;  // changed under mutex_
+  mutable Mutex mutex_;
+  absl::flat_hash_map<std::string, Placement> by_key_ ABSL_GUARDED_BY(mutex_);
+  // The objects whose place is not known; constant after Recover.
+  absl::flat_hash_set<std::string> unknown_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_generation_ ABSL_GUARDED_BY(mutex_) = 1;
 };
 
 }  // namespace holdfast::storage

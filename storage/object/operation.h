@@ -48,7 +48,7 @@ class [[nodiscard]] StorageOp {
       : reader_(reader), range_(std::move(range)), function_(std::move(function)), after_(std::move(after)) {}
   // A read that failed before it began.
   explicit StorageOp(absl::Status error) : result_(std::move(error)) {}
-  StorageOp(StorageOp&&) = default;
+  StorageOp(StorageOp&&) = default;  // NOLINT(performance-noexcept-move-constructor): as StatusOr.
   ~StorageOp() {
     if (state_ != nullptr) state_->dropped = true;
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <random>
 #include <string>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "rocksdb/file_system.h"
 #include "storage/base/group_access.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::storage {
 namespace {
@@ -74,9 +74,9 @@ class OptionsFilesRefused : public SharedFiles {
 struct LostBytes {
   explicit LostBytes(uint64_t seed) : random(seed) {}
 
-  std::mutex mutex;
-  std::map<std::string, std::string> tails;  // guarded by mutex
-  std::mt19937_64 random;                    // guarded by mutex
+  Mutex mutex;
+  std::map<std::string, std::string> tails ABSL_GUARDED_BY(mutex);
+  std::mt19937_64 random ABSL_GUARDED_BY(mutex);
 };
 
 class UnsyncedFile : public rocksdb::FSWritableFileOwnerWrapper {
@@ -88,7 +88,7 @@ class UnsyncedFile : public rocksdb::FSWritableFileOwnerWrapper {
     tail_.append(data.data(), data.size());
     size_t torn = 0;
     {
-      std::lock_guard lock(lost_->mutex);
+      MutexLock lock(&lost_->mutex);
       if (lost_->random() % 8 == 0) torn = lost_->random() % (tail_.size() + 1);
     }
     return torn == 0 ? IOStatus::OK() : Write(torn, options, debug);
@@ -124,7 +124,7 @@ class UnsyncedFile : public rocksdb::FSWritableFileOwnerWrapper {
   void PrepareWrite(size_t, size_t, const IOOptions&, IODebugContext*) override {}
   IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
     if (!tail_.empty()) {
-      std::lock_guard lock(lost_->mutex);
+      MutexLock lock(&lost_->mutex);
       lost_->tails[path_] += std::exchange(tail_, {});
     }
     return target()->Close(options, debug);
@@ -190,7 +190,7 @@ class UnsyncedLost : public OptionsFilesRefused {
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
                       IODebugContext* debug) override {
     {
-      std::lock_guard lock(lost_.mutex);
+      MutexLock lock(&lost_.mutex);
       lost_.tails.erase(to);
       if (auto tail = lost_.tails.extract(from)) {
         tail.key() = to;
@@ -202,7 +202,7 @@ class UnsyncedLost : public OptionsFilesRefused {
   IOStatus GetFileSize(const std::string& path, const IOOptions& options, uint64_t* size,
                        IODebugContext* debug) override {
     IOStatus status = target()->GetFileSize(path, options, size, debug);
-    std::lock_guard lock(lost_.mutex);
+    MutexLock lock(&lost_.mutex);
     if (auto it = lost_.tails.find(path); status.ok() && it != lost_.tails.end()) *size += it->second.size();
     return status;
   }
@@ -214,14 +214,14 @@ class UnsyncedLost : public OptionsFilesRefused {
     return options;
   }
   void Forget(const std::string& path) {
-    std::lock_guard lock(lost_.mutex);
+    MutexLock lock(&lost_.mutex);
     lost_.tails.erase(path);
   }
   // Writes the bytes that were appended before the file was closed, since it is to be read now.
   IOStatus Restore(const std::string& path, IODebugContext* debug) {
     std::string tail;
     {
-      std::lock_guard lock(lost_.mutex);
+      MutexLock lock(&lost_.mutex);
       auto it = lost_.tails.find(path);
       if (it == lost_.tails.end()) return IOStatus::OK();
       tail = std::move(it->second);

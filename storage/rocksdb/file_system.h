@@ -21,11 +21,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "rocksdb/env.h"
+#include "storage/base/mutex.h"
 
 namespace holdfast::storage {
 
@@ -33,12 +33,12 @@ namespace holdfast::storage {
 class FileEnds {
  public:
   void Set(const std::string& path, uint64_t end) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     ends_[NameOf(path)] = end;
   }
   // Returns the end that was set; nothing if the reader sees the file's own end.
   std::optional<uint64_t> Of(const std::string& path) const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     const auto found = ends_.find(NameOf(path));
     return found == ends_.end() ? std::nullopt : std::optional(found->second);
   }
@@ -46,8 +46,8 @@ class FileEnds {
  private:
   static std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-  mutable std::mutex mutex_;
-  std::map<std::string, uint64_t> ends_;  // by name; guarded by mutex_
+  mutable Mutex mutex_;
+  std::map<std::string, uint64_t> ends_ ABSL_GUARDED_BY(mutex_);  // by name
 };
 
 std::unique_ptr<rocksdb::Env> NewRocksDbEnv(std::optional<uint64_t> lose_unsynced_seed,

@@ -9,12 +9,12 @@
 #define HOLDFAST_STORAGE_ROCKSDB_LISTENER_H_
 
 #include <atomic>
-#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "rocksdb/listener.h"
+#include "storage/base/mutex.h"
 #include "storage/base/observer.h"
 
 namespace holdfast::storage {
@@ -29,7 +29,7 @@ class RocksDbListener : public rocksdb::EventListener {
   }
   void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& info) override {
     if (!info.status.IsCorruption()) return;
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     corrupt_.insert(info.cf_name);
   }
   // When its memtable is full, a family gets a new one, and the store a new log.
@@ -42,7 +42,7 @@ class RocksDbListener : public rocksdb::EventListener {
 
   // Returns the names of the families whose compaction has met a corrupt block since the last call.
   std::set<std::string> TakeCorrupt() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     return std::exchange(corrupt_, {});
   }
   // Returns whether there may be a new log since the last call.
@@ -50,9 +50,10 @@ class RocksDbListener : public rocksdb::EventListener {
 
  private:
   Observer* const observer_;
-  std::mutex mutex_;
-  std::set<std::string> corrupt_;  // guarded by mutex_
   std::atomic<bool> log_switched_ = false;
+
+  Mutex mutex_;
+  std::set<std::string> corrupt_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::storage

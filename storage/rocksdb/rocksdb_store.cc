@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <random>
-#include <shared_mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -28,6 +25,7 @@
 #include "rocksdb/write_batch.h"
 #include "storage/base/group_access.h"
 #include "storage/base/log.h"
+#include "storage/base/mutex.h"
 #include "storage/rocksdb/existing.h"
 #include "storage/rocksdb/file_system.h"
 #include "storage/rocksdb/listener.h"
@@ -180,10 +178,10 @@ class RocksDbStore : public Store {
   ~RocksDbStore() override {
     if (upkeep_.joinable()) {
       {
-        std::lock_guard lock(upkeep_mutex_);
+        MutexLock lock(&upkeep_mutex_);
         closing_ = true;
       }
-      upkeep_wake_.notify_one();
+      upkeep_wake_.WakeOne();
       upkeep_.join();
     }
     if (db_ == nullptr) return;
@@ -245,7 +243,7 @@ class RocksDbStore : public Store {
   absl::Status DropFamily(FamilyId family) override {
     Family handle;
     {
-      std::unique_lock lock(mutex_);
+      WriterLock lock(&mutex_);
       auto it = families_.find(family);
       if (it == families_.end()) return absl::InternalError("drop of a dropped family");
       handle = it->second;
@@ -255,7 +253,7 @@ class RocksDbStore : public Store {
   }
 
   std::vector<OwnFamily> ListOwnFamilies() override {
-    std::shared_lock lock(mutex_);
+    ReaderLock lock(&mutex_);
     std::vector<OwnFamily> list;
     for (const auto& [id, handle] : families_) {
       if (id >= FamilyId::kFirstOwn) list.push_back({id, handle->GetName()});
@@ -280,7 +278,7 @@ class RocksDbStore : public Store {
   bool HasCommits(uint64_t log) const;
 
   FamilyId Add(ColumnFamilyHandle* handle) {
-    std::unique_lock lock(mutex_);
+    WriterLock lock(&mutex_);
     const FamilyId id{next_family_++};
     families_[id] = Family(handle, [db = db_.get()](ColumnFamilyHandle* h) { (void)db->DestroyColumnFamilyHandle(h); });
     return id;
@@ -288,7 +286,7 @@ class RocksDbStore : public Store {
 
   // Returns null if the family was dropped.
   Family Find(FamilyId family) {
-    std::shared_lock lock(mutex_);
+    ReaderLock lock(&mutex_);
     auto it = families_.find(family);
     return it == families_.end() ? nullptr : it->second;
   }
@@ -307,15 +305,16 @@ class RocksDbStore : public Store {
   ColumnFamilyOptions own_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<uint64_t> empty_logs_;  // the logs that were empty at the start; set then
-  std::shared_mutex mutex_;
-  std::map<FamilyId, Family> families_;  // guarded by mutex_
-  uint32_t next_family_ = 0;             // guarded by mutex_
-
   std::atomic<bool> failed_ = false;  // a commit has failed, so nobody knows how far the logs reach
-  std::mutex upkeep_mutex_;
-  std::condition_variable upkeep_wake_;
-  bool closing_ = false;  // guarded by upkeep_mutex_
   std::thread upkeep_;
+
+  SharedMutex mutex_;
+  std::map<FamilyId, Family> families_ ABSL_GUARDED_BY(mutex_);
+  uint32_t next_family_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  Mutex upkeep_mutex_;
+  CondVar upkeep_wake_;
+  bool closing_ ABSL_GUARDED_BY(upkeep_mutex_) = false;
 };
 
 absl::Status RocksDbStore::Open() {
@@ -371,7 +370,11 @@ void RocksDbStore::FlushLongLogs() {
   for (const auto& log : logs) bytes += log->SizeFileBytes();
   if (bytes <= wal_bytes_kept_) return;
   std::vector<ColumnFamilyHandle*> handles;
-  for (const auto& [id, handle] : families_) handles.push_back(handle.get());
+  {
+    ReaderLock lock(&mutex_);
+    handles.reserve(families_.size());
+    for (const auto& [id, handle] : families_) handles.push_back(handle.get());
+  }
   const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
   if (!status.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", status.ToString()}});
 }
@@ -430,7 +433,7 @@ void RocksDbStore::StopCompactionsOfCorrupt() {
   for (const std::string& name : listener_->TakeCorrupt()) {
     Family family;
     {
-      std::shared_lock lock(mutex_);
+      ReaderLock lock(&mutex_);
       for (const auto& [id, handle] : families_) {
         if (handle->GetName() == name) family = handle;
       }
@@ -445,9 +448,13 @@ void RocksDbStore::StopCompactionsOfCorrupt() {
 void RocksDbStore::Upkeep() {
   bool to_record = false;  // there is a log that is not recorded yet
   bool told = false;       // the log has a line about the failure
-  std::unique_lock lock(upkeep_mutex_);
-  while (!upkeep_wake_.wait_for(lock, kUpkeepEvery, [this] { return closing_; })) {
-    lock.unlock();
+  MutexLock lock(&upkeep_mutex_);
+  while (true) {
+    const CondVar::Deadline round = std::chrono::steady_clock::now() + kUpkeepEvery;
+    while (!closing_ && upkeep_wake_.WaitUntil(&upkeep_mutex_, round)) {
+    }
+    if (closing_) return;
+    lock.Unlock();
     space_.Refresh();
     StopCompactionsOfCorrupt();
     to_record |= listener_->TakeLogSwitched();
@@ -458,7 +465,7 @@ void RocksDbStore::Upkeep() {
       if (to_record && !told) Log(LogLevel::kError, "logs_not_recorded", {{"status", status.ToString()}});
       told = to_record;
     }
-    lock.lock();
+    lock.Lock();
   }
 }
 
@@ -502,6 +509,7 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
 std::optional<uint64_t> LoseUnsyncedSeed(const RocksDbOptions& options) {
   if (!options.lose_unsynced) return std::nullopt;
   uint64_t seed = options.lose_unsynced_seed;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread changes the environment.
   if (const char* given = std::getenv("HOLDFAST_TEST_SEED"); seed == 0 && given != nullptr) {
     (void)absl::SimpleAtoi(given, &seed);
   }

@@ -1,7 +1,7 @@
 #include "storage/rocksdb/status.h"
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -21,7 +21,8 @@ bool IsLocked(const rocksdb::Status& status) {
   const std::string text = status.ToString();
   if (absl::StartsWith(text, "IO error: lock hold by current process")) return true;
   return absl::StartsWith(text, "IO error: While lock file: ") &&
-         (absl::EndsWith(text, std::strerror(EAGAIN)) || absl::EndsWith(text, std::strerror(EACCES)));
+         (absl::EndsWith(text, std::generic_category().message(EAGAIN)) ||
+          absl::EndsWith(text, std::generic_category().message(EACCES)));
 }
 
 absl::Status InDirectory(const std::string& data_dir, const absl::Status& status) {

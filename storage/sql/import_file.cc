@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -56,7 +56,7 @@ absl::Status ImportFile::Append(absl::string_view bytes) {
   if (file_ < 0) file_ = space_->OpenFile();
   if (file_ < 0) {
     const int error = errno;
-    const std::string why = absl::StrCat("no temporary file: ", std::strerror(error));
+    const std::string why = absl::StrCat("no temporary file: ", std::generic_category().message(error));
     return error == EMFILE ? MakeFailure({.kind = FailureKind::kBusy}, why) : absl::InternalError(why);
   }
   if (bytes_ + bytes.size() > space_->import_bytes_max()) {
@@ -74,7 +74,9 @@ absl::Status ImportFile::Append(absl::string_view bytes) {
     if (written < 0 && errno == ENOSPC) {
       return MakeFailure({.kind = FailureKind::kBusy}, "the disk of the server has no room for the file");
     }
-    if (written <= 0) return absl::InternalError(absl::StrCat("temporary file: ", std::strerror(errno)));
+    if (written <= 0) {
+      return absl::InternalError(absl::StrCat("temporary file: ", std::generic_category().message(errno)));
+    }
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();
@@ -85,7 +87,7 @@ absl::Status ImportFile::ReadPage(uint32_t number, char* page) {
   for (size_t done = 0; done < kPageBytes;) {
     const ssize_t part = ::pread(file_, page + done, kPageBytes - done, offset + static_cast<off_t>(done));
     if (part < 0 && errno == EINTR) continue;
-    if (part <= 0) return absl::InternalError(absl::StrCat("temporary file: ", std::strerror(errno)));
+    if (part <= 0) return absl::InternalError(absl::StrCat("temporary file: ", std::generic_category().message(errno)));
     done += static_cast<size_t>(part);
   }
   if (number == 1) page[kWriteVersionOffset] = page[kReadVersionOffset] = 1;

@@ -225,7 +225,6 @@ int Files::WriteDatabase(const void* buffer, size_t bytes, uint64_t offset) {
   if (bytes != kPageBytes || offset % kPageBytes != 0) {
     return Fail(absl::InternalError("SQLite writes something else than a page"), SQLITE_IOERR_WRITE);
   }
-  wrote_ = true;
   // If the write spends the budget, the next read fails instead of the write: a write that fails cannot be undone.
   (void)budget_->Page();
   const absl::Status status =
@@ -235,7 +234,6 @@ int Files::WriteDatabase(const void* buffer, size_t bytes, uint64_t offset) {
 
 int Files::TruncateDatabase(uint64_t bytes) {
   if (!error_.ok() || given_up_) return SQLITE_OK;
-  wrote_ = true;
   const absl::Status status = pages_->Truncate(static_cast<uint32_t>((bytes + kPageBytes - 1) / kPageBytes));
   return status.ok() ? SQLITE_OK : Fail(status, SQLITE_IOERR_TRUNCATE);
 }

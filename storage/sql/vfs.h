@@ -59,8 +59,7 @@ class Files {
   const absl::Status& error() const { return error_; }
   void ForgetError() { error_ = absl::OkStatus(); }
   void GiveUp() { given_up_ = true; }
-  // These two return whether something was written, and which bound a temporary file has reached, since the last call.
-  bool TakeWrote() { return std::exchange(wrote_, false); }
+  // Returns which bound a temporary file has reached since the last call.
   TempFull TakeTempFull() { return std::exchange(temp_.full, TempFull::kNo); }
 
   // --- For the VFS. The results are SQLite's.
@@ -78,7 +77,6 @@ class Files {
   Heap* const heap_;
   Budget* const budget_;
   TempUse temp_;
-  bool wrote_ = false;
   bool given_up_ = false;
   absl::Status error_;
 };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <system_error>
 
 #include "storage/sql/failure.h"
@@ -34,7 +35,7 @@ absl::Status WhyEnded(Workers::End end) {
 Workers::Workers(const WorkerLimits& limits, std::function<void(absl::AnyInvocable<void()>)> post,
                  std::function<absl::Time()> now)
     : limits_(limits), post_(std::move(post)), now_(std::move(now)) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   threads_.reserve(static_cast<size_t>(limits_.statements_max) + 1);
   AddThread();
 }
@@ -43,15 +44,15 @@ Workers::~Workers() {
   Drain();
   Interrupt();
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     ending_ = true;
   }
-  has_job_.notify_all();
+  has_job_.WakeAll();
   for (std::thread& thread : threads_) thread.join();
 }
 
 Workers::Admitted Workers::Admit(absl::string_view ns) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (draining_) return {nullptr, End::kStopping};
   const auto known = of_namespace_.find(ns);
   const int of_namespace = known == of_namespace_.end() ? 0 : known->second;
@@ -69,11 +70,11 @@ Workers::Admitted Workers::Admit(absl::string_view ns) {
 
 void Workers::Start(std::shared_ptr<Statement> statement, absl::AnyInvocable<void()> work,
                     absl::AnyInvocable<void()> done) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   jobs_.push_back({std::move(statement), std::move(work), std::move(done)});
   // Each job has a thread, so there are as many threads as jobs were ever under way at a time.
   if (static_cast<size_t>(idle_) < jobs_.size()) AddThread();
-  has_job_.notify_one();
+  has_job_.WakeOne();
 }
 
 void Workers::AddThread() {
@@ -89,21 +90,21 @@ void Workers::AddThread() {
 
 void Workers::Loop() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), limits_.nice);
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   while (true) {
     ++idle_;
-    has_job_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
+    while (!ending_ && jobs_.empty()) has_job_.Wait(&mutex_);
     --idle_;
     if (jobs_.empty()) return;
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
     Statement* const statement = job.statement.get();
     begun_.push_back(statement);
-    WaitForTurn(statement, lock);
-    lock.unlock();
+    WaitForTurn(statement);
+    lock.Unlock();
     job.work();
     job.work = nullptr;
-    lock.lock();
+    lock.Lock();
     StopRunning(statement);
     std::erase(begun_, statement);
     --statements_;
@@ -116,7 +117,7 @@ void Workers::Loop() {
   }
 }
 
-void Workers::WaitForTurn(Statement* statement, std::unique_lock<std::mutex>& lock) {
+void Workers::WaitForTurn(Statement* statement) {
   order_.Add(statement, statement->ns_, statement->used_);
   ++waiting_;
   GiveTurns();
@@ -134,12 +135,12 @@ void Workers::WaitForTurn(Statement* statement, std::unique_lock<std::mutex>& lo
       Statement* const next = order_.Next();
       --waiting_;
       next->running_ = true;
-      next->may_run_.notify_one();
+      next->may_run_.WakeOne();
       ++running_;
       last_turn_ = now;
       continue;
     }
-    statement->may_run_.wait_for(lock, kLookEvery);
+    statement->may_run_.WaitUntil(&mutex_, std::chrono::steady_clock::now() + kLookEvery);
   }
   statement->slice_began_ = now_();
 }
@@ -149,7 +150,7 @@ void Workers::GiveTurns() {
     Statement* const next = order_.Next();
     --waiting_;
     next->running_ = true;
-    next->may_run_.notify_one();
+    next->may_run_.WakeOne();
     ++running_;
     last_turn_ = now_();
   }
@@ -167,25 +168,25 @@ absl::Duration Workers::Statement::Yield() {
   if (workers_->waiting_.load(std::memory_order_relaxed) == 0) return absl::ZeroDuration();
   const absl::Time now = workers_->now_();
   if (now - slice_began_ < workers_->limits_.slice) return absl::ZeroDuration();
-  std::unique_lock lock(workers_->mutex_);
+  MutexLock lock(&workers_->mutex_);
   if (!running_) return absl::ZeroDuration();  // the statement is to end, and has no turn
   workers_->StopRunning(this);
-  workers_->WaitForTurn(this, lock);
+  workers_->WaitForTurn(this);
   return workers_->now_() - now;
 }
 
 void Workers::Drain() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   draining_ = true;
-  for (Statement* statement : begun_) statement->may_run_.notify_one();
+  for (Statement* statement : begun_) statement->may_run_.WakeOne();
 }
 
 void Workers::Interrupt() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   draining_ = interrupted_ = true;
   for (Statement* statement : begun_) {
     statement->end_ = End::kStopping;
-    statement->may_run_.notify_one();
+    statement->may_run_.WakeOne();
   }
 }
 

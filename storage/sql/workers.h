@@ -18,12 +18,10 @@
 #define HOLDFAST_STORAGE_SQL_WORKERS_H_
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -34,6 +32,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/base/background.h"
+#include "storage/base/mutex.h"
 #include "storage/sql/fair_order.h"
 
 namespace holdfast::storage::sql {
@@ -71,8 +70,8 @@ class Workers {
     absl::Time admitted_;
     absl::Time slice_began_;
     absl::Duration used_;
-    bool running_ = false;  // guarded by Workers::mutex_
-    std::condition_variable may_run_;
+    bool running_ = false;  // guarded by the mutex_ of workers_
+    CondVar may_run_;
     std::atomic<End> end_ = End::kNo;
   };
 
@@ -107,35 +106,34 @@ class Workers {
     absl::AnyInvocable<void()> done;
   };
 
-  // Starts a thread. The caller holds mutex_.
-  void AddThread();
+  void AddThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Loop();
-  // Waits until the statement may run, or is to end. `lock` holds mutex_.
-  void WaitForTurn(Statement* statement, std::unique_lock<std::mutex>& lock);
-  // These two need mutex_, too.
-  void GiveTurns();
-  void StopRunning(Statement* statement);
+  // Waits until the statement may run, or is to end.
+  void WaitForTurn(Statement* statement) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveTurns() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StopRunning(Statement* statement) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const WorkerLimits limits_;
   const std::function<void(absl::AnyInvocable<void()>)> post_;
   const std::function<absl::Time()> now_;
 
-  std::mutex mutex_;
-  std::condition_variable has_job_;
-  // Everything below is guarded by mutex_. The atomics are written with it held, and read without it.
-  std::deque<Job> jobs_;
-  std::vector<std::thread> threads_;
-  int idle_ = 0;  // threads that wait for a job
-  int statements_ = 0;
-  absl::flat_hash_map<std::string, int> of_namespace_;
-  std::vector<Statement*> begun_;  // statements that have a thread: they run, or wait for a turn
-  FairOrder<Statement> order_;
-  std::atomic<int> waiting_ = 0;
-  int running_ = 0;
-  absl::Time last_turn_ = absl::InfinitePast();
-  bool draining_ = false;
-  bool interrupted_ = false;
-  bool ending_ = false;
+  std::atomic<int> waiting_ = 0;  // written under mutex_, read without it
+
+  Mutex mutex_;
+  CondVar has_job_;
+  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
+  int idle_ ABSL_GUARDED_BY(mutex_) = 0;  // threads that wait for a job
+  int statements_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<std::string, int> of_namespace_ ABSL_GUARDED_BY(mutex_);
+  // The statements that have a thread: they run, or wait for a turn.
+  std::vector<Statement*> begun_ ABSL_GUARDED_BY(mutex_);
+  FairOrder<Statement> order_ ABSL_GUARDED_BY(mutex_);
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time last_turn_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // The error of a transaction that was ended, or not begun, for what goes on beside it.

@@ -15,10 +15,10 @@ class MemoryCursor : public Cursor {
   using Entries = std::map<std::string, std::string, std::less<>>;
 
   // `mutex` is the store's. It orders the reads of this cursor before the writes that follow its destruction.
-  MemoryCursor(std::mutex* mutex, std::shared_ptr<const Entries> entries, KeyRange range)
+  MemoryCursor(Mutex* mutex, std::shared_ptr<const Entries> entries, KeyRange range)
       : mutex_(mutex), entries_(std::move(entries)), range_(std::move(range)), at_(entries_->end()) {}
   ~MemoryCursor() override {
-    std::lock_guard lock(*mutex_);
+    MutexLock lock(mutex_);
     entries_ = nullptr;
   }
 
@@ -42,7 +42,7 @@ class MemoryCursor : public Cursor {
     at_ = at != entries_->end() && range_.Contains(at->first) ? at : entries_->end();
   }
 
-  std::mutex* const mutex_;
+  Mutex* const mutex_;
   std::shared_ptr<const Entries> entries_;
   const KeyRange range_;
   Entries::const_iterator at_;
@@ -59,7 +59,7 @@ MemoryStore::MemoryStore() {
 ReadResult MemoryStore::Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
                             absl::Status* error) {
   if (tier == ReadTier::kMemory && cold_) return ReadResult::kNeedsDisk;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   auto it = families_.find(family);
   if (it == families_.end()) {
     *error = absl::InternalError("read of a dropped family");
@@ -74,7 +74,7 @@ ReadResult MemoryStore::Get(FamilyId family, absl::string_view key, ReadTier tie
 
 std::unique_ptr<Cursor> MemoryStore::NewCursor(FamilyId family, KeyRange range, ReadTier tier) {
   if (tier == ReadTier::kMemory && cold_) return std::make_unique<StuckCursor>(StuckCursor::NeedsDisk());
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   auto it = families_.find(family);
   if (it == families_.end()) {
     return std::make_unique<StuckCursor>(ReadResult::kError, absl::InternalError("read of a dropped family"));
@@ -88,7 +88,7 @@ MemoryStore::Entries* MemoryStore::Writable(Family* family) {
 }
 
 absl::Status MemoryStore::Commit(absl::Span<const KeyspaceWrites> writes) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (!commit_error_.ok()) return commit_error_;
   for (const KeyspaceWrites& part : writes) {
     if (!families_.contains(part.location->family)) {
@@ -119,7 +119,7 @@ absl::Status MemoryStore::Commit(absl::Span<const KeyspaceWrites> writes) {
 }
 
 absl::StatusOr<FamilyId> MemoryStore::CreateFamily(absl::string_view name) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (disk_full_) return absl::ResourceExhaustedError("the disk is full");
   if (!create_error_.ok()) return create_error_;
   for (const auto& [id, family] : families_) {
@@ -131,13 +131,13 @@ absl::StatusOr<FamilyId> MemoryStore::CreateFamily(absl::string_view name) {
 }
 
 absl::Status MemoryStore::DropFamily(FamilyId family) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (families_.erase(family) == 0) return absl::InternalError("drop of a dropped family");
   return absl::OkStatus();
 }
 
 std::vector<OwnFamily> MemoryStore::ListOwnFamilies() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   std::vector<OwnFamily> list;
   for (const auto& [id, family] : families_) {
     if (id >= FamilyId::kFirstOwn) list.push_back({id, family.name});
@@ -146,12 +146,12 @@ std::vector<OwnFamily> MemoryStore::ListOwnFamilies() {
 }
 
 void MemoryStore::set_commit_error(absl::Status error) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   commit_error_ = std::move(error);
 }
 
 void MemoryStore::set_create_error(absl::Status error) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   create_error_ = std::move(error);
 }
 

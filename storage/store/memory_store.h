@@ -7,11 +7,11 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "storage/base/mutex.h"
 #include "storage/store/store.h"
 
 namespace holdfast::storage {
@@ -50,12 +50,12 @@ class MemoryStore : public Store {
 
   std::atomic<bool> cold_ = false;
   std::atomic<bool> disk_full_ = false;
-  std::mutex mutex_;
-  // Everything below is guarded by mutex_.
-  std::map<FamilyId, Family> families_;
-  uint32_t next_family_ = static_cast<uint32_t>(FamilyId::kFirstOwn);
-  absl::Status commit_error_;
-  absl::Status create_error_;
+
+  Mutex mutex_;
+  std::map<FamilyId, Family> families_ ABSL_GUARDED_BY(mutex_);
+  uint32_t next_family_ ABSL_GUARDED_BY(mutex_) = static_cast<uint32_t>(FamilyId::kFirstOwn);
+  absl::Status commit_error_ ABSL_GUARDED_BY(mutex_);
+  absl::Status create_error_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::storage

@@ -1,7 +1,6 @@
 #include "tests/bench/child.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -9,26 +8,22 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "tests/shared/start_process.h"
+#include "tests/unit/storage/files.h"
 
 namespace holdfast::bench {
 namespace {
 
+using storage::ReadFile;
+
 constexpr absl::Duration kEndMax = absl::Seconds(10);
 constexpr absl::Duration kStep = absl::Milliseconds(10);
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 sockaddr_in Loopback(int port) {
   sockaddr_in address{};
@@ -59,24 +54,8 @@ std::vector<pid_t> WithDescendants(pid_t pid) {
 
 Child::Child(const std::vector<std::string>& arguments, const std::string& log_path,
              const std::vector<std::string>& environment)
-    : log_path_(log_path) {
-  std::vector<char*> argv;
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  std::vector<char*> envp;
-  for (char** variable = environ; *variable != nullptr; ++variable) envp.push_back(*variable);
-  for (const std::string& variable : environment) envp.push_back(const_cast<char*>(variable.c_str()));
-  envp.push_back(nullptr);
-  const int output = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  pid_ = fork();
-  if (pid_ == 0) {
-    dup2(output, STDOUT_FILENO);
-    dup2(output, STDERR_FILENO);
-    execvpe(argv[0], argv.data(), envp.data());
-    _exit(127);
-  }
-  close(output);
-}
+    : pid_(process::StartProcess({.arguments = arguments, .environment = environment, .output_path = log_path})),
+      log_path_(log_path) {}
 
 Child::~Child() {
   kill(pid_, SIGTERM);

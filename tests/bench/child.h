@@ -27,8 +27,8 @@ class Child {
   void WaitForPort(int port, absl::Duration timeout = absl::Seconds(60)) const;
 
  private:
-  pid_t pid_ = -1;
-  std::string log_path_;
+  const pid_t pid_;
+  const std::string log_path_;
 };
 
 // Returns a loopback port on which nobody listens.

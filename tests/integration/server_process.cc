@@ -1,62 +1,39 @@
 #include "tests/integration/server_process.h"
 
-#include <fcntl.h>
-#include <grp.h>
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "tests/shared/start_process.h"
+#include "tests/unit/storage/files.h"
 
 namespace holdfast::testing {
 namespace {
 
+using storage::ReadFile;
+
 constexpr absl::Duration kStartMax = absl::Seconds(30);
 constexpr absl::Duration kStep = absl::Milliseconds(2);
 
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-// Starts the program with these arguments and its own; its output goes to a file.
+// Starts the program with these arguments and its own. The file gets its output in place of what it had.
 pid_t Spawn(const ServerProgram& program, std::vector<std::string> arguments, const std::string& output_path) {
   arguments.insert(arguments.begin(), program.path);
   arguments.insert(arguments.end(), program.arguments.begin(), program.arguments.end());
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const int output = open(output_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    dup2(output, STDOUT_FILENO);
-    dup2(output, STDERR_FILENO);
-    if (program.open_files_max > 0) {
-      const auto files = static_cast<rlim_t>(program.open_files_max);
-      const rlimit limit{files, files};
-      setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (program.user && (setgroups(0, nullptr) != 0 || setresgid(0, 0, 0) != 0 ||
-                         setresuid(*program.user, *program.user, *program.user) != 0)) {
-      _exit(126);
-    }
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  close(output);
-  return pid;
+  unlink(output_path.c_str());
+  return process::StartProcess({.arguments = std::move(arguments),
+                                .output_path = output_path,
+                                .open_files_max = program.open_files_max,
+                                .user = program.user});
 }
 
 int StatusOf(int wait_status) { return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -WTERMSIG(wait_status); }

@@ -2,20 +2,23 @@
 """Each row of docs/limits.md names its bound's setting and its test, and both are there.
 
 Usage: limits.py ROOT. A setting is "section.field" of config.proto or "fixed"; a test is the name of one in tests/, or a
-path. Prints each row that is wrong, and exits 1 if there is one.
+path. The bound tells the default of each setting of the row, unless it names the setting. Prints each row that is wrong,
+and exits 1 if there is one.
 """
 
 import pathlib
 import re
 import sys
 
+import settings
 
-def sections(proto):
-    """{"server": {"calls_max", ...}, ...} of the messages that Config has."""
-    messages = {}
-    for name, body in re.findall(r"^message (\w+) \{\n(.*?)^\}", proto, re.M | re.S):
-        messages[name] = re.findall(r"^  (?:optional |repeated )?([\w.]+) (\w+) = \d+;", body, re.M)
-    return {field: {name for _, name in messages[kind]} for kind, field in messages["Config"] if kind in messages}
+
+def tells(bound, setting):
+    """Whether this text has the default of the setting, or the most that the server chooses by default."""
+    if f"`{setting.path}`" in bound or not setting.is_number():
+        return True
+    default = setting.value("chosen_most" if "chosen_most" in setting.option else "default")
+    return re.search(rf"(?<![\d,.]){re.escape(default)}(?!,?\d)", bound) is not None
 
 
 def rows(text):
@@ -26,21 +29,21 @@ def rows(text):
 
 
 def main(root):
-    known = sections((root / "proto/holdfast/config/v1/config.proto").read_text())
+    known = {setting.path: setting for section in settings.sections(root) for setting in section.settings}
     names = set()
     for path in (root / "tests").rglob("*.cc"):
         names.update(re.findall(r"^TEST(?:_F|_P)?\(\w+, (\w+)\)", path.read_text(), re.M))
     count = 0
     wrong = []
-    for resource, _, setting, _, test in rows((root / "docs/limits.md").read_text()):
+    for resource, bound, setting, _, test in rows((root / "docs/limits.md").read_text()):
         count += 1
         if not setting or not test:
             wrong.append(f"{resource}: a setting or a test is missing")
-        section = ""
         for name in re.findall(r"`([\w.]+)`", setting):
-            section, _, field = name.rpartition(".") if "." in name else (section, "", name)
-            if field not in known.get(section, ()):
+            if name not in known:
                 wrong.append(f"{resource}: there is no setting {name}")
+            elif not tells(bound, known[name]):
+                wrong.append(f"{resource}: the bound does not tell the default of {name}")
         for name in re.findall(r"`([^`]+)`", test):
             if not ((root / name).exists() if "/" in name else name in names):
                 wrong.append(f"{resource}: there is no test {name}")

@@ -23,6 +23,7 @@
 #include "actors/runtime/shard_host.h"
 #include "storage/node/families.h"
 #include "storage/store/store.h"
+#include "tests/simulation/manual_background.h"
 
 namespace holdfast::simulation {
 
@@ -79,52 +80,13 @@ class ManualExecutor : public actors::Executor {
   bool stuck_ = false;
 };
 
-// Background work that waits until the test runs it. Its end waits too, until the test tells the executor. In a crash
-// between the two the work is done and nobody knows.
-class ManualBackground : public storage::Background {
- public:
-  explicit ManualBackground(ManualExecutor* executor) : executor_(executor) {}
-  void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override {
-    jobs_.push_back({std::move(work), std::move(done)});
-  }
-  // Each of these methods returns false if there is nothing to run.
-  bool RunWork() {
-    if (jobs_.empty()) return false;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    job.work();
-    ended_.push_back(std::move(job.done));
-    return true;
-  }
-  bool RunDone() {
-    if (ended_.empty()) return false;
-    executor_->Post(std::move(ended_.front()));
-    ended_.pop_front();
-    executor_->RunUntilIdle();
-    return true;
-  }
-  // Runs one piece of work, and its end on the executor.
-  bool RunOne() { return RunDone() || (RunWork() && RunDone()); }
-  // Puts the newest piece of work first, since several threads may run work in any order.
-  void Overtake() {
-    if (jobs_.empty()) return;
-    Job job = std::move(jobs_.back());
-    jobs_.pop_back();
-    jobs_.push_front(std::move(job));
-  }
-  size_t waiting() const { return jobs_.size(); }
-  size_t ended() const { return ended_.size(); }
-
- private:
-  struct Job {
-    absl::AnyInvocable<void()> work;
-    absl::AnyInvocable<void()> done;
+// Takes the end of background work to the executor, and runs what follows from it.
+inline auto EndOn(ManualExecutor* executor) {
+  return [executor](ManualBackground::End end) {
+    executor->Post(std::move(end));
+    executor->RunUntilIdle();
   };
-
-  ManualExecutor* const executor_;
-  std::deque<Job> jobs_;
-  std::deque<absl::AnyInvocable<void()>> ended_;
-};
+}
 
 class Node {
  public:
@@ -135,10 +97,10 @@ class Node {
        storage::Observer* observer = nullptr)
       : clock_(clock),
         executor_(clock),
-        reads_(&executor_),
-        sql_(&executor_),
-        commits_(&executor_),
-        family_changes_(&executor_),
+        reads_(EndOn(&executor_)),
+        sql_(EndOn(&executor_)),
+        commits_(EndOn(&executor_)),
+        family_changes_(EndOn(&executor_)),
         random_(seed),
         classes_(std::move(classes)),
         families_(store, families_max),

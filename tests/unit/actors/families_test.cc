@@ -19,6 +19,16 @@ class FamiliesTest : public ScriptedTest {
     const auto catalog = CatalogOf(scripted, name);
     return catalog && catalog->family_generation() != 0;
   }
+  // The object "a" is to get a family for its write, and becomes idle before it is there.
+  void WriteAndBecomeIdleBeforeTheMove() {
+    families_max = 1;
+    Start();
+    SendPut("a", "k", "v");
+    node->executor().EndRound();
+    node->commits().RunOne();
+    clock.Advance(absl::Seconds(20));
+    node->executor().RunUntilIdle();
+  }
 };
 
 TEST_F(FamiliesTest, AnObjectThatWritesGetsAFamilyOfItsOwnWithAllThatItHas) {
@@ -161,15 +171,8 @@ TEST_F(FamiliesTest, WhereNoFamilyCanBeMadeTheObjectStaysPackedAndWorks) {
 }
 
 TEST_F(FamiliesTest, AnObjectThatCouldNotGetAFamilyLeavesMemoryAsOthersDo) {
-  families_max = 1;
   store.set_create_error(absl::InternalError("no more files"));
-  Start();
-  SendPut("a", "k", "v");
-  node->executor().EndRound();
-  node->commits().RunOne();
-  // The object becomes idle while its family is being made.
-  clock.Advance(absl::Seconds(20));
-  node->executor().RunUntilIdle();
+  WriteAndBecomeIdleBeforeTheMove();
   ASSERT_NE(Find("a"), nullptr);
   node->Settle();
   EXPECT_EQ(Find("a"), nullptr);
@@ -211,13 +214,7 @@ TEST_F(FamiliesTest, TurnsThatWaitGoOnAfterAMove) {
 }
 
 TEST_F(FamiliesTest, AnObjectThatBecameIdleMeanwhileIsStillMoved) {
-  families_max = 1;
-  Start();
-  SendPut("a", "k", "v");
-  node->executor().EndRound();
-  node->commits().RunOne();
-  clock.Advance(absl::Seconds(20));
-  node->executor().RunUntilIdle();
+  WriteAndBecomeIdleBeforeTheMove();
   EXPECT_EQ(node->host().activation_count(), 0u);
   node->Settle();
   EXPECT_TRUE(HasOwnFamily("a"));
@@ -226,13 +223,7 @@ TEST_F(FamiliesTest, AnObjectThatBecameIdleMeanwhileIsStillMoved) {
 }
 
 TEST_F(FamiliesTest, AnObjectThatCannotBeLoadedIsNotMovedAndItsFamilyIsDropped) {
-  families_max = 1;
-  Start();
-  SendPut("a", "k", "v");
-  node->executor().EndRound();
-  node->commits().RunOne();
-  clock.Advance(absl::Seconds(20));
-  node->executor().RunUntilIdle();
+  WriteAndBecomeIdleBeforeTheMove();
   board().load = [](ScriptedObject&) -> Task<absl::Status> { co_return absl::InternalError("fails"); };
   node->Settle();
   EXPECT_FALSE(HasOwnFamily("a"));

@@ -78,7 +78,7 @@ class OutputGateTest : public ::testing::Test {
 
   simulation::VirtualClock clock;
   simulation::ManualExecutor executor{&clock};
-  simulation::ManualBackground commits{&executor};
+  simulation::ManualBackground commits{EndOn(&executor)};
   storage::MemoryStore store;
   storage::CommitPipeline pipeline{&store, &commits, [](const absl::Status&) {}};
   storage::Keyspace keyspace{storage::Location{}};

@@ -45,10 +45,10 @@ class RouterTest : public ::testing::Test {
   struct Lane {
     Lane(RouterTest* test)
         : executor(&test->clock),
-          reads(&executor),
-          sql(&executor),
-          commits(&executor),
-          family_changes(&executor),
+          reads(EndOn(&executor)),
+          sql(EndOn(&executor)),
+          commits(EndOn(&executor)),
+          family_changes(EndOn(&executor)),
           random(1) {
       host = std::make_unique<ShardHost>(
           HostServices{&executor, &test->store, &test->families, &test->run_clocks, &reads, &sql, nullptr, &commits,

@@ -4,18 +4,188 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "service/config_enums.h"
+#include "service/descriptors.h"
+#include "service/settings.h"
 
 namespace holdfast::service {
 namespace {
 
 using config::v1::Config;
+using config::v1::Setting;
+using google::protobuf::FieldDescriptor;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string ErrorOf(absl::string_view text) { return std::string(ParseConfig(text).status().message()); }
+
+// A field of Config, or of one of its sections.
+struct Field {
+  const FieldDescriptor* section;  // null for a field of Config
+  const FieldDescriptor* field;
+
+  std::string name() const {
+    return section == nullptr ? field->name() : absl::StrCat(section->name(), ".", field->name());
+  }
+  const Setting& setting() const { return SettingOf(*field); }
+  std::string TextWith(int64_t value) const {
+    const std::string text = absl::StrCat(field->name(), ": ", value);
+    return section == nullptr ? text : absl::StrCat(section->name(), " { ", text, " }");
+  }
+  int64_t ValueIn(const Config& config) const {
+    const google::protobuf::Message& message =
+        section == nullptr ? config : config.GetReflection()->GetMessage(config, section);
+    return field->cpp_type() == FieldDescriptor::CPPTYPE_INT64 ? message.GetReflection()->GetInt64(message, field)
+                                                               : message.GetReflection()->GetInt32(message, field);
+  }
+};
+
+std::vector<Field> AllFields() {
+  std::vector<Field> fields;
+  for (int i = 0; i < Config::descriptor()->field_count(); ++i) {
+    const FieldDescriptor* const field = Config::descriptor()->field(i);
+    fields.push_back({nullptr, field});
+    if (field->message_type() == nullptr) continue;
+    for (int j = 0; j < field->message_type()->field_count(); ++j) {
+      fields.push_back({field, field->message_type()->field(j)});
+    }
+  }
+  return fields;
+}
+
+bool IsNumber(const FieldDescriptor& field) {
+  return field.message_type() == nullptr && field.enum_type() == nullptr &&
+         field.cpp_type() != FieldDescriptor::CPPTYPE_STRING && field.cpp_type() != FieldDescriptor::CPPTYPE_BOOL;
+}
+
+std::vector<Field> Numbers() {
+  std::vector<Field> numbers;
+  for (const Field& field : AllFields()) {
+    if (IsNumber(*field.field)) numbers.push_back(field);
+  }
+  return numbers;
+}
+
+Setting::Unit UnitOfName(absl::string_view name) {
+  if (absl::EndsWith(name, "_ms")) return Setting::UNIT_MS;
+  if (absl::EndsWith(name, "_us")) return Setting::UNIT_US;
+  return absl::StrContains(name, "bytes") ? Setting::UNIT_BYTES : Setting::UNIT_UNSPECIFIED;
+}
+
+// Reads the text, completes the configuration, and returns what is wrong.
+absl::Status StatusOf(const std::string& text) {
+  auto config = ParseConfig(text);
+  return config.ok() ? CompleteConfig(&*config) : config.status();
+}
+
+TEST(SettingsTest, EveryNumberHasADefaultAndBounds) {
+  EXPECT_GT(Numbers().size(), 60u);
+  for (const Field& number : Numbers()) {
+    SCOPED_TRACE(number.name());
+    const Setting& setting = number.setting();
+    EXPECT_TRUE(number.field->has_optional_keyword());
+    EXPECT_TRUE(setting.has_default_() && setting.has_least() && setting.has_most());
+    EXPECT_LE(setting.least(), setting.default_());
+    EXPECT_LE(setting.default_(), setting.most());
+    EXPECT_LT(setting.least(), setting.most());
+    if (number.field->cpp_type() == FieldDescriptor::CPPTYPE_INT32) {
+      EXPECT_LE(setting.most(), INT32_MAX);
+    }
+    EXPECT_EQ(setting.unit(), UnitOfName(number.field->name()));
+    EXPECT_EQ(setting.default_text(), "");
+    if (setting.zero_chooses()) {
+      EXPECT_EQ(setting.least(), 0);
+      EXPECT_EQ(setting.default_(), 0);
+      EXPECT_LE(setting.chosen_most(), setting.most());
+    } else {
+      EXPECT_FALSE(setting.has_chosen_most());
+    }
+  }
+}
+
+TEST(SettingsTest, OnlyNumbersStringsAndEnumsHaveTheOption) {
+  for (const Field& field : AllFields()) {
+    const bool text = field.field->enum_type() != nullptr || field.field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+    EXPECT_EQ(field.field->options().HasExtension(config::v1::setting), text || IsNumber(*field.field)) << field.name();
+    if (text) {
+      EXPECT_NE(field.setting().default_text(), "") << field.name();
+    }
+  }
+}
+
+TEST(SettingsTest, ASettingThatIsNotSetHasItsDefault) {
+  Config config;
+  ASSERT_TRUE(CompleteConfig(&config).ok());
+  EXPECT_EQ(config.listen(), "127.0.0.1:50051");
+  EXPECT_EQ(config.data_dir(), "./data");
+  EXPECT_EQ(config.log_level(), Config::LOG_LEVEL_INFO);
+  for (const Field& number : Numbers()) {
+    if (number.setting().zero_chooses()) continue;
+    EXPECT_EQ(number.ValueIn(config), number.setting().default_()) << number.name();
+  }
+}
+
+TEST(SettingsTest, ASettingAtZeroThatChoosesHasChosen) {
+  Config config;
+  ASSERT_TRUE(CompleteConfig(&config).ok());
+  ASSERT_TRUE(DivideDescriptors(1 << 20, &config).ok());
+  int chosen = 0;
+  for (const Field& number : Numbers()) {
+    if (!number.setting().zero_chooses()) continue;
+    ++chosen;
+    EXPECT_GT(number.ValueIn(config), 0) << number.name();
+    if (number.setting().has_chosen_most()) {
+      EXPECT_EQ(number.ValueIn(config), number.setting().chosen_most()) << number.name();
+    }
+  }
+  EXPECT_EQ(chosen, 4);
+}
+
+TEST(SettingsTest, BothBoundsAreTakenAndOneBeyondIsRefused) {
+  for (const Field& number : Numbers()) {
+    const int64_t least = number.setting().least();
+    const int64_t most = number.setting().most();
+    for (const int64_t taken : {least, most}) {
+      EXPECT_EQ(StatusOf(number.TextWith(taken)), absl::OkStatus()) << number.name();
+    }
+    for (const int64_t refused : {least - 1, most + 1}) {
+      EXPECT_EQ(StatusOf(number.TextWith(refused)),
+                absl::InvalidArgumentError(absl::StrCat("configuration: ", number.name(), ": ", refused,
+                                                        " is not from ", least, " to ", most)));
+    }
+  }
+}
+
+TEST(SettingsTest, AValueThatIsSetIsKept) {
+  for (const Field& number : Numbers()) {
+    auto config = ParseConfig(number.TextWith(number.setting().most()));
+    ASSERT_TRUE(config.ok() && CompleteConfig(&*config).ok()) << number.name();
+    EXPECT_EQ(number.ValueIn(*config), number.setting().most()) << number.name();
+  }
+}
+
+// Messages of protobuf stand for a section whose fields lack the option.
+TEST(SettingsTest, ANumberWithoutBoundsIsAProblem) {
+  const auto problems_of = [](google::protobuf::Message* message) {
+    Problems problems;
+    CompleteSettings(message, &problems);
+    return std::string(problems.ToStatus().message());
+  };
+  const std::string fault = ": its field is no optional int32 or int64 with a default, least and most";
+  google::protobuf::EnumValueDescriptorProto value;
+  EXPECT_EQ(problems_of(&value), absl::StrCat("configuration: number", fault));
+  // Other types of numbers, and repeated numbers.
+  google::protobuf::UninterpretedOption option;
+  EXPECT_EQ(problems_of(&option), absl::StrCat("configuration: positive_int_value", fault, "; negative_int_value",
+                                               fault, "; double_value", fault));
+  google::protobuf::SourceCodeInfo::Location location;
+  EXPECT_EQ(problems_of(&location), absl::StrCat("configuration: path", fault, "; span", fault));
+}
 
 TEST(ConfigTest, AnEnumValueHasAFullAndAShortName) {
   EXPECT_EQ(ParseConfig("log_level: LOG_LEVEL_DEBUG")->log_level(), Config::LOG_LEVEL_DEBUG);

@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +31,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "tests/shared/start_process.h"
 
 namespace holdfast::storage {
 
@@ -90,22 +90,14 @@ class Child {
       return;
     }
     lines_ = fdopen(lines[0], "r");
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, lines[1], kChildLinesFd);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     std::string variable = absl::StrCat(kChildVariable, "=", program);
     for (const std::string& argument : arguments) absl::StrAppend(&variable, "\n", argument);
-    std::vector<char*> environment = {variable.data()};
-    for (char** each = environ; *each != nullptr; ++each) environment.push_back(*each);
-    environment.push_back(nullptr);
-    char path[] = "/proc/self/exe";
-    char* const argv[] = {path, nullptr};
-    if (posix_spawn(&pid_, path, &actions, nullptr, argv, environment.data()) != 0) {
-      ADD_FAILURE() << "no child";
-      pid_ = 0;
-    }
-    posix_spawn_file_actions_destroy(&actions);
+    pid_ = process::StartProcess({.arguments = {"/proc/self/exe"},
+                                  .environment = {variable},
+                                  .output_path = "/dev/null",
+                                  .standard_error = false,
+                                  .descriptor = {{lines[1], kChildLinesFd}}});
+    if (pid_ < 0) ADD_FAILURE() << "no child";
     close(lines[1]);
   }
   // Kills the child, if it still runs.
@@ -128,14 +120,14 @@ class Child {
 
   // Sends SIGKILL, and waits until the child is gone. Its earlier lines can still be read.
   void Kill() {
-    if (pid_ == 0) return;
+    if (pid_ <= 0) return;
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
     pid_ = 0;
   }
 
  private:
-  pid_t pid_ = 0;  // 0 once the child is gone
+  pid_t pid_ = 0;  // not above 0 once the child is gone
   std::FILE* lines_ = nullptr;
 };
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/unit/storage/manual_background.h"
+#include "tests/simulation/manual_background.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/stores.h"
 
@@ -88,7 +88,7 @@ class CommitPipelineTest : public testing::Test {
   }
 
   CountingStore store_;
-  ManualBackground committer_;
+  simulation::ManualBackground committer_;
   std::vector<absl::Status> failures_;
   CommitPipeline pipeline_{&store_, &committer_, [this](const absl::Status& status) { failures_.push_back(status); }};
   Keyspace a_{{FamilyId::kPacked, "a/"}};
@@ -227,7 +227,7 @@ TEST_F(CommitPipelineTest, WaitersAreToldInOrderAndOnlyWhenDurable) {
   Put(&a_, "k", "2");
   Wait(pipeline_.filling(), "of the next");
   EXPECT_THAT(Told(), IsEmpty());
-  committer_.Work();
+  committer_.RunWork();
   EXPECT_THAT(Told(), IsEmpty()) << "told before the executor knew";
   committer_.RunOne();
   EXPECT_THAT(Told(), ElementsAre("first", "second", "third, of the batch in flight"));
@@ -363,7 +363,7 @@ TEST_F(CommitPipelineTest, KeyspaceMayGoOnceItsBatchIsDurable) {
 TEST_F(CommitPipelineTest, RandomTurnsAreReadAsTheyCame) {
   ForEachSeed(40, [](Random& random) {
     CountingStore store;
-    ManualBackground committer;
+    simulation::ManualBackground committer;
     CommitPipeline pipeline(&store, &committer, [](const absl::Status& status) { ADD_FAILURE() << status; });
     std::vector<std::unique_ptr<Keyspace>> keyspaces;
     for (const char* prefix : {"a", "b", "c"}) {

@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/commit/commit_pipeline.h"
-#include "tests/unit/storage/manual_background.h"
+#include "tests/simulation/manual_background.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/stores.h"
 
@@ -128,7 +128,7 @@ class KeyspaceTest : public testing::Test {
   }
 
   MemoryStore store_;
-  ManualBackground committer_;
+  simulation::ManualBackground committer_;
   CommitPipeline pipeline_{&store_, &committer_, [](const absl::Status& status) { ADD_FAILURE() << status; }};
   Keyspace keyspace_{{FamilyId::kPacked, "p"}};
 };

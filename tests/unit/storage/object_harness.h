@@ -18,7 +18,7 @@
 #include "storage/object/operation.h"
 #include "storage/sql/database.h"
 #include "storage/store/store.h"
-#include "tests/unit/storage/manual_background.h"
+#include "tests/simulation/manual_background.h"
 #include "tests/unit/storage/stores.h"
 
 namespace holdfast::storage {
@@ -35,8 +35,8 @@ class ObjectHarness {
   ObjectStorage& storage() { return *storage_; }
   Keyspace& keyspace() { return keyspace_; }
   CommitPipeline& pipeline() { return pipeline_; }
-  ManualBackground& reads() { return reads_; }
-  ManualBackground& commits() { return commits_; }
+  simulation::ManualBackground& reads() { return reads_; }
+  simulation::ManualBackground& commits() { return commits_; }
   // The number of reads that were resumed, and how many of them went to the disk.
   int resumed() const { return resumed_; }
   int disk_reads() const { return disk_reads_; }
@@ -86,8 +86,8 @@ class ObjectHarness {
 
  private:
   Store* const store_;
-  ManualBackground reads_;
-  ManualBackground commits_;
+  simulation::ManualBackground reads_;
+  simulation::ManualBackground commits_;
   CommitPipeline pipeline_;
   Keyspace keyspace_;
   const sql::Environment sql_{.workers = &reads_, .now = [this] { return now_; }};

@@ -202,7 +202,7 @@ TEST_F(ObjectStorageTest, DroppedReadIsForgotten) {
     start(list);
     start(remove);
     start(remove_all);
-    if (worked) object_.reads().Work();
+    if (worked) object_.reads().RunWork();
     get.reset();
     list.reset();
     remove.reset();

@@ -5,8 +5,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,6 +12,7 @@
 #include "storage/sql/import_file.h"
 #include "storage/sql/pages.h"
 #include "storage/store/memory_store.h"
+#include "tests/unit/storage/files.h"
 #include "tests/unit/storage/object_harness.h"
 #include "tests/unit/storage/sql_harness.h"
 #include "tests/unit/storage/temp_dir.h"
@@ -92,13 +91,6 @@ TEST_F(SqlImportFile, WhatIsWrongWithItIsNotTheServers) {
   const absl::Status status = Check(file);
   EXPECT_THAT(status, IsStatus(absl::StatusCode::kInvalidArgument, "the file is not imported: malformed"));
   EXPECT_EQ(FailureOf(status).kind, FailureKind::kSqlError);
-}
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream bytes;
-  bytes << file.rdbuf();
-  return bytes.str();
 }
 
 TEST_F(SqlImportFile, FilesThatEndedTheServerAreRefused) {

@@ -17,6 +17,7 @@
 #include "tests/unit/storage/object_harness.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/stores.h"
+#include "tests/unit/storage/table_rows.h"
 
 namespace holdfast::storage {
 namespace {
@@ -25,20 +26,6 @@ using testing::ElementsAre;
 using testing::Eq;
 using testing::IsEmpty;
 using testing::SizeIs;
-using v1::PendingItemRow;
-using v1::UserRow;
-
-constexpr uint16_t kByEmail = 1;
-constexpr uint16_t kByRevision = 2;
-
-const TableSpec<UserRow>& UserSpec() {
-  static const auto* const spec = new TableSpec<UserRow>{
-      .id = 1,
-      .append_primary_key = [](const UserRow& row, std::string* key) { AppendText(key, row.id()); },
-      .indexes = {{kByEmail, [](const UserRow& row, std::string* key) { AppendText(key, row.email()); }},
-                  {kByRevision, [](const UserRow& row, std::string* key) { AppendInt64(key, row.revision()); }}}};
-  return *spec;
-}
 
 // Returns a table of any id, without an index: the highest id that there can be, or a neighbour of the first table.
 const TableSpec<PendingItemRow>& ItemSpec(uint16_t id) {
@@ -52,30 +39,9 @@ const TableSpec<PendingItemRow>& ItemSpec(uint16_t id) {
       .first->second;
 }
 
-UserRow User(const std::string& id, const std::string& email, int64_t revision = 0) {
-  UserRow row;
-  row.set_id(id);
-  row.set_email(email);
-  row.set_revision(revision);
-  return row;
-}
-
-PendingItemRow Item(int64_t sequence, const std::string& item) {
-  PendingItemRow row;
-  row.set_sequence(sequence);
-  row.set_item(item);
-  return row;
-}
-
 std::string TextKey(const std::string& text) {
   std::string key;
   AppendText(&key, text);
-  return key;
-}
-
-std::string NumberKey(int64_t number) {
-  std::string key;
-  AppendInt64(&key, number);
   return key;
 }
 

@@ -13,52 +13,18 @@
 #include "storage/store/memory_store.h"
 #include "tests/unit/storage/object_harness.h"
 #include "tests/unit/storage/random.h"
+#include "tests/unit/storage/table_rows.h"
 
 namespace holdfast::storage {
 namespace {
 
-using v1::PendingItemRow;
-using v1::UserRow;
-
-constexpr uint16_t kUsers = 1;
 constexpr uint16_t kItems = 7;
-
-const TableSpec<UserRow>& UserSpec() {
-  static const auto* const spec = new TableSpec<UserRow>{
-      .id = kUsers,
-      .append_primary_key = [](const UserRow& row, std::string* key) { AppendText(key, row.id()); },
-      .indexes = {{1, [](const UserRow& row, std::string* key) { AppendText(key, row.email()); }},
-                  {2, [](const UserRow& row, std::string* key) { AppendInt64(key, row.revision()); }}}};
-  return *spec;
-}
 
 const TableSpec<PendingItemRow>& ItemSpec() {
   static const auto* const spec = new TableSpec<PendingItemRow>{
       .id = kItems,
       .append_primary_key = [](const PendingItemRow& row, std::string* key) { AppendInt64(key, row.sequence()); }};
   return *spec;
-}
-
-UserRow User(const std::string& id, const std::string& email, int64_t revision, const std::string& name) {
-  UserRow row;
-  row.set_id(id);
-  row.set_email(email);
-  row.set_revision(revision);
-  row.set_name(name);
-  return row;
-}
-
-PendingItemRow Item(int64_t sequence, const std::string& item) {
-  PendingItemRow row;
-  row.set_sequence(sequence);
-  row.set_item(item);
-  return row;
-}
-
-std::string NumberKey(int64_t number) {
-  std::string key;
-  AppendInt64(&key, number);
-  return key;
 }
 
 class TableUsageTest : public testing::Test {

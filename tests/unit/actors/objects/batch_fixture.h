@@ -60,6 +60,11 @@ class BatchProcessorTest : public NodeTest {
     for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
     return Ask("mail", &BatchProcessor::ConfigureBatch, request);
   }
+  void SetMaxItems(int32_t max_items) {
+    v1::BatchConfig config;
+    config.set_max_items(max_items);
+    Configure(config);
+  }
   v1::ListProcessedItemsResponse List(const v1::ListProcessedItemsRequest& request = {},
                                       const std::string& name = "mail") {
     auto sent = Ask(name, &BatchProcessor::ListProcessedItems, request);

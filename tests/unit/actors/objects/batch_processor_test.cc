@@ -63,9 +63,7 @@ TEST_F(BatchProcessorTest, TheNextBatchHasADelayOfItsOwn) {
 
 TEST_F(BatchProcessorTest, SoManyItemsAsMaxItemsAreProcessedAtOnce) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(10);
-  Configure(config);
+  SetMaxItems(10);
   Add(Numbers(0, 9));
   EXPECT_THAT(Processed(), IsEmpty());
   const auto added = Add(Numbers(9, 1));
@@ -77,17 +75,13 @@ TEST_F(BatchProcessorTest, SoManyItemsAsMaxItemsAreProcessedAtOnce) {
 TEST_F(BatchProcessorTest, ALowerMaxItemsProcessesWhatIsPendingAtOnce) {
   Start();
   Add(Numbers(0, 9));
-  v1::BatchConfig config;
-  config.set_max_items(9);
-  Configure(config);
+  SetMaxItems(9);
   EXPECT_THAT(Processed(), SizeIs(9));
 }
 
 TEST_F(BatchProcessorTest, ATurnProcessesSoMuchAtMostAndTheRestAtOnce) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   for (int i = 0; i < 3; ++i) Add(Numbers(i * 1000, 1000));
   clock.Advance(absl::Seconds(5));
   node->executor().RunUntilIdle();
@@ -102,9 +96,7 @@ TEST_F(BatchProcessorTest, ATurnProcessesSoMuchAtMostAndTheRestAtOnce) {
 
 TEST_F(BatchProcessorTest, OtherCallsRunBetweenTheTurnsOfABatch) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   for (int i = 0; i < 3; ++i) Add(Numbers(i * 1000, 1000));
   auto flush = SendFlush();
   auto status = Send("mail", &BatchProcessor::GetBatchStatus, v1::GetBatchStatusRequest());
@@ -116,9 +108,7 @@ TEST_F(BatchProcessorTest, OtherCallsRunBetweenTheTurnsOfABatch) {
 
 TEST_F(BatchProcessorTest, LargeItemsAreProcessedInTurnsOfAboutAMebibyte) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   std::vector<std::string> items(100, std::string(60'000, 'x'));
   Add(items);
   auto flush = SendFlush();
@@ -142,9 +132,7 @@ TEST_F(BatchProcessorTest, FlushProcessesWhatIsPending) {
 
 TEST_F(BatchProcessorTest, FlushRepliesWhenAllOfItIsDurable) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   Add(Numbers(0, 1000));
   Add(Numbers(1000, 500));
   auto flush = SendFlush();
@@ -158,9 +146,7 @@ TEST_F(BatchProcessorTest, FlushRepliesWhenAllOfItIsDurable) {
 
 TEST_F(BatchProcessorTest, WhatIsAddedDuringAFlushWaitsForTheAlarm) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   for (int i = 0; i < 3; ++i) Add(Numbers(i * 1000, 1000));
   auto flush = SendFlush();
   auto added = SendAdd({"late"});
@@ -175,9 +161,7 @@ TEST_F(BatchProcessorTest, WhatIsAddedDuringAFlushWaitsForTheAlarm) {
 
 TEST_F(BatchProcessorTest, WhatTheAlarmProcessesBetweenTheTurnsOfAFlushIsNotItsOwn) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   for (int i = 0; i < 3; ++i) Add(Numbers(i * 1000, 1000));
   clock.Advance(absl::Seconds(5));
   auto flush = SendFlush();
@@ -189,9 +173,7 @@ TEST_F(BatchProcessorTest, WhatTheAlarmProcessesBetweenTheTurnsOfAFlushIsNotItsO
 
 TEST_F(BatchProcessorTest, TwoFlushesAtOnceProcessEachItemOnce) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   for (int i = 0; i < 3; ++i) Add(Numbers(i * 1000, 1000));
   auto first = SendFlush();
   auto second = SendFlush();
@@ -222,9 +204,7 @@ TEST_F(BatchProcessorTest, ItemsAreChecked) {
 
 TEST_F(BatchProcessorTest, PendingItemsAreBoundedInBytesAndTheExcessRefusedAsAWhole) {
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   const std::string large(65'536, 'x');
   // The items have 64 MiB together.
   for (int i = 0; i < 8; ++i) Add(std::vector<std::string>(128, large));
@@ -243,9 +223,7 @@ TEST_F(BatchProcessorTest, PendingItemsAreBoundedInNumber) {
   // The turns that process the batches then share the executor with commits.
   options.alarms.per_second = 500;
   Start();
-  v1::BatchConfig config;
-  config.set_max_items(100'000);
-  Configure(config);
+  SetMaxItems(100'000);
   const std::vector<std::string> items(1000, "x");
   for (int i = 0; i < 99; ++i) Add(items);
   auto most = SendAdd(std::vector<std::string>(999, "x"));

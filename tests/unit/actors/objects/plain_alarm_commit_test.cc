@@ -15,22 +15,7 @@ namespace {
 
 using ::testing::SizeIs;
 
-class PlainAlarmCommitTest : public PlainObjectTest {
- protected:
-  // Delivers an alarm of "a" now.
-  const Delivered& DeliverOne() {
-    Start();
-    Watch(&deliveries);
-    scheduled = clock.Now() + absl::Seconds(1);
-    SetAlarm("a", scheduled);
-    node->Advance(absl::Seconds(1));
-    EXPECT_THAT(deliveries, SizeIs(1));
-    return deliveries[0];
-  }
-
-  Deliveries deliveries;
-  absl::Time scheduled;
-};
+class PlainAlarmCommitTest : public PlainDeliveryTest {};
 
 // --- One commit with the client's writes
 

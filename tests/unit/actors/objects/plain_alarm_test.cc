@@ -16,22 +16,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class PlainAlarmTest : public PlainObjectTest {
- protected:
-  // Delivers an alarm of "a" now.
-  const Delivered& DeliverOne() {
-    Start();
-    Watch(&deliveries);
-    scheduled = clock.Now() + absl::Seconds(1);
-    SetAlarm("a", scheduled);
-    node->Advance(absl::Seconds(1));
-    EXPECT_THAT(deliveries, SizeIs(1));
-    return deliveries[0];
-  }
-
-  Deliveries deliveries;
-  absl::Time scheduled;
-};
+class PlainAlarmTest : public PlainDeliveryTest {};
 
 TEST_F(PlainAlarmTest, IsDeliveredAtItsTimeAndNeverEarly) {
   Start();

@@ -182,6 +182,24 @@ class PlainObjectTest : public NodeTest {
   }
 };
 
+// One delivery, which most tests of deliveries begin with.
+class PlainDeliveryTest : public PlainObjectTest {
+ protected:
+  // Returns the delivery of an alarm of "a" that is out since now.
+  const Delivered& DeliverOne() {
+    Start();
+    Watch(&deliveries);
+    scheduled = clock.Now() + absl::Seconds(1);
+    SetAlarm("a", scheduled);
+    node->Advance(absl::Seconds(1));
+    EXPECT_EQ(deliveries.size(), 1u);
+    return deliveries.front();
+  }
+
+  Deliveries deliveries;
+  absl::Time scheduled;
+};
+
 MATCHER(IsStale, "says that the delivery has ended") {
   *result_listener << arg.ToString();
   return arg.code() == absl::StatusCode::kAborted && ReasonOf(arg) == v1::ERROR_REASON_ALARM_DELIVERY_STALE;
