@@ -20,8 +20,8 @@ absl::StatusOr<std::unique_ptr<FileCommitLog>> FileCommitLog::Open(FileCommitLog
   const std::string above = std::filesystem::path(log->options_.directory).parent_path().string();
   if (absl::Status status = SyncDirectory(above.empty() ? "." : above); !status.ok()) return status;
   if (absl::Status status = log->NextSegment(); !status.ok()) return status;
-  std::lock_guard lock(log->mutex_);
-  if (absl::StatusOr<bool> prepared = log->PrepareLocked(); !prepared.ok()) return prepared.status();
+  MutexLock lock(&log->mutex_);
+  if (absl::StatusOr<bool> prepared = log->Prepare(); !prepared.ok()) return prepared.status();
   return log;
 }
 
@@ -69,15 +69,15 @@ absl::Status FileCommitLog::NextSegment() {
   if (file_.open()) {
     if (absl::Status status = file_.Sync(); !status.ok()) return status;
   }
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   // Its last batch may be the one that is being appended.
   if (file_.open()) full_.push_back({segment_, last_ + 1});
   for (;;) {
-    const absl::StatusOr<bool> prepared = PrepareLocked();
+    const absl::StatusOr<bool> prepared = Prepare();
     if (!prepared.ok()) return prepared.status();
     if (*prepared) break;
     Log(LogLevel::kWarning, "commit_log_full", {{"log", absl::StrCat(options_.log)}});
-    trimmed_.wait(lock);
+    trimmed_.Wait(&mutex_);
   }
   file_ = *std::move(prepared_);
   prepared_.reset();
@@ -86,7 +86,7 @@ absl::Status FileCommitLog::NextSegment() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> FileCommitLog::PrepareLocked() {
+absl::StatusOr<bool> FileCommitLog::Prepare() {
   if (prepared_) return true;
   const bool recycles = !full_.empty() && full_.front().last <= folded_;
   if (!recycles && segments_ >= options_.segments_max) return false;
@@ -105,12 +105,12 @@ absl::StatusOr<bool> FileCommitLog::PrepareLocked() {
 }
 
 void FileCommitLog::Trim(BatchNumber folded) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   folded_ = std::max(folded_, folded);
-  const absl::StatusOr<bool> prepared = PrepareLocked();
+  const absl::StatusOr<bool> prepared = Prepare();
   // An append that needs the segment tries again, and its error counts.
   if (!prepared.ok()) Log(LogLevel::kError, "segment_not_prepared", {{"status", prepared.status().ToString()}});
-  trimmed_.notify_one();
+  trimmed_.WakeOne();
 }
 
 absl::Status FileCommitLog::Close() {

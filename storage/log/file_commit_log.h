@@ -12,17 +12,17 @@
 #ifndef HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_
 #define HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/base/mutex.h"
 #include "storage/log/commit_log.h"
 #include "storage/log/log_files.h"
 #include "storage/log/log_format.h"
@@ -64,7 +64,7 @@ class FileCommitLog final : public CommitLog {
   // Ends the current segment, if there is one, and begins the next.
   absl::Status NextSegment();
   // Prepares the next segment, if there is a file for it. Returns whether there is one now.
-  absl::StatusOr<bool> PrepareLocked();
+  absl::StatusOr<bool> Prepare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const FileCommitLogOptions options_;
 
@@ -75,14 +75,13 @@ class FileCommitLog final : public CommitLog {
   uint64_t offset_ = 0;
   std::string blocks_;
 
-  std::mutex mutex_;
-  std::condition_variable trimmed_;
-  // Everything below is guarded by mutex_.
-  BatchNumber folded_;
-  std::deque<Full> full_;
-  uint64_t newest_;   // the highest number of a segment
-  int segments_ = 0;  // files
-  std::optional<LogFile> prepared_;
+  Mutex mutex_;
+  BatchNumber folded_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Full> full_ ABSL_GUARDED_BY(mutex_);
+  uint64_t newest_ ABSL_GUARDED_BY(mutex_);   // the highest number of a segment
+  int segments_ ABSL_GUARDED_BY(mutex_) = 0;  // files
+  std::optional<LogFile> prepared_ ABSL_GUARDED_BY(mutex_);
+  CondVar trimmed_;
 };
 
 }  // namespace holdfast::storage
