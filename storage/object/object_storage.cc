@@ -151,17 +151,6 @@ void ObjectStorage::Erase(absl::string_view key, size_t value_bytes) {
   turn_.Delete(EntryKey(key));
 }
 
-absl::Status ObjectStorage::PutMany(absl::Span<const Entry> entries) {
-  if (absl::Status status = CheckCount(entries.size()); !status.ok()) return status;
-  for (const auto& [key, value] : entries) {
-    if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
-  }
-  for (const auto& [key, value] : entries) {
-    if (absl::Status status = Put(key, value); !status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 StorageOp<int64_t> ObjectStorage::Delete(absl::Span<const std::string> keys) {
   if (absl::Status status = CheckKeys(keys); !status.ok()) return StorageOp<int64_t>(status);
   struct Found {

@@ -95,8 +95,6 @@ class ObjectStorage : public KeyspaceReader {
   // Puts an entry without a read: the caller knows the size of the replaced value, or passes nothing if there is none.
   absl::Status Write(absl::string_view key, std::string value, std::optional<size_t> replaced_bytes);
   void Erase(absl::string_view key, size_t value_bytes);
-  // Puts all of the entries or none.
-  absl::Status PutMany(absl::Span<const Entry> entries);
   // Removes the keys, and returns how many of them existed.
   StorageOp<int64_t> Delete(absl::Span<const std::string> keys);
   // Removes all keys, records and the SQL database, and the alarm unless `keep_alarm`. Returns whether the keyspace had

@@ -98,24 +98,6 @@ TEST_P(EntriesTest, GetManyIsSortedWithoutTheMissing) {
   EXPECT_THAT(GetMany({}), IsOkAnd(IsEmpty()));
 }
 
-TEST_P(EntriesTest, PutManyPutsAll) {
-  const std::vector<Entry> entries = {{"b", "2"}, {"a", "1"}, {"b", "3"}};
-  ASSERT_THAT(storage_.PutMany(entries), IsOk());
-  Lay();
-  EXPECT_THAT(GetMany({"a", "b"}), IsOkAnd(ElementsAre(Pair("a", "1"), Pair("b", "3"))));
-}
-
-TEST_P(EntriesTest, OneBadPairFailsTheWholeBatch) {
-  PutAndLay({{"a", "old"}});
-  for (const Entry& bad : {Entry{std::string(kEntryKeyBytesMax + 1, 'k'), ""}, Entry{"", ""},
-                           Entry{"k", std::string(kEntryValueBytesMax + 1, 'v')}}) {
-    const std::vector<Entry> entries = {{"a", "new"}, bad, {"b", "new"}};
-    EXPECT_THAT(storage_.PutMany(entries), IsStatus(kInvalid, ""));
-  }
-  EXPECT_THAT(Get("a"), IsOkAnd(Optional(std::string("old"))));
-  EXPECT_EQ(List(), "a ");
-}
-
 TEST_P(EntriesTest, DeleteTellsHowManyExisted) {
   PutAndLay({{"a", "1"}, {"b", "2"}, {"c", "3"}});
   EXPECT_THAT(Delete({"a"}), IsOkAnd(1));
@@ -236,18 +218,14 @@ TEST_P(EntriesTest, ValuesUpToTheLimit) {
 }
 
 TEST_P(EntriesTest, KeysOfACallUpToTheLimit) {
-  std::vector<Entry> entries;
   std::vector<std::string> keys;
   for (size_t i = 0; i < kEntriesPerCallMax; ++i) {
     keys.push_back(absl::StrCat(i));
-    entries.emplace_back(keys.back(), "");
+    ASSERT_THAT(storage_.Put(keys.back(), ""), IsOk());
   }
-  ASSERT_THAT(storage_.PutMany(entries), IsOk());
   Lay();
   EXPECT_EQ(GetMany(keys)->size(), kEntriesPerCallMax);
   keys.push_back("0");
-  entries.emplace_back("0", "new");
-  EXPECT_THAT(storage_.PutMany(entries), IsStatus(kInvalid, "129"));
   EXPECT_THAT(GetMany(keys), IsStatus(kInvalid, "129"));
   EXPECT_THAT(Delete(keys), IsStatus(kInvalid, "129"));
   keys.pop_back();
