@@ -87,6 +87,7 @@ class ManualBackground : public storage::Background {
   void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override {
     jobs_.push_back({std::move(work), std::move(done)});
   }
+  void Post(absl::AnyInvocable<void()> done) override { executor_->Post(std::move(done)); }
   // Each returns false if there is none.
   bool RunWork() {
     if (jobs_.empty()) return false;

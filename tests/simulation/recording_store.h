@@ -30,10 +30,10 @@ class RecordingStore : public storage::Store {
     ++cursors[family];
     return store_->NewCursor(family, std::move(range), tier);
   }
-  absl::Status Commit(absl::Span<const storage::KeyspaceWrites> writes) override {
+  absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
     ++commits;
     for (const storage::KeyspaceWrites& part : writes) points[part.location->family] += part.writes->points().size();
-    return store_->Commit(writes);
+    return store_->CommitSync(writes);
   }
   bool DiskFull() override { return store_->DiskFull(); }
   absl::StatusOr<storage::FamilyId> CreateFamily(absl::string_view name) override { return store_->CreateFamily(name); }

@@ -16,6 +16,8 @@ class ManualBackground : public Background {
   void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override {
     jobs_.push_back({std::move(work), std::move(done)});
   }
+  // On the test's thread, too.
+  void Post(absl::AnyInvocable<void()> done) override { jobs_.push_back({nullptr, std::move(done)}); }
 
   size_t waiting() const { return jobs_.size(); }
 
