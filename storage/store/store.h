@@ -68,6 +68,10 @@ struct Location {
   FamilyId family = FamilyId::kPacked;
   std::string prefix;
 
+  // Returns the keys of the family that a range of the keyspace's keys stands for.
+  KeyRange Under(const KeyRange& range) const {
+    return {prefix + range.start, range.end.empty() ? PrefixEnd(prefix) : prefix + range.end};
+  }
   bool operator==(const Location&) const = default;
 };
 
@@ -99,6 +103,10 @@ class Store {
   virtual ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
                          absl::Status* error) = 0;
   virtual std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) = 0;
+
+  // Says that keys in `range`, prefixes included, are about to be read. A store whose reads have latency may fetch them
+  // in one trip, so that the reads find them in memory. Cheap; does not wait, and changes no result.
+  virtual void Prefetch(FamilyId /*family*/, const KeyRange& /*range*/) {}
 
   // Commits all of the writes or none, and waits: on return they are durable. A keyspace appears at most once in a
   // commit. Commits that go on at the same time never name the same key; they may share one sync.

@@ -30,6 +30,11 @@ class RecordingStore : public storage::Store {
     ++cursors[family];
     return store_->NewCursor(family, std::move(range), tier);
   }
+  void Prefetch(storage::FamilyId family, const storage::KeyRange& range) override {
+    ++prefetches;
+    last_prefetch = {family, range};
+    store_->Prefetch(family, range);
+  }
   absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
     ++commits;
     for (const storage::KeyspaceWrites& part : writes) points[part.location->family] += part.writes->points().size();
@@ -70,6 +75,8 @@ class RecordingStore : public storage::Store {
   int commits = 0;
   std::map<storage::FamilyId, int> gets;
   std::map<storage::FamilyId, int> cursors;
+  int prefetches = 0;
+  std::pair<storage::FamilyId, storage::KeyRange> last_prefetch;
   // Keys that were put or deleted, by family.
   std::map<storage::FamilyId, size_t> points;
 

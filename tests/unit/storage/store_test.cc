@@ -604,6 +604,34 @@ TEST_P(RefusingStoreTest, RefusedCommitHasNoEffect) {
   EXPECT_THAT(Dump(store(), FamilyId::kCatalog), IsEmpty());
 }
 
+TEST_P(StoreTest, PrefetchIsNotSeen) {
+  const FamilyId own = *store().CreateFamily("own");
+  const FamilyId dropped = *store().CreateFamily("dropped");
+  ASSERT_THAT(store().DropFamily(dropped), IsOk());
+  ASSERT_THAT(
+      Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}, {"b", "2"}})}, {{own, ""}, Puts({{"a", "3"}})}}),
+      IsOk());
+  const auto prefetch = [&] {
+    for (const FamilyId family : {FamilyId::kPacked, FamilyId::kRequests, own, dropped}) {
+      for (const KeyRange& range :
+           {KeyRange::All(), KeyRange::Single("a"), KeyRange::Prefix("none"), KeyRange{"b", "b"}, KeyRange{"b", "a"}}) {
+        store().Prefetch(family, range);
+      }
+    }
+  };
+  auto cursor = store().NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kDisk);
+  cursor->SeekToFirst();
+  prefetch();
+  ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "changed"}})}}), IsOk());
+  EXPECT_EQ(std::string(cursor->value()), "1");
+  EXPECT_THAT(Dump(store(), FamilyId::kPacked), ElementsAre(Pair("a", "changed"), Pair("b", "2")));
+  EXPECT_THAT(Find(store(), FamilyId::kPacked, "a"), Optional(std::string("changed")));
+  prefetch();
+  EXPECT_THAT(Dump(store(), FamilyId::kPacked), ElementsAre(Pair("a", "changed"), Pair("b", "2")));
+  EXPECT_THAT(Dump(store(), own), ElementsAre(Pair("a", "3")));
+  EXPECT_THAT(Dump(store(), FamilyId::kRequests), IsEmpty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, StoreTest, AllStores(), StoreName);
 INSTANTIATE_TEST_SUITE_P(Stores, RefusingStoreTest, StoresThatRefuse(), StoreName);
 
