@@ -207,6 +207,7 @@ class RunningServer : public Server {
   ~RunningServer() override {
     Drain();
     StopLanes();
+    if (store_ != nullptr) store_->WaitForCommits();
   }
 
   absl::Status Start();

@@ -9,6 +9,7 @@
 #include <deque>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "actors/executor/executor.h"
@@ -24,6 +25,7 @@ class WorkerPool : public storage::Background {
   ~WorkerPool() override;
 
   void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override;
+  void Post(absl::AnyInvocable<void()> done) override { executor_->Post(std::move(done)); }
 
  private:
   struct Job {

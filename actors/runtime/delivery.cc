@@ -5,7 +5,7 @@
 namespace holdfast::actors {
 
 void Delivery::OnDurable(const absl::Status& status) {
-  const absl::Status outcome = status.ok() ? std::move(progress.outcome) : OutcomeUnknown();
+  const absl::Status outcome = status.ok() ? std::move(progress.outcome) : CommitFailed(status);
   progress.outcome = absl::OkStatus();
   Done(outcome);
 }

@@ -47,6 +47,7 @@ Task<absl::Status> ObjectRecord::Load(storage::ObjectStorage& storage) {
   header_changed_ = false;
   clock_ahead_.reset();
   if (absl::Status place = lane_->services.families->CheckPlace(*key_); !place.ok()) co_return place;
+  storage.Prefetch({storage::kObjectHeaderKey, storage::KeyRange::Single(storage::kAlarmKey).end});
   auto header_bytes = co_await ReadKey(&storage, storage::kObjectHeaderKey);
   if (!header_bytes.ok()) co_return header_bytes.status();
   auto alarm_bytes = co_await ReadKey(&storage, storage::kAlarmKey);

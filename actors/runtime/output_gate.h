@@ -2,7 +2,8 @@
 // turn's own, and those of earlier turns that it may have read. A handler can therefore write without waiting, and the
 // next turn begins at once and sees the write, yet nobody outside learns of the write before it is on disk.
 //
-// If the commit fails, the waiting deliveries get OUTCOME_UNKNOWN instead, and the process stops.
+// If the commit fails, the waiting deliveries get OUTCOME_UNKNOWN instead; if the store refuses it, OBJECT_RESET. The
+// process stops after either.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_OUTPUT_GATE_H_
 #define HOLDFAST_ACTORS_RUNTIME_OUTPUT_GATE_H_

@@ -51,7 +51,7 @@ bool ShardHost::idle() const {
 
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {
   if (lane_.pipeline.failed()) {
-    delivery->Done(OutcomeUnknown());
+    delivery->Done(CommitFailed(lane_.pipeline.failure()));
     return;
   }
   if (lane_.pipeline.pending_bytes() > lane_.options.pipeline_bytes_max) {

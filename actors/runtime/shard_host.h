@@ -54,15 +54,16 @@ class ShardHost {
   // Returns whether nothing runs, waits or is on its way to disk.
   bool idle() const;
 
-  // Gives the delivery to its object, or ends it at once: SERVER_OVERLOADED, MAILBOX_FULL, or OUTCOME_UNKNOWN after a
-  // failed commit.
+  // Gives the delivery to its object, or ends it at once: SERVER_OVERLOADED, MAILBOX_FULL, or CommitFailed() after a
+  // commit that failed or was refused.
   void Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery);
   // Begins a commit at the end of a round of the executor.
   void OnRound() { lane_.pipeline.Submit(); }
 
   // Describes the durable state of an object without loading it or waiting for its turns; the rows of its SQL tables
   // are counted on another thread. `done` runs on this executor. Errors: DATA_LOSS if the object is damaged,
-  // OUTCOME_UNKNOWN after a failed commit, and those of ReadDurable (storage/sql/durable_database.h).
+  // CommitFailed() after a commit that failed or was refused, and those of ReadDurable
+  // (storage/sql/durable_database.h).
   void Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
                 absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done);
   // Passivates the object as soon as none of its turns is in progress.

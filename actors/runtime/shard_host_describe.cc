@@ -127,7 +127,7 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
             if (durable.ok()) {
               DescribeRead(reading);
             } else {
-              reading->tell(OutcomeUnknown());
+              reading->tell(CommitFailed(durable));
             }
           });
         }

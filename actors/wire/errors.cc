@@ -10,6 +10,7 @@
 #include "actors/wire/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "storage/base/log.h"
+#include "storage/store/store.h"
 
 namespace holdfast::actors {
 namespace {
@@ -111,7 +112,8 @@ absl::Status ObjectReset(absl::string_view why) {
   return Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OBJECT_RESET, why, absl::Milliseconds(100));
 }
 
-absl::Status OutcomeUnknown() {
+absl::Status CommitFailed(const absl::Status& status) {
+  if (storage::IsNotOwner(status)) return ObjectReset("this server does not own the object any more; nothing was done");
   return Error(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OUTCOME_UNKNOWN,
                "the write could not be made durable; it may or may not have happened");
 }

@@ -30,8 +30,9 @@ absl::Status Retryable(absl::StatusCode code, v1::ErrorReason reason, absl::stri
 absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message);
 // UNAVAILABLE: the object's instance was discarded during the request, of which nothing happened.
 absl::Status ObjectReset(absl::string_view why);
-// UNAVAILABLE: the server does not know whether the request happened.
-absl::Status OutcomeUnknown();
+// UNAVAILABLE for everyone who waits for a commit that ended with `status`: OUTCOME_UNKNOWN, since the request may have
+// happened or not; OBJECT_RESET if the store refused the commit (IsNotOwner), since nothing happened then.
+absl::Status CommitFailed(const absl::Status& status);
 // DATA_LOSS of a list: items may be missing between the previous page and the page of `next_page_token`. The token is
 // in the metadata under that name; "": nothing behind the damage can be read.
 absl::Status ListDamaged(absl::string_view what, absl::string_view next_page_token);

@@ -245,7 +245,7 @@ stop() {
     kubectl_admin delete pods --all -A --grace-period=1 --wait=true --timeout=60s >/dev/null 2>&1 || true
   fi
   for name in kubelet containerd scheduler controllers apiserver etcd; do end_daemon "$name"; done
-  # What is left: the containers' shims, port-forwards, and a daemon that did not end in time.
+  # These are left: the containers' shims, port-forwards, and a daemon that did not end in time.
   for signal in TERM KILL; do
     for pid in $(in_network_pids); do kill -"$signal" "$pid" 2>/dev/null || true; done
     for _ in $(seq 20); do

@@ -7,13 +7,15 @@
 
 namespace holdfast::storage {
 
-// Belongs to one executor, on which alone Run is called.
+// Belongs to one executor.
 class Background {
  public:
   virtual ~Background() = default;
-  // Runs `work` on another thread, then `done` on the executor. Pieces of work may overtake each other unless there is
-  // one thread. The callers bound how many can wait: each has at most one piece under way.
+  // Runs `work` on another thread, then `done` on the executor. Called on the executor. Pieces of work may overtake
+  // each other unless there is one thread. The callers bound how many can wait: each has at most one piece under way.
   virtual void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) = 0;
+  // Runs `done` on the executor: the end of work that runs on no thread of this. Any thread may call it.
+  virtual void Post(absl::AnyInvocable<void()> done) = 0;
 };
 
 }  // namespace holdfast::storage

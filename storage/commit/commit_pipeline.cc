@@ -45,13 +45,7 @@ void CommitPipeline::WhenDurable(BatchNumber batch, absl::AnyInvocable<void(cons
 
 void CommitPipeline::Submit() {
   if (in_flight_ != nullptr || failed() || filling_->parts.empty()) return;
-  if (!CommitsInline()) {
-    CommitInBackground();
-    return;
-  }
-  Attempt attempt = Take();
-  Commit(store_, &attempt);
-  OnCommitted(attempt);
+  CommitsInline() ? CommitInline() : CommitInBackground();
 }
 
 bool CommitPipeline::CommitsInline() const {
@@ -59,41 +53,38 @@ bool CommitPipeline::CommitsInline() const {
          recent_commit_time_ <= inline_commit_max_;
 }
 
-CommitPipeline::Attempt CommitPipeline::Take() {
+void CommitPipeline::Take() {
   in_flight_ = std::move(filling_);
   in_flight_bytes_ = in_flight_->bytes;
   filling_ = std::make_unique<Batch>(in_flight_->number + 1);
-  Attempt attempt;
-  attempt.writes.reserve(in_flight_->parts.size());
+  in_flight_->writes.reserve(in_flight_->parts.size());
   for (Part& part : in_flight_->parts) {
     part.keyspace->pending().filling = nullptr;
     part.keyspace->pending().in_flight = &part.writes;
-    attempt.writes.push_back({&part.keyspace->location(), &part.writes});
+    in_flight_->writes.push_back({&part.keyspace->location(), &part.writes});
   }
-  return attempt;
 }
 
-void CommitPipeline::Commit(Store* store, Attempt* attempt) {
+void CommitPipeline::CommitInline() {
+  Take();
   const auto start = std::chrono::steady_clock::now();
-  attempt->status = store->Commit(attempt->writes);
-  attempt->time = absl::FromChrono(std::chrono::steady_clock::now() - start);
+  const absl::Status status = store_->CommitSync(in_flight_->writes);
+  OnCommitted(status, absl::FromChrono(std::chrono::steady_clock::now() - start));
 }
 
 void CommitPipeline::CommitInBackground() {
-  auto attempt = std::make_shared<Attempt>(Take());
-  committer_->Run([store = store_, attempt] { Commit(store, attempt.get()); },
-                  [this, attempt] { OnCommitted(*attempt); });
+  Take();
+  store_->Commit(in_flight_->writes, committer_,
+                 [this](const absl::Status& status, absl::Duration time) { OnCommitted(status, time); });
 }
 
-void CommitPipeline::OnCommitted(const Attempt& attempt) {
-  const absl::Status& status = attempt.status;
+void CommitPipeline::OnCommitted(const absl::Status& status, absl::Duration time) {
   // Rises at once with a slow commit, then decays.
-  recent_commit_time_ = recent_commit_time_ == absl::InfiniteDuration()
-                            ? attempt.time
-                            : std::max(attempt.time, (recent_commit_time_ * 7 + attempt.time) / 8);
+  recent_commit_time_ =
+      recent_commit_time_ == absl::InfiniteDuration() ? time : std::max(time, (recent_commit_time_ * 7 + time) / 8);
   std::unique_ptr<Batch> batch = std::move(in_flight_);
   if (observer_ != nullptr) {
-    observer_->CommitEnded({batch->bytes, batch->parts.size(), attempt.time, status.ok()});
+    observer_->CommitEnded({batch->bytes, batch->parts.size(), time, status.ok()});
   }
   in_flight_bytes_ = 0;
   for (Part& part : batch->parts) part.keyspace->pending().in_flight = nullptr;

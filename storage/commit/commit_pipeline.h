@@ -15,9 +15,14 @@
 //   2. durable() < number of the batch in flight < filling().
 //   3. A keyspace's pending writes are in those two batches and nowhere else.
 //
-// Ownership: keyspaces that a batch names must live until it is durable. Threading: one executor. Errors: a failed
-// commit is final. Every waiter, now or later, gets its status, which clients are to see as OUTCOME_UNKNOWN.
-// `on_failure` is called once: the process must stop, since nobody can tell what is on disk.
+// Ownership: keyspaces that a batch names must live until it is durable. Threading: one executor.
+//
+// Errors: a commit that fails or is refused is final. Every waiter, now or later, gets its status, and `on_failure` is
+// called with it once: the process must stop.
+//   - After a failure nobody can tell what is on disk, and clients are to see OUTCOME_UNKNOWN.
+//   - If IsNotOwner(status), the store refused the batch: nothing of it, nor of a later batch, has happened, and
+//     clients may try again elsewhere. The process cannot go on either, since activations hold the refused writes in
+//     memory; nothing here drops the pending layers of the keyspaces. No store refuses commits today.
 
 #ifndef HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_
 #define HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_
@@ -51,9 +56,10 @@ class CommitPipeline {
     ~Waiter() = default;
   };
 
-  // `committer` has one thread of its own. Everything pointed to must outlive the pipeline. Submit itself commits a
-  // batch that has exactly one waiter if recent commits took no longer than `inline_commit_max`; at zero it never does.
-  // `observer` may be null.
+  // `committer` has one thread, for the commits of this pipeline alone. Everything pointed to must outlive the
+  // pipeline; a commit that is under way must end before it (Store::Commit). Submit itself commits a batch that has
+  // exactly one waiter if recent commits took no longer than `inline_commit_max`; at zero it never does. `observer` may
+  // be null.
   CommitPipeline(Store* store, Background* committer, absl::AnyInvocable<void(const absl::Status&)> on_failure,
                  absl::Duration inline_commit_max = absl::ZeroDuration(), Observer* observer = nullptr);
   CommitPipeline(const CommitPipeline&) = delete;
@@ -79,6 +85,8 @@ class CommitPipeline {
   size_t pending_bytes() const { return in_flight_bytes_ + filling_->bytes; }
   bool idle() const { return in_flight_ == nullptr && filling_->parts.empty(); }
   bool failed() const { return !failure_.ok(); }
+  // The status of the commit that failed or was refused; OK if none was.
+  const absl::Status& failure() const { return failure_; }
 
  private:
   struct Part {
@@ -91,22 +99,17 @@ class CommitPipeline {
     BatchNumber number;
     std::deque<Part> parts;  // their addresses are in the keyspaces
     size_t bytes = 0;
+    std::vector<KeyspaceWrites> writes;  // the parts as the store takes them, once the batch is in flight
     std::vector<absl::AnyInvocable<void(const absl::Status&)>> waiting;
   };
 
-  // The commit of one batch: the writes that go to the store, and the outcome.
-  struct Attempt {
-    std::vector<KeyspaceWrites> writes;
-    absl::Status status;
-    absl::Duration time;
-  };
-
   // Makes the batch that is being filled the batch in flight.
-  Attempt Take();
-  static void Commit(Store* store, Attempt* attempt);
+  void Take();
   bool CommitsInline() const;
+  void CommitInline();
   void CommitInBackground();
-  void OnCommitted(const Attempt& attempt);
+  // Ends the batch in flight; `time` is how long the store took.
+  void OnCommitted(const absl::Status& status, absl::Duration time);
   static void Tell(Batch* batch, const absl::Status& status);
 
   Store* const store_;

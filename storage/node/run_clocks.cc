@@ -90,7 +90,7 @@ absl::Status RunClocks::Recover() {
   }
   writes.Put(RunClockKey(clocks_.begin()->first), RunClockValue(clocks_.begin()->second));
   const KeyspaceWrites commit{&location, &writes};
-  return store_->Commit({&commit, 1});
+  return store_->CommitSync({&commit, 1});
 }
 
 int64_t RunClocks::Of(RunNumber run) const {

@@ -75,10 +75,8 @@ absl::StatusOr<std::optional<std::string>> View::Get(absl::string_view key) {
 FrozenRange View::Freeze(const KeyRange& range) const {
   WriteSet pending;
   for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) (*layer)->CopyRangeOnto(range, &pending);
-  const std::string& prefix = location_->prefix;
-  const std::string end = range.end.empty() ? PrefixEnd(prefix) : prefix + range.end;
-  return FrozenRange(std::move(pending), prefix,
-                     store_->NewCursor(location_->family, {prefix + range.start, end}, tier_));
+  return FrozenRange(std::move(pending), location_->prefix,
+                     store_->NewCursor(location_->family, location_->Under(range), tier_));
 }
 
 absl::Status View::Scan(const KeyRange& range, bool reverse, Visitor visit) {
@@ -87,8 +85,7 @@ absl::Status View::Scan(const KeyRange& range, bool reverse, Visitor visit) {
   for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) (*layer)->CopyRangeOnto(range, &pending);
 
   const std::string& prefix = location_->prefix;
-  std::unique_ptr<Cursor> cursor = store_->NewCursor(
-      location_->family, {prefix + range.start, range.end.empty() ? PrefixEnd(prefix) : prefix + range.end}, tier_);
+  std::unique_ptr<Cursor> cursor = store_->NewCursor(location_->family, location_->Under(range), tier_);
   PointWalk points(pending.points(), reverse);
   reverse ? cursor->SeekToLast() : cursor->SeekToFirst();
 

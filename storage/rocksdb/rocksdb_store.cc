@@ -228,7 +228,7 @@ class RocksDbStore : public Store {
     return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range), family != FamilyId::kRequests);
   }
 
-  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override { return Write(writes, sync_); }
+  absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override { return Write(writes, sync_); }
 
   bool DiskFull() override { return space_.full(); }
 

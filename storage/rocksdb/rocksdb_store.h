@@ -1,13 +1,14 @@
 // The store on RocksDB. Only the files in storage/rocksdb/ know RocksDB.
 //
-// Durability: Commit returns when the write-ahead log is synced. A start recovers the log with a torn tail cut off, and
-// refuses a log that is damaged, has a gap or falls short (storage/rocksdb/wal_check.h). After an error of Commit the
-// write may or may not be on disk, and RocksDB refuses all later writes.
+// Durability: a commit ends when the write-ahead log is synced. None is refused: a data directory belongs to the
+// process that has it open. A start recovers the log with a torn tail cut off, and refuses a log that is damaged, has a
+// gap or falls short (storage/rocksdb/wal_check.h). After an error of a commit the write may or may not be on disk, and
+// RocksDB refuses all later writes.
 //
 // Faults: a read of a corrupt block returns DATA_LOSS, and once a compaction meets the block, its family is compacted
 // no more until the next start; everything else goes on. The same holds for a table that cannot be opened at all,
 // unless it is one of the two that RocksDB opens at the start (storage/FORMAT.md, Damage). When only the reserve of the
-// disk is left, DiskFull returns true, and Commit still works.
+// disk is left, DiskFull returns true, and commits still work.
 //
 // Threads: RocksDB's, and an upkeep thread that ten times a second looks at the free bytes of the disk, stops the
 // compactions of corrupt families, and records new write-ahead logs.

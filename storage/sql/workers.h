@@ -147,6 +147,7 @@ class StatementBackground : public Background {
   void Run(absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done) override {
     workers_->Start(std::move(statement_), std::move(work), std::move(done));
   }
+  void Post(absl::AnyInvocable<void()> done) override { workers_->Post(std::move(done)); }
 
  private:
   Workers* const workers_;

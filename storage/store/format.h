@@ -24,7 +24,7 @@ inline constexpr char kObjectHeaderKind = 0x01;
 inline constexpr char kAlarmKind = 0x02;
 inline constexpr char kClientAlarmKind = 0x03;
 inline constexpr char kRemainderKind = 0x04;
-// These kinds have one key each.
+// These kinds have one key each. Header and alarm are adjacent, so that one range holds both and nothing else.
 inline const std::string kObjectHeaderKey(1, kObjectHeaderKind);
 inline const std::string kAlarmKey(1, kAlarmKind);
 inline const std::string kClientAlarmKey(1, kClientAlarmKind);

@@ -87,7 +87,7 @@ MemoryStore::Entries* MemoryStore::Writable(Family* family) {
   return family->entries.get();
 }
 
-absl::Status MemoryStore::Commit(absl::Span<const KeyspaceWrites> writes) {
+absl::Status MemoryStore::CommitSync(absl::Span<const KeyspaceWrites> writes) {
   MutexLock lock(&mutex_);
   if (!commit_error_.ok()) return commit_error_;
   for (const KeyspaceWrites& part : writes) {

@@ -23,7 +23,7 @@ class MemoryStore : public Store {
   ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
                  absl::Status* error) override;
   std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) override;
-  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override;
+  absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override;
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
   absl::Status DropFamily(FamilyId family) override;
   std::vector<OwnFamily> ListOwnFamilies() override;
@@ -32,7 +32,7 @@ class MemoryStore : public Store {
   // For tests: while the store is cold, reads of the memory tier return kNeedsDisk.
   void set_cold(bool cold) { cold_ = cold; }
   void set_disk_full(bool full) { disk_full_ = full; }
-  // Commits fail with `error` from now on, and apply nothing.
+  // Commits end with `error` from now on, and apply nothing: they fail, or with NotOwner() they are refused.
   void set_commit_error(absl::Status error);
   // CreateFamily fails with `error` from now on.
   void set_create_error(absl::Status error);

@@ -1,5 +1,8 @@
-// The node's store on disk. It holds families of ordered keys: a few belong to the node, and each other one to a single
-// object. One commit, atomic and durable, may write to any number of families.
+// The node's store. It holds families of ordered keys: a few belong to the node, and each other one to a single object.
+// One commit, atomic and durable, may write to any number of families.
+//
+// The interface leaves room for a store on another machine: such a store commits without a thread of the caller, reads
+// ahead when it is told what comes next, and refuses a node that it no longer takes for the owner.
 //
 // Servers run RocksDbStore. MemoryStore is its reference model in tests and the store of simulations.
 
@@ -11,10 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/base/background.h"
 #include "storage/store/key_codec.h"
 #include "storage/store/write_set.h"
 
@@ -62,6 +68,10 @@ struct Location {
   FamilyId family = FamilyId::kPacked;
   std::string prefix;
 
+  // Returns the keys of the family that a range of the keyspace's keys stands for.
+  KeyRange Under(const KeyRange& range) const {
+    return {prefix + range.start, range.end.empty() ? PrefixEnd(prefix) : prefix + range.end};
+  }
   bool operator==(const Location&) const = default;
 };
 
@@ -70,6 +80,14 @@ struct KeyspaceWrites {
   const Location* location;
   const WriteSet* writes;
 };
+
+// The error of a commit that the store refused, since this process is not the owner of the store, or not any more.
+// UNAVAILABLE: the commit had no effect and will have none, and the owner may take the same writes.
+absl::Status NotOwner(absl::string_view why);
+bool IsNotOwner(const absl::Status& status);
+
+// Told how a commit ended, and how long the store took for it.
+using CommitDone = absl::AnyInvocable<void(const absl::Status& status, absl::Duration time)>;
 
 struct OwnFamily {
   FamilyId id;
@@ -86,13 +104,36 @@ class Store {
                          absl::Status* error) = 0;
   virtual std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) = 0;
 
-  // Commits all of the writes or none; they are synced to disk on return. Concurrent commits may share one sync. A
-  // keyspace appears at most once in a commit. After an error nobody can tell what is on disk: the process must stop
-  // without another try.
+  // Says that keys in `range`, prefixes included, are about to be read. A store whose reads have latency may fetch them
+  // in one trip, so that the reads find them in memory. Cheap; does not wait, and changes no result.
+  virtual void Prefetch(FamilyId /*family*/, const KeyRange& /*range*/) {}
+
+  // Commits all of the writes or none, and waits: on return they are durable. A keyspace appears at most once in a
+  // commit. Commits that go on at the same time never name the same key; they may share one sync.
+  //
+  // Errors: NotOwner() if the store refused the commit. After any other error nobody can tell what is on disk: the
+  // process must stop without another try.
   //
   // For a point that has a patch, the store may write the patch instead of the value. A patch that does not fit the
   // stored value, or finds none, leaves kDamagedValue (storage/store/patch.h).
-  virtual absl::Status Commit(absl::Span<const KeyspaceWrites> writes) = 0;
+  virtual absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) = 0;
+
+  // Begins the same commit and returns. `done` runs once, on the executor of `background` and after this call, with
+  // the status that CommitSync would return. This default runs CommitSync on `background`, which has one thread. A
+  // store that needs no thread for a commit overrides it, and hands `done` over with background->Post.
+  //
+  // Order: an executor has one commit under way at a time. It ends where `done` begins, so `done` may begin the next;
+  // the commits of an executor thus become durable in the order in which they begin. The commits of several executors
+  // go on at the same time and become durable in any order.
+  //
+  // Lifetime: `writes`, everything that they point to, and `background` stay until `done` runs. If the executor ends
+  // before that, they stay until WaitForCommits has returned and `background` has ended its work; `done` is then
+  // destroyed and does not run.
+  virtual void Commit(absl::Span<const KeyspaceWrites> writes, Background* background, CommitDone done);
+  // Waits until every commit that Commit has begun has ended, and its `done` has been handed over; except those that
+  // run on a Background, which ends its own work. Call it when the executors have ended, before the store is destroyed
+  // and before anything that those commits name.
+  virtual void WaitForCommits() {}
 
   // Returns whether only the reserve of the disk is left. Callers then refuse new writes with RESOURCE_EXHAUSTED;
   // reads, and writes that are under way, go on. Cheap; the answer is up to some 100 ms old.

@@ -32,10 +32,10 @@ class FaultStore : public storage::Store {
                                              storage::ReadTier tier) override {
     return store_->NewCursor(family, std::move(range), tier);
   }
-  absl::Status Commit(absl::Span<const storage::KeyspaceWrites> writes) override {
-    if (!fault_->fail) return store_->Commit(writes);
+  absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
+    if (!fault_->fail) return store_->CommitSync(writes);
     if (fault_->apply.exchange(false)) {
-      if (absl::Status status = store_->Commit(writes); !status.ok()) return status;
+      if (absl::Status status = store_->CommitSync(writes); !status.ok()) return status;
     }
     return absl::InternalError("the disk of the test failed");
   }

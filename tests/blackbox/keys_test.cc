@@ -1,4 +1,4 @@
-// Keys and values of an object, call by call.
+// Keys and values of an object: bytes and etags on the wire, many clients at once, and objects beside each other.
 
 #include <thread>
 
@@ -11,28 +11,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::Pair;
-
-std::vector<std::string> KeysOf(const v1::GetEntriesResponse& response) {
-  std::vector<std::string> keys;
-  for (const auto& entry : response.entries()) keys.push_back(entry.key());
-  return keys;
-}
-
-v1::DeleteEntriesRequest DeleteRequest(const std::string& name, const std::vector<std::string>& keys) {
-  auto request = For<v1::DeleteEntriesRequest>(name);
-  for (const std::string& key : keys) request.add_keys(key);
-  return request;
-}
-
-TEST_P(Behaviour, AMissingKeyIsAbsent) {
-  EXPECT_EQ(Get("new", "missing"), std::nullopt);
-  // The read created no object.
-  EXPECT_EQ(Call(&ObjectStub::ListObjects, v1::ListObjectsRequest())->objects_size(), 0);
-  ASSERT_TRUE(IsOk(Put("new", "there", "1")));
-  EXPECT_EQ(Get("new", "missing"), std::nullopt);
-  EXPECT_EQ(Get("new", "ther"), std::nullopt);
-  EXPECT_EQ(Get("new", "there!"), std::nullopt);
-}
 
 TEST_P(Behaviour, GetGivesTheBytesThatWerePut) {
   std::string all_bytes;
@@ -61,16 +39,6 @@ TEST_P(Behaviour, AnEtagIsThatOfTheValue) {
   EXPECT_EQ(Get("o", "a"), "3");
 }
 
-TEST_P(Behaviour, GetManyIsSortedWithoutTheMissing) {
-  ASSERT_TRUE(IsOk(Put("o", {{"c", "3"}, {"a", "1"}, {"b", "2"}, {"B", "0"}})));
-  auto request = For<v1::GetEntriesRequest>("o");
-  for (const char* key : {"c", "missing", "B", "a", "c"}) request.add_keys(key);
-  const auto reply = Call(&ObjectStub::GetEntries, request);
-  ASSERT_TRUE(IsOk(reply));
-  EXPECT_THAT(KeysOf(reply.response), ElementsAre("B", "a", "c"));
-  EXPECT_EQ(reply->entries(2).value(), "3");
-}
-
 TEST_P(Behaviour, PutManyIsAtomic) {
   // A reader of both keys, while they are written, sees a pair that was written together.
   constexpr int kRounds = 100;
@@ -93,67 +61,6 @@ TEST_P(Behaviour, PutManyIsAtomic) {
     if (HasFailure()) break;
   }
   writer.join();
-}
-
-TEST_P(Behaviour, TheLastOfEntriesWithTheSameKeyCounts) {
-  ASSERT_TRUE(IsOk(Put("o", {{"a", "1"}, {"b", "2"}, {"a", "3"}})));
-  EXPECT_THAT(All("o"), ElementsAre(Pair("a", "3"), Pair("b", "2")));
-}
-
-TEST_P(Behaviour, OneOversizedPairFailsTheWholeBatch) {
-  ASSERT_TRUE(IsOk(Put("o", "a", "old")));
-  EXPECT_TRUE(IsInvalid(Put("o", {{"a", "new"}, {std::string(2049, 'k'), "1"}, {"z", "1"}}), "entries[1]"));
-  EXPECT_TRUE(IsInvalid(Put("o", {{"a", "new"}, {"z", std::string((2 << 20) + 1, 'v')}}), "entries[1]"));
-  EXPECT_TRUE(IsInvalid(Put("o", {{"a", "new"}, {"", "1"}}), "entries[1]"));
-  EXPECT_THAT(All("o"), ElementsAre(Pair("a", "old")));
-}
-
-TEST_P(Behaviour, DeleteTellsIfItExisted) {
-  ASSERT_TRUE(IsOk(Put("o", "a", "1")));
-  const auto there = Call(&ObjectStub::DeleteEntries, DeleteRequest("o", {"a"}));
-  ASSERT_TRUE(IsOk(there));
-  EXPECT_EQ(there->deleted_count(), 1);
-  EXPECT_EQ(Get("o", "a"), std::nullopt);
-  const auto gone = Call(&ObjectStub::DeleteEntries, DeleteRequest("o", {"a"}));
-  ASSERT_TRUE(IsOk(gone));
-  EXPECT_EQ(gone->deleted_count(), 0);
-  EXPECT_EQ(Call(&ObjectStub::DeleteEntries, DeleteRequest("never", {"a"}))->deleted_count(), 0);
-}
-
-TEST_P(Behaviour, DeleteManyCounts) {
-  ASSERT_TRUE(IsOk(Put("o", {{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}})));
-  const auto reply = Call(&ObjectStub::DeleteEntries, DeleteRequest("o", {"c", "missing", "a", "c"}));
-  ASSERT_TRUE(IsOk(reply));
-  EXPECT_EQ(reply->deleted_count(), 2);
-  EXPECT_THAT(All("o"), ElementsAre(Pair("b", "2"), Pair("d", "4")));
-}
-
-TEST_P(Behaviour, AKeyMayHaveANulByte) {
-  const std::string nul("a\0b", 3);
-  const std::string nuls("\0\0", 2);
-  ASSERT_TRUE(IsOk(Put("o", {{nul, "1"}, {"a", "2"}, {nuls, "3"}, {"a\x01", "4"}, {std::string("a\0", 2), "5"}})));
-  EXPECT_EQ(Get("o", nul), "1");
-  EXPECT_EQ(Get("o", "a"), "2");
-  EXPECT_EQ(Get("o", nuls), "3");
-  EXPECT_THAT(All("o"), ElementsAre(Pair(nuls, "3"), Pair("a", "2"), Pair(std::string("a\0", 2), "5"), Pair(nul, "1"),
-                                    Pair("a\x01", "4")));
-  EXPECT_EQ(Call(&ObjectStub::DeleteEntries, DeleteRequest("o", {nul}))->deleted_count(), 1);
-  EXPECT_EQ(Get("o", "a"), "2");
-}
-
-TEST_P(Behaviour, ConcurrentIncrementsCountEach) {
-  constexpr int kThreads = 8;
-  constexpr int kEach = 25;
-  std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&] {
-      for (int j = 0; j < kEach; ++j) {
-        EXPECT_TRUE(IsOk(Call(&v1::CounterService::Stub::Increment, For<v1::IncrementRequest>("n"))));
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(Call(&v1::CounterService::Stub::GetValue, For<v1::GetValueRequest>("n"))->value(), kThreads * kEach);
 }
 
 TEST_P(Behaviour, ConcurrentConditionalWritesCountEach) {

@@ -49,21 +49,6 @@ TEST_P(Behaviour, AKeyHasUpTo2048Bytes) {
   EXPECT_THAT(All("o"), SizeIs(1));
 }
 
-TEST_P(Behaviour, AValueHasUpTo2MiB) {
-  const std::string longest(kValueMax, 'v');
-  ASSERT_TRUE(IsOk(Put("o", "k", longest)));
-  EXPECT_EQ(Get("o", "k"), longest);
-  EXPECT_TRUE(IsInvalid(Put("o", "k", longest + "v"), "entries[0]"));
-  auto batch = For<v1::ApplyBatchRequest>("o");
-  batch.add_steps()->mutable_put()->set_key("fine");
-  auto* const put = batch.add_steps()->mutable_put();
-  put->set_key("k");
-  put->set_value(longest + "v");
-  EXPECT_TRUE(IsInvalid(Call(&ObjectStub::ApplyBatch, batch).status, "steps[1]"));
-  EXPECT_EQ(Get("o", "k"), longest);
-  EXPECT_EQ(Get("o", "fine"), std::nullopt);
-}
-
 TEST_P(Behaviour, ACallHasUpTo128Keys) {
   ASSERT_TRUE(IsOk(Put("o", ManyEntries(kKeysMax))));
   EXPECT_TRUE(IsInvalid(Put("o2", ManyEntries(kKeysMax + 1)), "entries"));
@@ -76,28 +61,6 @@ TEST_P(Behaviour, ACallHasUpTo128Keys) {
     EXPECT_TRUE(IsInvalid(Call(&ObjectStub::DeleteEntries, ManyKeys<v1::DeleteEntriesRequest>(count)).status, "keys"));
   }
   EXPECT_EQ(Call(&ObjectStub::DeleteEntries, ManyKeys<v1::DeleteEntriesRequest>(kKeysMax))->deleted_count(), kKeysMax);
-}
-
-TEST_P(Behaviour, ABatchHasUpTo128StepsAndConditions) {
-  auto batch = For<v1::ApplyBatchRequest>("o");
-  for (int i = 0; i < kKeysMax; ++i) {
-    batch.add_preconditions()->set_key_absent(absl::StrCat("key", i));
-    batch.add_steps()->mutable_put()->set_key(absl::StrCat("key", i));
-  }
-  ASSERT_TRUE(IsOk(Call(&ObjectStub::ApplyBatch, batch)));
-  EXPECT_THAT(All("o"), SizeIs(kKeysMax));
-
-  batch.mutable_object()->set_name("o2");
-  auto more = batch;
-  more.add_steps()->mutable_put()->set_key("more");
-  EXPECT_TRUE(IsInvalid(Call(&ObjectStub::ApplyBatch, more).status, "steps"));
-  more = batch;
-  more.add_preconditions()->set_key_absent("more");
-  EXPECT_TRUE(IsInvalid(Call(&ObjectStub::ApplyBatch, more).status, "preconditions"));
-  more = batch;
-  more.clear_steps();
-  EXPECT_TRUE(IsInvalid(Call(&ObjectStub::ApplyBatch, more).status, "steps"));
-  EXPECT_THAT(All("o2"), IsEmpty());
 }
 
 TEST_P(Behaviour, AMessageHasUpTo4MiB) {
@@ -163,14 +126,6 @@ TEST_P(Behaviour, AnObjectHasAQuotaOfBytes) {
   EXPECT_TRUE(IsOk(Put("p", {{"a", half}, {"b", half}})));
   ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("o"))));
   EXPECT_TRUE(IsOk(Put("o", {{"a", half}, {"b", half}})));
-}
-
-TEST_P(Behaviour, TheQuotaHoldsAfterPassivation) {
-  Start("storage { object_bytes_max: 1048576 }");
-  const std::string half(500 << 10, 'v');
-  ASSERT_TRUE(IsOk(Put("o", {{"a", half}, {"b", half}})));
-  Passivate("o");
-  EXPECT_TRUE(IsOverQuota(Put("o", "c", half)));
 }
 
 }  // namespace

@@ -35,9 +35,6 @@ class Objects : public Behaviour {
     } while (!request.page_token().empty());
     return ids;
   }
-  int64_t Unique(const std::string& name) {
-    return Call(&CounterStub::GetUniqueNumber, For<v1::GetUniqueNumberRequest>(name))->number();
-  }
   void Increment(const std::string& name) {
     EXPECT_TRUE(IsOk(Call(&CounterStub::Increment, For<v1::IncrementRequest>(name))));
   }
@@ -99,37 +96,6 @@ TEST_P(Objects, DeleteAllClearsKeysAndAlarm) {
   // DeleteAll also succeeds on an object that never existed.
   EXPECT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("never"))));
   EXPECT_THAT(List({}), ElementsAre(Pair("Object", "o")));
-}
-
-TEST_P(Objects, DeleteAllMayKeepTheAlarm) {
-  const absl::Time time = InHours(1);
-  ASSERT_TRUE(IsOk(Put("o", "a", "1")));
-  ASSERT_TRUE(IsOk(SetAlarm("o", time)));
-  auto request = For<v1::DeleteAllRequest>("o");
-  request.set_keep_alarm(true);
-  ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, request)));
-  EXPECT_THAT(All("o"), IsEmpty());
-  EXPECT_EQ(AlarmOf("o"), time);
-  Passivate("o");
-  EXPECT_EQ(AlarmOf("o"), time);
-}
-
-TEST_P(Objects, CleanupClearsEverything) {
-  ASSERT_TRUE(IsOk(Put("o", "a", "1")));
-  ASSERT_TRUE(IsOk(SetAlarm("o", InHours(1))));
-  ASSERT_TRUE(IsOk(Call(&ObjectStub::Cleanup, For<v1::CleanupRequest>("o"))));
-  EXPECT_THAT(All("o"), IsEmpty());
-  EXPECT_EQ(AlarmOf("o"), std::nullopt);
-  EXPECT_THAT(List({}), IsEmpty());
-}
-
-TEST_P(Objects, DeleteAllOfABuiltInClassClearsItsRecords) {
-  EXPECT_EQ(Unique("n"), 0);
-  EXPECT_EQ(Unique("n"), 1);
-  Increment("n");
-  ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, For<v1::DeleteAllRequest>("n", "Counter"))));
-  EXPECT_EQ(Call(&CounterStub::GetValue, For<v1::GetValueRequest>("n"))->value(), 0);
-  EXPECT_EQ(Unique("n"), 0);
 }
 
 TEST_P(Objects, ListObjectsIsInByteOrderOfClassAndName) {

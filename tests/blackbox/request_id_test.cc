@@ -1,4 +1,4 @@
-// Request ids: a request that is sent again is done once and gets the same answer.
+// Request ids: the bounds of records, clients that give up or send at once, and calls that leave no record.
 
 #include <thread>
 
@@ -10,12 +10,7 @@
 namespace holdfast::blackbox {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::Pair;
-using ::testing::SizeIs;
 using CounterStub = v1::CounterService::Stub;
-
-constexpr char kFail[] = "fail { code: 10 message: \"on purpose\" }";
 
 class RequestIds : public ScriptedBehaviour {
  protected:
@@ -30,47 +25,9 @@ class RequestIds : public ScriptedBehaviour {
     return reply->SerializeAsString();
   }
   std::string Count() { return Run("o", {"get: \"n\""})->results(0).value(); }
-  ::testing::AssertionResult IsReused(const grpc::Status& status) {
-    return Fails(status, grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED");
-  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Stores, RequestIds, ::testing::Values(StoreKind::kRocksDb, StoreKind::kMemory), StoreName);
-
-TEST_P(RequestIds, ARepeatedRequestIsDoneOnceAndAnsweredTheSame) {
-  const std::string first = Serialized(Call(&ScriptStub::Run, CountingRun("1")));
-  EXPECT_EQ(Serialized(Call(&ScriptStub::Run, CountingRun("1"))), first);
-  EXPECT_NE(Serialized(Call(&ScriptStub::Run, CountingRun("2"))), first);
-  EXPECT_EQ(Serialized(Call(&ScriptStub::Run, CountingRun("1"))), first);
-  EXPECT_EQ(Count(), "2");
-}
-
-TEST_P(RequestIds, TheReplyOutlivesPassivation) {
-  const std::string first = Serialized(Call(&ScriptStub::Run, CountingRun("1")));
-  Passivate("o", "Scripted");
-  EXPECT_EQ(Serialized(Call(&ScriptStub::Run, CountingRun("1"))), first);
-  EXPECT_EQ(Count(), "1");
-}
-
-TEST_P(RequestIds, TheReplyOutlivesAReset) {
-  const std::string first = Serialized(Call(&ScriptStub::Run, CountingRun("1")));
-  EXPECT_FALSE(Run("o", {"put { key: \"a\" value: \"1\" }", kFail}).ok());
-  EXPECT_EQ(Serialized(Call(&ScriptStub::Run, CountingRun("1"))), first);
-  EXPECT_EQ(Count(), "1");
-}
-
-TEST_P(RequestIds, TheReplyOutlivesDeleteAll) {
-  const std::string first = Serialized(Call(&ScriptStub::Run, CountingRun("1")));
-  auto deletion = For<v1::DeleteAllRequest>("o", "Scripted");
-  deletion.set_request_id("delete");
-  ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, deletion)));
-  EXPECT_EQ(Serialized(Call(&ScriptStub::Run, CountingRun("1"))), first);
-  EXPECT_EQ(Count(), "");
-  ASSERT_TRUE(IsOk(Call(&ScriptStub::Run, CountingRun("2"))));
-  // The deletion is not done a second time.
-  ASSERT_TRUE(IsOk(Call(&ObjectStub::DeleteAll, deletion)));
-  EXPECT_EQ(Count(), "1");
-}
 
 TEST_P(RequestIds, AReplyIsKeptForTenMinutes) {
   const std::string first = Serialized(Call(&ScriptStub::Run, CountingRun("1")));
@@ -97,41 +54,6 @@ TEST_P(RequestIds, AtTheBoundNewIdsAreRefusedAndNoneIsForgotten) {
   EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("new"))->results(0).number(), kept + 2);
 }
 
-TEST_P(RequestIds, TheSameIdWithAnotherRequestIsRefused) {
-  ASSERT_TRUE(IsOk(Call(&ScriptStub::Run, CountingRun("1"))));
-  auto other = RunRequest("o", {"increment: \"m\""});
-  other.set_request_id("1");
-  EXPECT_TRUE(IsReused(Call(&ScriptStub::Run, other).status));
-  // The id is also taken for another method.
-  auto deletion = For<v1::DeleteAllRequest>("o", "Scripted");
-  deletion.set_request_id("1");
-  EXPECT_TRUE(IsReused(Call(&ObjectStub::DeleteAll, deletion).status));
-  EXPECT_EQ(Count(), "1");
-  // The same id on another object is another id.
-  other.mutable_object()->set_name("p");
-  EXPECT_TRUE(IsOk(Call(&ScriptStub::Run, other)));
-  auto put = PutRequest("o", {{"a", "1"}});
-  put.set_request_id("1");
-  EXPECT_TRUE(IsOk(Call(&ObjectStub::PutEntries, put)));
-}
-
-TEST_P(RequestIds, ARequestThatIsUnderWayIsWaitedFor) {
-  auto request = RunRequest("o", {"note: \"runs\"", "await_signal: \"go\"", "increment: \"n\""});
-  request.set_request_id("1");
-  auto first = Send(&ScriptStub::Run, request);
-  Notes("o", "runs", 1);
-  std::vector<std::future<Reply<script::RunResponse>>> again;
-  for (int i = 0; i < 4; ++i) again.push_back(Send(&ScriptStub::Run, request));
-  // The handler has not written, so that other requests run; the repeated requests wait all the same.
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(IsOk(Run("o", {})));
-  for (auto& reply : again) EXPECT_EQ(reply.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
-  Signal("o", "go");
-  const std::string reply = Serialized(first.get());
-  for (auto& repeated : again) EXPECT_EQ(Serialized(repeated.get()), reply);
-  EXPECT_EQ(Count(), "1");
-  EXPECT_THAT(Notes("o", "runs"), SizeIs(1));
-}
-
 TEST_P(RequestIds, AClientThatGaveUpAndSendsAgainGetsTheReply) {
   auto request = RunRequest("o", {"increment: \"n\"", "note: \"runs\"", "await_signal: \"go\""});
   request.set_request_id("1");
@@ -150,39 +72,6 @@ TEST_P(RequestIds, AClientThatGaveUpAndSendsAgainGetsTheReply) {
   EXPECT_EQ(Count(), "1");
 }
 
-TEST_P(RequestIds, AnotherRequestWithAnIdThatIsUnderWayIsRefused) {
-  auto request = RunRequest("o", {"note: \"runs\"", "await_signal: \"go\"", "increment: \"n\""});
-  request.set_request_id("1");
-  auto first = Send(&ScriptStub::Run, request);
-  Notes("o", "runs", 1);
-  auto other = Send(&ScriptStub::Run, CountingRun("1"));
-  Signal("o", "go");
-  EXPECT_TRUE(IsOk(first.get()));
-  EXPECT_TRUE(IsReused(other.get().status));
-  EXPECT_EQ(Count(), "1");
-}
-
-TEST_P(RequestIds, OneThatWaitsForAFailureIsTheFirstAgain) {
-  auto request = RunRequest("o", {"note: \"runs\"", "await_signal: \"go\"", "increment: \"n\"", kFail});
-  request.set_request_id("1");
-  auto first = Send(&ScriptStub::Run, request);
-  Notes("o", "runs", 1);
-  auto again = Send(&ScriptStub::Run, request);
-  Signal("o", "go");
-  EXPECT_EQ(first.get().status.error_code(), grpc::StatusCode::ABORTED);
-  EXPECT_FALSE(again.get().ok());
-  EXPECT_EQ(Count(), "");
-}
-
-TEST_P(RequestIds, AnErrorLeavesNoRecord) {
-  auto request = RunRequest("o", {"increment: \"n\"", kFail});
-  request.set_request_id("1");
-  EXPECT_EQ(Call(&ScriptStub::Run, request).status.error_code(), grpc::StatusCode::ABORTED);
-  // After the record has expired, a request with the same id counts as new.
-  EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("1"))->results(0).number(), 1);
-  EXPECT_EQ(Call(&ScriptStub::Run, CountingRun("1"))->results(0).number(), 1);
-}
-
 TEST_P(RequestIds, AReplyOver64KiBIsRefusedAndNothingIsDone) {
   const std::string large(70'000, 'v');
   ASSERT_TRUE(IsOk(Run("o", {"put { key: \"large\" value: \"" + large + "\" }"})));
@@ -194,21 +83,6 @@ TEST_P(RequestIds, AReplyOver64KiBIsRefusedAndNothingIsDone) {
   request.clear_request_id();
   EXPECT_TRUE(IsOk(Call(&ScriptStub::Run, request)));
   EXPECT_EQ(Count(), "1");
-}
-
-TEST_P(RequestIds, AnIdHasUpTo128Bytes) {
-  EXPECT_TRUE(IsInvalid(Call(&ScriptStub::Run, CountingRun(std::string(129, 'i'))).status, "request_id"));
-  const std::string first = Serialized(Call(&ScriptStub::Run, CountingRun(std::string(128, 'i'))));
-  EXPECT_EQ(Serialized(Call(&ScriptStub::Run, CountingRun(std::string(128, 'i')))), first);
-  EXPECT_EQ(Count(), "1");
-}
-
-TEST_P(RequestIds, AReadOnlyTurnIsAnsweredTheSame) {
-  auto request = RunRequest("o", {"get: \"n\""});
-  request.set_request_id("1");
-  const std::string first = Serialized(Call(&ScriptStub::Run, request));
-  ASSERT_TRUE(IsOk(Run("o", {"increment: \"n\""})));
-  EXPECT_EQ(Serialized(Call(&ScriptStub::Run, request)), first);
 }
 
 TEST_P(RequestIds, ManyAtOnceAreOne) {

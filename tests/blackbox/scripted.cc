@@ -16,8 +16,6 @@ using actors::Task;
 
 // The interval at which a step that awaits a signal, or a reader of notes, looks again.
 constexpr absl::Duration kLookAgain = absl::Milliseconds(2);
-// The first attempt and six more.
-constexpr int32_t kAlarmAttemptsMax = 7;
 
 std::shared_ptr<Board> BoardOf(const storage::ObjectKey& key) {
   static auto* const boards = new std::map<std::pair<std::string, std::string>, std::shared_ptr<Board>>;
@@ -49,8 +47,8 @@ Scripted::Scripted(actors::ObjectContext* context)
     : Object(context), board_(BoardOf(context->key())), instance_(++board_->instances) {}
 
 const ObjectClass& Scripted::Class() {
-  static const auto* const object_class = new ObjectClass{
-      .name = "Scripted", .make = actors::Make<Scripted>, .migrations = {}, .alarm_attempts_max = kAlarmAttemptsMax};
+  static const auto* const object_class =
+      new ObjectClass{.name = "Scripted", .make = actors::Make<Scripted>, .migrations = {}};
   return *object_class;
 }
 
@@ -65,13 +63,12 @@ v1::Note* Scripted::AddNote(const std::string& text) {
 Task<absl::Status> Scripted::Load() {
   const v1::Script script = board_->load;
   for (const v1::Step& step : script.steps()) {
-    if (absl::Status status = co_await TakeStep(step, nullptr, nullptr); !status.ok()) co_return status;
+    if (absl::Status status = co_await TakeStep(step, nullptr); !status.ok()) co_return status;
   }
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> Scripted::OnAlarm(const actors::AlarmRun& given_run) {
-  const actors::AlarmRun run = given_run;
+Task<absl::Status> Scripted::OnAlarm(const actors::AlarmRun& run) {
   v1::Note* const note = AddNote("alarm");
   SetTimestamp(absl::ToUnixMicros(run.scheduled_time), note->mutable_scheduled_time());
   note->set_retry_count(run.retry_count);
@@ -81,7 +78,7 @@ Task<absl::Status> Scripted::OnAlarm(const actors::AlarmRun& given_run) {
     board_->alarms.pop_front();
   }
   for (const v1::Step& step : script.steps()) {
-    if (absl::Status status = co_await TakeStep(step, nullptr, &run); !status.ok()) co_return status;
+    if (absl::Status status = co_await TakeStep(step, nullptr); !status.ok()) co_return status;
   }
   co_return absl::OkStatus();
 }
@@ -89,12 +86,12 @@ Task<absl::Status> Scripted::OnAlarm(const actors::AlarmRun& given_run) {
 Task<absl::Status> Scripted::Run(const v1::RunRequest& request, v1::RunResponse* response) {
   response->set_instance(instance_);
   for (const v1::Step& step : request.steps()) {
-    if (absl::Status status = co_await TakeStep(step, response, nullptr); !status.ok()) co_return status;
+    if (absl::Status status = co_await TakeStep(step, response); !status.ok()) co_return status;
   }
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> Scripted::TakeStep(const v1::Step& step, v1::RunResponse* response, const actors::AlarmRun* run) {
+Task<absl::Status> Scripted::TakeStep(const v1::Step& step, v1::RunResponse* response) {
   v1::Result result;
   switch (step.step_case()) {
     case v1::Step::kPut:
@@ -113,14 +110,6 @@ Task<absl::Status> Scripted::TakeStep(const v1::Step& step, v1::RunResponse* res
       result.set_found(*deleted == 1);
       break;
     }
-    case v1::Step::kList: {
-      storage::ListOptions options;
-      options.prefix = step.list();
-      auto entries = co_await storage().List(options);
-      if (!entries.ok()) co_return entries.status();
-      for (auto& [key, value] : *entries) result.add_keys(key);
-      break;
-    }
     case v1::Step::kIncrement: {
       auto value = co_await storage().Get(step.increment());
       if (!value.ok()) co_return value.status();
@@ -133,20 +122,9 @@ Task<absl::Status> Scripted::TakeStep(const v1::Step& step, v1::RunResponse* res
     case v1::Step::kSetAlarm:
       if (step.set_alarm().has_at()) {
         storage().SetAlarm(TimeOf(step.set_alarm().at()));
-      } else if (step.set_alarm().has_in()) {
-        storage().SetAlarm(Now() + DurationOf(step.set_alarm().in()));
       } else {
-        storage().SetAlarm(run->scheduled_time);
+        storage().SetAlarm(Now() + DurationOf(step.set_alarm().in()));
       }
-      co_return absl::OkStatus();
-    case v1::Step::kGetAlarm: {
-      const auto alarm = storage().alarm();
-      result.set_found(alarm.has_value());
-      if (alarm) SetTimestamp(absl::ToUnixMicros(*alarm), result.mutable_alarm());
-      break;
-    }
-    case v1::Step::kDeleteAlarm:
-      storage().DeleteAlarm();
       co_return absl::OkStatus();
     case v1::Step::kWait:
       co_await Wait(DurationOf(step.wait()));
@@ -159,13 +137,10 @@ Task<absl::Status> Scripted::TakeStep(const v1::Step& step, v1::RunResponse* res
     case v1::Step::kNote:
       AddNote(step.note());
       co_return absl::OkStatus();
-    case v1::Step::kNextTurn:
-      co_await NextTurn();
-      co_return absl::OkStatus();
     case v1::Step::STEP_NOT_SET:
       co_return absl::InvalidArgumentError("an empty step");
   }
-  *(response != nullptr ? response->add_results() : AddNote("result")->mutable_result()) = std::move(result);
+  if (response != nullptr) *response->add_results() = std::move(result);
   co_return absl::OkStatus();
 }
 

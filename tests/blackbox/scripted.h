@@ -60,8 +60,8 @@ class Scripted : public actors::Object {
   actors::Task<absl::Status> Run(const v1::RunRequest& request, v1::RunResponse* response);
 
  private:
-  // Without a request `response` is null; without an alarm `run` is null.
-  actors::Task<absl::Status> TakeStep(const v1::Step& step, v1::RunResponse* response, const actors::AlarmRun* run);
+  // Without a request `response` is null.
+  actors::Task<absl::Status> TakeStep(const v1::Step& step, v1::RunResponse* response);
   v1::Note* AddNote(const std::string& text);
 
   const std::shared_ptr<Board> board_;

@@ -21,42 +21,6 @@ TEST_P(ScriptedBehaviour, AnExtensionIsHealthy) {
   EXPECT_EQ(reply->status(), grpc::health::v1::HealthCheckResponse::SERVING);
 }
 
-TEST_P(ScriptedBehaviour, APrefixOf0xFFWorks) {
-  const auto put = [](const std::string& key) { return "put { key: \"" + key + "\" value: \"1\" }"; };
-  ASSERT_TRUE(IsOk(Run("o", {put("a"), put("\\xFE"), put("\\xFF"), put("\\xFF\\xFF"), put("\\xFFz")})));
-  const auto reply = Run("o", {"list: \"\\xFF\"", "list: \"\\xFF\\xFF\"", "list: \"\""});
-  ASSERT_EQ(reply->results_size(), 3);
-  EXPECT_THAT(reply->results(0).keys(), ElementsAre("\xFF", "\xFFz", "\xFF\xFF"));
-  EXPECT_THAT(reply->results(1).keys(), ElementsAre("\xFF\xFF"));
-  EXPECT_THAT(reply->results(2).keys(), ElementsAre("a", "\xFE", "\xFF", "\xFFz", "\xFF\xFF"));
-}
-
-TEST_P(ScriptedBehaviour, ConcurrentTurnsThatReadAndWriteDoNotInterleave) {
-  constexpr int kTurns = 40;
-  std::vector<std::future<Reply<script::RunResponse>>> sent;
-  for (int i = 0; i < kTurns; ++i) {
-    // Each turn waits between its write and its end, so that other turns would run if they could.
-    sent.push_back(SendRun("o", {"increment: \"n\"", "wait { nanos: 1000000 }", "increment: \"n\""}));
-  }
-  for (auto& reply : sent) {
-    const auto run = reply.get();
-    ASSERT_TRUE(IsOk(run));
-    ASSERT_EQ(run->results_size(), 2);
-    EXPECT_EQ(run->results(0).number() % 2, 1);
-    EXPECT_EQ(run->results(1).number(), run->results(0).number() + 1);
-  }
-  EXPECT_EQ(Run("o", {"get: \"n\""})->results(0).value(), std::to_string(2 * kTurns));
-}
-
-TEST_P(ScriptedBehaviour, AHandlerThatWaitsBeforeItWritesLetsOthersIn) {
-  auto waiting = SendRun("o", {"note: \"waits\"", "await_signal: \"go\"", "put { key: \"a\" value: \"late\" }"});
-  Notes("o", "waits", 1);
-  EXPECT_TRUE(IsOk(Run("o", {"put { key: \"a\" value: \"early\" }"})));
-  Signal("o", "go");
-  EXPECT_TRUE(IsOk(waiting.get()));
-  EXPECT_EQ(Run("o", {"get: \"a\""})->results(0).value(), "late");
-}
-
 TEST_P(ScriptedBehaviour, AnAbortedObjectDropsWhatItHasNotCommitted) {
   const auto first = Run("o", {"put { key: \"kept\" value: \"1\" }"});
   ASSERT_TRUE(IsOk(first));
@@ -86,18 +50,6 @@ TEST_P(ScriptedBehaviour, TheTurnsBesideOneThatTimesOutAreReset) {
   EXPECT_THAT(All("o", "Scripted"), IsEmpty());
 }
 
-TEST_P(ScriptedBehaviour, TheObjectWorksAfterAReset) {
-  const auto first = Run("o", {"put { key: \"a\" value: \"1\" }"});
-  EXPECT_EQ(Run("o", {"put { key: \"a\" value: \"2\" }", kFail}).status.error_code(), grpc::StatusCode::ABORTED);
-  const auto second = Run("o", {"get: \"a\"", "put { key: \"b\" value: \"3\" }"});
-  ASSERT_TRUE(IsOk(second));
-  EXPECT_EQ(second->results(0).value(), "1");
-  EXPECT_GT(second->instance(), first->instance());
-  // An error before any write keeps the instance.
-  EXPECT_EQ(Run("o", {"get: \"a\"", kFail}).status.error_code(), grpc::StatusCode::ABORTED);
-  EXPECT_EQ(Run("o", {})->instance(), second->instance());
-}
-
 TEST_P(ScriptedBehaviour, ATurnThatFailsLeavesNothing) {
   ASSERT_TRUE(IsOk(Run("o", {"put { key: \"kept\" value: \"1\" }"})));
   const auto failed = Run("o", {"put { key: \"a\" value: \"1\" }", "put { key: \"kept\" value: \"2\" }",
@@ -108,32 +60,6 @@ TEST_P(ScriptedBehaviour, ATurnThatFailsLeavesNothing) {
   EXPECT_EQ(AlarmOf("o", "Scripted"), std::nullopt);
   Passivate("o", "Scripted");
   EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("kept", "1")));
-}
-
-TEST_P(ScriptedBehaviour, WhatANextTurnCommittedStays) {
-  EXPECT_FALSE(
-      Run("o", {"put { key: \"a\" value: \"1\" }", "next_turn: true", "put { key: \"b\" value: \"1\" }", kFail}).ok());
-  EXPECT_THAT(All("o", "Scripted"), ElementsAre(Pair("a", "1")));
-}
-
-TEST_P(ScriptedBehaviour, ATurnReadsItsOwnWrites) {
-  ASSERT_TRUE(IsOk(Run("o", {"put { key: \"old\" value: \"0\" }"})));
-  const auto reply =
-      Run("o", {"put { key: \"a\" value: \"1\" }", "get: \"a\"", "put { key: \"a\" value: \"2\" }", "get: \"a\"",
-                "list: \"\"", "delete: \"old\"", "get: \"old\"", "delete: \"old\"", "list: \"\"",
-                "set_alarm { in { seconds: 3600 } }", "get_alarm: true", "delete_alarm: true", "get_alarm: true"});
-  ASSERT_TRUE(IsOk(reply));
-  const auto& results = reply->results();
-  ASSERT_EQ(results.size(), 9);
-  EXPECT_EQ(results[0].value(), "1");
-  EXPECT_EQ(results[1].value(), "2");
-  EXPECT_THAT(results[2].keys(), ElementsAre("a", "old"));
-  EXPECT_TRUE(results[3].found());
-  EXPECT_FALSE(results[4].found());
-  EXPECT_FALSE(results[5].found());
-  EXPECT_THAT(results[6].keys(), ElementsAre("a"));
-  EXPECT_TRUE(results[7].found());
-  EXPECT_FALSE(results[8].found());
 }
 
 TEST_P(ScriptedBehaviour, ACriticalSectionKeepsOthersOut) {
@@ -148,35 +74,6 @@ TEST_P(ScriptedBehaviour, ACriticalSectionKeepsOthersOut) {
   for (auto& reply : sent) EXPECT_EQ(reply.get()->results(0).value(), "loaded");
   EXPECT_THAT(NoteTexts("o"), ElementsAre("loads", "loaded", "runs", "runs", "runs"));
   EXPECT_EQ(Describe("o", "Scripted").activation_state(), v1::ACTIVATION_STATE_ACTIVE);
-}
-
-TEST_P(ScriptedBehaviour, TheTimeoutOfACriticalSectionResetsTheObject) {
-  SetLoad("o", {"put { key: \"a\" value: \"1\" }", "note: \"loads\"", "await_signal: \"never\""});
-  auto one = SendRun("o", {"note: \"runs\""});
-  auto other = SendRun("o", {"note: \"runs\""});
-  Notes("o", "loads", 1);
-  WaitUntil([&] { return Describe("o", "Scripted").mailbox_depth() == 2; });
-  Advance(absl::Seconds(31));
-  EXPECT_TRUE(Fails(one.get().status, grpc::StatusCode::UNAVAILABLE, "OBJECT_RESET"));
-  EXPECT_TRUE(Fails(other.get().status, grpc::StatusCode::UNAVAILABLE, "OBJECT_RESET"));
-  EXPECT_THAT(Notes("o", "runs"), IsEmpty());
-  SetLoad("o", {});
-  const auto after = Run("o", {"get: \"a\""});
-  ASSERT_TRUE(IsOk(after));
-  EXPECT_FALSE(after->results(0).found());
-}
-
-TEST_P(ScriptedBehaviour, ALoadThatFailsIsTriedAgainByTheNextRequest) {
-  SetLoad("o", {"put { key: \"a\" value: \"1\" }", kFail});
-  const auto failed = Run("o", {"note: \"runs\""});
-  EXPECT_EQ(failed.status.error_code(), grpc::StatusCode::ABORTED);
-  EXPECT_EQ(failed.status.error_message(), "on purpose");
-  SetLoad("o", {"increment: \"loads\""});
-  const auto after = Run("o", {"get: \"a\"", "get: \"loads\""});
-  ASSERT_TRUE(IsOk(after));
-  EXPECT_FALSE(after->results(0).found());
-  EXPECT_EQ(after->results(1).value(), "1");
-  EXPECT_THAT(Notes("o", "runs"), IsEmpty());
 }
 
 TEST_P(ScriptedBehaviour, PassivateObjectWaitsForWhatIsUnderWay) {

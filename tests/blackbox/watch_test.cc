@@ -13,8 +13,6 @@
 namespace holdfast::blackbox {
 namespace {
 
-using ::testing::IsEmpty;
-
 class Watches : public ScriptedBehaviour {
  protected:
   std::unique_ptr<Watcher> Watch(const v1::WatchAlarmsRequest& request = {}) {
@@ -54,30 +52,6 @@ TEST_P(Watches, AnAlarmIsDeliveredWhenItIsDue) {
   EXPECT_NE(delivery.delivery_token(), "");
   EXPECT_GE(FromProto(delivery.lease_expire_time()), due + absl::Seconds(30));
   EXPECT_LE(FromProto(delivery.lease_expire_time()), now + absl::Seconds(30));
-}
-
-TEST_P(Watches, AnAlarmIsAbsentWhileItIsDelivered) {
-  ASSERT_TRUE(IsOk(SetAlarm("o", past)));
-  EXPECT_EQ(AlarmOf("o"), past);  // due, and nobody watches
-  auto watcher = Watch();
-  const auto delivery = watcher->Next();
-  EXPECT_EQ(AlarmOf("o"), std::nullopt);
-  EXPECT_FALSE(Describe("o").has_alarm_time());
-  ASSERT_TRUE(IsOk(Acknowledge(delivery)));
-  EXPECT_EQ(AlarmOf("o"), std::nullopt);
-  Advance(absl::Hours(1));
-  ASSERT_TRUE(IsOk(SetAlarm("barrier", past)));
-  EXPECT_EQ(watcher->Next().object().name(), "barrier");
-}
-
-TEST_P(Watches, WithoutAWatcherNoAttemptCounts) {
-  ASSERT_TRUE(IsOk(SetAlarm("o", past)));
-  Advance(absl::Hours(1));
-  EXPECT_EQ(AlarmOf("o"), past);
-  auto watcher = Watch();
-  const auto delivery = watcher->Next();
-  EXPECT_EQ(delivery.retry_count(), 0);
-  EXPECT_EQ(FromProto(delivery.scheduled_time()), past);
 }
 
 TEST_P(Watches, APrefixAndANamespaceSelect) {
@@ -161,24 +135,6 @@ TEST_P(Watches, AFrozenWatcherKeepsNoAlarmTwice) {
   Advance(absl::Seconds(3));
   acknowledge(10, 1);
   EXPECT_EQ(frozen->size(), 10u);
-}
-
-TEST_P(Watches, TwoWatchersShare) {
-  v1::WatchAlarmsRequest request;
-  request.set_max_outstanding(1);
-  auto one = Watch(request);
-  auto other = Watch(request);
-  ASSERT_TRUE(IsOk(SetAlarm("a", past)));
-  ASSERT_TRUE(IsOk(SetAlarm("b", past)));
-  const auto first = one->Next();
-  const auto second = other->Next();
-  EXPECT_NE(first.object().name(), second.object().name());
-  EXPECT_EQ(first.retry_count() + second.retry_count(), 0);
-  ASSERT_TRUE(IsOk(SetAlarm("c", past)));
-  // Any watcher with room gets the next alarm; anyone may acknowledge.
-  ASSERT_TRUE(IsOk(Acknowledge(second)));
-  EXPECT_EQ(other->Next().object().name(), "c");
-  EXPECT_TRUE(one->empty());
 }
 
 TEST_P(Watches, AWatcherThatGoesLeavesItsDeliveriesLeased) {

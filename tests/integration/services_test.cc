@@ -238,15 +238,5 @@ TEST_F(ServicesTest, CleanupStopsTheAlarm) {
   EXPECT_FALSE(status->has_next_flush_time());
 }
 
-TEST_F(ServicesTest, ObjectsAndNamespacesAreIsolated) {
-  Increment("same", 1);
-  auto other = For<v1::IncrementRequest>("same");
-  other.mutable_object()->set_namespace_("tenant-2");
-  EXPECT_EQ(Invoke(*counters_, &v1::CounterService::Stub::Increment, other)->value(), 1);
-  auto explicit_default = For<v1::GetValueRequest>("same");
-  explicit_default.mutable_object()->set_namespace_("default");
-  EXPECT_EQ(Invoke(*counters_, &v1::CounterService::Stub::GetValue, explicit_default)->value(), 1);
-}
-
 }  // namespace
 }  // namespace holdfast::testing

@@ -67,7 +67,7 @@ for library, packages in owners.items():
     for package in packages & listed.keys():
         expect(package, version_of(package), "linked")
 
-# What is downloaded: the source that is compiled says which version it is.
+# Downloads: the source that is compiled says which version it is.
 include = re.search(r"^SQLITE_DIR:PATH=(.*)", (build / "CMakeCache.txt").read_text(), re.M)[1]
 expect("sqlite", re.search(r'#define SQLITE_VERSION +"(.*)"', (pathlib.Path(include) / "sqlite3.h").read_text())[1], "compiled")
 expect("googleapis-common-protos", re.search(r"googleapis-common-protos==([\d.]+)", script)[1], "compiled")

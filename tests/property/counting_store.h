@@ -64,7 +64,7 @@ class CountingStore : public storage::Store {
       return std::make_unique<storage::StuckCursor>(storage::StuckCursor::NeedsDisk());
     return store_->NewCursor(family, std::move(range), as_it_is_ ? tier : storage::ReadTier::kDisk);
   }
-  absl::Status Commit(absl::Span<const storage::KeyspaceWrites> writes) override {
+  absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
     for (const storage::KeyspaceWrites& part : writes) {
       if (auto made = unnamed_.find(part.location->family); made != unnamed_.end()) ++made->second.commits;
     }
@@ -72,7 +72,7 @@ class CountingStore : public storage::Store {
       if (part.location->family != storage::FamilyId::kCatalog) continue;
       for (const auto& [object, value] : part.writes->points()) Note(object, value);
     }
-    return store_->Commit(writes);
+    return store_->CommitSync(writes);
   }
   absl::StatusOr<storage::FamilyId> CreateFamily(absl::string_view name) override {
     storage::ObjectId id;

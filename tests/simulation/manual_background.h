@@ -22,6 +22,9 @@ class ManualBackground : public storage::Background {
 
   void Run(absl::AnyInvocable<void()> work, End done) override { jobs_.push_back({std::move(work), std::move(done)}); }
 
+  // The test waits for the thread that calls this before it runs an end (Store::WaitForCommits).
+  void Post(End done) override { ended_.push_back(std::move(done)); }
+
   // Runs the oldest piece of work, which as far as the executor knows still goes on. Returns false if there is none.
   bool RunWork() {
     if (jobs_.empty()) return false;

@@ -30,10 +30,15 @@ class RecordingStore : public storage::Store {
     ++cursors[family];
     return store_->NewCursor(family, std::move(range), tier);
   }
-  absl::Status Commit(absl::Span<const storage::KeyspaceWrites> writes) override {
+  void Prefetch(storage::FamilyId family, const storage::KeyRange& range) override {
+    ++prefetches;
+    last_prefetch = {family, range};
+    store_->Prefetch(family, range);
+  }
+  absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
     ++commits;
     for (const storage::KeyspaceWrites& part : writes) points[part.location->family] += part.writes->points().size();
-    return store_->Commit(writes);
+    return store_->CommitSync(writes);
   }
   bool DiskFull() override { return store_->DiskFull(); }
   absl::StatusOr<storage::FamilyId> CreateFamily(absl::string_view name) override { return store_->CreateFamily(name); }
@@ -71,6 +76,8 @@ class RecordingStore : public storage::Store {
   int commits = 0;
   std::map<storage::FamilyId, int> gets;
   std::map<storage::FamilyId, int> cursors;
+  int prefetches = 0;
+  std::pair<storage::FamilyId, storage::KeyRange> last_prefetch;
   // Counts, by family, of keys that were put or deleted.
   std::map<storage::FamilyId, size_t> points;
 

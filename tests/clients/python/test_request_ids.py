@@ -10,10 +10,7 @@ from harness import Server, eventually, failure_of, item_failure, object_id
 from holdfast.v1 import batch_processor_service_pb2 as batch_pb
 from holdfast.v1 import counter_service_pb2 as counter_pb
 from holdfast.v1 import object_service_pb2 as object_pb
-from holdfast.v1 import rate_limiter_service_pb2 as limiter_pb
-from holdfast.v1 import user_cache_service_pb2 as users_pb
 
-INT64_MAX = 2**63 - 1
 HOUR = duration_pb2.Duration(seconds=3600)
 
 
@@ -105,36 +102,6 @@ def test_ids_are_known_after_delete_all(api, obj):
     assert api.objects.ListEntries(object_pb.ListEntriesRequest(object=obj)).entries, "deleted once, not twice"
 
 
-def test_the_same_request_at_the_same_time_happens_once(api, ref):
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        for round in range(10):
-            calls = [pool.submit(api.counter.Increment, increment(ref, f"round {round}")) for _ in range(16)]
-            assert {call.result().value for call in calls} == {round + 1}
-
-
-def test_an_error_leaves_no_record(api, ref):
-    api.counter.ResetCounter(counter_pb.ResetCounterRequest(object=ref, value=INT64_MAX))
-    failure = failure_of(lambda: api.counter.Increment(increment(ref, "once")))
-    assert failure.reason == "COUNTER_OVERFLOW"
-    api.counter.ResetCounter(counter_pb.ResetCounterRequest(object=ref, value=5))
-    assert api.counter.Increment(increment(ref, "once")).value == 6
-
-
-def test_a_denied_or_peeked_limit_leaves_no_record(api, ref):
-    def check(request_id, peek=False):
-        limit = limiter_pb.RateLimit(key="alice", limit=1, window=HOUR)
-        return api.limiter.CheckLimit(
-            limiter_pb.CheckLimitRequest(object=ref, request_id=request_id, check=limit, peek=peek)
-        ).allowed
-
-    assert check("peeked", peek=True)
-    assert check("peeked"), "a peek has left no record with which this would be another request"
-    assert check("peeked"), "the same again, not a second one"
-    assert not check("denied")
-    api.limiter.ResetLimit(limiter_pb.ResetLimitRequest(object=ref, key="alice"))
-    assert check("denied")
-
-
 def test_a_flush_is_not_repeated(api, ref):
     api.batch.ConfigureBatch(batch_pb.ConfigureBatchRequest(object=ref, config=batch_pb.BatchConfig(delay=HOUR)))
     api.batch.AddItems(batch_pb.AddItemsRequest(object=ref, items=["a", "b"]))
@@ -158,15 +125,3 @@ def test_the_items_of_a_batch_and_of_a_stream_have_ids(api, ref):
     stream = api.counter.StreamIncrement(counter_pb.StreamIncrementRequest(increment=item) for item in items)
     assert outcomes([reply.result for reply in stream]) == [1, 1, 5, 3]
     assert value(api, ref) == 5
-
-
-def test_a_reply_that_is_too_large_to_keep_is_refused_and_nothing_is_done(api, ref):
-    user = users_pb.User(id="u1", name="n" * 512, email="e" * 512)
-    user.attributes.update({"big": "x" * 65_400})
-    update = lambda request_id: api.users.UpdateUser(
-        users_pb.UpdateUserRequest(object=ref, request_id=request_id, user=user, allow_missing=True)
-    )
-    failure = failure_of(lambda: update("once"))
-    assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RESPONSE_TOO_LARGE")
-    assert not api.users.ListUsers(users_pb.ListUsersRequest(object=ref)).users
-    update("")

@@ -1,5 +1,4 @@
 import grpc
-import pytest
 from google.protobuf import field_mask_pb2, json_format, struct_pb2
 
 from harness import assert_invalid, failure_of
@@ -97,30 +96,6 @@ def test_an_etag_holds_back_a_lost_update(api, ref):
     assert_not_found(failure_of(lambda: get(api, ref)))
 
 
-def test_delete(api, ref):
-    create(api, ref, "u1")
-    create(api, ref, "u2")
-    api.users.DeleteUser(pb.DeleteUserRequest(object=ref, id="u1"))
-    assert_not_found(failure_of(lambda: get(api, ref, "u1")))
-    assert get(api, ref, "u2").id == "u2"
-    assert_not_found(failure_of(lambda: api.users.DeleteUser(pb.DeleteUserRequest(object=ref, id="u1"))))
-    api.users.DeleteUser(pb.DeleteUserRequest(object=ref, id="u1", allow_missing=True))
-
-
-def test_batch_get_keeps_the_order_and_leaves_out_the_missing(api, ref):
-    for id in ("a", "b", "c"):
-        create(api, ref, id, name=id.upper())
-    reply = api.users.BatchGetUsers(pb.BatchGetUsersRequest(object=ref, ids=["c", "missing", "a"]))
-    assert [(user.id, user.name) for user in reply.users] == [("c", "C"), ("a", "A")]
-
-
-@pytest.mark.parametrize("ids", [[], ["u"] * 129, ["fine", ""]], ids=["none", "many", "empty"])
-def test_batch_get_refuses_wrong_ids(api, ref, ids):
-    failure = failure_of(lambda: api.users.BatchGetUsers(pb.BatchGetUsersRequest(object=ref, ids=ids)))
-    assert failure.reason == "INVALID_FIELD"
-    assert len(failure.fields) == 1 and failure.fields[0].startswith("ids")
-
-
 def test_list_pages_in_byte_order(api, ref):
     ids = ["B", "a", "ab", "b", "é", "z"]
     for id in reversed(ids):
@@ -137,28 +112,6 @@ def test_list_pages_in_byte_order(api, ref):
     assert found == sorted(ids, key=str.encode)
     assert_invalid(failure_of(lambda: page(page_size=-1)), "page_size")
     assert_invalid(failure_of(lambda: page(page_token="garbled")), "page_token")
-
-
-@pytest.mark.parametrize(
-    "user, field",
-    [
-        (user_of(id=""), "user.id"),
-        (user_of(id="x" * 513), "user.id"),
-        (user_of(name="x" * 513), "user.name"),
-        (user_of(email="x" * 513), "user.email"),
-        (user_of(attributes={"big": "x" * 65536}), "user.attributes"),
-    ],
-    ids=["no id", "id", "name", "email", "attributes"],
-)
-def test_a_field_out_of_its_bounds_is_refused(api, ref, user, field):
-    assert_invalid(failure_of(lambda: update(api, ref, user, allow_missing=True)), field)
-    assert list(api.users.ListUsers(pb.ListUsersRequest(object=ref)).users) == []
-
-
-def test_merged_attributes_that_grow_too_large_are_refused(api, ref):
-    before = create(api, ref, attributes={"a": "x" * 40_000})
-    assert_invalid(failure_of(lambda: update(api, ref, user_of(attributes={"b": "x" * 40_000}))), "user.attributes")
-    assert get(api, ref) == before
 
 
 def test_every_kind_of_attribute_comes_back(api, ref):

@@ -204,7 +204,10 @@ TEST_F(AlarmTest, SetInTheHandlerFiresAgain) {
   };
   node->Advance(absl::Minutes(1));
   ASSERT_THAT(fired, SizeIs(3));
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(fired[static_cast<size_t>(i)].time, begin + absl::Seconds(i + 1));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(fired[static_cast<size_t>(i)].time, begin + absl::Seconds(i + 1));
+    EXPECT_EQ(fired[static_cast<size_t>(i)].retry_count, 0);
+  }
   EXPECT_EQ(AlarmOf("a"), std::nullopt);
 }
 
@@ -216,7 +219,8 @@ TEST_F(AlarmTest, SetInTheHandlerToTheSameTimeFiresAgainToo) {
     co_return absl::OkStatus();
   };
   node->Advance(absl::Minutes(1));
-  EXPECT_THAT(fired, SizeIs(3));
+  ASSERT_THAT(fired, SizeIs(3));
+  EXPECT_EQ(fired[2].retry_count, 0);
   EXPECT_EQ(AlarmOf("a"), std::nullopt);
   ExpectAlarmIndexConsistent(scripted, {"a"});
 }
@@ -244,12 +248,14 @@ TEST_F(AlarmTest, SetByAnotherTurnWhileTheHandlerWaitsStays) {
     co_return absl::OkStatus();
   };
   node->Advance(absl::Seconds(2));
+  EXPECT_EQ(AlarmOf("a"), std::nullopt) << "absent for other turns too";
   SetAlarm("a", next);
   node->Advance(absl::Seconds(8));
   EXPECT_EQ(AlarmOf("a"), next);
   node->Advance(absl::Seconds(20));
   ASSERT_THAT(fired, SizeIs(2));
   EXPECT_EQ(fired[1].time, next);
+  EXPECT_EQ(fired[1].retry_count, 0);
 }
 
 TEST_F(AlarmTest, SetByAnotherTurnForNowWhileTheHandlerWaitsFiresAfterIt) {

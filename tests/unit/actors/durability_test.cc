@@ -156,6 +156,32 @@ TEST_F(DurabilityTest, AfterAFailedCommitEveryoneIsToldThatTheOutcomeIsUnknown) 
   EXPECT_EQ(recording.commits, 2) << "never another try";
 }
 
+TEST_F(DurabilityTest, AfterARefusedCommitEveryoneIsToldThatNothingHappened) {
+  Start();
+  Put("b", "k", "v");
+  store.set_commit_error(storage::NotOwner("another process has it"));
+  auto writer = SendPut("a", "k", "1");
+  auto reader = SendGet("a", "k");
+  node->executor().EndRound();
+  auto in_next_batch = SendPut("c", "k", "3");
+  node->Settle();
+  store.set_commit_error(absl::OkStatus());
+  auto late = SendPut("a", "k", "4");
+  node->Settle();
+  for (const Outcome* outcome : std::vector<Outcome*>{writer.get(), reader.get(), in_next_batch.get(), late.get()}) {
+    ASSERT_TRUE(outcome->done());
+    EXPECT_THAT(*outcome->status, Fails(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OBJECT_RESET));
+  }
+  EXPECT_EQ(node->disk_failures(), 1);
+  EXPECT_TRUE(storage::IsNotOwner(*node->disk_failure()));
+  EXPECT_EQ(recording.commits, 2) << "never another try";
+  // The owner, as the next node on the store stands for it, finds what was acknowledged and nothing else.
+  Start();
+  EXPECT_EQ(Get("b", "k"), "v");
+  EXPECT_EQ(Get("a", "k"), std::nullopt);
+  EXPECT_EQ(Get("c", "k"), std::nullopt);
+}
+
 TEST_F(DurabilityTest, TurnsInTheirMiddleWhenTheDiskFailsAreToldToo) {
   Start();
   store.set_commit_error(absl::DataLossError("the disk is gone"));

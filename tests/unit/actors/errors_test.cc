@@ -8,6 +8,7 @@
 
 #include "absl/strings/cord.h"
 #include "google/rpc/error_details.pb.h"
+#include "storage/store/store.h"
 
 namespace holdfast::actors {
 namespace {
@@ -49,7 +50,10 @@ std::vector<Case> AllErrors() {
       {"QuotaExceeded", QuotaExceeded("pending items", "too many"), absl::StatusCode::kResourceExhausted,
        "OBJECT_QUOTA", false},
       {"ObjectReset", ObjectReset("reset"), absl::StatusCode::kUnavailable, "OBJECT_RESET", true},
-      {"OutcomeUnknown", OutcomeUnknown(), absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN", false},
+      {"CommitFailed", CommitFailed(absl::UnavailableError("no sync")), absl::StatusCode::kUnavailable,
+       "OUTCOME_UNKNOWN", false},
+      {"CommitFailed, refused", CommitFailed(storage::NotOwner("moved")), absl::StatusCode::kUnavailable,
+       "OBJECT_RESET", true},
       {"Error", Error(absl::StatusCode::kOutOfRange, v1::ERROR_REASON_COUNTER_OVERFLOW, "too large"),
        absl::StatusCode::kOutOfRange, "COUNTER_OVERFLOW", false},
       {"FromStorage", FromStorage(absl::DataLossError("garbled")), absl::StatusCode::kDataLoss, "DATA_CORRUPT", false},

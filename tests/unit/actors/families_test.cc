@@ -381,7 +381,7 @@ TEST_F(FamiliesTest, AnObjectWhoseCatalogRecordIsDamagedIsDataLossAndKeepsAllTha
     storage::WriteSet writes;
     writes.Put(Key(scripted, "a").encoded(), bytes);
     const storage::KeyspaceWrites commit{&catalog, &writes};
-    ASSERT_TRUE(store.Commit({&commit, 1}).ok());
+    ASSERT_TRUE(store.CommitSync({&commit, 1}).ok());
   };
   set_record("\xff garbled");
   board().alarm = [](ScriptedObject& self, const AlarmRun&) -> Task<absl::Status> {

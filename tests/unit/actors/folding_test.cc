@@ -193,7 +193,9 @@ class FailingReads : public storage::Store {
     if (scans_fail) return std::make_unique<Failed>();
     return store_->NewCursor(family, std::move(range), tier);
   }
-  absl::Status Commit(absl::Span<const storage::KeyspaceWrites> writes) override { return store_->Commit(writes); }
+  absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
+    return store_->CommitSync(writes);
+  }
   absl::StatusOr<storage::FamilyId> CreateFamily(absl::string_view name) override { return store_->CreateFamily(name); }
   absl::Status DropFamily(storage::FamilyId family) override { return store_->DropFamily(family); }
   std::vector<storage::OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }

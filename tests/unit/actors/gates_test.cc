@@ -132,5 +132,20 @@ TEST_F(OutputGateTest, AFailedCommitReplacesWhateverWaited) {
   }
 }
 
+TEST_F(OutputGateTest, ARefusedCommitIsTriedAgainElsewhere) {
+  Recording reply, later;
+  store.set_commit_error(storage::NotOwner("another process has it"));
+  Write("a");
+  gate.Pass(&reply, absl::OkStatus(), pipeline.filling());
+  pipeline.Submit();
+  Write("b");
+  gate.Pass(&later, NotFound("nothing"), pipeline.filling());
+  commits.RunOne();
+  for (const Recording* waiting : {&reply, &later}) {
+    ASSERT_TRUE(waiting->outcome);
+    EXPECT_EQ(ReasonOf(*waiting->outcome), v1::ERROR_REASON_OBJECT_RESET);
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::actors

@@ -40,6 +40,27 @@ TEST_F(LoadTest, RunsOnceBeforeTheFirstRequest) {
   EXPECT_THAT(board().notes, ElementsAre("load a", "first", "second"));
 }
 
+TEST_F(LoadTest, TellsTheStoreWhatItIsAboutToRead) {
+  Start();
+  for (const int loads : {1, 2}) {
+    SendNote("a", "a request");
+    node->Settle();
+    EXPECT_EQ(board().loads, loads);
+    EXPECT_EQ(recording.prefetches, loads);
+    SendNote("a", "another request, which loads nothing");
+    node->Settle();
+    EXPECT_EQ(recording.prefetches, loads);
+    node->Advance(options.idle_timeout);
+    ASSERT_EQ(Find("a"), nullptr);
+  }
+  const storage::Location packed = storage::PackedLocation(Key(scripted, "a"));
+  const auto& [family, range] = recording.last_prefetch;
+  EXPECT_EQ(family, packed.family);
+  EXPECT_TRUE(range.Contains(packed.prefix + storage::kObjectHeaderKey));
+  EXPECT_TRUE(range.Contains(packed.prefix + storage::kAlarmKey));
+  EXPECT_FALSE(range.Contains(packed.prefix + storage::kClientAlarmKey));
+}
+
 TEST_F(LoadTest, IsACriticalSection) {
   board().load = [](ScriptedObject& self) -> Task<absl::Status> {
     (void)co_await self.storage().Get("k");

@@ -154,7 +154,7 @@ class RelocationTest : public ScriptedTest {
          {storage::FamilyId::kCatalog, storage::FamilyId::kAlarms, storage::FamilyId::kPacked}) {
       const storage::Location location{family, ""};
       const storage::KeyspaceWrites writes{&location, &all};
-      EXPECT_TRUE(store.Commit({&writes, 1}).ok());
+      EXPECT_TRUE(store.CommitSync({&writes, 1}).ok());
     }
   }
 

@@ -212,7 +212,7 @@ TEST_P(CatalogPageTest, RandomQueriesAreThoseOfASet) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, CatalogPageTest, testing::Values(StoreKind::kMemory, StoreKind::kRocksDb), StoreName);
+INSTANTIATE_TEST_SUITE_P(Stores, CatalogPageTest, AllStores(), StoreName);
 
 }  // namespace
 }  // namespace holdfast::storage

@@ -35,16 +35,40 @@ class CountingStore : public MemoryStore {
     size_t points = 0;
   };
 
-  absl::Status Commit(absl::Span<const KeyspaceWrites> writes) override {
+  absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override {
     Counted& counted = commits_.emplace_back();
     counted.keyspaces = writes.size();
     for (const KeyspaceWrites& part : writes) counted.points += part.writes->points().size();
-    return MemoryStore::Commit(writes);
+    return MemoryStore::CommitSync(writes);
   }
   const std::vector<Counted>& commits() const { return commits_; }
 
  private:
   std::vector<Counted> commits_;
+};
+
+// Commits without a thread of ours, as a store on another machine: a commit is held until the test ends it.
+class HeldStore : public MemoryStore {
+ public:
+  void Commit(absl::Span<const KeyspaceWrites> writes, Background* background, CommitDone done) override {
+    EXPECT_FALSE(held_) << "one commit at a time";
+    held_.emplace(Held{writes, background, std::move(done)});
+  }
+  bool holds() const { return held_.has_value(); }
+  void End() {
+    Held held = *std::exchange(held_, std::nullopt);
+    held.background->Post([done = std::move(held.done), status = CommitSync(held.writes)]() mutable {
+      done(status, absl::Milliseconds(1));
+    });
+  }
+
+ private:
+  struct Held {
+    absl::Span<const KeyspaceWrites> writes;
+    Background* background;
+    CommitDone done;
+  };
+  std::optional<Held> held_;
 };
 
 auto Commit(size_t keyspaces, size_t points) {
@@ -238,6 +262,43 @@ TEST_F(CommitPipelineTest, WaitersAreToldInOrderAndOnlyWhenDurable) {
   EXPECT_EQ(told_.size(), 4u);
 }
 
+TEST_F(CommitPipelineTest, NextCommitBeginsBeforeTheWaitersAreTold) {
+  Put(&a_, "k", "1");
+  size_t begun = 0;
+  pipeline_.WhenDurable(1, [&](const absl::Status&) { begun = committer_.waiting(); });
+  pipeline_.Submit();
+  Put(&a_, "k", "2");
+  committer_.RunOne();
+  EXPECT_EQ(begun, 1u);
+}
+
+TEST_F(CommitPipelineTest, AStoreMayCommitWithoutAThreadOfOurs) {
+  HeldStore store;
+  CommitPipeline pipeline(&store, &committer_, nullptr);
+  for (const char* value : {"1", "2"}) {
+    WriteSet writes;
+    writes.Put("k", value);
+    pipeline.Join(&a_, &writes);
+    pipeline.WhenDurable(pipeline.filling(), &waiters_.emplace_back(this, value));
+    pipeline.Submit();
+    EXPECT_TRUE(store.holds());
+    EXPECT_EQ(committer_.waiting(), 0u);
+  }
+  store.End();
+  EXPECT_THAT(Told(), IsEmpty()) << "told before the executor knew";
+  EXPECT_FALSE(store.holds());
+  committer_.RunOne();
+  EXPECT_THAT(Told(), ElementsAre("1"));
+  EXPECT_THAT(Find(store, FamilyId::kPacked, "a/k"), Optional(std::string("1")));
+  EXPECT_TRUE(store.holds()) << "what gathered meanwhile goes at once";
+  store.End();
+  committer_.RunOne();
+  EXPECT_THAT(Told(), ElementsAre("1", "2"));
+  EXPECT_THAT(Find(store, FamilyId::kPacked, "a/k"), Optional(std::string("2")));
+  EXPECT_EQ(pipeline.durable(), 2u);
+  EXPECT_TRUE(pipeline.idle());
+}
+
 TEST_F(CommitPipelineTest, FunctionsAndWaitersAreToldInOneOrder) {
   Put(&a_, "k", "1");
   Wait(1, "waiter 1");
@@ -306,9 +367,33 @@ TEST_F(CommitPipelineTest, FailureFailsAllWhoWaitNowAndLater) {
               ElementsAre("in flight", "function in flight", "filling", "function filling", "later", "later function"));
   for (const auto& [name, status] : told_) {
     EXPECT_THAT(status, IsStatus(absl::StatusCode::kInternal, "fsync failed")) << name;
+    EXPECT_FALSE(IsNotOwner(status)) << name;
   }
   EXPECT_THAT(failures_, ElementsAre(IsStatus(absl::StatusCode::kInternal, "fsync failed")));
   EXPECT_EQ(pipeline_.durable(), 0u);
+}
+
+TEST_F(CommitPipelineTest, RefusalIsFinalAndToldAsOne) {
+  store_.set_commit_error(NotOwner("another process has it"));
+  Put(&a_, "k", "1");
+  Wait(1, "in flight");
+  pipeline_.Submit();
+  Put(&a_, "k", "2");
+  Wait(2, "filling");
+  committer_.RunOne();
+  EXPECT_EQ(committer_.waiting(), 0u);
+  store_.set_commit_error(absl::OkStatus());
+  Wait(2, "later");
+  pipeline_.Submit();
+  EXPECT_EQ(committer_.waiting(), 0u);
+  EXPECT_THAT(Told(), ElementsAre("in flight", "filling", "later"));
+  for (const auto& [name, status] : told_) EXPECT_TRUE(IsNotOwner(status)) << name;
+  ASSERT_EQ(failures_.size(), 1u);
+  EXPECT_TRUE(IsNotOwner(failures_[0]));
+  EXPECT_TRUE(pipeline_.failed());
+  EXPECT_TRUE(IsNotOwner(pipeline_.failure()));
+  EXPECT_EQ(pipeline_.durable(), 0u);
+  EXPECT_THAT(Dump(store_, FamilyId::kPacked), IsEmpty());
 }
 
 TEST_F(CommitPipelineTest, FailureIsFinal) {

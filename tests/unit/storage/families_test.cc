@@ -246,7 +246,7 @@ TEST_P(FamiliesTest, CrashLeavesNoFamilyBehind) {
   EXPECT_EQ(families.count(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, FamiliesTest, testing::Values(StoreKind::kMemory, StoreKind::kRocksDb), StoreName);
+INSTANTIATE_TEST_SUITE_P(Stores, FamiliesTest, AllStores(), StoreName);
 
 TEST(Families, FailedCreationGivesTheRoomBack) {
   MemoryStore store;

@@ -102,7 +102,7 @@ TEST_P(ViewTest, ReadsAreThoseOfAPlainMap) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, ViewTest, testing::Values(StoreKind::kMemory, StoreKind::kRocksDb), StoreName);
+INSTANTIATE_TEST_SUITE_P(Stores, ViewTest, AllStores(), StoreName);
 
 class KeyspaceTest : public testing::Test {
  protected:

@@ -31,6 +31,7 @@ class ObjectHarness {
         pipeline_(store, &commits_, [](const absl::Status& status) { ADD_FAILURE() << status; }),
         keyspace_(std::move(location)),
         storage_(std::in_place, store, &reads_, &keyspace_, &sql_, [this](std::coroutine_handle<>) { ++resumed_; }) {}
+  ~ObjectHarness() { store_->WaitForCommits(); }
 
   ObjectStorage& storage() { return *storage_; }
   Keyspace& keyspace() { return keyspace_; }
@@ -65,6 +66,7 @@ class ObjectHarness {
     EndTurn();
     do {
       pipeline_.Submit();
+      store_->WaitForCommits();
     } while (commits_.RunOne());
   }
 

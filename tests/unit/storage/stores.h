@@ -1,12 +1,14 @@
-// The two stores, for tests that must hold for both.
+// The stores, for tests that must hold for all of them.
 
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_STORES_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_STORES_H_
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +20,7 @@
 #include "storage/store/memory_store.h"
 #include "storage/store/patch.h"
 #include "storage/store/store.h"
+#include "tests/unit/storage/late_store.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/status_matchers.h"
 #include "tests/unit/storage/temp_dir.h"
@@ -43,24 +46,63 @@ inline std::unique_ptr<Store> OpenOrDie(const RocksDbOptions& options) {
   return *std::move(store);
 }
 
-enum class StoreKind { kMemory, kRocksDb };
+enum class StoreKind { kMemory, kRocksDb, kLate };
 
-inline std::string StoreName(const testing::TestParamInfo<StoreKind>& info) {
-  return info.param == StoreKind::kMemory ? "Memory" : "RocksDb";
+struct StoreRow {
+  StoreKind kind;
+  const char* name;
+  // Opens a store with nothing in it; `dir` is an empty directory that outlives it.
+  std::unique_ptr<Store> (*open)(const std::string& dir);
+  // From now on the store refuses commits. Null if nothing makes it do that.
+  void (*refuse)(Store& store) = nullptr;
+};
+
+inline std::unique_ptr<Store> OpenUnsynced(const std::string& dir) {
+  RocksDbOptions options = SmallOptions(dir);
+  options.sync = false;
+  return OpenOrDie(options);
 }
 
-// An empty store of either kind.
+template <typename T>
+std::unique_ptr<Store> OpenInMemory(const std::string&) {
+  return std::make_unique<T>();
+}
+
+inline void RefuseInMemory(Store& store) {
+  static_cast<MemoryStore&>(store).set_commit_error(NotOwner("another process has the store"));
+}
+
+// A new store has a row here, and then runs through every suite that is instantiated with AllStores().
+inline constexpr StoreRow kStoreRows[] = {
+    {StoreKind::kMemory, "Memory", OpenInMemory<MemoryStore>, RefuseInMemory},
+    {StoreKind::kRocksDb, "RocksDb", OpenUnsynced},
+    {StoreKind::kLate, "Late", OpenInMemory<LateStore>, RefuseInMemory},
+};
+
+inline const StoreRow& RowOf(StoreKind kind) {
+  return *std::find_if(std::begin(kStoreRows), std::end(kStoreRows), [&](const auto& row) { return row.kind == kind; });
+}
+
+inline auto AllStores() {
+  std::vector<StoreKind> kinds;
+  for (const StoreRow& row : kStoreRows) kinds.push_back(row.kind);
+  return testing::ValuesIn(kinds);
+}
+
+inline auto StoresThatRefuse() {
+  std::vector<StoreKind> kinds;
+  for (const StoreRow& row : kStoreRows) {
+    if (row.refuse != nullptr) kinds.push_back(row.kind);
+  }
+  return testing::ValuesIn(kinds);
+}
+
+inline std::string StoreName(const testing::TestParamInfo<StoreKind>& info) { return RowOf(info.param).name; }
+
+// An empty store of some kind.
 class AnyStore {
  public:
-  explicit AnyStore(StoreKind kind) {
-    if (kind == StoreKind::kMemory) {
-      store_ = std::make_unique<MemoryStore>();
-    } else {
-      RocksDbOptions options = SmallOptions(dir_.path());
-      options.sync = false;
-      store_ = OpenOrDie(options);
-    }
-  }
+  explicit AnyStore(StoreKind kind) : store_(RowOf(kind).open(dir_.path())) {}
   Store& operator*() { return *store_; }
   Store* operator->() { return store_.get(); }
   Store* get() { return store_.get(); }
@@ -83,7 +125,7 @@ using Entries = std::map<std::string, std::string>;
 inline absl::Status Commit(Store& store, const std::vector<std::pair<Location, WriteSet>>& parts) {
   std::vector<KeyspaceWrites> writes;
   for (const auto& [location, set] : parts) writes.push_back({&location, &set});
-  return store.Commit(writes);
+  return store.CommitSync(writes);
 }
 
 inline WriteSet OnePut(const std::string& key, const std::string& value) {

@@ -125,7 +125,7 @@ class BatchMigrationTest : public BatchProcessorTest {
     packed.prefix += Key(BatchProcessor::Class(), name).encoded();
     const storage::Location catalogs{storage::FamilyId::kCatalog, ""};
     const storage::KeyspaceWrites writes[] = {{&packed, &object}, {&catalogs, &catalog}};
-    ASSERT_TRUE(store.Commit(writes).ok());
+    ASSERT_TRUE(store.CommitSync(writes).ok());
   }
   // Returns how many of the stored processed items have a time.
   int Timed(const std::string& name) {
@@ -196,7 +196,7 @@ TEST_F(BatchMigrationTest, AStoreThatIsNewerIsRefusedUntouched) {
   storage::AppendUint16(&packed.prefix, static_cast<uint16_t>(Key(BatchProcessor::Class(), "mail").shard()));
   packed.prefix += Key(BatchProcessor::Class(), "mail").encoded();
   const storage::KeyspaceWrites writes[] = {{&packed, &object}};
-  ASSERT_TRUE(store.Commit(writes).ok());
+  ASSERT_TRUE(store.CommitSync(writes).ok());
   const auto before = recording.Dump();
   Start();
   auto sent = SendAdd({"a"});

@@ -74,8 +74,13 @@ TEST_F(PlainBatchTest, ConditionsAreOfWhatWasThereBeforeTheFirstStep) {
 
 TEST_F(PlainBatchTest, TheFirstThatDoesNotHoldIsNamedAndNothingIsDone) {
   Start();
-  Put("a", "k", "v");
   v1::ApplyBatchRequest batch;
+  AddPut(&batch, "k", "v");
+  batch.add_preconditions()->set_key_present("k");
+  EXPECT_THAT(Apply(batch), Fails(absl::StatusCode::kAborted, v1::ERROR_REASON_PRECONDITION_FAILED));
+  EXPECT_EQ(recording.EntryCount(), 0u) << "an object was made";
+  batch.Clear();
+  Put("a", "k", "v");
   AddPut(&batch, "k", "changed");
   SetTimestamp(0, batch.add_steps()->mutable_set_alarm());
   batch.add_preconditions()->set_key_present("k");
