@@ -36,14 +36,13 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "storage/base/background.h"
+#include "storage/base/batch_number.h"
 #include "storage/base/observer.h"
 #include "storage/object/keyspace.h"
 #include "storage/store/store.h"
 #include "storage/store/write_set.h"
 
 namespace holdfast::storage {
-
-using BatchNumber = uint64_t;
 
 class CommitPipeline {
  public:

@@ -24,10 +24,9 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "storage/base/batch_number.h"
 
 namespace holdfast::storage {
-
-using BatchNumber = uint64_t;
 
 inline constexpr size_t kLogBlockBytes = 4096;
 inline constexpr size_t kLogSegmentHeaderBytes = 2 * kLogBlockBytes;

@@ -350,7 +350,7 @@ TEST_F(CommitLogTest, ATornBatchOverTwoSegmentsIsTheEnd) {
 
 // A process that ended at any moment, in any number of runs: what is read is what was appended, behind what was folded.
 TEST_F(CommitLogTest, RandomRunsAppendsFoldsAndTornEnds) {
-  ForEachSeed(40, [this](Random& random) {
+  ForEachSeed(15, [this](Random& random) {
     std::filesystem::remove_all(directory_);
     std::vector<std::string> appended;
     BatchNumber folded = 0;
