@@ -58,13 +58,12 @@ class ReplyCall : public Call {
 
  private:
   void Arrived(const absl::Status& admitted) final {
-    if (!admitted.ok() && !AnswersAlways()) {
+    const bool small = bytes_.Length() <= RequestParser::kSmallBytes;
+    if (!admitted.ok() && !(small && AnswersAlways())) {
       Finish(admitted);
-    } else if (bytes_.Length() <= RequestParser::kSmallBytes) {
+    } else if (small) {
       Parse();
       Start();
-    } else if (!admitted.ok()) {
-      Finish(admitted);
     } else {
       arena_ = std::make_unique<google::protobuf::Arena>();
       request_ = google::protobuf::Arena::CreateMessage<Request>(arena_.get());

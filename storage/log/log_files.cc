@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -27,7 +26,7 @@ absl::Status Failed(const char* what, const std::string& path) {
   const int error = errno;
   const auto code =
       error == ENOSPC || error == EDQUOT ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable;
-  return absl::Status(code, absl::StrCat(what, " ", path, ": ", std::strerror(error)));
+  return absl::Status(code, absl::ErrnoToStatus(error, absl::StrCat(what, " ", path)).message());
 }
 
 absl::StatusOr<LogFile> OpenFile(const std::string& path, int flags) {
