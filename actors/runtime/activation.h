@@ -84,7 +84,6 @@ class Activation : public ObjectContext {
   // Returns whether a turn runs or a delivery waits.
   bool busy() const;
   size_t mailbox_depth() const { return queue_.depth(); }
-  absl::Time last_used() const { return seat_.last_used(); }
   Residency::Seat& seat() { return seat_; }
   const Residency::Seat& seat() const { return seat_; }
   // Returns an estimate of the activation's memory. Call it only while there is an instance.

@@ -4,8 +4,9 @@
 // Invariants: batches are numbered without gaps; each is durable before the next is begun; a batch leaves the log only
 // after Trim, when the store holds it.
 //
-// Threading: one thread at a time appends, and one at a time trims and prepares. Errors: a failed Append or Prepare is
-// final (nobody can tell what is on disk): the process must stop without another try.
+// Threading: one thread at a time appends, closes and asks for last(); any thread trims. Errors: after a failed Append
+// or Close nobody can tell what is on disk, and the process must stop without another try; but RESOURCE_EXHAUSTED for a
+// batch that the log can never hold comes before anything is written.
 
 #ifndef HOLDFAST_STORAGE_LOG_COMMIT_LOG_H_
 #define HOLDFAST_STORAGE_LOG_COMMIT_LOG_H_
@@ -26,7 +27,7 @@ class CommitLog {
   virtual absl::Status Append(int64_t time_us, absl::string_view payload) = 0;
   // Returns the number of the last batch.
   virtual BatchNumber last() const = 0;
-  // The store holds this batch and all before it.
+  // Tells that the store holds this batch, which was appended, and all before it.
   virtual void Trim(BatchNumber folded) = 0;
   // Writes the mark of an orderly end. Nothing is appended afterwards.
   virtual absl::Status Close() = 0;

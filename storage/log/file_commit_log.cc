@@ -35,6 +35,11 @@ FileCommitLog::FileCommitLog(FileCommitLogOptions options, const LogContents& co
 }
 
 absl::Status FileCommitLog::Append(int64_t time_us, absl::string_view payload) {
+  const uint64_t bytes_max = SegmentPayloadBytes() * static_cast<uint64_t>(options_.segments_max - 1);
+  if (payload.size() > bytes_max) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a batch of ", payload.size(), " bytes; the commit log takes ", bytes_max));
+  }
   LogRecord record = {.run = options_.run, .batch = last_ + 1, .time_us = time_us, .payload = payload};
   for (;;) {
     const absl::StatusOr<size_t> taken = WritePart(record);

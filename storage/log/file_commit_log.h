@@ -7,7 +7,8 @@
 // An append is one write and one fdatasync, on the calling thread. A batch that does not fit in what is left of a
 // segment goes on in the next one.
 //
-// Bounds: segments_max files of segment_bytes. With all of them full of batches that are not folded, Append waits.
+// Bounds: segments_max files of segment_bytes. With all of them full of batches that are not folded, Append waits for
+// Trim. A batch that does not fit into all segments but one is refused, since no Trim could ever make room for it.
 
 #ifndef HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_
 #define HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_
@@ -58,6 +59,10 @@ class FileCommitLog final : public CommitLog {
 
   FileCommitLog(FileCommitLogOptions options, const LogContents& contents);
 
+  // Returns the bytes of payload that a segment takes if it has nothing else.
+  uint64_t SegmentPayloadBytes() const {
+    return options_.segment_bytes - kLogSegmentHeaderBytes - kLogRecordHeaderBytes;
+  }
   // Writes the record, or as much of its payload as fits into a segment; the caller syncs. Returns how many bytes of
   // the payload it took.
   absl::StatusOr<size_t> WritePart(LogRecord record);

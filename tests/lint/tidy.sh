@@ -5,7 +5,8 @@
 #
 # By default it checks the files that changed since the branch left main, committed or not; on main itself, when nothing
 # is uncommitted, those of the last commit. A header that changed stands for the .cc file of its name. With --all it
-# checks all files. A clone without the history that this needs checks nothing, and says so.
+# checks all files. In a clone without the history that this needs it checks nothing, and exits
+# with 77.
 #
 # DIR (ROOT/build/dev) is a configured tree with compile_commands.json, in which holdfast_proto is built.
 set -euo pipefail
@@ -27,7 +28,8 @@ readonly folders=(storage actors service client)
 command -v clang-tidy-16 >/dev/null || { echo "tidy: no clang-tidy-16: deploy/install-deps.sh --tools" >&2; exit 1; }
 [ -f "$build/compile_commands.json" ] || { echo "tidy: no $build/compile_commands.json: cmake --preset dev" >&2; exit 1; }
 
-nothing() { echo "tidy: CHECKS NOTHING: $*; --all checks the whole tree"; exit 0; }
+# Ends with the status that ctest takes for a skipped test.
+nothing() { echo "tidy: CHECKS NOTHING: $*; --all checks the whole tree"; exit 77; }
 
 # Prints the commit to compare with; empty when there is none.
 base_commit() {

@@ -24,11 +24,11 @@ with tempfile.TemporaryDirectory() as folder:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def expect(passes, text, *arguments):
+    def expect(status, text, *arguments):
         done = subprocess.run([CHECK, root, *arguments], capture_output=True, text=True)
         output = done.stdout + done.stderr
-        if (done.returncode == 0) != passes or text not in output:
-            sys.exit(f"tidy_test: expected {'success' if passes else 'failure'} with '{text}', got {done.returncode}:\n{output}")
+        if done.returncode != status or text not in output:
+            sys.exit(f"tidy_test: expected status {status} with '{text}', got {done.returncode}:\n{output}")
 
     names = ["storage/old.cc", "storage/new.cc", "actors/a.cc", "service/a.cc", "client/a.cc"]
     for name in names:
@@ -38,35 +38,35 @@ with tempfile.TemporaryDirectory() as folder:
     write(".gitignore", "/build/\n")
     write("build/dev/compile_commands.json", json.dumps(
         [{"directory": folder, "file": name, "command": f"clang++-16 -std=c++20 -c {name}"} for name in names]))
-    expect(True, "CHECKS NOTHING")
+    expect(77, "CHECKS NOTHING")
 
     write("storage/old.cc", FAULT)
     git("init", "-q", "-b", "main")
     git("add", ".")
     git("commit", "-q", "-m", "first")
-    expect(True, "CHECKS NOTHING")
-    expect(False, "bugprone-use-after-move", "--all")
+    expect(77, "CHECKS NOTHING")
+    expect(1, "bugprone-use-after-move", "--all")
 
     # A fault that is not committed, that is the last commit of main, and that a branch has with a commit after it.
     write("storage/new.cc", FAULT)
-    expect(False, "storage/new.cc:6")
+    expect(1, "storage/new.cc:6")
     git("commit", "-q", "-a", "-m", "second")
-    expect(False, "storage/new.cc:6")
+    expect(1, "storage/new.cc:6")
     git("checkout", "-q", "-b", "branch", "HEAD~1")
     write("note", "")
     git("add", "note")
     git("commit", "-q", "-m", "no code")
-    expect(True, "no files that changed")
+    expect(0, "no files that changed")
     write("storage/new.cc", FAULT)
     git("commit", "-q", "-a", "-m", "third")
     write("client/a.cc", RIGHT + "\n")
     git("commit", "-q", "-a", "-m", "fourth")
-    expect(False, "storage/new.cc:6")
+    expect(1, "storage/new.cc:6")
     write("storage/new.cc", RIGHT + "\n")
-    expect(True, "2 files that changed")
+    expect(0, "2 files that changed")
 
     # A header stands for the .cc file of its name.
     git("checkout", "-q", "-f", "-b", "headers", "main")
     write("storage/new.h", "int Right();  // Changed.\n")
-    expect(False, "storage/new.cc:6")
+    expect(1, "storage/new.cc:6")
 print("tidy: cases as expected")

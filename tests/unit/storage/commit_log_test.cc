@@ -123,6 +123,19 @@ TEST_F(CommitLogTest, ABatchMayTakeManySegments) {
   EXPECT_THAT(batches_, ElementsAre("a", large, "z"));
 }
 
+TEST_F(CommitLogTest, ABatchThatTheLogCanNeverHoldIsRefusedAndTheLogGoesOn) {
+  const uint64_t bytes_max = 3 * (kSegmentBytes - kLogSegmentHeaderBytes - kLogRecordHeaderBytes);
+  {
+    auto log = Open(0, 4);
+    Append(*log, "a");
+    EXPECT_EQ(log->Append(1, std::string(bytes_max + 1, 'x')).code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(log->last(), 1u);
+    Append(*log, std::string(bytes_max, 'y'));
+  }
+  ASSERT_TRUE(Read().ok());
+  EXPECT_THAT(batches_, ElementsAre("a", std::string(bytes_max, 'y')));
+}
+
 TEST_F(CommitLogTest, RunsFollowOnEachOther) {
   for (int run = 0; run < 5; ++run) {
     auto log = Open(static_cast<BatchNumber>(2 * run));

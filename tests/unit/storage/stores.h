@@ -46,6 +46,18 @@ inline std::unique_ptr<Store> OpenOrDie(const RocksDbOptions& options) {
   return *std::move(store);
 }
 
+inline WriteSet Puts(const std::vector<std::pair<std::string, std::string>>& entries) {
+  WriteSet set;
+  for (const auto& [key, value] : entries) set.Put(key, value);
+  return set;
+}
+
+inline WriteSet Removes(KeyRange range) {
+  WriteSet set;
+  set.DeleteRange(std::move(range));
+  return set;
+}
+
 enum class StoreKind { kMemory, kRocksDb, kLate };
 
 struct StoreRow {
