@@ -30,13 +30,13 @@
 #include "service/call/request_parser.h"
 #include "service/descriptors.h"
 #include "service/listener.h"
+#include "service/open_store.h"
 #include "service/quiesce.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_table.h"
 #include "storage/base/disk_space.h"
 #include "storage/base/log.h"
 #include "storage/node/families.h"
-#include "storage/rocksdb/rocksdb_store.h"
 
 namespace holdfast::service {
 namespace {
@@ -144,11 +144,7 @@ Extension WithBuiltIn(Extension program) {
   all.object_classes.insert(all.object_classes.end(), program.object_classes.begin(), program.object_classes.end());
   std::move(program.services.begin(), program.services.end(), std::back_inserter(all.services));
   all.observer = program.observer;
-  if (program.open_store != nullptr) {
-    all.open_store = std::move(program.open_store);
-  } else {
-    all.open_store = [observer = program.observer](const Config& config) { return OpenStore(config, observer); };
-  }
+  all.open_store = std::move(program.open_store);
   all.clock = program.clock;
   return all;
 }
@@ -216,6 +212,9 @@ class RunningServer : public Server {
 
  private:
   absl::Status StartGrpc();
+  void DiskFailed(const absl::Status& status) {
+    if (!disk_failed_.exchange(true)) on_disk_failure_(status);
+  }
   // Ends the executors: all threads before the first queue, since a turn on one may end a call on the queue of another.
   void StopLanes() {
     for (auto& lane : lanes_) lane->executor.Stop();
@@ -270,7 +269,9 @@ auto RunningServer::OnLane(Lane* lane, Work work) {
 
 absl::Status RunningServer::Start() {
   if (absl::Status status = table_.CheckComplete(); !status.ok()) return status;
-  auto store = open_store_(config_);
+  auto store = open_store_ != nullptr
+                   ? open_store_(config_)
+                   : OpenStore(config_, observer_, [this](const absl::Status& status) { DiskFailed(status); });
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
   // A store that is not on the disk has not made the directory.
@@ -317,7 +318,7 @@ absl::Status RunningServer::StartGrpc() {
     lane->host = std::make_unique<actors::ShardHost>(
         actors::HostServices{
             .executor = &lane->executor,
-            .store = store_.get(),
+            .store = store_->ForExecutor(i),
             .families = families_.get(),
             .run_clocks = run_clocks_.get(),
             .reads = &lane->reads,
@@ -328,10 +329,7 @@ absl::Status RunningServer::StartGrpc() {
             .random = &lane->random,
             .classes = &classes_,
             .watchers = &watchers_,
-            .on_commit_failure =
-                [this](const absl::Status& status) {
-                  if (!disk_failed_.exchange(true)) on_disk_failure_(status);
-                },
+            .on_commit_failure = [this](const absl::Status& status) { DiskFailed(status); },
             .sql_workers = &lane->sql,
             .sql_heap_total = &sql_heap_total_,
             .observer = observer_,
@@ -448,21 +446,6 @@ void RunningServer::Drain() {
 }
 
 }  // namespace
-
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config, storage::Observer* observer) {
-  const auto& settings = config.storage();
-  storage::RocksDbOptions options;
-  options.data_dir = config.data_dir();
-  options.block_cache_bytes = settings.block_cache_bytes();
-  options.memtable_bytes = settings.memtable_bytes();
-  options.wal_bytes_max = settings.wal_bytes_max();
-  options.sync = !config.testing().sync_off();
-  options.disk_reserve_bytes = settings.disk_reserve_bytes();
-  options.open_tables_max = settings.open_tables_max();
-  options.lose_unsynced = config.testing().lose_unsynced();
-  options.observer = observer;
-  return storage::OpenRocksDbStore(options);
-}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                                                       std::function<void(const absl::Status&)> on_disk_failure,

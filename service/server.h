@@ -22,10 +22,6 @@
 
 namespace holdfast::service {
 
-// Opens the store of a server, RocksDB in the data directory, unless an extension opens another.
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const config::v1::Config& config,
-                                                          storage::Observer* observer = nullptr);
-
 class Server {
  public:
   // `config` has gone through CompleteConfig. `on_disk_failure` is called once, on any thread, when a commit failed:

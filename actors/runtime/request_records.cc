@@ -87,7 +87,7 @@ void RequestRecords::Start() {
   started_ = true;
   // The cursor sees the records that are there now, and none that is added from here on.
   counted_to_ = std::string(1, storage::kRequestAgeKind);
-  uncounted_ = store_->NewCursor(keyspace_.location().family, KeyRange::Prefix({&storage::kRequestAgeKind, 1}),
+  uncounted_ = store_->NewCursor(keyspace_.location(), KeyRange::Prefix({&storage::kRequestAgeKind, 1}),
                                  storage::ReadTier::kDisk);
   CountOn(/*from_first=*/true);
 }
@@ -144,7 +144,7 @@ void RequestRecords::CountOn(bool from_first) {
 std::optional<std::string> RequestRecords::PassDamage(const std::string& place, const absl::Status& why) const {
   if (why.code() != absl::StatusCode::kDataLoss) return std::nullopt;
   const KeyRange rest{place, storage::PrefixEnd({&storage::kRequestAgeKind, 1})};
-  const std::optional<std::string> next = storage::ReadableFrom(store_, keyspace_.location().family, rest);
+  const std::optional<std::string> next = storage::ReadableFrom(store_, keyspace_.location(), rest);
   if (next == place) return std::nullopt;
   if (next) Log(LogLevel::kError, "request_records_damaged", {{"status", why.ToString()}});
   return next;

@@ -24,7 +24,7 @@ namespace holdfast::service {
 struct Extension {
   std::vector<const actors::ObjectClass*> object_classes = {};
   std::vector<RpcTable::Service> services = {};  // rpc_rows.h makes them
-  // Opens the store. Null: RocksDB in the data directory (OpenStore of server.h).
+  // Opens the store. Null: RocksDB in the data directory (service/open_store.h).
   std::function<absl::StatusOr<std::unique_ptr<storage::Store>>(const config::v1::Config&)> open_store = nullptr;
   // The clock of the server. Null: the system's.
   const actors::Clock* clock = nullptr;

@@ -52,6 +52,9 @@ class Observer {
   };
   // The store has ended the commit of a batch; if `ok`, the batch is written and synced. On the executor.
   virtual void CommitEnded(const CommitStats& /*stats*/) {}
+  // The commits of a while were written to the store below the log: so many bytes of so many keyspaces. On the thread
+  // that folds.
+  virtual void FoldEnded(const CommitStats& /*stats*/) {}
   // The store begins to hold back writes to a family until its background work has caught up, or stops holding them
   // back.
   virtual void StoreStalled(absl::string_view /*family*/, bool /*stalled*/) {}

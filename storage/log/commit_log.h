@@ -23,8 +23,12 @@ class CommitLog {
  public:
   virtual ~CommitLog() = default;
 
+  // Returns the most bytes that a batch may have.
+  virtual uint64_t payload_bytes_max() const = 0;
   // Appends the batch after the last one; it is durable on return. Waits for a Trim where the log has no room left.
   virtual absl::Status Append(int64_t time_us, absl::string_view payload) = 0;
+  // Counts the batch after the last one as appended and trimmed: it was too large, and the store holds it.
+  virtual void Pass() = 0;
   // Returns the number of the last batch.
   virtual BatchNumber last() const = 0;
   // Tells that the store holds this batch, which was appended, and all before it.

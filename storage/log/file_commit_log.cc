@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "storage/base/group_access.h"
 #include "storage/base/log.h"
 
 namespace holdfast::storage {
@@ -13,7 +14,7 @@ namespace holdfast::storage {
 absl::StatusOr<std::unique_ptr<FileCommitLog>> FileCommitLog::Open(FileCommitLogOptions options,
                                                                    const LogContents& contents) {
   std::error_code error;
-  std::filesystem::create_directories(options.directory, error);
+  if (std::filesystem::create_directories(options.directory, error)) ShareWithGroup(options.directory);
   if (error) return absl::UnavailableError(absl::StrCat("make ", options.directory, ": ", error.message()));
   std::unique_ptr<FileCommitLog> log(new FileCommitLog(std::move(options), contents));
   // The directory itself is a name in the one above.
@@ -35,10 +36,9 @@ FileCommitLog::FileCommitLog(FileCommitLogOptions options, const LogContents& co
 }
 
 absl::Status FileCommitLog::Append(int64_t time_us, absl::string_view payload) {
-  const uint64_t bytes_max = SegmentPayloadBytes() * static_cast<uint64_t>(options_.segments_max - 1);
-  if (payload.size() > bytes_max) {
+  if (payload.size() > payload_bytes_max()) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("a batch of ", payload.size(), " bytes; the commit log takes ", bytes_max));
+        absl::StrCat("a batch of ", payload.size(), " bytes; the commit log takes ", payload_bytes_max()));
   }
   LogRecord record = {.run = options_.run, .batch = last_ + 1, .time_us = time_us, .payload = payload};
   for (;;) {
@@ -79,12 +79,17 @@ absl::Status FileCommitLog::NextSegment() {
   if (file_.open()) full_.push_back({segment_, last_ + 1});
   for (;;) {
     const absl::StatusOr<bool> prepared = Prepare();
-    if (!prepared.ok()) return prepared.status();
-    if (*prepared) break;
+    // Where the disk has no room for another file, the files that are there are used again.
+    const bool no_room = absl::IsResourceExhausted(prepared.status()) && !full_.empty();
+    if (!prepared.ok() && !no_room) return prepared.status();
+    if (prepared.ok() && *prepared) break;
     Log(LogLevel::kWarning, "commit_log_full", {{"log", absl::StrCat(options_.log)}});
     trimmed_.Wait(&mutex_);
   }
   file_ = *std::move(prepared_);
+  LogFaults faults = options_.faults;
+  if (faults.lose_unsynced_seed) *faults.lose_unsynced_seed += newest_;
+  file_.SetFaults(faults);
   prepared_.reset();
   segment_ = newest_;
   offset_ = kLogSegmentHeaderBytes;

@@ -37,6 +37,7 @@ struct FileCommitLogOptions {
   uint64_t run = 0;                   // drawn at random
   uint64_t segment_bytes = 16 << 20;  // whole blocks; at least 64 KiB
   int segments_max = 16;              // at least 2
+  LogFaults faults;
 };
 
 class FileCommitLog final : public CommitLog {
@@ -45,7 +46,11 @@ class FileCommitLog final : public CommitLog {
   // it is missing. Errors are those of log_files.h.
   static absl::StatusOr<std::unique_ptr<FileCommitLog>> Open(FileCommitLogOptions options, const LogContents& contents);
 
+  uint64_t payload_bytes_max() const override {
+    return SegmentPayloadBytes() * static_cast<uint64_t>(options_.segments_max - 1);
+  }
   absl::Status Append(int64_t time_us, absl::string_view payload) override;
+  void Pass() override { Trim(++last_); }
   BatchNumber last() const override { return last_; }
   void Trim(BatchNumber folded) override;
   absl::Status Close() override;

@@ -15,12 +15,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "storage/base/group_access.h"
 
 namespace holdfast::storage {
 namespace {
 
 constexpr char kSuffix[] = ".log";
 constexpr size_t kFillBytes = 1 << 20;
+// With LogFaults, one in so many blocks reaches the file before it is synced.
+constexpr uint64_t kLosePart = 4;
 
 absl::Status Failed(const char* what, const std::string& path) {
   const int error = errno;
@@ -47,10 +50,13 @@ absl::Status Fill(LogFile* file, uint64_t bytes) {
 
 }  // namespace
 
-LogFile::LogFile(LogFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+LogFile::LogFile(LogFile&& other) noexcept { *this = std::move(other); }
 
 LogFile& LogFile::operator=(LogFile&& other) noexcept {
   std::swap(fd_, other.fd_);
+  std::swap(sync_, other.sync_);
+  std::swap(lose_, other.lose_);
+  std::swap(unsynced_, other.unsynced_);
   return *this;
 }
 
@@ -58,7 +64,27 @@ LogFile::~LogFile() {
   if (fd_ >= 0) close(fd_);
 }
 
+void LogFile::SetFaults(const LogFaults& faults) {
+  sync_ = faults.sync;
+  if (faults.lose_unsynced_seed) lose_.emplace(*faults.lose_unsynced_seed);
+}
+
 absl::Status LogFile::Write(uint64_t offset, absl::string_view bytes) {
+  if (!lose_) return WriteThrough(offset, bytes);
+  for (; !bytes.empty(); offset += kLogBlockBytes) {
+    const absl::string_view block = bytes.substr(0, kLogBlockBytes);
+    bytes.remove_prefix(block.size());
+    // Without the sync a crash is to leave a log that ends early, which nobody can notice, and not one with a hole.
+    if (!sync_ || (*lose_)() % kLosePart != 0) {
+      unsynced_[offset] = std::string(block);
+    } else if (absl::Status status = WriteThrough(offset, block); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogFile::WriteThrough(uint64_t offset, absl::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
@@ -70,6 +96,10 @@ absl::Status LogFile::Write(uint64_t offset, absl::string_view bytes) {
 }
 
 absl::Status LogFile::Sync() {
+  if (!sync_) return absl::OkStatus();
+  for (const auto& [offset, block] : std::exchange(unsynced_, {})) {
+    if (absl::Status status = WriteThrough(offset, block); !status.ok()) return status;
+  }
   return fdatasync(fd_) == 0 ? absl::OkStatus() : Failed("sync", "a segment of the commit log");
 }
 
@@ -105,6 +135,7 @@ absl::StatusOr<LogFile> PrepareLogSegment(const std::string& directory, const Lo
   auto file = OpenFile(path, recycled != 0 ? O_RDWR : O_RDWR | O_CREAT);
   if (!file.ok()) return file.status();
   if (recycled == 0) {
+    ShareWithGroup(path);
     if (absl::Status status = Fill(&*file, bytes); !status.ok()) return status;
   }
   if (absl::Status status = file->Write(0, EncodeLogSegmentHeader(header)); !status.ok()) return status;

@@ -10,6 +10,9 @@
 #define HOLDFAST_STORAGE_LOG_LOG_FILES_H_
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -18,6 +21,16 @@
 #include "storage/log/log_format.h"
 
 namespace holdfast::storage {
+
+// How crash tests have files lose what was not synced: SIGKILL leaves the page cache whole, so a test that kills a
+// process cannot tell a synced write from one that was only written.
+struct LogFaults {
+  // Without it, Sync() does nothing.
+  bool sync = true;
+  // Written blocks stay in the memory of the process until Sync(), except that at random some reach the file at once,
+  // as a power failure may leave it. The seed says which.
+  std::optional<uint64_t> lose_unsynced_seed;
+};
 
 // An open file, which is closed with this.
 class LogFile {
@@ -33,9 +46,16 @@ class LogFile {
   absl::Status Write(uint64_t offset, absl::string_view bytes);
   // Makes everything that was written durable.
   absl::Status Sync();
+  // From now on the file has these faults.
+  void SetFaults(const LogFaults& faults);
 
  private:
+  absl::Status WriteThrough(uint64_t offset, absl::string_view bytes);
+
   int fd_ = -1;
+  bool sync_ = true;
+  std::optional<std::mt19937_64> lose_;
+  std::map<uint64_t, std::string> unsynced_;  // blocks by offset
 };
 
 std::string LogSegmentPath(const std::string& directory, uint64_t segment);

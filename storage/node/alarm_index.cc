@@ -22,12 +22,12 @@ using AlarmVisitor = absl::FunctionRef<bool(const AlarmEntry& entry)>;
 
 // Calls `add` with the alarm of the object with this encoded id if it has one that can be read.
 template <typename Add>
-void ReadAlarmOf(Store* store, FamilyId family, absl::string_view prefix, absl::string_view object, Add add) {
+void ReadAlarmOf(Store* store, const Location& location, absl::string_view object, Add add) {
   std::string bytes;
   absl::Status error;
   v1::AlarmRecord record;
-  const std::string key = absl::StrCat(prefix, kAlarmKey);
-  if (store->Get(family, key, ReadTier::kDisk, &bytes, &error) == ReadResult::kFound && record.ParseFromString(bytes)) {
+  if (store->Get(location, kAlarmKey, ReadTier::kDisk, &bytes, &error) == ReadResult::kFound &&
+      record.ParseFromString(bytes)) {
     add({record.due_time_us(), std::string(object)});
   }
 }
@@ -39,7 +39,7 @@ absl::Status ReadAlarmsOfObjects(Store* store, Add add) {
     ObjectId id;
     uint64_t generation;
     if (ParseFamilyName(family.name, &id, &generation)) {
-      ReadAlarmOf(store, family.id, "", ObjectKey(id).encoded(), add);
+      ReadAlarmOf(store, WholeFamily(family.id), ObjectKey(id).encoded(), add);
     }
   }
   // Goes from the first key of each object to that of the next.
@@ -47,7 +47,7 @@ absl::Status ReadAlarmsOfObjects(Store* store, Add add) {
   while (true) {
     std::optional<std::string> prefix;
     absl::Status status = ScanReadable(
-        store, FamilyId::kPacked, rest,
+        store, WholeFamily(FamilyId::kPacked), rest,
         [&](absl::string_view key, absl::string_view) {
           absl::string_view after = key;
           uint16_t shard;
@@ -61,7 +61,7 @@ absl::Status ReadAlarmsOfObjects(Store* store, Add add) {
         },
         [](const KeyRange&, const absl::Status&) {});
     if (!status.ok() || !prefix) return status;
-    ReadAlarmOf(store, FamilyId::kPacked, *prefix, absl::string_view(*prefix).substr(sizeof(uint16_t)), add);
+    ReadAlarmOf(store, {FamilyId::kPacked, *prefix}, absl::string_view(*prefix).substr(sizeof(uint16_t)), add);
     rest.start = PrefixEnd(*prefix);
   }
 }
@@ -96,7 +96,7 @@ absl::StatusOr<bool> VisitByObjects(Store* store, const WriteSet& pending, KeyRa
 }  // namespace
 
 absl::Status ScanAlarms(Store* store, const WriteSet& pending, const KeyRange& range, AlarmVisitor visit) {
-  const Location location{FamilyId::kAlarms, ""};
+  const Location location = WholeFamily(FamilyId::kAlarms);
   KeyRange rest = range;
   while (!rest.IsEmpty()) {
     View view(store, &location, {&pending}, ReadTier::kDisk);
@@ -107,7 +107,7 @@ absl::Status ScanAlarms(Store* store, const WriteSet& pending, const KeyRange& r
       return !ParseAlarmIndexKey(key, &entry) || visit(entry);
     });
     if (status.code() != absl::StatusCode::kDataLoss) return status;
-    const std::optional<std::string> next = ReadableFrom(store, FamilyId::kAlarms, rest);
+    const std::optional<std::string> next = ReadableFrom(store, location, rest);
     if (next == rest.start) continue;
     const KeyRange damaged{rest.start, next.value_or(rest.end)};
     Log(LogLevel::kError, "alarm_index_damaged",

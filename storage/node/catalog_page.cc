@@ -55,7 +55,7 @@ class PageReader {
   // Reads the objects in `range` until the page is full, which sets done_. `end` is the end of all that the query asks
   // for.
   absl::Status ReadRange(KeyRange range, const std::string& end) {
-    const Location location{FamilyId::kCatalog, ""};
+    const Location location = WholeFamily(FamilyId::kCatalog);
     View view(store_, &location, {}, ReadTier::kDisk);
     const KeyRange part = range;
     absl::Status status = view.Scan(part, false, [&](absl::string_view key, absl::string_view value) {
@@ -81,7 +81,7 @@ class PageReader {
 
   absl::Status ReadByClass(KeyRange rest) {
     while (!done_) {
-      const Location location{FamilyId::kCatalog, ""};
+      const Location location = WholeFamily(FamilyId::kCatalog);
       View view(store_, &location, {}, ReadTier::kDisk);
       ObjectId first;
       bool found = false;
@@ -119,7 +119,7 @@ class PageReader {
     if (!page_.items.empty()) return EndPage();
     done_ = true;
     page_.damage = why;
-    const std::optional<std::string> next = ReadableFrom(store_, FamilyId::kCatalog, rest);
+    const std::optional<std::string> next = ReadableFrom(store_, WholeFamily(FamilyId::kCatalog), rest);
     // `next` is the key right before the place, since the next page begins after it.
     if (next && *next > rest.start && next->back() == '\0') page_.next = next->substr(0, next->size() - 1);
   }

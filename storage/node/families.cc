@@ -83,7 +83,8 @@ absl::Status Families::Recover() {
     const ObjectKey key(id);
     std::string bytes;
     absl::Status error;
-    const ReadResult found = store_->Get(FamilyId::kCatalog, key.encoded(), ReadTier::kDisk, &bytes, &error);
+    const ReadResult found =
+        store_->Get(WholeFamily(FamilyId::kCatalog), key.encoded(), ReadTier::kDisk, &bytes, &error);
     if (found == ReadResult::kError && error.code() != absl::StatusCode::kDataLoss) return error;
     v1::CatalogRecord record;
     if (found == ReadResult::kFound && !record.ParseFromString(bytes)) error = absl::DataLossError("garbled");

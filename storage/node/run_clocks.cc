@@ -30,7 +30,8 @@ absl::Status RunClocks::RecoverOneByOne(RunNumber first, RunNumber end) {
     std::string value;
     absl::Status error;
     int64_t clock_us;
-    const ReadResult found = store_->Get(FamilyId::kNode, RunClockKey(run), ReadTier::kDisk, &value, &error);
+    const ReadResult found =
+        store_->Get(WholeFamily(FamilyId::kNode), RunClockKey(run), ReadTier::kDisk, &value, &error);
     if (found == ReadResult::kError && error.code() != absl::StatusCode::kDataLoss) return error;
     absl::string_view rest = value;
     if (found == ReadResult::kFound && ConsumeInt64(&rest, &clock_us) && rest.empty()) clocks_[run] = clock_us;
@@ -47,7 +48,7 @@ absl::Status RunClocks::Recover() {
   std::vector<Hidden> hidden;
   RunNumber after_last = 0;
   absl::Status status = ScanReadable(
-      store_, FamilyId::kNode, KeyRange::Prefix(kRunClockPrefix),
+      store_, WholeFamily(FamilyId::kNode), KeyRange::Prefix(kRunClockPrefix),
       [&](absl::string_view key, absl::string_view value) {
         key.remove_prefix(kRunClockPrefix.size());
         RunNumber run;
@@ -79,7 +80,7 @@ absl::Status RunClocks::Recover() {
   if (!hidden.empty() && !hidden.back().end) next_ += kHiddenMax;
   if (clocks_.size() <= kRunsMax) return absl::OkStatus();
 
-  const Location location{FamilyId::kNode, ""};
+  const Location location = WholeFamily(FamilyId::kNode);
   WriteSet writes;
   while (clocks_.size() > kRunsMax) {
     const auto oldest = clocks_.begin();

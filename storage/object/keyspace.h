@@ -53,7 +53,11 @@ class View {
  public:
   // Everything pointed to must outlive the view. `layers` are newest first.
   View(Store* store, const Location* location, std::vector<const WriteSet*> layers, ReadTier tier)
-      : store_(store), location_(location), layers_(std::move(layers)), tier_(tier) {}
+      : store_(store),
+        location_(location),
+        layers_(std::move(layers)),
+        tier_(tier),
+        entries_left_(tier == ReadTier::kMemory ? kInlineEntriesMax : INT64_MAX) {}
 
   // Errors here and below: DATA_LOSS if the store is damaged.
   absl::StatusOr<std::optional<std::string>> Get(absl::string_view key);
@@ -80,7 +84,7 @@ class View {
   const Location* const location_;
   const std::vector<const WriteSet*> layers_;
   const ReadTier tier_;
-  int scanned_ = 0;
+  int64_t entries_left_;  // that scans may still look at
   bool needs_disk_ = false;
 };
 

@@ -51,10 +51,7 @@ class KeyspaceReader : public Reader {
   }
   void Resume(std::coroutine_handle<> handler) override { resume_(handler); }
   // Tells the store that reads in `range` follow.
-  void Prefetch(const KeyRange& range) {
-    const Location& location = keyspace_->location();
-    store_->Prefetch(location.family, location.Under(range));
-  }
+  void Prefetch(const KeyRange& range) { store_->Prefetch(keyspace_->location(), range); }
 
   // Later reads are of `keyspace`; reads that run on another thread go on with the keyspace before.
   void set_keyspace(const Keyspace* keyspace) { keyspace_ = keyspace; }

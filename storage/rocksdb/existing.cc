@@ -77,10 +77,10 @@ absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFam
   } else if (!header.ParseFromString(bytes)) {
     return InDirectory(data_dir, absl::DataLossError("the store's header is garbled"));
   }
-  if (header.format_version() != kFormatVersion) {
+  if (header.format_version() < kOldestFormatVersion || header.format_version() > kFormatVersion) {
     return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " has format version ",
-                                                      header.format_version(), "; this program reads version ",
-                                                      kFormatVersion));
+                                                      header.format_version(), "; this program reads versions ",
+                                                      kOldestFormatVersion, " to ", kFormatVersion));
   }
   if (header.shard_count() != kShardCount) {
     return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " has ", header.shard_count(),

@@ -3,17 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <random>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "holdfast/storage/v1/storage.pb.h"
@@ -87,8 +84,12 @@ using Family = std::shared_ptr<ColumnFamilyHandle>;
 class RocksDbCursor : public Cursor {
  public:
   // With `keep`, blocks that are read from the disk stay in the block cache.
-  RocksDbCursor(rocksdb::DB* db, Family family, KeyRange range, bool keep)
-      : family_(std::move(family)), range_(std::move(range)), start_(range_.start), end_(range_.end) {
+  RocksDbCursor(rocksdb::DB* db, Family family, const Location& location, const KeyRange& range, bool keep)
+      : family_(std::move(family)),
+        prefix_(location.prefix),
+        range_(location.Under(range)),
+        start_(range_.start),
+        end_(range_.end) {
     if (family_ == nullptr) {
       iterator_.reset(rocksdb::NewErrorIterator(rocksdb::Status::InvalidArgument("read of a dropped family")));
       return;
@@ -102,7 +103,7 @@ class RocksDbCursor : public Cursor {
 
   void SeekToFirst() override { iterator_->SeekToFirst(); }
   void SeekToLast() override { iterator_->SeekToLast(); }
-  void Seek(absl::string_view key) override { iterator_->Seek({key.data(), key.size()}); }
+  void Seek(absl::string_view key) override { iterator_->Seek(absl::StrCat(prefix_, key)); }
   void Next() override { iterator_->Next(); }
   void Prev() override { iterator_->Prev(); }
   ReadResult state() const override {
@@ -111,12 +112,15 @@ class RocksDbCursor : public Cursor {
     return status.ok() ? ReadResult::kAbsent : ReadResult::kError;
   }
   absl::Status error() const override { return FromRocksDb(iterator_->status()); }
-  absl::string_view key() const override { return {iterator_->key().data(), iterator_->key().size()}; }
+  absl::string_view key() const override {
+    return absl::string_view(iterator_->key().data(), iterator_->key().size()).substr(prefix_.size());
+  }
   absl::string_view value() const override { return {iterator_->value().data(), iterator_->value().size()}; }
 
  private:
   const Family family_;
-  const KeyRange range_;
+  const std::string prefix_;
+  const KeyRange range_;  // of keys with the prefix
   const Slice start_;
   const Slice end_;
   std::unique_ptr<rocksdb::Iterator> iterator_;
@@ -124,9 +128,9 @@ class RocksDbCursor : public Cursor {
 
 class RocksDbStore : public Store {
  public:
-  RocksDbStore(const RocksDbOptions& options, std::optional<uint64_t> lose_unsynced_seed)
+  explicit RocksDbStore(const RocksDbOptions& options)
       : file_ends_(std::make_shared<FileEnds>()),
-        env_(NewRocksDbEnv(lose_unsynced_seed, file_ends_)),
+        env_(NewRocksDbEnv(options.lose_unsynced_seed, file_ends_)),
         data_dir_(options.data_dir),
         sync_(options.sync),
         wal_bytes_kept_(options.wal_bytes_kept),
@@ -194,9 +198,9 @@ class RocksDbStore : public Store {
   // Opens the store; called once, before all else.
   absl::Status Open();
 
-  ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
+  ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
                  absl::Status* error) override {
-    const Family handle = Find(family);
+    const Family handle = Find(location.family);
     if (handle == nullptr) {
       *error = absl::InternalError("read of a dropped family");
       return ReadResult::kError;
@@ -204,7 +208,8 @@ class RocksDbStore : public Store {
     rocksdb::ReadOptions options;
     if (tier == ReadTier::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
     rocksdb::PinnableSlice slice(value);
-    const rocksdb::Status status = db_->Get(options, handle.get(), Slice(key.data(), key.size()), &slice);
+    const std::string full_key = absl::StrCat(location.prefix, key);
+    const rocksdb::Status status = db_->Get(options, handle.get(), full_key, &slice);
     if (status.ok()) {
       if (slice.IsPinned()) {
         value->assign(slice.data(), slice.size());
@@ -220,12 +225,13 @@ class RocksDbStore : public Store {
     return ReadResult::kError;
   }
 
-  std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) override {
+  std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) override {
     // RocksDB's iterators (7.8) cannot be told not to block: where a block that they need is not in memory they leave
     // keys out when they go backward, and abort when they meet a removed range. So every walk may block.
     if (tier == ReadTier::kMemory) return std::make_unique<StuckCursor>(StuckCursor::NeedsDisk());
     // Request records are walked only to count or to remove them, so their blocks are not kept.
-    return std::make_unique<RocksDbCursor>(db_.get(), Find(family), std::move(range), family != FamilyId::kRequests);
+    const bool keep = location.family != FamilyId::kRequests;
+    return std::make_unique<RocksDbCursor>(db_.get(), Find(location.family), location, range, keep);
   }
 
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override { return Write(writes, sync_); }
@@ -396,14 +402,18 @@ absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {
 absl::Status RocksDbStore::WriteHeader() {
   std::string bytes;
   absl::Status error;
-  const ReadResult found = Get(FamilyId::kNode, kStoreHeaderKey, ReadTier::kDisk, &bytes, &error);
+  const ReadResult found = Get(WholeFamily(FamilyId::kNode), kStoreHeaderKey, ReadTier::kDisk, &bytes, &error);
   // If the header is damaged, CheckExistingStore has used its copy.
   const bool damaged = found == ReadResult::kError && error.code() == absl::StatusCode::kDataLoss;
   if (damaged) Log(LogLevel::kError, "store_header_damaged", {{"status", error.ToString()}, {"header", "rewritten"}});
-  if (found != ReadResult::kAbsent && !damaged) return error;
+  if (found == ReadResult::kFound) {
+    StoreHeader header;
+    if (header.ParseFromString(bytes) && header.format_version() == kFormatVersion) return absl::OkStatus();
+  }
+  if (found == ReadResult::kError && !damaged) return error;
   WriteSet writes;
   writes.Put(kStoreHeaderKey, Header().SerializeAsString());
-  const Location node{FamilyId::kNode, ""};
+  const Location node = WholeFamily(FamilyId::kNode);
   const KeyspaceWrites commit[] = {{&node, &writes}};
   return Write(commit, /*sync=*/true);
 }
@@ -506,22 +516,10 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
   return FromRocksDb(status);
 }
 
-std::optional<uint64_t> LoseUnsyncedSeed(const RocksDbOptions& options) {
-  if (!options.lose_unsynced) return std::nullopt;
-  uint64_t seed = options.lose_unsynced_seed;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread changes the environment.
-  if (const char* given = std::getenv("HOLDFAST_TEST_SEED"); seed == 0 && given != nullptr) {
-    (void)absl::SimpleAtoi(given, &seed);
-  }
-  if (seed == 0) seed = std::random_device{}();
-  Log(LogLevel::kInfo, "lose_unsynced", {{"seed", absl::StrCat(seed)}});
-  return seed;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
-  auto store = std::make_unique<RocksDbStore>(options, LoseUnsyncedSeed(options));
+  auto store = std::make_unique<RocksDbStore>(options);
   if (absl::Status status = store->Open(); !status.ok()) return status;
   return store;
 }

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -47,9 +48,8 @@ struct RocksDbOptions {
   // For crash tests; see storage/rocksdb/file_system.h. Without `sync` the write-ahead logs promise nothing, and they
   // are not checked.
   bool sync = true;
-  bool lose_unsynced = false;
-  // The seed from which the lost bytes follow. 0: HOLDFAST_TEST_SEED, or else a random seed. The seed is logged.
-  uint64_t lose_unsynced_seed = 0;
+  // The seed from which the lost bytes follow; nothing is lost without it.
+  std::optional<uint64_t> lose_unsynced_seed;
 };
 
 // Opens the store in `data_dir`, or makes it. Errors: UNAVAILABLE when another process has it open; FAILED_PRECONDITION

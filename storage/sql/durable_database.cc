@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/sql/page_source.h"
 #include "storage/sql/pages.h"
@@ -20,7 +19,7 @@ namespace {
 class DurablePages : public PageSource {
  public:
   DurablePages(Store* store, const Location& location)
-      : prefix_(location.prefix), cursor_(store->NewCursor(location.family, RangeOf(prefix_), ReadTier::kDisk)) {}
+      : cursor_(store->NewCursor(location, DatabaseRange(), ReadTier::kDisk)) {}
 
   absl::StatusOr<uint32_t> PageCount() override {
     if (absl::Status status = Load(); !status.ok()) return status;
@@ -37,10 +36,6 @@ class DurablePages : public PageSource {
 
  private:
   static absl::Status Refused() { return absl::InternalError("SQL that may only read has written"); }
-  static KeyRange RangeOf(const std::string& prefix) {
-    const KeyRange range = DatabaseRange();
-    return {prefix + range.start, prefix + range.end};
-  }
 
   absl::Status Load() {
     if (loaded_) return absl::OkStatus();
@@ -55,14 +50,12 @@ class DurablePages : public PageSource {
   }
 
   absl::StatusOr<std::optional<std::string>> Get(absl::string_view key) {
-    const std::string stored_key = absl::StrCat(prefix_, key);
-    cursor_->Seek(stored_key);
+    cursor_->Seek(key);
     if (cursor_->state() == ReadResult::kError) return cursor_->error();
-    if (cursor_->state() != ReadResult::kFound || cursor_->key() != stored_key) return std::nullopt;
+    if (cursor_->state() != ReadResult::kFound || cursor_->key() != key) return std::nullopt;
     return std::string(cursor_->value());
   }
 
-  const std::string prefix_;
   const std::unique_ptr<Cursor> cursor_;
   bool loaded_ = false;
   uint32_t page_count_ = 0;

@@ -11,18 +11,18 @@ constexpr size_t kPlaceBytesMax = 600;
 // No key has this many bytes FF in a row, so nothing lies behind them.
 constexpr size_t kHighBytesMax = 8;
 
-bool CanRead(Store* store, FamilyId family, const KeyRange& range) {
-  const std::unique_ptr<Cursor> cursor = store->NewCursor(family, range, ReadTier::kDisk);
+bool CanRead(Store* store, const Location& location, const KeyRange& range) {
+  const std::unique_ptr<Cursor> cursor = store->NewCursor(location, range, ReadTier::kDisk);
   cursor->SeekToFirst();
   return cursor->state() != ReadResult::kError;
 }
 
 }  // namespace
 
-std::optional<std::string> ReadableFrom(Store* store, FamilyId family, const KeyRange& range) {
+std::optional<std::string> ReadableFrom(Store* store, const Location& location, const KeyRange& range) {
   const auto readable = [&](const std::string& place) {
     if (place < range.start) return false;
-    return !range.Contains(place) || CanRead(store, family, {place, range.end});
+    return !range.Contains(place) || CanRead(store, location, {place, range.end});
   };
   if (readable(range.start)) return range.start;
   // `last` is a prefix of the last place that is not readable.
@@ -45,9 +45,10 @@ std::optional<std::string> ReadableFrom(Store* store, FamilyId family, const Key
   return place;
 }
 
-absl::Status ScanReadable(Store* store, FamilyId family, KeyRange range, EntryVisitor visit, DamageVisitor damaged) {
+absl::Status ScanReadable(Store* store, const Location& location, KeyRange range, EntryVisitor visit,
+                          DamageVisitor damaged) {
   while (!range.IsEmpty()) {
-    const std::unique_ptr<Cursor> cursor = store->NewCursor(family, range, ReadTier::kDisk);
+    const std::unique_ptr<Cursor> cursor = store->NewCursor(location, range, ReadTier::kDisk);
     for (cursor->SeekToFirst(); cursor->state() == ReadResult::kFound; cursor->Next()) {
       range.start = std::string(cursor->key()) + '\0';
       if (!visit(cursor->key(), cursor->value())) return absl::OkStatus();
@@ -55,7 +56,7 @@ absl::Status ScanReadable(Store* store, FamilyId family, KeyRange range, EntryVi
     if (cursor->state() == ReadResult::kAbsent) return absl::OkStatus();
     const absl::Status why = cursor->error();
     if (why.code() != absl::StatusCode::kDataLoss) return why;
-    const std::optional<std::string> next = ReadableFrom(store, family, range);
+    const std::optional<std::string> next = ReadableFrom(store, location, range);
     if (next == range.start) return why;
     damaged({range.start, next.value_or(range.end)}, why);
     if (!next) return absl::OkStatus();

@@ -10,11 +10,14 @@
 
 namespace holdfast::storage {
 
-inline constexpr uint32_t kFormatVersion = 3;
+inline constexpr uint32_t kFormatVersion = 4;
+// Earlier versions that are opened, and raised to kFormatVersion.
+inline constexpr uint32_t kOldestFormatVersion = 3;
 
 // These are keys in the node's family; each run's key begins with kRunClockPrefix.
 inline constexpr absl::string_view kStoreHeaderKey = "header";
 inline constexpr absl::string_view kRunClockPrefix = "clock";
+inline constexpr absl::string_view kLogMarkPrefix = "log";
 
 // The file beside RocksDB's that holds a WriteAheadLogs message.
 inline constexpr absl::string_view kWriteAheadLogsFile = "HOLDFAST-LOGS";

@@ -5,8 +5,7 @@ namespace holdfast::storage {
 absl::StatusOr<std::optional<std::string>> FrozenRange::Get(absl::string_view key) {
   if (!begun_) cursor_->SeekToFirst();
   begun_ = true;
-  const auto stored_key = [&] { return cursor_->key().substr(prefix_.size()); };
-  while (cursor_->state() == ReadResult::kFound && stored_key() < key) cursor_->Next();
+  while (cursor_->state() == ReadResult::kFound && cursor_->key() < key) cursor_->Next();
   if (cursor_->state() == ReadResult::kError) return cursor_->error();
 
   const std::string* value = nullptr;
@@ -18,7 +17,7 @@ absl::StatusOr<std::optional<std::string>> FrozenRange::Get(absl::string_view ke
     case WriteSet::Verdict::kUnknown:
       break;
   }
-  if (cursor_->state() == ReadResult::kFound && stored_key() == key) return std::string(cursor_->value());
+  if (cursor_->state() == ReadResult::kFound && cursor_->key() == key) return std::string(cursor_->value());
   return std::nullopt;
 }
 

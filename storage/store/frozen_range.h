@@ -22,9 +22,9 @@ namespace holdfast::storage {
 
 class FrozenRange {
  public:
-  // For View::Freeze(). `pending` is newer than the entries of the cursor, whose keys begin with `prefix`.
-  FrozenRange(WriteSet pending, std::string prefix, std::unique_ptr<Cursor> cursor)
-      : pending_(std::move(pending)), prefix_(std::move(prefix)), cursor_(std::move(cursor)) {}
+  // For View::Freeze(). `pending` is newer than the entries of the cursor.
+  FrozenRange(WriteSet pending, std::unique_ptr<Cursor> cursor)
+      : pending_(std::move(pending)), cursor_(std::move(cursor)) {}
 
   // Returns the value of a key; nothing if the key is absent. Keys must be asked for in ascending order. Errors:
   // DATA_LOSS if the store is damaged.
@@ -32,7 +32,6 @@ class FrozenRange {
 
  private:
   WriteSet pending_;
-  std::string prefix_;
   std::unique_ptr<Cursor> cursor_;
   bool begun_ = false;
 };

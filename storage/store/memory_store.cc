@@ -15,8 +15,12 @@ class MemoryCursor : public Cursor {
   using Entries = std::map<std::string, std::string, std::less<>>;
 
   // `mutex` is the store's. It orders the reads of this cursor before the writes that follow its destruction.
-  MemoryCursor(Mutex* mutex, std::shared_ptr<const Entries> entries, KeyRange range)
-      : mutex_(mutex), entries_(std::move(entries)), range_(std::move(range)), at_(entries_->end()) {}
+  MemoryCursor(Mutex* mutex, std::shared_ptr<const Entries> entries, const Location& location, const KeyRange& range)
+      : mutex_(mutex),
+        entries_(std::move(entries)),
+        prefix_(location.prefix),
+        range_(location.Under(range)),
+        at_(entries_->end()) {}
   ~MemoryCursor() override {
     MutexLock lock(mutex_);
     entries_ = nullptr;
@@ -28,13 +32,13 @@ class MemoryCursor : public Cursor {
     Prev();
   }
   void Seek(absl::string_view key) override {
-    Settle(entries_->lower_bound(std::max(key, absl::string_view(range_.start))));
+    Settle(entries_->lower_bound(std::max(absl::StrCat(prefix_, key), range_.start)));
   }
   void Next() override { Settle(std::next(at_)); }
   void Prev() override { Settle(at_ == entries_->begin() ? entries_->end() : std::prev(at_)); }
   ReadResult state() const override { return at_ == entries_->end() ? ReadResult::kAbsent : ReadResult::kFound; }
   absl::Status error() const override { return absl::OkStatus(); }
-  absl::string_view key() const override { return at_->first; }
+  absl::string_view key() const override { return absl::string_view(at_->first).substr(prefix_.size()); }
   absl::string_view value() const override { return at_->second; }
 
  private:
@@ -44,7 +48,8 @@ class MemoryCursor : public Cursor {
 
   Mutex* const mutex_;
   std::shared_ptr<const Entries> entries_;
-  const KeyRange range_;
+  const std::string prefix_;
+  const KeyRange range_;  // of keys with the prefix
   Entries::const_iterator at_;
 };
 
@@ -56,30 +61,30 @@ MemoryStore::MemoryStore() {
   }
 }
 
-ReadResult MemoryStore::Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
+ReadResult MemoryStore::Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
                             absl::Status* error) {
   if (tier == ReadTier::kMemory && cold_) return ReadResult::kNeedsDisk;
   MutexLock lock(&mutex_);
-  auto it = families_.find(family);
+  auto it = families_.find(location.family);
   if (it == families_.end()) {
     *error = absl::InternalError("read of a dropped family");
     return ReadResult::kError;
   }
   const Entries& entries = *it->second.entries;
-  auto entry = entries.find(key);
+  auto entry = entries.find(absl::StrCat(location.prefix, key));
   if (entry == entries.end()) return ReadResult::kAbsent;
   *value = entry->second;
   return ReadResult::kFound;
 }
 
-std::unique_ptr<Cursor> MemoryStore::NewCursor(FamilyId family, KeyRange range, ReadTier tier) {
+std::unique_ptr<Cursor> MemoryStore::NewCursor(const Location& location, KeyRange range, ReadTier tier) {
   if (tier == ReadTier::kMemory && cold_) return std::make_unique<StuckCursor>(StuckCursor::NeedsDisk());
   MutexLock lock(&mutex_);
-  auto it = families_.find(family);
+  auto it = families_.find(location.family);
   if (it == families_.end()) {
     return std::make_unique<StuckCursor>(ReadResult::kError, absl::InternalError("read of a dropped family"));
   }
-  return std::make_unique<MemoryCursor>(&mutex_, it->second.entries, std::move(range));
+  return std::make_unique<MemoryCursor>(&mutex_, it->second.entries, location, range);
 }
 
 MemoryStore::Entries* MemoryStore::Writable(Family* family) {

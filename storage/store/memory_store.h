@@ -20,9 +20,9 @@ class MemoryStore : public Store {
  public:
   MemoryStore();
 
-  ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
+  ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
                  absl::Status* error) override;
-  std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) override;
+  std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) override;
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override;
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
   absl::Status DropFamily(FamilyId family) override;

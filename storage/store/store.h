@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -43,8 +44,9 @@ enum class ReadTier {
 
 enum class ReadResult { kFound, kAbsent, kNeedsDisk, kError };
 
-// Walks the keys of one family within a range, in either direction. It sees the family as it was when the cursor was
-// made, even if the family is dropped meanwhile. One thread at a time; it must not outlive the store.
+// Walks the keys of one location within a range, in either direction; keys lack the location's prefix. It sees the
+// entries as they were when the cursor was made, even if the family is dropped meanwhile. One thread at a time; it must
+// not outlive the store.
 class Cursor {
  public:
   virtual ~Cursor() = default;
@@ -52,6 +54,7 @@ class Cursor {
   virtual void SeekToLast() = 0;
   // Moves to the first entry in the range whose key is at or after `key`.
   virtual void Seek(absl::string_view key) = 0;
+  // These two move from an entry.
   virtual void Next() = 0;
   virtual void Prev() = 0;
   // Returns kFound on an entry and kAbsent past either end of the range; kNeedsDisk and kError end the walk.
@@ -73,12 +76,19 @@ struct Location {
     return {prefix + range.start, range.end.empty() ? PrefixEnd(prefix) : prefix + range.end};
   }
   bool operator==(const Location&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Location& location) {
+    return H::combine(std::move(h), location.family, location.prefix);
+  }
 };
+
+// Returns the location of all keys of a family.
+inline Location WholeFamily(FamilyId family) { return {family, ""}; }
 
 // The writes of one commit to one keyspace; the keys in the set lack the location's prefix.
 struct KeyspaceWrites {
   const Location* location;
-  const WriteSet* writes;
+  WriteSet* writes;
 };
 
 // The error of a commit that the store refused, since this process is not the owner of the store, or not any more.
@@ -99,14 +109,18 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // `key` includes the prefix of its location. Sets `*value` on kFound and `*error` on kError.
-  virtual ReadResult Get(FamilyId family, absl::string_view key, ReadTier tier, std::string* value,
+  // In these three, `key` and `range` lack the prefix of the location. A key is read at the location at which it was
+  // written; a cursor may walk over a whole family too, at the location without a prefix. Keys are written at locations
+  // of which none has a prefix that begins another's.
+  //
+  // Sets `*value` on kFound and `*error` on kError.
+  virtual ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
                          absl::Status* error) = 0;
-  virtual std::unique_ptr<Cursor> NewCursor(FamilyId family, KeyRange range, ReadTier tier) = 0;
+  virtual std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) = 0;
 
-  // Says that keys in `range`, prefixes included, are about to be read. A store whose reads have latency may fetch them
-  // in one trip, so that the reads find them in memory. Cheap; does not wait, and changes no result.
-  virtual void Prefetch(FamilyId /*family*/, const KeyRange& /*range*/) {}
+  // Says that keys in `range` are about to be read. A store whose reads have latency may fetch them in one trip, so
+  // that the reads find them in memory. Cheap; does not wait, and changes no result.
+  virtual void Prefetch(const Location& /*location*/, const KeyRange& /*range*/) {}
 
   // Commits all of the writes or none, and waits: on return they are durable. A keyspace appears at most once in a
   // commit. Commits that go on at the same time never name the same key; they may share one sync.
@@ -116,10 +130,13 @@ class Store {
   //
   // For a point that has a patch, the store may write the patch instead of the value. A patch that does not fit the
   // stored value, or finds none, leaves kDamagedValue (storage/store/patch.h).
+  //
+  // The sets stay as they are.
   virtual absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) = 0;
 
   // Begins the same commit and returns. `done` runs once, on the executor of `background` and after this call, with
-  // the status that CommitSync would return. This default runs CommitSync on `background`, which has one thread. A
+  // the status that CommitSync would return; if that is OK, the store may have taken the contents of the sets by then.
+  // Until then they stay as they are. This default runs CommitSync on `background`, which has one thread. A
   // store that needs no thread for a commit overrides it, and hands `done` over with background->Post.
   //
   // Order: an executor has one commit under way at a time. It ends where `done` begins, so `done` may begin the next;
@@ -134,6 +151,10 @@ class Store {
   // run on a Background, which ends its own work. Call it when the executors have ended, before the store is destroyed
   // and before anything that those commits name.
   virtual void WaitForCommits() {}
+
+  // Returns the store through which the executor with this number commits, and which lives as long as this one. Reads
+  // and all else are the same through both.
+  virtual Store* ForExecutor(int /*number*/) { return this; }
 
   // Returns whether only the reserve of the disk is left. Callers then refuse new writes with RESOURCE_EXHAUSTED;
   // reads, and writes that are under way, go on. Cheap; the answer is up to some 100 ms old.

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"
+#include "storage/log/log_format.h"
 #include "tests/answers/answers.h"
 #include "tests/integration/requests.h"
 #include "tests/unit/storage/files.h"
@@ -276,9 +277,9 @@ TEST_F(DamageAnswers, ATableOfTheStoreItselfThatCannotBeOpenedStopsTheStartAndIs
   EXPECT_THAT(exit.output, HasSubstr("back from a copy"));
 }
 
-TEST_F(DamageAnswers, PagesOfTheLastCommitThatAreZerosAfterAPowerFailureAreATornTail) {
-  // No object moves, so that the last request makes the last commit.
-  const std::string config = "storage { column_families_max: 0 }";
+TEST_F(DamageAnswers, PagesOfTheLastBatchThatAreZerosAfterAPowerFailureAreATornTail) {
+  // No object moves, and no fold comes, so that the last request makes the last batch.
+  const std::string config = "storage { column_families_max: 0 fold_interval_ms: 60000 } actors { executors: 1 }";
   Serve(config);
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(AddOnce(i).ok());
   auto put = For<v1::PutEntriesRequest>("large");
@@ -289,23 +290,26 @@ TEST_F(DamageAnswers, PagesOfTheLastCommitThatAreZerosAfterAPowerFailureAreATorn
   }
   ASSERT_TRUE(Invoke(*objects_, &ObjectStub::PutEntries, put).ok());
   server_->Kill();
-  std::string newest;
-  for (const auto& entry : std::filesystem::directory_iterator(data_dir())) {
-    if (entry.path().extension() == ".log" && entry.file_size() > 0) newest = std::max(newest, entry.path().string());
+  const std::string path = data_dir() + "/commit-log/0000/00000001.log";
+  std::string log = storage::ReadFile(path);
+  const uint64_t run = storage::ParseLogSegmentHeader(log)->run;
+  size_t last = 0;
+  size_t end = storage::kLogSegmentHeaderBytes;
+  while (const auto record = storage::ParseLogRecord(absl::string_view(log).substr(end), run, 1)) {
+    last = end;
+    end += storage::InLogBlocks(storage::kLogRecordHeaderBytes + record->payload.size());
   }
-  const std::string log = storage::ReadFile(newest);
-  // In the log of the put, which is the last commit, a page in the middle is zeroed, then also all pages at the end.
-  constexpr size_t kPage = 4096;
-  const size_t middle = (log.size() - 50'000) / kPage * kPage;
-  std::string torn = log;
-  torn.replace(middle, kPage, kPage, '\0');
-  torn.replace(middle + 5 * kPage, log.npos, log.size() - middle - 5 * kPage, '\0');
-  storage::WriteFile(newest, torn);
+  // In the batch of the put, which is the last one, a page in the middle is zeroed, and all pages from a later one on.
+  constexpr size_t kPage = storage::kLogBlockBytes;
+  ASSERT_GT(end - last, 20 * kPage);
+  log.replace(last + 7 * kPage, kPage, kPage, '\0');
+  log.replace(last + 15 * kPage, end - last - 15 * kPage, end - last - 15 * kPage, '\0');
+  storage::WriteFile(path, log);
   Serve(config);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(Value(i)->value(), i + 1) << i;
   v1::ListEntriesRequest list = For<v1::ListEntriesRequest>("large");
   EXPECT_EQ(Invoke(*objects_, &ObjectStub::ListEntries, list)->entries_size(), 0);
-  // The server continues from there, though the torn log stays.
+  // The server continues from there.
   EXPECT_EQ(Increment(CounterName(0))->value(), 2);
   server_->Kill();
   Serve(config);

@@ -41,7 +41,7 @@ class GroupTest : public AnswersTest {
   // Expects that the group may read and write all files of the data directory, or that it may write none of them.
   void ExpectShared(bool shared) {
     int files = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(data_dir())) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(data_dir())) {
       ++files;
       const mode_t mode = ModeOf(entry.path());
       EXPECT_EQ((mode & S_IWGRP) != 0, shared) << entry.path();
@@ -102,7 +102,8 @@ TEST_F(GroupTest, ADataDirectoryThatTheServerMakesIsTheGroupsToo) {
 TEST_F(GroupTest, FilesOfAnEarlierVersionAreSharedByTheirOwnersNextStart) {
   Start("", As(20000));
   EXPECT_EQ(server_->Terminate(), 0);
-  for (const auto& entry : std::filesystem::directory_iterator(data_dir())) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(data_dir())) {
+    if (!entry.is_regular_file()) continue;
     ASSERT_EQ(chmod(entry.path().c_str(), 0644), 0);
   }
   Start("", As(20000));

@@ -24,13 +24,13 @@ class FaultStore : public storage::Store {
  public:
   FaultStore(std::unique_ptr<storage::Store> store, Fault* fault) : store_(std::move(store)), fault_(fault) {}
 
-  storage::ReadResult Get(storage::FamilyId family, absl::string_view key, storage::ReadTier tier, std::string* value,
-                          absl::Status* error) override {
-    return store_->Get(family, key, tier, value, error);
+  storage::ReadResult Get(const storage::Location& location, absl::string_view key, storage::ReadTier tier,
+                          std::string* value, absl::Status* error) override {
+    return store_->Get(location, key, tier, value, error);
   }
-  std::unique_ptr<storage::Cursor> NewCursor(storage::FamilyId family, storage::KeyRange range,
+  std::unique_ptr<storage::Cursor> NewCursor(const storage::Location& location, storage::KeyRange range,
                                              storage::ReadTier tier) override {
-    return store_->NewCursor(family, std::move(range), tier);
+    return store_->NewCursor(location, std::move(range), tier);
   }
   absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
     if (!fault_->fail) return store_->CommitSync(writes);

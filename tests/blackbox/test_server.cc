@@ -11,6 +11,7 @@
 
 #include "holdfast/testing/v1/script.grpc.pb.h"
 #include "service/config.h"
+#include "service/open_store.h"
 #include "service/rpcs/rpc_rows.h"
 #include "service/server.h"
 #include "storage/base/log.h"

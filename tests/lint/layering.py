@@ -23,6 +23,7 @@ MAY_INCLUDE = {
     BASE: [],
     LOG: [BASE],
     STORE: [BASE],
+    "storage/fold": [BASE, LOG, STORE],
     "storage/object": [BASE, STORE],
     "storage/sql": [BASE, STORE, "storage/object"],
     "storage/node": [BASE, STORE, "storage/object"],

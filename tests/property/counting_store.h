@@ -32,7 +32,8 @@ class CountingStore : public storage::Store {
  public:
   // Both must outlive the store.
   CountingStore(storage::Store* store, MoveCounts* counts) : store_(store), counts_(counts) {
-    auto cursor = store->NewCursor(storage::FamilyId::kCatalog, storage::KeyRange::All(), storage::ReadTier::kDisk);
+    auto cursor = store->NewCursor(storage::WholeFamily(storage::FamilyId::kCatalog), storage::KeyRange::All(),
+                                   storage::ReadTier::kDisk);
     for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound; cursor->Next()) {
       storage::v1::CatalogRecord record;
       if (!record.ParseFromArray(cursor->value().data(), static_cast<int>(cursor->value().size()))) continue;
@@ -53,16 +54,16 @@ class CountingStore : public storage::Store {
     unnamed_.clear();
   }
 
-  storage::ReadResult Get(storage::FamilyId family, absl::string_view key, storage::ReadTier tier, std::string* value,
-                          absl::Status* error) override {
+  storage::ReadResult Get(const storage::Location& location, absl::string_view key, storage::ReadTier tier,
+                          std::string* value, absl::Status* error) override {
     if (tier == storage::ReadTier::kMemory && NeedsDisk()) return storage::ReadResult::kNeedsDisk;
-    return store_->Get(family, key, as_it_is_ ? tier : storage::ReadTier::kDisk, value, error);
+    return store_->Get(location, key, as_it_is_ ? tier : storage::ReadTier::kDisk, value, error);
   }
-  std::unique_ptr<storage::Cursor> NewCursor(storage::FamilyId family, storage::KeyRange range,
+  std::unique_ptr<storage::Cursor> NewCursor(const storage::Location& location, storage::KeyRange range,
                                              storage::ReadTier tier) override {
     if (tier == storage::ReadTier::kMemory && NeedsDisk())
       return std::make_unique<storage::StuckCursor>(storage::StuckCursor::NeedsDisk());
-    return store_->NewCursor(family, std::move(range), as_it_is_ ? tier : storage::ReadTier::kDisk);
+    return store_->NewCursor(location, std::move(range), as_it_is_ ? tier : storage::ReadTier::kDisk);
   }
   absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
     for (const storage::KeyspaceWrites& part : writes) {

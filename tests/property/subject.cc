@@ -66,7 +66,7 @@ std::vector<std::string> Subject::LeftInStore() {
   for (const auto& [name, family] :
        {std::pair("catalog", FamilyId::kCatalog), std::pair("alarms", FamilyId::kAlarms),
         std::pair("packed", FamilyId::kPacked), std::pair("requests", FamilyId::kRequests)}) {
-    auto cursor = store_->NewCursor(family, storage::KeyRange::All(), storage::ReadTier::kDisk);
+    auto cursor = store_->NewCursor(storage::WholeFamily(family), storage::KeyRange::All(), storage::ReadTier::kDisk);
     size_t shown = 0;
     for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound && shown < kShownMax; cursor->Next()) {
       left.push_back(absl::StrCat(name, ": ", absl::CHexEscape(cursor->key())));

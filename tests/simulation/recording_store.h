@@ -20,20 +20,20 @@ class RecordingStore : public storage::Store {
   // `store` must outlive this store.
   explicit RecordingStore(storage::Store* store) : store_(store) {}
 
-  storage::ReadResult Get(storage::FamilyId family, absl::string_view key, storage::ReadTier tier, std::string* value,
-                          absl::Status* error) override {
-    ++gets[family];
-    return store_->Get(family, key, tier, value, error);
+  storage::ReadResult Get(const storage::Location& location, absl::string_view key, storage::ReadTier tier,
+                          std::string* value, absl::Status* error) override {
+    ++gets[location.family];
+    return store_->Get(location, key, tier, value, error);
   }
-  std::unique_ptr<storage::Cursor> NewCursor(storage::FamilyId family, storage::KeyRange range,
+  std::unique_ptr<storage::Cursor> NewCursor(const storage::Location& location, storage::KeyRange range,
                                              storage::ReadTier tier) override {
-    ++cursors[family];
-    return store_->NewCursor(family, std::move(range), tier);
+    ++cursors[location.family];
+    return store_->NewCursor(location, std::move(range), tier);
   }
-  void Prefetch(storage::FamilyId family, const storage::KeyRange& range) override {
+  void Prefetch(const storage::Location& location, const storage::KeyRange& range) override {
     ++prefetches;
-    last_prefetch = {family, range};
-    store_->Prefetch(family, range);
+    last_prefetch = {location, range};
+    store_->Prefetch(location, range);
   }
   absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
     ++commits;
@@ -61,7 +61,7 @@ class RecordingStore : public storage::Store {
   }
   std::map<std::string, std::string> DumpFamily(storage::FamilyId family) {
     std::map<std::string, std::string> entries;
-    auto cursor = store_->NewCursor(family, storage::KeyRange::All(), storage::ReadTier::kDisk);
+    auto cursor = store_->NewCursor(storage::WholeFamily(family), storage::KeyRange::All(), storage::ReadTier::kDisk);
     for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound; cursor->Next()) {
       entries.emplace(std::string(cursor->key()), std::string(cursor->value()));
     }
@@ -77,7 +77,7 @@ class RecordingStore : public storage::Store {
   std::map<storage::FamilyId, int> gets;
   std::map<storage::FamilyId, int> cursors;
   int prefetches = 0;
-  std::pair<storage::FamilyId, storage::KeyRange> last_prefetch;
+  std::pair<storage::Location, storage::KeyRange> last_prefetch;
   // Counts, by family, of keys that were put or deleted.
   std::map<storage::FamilyId, size_t> points;
 

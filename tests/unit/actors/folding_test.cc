@@ -184,14 +184,14 @@ TEST_F(FoldingTest, ACrashAtAnyStepLosesNothingOfEither) {
 class FailingReads : public storage::Store {
  public:
   explicit FailingReads(storage::Store* store) : store_(store) {}
-  storage::ReadResult Get(storage::FamilyId family, absl::string_view key, storage::ReadTier tier, std::string* value,
-                          absl::Status* error) override {
-    return store_->Get(family, key, tier, value, error);
+  storage::ReadResult Get(const storage::Location& location, absl::string_view key, storage::ReadTier tier,
+                          std::string* value, absl::Status* error) override {
+    return store_->Get(location, key, tier, value, error);
   }
-  std::unique_ptr<storage::Cursor> NewCursor(storage::FamilyId family, storage::KeyRange range,
+  std::unique_ptr<storage::Cursor> NewCursor(const storage::Location& location, storage::KeyRange range,
                                              storage::ReadTier tier) override {
     if (scans_fail) return std::make_unique<Failed>();
-    return store_->NewCursor(family, std::move(range), tier);
+    return store_->NewCursor(location, std::move(range), tier);
   }
   absl::Status CommitSync(absl::Span<const storage::KeyspaceWrites> writes) override {
     return store_->CommitSync(writes);

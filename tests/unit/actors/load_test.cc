@@ -54,11 +54,11 @@ TEST_F(LoadTest, TellsTheStoreWhatItIsAboutToRead) {
     ASSERT_EQ(Find("a"), nullptr);
   }
   const storage::Location packed = storage::PackedLocation(Key(scripted, "a"));
-  const auto& [family, range] = recording.last_prefetch;
-  EXPECT_EQ(family, packed.family);
-  EXPECT_TRUE(range.Contains(packed.prefix + storage::kObjectHeaderKey));
-  EXPECT_TRUE(range.Contains(packed.prefix + storage::kAlarmKey));
-  EXPECT_FALSE(range.Contains(packed.prefix + storage::kClientAlarmKey));
+  const auto& [location, range] = recording.last_prefetch;
+  EXPECT_EQ(location, packed);
+  EXPECT_TRUE(range.Contains(storage::kObjectHeaderKey));
+  EXPECT_TRUE(range.Contains(storage::kAlarmKey));
+  EXPECT_FALSE(range.Contains(storage::kClientAlarmKey));
 }
 
 TEST_F(LoadTest, IsACriticalSection) {

@@ -267,8 +267,10 @@ TEST_F(DamageTest, ClocksOfRunsThatAreDamagedAreNoEarlierThanAnyOther) {
 TEST_F(DamageTest, APlaceThatCanBeReadIsItself) {
   MakeObjects();
   auto store = Sound();
-  EXPECT_THAT(ReadableFrom(store.get(), FamilyId::kAlarms, KeyRange::All()), testing::Optional(std::string()));
-  EXPECT_THAT(ReadableFrom(store.get(), FamilyId::kAlarms, {"a", "b"}), testing::Optional(std::string("a")));
+  EXPECT_THAT(ReadableFrom(store.get(), WholeFamily(FamilyId::kAlarms), KeyRange::All()),
+              testing::Optional(std::string()));
+  EXPECT_THAT(ReadableFrom(store.get(), WholeFamily(FamilyId::kAlarms), {"a", "b"}),
+              testing::Optional(std::string("a")));
 }
 
 }  // namespace

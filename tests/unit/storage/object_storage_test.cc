@@ -216,11 +216,11 @@ TEST_F(ObjectStorageTest, DroppedReadIsForgotten) {
 // Answers every read of the store with DATA_LOSS.
 class DamagedStore : public MemoryStore {
  public:
-  ReadResult Get(FamilyId, absl::string_view, ReadTier, std::string*, absl::Status* error) override {
+  ReadResult Get(const Location&, absl::string_view, ReadTier, std::string*, absl::Status* error) override {
     *error = absl::DataLossError("checksum mismatch");
     return ReadResult::kError;
   }
-  std::unique_ptr<Cursor> NewCursor(FamilyId, KeyRange, ReadTier) override {
+  std::unique_ptr<Cursor> NewCursor(const Location&, KeyRange, ReadTier) override {
     return std::make_unique<StuckCursor>(ReadResult::kError, absl::DataLossError("checksum mismatch"));
   }
 };

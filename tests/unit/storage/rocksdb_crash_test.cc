@@ -112,7 +112,6 @@ std::unique_ptr<Store> OpenInChild(const RocksDbOptions& options) {
 const ChildProgram kCommit("commit", [](const std::vector<std::string>& arguments) {
   RocksDbOptions options = SmallOptions(arguments[0]);
   options.memtable_bytes = Number(arguments[4]);
-  options.lose_unsynced = true;
   options.lose_unsynced_seed = Number(arguments[5]);
   options.sync = arguments[3] == "sync";
   CommitUpTo(*OpenInChild(options), Number(arguments[1]), Number(arguments[2]));

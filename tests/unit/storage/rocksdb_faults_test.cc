@@ -253,7 +253,7 @@ TEST_F(CorruptCompactionTest, WritesGoOnAndReadsOfTheBlockAreDataLoss) {
 
   std::string value;
   absl::Status error;
-  EXPECT_EQ(store->Get(own, "a", ReadTier::kDisk, &value, &error), ReadResult::kError);
+  EXPECT_EQ(store->Get(WholeFamily(own), "a", ReadTier::kDisk, &value, &error), ReadResult::kError);
   EXPECT_THAT(error, IsStatus(absl::StatusCode::kDataLoss, ""));
   EXPECT_THAT(Commit(*store, {{{own, ""}, OnePut("c", "new")}}), IsOk());
   EXPECT_THAT(Find(*store, own, "c"), Optional(std::string("new")));

@@ -44,7 +44,7 @@ TEST_F(RocksDbMemoryTierTest, ColdKeysNeedTheDisk) {
                 IsOk());
     std::string value;
     absl::Status error;
-    EXPECT_EQ(store->Get(own, "k", ReadTier::kMemory, &value, &error), ReadResult::kFound);
+    EXPECT_EQ(store->Get(WholeFamily(own), "k", ReadTier::kMemory, &value, &error), ReadResult::kFound);
   }
   RawFlush(dir());
   auto store = Open();
@@ -53,12 +53,12 @@ TEST_F(RocksDbMemoryTierTest, ColdKeysNeedTheDisk) {
        {std::tuple(FamilyId::kPacked, "p/k", "packed"), std::tuple(own, "k", "own")}) {
     std::string value;
     absl::Status error;
-    EXPECT_EQ(store->Get(family, key, ReadTier::kMemory, &value, &error), ReadResult::kNeedsDisk);
+    EXPECT_EQ(store->Get(WholeFamily(family), key, ReadTier::kMemory, &value, &error), ReadResult::kNeedsDisk);
     EXPECT_THAT(Find(*store, family, key), Optional(std::string(expected)));
     // The block is now in the cache.
-    EXPECT_EQ(store->Get(family, key, ReadTier::kMemory, &value, &error), ReadResult::kFound);
+    EXPECT_EQ(store->Get(WholeFamily(family), key, ReadTier::kMemory, &value, &error), ReadResult::kFound);
     EXPECT_EQ(value, expected);
-    EXPECT_EQ(store->Get(family, "none", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
+    EXPECT_EQ(store->Get(WholeFamily(family), "none", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
   }
 }
 
@@ -77,7 +77,7 @@ TEST_F(RocksDbMemoryTierTest, ColdKeysAreFoundUnderNewerOnes) {
   ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, "p/"}, set}}), IsOk());
   std::string value;
   absl::Status error;
-  EXPECT_EQ(store->Get(FamilyId::kPacked, "p/a", ReadTier::kMemory, &value, &error), ReadResult::kFound);
+  EXPECT_EQ(store->Get(WholeFamily(FamilyId::kPacked), "p/a", ReadTier::kMemory, &value, &error), ReadResult::kFound);
   EXPECT_EQ(value, "new");
   EXPECT_THAT(Dump(*store, FamilyId::kPacked), ElementsAre(Pair("p/a", "new"), Pair("p/c", "flushed")));
 }
@@ -105,8 +105,9 @@ TEST_F(RocksDbMemoryTierTest, WhatIsInATableThatIsNotOpenYetNeedsTheDisk) {
     ASSERT_TRUE(ParseFamilyName(family.name, &id, &generation));
     std::string value;
     absl::Status error;
-    EXPECT_NE(store->Get(family.id, "absent", ReadTier::kMemory, &value, &error), ReadResult::kFound) << id.name;
-    const ReadResult found = store->Get(family.id, "key", ReadTier::kMemory, &value, &error);
+    EXPECT_NE(store->Get(WholeFamily(family.id), "absent", ReadTier::kMemory, &value, &error), ReadResult::kFound)
+        << id.name;
+    const ReadResult found = store->Get(WholeFamily(family.id), "key", ReadTier::kMemory, &value, &error);
     if (found == ReadResult::kNeedsDisk) {
       ++needed_disk;
     } else {
@@ -115,7 +116,7 @@ TEST_F(RocksDbMemoryTierTest, WhatIsInATableThatIsNotOpenYetNeedsTheDisk) {
     }
     EXPECT_THAT(Find(*store, family.id, "key"), Optional(id.name));
     // The table is in memory from now on.
-    ASSERT_EQ(store->Get(family.id, "empty", ReadTier::kMemory, &value, &error), ReadResult::kFound);
+    ASSERT_EQ(store->Get(WholeFamily(family.id), "empty", ReadTier::kMemory, &value, &error), ReadResult::kFound);
     EXPECT_EQ(value, "");
   }
   EXPECT_GT(needed_disk, 0);
@@ -146,7 +147,7 @@ void AddChanges(Random& random, Store& store, const Location& at, WriteSet* set)
     if (set->Find(key, &written) != WriteSet::Verdict::kUnknown) continue;
     std::string old;
     absl::Status error;
-    if (store.Get(at.family, at.prefix + key, tier, &old, &error) != ReadResult::kFound || old.empty()) continue;
+    if (store.Get(at, key, tier, &old, &error) != ReadResult::kFound || old.empty()) continue;
     std::string value = old;
     for (int i = 0; i < 2; ++i) value[random.Below(value.size())] = static_cast<char>('a' + random.Below(26));
     if (auto patch = MakePatch(old, value)) set->PutChanged(key, std::move(value), *std::move(patch));
@@ -158,7 +159,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>> FirstOnes(Store&
                                                                           const KeyRange& range, bool reverse,
                                                                           size_t entries_max, ReadTier tier) {
   std::vector<std::pair<std::string, std::string>> entries;
-  auto cursor = store.NewCursor(family, range, tier);
+  auto cursor = store.NewCursor(WholeFamily(family), range, tier);
   reverse ? cursor->SeekToLast() : cursor->SeekToFirst();
   while (cursor->state() == ReadResult::kFound && entries.size() < entries_max) {
     entries.emplace_back(std::string(cursor->key()), std::string(cursor->value()));
@@ -197,7 +198,7 @@ TEST_F(RocksDbMemoryTierTest, PatchOverAColdValueNeedsTheDisk) {
     ASSERT_THAT(Commit(*store, {{{family.id, ""}, std::move(writes)}}), IsOk());
     std::string found;
     absl::Status error;
-    const ReadResult result = store->Get(family.id, "k", ReadTier::kMemory, &found, &error);
+    const ReadResult result = store->Get(WholeFamily(family.id), "k", ReadTier::kMemory, &found, &error);
     if (result == ReadResult::kNeedsDisk) {
       ++needed_disk;
     } else {
@@ -205,7 +206,7 @@ TEST_F(RocksDbMemoryTierTest, PatchOverAColdValueNeedsTheDisk) {
       ASSERT_EQ(found, value);
     }
     EXPECT_THAT(Find(*store, family.id, "k"), Optional(value));
-    EXPECT_EQ(store->Get(family.id, "k", ReadTier::kMemory, &found, &error), ReadResult::kFound);
+    EXPECT_EQ(store->Get(WholeFamily(family.id), "k", ReadTier::kMemory, &found, &error), ReadResult::kFound);
     EXPECT_EQ(found, value);
   }
   EXPECT_GT(needed_disk, 0);
@@ -238,7 +239,7 @@ TEST_F(RocksDbMemoryTierTest, WhatItKnowsIsRight) {
           for (const auto& [key, value] : changed) {
             std::string found;
             absl::Status error;
-            const ReadResult result = store->Get(at.family, at.prefix + key, ReadTier::kMemory, &found, &error);
+            const ReadResult result = store->Get(at, key, ReadTier::kMemory, &found, &error);
             if (result == ReadResult::kNeedsDisk) continue;
             ASSERT_EQ(result, ReadResult::kFound);
             ASSERT_EQ(found, value);
@@ -259,7 +260,7 @@ TEST_F(RocksDbMemoryTierTest, WhatItKnowsIsRight) {
         }
         std::string value;
         absl::Status error;
-        const ReadResult found = store->Get(at.family, range.start, ReadTier::kMemory, &value, &error);
+        const ReadResult found = store->Get(WholeFamily(at.family), range.start, ReadTier::kMemory, &value, &error);
         if (found == ReadResult::kNeedsDisk) continue;
         ++known;
         ASSERT_EQ(found == ReadResult::kFound ? std::optional(value) : std::nullopt,
@@ -274,7 +275,7 @@ TEST_F(RocksDbMemoryTierTest, WalksNeedTheDisk) {
   auto store = Open();
   ASSERT_THAT(Commit(*store, {{{FamilyId::kPacked, "p/"}, OnePut("k", "v")}}), IsOk());
   for (const bool reverse : {false, true}) {
-    auto cursor = store->NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kMemory);
+    auto cursor = store->NewCursor(WholeFamily(FamilyId::kPacked), KeyRange::All(), ReadTier::kMemory);
     reverse ? cursor->SeekToLast() : cursor->SeekToFirst();
     EXPECT_EQ(cursor->state(), ReadResult::kNeedsDisk);
   }

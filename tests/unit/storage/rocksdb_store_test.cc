@@ -197,7 +197,7 @@ TEST_F(RocksDbStoreTest, OtherFormatVersionIsRefused) {
   const absl::Status refused = TryOpen();
   EXPECT_TRUE(Files(dir()) == files) << "changed what it refused";
   for (const std::string& text :
-       {dir(), absl::StrCat("version ", kFormatVersion + 76), absl::StrCat("version ", kFormatVersion)}) {
+       {dir(), absl::StrCat("version ", kFormatVersion + 76), absl::StrCat("to ", kFormatVersion)}) {
     EXPECT_THAT(refused, IsStatus(absl::StatusCode::kFailedPrecondition, text));
   }
 }
@@ -283,10 +283,10 @@ TEST_F(RocksDbStoreTest, DamagedBlockIsDataLossForItsKeysAndNoOthers) {
   auto store = Open();
   std::string value;
   absl::Status error;
-  EXPECT_EQ(store->Get(FamilyId::kPacked, "k", ReadTier::kDisk, &value, &error), ReadResult::kError);
+  EXPECT_EQ(store->Get(WholeFamily(FamilyId::kPacked), "k", ReadTier::kDisk, &value, &error), ReadResult::kError);
   EXPECT_THAT(error, IsStatus(absl::StatusCode::kDataLoss, ""));
   for (const bool reverse : {false, true}) {
-    auto cursor = store->NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kDisk);
+    auto cursor = store->NewCursor(WholeFamily(FamilyId::kPacked), KeyRange::All(), ReadTier::kDisk);
     reverse ? cursor->SeekToLast() : cursor->SeekToFirst();
     EXPECT_EQ(cursor->state(), ReadResult::kError);
     EXPECT_THAT(cursor->error(), IsStatus(absl::StatusCode::kDataLoss, ""));

@@ -60,7 +60,7 @@ class TablesTest : public DamagedTablesTest {
     for (int i = 0; i < kEntries; ++i) {
       std::string value;
       absl::Status error;
-      const ReadResult found = store.Get(family, KeyOf(i), ReadTier::kDisk, &value, &error);
+      const ReadResult found = store.Get(WholeFamily(family), KeyOf(i), ReadTier::kDisk, &value, &error);
       EXPECT_NE(found, ReadResult::kAbsent) << KeyOf(i);
       if (found == ReadResult::kFound) {
         EXPECT_EQ(value, ValueOf(i));
@@ -72,7 +72,7 @@ class TablesTest : public DamagedTablesTest {
     std::set<std::string> walked;
     std::vector<KeyRange> damaged;
     EXPECT_THAT(ScanReadable(
-                    &store, family, KeyRange::Prefix("k"),
+                    &store, WholeFamily(family), KeyRange::Prefix("k"),
                     [&](absl::string_view key, absl::string_view) { return walked.emplace(key).second; },
                     [&](const KeyRange& part, const absl::Status& why) {
                       EXPECT_THAT(why, IsStatus(absl::StatusCode::kDataLoss, ""));
@@ -114,7 +114,7 @@ TEST_F(TablesTest, AFlippedBitIsDataLossOfWhatItHitsAndOfNothingElse) {
       // Writes still work, and they count where nothing can be read.
       const WriteSet put = OnePut(KeyOf(0), ValueOf(0));
       ASSERT_THAT(Commit(**store, {{{hit, ""}, put}, {{FamilyId::kAlarms, ""}, OnePut("l", "v")}}), IsOk());
-      EXPECT_THAT(Find(**store, hit, KeyOf(0)), testing::Optional(ValueOf(0)));
+      EXPECT_THAT(FindAt(**store, WholeFamily(hit), KeyOf(0)), testing::Optional(ValueOf(0)));
     }
     EXPECT_GT(opened_with_part, 3) << name;
   }

@@ -34,7 +34,7 @@ using testing::Pair;
 class HeldWrites {
  public:
   explicit HeldWrites(std::vector<std::pair<Location, WriteSet>> parts) : parts_(std::move(parts)) {
-    for (const auto& [location, set] : parts_) writes_.push_back({&location, &set});
+    for (auto& [location, set] : parts_) writes_.push_back({&location, &set});
   }
   HeldWrites(const HeldWrites&) = delete;
   HeldWrites& operator=(const HeldWrites&) = delete;
@@ -42,7 +42,7 @@ class HeldWrites {
   absl::Span<const KeyspaceWrites> writes() const { return writes_; }
 
  private:
-  const std::vector<std::pair<Location, WriteSet>> parts_;
+  std::vector<std::pair<Location, WriteSet>> parts_;
   std::vector<KeyspaceWrites> writes_;
 };
 
@@ -108,7 +108,7 @@ class TenKeysReaders {
   void Read(Store* store, bool reverse) {
     int last = 0;
     do {
-      auto entries = Walk(*store->NewCursor(kTenKeys.family, KeyRange::Prefix("p"), ReadTier::kDisk), reverse);
+      auto entries = Walk(*store->NewCursor(kTenKeys, KeyRange::All(), ReadTier::kDisk), reverse);
       ASSERT_EQ(entries.size(), 10u);
       for (const auto& [key, value] : entries) ASSERT_EQ(value, entries[0].second);
       const int now = std::stoi(entries[0].second);

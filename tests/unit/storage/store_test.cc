@@ -75,19 +75,18 @@ TEST_P(StoreTest, RemovedRangeEndsWhereItSays) {
 }
 
 TEST_P(StoreTest, OpenEndedRangeStaysWithinItsPrefix) {
-  for (const std::string& prefix :
-       {std::string("p"), std::string("p\xff"), std::string("p\xff\xff"), std::string("q")}) {
+  for (const std::string& prefix : {std::string("o\xff"), std::string("p\xff\xff"), std::string("q")}) {
     ASSERT_THAT(
         Commit(store(), {{{FamilyId::kPacked, prefix}, Puts({{"", "1"}, {std::string("\0", 1), "2"}, {"a", "3"}})}}),
         IsOk());
   }
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, "p\xff\xff"}, Removes({"a", ""})}}), IsOk());
-  EXPECT_EQ(Dump(store(), FamilyId::kPacked).size(), 11u);
+  EXPECT_EQ(Dump(store(), FamilyId::kPacked).size(), 8u);
   EXPECT_EQ(Find(store(), FamilyId::kPacked, "p\xff\xff" + std::string("a")), std::nullopt);
-  ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, "p\xff"}, Removes(KeyRange::All())}}), IsOk());
-  EXPECT_THAT(Dump(store(), FamilyId::kPacked),
-              ElementsAre(Pair("p", "1"), Pair(std::string("p\0", 2), "2"), Pair("pa", "3"), Pair("q", "1"),
-                          Pair(std::string("q\0", 2), "2"), Pair("qa", "3")));
+  ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, "p\xff\xff"}, Removes(KeyRange::All())}}), IsOk());
+  EXPECT_THAT(Dump(store(), FamilyId::kPacked), ElementsAre(Pair("o\xff", "1"), Pair(std::string("o\xff\0", 3), "2"),
+                                                            Pair("o\xff" + std::string("a"), "3"), Pair("q", "1"),
+                                                            Pair(std::string("q\0", 2), "2"), Pair("qa", "3")));
 }
 
 TEST_P(StoreTest, OpenEndedRangeEmptiesAFamilyAndNoOther) {
@@ -117,7 +116,8 @@ TEST_P(StoreTest, CursorGoesBothWaysWithinItsBounds) {
               IsOk());
   const auto keys = [&](KeyRange range, bool reverse) {
     std::string joined;
-    for (const auto& [key, value] : Walk(*store().NewCursor(FamilyId::kPacked, range, ReadTier::kDisk), reverse)) {
+    for (const auto& [key, value] :
+         Walk(*store().NewCursor(WholeFamily(FamilyId::kPacked), range, ReadTier::kDisk), reverse)) {
       joined += key;
     }
     return joined;
@@ -139,7 +139,7 @@ TEST_P(StoreTest, CursorGoesBothWaysWithinItsBounds) {
 TEST_P(StoreTest, CursorSeeksWithinItsBounds) {
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}, {"b", "2"}, {"d", "4"}, {"e", "5"}})}}),
               IsOk());
-  auto cursor = store().NewCursor(FamilyId::kPacked, {"b", "e"}, ReadTier::kDisk);
+  auto cursor = store().NewCursor(WholeFamily(FamilyId::kPacked), {"b", "e"}, ReadTier::kDisk);
   // The cursor seeks in any order: to an existing key, between two keys, before the range and behind it.
   for (const auto& [key, found] : std::vector<std::pair<std::string, std::string>>{
            {"d", "d"}, {"c", "d"}, {"b", "b"}, {"", "b"}, {"dd", ""}, {"e", ""}, {"z", ""}, {"b", "b"}}) {
@@ -153,7 +153,7 @@ TEST_P(StoreTest, CursorSeeksWithinItsBounds) {
 
 TEST_P(StoreTest, CursorTurnsAround) {
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}, {"b", "2"}, {"c", "3"}})}}), IsOk());
-  auto cursor = store().NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kDisk);
+  auto cursor = store().NewCursor(WholeFamily(FamilyId::kPacked), KeyRange::All(), ReadTier::kDisk);
   cursor->SeekToFirst();
   cursor->Next();
   cursor->Next();
@@ -168,7 +168,7 @@ TEST_P(StoreTest, CursorTurnsAround) {
 }
 
 TEST_P(StoreTest, CursorOfAnEmptyFamilyIsAtItsEnd) {
-  auto cursor = store().NewCursor(*store().CreateFamily("own"), KeyRange::All(), ReadTier::kDisk);
+  auto cursor = store().NewCursor(WholeFamily(*store().CreateFamily("own")), KeyRange::All(), ReadTier::kDisk);
   EXPECT_THAT(Walk(*cursor, false), IsEmpty());
   EXPECT_THAT(Walk(*cursor, true), IsEmpty());
 }
@@ -176,7 +176,7 @@ TEST_P(StoreTest, CursorOfAnEmptyFamilyIsAtItsEnd) {
 TEST_P(StoreTest, CursorKeepsWhatItSaw) {
   const FamilyId own = *store().CreateFamily("own");
   ASSERT_THAT(Commit(store(), {{{own, ""}, Puts({{"a", "1"}, {"b", "2"}, {"d", "4"}})}}), IsOk());
-  auto cursor = store().NewCursor(own, KeyRange::All(), ReadTier::kDisk);
+  auto cursor = store().NewCursor(WholeFamily(own), KeyRange::All(), ReadTier::kDisk);
   cursor->SeekToFirst();
   ASSERT_THAT(Commit(store(), {{{own, ""}, Puts({{"a", "changed"}, {"b", "changed"}, {"c", "new"}})}}), IsOk());
   EXPECT_EQ(std::string(cursor->value()), "1");
@@ -224,9 +224,9 @@ TEST_P(StoreTest, ReadOfADroppedFamilyIsAnError) {
   ASSERT_THAT(store().DropFamily(own), IsOk());
   std::string value;
   absl::Status error;
-  EXPECT_EQ(store().Get(own, "k", ReadTier::kDisk, &value, &error), ReadResult::kError);
+  EXPECT_EQ(store().Get(WholeFamily(own), "k", ReadTier::kDisk, &value, &error), ReadResult::kError);
   EXPECT_THAT(error, IsStatus(absl::StatusCode::kInternal, "dropped"));
-  auto cursor = store().NewCursor(own, KeyRange::All(), ReadTier::kDisk);
+  auto cursor = store().NewCursor(WholeFamily(own), KeyRange::All(), ReadTier::kDisk);
   cursor->SeekToFirst();
   EXPECT_EQ(cursor->state(), ReadResult::kError);
   EXPECT_FALSE(cursor->error().ok());
@@ -243,9 +243,9 @@ TEST_P(StoreTest, WarmReadsNeedNoDisk) {
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}})}}), IsOk());
   std::string value;
   absl::Status error;
-  EXPECT_EQ(store().Get(FamilyId::kPacked, "a", ReadTier::kMemory, &value, &error), ReadResult::kFound);
+  EXPECT_EQ(store().Get(WholeFamily(FamilyId::kPacked), "a", ReadTier::kMemory, &value, &error), ReadResult::kFound);
   EXPECT_EQ(value, "1");
-  EXPECT_EQ(store().Get(FamilyId::kPacked, "b", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
+  EXPECT_EQ(store().Get(WholeFamily(FamilyId::kPacked), "b", ReadTier::kMemory, &value, &error), ReadResult::kAbsent);
 }
 
 // Returns a change that the store keeps as a patch, not as a value.
@@ -255,7 +255,9 @@ WriteSet Change(const std::string& key, const std::string& old, const std::strin
   return set;
 }
 
-TEST_P(StoreTest, PatchesAreAppliedToWhatIsStored) {
+using StorePatchTest = StoreParamTest;
+
+TEST_P(StorePatchTest, PatchesAreAppliedToWhatIsStored) {
   const std::string first(100, 'a');
   std::string second = first;
   second[20] = 'b';
@@ -279,7 +281,7 @@ TEST_P(StoreTest, PatchesAreAppliedToWhatIsStored) {
   }
 }
 
-TEST_P(StoreTest, PatchThatDoesNotFitLeavesDamage) {
+TEST_P(StorePatchTest, PatchThatDoesNotFitLeavesDamage) {
   const Location at{FamilyId::kPacked, "p"};
   const std::string base(100, 'a');
   std::string value = base;
@@ -326,7 +328,7 @@ TEST_P(StoreTest, RandomCommitsAreThoseOfAPlainMap) {
       std::vector<std::pair<Location, WriteSet>> parts;
       for (auto& [family, entries] : model) {
         std::vector<std::string> prefixes = {""};
-        if (family == FamilyId::kPacked) prefixes = {"p", "p\xff", std::string("q\0", 2), "q\xff\xff"};
+        if (family == FamilyId::kPacked) prefixes = {"pa", "p\xff", std::string("q\0", 2), "q\xff\xff"};
         for (const std::string& prefix : prefixes) {
           if (random.OneIn(2)) continue;
           parts.emplace_back(Location{family, prefix}, RandomWrites(random, 12));
@@ -342,9 +344,9 @@ TEST_P(StoreTest, RandomCommitsAreThoseOfAPlainMap) {
         for (const auto& entry : entries) {
           if (range.Contains(entry.first)) expected.push_back(entry);
         }
-        ASSERT_EQ(Walk(*store->NewCursor(family, range, ReadTier::kDisk), false), expected);
+        ASSERT_EQ(Walk(*store->NewCursor(WholeFamily(family), range, ReadTier::kDisk), false), expected);
         std::reverse(expected.begin(), expected.end());
-        ASSERT_EQ(Walk(*store->NewCursor(family, range, ReadTier::kDisk), true), expected);
+        ASSERT_EQ(Walk(*store->NewCursor(WholeFamily(family), range, ReadTier::kDisk), true), expected);
         const std::string& key = RandomKey(random);
         const auto it = entries.find(key);
         ASSERT_EQ(Find(*store, family, key), it == entries.end() ? std::nullopt : std::optional(it->second));
@@ -364,11 +366,11 @@ TEST_P(StoreTest, PrefetchIsNotSeen) {
     for (const FamilyId family : {FamilyId::kPacked, FamilyId::kRequests, own, dropped}) {
       for (const KeyRange& range :
            {KeyRange::All(), KeyRange::Single("a"), KeyRange::Prefix("none"), KeyRange{"b", "b"}, KeyRange{"b", "a"}}) {
-        store().Prefetch(family, range);
+        store().Prefetch(WholeFamily(family), range);
       }
     }
   };
-  auto cursor = store().NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kDisk);
+  auto cursor = store().NewCursor(WholeFamily(FamilyId::kPacked), KeyRange::All(), ReadTier::kDisk);
   cursor->SeekToFirst();
   prefetch();
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "changed"}})}}), IsOk());
@@ -382,6 +384,7 @@ TEST_P(StoreTest, PrefetchIsNotSeen) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreTest, AllStores(), StoreName);
+INSTANTIATE_TEST_SUITE_P(Stores, StorePatchTest, StoresThatApplyPatches(), StoreName);
 
 TEST(MemoryStore, FailedCommitAppliesNothing) {
   MemoryStore store;
@@ -401,9 +404,10 @@ TEST(MemoryStore, ColdReadsNeedTheDisk) {
   std::string value;
   absl::Status error;
   for (const char* key : {"a", "b"}) {
-    EXPECT_EQ(store.Get(FamilyId::kPacked, key, ReadTier::kMemory, &value, &error), ReadResult::kNeedsDisk);
+    EXPECT_EQ(store.Get(WholeFamily(FamilyId::kPacked), key, ReadTier::kMemory, &value, &error),
+              ReadResult::kNeedsDisk);
   }
-  auto cursor = store.NewCursor(FamilyId::kPacked, KeyRange::All(), ReadTier::kMemory);
+  auto cursor = store.NewCursor(WholeFamily(FamilyId::kPacked), KeyRange::All(), ReadTier::kMemory);
   cursor->SeekToFirst();
   EXPECT_EQ(cursor->state(), ReadResult::kNeedsDisk);
   cursor->SeekToLast();

@@ -16,10 +16,13 @@
 #include <utility>
 #include <vector>
 
+#include "storage/fold/logged_store.h"
+#include "storage/log/file_commit_logs.h"
 #include "storage/rocksdb/rocksdb_store.h"
 #include "storage/store/memory_store.h"
 #include "storage/store/patch.h"
 #include "storage/store/store.h"
+#include "tests/simulation/memory_logs.h"
 #include "tests/unit/storage/late_store.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/status_matchers.h"
@@ -58,7 +61,7 @@ inline WriteSet Removes(KeyRange range) {
   return set;
 }
 
-enum class StoreKind { kMemory, kRocksDb, kLate };
+enum class StoreKind { kMemory, kRocksDb, kLate, kLogged, kLoggedFiles };
 
 struct StoreRow {
   StoreKind kind;
@@ -67,12 +70,33 @@ struct StoreRow {
   std::unique_ptr<Store> (*open)(const std::string& dir);
   // From now on the store refuses commits. Null if nothing makes it do that.
   void (*refuse)(Store& store) = nullptr;
+  // Reads see a patch applied to the stored value at once, and not the value that was committed with it.
+  bool applies_patches = true;
 };
 
 inline std::unique_ptr<Store> OpenUnsynced(const std::string& dir) {
   RocksDbOptions options = SmallOptions(dir);
   options.sync = false;
   return OpenOrDie(options);
+}
+
+// A store that folds all the time.
+inline std::unique_ptr<Store> OpenLoggedOrDie(std::unique_ptr<Store> below, std::unique_ptr<CommitLogs> logs) {
+  LoggedStoreOptions options;
+  options.fold_every = absl::Milliseconds(1);
+  auto store = LoggedStore::Open(std::move(below), std::move(logs), std::move(options));
+  if (!store.ok()) {
+    std::cerr << store.status() << std::endl;
+    std::abort();
+  }
+  return *std::move(store);
+}
+inline std::unique_ptr<Store> OpenLogged(const std::string&) {
+  return OpenLoggedOrDie(std::make_unique<MemoryStore>(), std::make_unique<simulation::MemoryLogs>());
+}
+inline std::unique_ptr<Store> OpenLoggedFiles(const std::string& dir) {
+  FileCommitLogOptions options = {.directory = dir, .run = 1, .segment_bytes = 64 << 10, .segments_max = 4};
+  return OpenLoggedOrDie(OpenUnsynced(dir), std::make_unique<FileCommitLogs>(std::move(options)));
 }
 
 template <typename T>
@@ -89,6 +113,8 @@ inline constexpr StoreRow kStoreRows[] = {
     {StoreKind::kMemory, "Memory", OpenInMemory<MemoryStore>, RefuseInMemory},
     {StoreKind::kRocksDb, "RocksDb", OpenUnsynced},
     {StoreKind::kLate, "Late", OpenInMemory<LateStore>, RefuseInMemory},
+    {StoreKind::kLogged, "Logged", OpenLogged, nullptr, false},
+    {StoreKind::kLoggedFiles, "LoggedFiles", OpenLoggedFiles, nullptr, false},
 };
 
 inline const StoreRow& RowOf(StoreKind kind) {
@@ -101,12 +127,19 @@ inline auto AllStores() {
   return testing::ValuesIn(kinds);
 }
 
-inline auto StoresThatRefuse() {
+template <typename Chosen>
+auto StoresWith(Chosen chosen) {
   std::vector<StoreKind> kinds;
   for (const StoreRow& row : kStoreRows) {
-    if (row.refuse != nullptr) kinds.push_back(row.kind);
+    if (chosen(row)) kinds.push_back(row.kind);
   }
   return testing::ValuesIn(kinds);
+}
+inline auto StoresThatRefuse() {
+  return StoresWith([](const StoreRow& row) { return row.refuse != nullptr; });
+}
+inline auto StoresThatApplyPatches() {
+  return StoresWith([](const StoreRow& row) { return row.applies_patches; });
 }
 
 inline std::string StoreName(const testing::TestParamInfo<StoreKind>& info) { return RowOf(info.param).name; }
@@ -134,9 +167,9 @@ class StoreParamTest : public testing::TestWithParam<StoreKind> {
 
 using Entries = std::map<std::string, std::string>;
 
-inline absl::Status Commit(Store& store, const std::vector<std::pair<Location, WriteSet>>& parts) {
+inline absl::Status Commit(Store& store, std::vector<std::pair<Location, WriteSet>> parts) {
   std::vector<KeyspaceWrites> writes;
-  for (const auto& [location, set] : parts) writes.push_back({&location, &set});
+  for (auto& [location, set] : parts) writes.push_back({&location, &set});
   return store.CommitSync(writes);
 }
 
@@ -159,18 +192,29 @@ inline std::vector<std::pair<std::string, std::string>> Walk(Cursor& cursor, boo
 }
 
 inline Entries Dump(Store& store, FamilyId family) {
-  auto entries = Walk(*store.NewCursor(family, KeyRange::All(), ReadTier::kDisk), false);
+  auto entries = Walk(*store.NewCursor(WholeFamily(family), KeyRange::All(), ReadTier::kDisk), false);
   return {entries.begin(), entries.end()};
 }
 
 // Returns nothing where there is no value; fails the test where the store cannot tell.
-inline std::optional<std::string> Find(Store& store, FamilyId family, absl::string_view key) {
+inline std::optional<std::string> FindAt(Store& store, const Location& location, absl::string_view key) {
   std::string value;
   absl::Status error;
-  const ReadResult found = store.Get(family, key, ReadTier::kDisk, &value, &error);
+  const ReadResult found = store.Get(location, key, ReadTier::kDisk, &value, &error);
   if (found == ReadResult::kFound) return value;
   EXPECT_EQ(found, ReadResult::kAbsent) << error;
   return std::nullopt;
+}
+
+// Does the same; in the packed family `key` has the prefix of its location.
+inline std::optional<std::string> Find(Store& store, FamilyId family, absl::string_view key) {
+  if (family == FamilyId::kPacked) {
+    const auto cursor = store.NewCursor(WholeFamily(family), KeyRange::Single(key), ReadTier::kDisk);
+    cursor->SeekToFirst();
+    EXPECT_NE(cursor->state(), ReadResult::kError) << cursor->error();
+    return cursor->state() == ReadResult::kFound ? std::optional(std::string(cursor->value())) : std::nullopt;
+  }
+  return FindAt(store, WholeFamily(family), key);
 }
 
 // Adds to `set` changes of some bytes of existing values: those of `entries` under `prefix`, with the set on top.
