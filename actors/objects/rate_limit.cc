@@ -140,38 +140,6 @@ absl::StatusOr<LimitCheck> ValidateCheck(const v1::RateLimit& check, absl::strin
   return valid;
 }
 
-void LimitState::AddToLog(const Request& request) {
-  log_.push_back(request);
-  used_ += request.cost;
-}
-
-void LimitState::DropOldest() {
-  if (expired_ > 0) {
-    --expired_;
-  } else {
-    used_ -= log_.front().cost;
-  }
-  log_.pop_front();
-}
-
-std::optional<LimitState::Request> LimitState::GiveBackNewest(int64_t units, int64_t now_us) {
-  if (ExpiredRequests(now_us) == log_.size()) return std::nullopt;
-  const Request newest = log_.back();
-  const int64_t given_back = std::min(units, newest.cost);
-  used_ -= given_back;
-  if (given_back == newest.cost) {
-    log_.pop_back();
-  } else {
-    log_.back().cost -= given_back;
-  }
-  return newest;
-}
-
-size_t LimitState::ExpiredRequests(int64_t now_us) {
-  while (expired_ < log_.size() && now_us - log_[expired_].time_us > row_.window_us()) used_ -= log_[expired_++].cost;
-  return expired_;
-}
-
 LimitState::Verdict LimitState::Judge(const LimitCheck& check, int64_t now_us, bool counted) {
   switch (check.algorithm) {
     case v1::RATE_LIMIT_ALGORITHM_GCRA:
@@ -185,19 +153,20 @@ LimitState::Verdict LimitState::Judge(const LimitCheck& check, int64_t now_us, b
 }
 
 LimitState::Verdict LimitState::JudgeLog(const LimitCheck& check, int64_t now_us, bool counted) {
-  size_t oldest = ExpiredRequests(now_us);
-  Verdict verdict{check.cost <= check.limit - used_ || check.cost < 0, 0, 0, 0};
+  size_t oldest = log_.Expired(now_us);
+  const int64_t used_now = log_.used();
+  Verdict verdict{check.cost <= check.limit - used_now || check.cost < 0, 0, 0, 0};
   // A request counts for exactly one window, its last microsecond included.
   const auto gone_after = [&](int64_t time_us) { return time_us + check.window_us + 1 - now_us; };
   if (!verdict.allowed) {
     // The oldest requests have to expire until the cost of the rest leaves room.
-    for (int64_t used = used_; used + check.cost > check.limit; ++oldest) {
+    for (int64_t used = used_now; used + check.cost > check.limit; ++oldest) {
       used -= log_[oldest].cost;
       verdict.retry_after_us = gone_after(log_[oldest].time_us);
     }
   }
   const bool takes = verdict.allowed && counted;
-  const int64_t after = takes ? std::max<int64_t>(0, used_ + check.cost) : used_;
+  const int64_t after = takes ? std::max<int64_t>(0, used_now + check.cost) : used_now;
   verdict.remaining = std::max<int64_t>(0, check.limit - after);
   if (takes && check.cost > 0) {
     verdict.reset_after_us = gone_after(now_us);
@@ -207,7 +176,7 @@ LimitState::Verdict LimitState::JudgeLog(const LimitCheck& check, int64_t now_us
   return verdict;
 }
 
-const LimitState::Request& LimitState::NewestAfterGivingBack(int64_t units) const {
+const RequestLog::Request& LimitState::NewestAfterGivingBack(int64_t units) const {
   size_t newest = log_.size() - 1;
   for (; units >= log_[newest].cost; --newest) units -= log_[newest].cost;
   return log_[newest];
@@ -268,11 +237,9 @@ void LimitState::Count(const LimitCheck& check, int64_t now_us) {
       row_.set_window_count(std::max<int64_t>(0, used + check.cost));
       break;
     }
-    default: {
-      const bool same_time = !log_.empty() && log_.back().time_us == now_us;
-      AddToLog({now_us, same_time ? log_.back().sequence + 1 : 0, check.cost});
+    default:
+      log_.Add(now_us, check.cost);
       break;
-    }
   }
 }
 
@@ -287,7 +254,7 @@ int64_t LimitState::SilentFrom() const {
     case v1::RATE_LIMIT_ALGORITHM_CALENDAR:
       return WindowOfNumber(row_.algorithm(), row_.window_us(), row_.window_index()).end_us;
     default:
-      return log_.empty() ? 0 : log_.back().time_us + row_.window_us() + 1;
+      return log_.empty() ? 0 : log_.newest().time_us + row_.window_us() + 1;
   }
 }
 

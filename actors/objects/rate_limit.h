@@ -2,8 +2,8 @@
 // and when a retry can pass. There is no storage and no clock here; times are microseconds by the caller's clock, which
 // never goes backwards.
 //
-//   sliding-window log   keeps every allowed request; those no older than the window count. Exact: no window of that
-//                        length, wherever it begins, holds more than the limit.
+//   sliding-window log   keeps every allowed request (actors/objects/request_log.h); those no older than the window
+//                        count. Exact: no window of that length, wherever it begins, holds more than the limit.
 //   GCRA                 the generic cell rate algorithm (ITU-T I.371), as its continuous-state leaky bucket: keeps the
 //                        units in use, which come back at limit / window, and allows a request that leaves at most
 //                        `burst` of them in use. Counted in fractions of 1 / window, so it is exact. The units in use
@@ -19,12 +19,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "actors/objects/request_log.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "holdfast/v1/rate_limiter_service.pb.h"
 
@@ -33,7 +32,7 @@ namespace holdfast::actors {
 inline constexpr int64_t kLogLimitMax = 100'000;
 // The bound of the burst, too. 366 days in microseconds times this fits 128 bits.
 inline constexpr int64_t kGcraLimitMax = 1'000'000'000'000;
-// The most units that one check gives back to a log; each may be a row.
+// The most units that one check gives back to a log; each may be a request.
 inline constexpr int64_t kLogGivenBackMax = 1'000;
 inline constexpr size_t kLimitKeyBytesMax = 512;
 
@@ -53,13 +52,7 @@ absl::StatusOr<LimitCheck> ValidateCheck(const v1::RateLimit& check, absl::strin
 // The use of one (key, algorithm, window).
 class LimitState {
  public:
-  struct Request {
-    int64_t time_us;
-    int64_t sequence;  // tells requests of the same time apart
-    int64_t cost;
-  };
-
-  explicit LimitState(storage::v1::LimitRow row) : row_(std::move(row)) {}
+  explicit LimitState(storage::v1::LimitRow row) : row_(std::move(row)), log_(row_.window_us()) {}
 
   // Returns the row, which holds the whole state except the log.
   const storage::v1::LimitRow& row() const { return row_; }
@@ -72,15 +65,9 @@ class LimitState {
   // The units then come back from now on.
   void NotAheadOf(int64_t now_us) { row_.set_level_time_us(std::min(row_.level_time_us(), now_us)); }
 
-  // The log, oldest first.
-  const std::deque<Request>& log() const { return log_; }
-  void AddToLog(const Request& request);
-  void DropOldest();
-  // Gives back up to `units` of the newest request in use, or all of it if that has no more. Returns the request as it
-  // was; nullopt if none is in use. It is for logs only; Count() gives back for the other algorithms.
-  std::optional<Request> GiveBackNewest(int64_t units, int64_t now_us);
-  // Returns how many requests of the log are older than the window, so that they no longer count.
-  size_t ExpiredRequests(int64_t now_us);
+  // Units of a log are given back by the log; Count() gives back for the other algorithms.
+  const RequestLog& log() const { return log_; }
+  RequestLog* mutable_log() { return &log_; }
 
   struct Verdict {
     bool allowed;
@@ -92,12 +79,12 @@ class LimitState {
   // allowed, otherwise as before it.
   Verdict Judge(const LimitCheck& check, int64_t now_us, bool counted);
   // Counts a check that is allowed; for a log its cost is positive. The caller stores the row, or for the log the
-  // newest request.
+  // newest row of requests.
   void Count(const LimitCheck& check, int64_t now_us);
   // Returns the time from which the state is as if the key had never been used.
   int64_t SilentFrom() const;
 
-  size_t MemoryBytes() const { return sizeof(*this) + row_.key().size() + log_.size() * sizeof(Request); }
+  size_t MemoryBytes() const { return sizeof(*this) + row_.key().size() + log_.size() * sizeof(RequestLog::Request); }
 
  private:
   Verdict JudgeLog(const LimitCheck& check, int64_t now_us, bool counted);
@@ -105,16 +92,13 @@ class LimitState {
   // Judges a check of a fixed or a calendar window.
   Verdict JudgeWindow(const LimitCheck& check, int64_t now_us, bool counted) const;
   // Returns the newest request that is still in use after `units` are given back, which are fewer than are in use.
-  const Request& NewestAfterGivingBack(int64_t units) const;
+  const RequestLog::Request& NewestAfterGivingBack(int64_t units) const;
   // Returns the units of GCRA in use, times the window.
   __int128 Level(const LimitCheck& check, int64_t now_us) const;
 
   storage::v1::LimitRow row_;
   bool stored_ = false;
-  std::deque<Request> log_;
-  // Derived from the log and the time: how many of the oldest requests have expired, and the cost of the others.
-  size_t expired_ = 0;
-  int64_t used_ = 0;
+  RequestLog log_;
 };
 
 }  // namespace holdfast::actors

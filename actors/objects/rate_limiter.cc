@@ -1,6 +1,7 @@
 #include "actors/objects/rate_limiter.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -19,14 +20,14 @@ using storage::v1::RequestRow;
 
 constexpr int kChecksMax = 100;
 constexpr size_t kStateBytesMax = 8 << 20;
-// The most expired rows that one check removes; the others wait for the next check, or for the sweep.
-constexpr size_t kExpiredPerCheckMax = 1000;
+// The most expired rows of requests that one check removes; the others wait for the next check, or for the sweep.
+constexpr size_t kExpiredRowsPerCheckMax = 1000;
 // The most keys, and bytes of writes, in one turn of the sweep, which runs again at once while more keys are due.
 constexpr size_t kSweepKeysMax = 100;
 constexpr size_t kSweepBytesMax = 1 << 20;
 // The most rows that a turn of the sweep or of ResetLimit removes, and the most rows of a log that one scan reads.
 constexpr size_t kErasedPerTurnMax = 1000;
-constexpr size_t kLogPartMax = 4096;
+constexpr size_t kLogPartRowsMax = 1000;
 constexpr size_t kWindowCountsBytesMax = 1 << 20;
 // The least time between two sweeps, unless the first has left keys that are due.
 constexpr absl::Duration kSweepStep = absl::Seconds(1);
@@ -34,6 +35,12 @@ constexpr uint16_t kSweepIndex = 1;
 // A limiter that stores nothing exists for this long after a check, so that one with short windows is not deleted and
 // made anew between its requests.
 constexpr absl::Duration kQuietMin = absl::Seconds(10);
+
+absl::Status Garbled() { return absl::DataLossError("a stored row of requests is garbled"); }
+
+// Version 1 has rows of several requests, of which a program of version 0 would see the first only. A row of version 0
+// is a row with one request, so nothing is rewritten, which might be too much for one commit.
+Task<absl::Status> AllowLongRows(storage::ObjectStorage&, absl::Time) { co_return absl::OkStatus(); }
 
 // Appends the prefix that the primary keys of both tables have in common.
 template <typename Row>
@@ -70,17 +77,6 @@ LimitRow NewRow(const LimitCheck& check) {
   return row;
 }
 
-RequestRow RowOf(const LimitRow& limit, const LimitState::Request& request) {
-  RequestRow row;
-  row.set_key(limit.key());
-  row.set_algorithm(limit.algorithm());
-  row.set_window_us(limit.window_us());
-  row.set_time_us(request.time_us);
-  row.set_sequence(request.sequence);
-  row.set_cost(request.cost);
-  return row;
-}
-
 // Returns the prefix of the primary keys of all rows of a key, in both tables.
 std::string KeyPrefix(const std::string& key) {
   std::string prefix;
@@ -108,7 +104,8 @@ RateLimiter::RateLimiter(ObjectContext* context)
       windows_(kWindowCountsBytesMax) {}
 
 const ObjectClass& RateLimiter::Class() {
-  static const auto* const object_class = new ObjectClass{.name = "RateLimiter", .make = Make<RateLimiter>};
+  static const auto* const object_class =
+      new ObjectClass{.name = "RateLimiter", .make = Make<RateLimiter>, .migrations = {{1, AllowLongRows}}};
   return *object_class;
 }
 
@@ -192,12 +189,12 @@ Task<absl::StatusOr<LimitState*>> RateLimiter::Find(const LimitCheck& check) {
     state.set_stored();
     if (IsLog(row)) {
       for (KeyRange left = KeyRange::Prefix(key); !left.start.empty();) {
-        auto requests = co_await requests_.Scan(left, {.rows_max = kLogPartMax});
-        if (!requests.ok()) co_return requests.status();
-        for (const RequestRow& request : *requests) {
-          state.AddToLog({request.time_us(), request.sequence(), request.cost()});
+        auto rows = co_await requests_.Scan(left, {.rows_max = kLogPartRowsMax});
+        if (!rows.ok()) co_return rows.status();
+        for (const RequestRow& requests : *rows) {
+          if (!state.mutable_log()->AddRow(requests)) co_return Garbled();
         }
-        left.start = requests->size() < kLogPartMax ? "" : requests_.PrimaryKey(requests->back()) + '\0';
+        left.start = rows->size() < kLogPartRowsMax ? "" : requests_.PrimaryKey(rows->back()) + '\0';
       }
     }
   }
@@ -242,24 +239,38 @@ void RateLimiter::Count(const LimitCheck& check, LimitState* state, int64_t now_
     GiveBack(check, state, now_us);
     return;
   }
-  const LimitRow before = state->row();
-  if (IsLog(before)) {
-    for (size_t i = std::min(state->ExpiredRequests(now_us), kExpiredPerCheckMax); i > 0; --i) {
-      requests_.Erase(RowOf(before, state->log().front()));
-      state->DropOldest();
-    }
-  }
+  const bool is_log = IsLog(state->row());
+  std::optional<LimitRow> replaced;
+  if (state->stored() && !is_log) replaced = state->row();
+  if (is_log) RemoveExpired(state->row(), state->mutable_log(), now_us);
   state->Count(check, now_us);
-  if (IsLog(before)) requests_.Write(RowOf(before, state->log().back()), nullptr);
+  if (is_log) WriteNewest(state->row(), state->log());
 
   if (!state->stored()) state->mutable_row()->set_sweep_time_us(state->SilentFrom());
-  if (!state->stored() || !IsLog(before)) limits_.Write(state->row(), state->stored() ? &before : nullptr);
+  if (!state->stored() || !is_log) limits_.Write(state->row(), replaced ? &*replaced : nullptr);
   if (!state->stored()) {
     SweepBy(state->row().sweep_time_us());
     if (int64_t* const windows = windows_.Find(KeyPrefix(check.key))) ++*windows;
   }
   state->set_stored();
-  states_.SetWeight(limits_.PrimaryKey(before), state->MemoryBytes());
+  states_.SetWeight(limits_.PrimaryKey(state->row()), state->MemoryBytes());
+}
+
+void RateLimiter::RemoveExpired(const LimitRow& limit, RequestLog* log, int64_t now_us) {
+  for (size_t i = kExpiredRowsPerCheckMax; i > 0 && log->OldestRowExpired(now_us); --i) {
+    requests_.Erase(log->OldestRow(limit));
+    log->DropOldestRow();
+  }
+}
+
+void RateLimiter::WriteNewest(const LimitRow& limit, const RequestLog& log) {
+  const RequestRow row = log.NewestRow(limit);
+  if (row.later().empty()) {
+    requests_.Write(row, nullptr);
+  } else {
+    const RequestRow shorter = WithoutNewest(row);
+    requests_.Write(row, &shorter);
+  }
 }
 
 void RateLimiter::GiveBack(const LimitCheck& check, LimitState* state, int64_t now_us) {
@@ -270,16 +281,20 @@ void RateLimiter::GiveBack(const LimitCheck& check, LimitState* state, int64_t n
     limits_.Write(state->row(), &before);
     return;
   }
-  for (int64_t units = -check.cost; units > 0;) {
-    const auto request = state->GiveBackNewest(units, now_us);
-    if (!request) break;
-    const RequestRow row = RowOf(before, *request);
-    if (request->cost > units) {
-      requests_.Write(RowOf(before, state->log().back()), &row);
+  RequestLog* const log = state->mutable_log();
+  for (int64_t units = -check.cost; units > 0 && log->Expired(now_us) < log->size();) {
+    const RequestRow row = log->NewestRow(before);
+    const size_t in_older_rows = log->size() - log->NewestRowSize();
+    while (units > 0 && log->size() > in_older_rows) {
+      const auto request = log->GiveBackNewest(units, now_us);
+      if (!request) break;
+      units -= request->cost;
+    }
+    if (log->size() > in_older_rows) {
+      requests_.Write(log->NewestRow(before), &row);
     } else {
       requests_.Erase(row);
     }
-    units -= request->cost;
   }
   states_.SetWeight(limits_.PrimaryKey(before), state->MemoryBytes());
 }
@@ -302,26 +317,26 @@ Task<absl::Status> RateLimiter::ResetLimit(const v1::ResetLimitRequest& request,
 
 Task<absl::Status> RateLimiter::ResetRequests(const std::string& prefix, int64_t up_to_us) {
   for (KeyRange left = KeyRange::Prefix(prefix);;) {
-    auto requests = co_await requests_.Scan(left, {.rows_max = kErasedPerTurnMax});
-    if (!requests.ok()) co_return requests.status();
-    std::string window;
-    LimitState* state = nullptr;
-    for (const RequestRow& request : *requests) {
-      if (request.time_us() > up_to_us) continue;
-      requests_.Erase(request);
-      std::string key;
-      AppendLimitKey(request, &key);
-      if (key != window) {
-        window = std::move(key);
-        state = states_.Find(window);
+    auto rows = co_await requests_.Scan(left, {.rows_max = kErasedPerTurnMax});
+    if (!rows.ok()) co_return rows.status();
+    for (const RequestRow& requests : *rows) {
+      if (requests.time_us() > up_to_us) continue;
+      RequestLog log(requests.window_us());
+      if (!log.AddRow(requests)) co_return Garbled();
+      if (log.newest().time_us <= up_to_us) {
+        requests_.Erase(requests);
+      } else {
+        RequestRow left_over = requests;
+        ForgetRequests(up_to_us, &left_over);
+        requests_.Write(left_over, &requests);
       }
-      // The state has the same requests in the same order.
-      if (state == nullptr || state->log().empty()) continue;
-      state->DropOldest();
-      states_.SetWeight(window, state->MemoryBytes());
+      // The next check reads the state again.
+      std::string window;
+      AppendLimitKey(requests, &window);
+      states_.Erase(window);
     }
-    if (requests->size() < kErasedPerTurnMax) co_return absl::OkStatus();
-    left.start = requests_.PrimaryKey(requests->back()) + '\0';
+    if (rows->size() < kErasedPerTurnMax) co_return absl::OkStatus();
+    left.start = requests_.PrimaryKey(rows->back()) + '\0';
     co_await NextTurn();
   }
 }
@@ -361,20 +376,17 @@ void RateLimiter::EraseWindow(const LimitRow& row) {
   windows_.Erase(KeyPrefix(row.key()));
 }
 
-Task<absl::StatusOr<size_t>> RateLimiter::EraseRequests(const LimitRow& row, int64_t up_to_us, size_t rows_max) {
-  const std::string key = limits_.PrimaryKey(row);
+Task<absl::StatusOr<size_t>> RateLimiter::EraseRequests(const LimitRow& limit, int64_t up_to_us, size_t rows_max) {
+  const std::string key = limits_.PrimaryKey(limit);
   KeyRange range = KeyRange::Prefix(key);
   range.end = key;
   storage::AppendInt64(&range.end, up_to_us + 1);
-  auto requests = co_await requests_.Scan(range, {.rows_max = rows_max});
-  if (!requests.ok()) co_return requests.status();
-  LimitState* const known = states_.Find(key);
-  for (const RequestRow& request : *requests) {
-    requests_.Erase(request);
-    if (known != nullptr && !known->log().empty()) known->DropOldest();
-  }
-  if (known != nullptr) states_.SetWeight(key, known->MemoryBytes());
-  co_return requests->size();
+  auto rows = co_await requests_.Scan(range, {.rows_max = rows_max});
+  if (!rows.ok()) co_return rows.status();
+  for (const RequestRow& row : *rows) requests_.Erase(row);
+  // The next check reads the state again.
+  states_.Erase(key);
+  co_return rows->size();
 }
 
 Task<absl::StatusOr<int64_t>> RateLimiter::SilentFrom(const LimitRow& row) {
@@ -383,7 +395,9 @@ Task<absl::StatusOr<int64_t>> RateLimiter::SilentFrom(const LimitRow& row) {
   if (IsLog(row)) {
     auto newest = co_await requests_.Scan(KeyRange::Prefix(limits_.PrimaryKey(row)), {.reverse = true, .rows_max = 1});
     if (!newest.ok()) co_return newest.status();
-    for (const RequestRow& request : *newest) state.AddToLog({request.time_us(), request.sequence(), request.cost()});
+    for (const RequestRow& requests : *newest) {
+      if (!state.mutable_log()->AddRow(requests)) co_return Garbled();
+    }
   }
   co_return state.SilentFrom();
 }

@@ -1,16 +1,21 @@
 // Exact rate limits that survive a crash. The class shows how an object keeps a table in memory too, and how its alarm
 // cleans up.
 //
-// Every allowed request of a sliding-window log is a row of `requests`; a denial leaves nothing, so a key has at most
-// `limit` rows. A row of `limits` says that a key is in use, and when the sweep, the object's alarm, looks whether it
-// has fallen silent. States are kept in memory, bounded, and read back when they are needed again.
+// The allowed requests of a sliding-window log are in the rows of `requests`, several in each
+// (actors/objects/request_log.h); a denial leaves nothing, so a key has at most `limit` rows. A check that is counted
+// writes its request into the newest row, and nothing else but the removal of a row whose requests are all too old. A
+// row of `limits` says that a key is in use, and when the sweep, the object's alarm, looks whether it has fallen
+// silent. States are kept in memory, bounded, and read back when they are needed again.
 //
 // The sweep removes a key when all of its windows are over, so a limiter without keys answers like a new one. It sets
 // no alarm then, and the runtime ends the object in the same commit.
 //
 // A log may be long and a key may have many windows, so reading a log, the sweep and ResetLimit go in parts that delay
 // no other object. ResetLimit first removes requests, then limits, each part in a turn of its own: a crash between them
-// leaves rows of limits, which the sweep finds.
+// leaves rows of limits, which the sweep finds. What is counted between these turns stays; a row that has requests from
+// before the reset and from after it loses the costs of the former.
+//
+// Schema: version 0 had one request in each row; version 1 has several, and leaves the rows of version 0 as they are.
 
 #ifndef HOLDFAST_ACTORS_OBJECTS_RATE_LIMITER_H_
 #define HOLDFAST_ACTORS_OBJECTS_RATE_LIMITER_H_
@@ -51,12 +56,17 @@ class RateLimiter : public Object {
   Task<absl::StatusOr<bool>> CheckAll(const std::vector<LimitCheck>& checks, bool peek,
                                       const std::vector<v1::CheckLimitResponse*>& responses);
   void Count(const LimitCheck& check, LimitState* state, int64_t now_us);
+  // Removes the rows of which every request has expired, up to a bound. `limit` names the window of the log.
+  void RemoveExpired(const storage::v1::LimitRow& limit, RequestLog* log, int64_t now_us);
+  // Writes the row to which a request was just added.
+  void WriteNewest(const storage::v1::LimitRow& limit, const RequestLog& log);
   // Counts a check with a negative cost.
   void GiveBack(const LimitCheck& check, LimitState* state, int64_t now_us);
   // An error if a key would have too many windows with those that the checks would begin.
   Task<absl::Status> CheckWindows(const std::vector<LimitCheck>& checks, const std::vector<LimitState*>& states);
-  // Removes the requests of one window up to `up_to_us`, oldest first and at most `rows_max`. Returns their number.
-  Task<absl::StatusOr<size_t>> EraseRequests(const storage::v1::LimitRow& row, int64_t up_to_us, size_t rows_max);
+  // Removes the rows of requests of one window that begin up to `up_to_us`, oldest first and at most `rows_max`.
+  // Returns their number.
+  Task<absl::StatusOr<size_t>> EraseRequests(const storage::v1::LimitRow& limit, int64_t up_to_us, size_t rows_max);
   // The two steps of ResetLimit, for all rows whose primary keys begin with `prefix`.
   Task<absl::Status> ResetRequests(const std::string& prefix, int64_t up_to_us);
   Task<absl::Status> ResetLimits(const std::string& prefix);

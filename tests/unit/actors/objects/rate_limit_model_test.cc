@@ -36,7 +36,7 @@ TEST(LimitModelTest, TenThousandRandomLimitsAnswerAsTheModel) {
       if (verdict.allowed && !dice.OneIn(8)) {
         if (check.cost < 0 && check.algorithm == v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG) {
           for (int64_t units = -check.cost; units > 0;) {
-            const auto request = state.GiveBackNewest(units, now_us);
+            const auto request = state.mutable_log()->GiveBackNewest(units, now_us);
             if (!request) break;
             units -= request->cost;
           }

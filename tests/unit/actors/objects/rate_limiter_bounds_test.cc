@@ -31,6 +31,7 @@ TEST_F(RateLimiterTest, AKeyHasAtMostLimitRows) {
       Check(Limit(key, limit, absl::Seconds(1), kLog, dice.Between(1, limit)));
       node->Advance(absl::Milliseconds(dice.Below(400)));
       EXPECT_LE(LogRows(), static_cast<size_t>(limit));
+      EXPECT_LT(LoggedRequests().size(), static_cast<size_t>(limit) + RequestLog::kRowRequestsMax);
       if (dice.OneIn(20)) Start();
     }
     Reset(key);
@@ -43,6 +44,32 @@ TEST_F(RateLimiterTest, RowsThatNoLongerCountAreRemovedByTheChecksThatFollow) {
   clock.Advance(absl::Seconds(61));
   Check(Limit("a", 50, absl::Minutes(1)));
   EXPECT_EQ(LogRows(), 1u);
+  EXPECT_EQ(LoggedRequests().size(), 1u);
+}
+
+// A check of a full window costs one key, and one more for each row. The sweep runs once in the time of the window.
+TEST_F(RateLimiterTest, AFullWindowChangesOneKeyForEachRequestAndReadsNothing) {
+  constexpr size_t kRowMax = RequestLog::kRowRequestsMax;
+  constexpr size_t kInWindow = 20 * kRowMax;
+  Start();
+  const auto check = [this] {
+    node->Advance(absl::Seconds(1));
+    return Check(Limit("k", kInWindow, absl::Seconds(kInWindow))).allowed();
+  };
+  for (size_t i = 0; i < kInWindow + 2 * kRowMax; ++i) check();
+  EXPECT_LE(LogRows(), 22u);
+  const size_t points = Points();
+  const auto reads = [this] {
+    return recording.gets[storage::FamilyId::kPacked] + recording.cursors[storage::FamilyId::kPacked];
+  };
+  const int reads_before = reads();
+  size_t allowed = 0;
+  for (size_t i = 0; i < kInWindow; ++i) allowed += check() ? 1 : 0;
+  EXPECT_GE(allowed, kInWindow - 2);
+  EXPECT_LE(reads() - reads_before, 6);
+  // The header, with the time of the last change, is written about once a minute.
+  EXPECT_LE(Points() - points, kInWindow + kInWindow / kRowMax + 20);
+  EXPECT_LE(LogRows(), 22u);
 }
 
 // --- The sweep
@@ -163,7 +190,7 @@ TEST_F(RateLimiterTest, ACallLooksAtNoMoreLoggedRequestsThanTheSettingSays) {
     EXPECT_THAT(refused, Fails(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_OBJECT_QUOTA));
     EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("actors.rate_limit_log_requests_max"));
   }
-  EXPECT_EQ(LogRows(), 110u);
+  EXPECT_EQ(LoggedRequests().size(), 110u);
   EXPECT_TRUE(Ask("api", &RateLimiter::CheckLimits, Windows("k", 2, 60'000))->ok());
 }
 
@@ -212,10 +239,16 @@ TEST_F(RateLimiterTest, AResetOfMuchGoesInPartsThatDelayNobody) {
 }
 
 TEST_F(RateLimiterTest, WhatIsCountedWhileAResetGoesOnStays) {
+  options.objects.rate_limit_windows_max = 10'000;
   Start();
-  const v1::RateLimit limit = Limit("k", 100'000, absl::Hours(1));
+  const v1::RateLimit limit = Limit("k", 100'000, absl::Hours(2));
+  const int64_t window_us = absl::ToInt64Microseconds(absl::Hours(2));
   for (bool in_memory : {true, false}) {
-    for (int i = 0; i < 2'000; ++i) Send("api", &RateLimiter::CheckLimit, CheckOf(limit));
+    // The other windows of the key come first, and are more than one part of the reset.
+    for (int i = 0; i < 40; ++i) {
+      EXPECT_TRUE(Ask("api", &RateLimiter::CheckLimits, Windows("k", 100, 3'600'000 + 100 * i))->ok());
+    }
+    for (int i = 0; i < 2'010; ++i) Send("api", &RateLimiter::CheckLimit, CheckOf(limit));
     node->Settle();
     if (!in_memory) {
       Start();
@@ -224,13 +257,18 @@ TEST_F(RateLimiterTest, WhatIsCountedWhileAResetGoesOnStays) {
     v1::ResetLimitRequest request;
     request.set_key("k");
     auto reset = Send("api", &RateLimiter::ResetLimit, request);
-    for (int i = 0; i < 4; ++i) node->Step(0);
+    for (const size_t rows = LogRows(); LogRows() == rows;) {
+      if (!node->commits().RunOne()) ASSERT_TRUE(node->Step(0));
+    }
     ASSERT_FALSE(reset->done());
     clock.Advance(absl::Milliseconds(1));
     for (int i = 0; i < 700; ++i) Send("api", &RateLimiter::CheckLimit, CheckOf(limit));
     node->Settle();
     ASSERT_TRUE(reset->ok());
-    EXPECT_EQ(LogRows(), 700u);
+    EXPECT_EQ(LoggedRequests().size(), 700u);
+    // The newest row had room for some of the 700.
+    EXPECT_EQ(LoggedRequests(window_us).size(), 700u);
+    EXPECT_EQ(RequestRows().front().cost(), 0) << "no row has requests from before the reset and from after it";
     EXPECT_EQ(Check(limit, /*peek=*/true).remaining(), 100'000 - 700 - 1);
     Start();
     EXPECT_EQ(Check(limit, /*peek=*/true).remaining(), 100'000 - 700 - 1) << "memory and storage differ";

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +68,72 @@ class RateLimiterTest : public NodeTest {
     return rows;
   }
   size_t LogRows() { return Rows().first; }
+  // Returns the stored rows of requests.
+  std::vector<storage::v1::RequestRow> RequestRows(const std::string& name = "api") {
+    std::vector<storage::v1::RequestRow> rows;
+    for (const auto& [key, value] : KeysOf(RateLimiter::Class(), name)) {
+      if (key.substr(0, 3) != std::string("\x20\x00\x01", 3)) continue;
+      EXPECT_TRUE(rows.emplace_back().ParseFromString(value));
+      EXPECT_EQ(rows.back().SerializeAsString(), value) << "the usage counts other bytes";
+    }
+    return rows;
+  }
+  // Returns the stored requests with a cost, by their times, of windows of this length, or of all.
+  std::vector<std::pair<int64_t, int64_t>> LoggedRequests(int64_t window_us = 0) {
+    std::vector<std::pair<int64_t, int64_t>> requests;
+    for (const storage::v1::RequestRow& row : RequestRows()) {
+      if (window_us != 0 && row.window_us() != window_us) continue;
+      RequestLog log(row.window_us());
+      EXPECT_TRUE(log.AddRow(row));
+      for (size_t i = 0; i < log.size(); ++i) {
+        if (log[i].cost > 0) requests.emplace_back(log[i].time_us, log[i].cost);
+      }
+    }
+    return requests;
+  }
+  // Rewrites the stored data of the object like version 0 would have written them: each request has a row of its own.
+  void MakeVersion0(const std::string& name = "api") {
+    const auto keys = KeysOf(RateLimiter::Class(), name);
+    storage::v1::ObjectHeader header = *HeaderOf(RateLimiter::Class(), name);
+    header.set_schema_version(0);
+    storage::WriteSet object;
+    storage::v1::Usage* const usage = header.mutable_usage();
+    const std::string table("\x20\x00\x01", 3);
+    object.DeleteRange({table, storage::PrefixEnd(table)});
+    int64_t row_count = 0;
+    std::map<std::string, int64_t> sequences;  // of the last request of the window in a moment
+    for (const auto& [key, value] : keys) {
+      if (key.substr(0, 3) != table) continue;
+      usage->set_size_bytes(usage->size_bytes() - static_cast<int64_t>(key.size() + value.size()));
+      storage::v1::RequestRow row;
+      EXPECT_TRUE(row.ParseFromString(value));
+      RequestLog log(row.window_us());
+      EXPECT_TRUE(log.AddRow(row));
+      row.clear_later();
+      for (size_t i = 0; i < log.size(); ++i) {
+        std::string new_key = key.substr(0, key.size() - 2 * sizeof(int64_t));
+        storage::AppendInt64(&new_key, log[i].time_us);
+        row.set_time_us(log[i].time_us);
+        row.set_sequence(sequences[new_key]++);
+        row.set_cost(log[i].cost);
+        storage::AppendInt64(&new_key, row.sequence());
+        usage->set_size_bytes(usage->size_bytes() + static_cast<int64_t>(new_key.size() + row.ByteSizeLong()));
+        object.Put(new_key, row.SerializeAsString());
+        ++row_count;
+      }
+    }
+    if (row_count > 0) (*usage->mutable_row_counts())[1] = row_count;
+    object.Put(std::string(1, storage::kObjectHeaderKind), header.SerializeAsString());
+    WriteToStore(object);
+  }
+  // Writes to the object in the store, which must not be in memory, and must be packed.
+  void WriteToStore(const storage::WriteSet& object, const std::string& name = "api") {
+    storage::Location packed{storage::FamilyId::kPacked, ""};
+    storage::AppendUint16(&packed.prefix, static_cast<uint16_t>(Key(RateLimiter::Class(), name).shard()));
+    packed.prefix += Key(RateLimiter::Class(), name).encoded();
+    const storage::KeyspaceWrites writes[] = {{&packed, &object}};
+    ASSERT_TRUE(store.CommitSync(writes).ok());
+  }
   static v1::CheckLimitRequest CheckOf(const v1::RateLimit& check) {
     v1::CheckLimitRequest request;
     *request.mutable_check() = check;

@@ -188,7 +188,7 @@ TEST_F(RateLimiterTest, ResetValidatesItsKey) {
 TEST_F(RateLimiterTest, ResetOfALongLogRemovesAllOfIt) {
   Start();
   for (int i = 0; i < 1500; ++i) Check(Limit("a", 2000));
-  EXPECT_EQ(LogRows(), 1500u);
+  EXPECT_EQ(LoggedRequests().size(), 1500u);
   Reset("a");
   EXPECT_EQ(LogRows(), 0u);
   EXPECT_EQ(Check(Limit("a", 2000)).remaining(), 1999);
@@ -267,9 +267,9 @@ TEST_F(RateLimiterTest, GivingBackToAKeyThatWasNeverUsedLeavesNothing) {
 TEST_F(RateLimiterTest, ALogGivesBackItsRows) {
   Start();
   for (int i = 0; i < 5; ++i) Check(Limit("k", 100, absl::Seconds(10), kLog, 2));
-  EXPECT_EQ(LogRows(), 5u);
+  EXPECT_EQ(LoggedRequests().size(), 5u);
   Check(Limit("k", 100, absl::Seconds(10), kLog, -5));
-  EXPECT_EQ(LogRows(), 3u);
+  EXPECT_EQ(LoggedRequests().size(), 3u);
   EXPECT_EQ(Check(Limit("k", 100), /*peek=*/true).remaining(), 94);
   // The oldest units expire as before.
   node->Advance(absl::Seconds(11));
