@@ -59,14 +59,35 @@ void Activation::AfterCommit(absl::AnyInvocable<void()> function) { after_commit
 // --- Deliveries and turns.
 
 void Activation::Deliver(Delivery* request) {
-  if (!queue_.Push(request)) {
+  if (Enqueue(request)) {
+    Pump();
+  } else {
     Refuse(request, MailboxFull());
-    return;
   }
+}
+
+bool Activation::Gather(Delivery* request) {
+  if (!Enqueue(request)) {
+    if (gathering_) Pump();
+    if (!gathering_ || !Enqueue(request)) {
+      Refuse(request, MailboxFull());
+      return false;
+    }
+  }
+  return !std::exchange(gathering_, true);
+}
+
+void Activation::RunGathered() {
+  gathering_ = false;
+  Pump();
+}
+
+bool Activation::Enqueue(Delivery* request) {
+  if (!queue_.Push(request)) return false;
   if (storage::Observer* const observer = lane_->services.observer) {
     observer->RequestQueued(class_->name, queue_.depth());
   }
-  Pump();
+  return true;
 }
 
 void Activation::Refuse(Delivery* request, const absl::Status& why) {

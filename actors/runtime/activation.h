@@ -59,6 +59,11 @@ class Activation : public ObjectContext {
 
   // Puts the delivery into the mailbox, or ends it at once with MAILBOX_FULL.
   void Deliver(Delivery* request);
+  // Does the same, but the delivery does not begin before RunGathered(): deliveries that come together begin together,
+  // each in a turn of its own. If the mailbox is full, those that have gathered begin first. Returns whether the caller
+  // is to call RunGathered(), which it must in the same step; the activation stays until then.
+  bool Gather(Delivery* request);
+  void RunGathered();
   // Starts the alarm's turn: the alarm index says that the alarm is due. The turn checks that again.
   void DeliverAlarm();
   // Moves the object into the family `to`, which is empty; with no `to`, packs it if it is small. The object's other
@@ -127,6 +132,8 @@ class Activation : public ObjectContext {
   void Pump();
   // Returns the next delivery that may begin; null if there is none. A request waits while a turn has its request_id.
   Delivery* NextRequest();
+  // Puts the request into the mailbox. Returns false, and does not take it, if the mailbox is full.
+  bool Enqueue(Delivery* request);
   absl::Status MailboxFull() const;
   // Ends a request that has not begun, with the error `why`.
   void Refuse(Delivery* request, const absl::Status& why);
@@ -203,6 +210,7 @@ class Activation : public ObjectContext {
   std::vector<Delivery*> turns_;  // begun and not ended
   TurnWaits waits_;
   bool pumping_ = false;
+  bool gathering_ = false;  // RunGathered() will be called
 
   // The request record and the functions of the current turn; like storage_.writes(), an error drops them.
   storage::WriteSet record_writes_;

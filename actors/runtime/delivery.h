@@ -16,10 +16,12 @@
 #include "actors/executor/task.h"
 #include "actors/runtime/recorded_request.h"
 #include "storage/commit/commit_pipeline.h"
+#include "storage/store/object_id.h"
 
 namespace holdfast::actors {
 
 class Object;
+struct ObjectClass;
 
 class Delivery : public storage::CommitPipeline::Waiter {
  public:
@@ -60,6 +62,13 @@ class Delivery : public storage::CommitPipeline::Waiter {
  private:
   friend class DeliveryQueue;
   Delivery* next_ = nullptr;  // in a queue
+};
+
+// A delivery with its object. The delivery keeps `key` alive.
+struct Addressed {
+  const storage::ObjectKey* key;
+  const ObjectClass* object_class;
+  Delivery* delivery;
 };
 
 // A FIFO queue of deliveries. It is intrusive: each object in memory has two queues, so an empty one allocates nothing,

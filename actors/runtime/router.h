@@ -1,4 +1,5 @@
-// Takes each delivery to the executor that runs its object's shard.
+// Takes each delivery to the executor that runs its object's shard. Deliveries that come together are handed over to
+// each executor together.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_ROUTER_H_
 #define HOLDFAST_ACTORS_RUNTIME_ROUTER_H_
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "actors/executor/executor.h"
+#include "actors/runtime/delivery.h"
 #include "actors/runtime/shard_host.h"
 
 namespace holdfast::actors {
@@ -39,8 +41,12 @@ class Router {
       host.executor->Post([&host, &key, object_class, delivery] { host.shards->Deliver(key, object_class, delivery); });
     }
   }
+  // Does the same with many deliveries. Those of one object begin in their order.
+  void Deliver(std::vector<Addressed> deliveries) const;
 
  private:
+  static void Deliver(const Host& host, std::vector<Addressed> deliveries);
+
   const std::vector<Host> hosts_;
 };
 

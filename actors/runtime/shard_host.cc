@@ -1,5 +1,7 @@
 #include "actors/runtime/shard_host.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
@@ -50,20 +52,37 @@ bool ShardHost::idle() const {
 }
 
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {
+  if (RefusedByPipeline(object_class, delivery)) return;
+  GetOrCreate(key, object_class)->Deliver(delivery);
+}
+
+void ShardHost::Deliver(absl::Span<const Addressed> deliveries) {
+  while (!deliveries.empty()) {
+    std::array<Activation*, kGatheredMax> gathered;
+    size_t count = 0;
+    for (const Addressed& one : deliveries.subspan(0, kGatheredMax)) {
+      if (RefusedByPipeline(one.object_class, one.delivery)) continue;
+      Activation* const activation = GetOrCreate(*one.key, one.object_class);
+      if (activation->Gather(one.delivery)) gathered[count++] = activation;
+    }
+    for (size_t i = 0; i < count; ++i) gathered[i]->RunGathered();
+    deliveries.remove_prefix(std::min(deliveries.size(), kGatheredMax));
+  }
+}
+
+bool ShardHost::RefusedByPipeline(const ObjectClass* object_class, Delivery* delivery) {
   if (lane_.pipeline.failed()) {
     delivery->Done(CommitFailed(lane_.pipeline.failure()));
-    return;
+    return true;
   }
-  if (lane_.pipeline.pending_bytes() > lane_.options.pipeline_bytes_max) {
-    const absl::Status full = Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
-                                        "too many writes wait for the disk", absl::Milliseconds(100));
-    if (storage::Observer* const observer = lane_.services.observer) {
-      observer->RequestRefused(object_class->name, full);
-    }
-    delivery->Done(full);
-    return;
+  if (lane_.pipeline.pending_bytes() <= lane_.options.pipeline_bytes_max) return false;
+  const absl::Status full = Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
+                                      "too many writes wait for the disk", absl::Milliseconds(100));
+  if (storage::Observer* const observer = lane_.services.observer) {
+    observer->RequestRefused(object_class->name, full);
   }
-  GetOrCreate(key, object_class)->Deliver(delivery);
+  delivery->Done(full);
+  return true;
 }
 
 Activation* ShardHost::GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class) {

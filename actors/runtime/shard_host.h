@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "actors/alarms/alarm_scheduler.h"
 #include "actors/alarms/alarm_watchers.h"
 #include "actors/object.h"
@@ -57,6 +58,10 @@ class ShardHost {
   // Gives the delivery to its object, or ends it at once: SERVER_OVERLOADED, MAILBOX_FULL, or CommitFailed() after a
   // commit that failed or was refused.
   void Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery);
+  // Does the same with many deliveries. Those of one object begin in their order, each in a turn of its own; those of
+  // different objects in no order. kGatheredMax of them at a time enter their mailboxes before the first begins.
+  void Deliver(absl::Span<const Addressed> deliveries);
+  static constexpr size_t kGatheredMax = 64;
   // Begins a commit at the end of a round of the executor.
   void OnRound() { lane_.pipeline.Submit(); }
 
@@ -82,6 +87,8 @@ class ShardHost {
  private:
   struct Reading;
 
+  // Ends the delivery and returns true if the commit pipeline takes no more writes.
+  bool RefusedByPipeline(const ObjectClass* object_class, Delivery* delivery);
   Activation* GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class);
   Shard& ShardOf(const storage::ObjectKey& key) { return *shards_[static_cast<size_t>(key.shard())]; }
   // Steps of Describe (shard_host_describe.cc).

@@ -1,16 +1,21 @@
-// A call with many requests, each for an object of its own: BatchIncrement. Each item is a delivery like any other. The
-// reply is sent when all items have their outcome, so when all are durable. An item's error is its result.
+// A call with many requests, each for an object of its own: BatchIncrement. Each item is a delivery like any other,
+// with a turn of its own; they are handed over to the executors of their objects together. The reply is sent when all
+// items have their outcome, so when all are durable. An item's error is its result.
 
 #ifndef HOLDFAST_SERVICE_CALL_BATCH_CALL_H_
 #define HOLDFAST_SERVICE_CALL_BATCH_CALL_H_
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "actors/runtime/delivery.h"
 #include "actors/wire/errors.h"
 #include "service/call/item_delivery.h"
 #include "service/call/reply_call.h"
@@ -47,6 +52,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
   BatchCall(const Method* row, Endpoint* endpoint) : ReplyCall<Batch, Reply>(&row->raw, endpoint), row_(row) {}
 
   void PostNext() override { Post(row_, this->endpoint_); }
+  bool HasManyParts() const override { return true; }
 
   absl::Status Begin() override {
     const auto& items = (this->request().*row_->items)();
@@ -58,20 +64,24 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
     if (absl::Status status = this->lease_.ReserveReply(bytes); !status.ok()) return status;
     // The count is one more than the items, so that the call cannot finish before all items have begun.
     left_ = items.size() + 1;
-    for (const Item& item : items) {
-      Result* const result = (this->response_.*row_->add_result)();
-      deliveries_.emplace_back(row_->handle, &row_->item_method, &item, result->mutable_response(),
-                               [this, result](const absl::Status& status) {
-                                 if (!status.ok()) ToItemError(status, result->mutable_error());
-                                 OneEnded();
-                               });
-    }
+    deliveries_ = std::make_unique<std::optional<Delivery>[]>(items.size());
+    std::vector<actors::Addressed> admitted;
+    admitted.reserve(items.size());
     const absl::Time deadline = DeadlineOf(this->context_, this->endpoint_->executor->clock());
-    for (Delivery& delivery : deliveries_) {
-      delivery.Begin(
+    for (int i = 0; i < items.size(); ++i) {
+      Result* const result = (this->response_->*row_->add_result)();
+      Delivery& delivery =
+          deliveries_[i].emplace(row_->handle, &row_->item_method, &items[i], result->mutable_response(),
+                                 [this, result](const absl::Status& status) {
+                                   if (!status.ok()) ToItemError(status, result->mutable_error());
+                                   OneEnded();
+                                 });
+      const bool begun = delivery.Begin(
           this->endpoint_, [this](const Target& target) { return this->AdmitTarget(target); }, row_->object_class,
           deadline);
+      if (begun) admitted.push_back(delivery.addressed());
     }
+    this->endpoint_->router->Deliver(std::move(admitted));
     OneEnded();
     return absl::OkStatus();
   }
@@ -82,7 +92,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
   }
 
   const Method* const row_;
-  std::deque<Delivery> deliveries_;
+  std::unique_ptr<std::optional<Delivery>[]> deliveries_;  // one for each item
   std::atomic<int> left_ = 0;
 };
 

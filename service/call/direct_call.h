@@ -37,7 +37,7 @@ class DirectCall final : public ReplyCall<Request, Response> {
   absl::Status Begin() override {
     row_->handle(
         this->endpoint_, [this](const Target& target) { return this->AdmitTarget(target); }, this->request(),
-        &this->response_,
+        this->response_,
         [this](const absl::Status& status) {
           this->Finish(status.ok() && !AnswersAlways() ? this->ReserveReply() : status);
         });

@@ -34,18 +34,21 @@ class ItemDelivery final : public actors::Delivery {
         record_(method, request, response),
         done_(std::move(done)) {}
 
-  void Begin(Endpoint* endpoint, Admission admit, const actors::ObjectClass* implied, absl::Time until) {
+  // Begins the item: returns whether it is to be delivered. If not, it has ended.
+  bool Begin(Endpoint* endpoint, Admission admit, const actors::ObjectClass* implied, absl::Time until) {
     log_ = endpoint->log;
     began_ = log_->Begin();
     const absl::Status status = AdmitObject(*request_, implied, *endpoint->classes, admit, &object_);
     if (!status.ok()) {
       Done(status);
-      return;
+      return false;
     }
     deadline = until;
     bytes = request_->ByteSizeLong();
-    endpoint->router->Deliver(object_.key, object_.object_class, this);
+    return true;
   }
+  // Returns the item with its object. Call it after Begin().
+  actors::Addressed addressed() { return {&object_.key, object_.object_class, this}; }
 
   actors::Task<absl::Status> Run(actors::Object& object) override { return handle_(object, *request_, response_); }
   actors::RecordedRequest* recorded() override { return record_.IfAny(); }

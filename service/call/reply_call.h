@@ -42,6 +42,9 @@ class ReplyCall : public Call {
   virtual bool AnswersAlways() const { return false; }
   // Returns the class of the request's object, for a request that does not name the class.
   virtual absl::string_view ImpliedClass() const { return kDefaultClass; }
+  // Returns whether request and reply have many parts, as those of a batch do. The parts then share blocks of memory:
+  // making and freeing each by itself would take a quarter of the time of an item.
+  virtual bool HasManyParts() const { return false; }
 
   const Request& request() const { return *request_; }
   // Returns the bytes that the request takes in memory.
@@ -49,24 +52,41 @@ class ReplyCall : public Call {
 
   // Reserves memory for the reply. Returns an error if the reply is too large, or if there is no room for it.
   absl::Status ReserveReply() {
-    const size_t bytes = response_.ByteSizeLong();
+    const size_t bytes = response_->ByteSizeLong();
     if (absl::Status status = CheckReplySize(bytes, endpoint_->reply_bytes_max); !status.ok()) return status;
     return lease_.ReserveReply(bytes);
   }
 
-  Response response_;
+  Response small_response_;  // holds a reply of few parts
+  Response* response_ = &small_response_;
 
  private:
+  // The blocks of a message on an arena: one with many parts has some kilobytes.
+  static google::protobuf::ArenaOptions Blocks() {
+    google::protobuf::ArenaOptions options;
+    options.start_block_size = 4 << 10;
+    options.max_block_size = 32 << 10;
+    return options;
+  }
+
   void Arrived(const absl::Status& admitted) final {
-    const bool small = bytes_.Length() <= RequestParser::kSmallBytes;
-    if (!admitted.ok() && !(small && AnswersAlways())) {
+    small_ = bytes_.Length() <= RequestParser::kSmallBytes;
+    if (!admitted.ok() && !(small_ && AnswersAlways())) {
       Finish(admitted);
-    } else if (small) {
+      return;
+    }
+    if (HasManyParts()) {
+      reply_arena_ = std::make_unique<google::protobuf::Arena>(Blocks());
+      response_ = google::protobuf::Arena::CreateMessage<Response>(reply_arena_.get());
+    }
+    if (HasManyParts() || !small_) {
+      arena_ = std::make_unique<google::protobuf::Arena>(Blocks());
+      request_ = google::protobuf::Arena::CreateMessage<Request>(arena_.get());
+    }
+    if (small_) {
       Parse();
       Start();
     } else {
-      arena_ = std::make_unique<google::protobuf::Arena>();
-      request_ = google::protobuf::Arena::CreateMessage<Request>(arena_.get());
       endpoint_->parser->Run(context_.peer(), [this] {
         Parse();
         endpoint_->executor->Post([this] { Start(); });
@@ -76,11 +96,11 @@ class ReplyCall : public Call {
 
   // The request and the reply are dropped here: only gRPC's copy of the reply waits for the client.
   void Send(const absl::Status& outcome, void* tag) final {
-    Response response;
-    response.Swap(&response_);
     DropRequest();
+    grpc::ByteBuffer bytes;
+    if (outcome.ok()) bytes = ToWire(*response_);
+    DropResponse();
     if (outcome.ok()) {
-      const grpc::ByteBuffer bytes = ToWire(response);
       lease_.CountReply(bytes.Length());
       writer_.Finish(bytes, grpc::Status::OK, tag);
     } else {
@@ -106,20 +126,30 @@ class ReplyCall : public Call {
   }
 
   void DropRequest() {
-    if (arena_ != nullptr) {
-      endpoint_->parser->Free([arena = std::move(arena_)] {});
-    } else {
+    if (arena_ == nullptr) {
       Request dropped;
       dropped.Swap(&small_request_);
+    } else if (small_) {
+      arena_.reset();
+    } else {
+      endpoint_->parser->Free([arena = std::move(arena_)] {});
     }
     lease_.DropRequest();
   }
 
-  Request small_request_;                           // holds a small request
-  std::unique_ptr<google::protobuf::Arena> arena_;  // holds a large request
+  void DropResponse() {
+    Response dropped;
+    dropped.Swap(&small_response_);
+    reply_arena_.reset();
+  }
+
+  Request small_request_;                           // holds a small request of few parts
+  std::unique_ptr<google::protobuf::Arena> arena_;  // holds any other request
   Request* request_ = &small_request_;
   size_t request_bytes_ = 0;
   grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
+  std::unique_ptr<google::protobuf::Arena> reply_arena_;  // holds a reply of many parts
+  bool small_ = true;                                     // the request is parsed and freed on the executor
   bool parsed_ = false;
 };
 

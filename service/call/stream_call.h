@@ -15,6 +15,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -54,7 +55,7 @@ class StreamCall final : public Call {
   struct Entry {
     Request request;
     Response response;
-    std::unique_ptr<ItemDelivery<Item, ItemResponse>> delivery;
+    std::optional<ItemDelivery<Item, ItemResponse>> delivery;
     size_t bytes = 0;  // the entry's bytes in the lease
     bool done = false;
   };
@@ -118,19 +119,22 @@ class StreamCall final : public Call {
     if (absl::Status status = lease_.ReserveReply(entries_bytes_ + bytes); !status.ok()) return status;
     entry->bytes = bytes;
     entries_bytes_ += bytes;
-    auto* const result = (entry->response.*row_->result)();
-    entry->delivery = std::make_unique<ItemDelivery<Item, ItemResponse>>(
-        row_->handle, &row_->item_method, &(entry->request.*row_->item)(), result->mutable_response(),
-        [this, entry, result](const absl::Status& status) {
-          if (!status.ok()) ToItemError(status, result->mutable_error());
+    auto& delivery = entry->delivery.emplace(
+        row_->handle, &row_->item_method, &(entry->request.*row_->item)(),
+        (entry->response.*row_->result)()->mutable_response(), [this, entry](const absl::Status& status) {
+          if (!status.ok()) ToItemError(status, (entry->response.*row_->result)()->mutable_error());
           if (endpoint_->executor->IsCurrent()) {
             OnOutcome(entry);
           } else {
             endpoint_->executor->Post([this, entry] { OnOutcome(entry); });
           }
         });
-    entry->delivery->Begin(
+    const bool begun = delivery.Begin(
         endpoint_, [this](const Target& target) { return AdmitTarget(target); }, row_->object_class, deadline_);
+    if (begun) {
+      const actors::Addressed item = delivery.addressed();
+      endpoint_->router->Deliver(*item.key, item.object_class, item.delivery);
+    }
     return absl::OkStatus();
   }
 

@@ -50,7 +50,7 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
         request, row_->object_class, *endpoint.classes,
         [this](const Target& target) { return this->AdmitTarget(target); }, &object_);
     if (!status.ok()) return status;
-    record_.emplace(&row_->raw.name(), &request, &this->response_);
+    record_.emplace(&row_->raw.name(), &request, this->response_);
     this->deadline = DeadlineOf(this->context_, endpoint.executor->clock());
     this->bytes = this->request_bytes();
     endpoint.router->Deliver(object_.key, object_.object_class, this);
@@ -58,7 +58,7 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
   }
 
   actors::Task<absl::Status> Run(actors::Object& object) override {
-    return row_->handle(object, this->request(), &this->response_);
+    return row_->handle(object, this->request(), this->response_);
   }
   absl::Status CheckReply() override { return this->ReserveReply(); }
   actors::RecordedRequest* recorded() override { return record_->IfAny(); }

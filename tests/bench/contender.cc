@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/bench/child.h"
 #include "tests/bench/wire_workloads.h"
@@ -50,7 +51,7 @@ class Echo final : public Contender {
 
   const std::string& name() const override { return name_; }
   Work WorkOf(const std::string& workload) override {
-    const bool has_none = workload == "stream-increment" || workload == "batch-increment-64";
+    const bool has_none = workload == "stream-increment" || absl::StartsWith(workload, "batch-increment");
     Work work = WorkOverGrpc(WireWorkloadNamed(has_none ? "increment" : workload), absl::StrCat("127.0.0.1:", port_));
     work.prepare = [] {};
     return work;

@@ -76,6 +76,7 @@ const std::vector<Case>& Cases() {
       {.name = "sql-select", .workload = "sql-select", .at_least = {{"echo", 0.60}, {"workerd", 0}}},
       {.name = "stream-increment", .workload = "stream-increment", .at_least = {{"echo", 4}}},
       {.name = "batch-increment-64", .workload = "batch-increment-64", .outstanding = 64, .at_least = {{"redis", 1}}},
+      {.name = "batch-increment-hot", .workload = "batch-increment-hot", .outstanding = 64},
       {.name = "increment-one", .workload = "increment", .outstanding = 1, .channels = 1},
       {.name = "increment-half", .workload = "increment", .half_of_peak = true},
   };

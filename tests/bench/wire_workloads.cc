@@ -49,12 +49,12 @@ WireWorkload Increments(const std::string& name, int64_t counters) {
       [counters](int64_t number, v1::IncrementRequest* request) { FillIncrement(number, counters, request); });
 }
 
-WireWorkload BatchIncrements() {
+WireWorkload BatchIncrements(const std::string& name, int64_t counters) {
   WireWorkload workload = Unary<v1::CounterService, v1::BatchIncrementRequest, v1::BatchIncrementResponse>(
-      "batch-increment-64", &v1::CounterService::Stub::PrepareAsyncBatchIncrement,
-      [](int64_t number, v1::BatchIncrementRequest* request) {
+      name, &v1::CounterService::Stub::PrepareAsyncBatchIncrement,
+      [counters](int64_t number, v1::BatchIncrementRequest* request) {
         for (int i = 0; i < kBatchSize; ++i) {
-          FillIncrement(number * kBatchSize + i, kObjects,
+          FillIncrement(number * kBatchSize + i, counters,
                         i < request->increments_size() ? request->mutable_increments(i) : request->add_increments());
         }
       },
@@ -179,7 +179,8 @@ const WireWorkload& WireWorkloadNamed(const std::string& name) {
                                                                Sql("sql-update", true),
                                                                Sql("sql-select", false),
                                                                StreamIncrements(),
-                                                               BatchIncrements()};
+                                                               BatchIncrements("batch-increment-64", kObjects),
+                                                               BatchIncrements("batch-increment-hot", 1)};
   for (const WireWorkload& workload : *all) {
     if (workload.name == name) return workload;
   }

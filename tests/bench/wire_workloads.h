@@ -22,7 +22,7 @@ struct WireWorkload {
 };
 
 // The names are "increment", "increment-hot", "get-value", "check-limit", "update-user", "add-item", "sql-update",
-// "sql-select", "stream-increment", "batch-increment-64".
+// "sql-select", "stream-increment", "batch-increment-64", "batch-increment-hot".
 const WireWorkload& WireWorkloadNamed(const std::string& name);
 
 }  // namespace holdfast::bench

@@ -117,6 +117,63 @@ TEST_P(ConcurrencyTest, NothingIsLostOrDoubled) {
   EXPECT_EQ(*all.rbegin(), kThreads * kCalls - 1);
 }
 
+TEST_P(ConcurrencyTest, StreamsAnswerInRequestOrder) {
+  constexpr int kStreams = 4;
+  constexpr int kItems = 2000;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kStreams; ++t) {
+    threads.emplace_back([&, t] {
+      auto stub = v1::CounterService::NewStub(server_.NewChannel());
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+      auto stream = stub->StreamIncrement(&context);
+      std::thread writer([&] {
+        for (int i = 0; i < kItems; ++i) {
+          v1::StreamIncrementRequest request;
+          request.mutable_increment()->mutable_object()->set_name(absl::StrCat("stream", t, "-", i % 20));
+          if (!stream->Write(request)) break;
+        }
+        stream->WritesDone();
+      });
+      v1::StreamIncrementResponse response;
+      int answered = 0;
+      for (; stream->Read(&response); ++answered) {
+        EXPECT_EQ(response.result().response().value(), answered / 20 + 1) << answered;
+      }
+      writer.join();
+      EXPECT_TRUE(stream->Finish().ok());
+      EXPECT_EQ(answered, kItems);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_P(ConcurrencyTest, ABatchAnswersInRequestOrder) {
+  auto stub = v1::CounterService::NewStub(server_.NewChannel());
+  // The names make the second batch one that is too large to be parsed on an executor.
+  for (const std::string& prefix : {std::string("short"), std::string(300, 'x')}) {
+    v1::BatchIncrementRequest request;
+    for (int i = 0; i < 1000; ++i) {
+      v1::IncrementRequest* const item = request.add_increments();
+      if (i % 10 == 9) continue;  // names no object
+      item->mutable_object()->set_name(absl::StrCat(prefix, i % 100));
+      // The third and the fourth item of each counter have the same request_id.
+      if (i / 100 == 2 || i / 100 == 3) item->set_request_id(absl::StrCat("id", i % 100));
+    }
+    const auto reply = Invoke(*stub, &v1::CounterService::Stub::BatchIncrement, request);
+    ASSERT_TRUE(reply.ok()) << reply.status.error_message();
+    ASSERT_EQ(reply->results_size(), 1000);
+    for (int i = 0; i < 1000; ++i) {
+      if (i % 10 == 9) {
+        EXPECT_EQ(reply->results(i).error().code(), grpc::StatusCode::INVALID_ARGUMENT) << i;
+      } else {
+        const int round = i / 100;
+        EXPECT_EQ(reply->results(i).response().value(), round < 3 ? round + 1 : round) << i;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Executors, ConcurrencyTest, ::testing::Values(1, 3));
 
 }  // namespace

@@ -178,6 +178,7 @@ class Node {
   void Deliver(const storage::ObjectKey& key, const actors::ObjectClass& object_class, actors::Delivery* delivery) {
     router_->Deliver(key, &object_class, delivery);
   }
+  void Deliver(std::vector<actors::Addressed> deliveries) { router_->Deliver(std::move(deliveries)); }
 
   actors::ShardHost& host() { return *host_; }
   storage::Families& families() { return families_; }

@@ -115,7 +115,19 @@ class NodeTest : public ::testing::Test {
     request->reply_check = send_options.reply_check;
     Request* const raw = request.get();
     waiting_.emplace(raw, std::move(request));
-    node->Deliver(raw->key, object_class, raw);
+    if (together_ != nullptr) {
+      together_->push_back({&raw->key, &object_class, raw});
+    } else {
+      node->Deliver(raw->key, object_class, raw);
+    }
+  }
+  // Delivers the requests that `send` sends together, when it has sent all of them.
+  void Together(const std::function<void()>& send) {
+    std::vector<Addressed> together;
+    together_ = &together;
+    send();
+    together_ = nullptr;
+    node->Deliver(std::move(together));
   }
 
   // A call of a handler of a class.
@@ -303,6 +315,7 @@ class NodeTest : public ::testing::Test {
 
   std::map<Request*, std::unique_ptr<Request>> waiting_;
   int done_count_ = 0;
+  std::vector<Addressed>* together_ = nullptr;  // set within Together()
 };
 
 // --- Matchers for the outcome of a request

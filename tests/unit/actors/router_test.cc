@@ -113,6 +113,29 @@ TEST_F(RouterTest, ADeliveryRunsOnTheExecutorOfItsShard) {
   }
 }
 
+TEST_F(RouterTest, DeliveriesThatComeTogetherRunOnTheExecutorsOfTheirObjects) {
+  std::vector<std::unique_ptr<Ping>> pings;
+  std::vector<Addressed> together;
+  for (int i = 0; i < 200; ++i) {
+    pings.push_back(std::make_unique<Ping>(absl::StrCat("object", i)));
+    together.push_back({&pings.back()->key, &scripted, pings.back().get()});
+  }
+  const Router::Host& own = router->HostOf(pings[0]->key);
+  static_cast<ForeignExecutor*>(own.executor)->current = true;
+  router->Deliver(std::move(together));
+  for (const auto& ping : pings) {
+    const bool is_own = router->HostOf(ping->key).executor == own.executor;
+    EXPECT_EQ(ping->outcome.has_value(), is_own) << "ran on a thread that is not the executor's";
+  }
+  for (const auto& lane : lanes) {
+    lane->executor.RunUntilIdle();
+    for (const auto& ping : pings) {
+      if (router->HostOf(ping->key).executor == &lane->executor) EXPECT_TRUE(ping->outcome);
+    }
+  }
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(pings[i]->answered_by, absl::StrCat("object", i));
+}
+
 TEST_F(RouterTest, OnTheExecutorItselfADeliveryIsNotHandedOver) {
   Ping ping("a");
   const Router::Host& host = router->HostOf(ping.key);
