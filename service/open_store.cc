@@ -52,6 +52,8 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config, 
   below.disk_reserve_bytes = settings.disk_reserve_bytes();
   below.open_tables_max = settings.open_tables_max();
   below.observer = observer;
+  // A store of a version before this has no commit logs.
+  below.log_above = storage::FileCommitLogs::Exist(config.data_dir());
   below.sync = !config.testing().sync_off();
   below.lose_unsynced_seed = LoseUnsyncedSeed(config);
 

@@ -18,6 +18,11 @@ constexpr char kDirectory[] = "/commit-log";
 
 }  // namespace
 
+bool FileCommitLogs::Exist(const std::string& directory) {
+  std::error_code error;
+  return std::filesystem::exists(absl::StrCat(directory, kDirectory), error);
+}
+
 std::string FileCommitLogs::NameOf(uint32_t log) const {
   return absl::StrFormat("%s%s/%04d", options_.directory, kDirectory, log);
 }

@@ -18,6 +18,9 @@ class FileCommitLogs final : public CommitLogs {
   // The options' directory is the data directory; each log has its own number.
   explicit FileCommitLogs(FileCommitLogOptions options) : options_(std::move(options)) {}
 
+  // Returns whether a data directory has commit logs.
+  static bool Exist(const std::string& directory);
+
   absl::StatusOr<std::vector<uint32_t>> List() override;
   absl::StatusOr<LogContents> Read(uint32_t log, BatchNumber folded, ReplayBatch replay) override;
   absl::StatusOr<std::unique_ptr<CommitLog>> Open(uint32_t log, const LogContents& contents) override;

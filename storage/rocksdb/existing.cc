@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <system_error>
-#include <thread>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -15,7 +14,6 @@
 #include "rocksdb/env.h"
 #include "rocksdb/sst_file_reader.h"
 #include "storage/rocksdb/status.h"
-#include "storage/rocksdb/wal_check.h"
 #include "storage/store/format.h"
 #include "storage/store/object_id.h"
 
@@ -31,6 +29,11 @@ absl::Status NoHoldfastStore(const std::string& data_dir) {
   return absl::FailedPreconditionError(absl::StrCat("data directory ", data_dir, " is no Holdfast store"));
 }
 
+// The family that has a copy of the header.
+constexpr const char* kCopiesFamily = "requests";
+
+Slice HeaderKey() { return {kStoreHeaderKey.data(), kStoreHeaderKey.size()}; }
+
 // The check of a store leaves no log of RocksDB's.
 class NoLog : public rocksdb::Logger {
  public:
@@ -38,31 +41,18 @@ class NoLog : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-absl::Status CheckLogs(const std::string& data_dir, rocksdb::DB* db, const std::vector<WalFile>& files,
-                       WalMarks* marks) {
-  if (!db->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &marks->oldest)) {
-    return absl::InternalError("RocksDB does not say which logs it needs");
-  }
-  return CheckWals(data_dir, files, *marks, db->GetLatestSequenceNumber());
-}
-
-// Sets the ends of torn logs, and returns whether there are any.
-bool CutTornLogs(const std::vector<WalFile>& files, FileEnds* ends) {
-  bool torn = false;
-  for (const WalFile& log : files) {
-    if (!log.torn_at) continue;
-    ends->Set(log.path, *log.torn_at);
-    torn = true;
-  }
-  return torn;
-}
-
-// `copy` is used if the header itself cannot be read.
-absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFamilyHandle* family,
-                         const std::optional<StoreHeader>& copy, bool only_node_families) {
+// Reads the header from its copy in another family, which may be null.
+std::optional<StoreHeader> ReadCopy(rocksdb::DB* db, ColumnFamilyHandle* family) {
   std::string bytes;
-  const rocksdb::Status found =
-      db->Get(rocksdb::ReadOptions(), family, Slice(kStoreHeaderKey.data(), kStoreHeaderKey.size()), &bytes);
+  StoreHeader header;
+  if (family == nullptr || !db->Get(rocksdb::ReadOptions(), family, HeaderKey(), &bytes).ok()) return std::nullopt;
+  return header.ParseFromString(bytes) ? std::optional(header) : std::nullopt;
+}
+
+absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFamilyHandle* family,
+                         ColumnFamilyHandle* copies, bool only_node_families) {
+  std::string bytes;
+  const rocksdb::Status found = db->Get(rocksdb::ReadOptions(), family, HeaderKey(), &bytes);
   if (found.IsNotFound()) {
     // If there is nothing else either, a crash came before the header was written.
     const std::unique_ptr<rocksdb::Iterator> entries(db->NewIterator(rocksdb::ReadOptions(), family));
@@ -70,7 +60,9 @@ absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFam
     const bool fresh = !entries->Valid() && entries->status().ok() && only_node_families;
     return fresh ? absl::OkStatus() : NoHoldfastStore(data_dir);
   }
-  if (!found.ok() && (!found.IsCorruption() || !copy)) return InDirectory(data_dir, FromRocksDb(found));
+  std::optional<StoreHeader> copy;
+  if (found.IsCorruption()) copy = ReadCopy(db, copies);
+  if (!found.ok() && !copy) return InDirectory(data_dir, FromRocksDb(found));
   StoreHeader header;
   if (!found.ok()) {
     header = *copy;
@@ -120,61 +112,32 @@ absl::Status OpenFailed(const std::string& data_dir, const rocksdb::DBOptions& d
 }
 
 absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOptions& db_options,
-                                const rocksdb::ColumnFamilyOptions& node_options, bool check_logs,
-                                bool (*is_node_family)(const std::string&), FileEnds* ends, ExistingStore* existing) {
+                                const rocksdb::ColumnFamilyOptions& node_options,
+                                bool (*is_node_family)(const std::string&), std::vector<std::string>* families) {
   if (!db_options.env->FileExists(data_dir + "/CURRENT").ok()) return absl::OkStatus();
-  if (const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, data_dir, &existing->families);
-      !status.ok()) {
+  if (const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, data_dir, families); !status.ok()) {
     return InDirectory(data_dir, FromRocksDb(status));
   }
-  // The logs are read while RocksDB reads them too.
-  absl::StatusOr<std::vector<WalFile>> logs = std::vector<WalFile>();
-  std::thread reader([&] {
-    if (check_logs) logs = ReadWals(data_dir);
-  });
-
   rocksdb::DBOptions options = db_options;
   options.create_if_missing = false;
   options.create_missing_column_families = false;
   options.info_log = std::make_shared<NoLog>();
   options.listeners.clear();
+  // A crash may have come before the second one was made.
+  std::vector<ColumnFamilyDescriptor> read = {{rocksdb::kDefaultColumnFamilyName, node_options}};
+  if (std::find(families->begin(), families->end(), kCopiesFamily) != families->end()) {
+    read.emplace_back(kCopiesFamily, node_options);
+  }
   rocksdb::DB* opened = nullptr;
   std::vector<ColumnFamilyHandle*> handles;
-  const auto open = [&] {
-    return rocksdb::DB::OpenForReadOnly(options, data_dir,
-                                        {ColumnFamilyDescriptor(rocksdb::kDefaultColumnFamilyName, node_options)},
-                                        &handles, &opened);
-  };
-  rocksdb::Status status = open();
-  reader.join();
-  if (logs.ok() && CutTornLogs(*logs, ends) && status.IsCorruption()) status = open();
+  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, data_dir, read, &handles, &opened);
   if (status.IsInvalidArgument()) return NoHoldfastStore(data_dir);
-  if (status.IsCorruption() && logs.ok()) {
-    // RocksDB does not say which log is damaged.
-    for (const WalFile& log : *logs) {
-      if (!log.damage.ok()) return InDirectory(data_dir, log.damage);
-    }
-  }
   if (!status.ok()) return OpenFailed(data_dir, db_options, node_options, status);
   const std::unique_ptr<rocksdb::DB> db(opened);
-  const std::shared_ptr<ColumnFamilyHandle> family(
-      handles[0], [&db](ColumnFamilyHandle* h) { (void)db->DestroyColumnFamilyHandle(h); });
-  if (!logs.ok()) return logs.status();
-  for (const WalFile& log : *logs) {
-    if (!log.first) existing->empty_logs.push_back(log.number);
-  }
-  WalMarks marks;
-  if (check_logs) {
-    absl::StatusOr<WalMarks> recorded = ReadWalMarks(db->GetEnv(), data_dir);
-    if (!recorded.ok()) return InDirectory(data_dir, recorded.status());
-    marks = *std::move(recorded);
-    // The logs are checked first, since the header depends on them.
-    if (absl::Status whole = CheckLogs(data_dir, db.get(), *logs, &marks); !whole.ok()) {
-      return InDirectory(data_dir, whole);
-    }
-  }
-  return CheckHeader(data_dir, db.get(), family.get(), marks.header,
-                     std::all_of(existing->families.begin(), existing->families.end(), is_node_family));
+  const absl::Status checked = CheckHeader(data_dir, db.get(), handles[0], handles.size() > 1 ? handles[1] : nullptr,
+                                           std::all_of(families->begin(), families->end(), is_node_family));
+  for (ColumnFamilyHandle* const handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
+  return checked;
 }
 
 }  // namespace holdfast::storage

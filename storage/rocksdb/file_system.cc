@@ -237,60 +237,16 @@ class UnsyncedLost : public OptionsFilesRefused {
   LostBytes lost_;
 };
 
-// A file that ends at `end` for its reader.
-class CutFile : public rocksdb::FSSequentialFileOwnerWrapper {
- public:
-  CutFile(std::unique_ptr<rocksdb::FSSequentialFile> file, uint64_t end)
-      : FSSequentialFileOwnerWrapper(std::move(file)), left_(end) {}
-
-  IOStatus Read(size_t bytes, const IOOptions& options, Slice* result, char* scratch, IODebugContext* debug) override {
-    IOStatus status = target()->Read(std::min<uint64_t>(bytes, left_), options, result, scratch, debug);
-    if (status.ok()) left_ -= result->size();
-    return status;
-  }
-  IOStatus Skip(uint64_t bytes) override {
-    bytes = std::min(bytes, left_);
-    left_ -= bytes;
-    return target()->Skip(bytes);
-  }
-  // RocksDB calls this for direct I/O only, which is not used.
-  IOStatus PositionedRead(uint64_t, size_t, const IOOptions&, Slice*, char*, IODebugContext*) override {
-    return IOStatus::NotSupported();
-  }
-
- private:
-  uint64_t left_;
-};
-
-class CutFiles : public rocksdb::FileSystemWrapper {
- public:
-  CutFiles(const std::shared_ptr<FileSystem>& target, std::shared_ptr<const FileEnds> ends)
-      : FileSystemWrapper(target), ends_(std::move(ends)) {}
-  const char* Name() const override { return "HoldfastCutFiles"; }
-
-  IOStatus NewSequentialFile(const std::string& path, const FileOptions& options,
-                             std::unique_ptr<rocksdb::FSSequentialFile>* result, IODebugContext* debug) override {
-    IOStatus status = target()->NewSequentialFile(path, options, result, debug);
-    const auto end = ends_->Of(path);
-    if (status.ok() && end) *result = std::make_unique<CutFile>(std::move(*result), *end);
-    return status;
-  }
-
- private:
-  const std::shared_ptr<const FileEnds> ends_;
-};
-
 }  // namespace
 
-std::unique_ptr<rocksdb::Env> NewRocksDbEnv(std::optional<uint64_t> lose_unsynced_seed,
-                                            std::shared_ptr<const FileEnds> ends) {
+std::unique_ptr<rocksdb::Env> NewRocksDbEnv(std::optional<uint64_t> lose_unsynced_seed) {
   std::shared_ptr<FileSystem> file_system;
   if (lose_unsynced_seed) {
     file_system = std::make_shared<UnsyncedLost>(FileSystem::Default(), *lose_unsynced_seed);
   } else {
     file_system = std::make_shared<OptionsFilesRefused>(FileSystem::Default());
   }
-  return rocksdb::NewCompositeEnv(std::make_shared<CutFiles>(file_system, std::move(ends)));
+  return rocksdb::NewCompositeEnv(std::move(file_system));
 }
 
 }  // namespace holdfast::storage

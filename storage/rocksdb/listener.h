@@ -32,9 +32,6 @@ class RocksDbListener : public rocksdb::EventListener {
     MutexLock lock(&mutex_);
     corrupt_.insert(info.cf_name);
   }
-  // When its memtable is full, a family gets a new one, and the store a new log.
-  void OnMemTableSealed(const rocksdb::MemTableInfo&) override { log_switched_ = true; }
-
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
     if (observer_ == nullptr) return;
     observer_->StoreStalled(info.cf_name, info.condition.cur != rocksdb::WriteStallCondition::kNormal);
@@ -45,12 +42,9 @@ class RocksDbListener : public rocksdb::EventListener {
     MutexLock lock(&mutex_);
     return std::exchange(corrupt_, {});
   }
-  // Returns whether there may be a new log since the last call.
-  bool TakeLogSwitched() { return log_switched_.exchange(false); }
 
  private:
   Observer* const observer_;
-  std::atomic<bool> log_switched_ = false;
 
   Mutex mutex_;
   std::set<std::string> corrupt_ ABSL_GUARDED_BY(mutex_);

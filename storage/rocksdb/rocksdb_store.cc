@@ -28,7 +28,6 @@
 #include "storage/rocksdb/listener.h"
 #include "storage/rocksdb/patches.h"
 #include "storage/rocksdb/status.h"
-#include "storage/rocksdb/wal_check.h"
 #include "storage/store/format.h"
 #include "storage/store/object_id.h"
 #include "storage/store/stuck_cursor.h"
@@ -129,8 +128,7 @@ class RocksDbCursor : public Cursor {
 class RocksDbStore : public Store {
  public:
   explicit RocksDbStore(const RocksDbOptions& options)
-      : file_ends_(std::make_shared<FileEnds>()),
-        env_(NewRocksDbEnv(options.lose_unsynced_seed, file_ends_)),
+      : env_(NewRocksDbEnv(options.lose_unsynced_seed)),
         data_dir_(options.data_dir),
         sync_(options.sync),
         wal_bytes_kept_(options.wal_bytes_kept),
@@ -163,7 +161,8 @@ class RocksDbStore : public Store {
     db_options_.listeners.push_back(listener_);
     db_options_.create_if_missing = true;
     db_options_.create_missing_column_families = true;
-    db_options_.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+    db_options_.wal_recovery_mode = options.log_above ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
+                                                      : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     db_options_.avoid_flush_during_recovery = true;
     // Each executor has one thread that commits, and these threads take turns.
     db_options_.allow_concurrent_memtable_write = false;
@@ -190,7 +189,6 @@ class RocksDbStore : public Store {
     }
     if (db_ == nullptr) return;
     FlushLongLogs();
-    (void)RecordLogs();
     families_.clear();
     (void)db_->Close();
   }
@@ -276,12 +274,8 @@ class RocksDbStore : public Store {
   // The loop of the upkeep thread.
   void Upkeep();
   void StopCompactionsOfCorrupt();
-  // Records which logs there are and where they end, so that the next start notices if some of it is missing.
-  absl::Status RecordLogs();
   // Flushes all families if the write-ahead logs have over wal_bytes_kept_. Called when the store closes.
   void FlushLongLogs();
-  // Returns whether the log has commits. It must not be the log that is being written.
-  bool HasCommits(uint64_t log) const;
 
   FamilyId Add(ColumnFamilyHandle* handle) {
     WriterLock lock(&mutex_);
@@ -297,7 +291,6 @@ class RocksDbStore : public Store {
     return it == families_.end() ? nullptr : it->second;
   }
 
-  const std::shared_ptr<FileEnds> file_ends_;  // of write-ahead logs; set at the start
   const std::unique_ptr<rocksdb::Env> env_;
   const std::string data_dir_;
   const bool sync_;
@@ -310,8 +303,6 @@ class RocksDbStore : public Store {
   ColumnFamilyOptions requests_options_;
   ColumnFamilyOptions own_options_;
   std::unique_ptr<rocksdb::DB> db_;
-  std::vector<uint64_t> empty_logs_;  // the logs that were empty at the start; set then
-  std::atomic<bool> failed_ = false;  // a commit has failed, so nobody knows how far the logs reach
   std::thread upkeep_;
 
   SharedMutex mutex_;
@@ -337,9 +328,8 @@ absl::Status RocksDbStore::Open() {
   if (!lock.ok()) return lock.status();
   ShareFilesWithGroup(data_dir_);
   // RocksDB needs the names of all families to open the store.
-  ExistingStore existing;
-  absl::Status checked =
-      CheckExistingStore(data_dir_, db_options_, node_options_, sync_, IsNodeFamily, file_ends_.get(), &existing);
+  std::vector<std::string> existing;
+  absl::Status checked = CheckExistingStore(data_dir_, db_options_, node_options_, IsNodeFamily, &existing);
   (void)env_->UnlockFile(*lock);  // RocksDB takes the lock itself
   if (!checked.ok()) return checked;
   std::vector<ColumnFamilyDescriptor> families;
@@ -347,7 +337,7 @@ absl::Status RocksDbStore::Open() {
     const bool requests = name == kNodeFamilies[static_cast<size_t>(FamilyId::kRequests)];
     families.emplace_back(name, requests ? requests_options_ : node_options_);
   }
-  for (const std::string& name : existing.families) {
+  for (const std::string& name : existing) {
     if (!IsNodeFamily(name)) families.emplace_back(name, own_options_);
   }
 
@@ -359,11 +349,9 @@ absl::Status RocksDbStore::Open() {
   db_.reset(db);
   // SetDBOptions returns an error here, since RocksDB can't write its OPTIONS file; the option is set all the same.
   (void)db_->SetDBOptions({{"max_open_files", absl::StrCat(open_files_max_)}});
-  empty_logs_ = std::move(existing.empty_logs);
   for (ColumnFamilyHandle* handle : handles) Add(handle);
 
   if (absl::Status header = WriteHeader(); !header.ok()) return InDirectory(data_dir_, header);
-  if (absl::Status recorded = RecordLogs(); !recorded.ok()) return InDirectory(data_dir_, recorded);
   space_.Refresh();
   upkeep_ = std::thread([this] { Upkeep(); });
   return absl::OkStatus();
@@ -400,43 +388,30 @@ absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {
 }
 
 absl::Status RocksDbStore::WriteHeader() {
-  std::string bytes;
-  absl::Status error;
-  const ReadResult found = Get(WholeFamily(FamilyId::kNode), kStoreHeaderKey, ReadTier::kDisk, &bytes, &error);
-  // If the header is damaged, CheckExistingStore has used its copy.
-  const bool damaged = found == ReadResult::kError && error.code() == absl::StatusCode::kDataLoss;
-  if (damaged) Log(LogLevel::kError, "store_header_damaged", {{"status", error.ToString()}, {"header", "rewritten"}});
-  if (found == ReadResult::kFound) {
+  const auto has_header = [&](FamilyId family) -> absl::StatusOr<bool> {
+    std::string bytes;
+    absl::Status error;
     StoreHeader header;
-    if (header.ParseFromString(bytes) && header.format_version() == kFormatVersion) return absl::OkStatus();
+    const ReadResult found = Get(WholeFamily(family), kStoreHeaderKey, ReadTier::kDisk, &bytes, &error);
+    if (found == ReadResult::kFound) {
+      return header.ParseFromString(bytes) && header.format_version() == kFormatVersion;
+    }
+    if (found == ReadResult::kAbsent) return false;
+    if (error.code() != absl::StatusCode::kDataLoss) return error;
+    // CheckExistingStore has read the other one.
+    Log(LogLevel::kError, "store_header_damaged", {{"status", error.ToString()}, {"header", "rewritten"}});
+    return false;
+  };
+  WriteSet header;
+  header.Put(kStoreHeaderKey, Header().SerializeAsString());
+  const Location locations[] = {WholeFamily(FamilyId::kNode), WholeFamily(FamilyId::kRequests)};
+  std::vector<KeyspaceWrites> commit;
+  for (const Location& location : locations) {
+    const absl::StatusOr<bool> has = has_header(location.family);
+    if (!has.ok()) return has.status();
+    if (!*has) commit.push_back({&location, &header});
   }
-  if (found == ReadResult::kError && !damaged) return error;
-  WriteSet writes;
-  writes.Put(kStoreHeaderKey, Header().SerializeAsString());
-  const Location node = WholeFamily(FamilyId::kNode);
-  const KeyspaceWrites commit[] = {{&node, &writes}};
-  return Write(commit, /*sync=*/true);
-}
-
-bool RocksDbStore::HasCommits(uint64_t log) const {
-  if (std::find(empty_logs_.begin(), empty_logs_.end(), log) != empty_logs_.end()) return false;
-  uint64_t bytes = 0;
-  return env_->GetFileSize(WalPath(data_dir_, log), &bytes).ok() && bytes > 0;
-}
-
-absl::Status RocksDbStore::RecordLogs() {
-  if (!sync_ || failed_) return absl::OkStatus();
-  WalMarks marks;
-  (void)db_->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &marks.oldest);
-  marks.last_sequence = db_->GetLatestSequenceNumber();
-  marks.header = Header();
-  const absl::StatusOr<std::vector<uint64_t>> numbers = ListWals(data_dir_);
-  if (!numbers.ok()) return numbers.status();
-  for (uint64_t number : *numbers) {
-    const bool newest = number == numbers->back();
-    if (number >= marks.oldest && (newest || HasCommits(number))) marks.listed.push_back(number);
-  }
-  return WriteWalMarks(env_.get(), data_dir_, marks);
+  return commit.empty() ? absl::OkStatus() : Write(commit, /*sync=*/true);
 }
 
 void RocksDbStore::StopCompactionsOfCorrupt() {
@@ -456,8 +431,6 @@ void RocksDbStore::StopCompactionsOfCorrupt() {
 }
 
 void RocksDbStore::Upkeep() {
-  bool to_record = false;  // there is a log that is not recorded yet
-  bool told = false;       // the log has a line about the failure
   MutexLock lock(&upkeep_mutex_);
   while (true) {
     const CondVar::Deadline round = std::chrono::steady_clock::now() + kUpkeepEvery;
@@ -467,14 +440,6 @@ void RocksDbStore::Upkeep() {
     lock.Unlock();
     space_.Refresh();
     StopCompactionsOfCorrupt();
-    to_record |= listener_->TakeLogSwitched();
-    if (to_record && !space_.full()) {
-      const absl::Status status = RecordLogs();
-      // A record that failed is tried again at the next round; the log has one line for all tries.
-      to_record = !status.ok();
-      if (to_record && !told) Log(LogLevel::kError, "logs_not_recorded", {{"status", status.ToString()}});
-      told = to_record;
-    }
     lock.Lock();
   }
 }
@@ -512,7 +477,6 @@ absl::Status RocksDbStore::Write(absl::Span<const KeyspaceWrites> writes, bool s
   rocksdb::WriteOptions options;
   options.sync = sync;
   const rocksdb::Status status = db_->Write(options, &batch);
-  if (!status.ok()) failed_ = true;
   return FromRocksDb(status);
 }
 

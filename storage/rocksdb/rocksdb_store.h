@@ -1,17 +1,17 @@
 // The store on RocksDB. Only the files in storage/rocksdb/ know RocksDB.
 //
 // Durability: a commit ends when the write-ahead log is synced. None is refused: a data directory belongs to the
-// process that has it open. A start recovers the log with a torn tail cut off, and refuses a log that is damaged, has a
-// gap or falls short (storage/rocksdb/wal_check.h). After an error of a commit the write may or may not be on disk, and
-// RocksDB refuses all later writes.
+// process that has it open. A start recovers the log up to its end, or to the first damage, without a word: whoever
+// must not lose commits keeps them in a log above (storage/fold/logged_store.h), which notices. After an error of a
+// commit the write may or may not be on disk, and RocksDB refuses all later writes.
 //
 // Faults: a read of a corrupt block returns DATA_LOSS, and once a compaction meets the block, its family is compacted
 // no more until the next start; everything else goes on. The same holds for a table that cannot be opened at all,
 // unless it is one of the two that RocksDB opens at the start (storage/FORMAT.md, Damage). When only the reserve of the
 // disk is left, DiskFull returns true, and commits still work.
 //
-// Threads: RocksDB's, and an upkeep thread that ten times a second looks at the free bytes of the disk, stops the
-// compactions of corrupt families, and records new write-ahead logs.
+// Threads: RocksDB's, and an upkeep thread that ten times a second looks at the free bytes of the disk, and stops the
+// compactions of corrupt families.
 
 #ifndef HOLDFAST_STORAGE_ROCKSDB_ROCKSDB_STORE_H_
 #define HOLDFAST_STORAGE_ROCKSDB_ROCKSDB_STORE_H_
@@ -45,8 +45,10 @@ struct RocksDbOptions {
   FreeBytes free_bytes;
   // May be null.
   Observer* observer = nullptr;
-  // For crash tests; see storage/rocksdb/file_system.h. Without `sync` the write-ahead logs promise nothing, and they
-  // are not checked.
+  // A log above has the commits that a damaged end of the write-ahead log loses. Without it such damage is DATA_LOSS,
+  // unless it looks like a commit that a crash has cut off.
+  bool log_above = false;
+  // For crash tests; see storage/rocksdb/file_system.h. Without `sync` the write-ahead log promises nothing.
   bool sync = true;
   // The seed from which the lost bytes follow; nothing is lost without it.
   std::optional<uint64_t> lose_unsynced_seed;
@@ -54,7 +56,7 @@ struct RocksDbOptions {
 
 // Opens the store in `data_dir`, or makes it. Errors: UNAVAILABLE when another process has it open; FAILED_PRECONDITION
 // when it has another format version or number of shards, or is a RocksDB that is no Holdfast store; DATA_LOSS, which
-// names the file, when it or its write-ahead log is damaged; RESOURCE_EXHAUSTED when the disk is full. After an error
+// names the file, when it is damaged; RESOURCE_EXHAUSTED when the disk is full. After an error
 // the store is as it was before.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
 

@@ -14,13 +14,11 @@ inline constexpr uint32_t kFormatVersion = 4;
 // Earlier versions that are opened, and raised to kFormatVersion.
 inline constexpr uint32_t kOldestFormatVersion = 3;
 
-// These are keys in the node's family; each run's key begins with kRunClockPrefix.
+// These are keys in the node's family; each run's key begins with kRunClockPrefix, and each mark of a log with
+// kLogMarkPrefix. The header and the marks have copies in the family of the requests.
 inline constexpr absl::string_view kStoreHeaderKey = "header";
 inline constexpr absl::string_view kRunClockPrefix = "clock";
 inline constexpr absl::string_view kLogMarkPrefix = "log";
-
-// The file beside RocksDB's that holds a WriteAheadLogs message.
-inline constexpr absl::string_view kWriteAheadLogsFile = "HOLDFAST-LOGS";
 
 // The first byte of each key in an object's keyspace is the kind of the key.
 inline constexpr char kObjectHeaderKind = 0x01;
