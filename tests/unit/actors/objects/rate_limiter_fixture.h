@@ -127,7 +127,7 @@ class RateLimiterTest : public NodeTest {
     WriteToStore(object);
   }
   // Writes to the object in the store, which must not be in memory, and must be packed.
-  void WriteToStore(const storage::WriteSet& object, const std::string& name = "api") {
+  void WriteToStore(storage::WriteSet object, const std::string& name = "api") {
     storage::Location packed{storage::FamilyId::kPacked, ""};
     storage::AppendUint16(&packed.prefix, static_cast<uint16_t>(Key(RateLimiter::Class(), name).shard()));
     packed.prefix += Key(RateLimiter::Class(), name).encoded();

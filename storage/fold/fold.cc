@@ -1,0 +1,129 @@
+// The folds of a logged store, and the thread that makes them.
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+#include "storage/base/log.h"
+#include "storage/fold/logged_lane.h"
+#include "storage/fold/logged_store.h"
+#include "storage/store/format.h"
+#include "storage/store/key_codec.h"
+
+namespace holdfast::storage {
+namespace {
+
+// Folds give way to executors, but are never starved: at this value a thread gets a quarter of a busy core.
+constexpr int kFoldNice = 5;
+std::string LogMarkKey(uint32_t log) {
+  std::string key(kLogMarkPrefix);
+  AppendUint32(&key, log);
+  return key;
+}
+
+}  // namespace
+
+absl::Status LoggedStore::CommitBelow(std::vector<KeyspaceWrites> writes) {
+  WriteSet marks;
+  for (const auto& [log, mark] : marks_) {
+    std::string value;
+    AppendInt64(&value, static_cast<int64_t>(mark.folded));
+    AppendUint16(&value, mark.in_use ? 1 : 0);
+    marks.Put(LogMarkKey(log), std::move(value));
+  }
+  const Location locations[] = {WholeFamily(FamilyId::kNode), WholeFamily(FamilyId::kRequests)};
+  WriteSet with_marks[std::size(locations)];
+  for (size_t i = 0; i < std::size(locations); ++i) {
+    const auto part = std::find_if(writes.begin(), writes.end(),
+                                   [&](const KeyspaceWrites& other) { return *other.location == locations[i]; });
+    if (part == writes.end()) {
+      with_marks[i] = marks;
+      writes.push_back({&locations[i], &with_marks[i]});
+    } else {
+      with_marks[i] = *part->writes;
+      with_marks[i].Merge(WriteSet(marks));
+      part->writes = &with_marks[i];
+    }
+  }
+  return below_->CommitSync(writes);
+}
+
+absl::Status LoggedStore::FoldWith(const LargeBatch* large) {
+  MutexLock lock(&fold_mutex_);
+  if (absl::Status failed = failure(); !failed.ok()) return failed;
+  std::set<FamilyId> dropped;
+  {
+    // The batches that name these families were added before.
+    ReaderLock families(&families_mutex_);
+    for (const auto& [family, name] : to_drop_) dropped.insert(family);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  logged_bytes_ = 0;
+  Unfolded::Fold fold = unfolded_.BeginFold();
+  bool changed = !fold.writes.empty();
+  for (const auto& [log, last] : fold.last) {
+    BatchNumber& folded = marks_[log].folded;
+    changed |= last > folded;
+    folded = std::max(folded, last);
+  }
+  absl::Status status;
+  const size_t keyspaces = fold.writes.size();
+  if (changed) status = CommitBelow(std::move(fold.writes));
+  if (status.ok()) {
+    unfolded_.EndFold();
+    if (large != nullptr) {
+      marks_[large->log].folded = large->number;
+      status = CommitBelow({large->writes.begin(), large->writes.end()});
+    }
+  }
+  if (options_.observer != nullptr && (changed || !status.ok())) {
+    options_.observer->FoldEnded(
+        {fold.bytes, keyspaces, absl::FromChrono(std::chrono::steady_clock::now() - start), status.ok()});
+  }
+  for (uint32_t log = 0; status.ok() && log < lanes_.size(); ++log) lanes_[log]->log()->Trim(marks_[log].folded);
+  if (status.ok()) status = DropFamilies(dropped);
+  if (!status.ok()) Fail(status);
+  return status;
+}
+
+void LoggedStore::FoldLoop() {
+  pthread_setname_np(pthread_self(), "fold");
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kFoldNice);
+  MutexLock lock(&mutex_);
+  while (true) {
+    const CondVar::Deadline next = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.fold_every);
+    while (!closing_ && !fold_now_ && wake_.WaitUntil(&mutex_, next)) {
+    }
+    if (closing_) return;
+    fold_now_ = false;
+    lock.Unlock();
+    const absl::Status status = Fold();
+    lock.Lock();
+    folded_.WakeAll();
+    if (!status.ok()) return;
+  }
+}
+
+void LoggedStore::Fail(const absl::Status& status) {
+  {
+    MutexLock lock(&mutex_);
+    if (!failure_.ok()) return;
+    failure_ = status;
+    folded_.WakeAll();
+  }
+  Log(LogLevel::kError, "fold_failed", {{"status", status.ToString()}});
+  if (options_.on_failure != nullptr) options_.on_failure(status);
+}
+
+absl::Status LoggedStore::failure() {
+  MutexLock lock(&mutex_);
+  return failure_;
+}
+
+}  // namespace holdfast::storage
