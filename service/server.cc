@@ -369,6 +369,7 @@ absl::Status RunningServer::StartGrpc() {
                      .gate = &gate_,
                      .log = &call_log_,
                      .parser = &parser_,
+                     .alone = lanes_.size() == 1,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
                      .reply_bytes_max = kReplyBytesMax,
                      .object_bytes_max = config_.storage().object_bytes_max(),

@@ -42,6 +42,8 @@ struct Endpoint {
   CallGate* gate;
   CallLog* log;
   RequestParser* parser;
+  // There is no other executor.
+  bool alone;
   size_t stream_outstanding_max;
   size_t reply_bytes_max;
   int64_t object_bytes_max;

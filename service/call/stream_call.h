@@ -84,8 +84,9 @@ class StreamCall final : public Call {
     }
     if (!write_.pending() && !broken_ && !entries_.empty() && entries_.front()->done) {
       grpc::WriteOptions options;
-      // The next result is ready too, so the two may share a packet.
-      if (entries_.size() > 1 && entries_[1]->done) options.set_buffer_hint();
+      // The next result is ready too, so the two may share a packet. Where several executors poll, gRPC has kept such
+      // results for good.
+      if (endpoint_->alone && entries_.size() > 1 && entries_[1]->done) options.set_buffer_hint();
       BeginSending();
       stream_.Write(ToWire(entries_.front()->response), options, write_.Begin());
     }

@@ -24,11 +24,19 @@ absl::Status Damaged(absl::string_view path, absl::string_view how) {
 
 }  // namespace
 
-absl::Status LogReader::CheckHeader(const std::string& path, uint64_t segment, const LogSegmentHeader& header) const {
+absl::Status LogReader::CheckHeader(const std::string& path, uint64_t segment, const LogSegmentHeader& header) {
   if (header.log != log_) return Damaged(path, absl::StrCat("is of log ", header.log));
   if (header.segment != segment) return Damaged(path, absl::StrCat("is segment ", header.segment));
-  if (header.folded <= folded_) return absl::OkStatus();
-  return Damaged(path, absl::StrCat("the store held batch ", header.folded, " and now holds none after ", folded_));
+  if (header.folded > held_) {
+    held_ = header.folded;
+    held_path_ = path;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogReader::CheckEnd() const {
+  if (held_ <= last()) return absl::OkStatus();
+  return Damaged(held_path_, absl::StrCat("the store held batch ", held_, " and now holds none after ", folded_));
 }
 
 absl::Status LogReader::Add(const std::string& path, const LogRecord& record) {
@@ -96,6 +104,7 @@ absl::StatusOr<LogContents> ReadLog(const std::string& directory, uint32_t log, 
     if (!bytes.ok()) return bytes.status();
     if (absl::Status status = reader.Read(path, segment, *bytes); !status.ok()) return status;
   }
+  if (absl::Status status = reader.CheckEnd(); !status.ok()) return status;
   return LogContents{.last = reader.last(), .closed = reader.closed(), .segments = *segments};
 }
 

@@ -6,7 +6,7 @@
 //   1. A whole record of a later batch behind the end. Batches are written one after the other, each durable before the
 //      next, so what is between was whole once.
 //   2. A first batch above folded + 1: those between are in neither place.
-//   3. A segment that was prepared when the store held more than it does now: the store has lost what was folded.
+//   3. A segment that was prepared when the store held more than it and the log have now: what was folded is lost.
 //   4. A segment that is missing between others.
 //   5. A last batch that is damaged where the run of the process has the mark of its orderly end.
 // Damage to batches up to the store's mark is no loss. A damaged last batch without the mark of an orderly end can't be
@@ -45,12 +45,14 @@ class LogReader {
 
   // Reads the next segment of the log. `bytes` are those of the file, which errors name by `path`.
   absl::Status Read(const std::string& path, uint64_t segment, absl::string_view bytes);
+  // Checks, after the last segment, that the log and the store together have all that the store has had.
+  absl::Status CheckEnd() const;
   // As LogContents has them.
   bool closed() const { return closed_; }
   BatchNumber last() const { return next_ - 1; }
 
  private:
-  absl::Status CheckHeader(const std::string& path, uint64_t segment, const LogSegmentHeader& header) const;
+  absl::Status CheckHeader(const std::string& path, uint64_t segment, const LogSegmentHeader& header);
   // Adds a record of the batch next_ or a later one.
   absl::Status Add(const std::string& path, const LogRecord& record);
 
@@ -58,6 +60,9 @@ class LogReader {
   const BatchNumber folded_;
   ReplayBatch replay_;
   uint64_t run_ = 0;
+  // The latest batch that the store held when a segment was prepared, and the path of that segment.
+  BatchNumber held_ = 0;
+  std::string held_path_;
   BatchNumber next_;
   // The records of batch next_ so far.
   uint16_t part_ = 0;

@@ -7,7 +7,7 @@
 #include <optional>
 #include <system_error>
 
-#include "absl/status/statusor.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "rocksdb/db.h"
@@ -41,16 +41,26 @@ class NoLog : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-// Reads the header from its copy in another family, which may be null.
-std::optional<StoreHeader> ReadCopy(rocksdb::DB* db, ColumnFamilyHandle* family) {
-  std::string bytes;
-  StoreHeader header;
-  if (family == nullptr || !db->Get(rocksdb::ReadOptions(), family, HeaderKey(), &bytes).ok()) return std::nullopt;
-  return header.ParseFromString(bytes) ? std::optional(header) : std::nullopt;
-}
+// A store that is open to be read, with some of its families.
+struct ReadOnly {
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<ColumnFamilyHandle*> handles;
 
+  ~ReadOnly() {
+    for (ColumnFamilyHandle* const handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
+  }
+  rocksdb::Status Open(const rocksdb::DBOptions& options, const std::string& data_dir,
+                       const std::vector<ColumnFamilyDescriptor>& families) {
+    rocksdb::DB* opened = nullptr;
+    const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, data_dir, families, &handles, &opened);
+    db.reset(opened);
+    return status;
+  }
+};
+
+// `read_copy` reads the copy of the header.
 absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFamilyHandle* family,
-                         ColumnFamilyHandle* copies, bool only_node_families) {
+                         absl::FunctionRef<std::optional<StoreHeader>()> read_copy, bool only_node_families) {
   std::string bytes;
   const rocksdb::Status found = db->Get(rocksdb::ReadOptions(), family, HeaderKey(), &bytes);
   if (found.IsNotFound()) {
@@ -61,7 +71,7 @@ absl::Status CheckHeader(const std::string& data_dir, rocksdb::DB* db, ColumnFam
     return fresh ? absl::OkStatus() : NoHoldfastStore(data_dir);
   }
   std::optional<StoreHeader> copy;
-  if (found.IsCorruption()) copy = ReadCopy(db, copies);
+  if (found.IsCorruption()) copy = read_copy();
   if (!found.ok() && !copy) return InDirectory(data_dir, FromRocksDb(found));
   StoreHeader header;
   if (!found.ok()) {
@@ -123,21 +133,24 @@ absl::Status CheckExistingStore(const std::string& data_dir, const rocksdb::DBOp
   options.create_missing_column_families = false;
   options.info_log = std::make_shared<NoLog>();
   options.listeners.clear();
-  // A crash may have come before the second one was made.
-  std::vector<ColumnFamilyDescriptor> read = {{rocksdb::kDefaultColumnFamilyName, node_options}};
-  if (std::find(families->begin(), families->end(), kCopiesFamily) != families->end()) {
-    read.emplace_back(kCopiesFamily, node_options);
-  }
-  rocksdb::DB* opened = nullptr;
-  std::vector<ColumnFamilyHandle*> handles;
-  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, data_dir, read, &handles, &opened);
+  const ColumnFamilyDescriptor header_family(rocksdb::kDefaultColumnFamilyName, node_options);
+  ReadOnly store;
+  const rocksdb::Status status = store.Open(options, data_dir, {header_family});
   if (status.IsInvalidArgument()) return NoHoldfastStore(data_dir);
   if (!status.ok()) return OpenFailed(data_dir, db_options, node_options, status);
-  const std::unique_ptr<rocksdb::DB> db(opened);
-  const absl::Status checked = CheckHeader(data_dir, db.get(), handles[0], handles.size() > 1 ? handles[1] : nullptr,
-                                           std::all_of(families->begin(), families->end(), is_node_family));
-  for (ColumnFamilyHandle* const handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
-  return checked;
+  const auto read_copy = [&]() -> std::optional<StoreHeader> {
+    ReadOnly copies;
+    std::string bytes;
+    StoreHeader header;
+    if (!copies.Open(options, data_dir, {header_family, {kCopiesFamily, node_options}}).ok() ||
+        !copies.db->Get(rocksdb::ReadOptions(), copies.handles[1], HeaderKey(), &bytes).ok() ||
+        !header.ParseFromString(bytes)) {
+      return std::nullopt;
+    }
+    return header;
+  };
+  return CheckHeader(data_dir, store.db.get(), store.handles[0], read_copy,
+                     std::all_of(families->begin(), families->end(), is_node_family));
 }
 
 }  // namespace holdfast::storage

@@ -17,7 +17,7 @@ import sys
 
 BASE, STORE = "storage/base", "storage/store"
 LOG = "storage/log"
-STORAGE = [BASE, LOG, STORE, "storage/object", "storage/sql", "storage/node", "storage/commit", "storage/rocksdb"]
+STORAGE = [BASE, LOG, STORE, "storage/fold", "storage/object", "storage/sql", "storage/node", "storage/commit", "storage/rocksdb"]
 ACTORS = ["actors/executor", "actors/wire", "actors/alarms", "actors", "actors/runtime", "actors/objects"]
 MAY_INCLUDE = {
     BASE: [],

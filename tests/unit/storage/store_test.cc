@@ -363,7 +363,7 @@ TEST_P(StoreTest, PrefetchIsNotSeen) {
       Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}, {"b", "2"}})}, {{own, ""}, Puts({{"a", "3"}})}}),
       IsOk());
   const auto prefetch = [&] {
-    for (const FamilyId family : {FamilyId::kPacked, FamilyId::kRequests, own, dropped}) {
+    for (const FamilyId family : {FamilyId::kPacked, FamilyId::kAlarms, own, dropped}) {
       for (const KeyRange& range :
            {KeyRange::All(), KeyRange::Single("a"), KeyRange::Prefix("none"), KeyRange{"b", "b"}, KeyRange{"b", "a"}}) {
         store().Prefetch(WholeFamily(family), range);
@@ -380,7 +380,7 @@ TEST_P(StoreTest, PrefetchIsNotSeen) {
   prefetch();
   EXPECT_THAT(Dump(store(), FamilyId::kPacked), ElementsAre(Pair("a", "changed"), Pair("b", "2")));
   EXPECT_THAT(Dump(store(), own), ElementsAre(Pair("a", "3")));
-  EXPECT_THAT(Dump(store(), FamilyId::kRequests), IsEmpty());
+  EXPECT_THAT(Dump(store(), FamilyId::kAlarms), IsEmpty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreTest, AllStores(), StoreName);
