@@ -37,9 +37,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "actors/alarms/alarm_watchers.h"
 #include "actors/executor/clock.h"
 #include "actors/executor/task.h"
 #include "storage/object/object_storage.h"
+#include "storage/store/format.h"
 #include "storage/store/object_id.h"
 
 namespace holdfast::v1 {
@@ -57,7 +59,6 @@ class ListEntriesResponse;
 
 namespace holdfast::actors {
 
-class AlarmWatchers;
 struct AlarmDescription;
 
 // Bounds that the classes put on one object, or on one of its requests. The names are those of the settings.
@@ -82,6 +83,8 @@ class ObjectContext {
   virtual const ObjectLimits& limits() const = 0;
 
   virtual AlarmWatchers& alarm_watchers() = 0;
+  // Hands over the place that was claimed for the due alarm, if one was. TakesAlarm() may call it, once.
+  virtual std::optional<AlarmWatchers::Claim> TakeAlarmClaim() = 0;
 
   // These implement the methods of Object with the same names.
   virtual void LeaveNoRecord() = 0;
@@ -204,6 +207,9 @@ struct ObjectClass {
   bool has_sql = false;
   // A due alarm wakes its object only when AlarmWatchers has a watcher for it.
   bool alarms_for_watchers = false;
+  // The last key that the load of an object and the turn of its alarm mostly need; "": as far as rows go. Where many
+  // alarms are due, the keys up to it are read beforehand.
+  std::string alarm_reads_to = storage::kAlarmKey;
   // Reads from the durable storage of an object the alarm that it shows to clients. Null: the alarm of the runtime.
   absl::Status (*describe_alarm)(storage::View& view, absl::Time now, AlarmDescription* alarm) = nullptr;
 

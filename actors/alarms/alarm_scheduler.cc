@@ -16,6 +16,10 @@ using storage::AlarmEntry;
 
 // Length of a step of the pace; longer where `per_second` is less than one alarm in such a step.
 constexpr absl::Duration kPaceStep = absl::Milliseconds(10);
+// Alarms that are fired before other work gets a turn.
+constexpr int kAtOnceMax = 64;
+// After this time the scheduler looks again whether there is room for alarms.
+constexpr absl::Duration kBehindStep = absl::Milliseconds(1);
 // Waiting alarms that FireWaiting() tries before other work gets a turn.
 constexpr size_t kWaitingLookMax = 256;
 // Due alarms without a client that FireDue() tries before other work gets a turn.
@@ -56,10 +60,27 @@ absl::Time AlarmScheduler::HorizonTime() const {
                                                                 : absl::FromUnixMicros(horizon_.due_us);
 }
 
-absl::Duration AlarmScheduler::PaceStep() const { return std::max(kPaceStep, absl::Seconds(1) / options_.per_second); }
+int AlarmScheduler::PerSecond(bool behind) const {
+  return behind ? std::min(options_.per_second, options_.per_second_behind) : options_.per_second;
+}
 
-int AlarmScheduler::PaceMax() const {
-  return static_cast<int>(std::lround(options_.per_second * absl::ToDoubleSeconds(PaceStep())));
+absl::Duration AlarmScheduler::PaceStep(bool behind) const {
+  return std::max(kPaceStep, absl::Seconds(1) / PerSecond(behind));
+}
+
+int AlarmScheduler::PaceMax(bool behind) const {
+  return static_cast<int>(std::lround(PerSecond(behind) * absl::ToDoubleSeconds(PaceStep(behind))));
+}
+
+void AlarmScheduler::StepPace() {
+  const absl::Time now = executor_->clock().Steady();
+  if (now < pace_start_ + PaceStep(/*behind=*/false)) return;
+  pace_start_ = now;
+  fired_in_pace_ = 0;
+}
+
+bool AlarmScheduler::HasRoom() const {
+  return running_ < options_.running_max && fired_at_once_ < kAtOnceMax && fired_in_pace_ < PaceMax(IsBehind());
 }
 
 void AlarmScheduler::Refill() {
@@ -330,7 +351,8 @@ void AlarmScheduler::ReadAgain() {
 
 void AlarmScheduler::FireWaiting() {
   looks_left_ = std::min(looks_left_, waiting_.size());
-  for (size_t i = 0; i < kWaitingLookMax && looks_left_ > 0 && running_ < options_.running_max; ++i) {
+  StepPace();
+  for (size_t i = 0; i < kWaitingLookMax && looks_left_ > 0 && HasRoom(); ++i) {
     --looks_left_;
     std::string object = std::move(waiting_.front());
     waiting_.pop_front();
@@ -343,7 +365,11 @@ void AlarmScheduler::FireWaiting() {
 bool AlarmScheduler::FireOne(std::string object) {
   ++running_;
   const Fired fired = fire_(object);
-  if (fired == Fired::kBegun) return true;
+  if (fired == Fired::kBegun) {
+    ++fired_in_pace_;
+    ++fired_at_once_;
+    return true;
+  }
   --running_;
   if (fired == Fired::kNobody) {
     storage::ObjectId id;
@@ -363,13 +389,11 @@ void AlarmScheduler::FireDue() {
   const absl::Time now = executor_->clock().Steady();
   const absl::Time wall = executor_->clock().Wall();
   if (now >= read_again_at_) ReadAgain();
+  fired_at_once_ = 0;
+  StepPace();
   if (looks_left_ > 0) FireWaiting();
-  if (now >= pace_start_ + PaceStep()) {
-    pace_start_ = now;
-    fired_in_pace_ = 0;
-  }
   vain_looks_ = 0;
-  while (running_ < options_.running_max && fired_in_pace_ < PaceMax() && vain_looks_ < kVainLooksMax) {
+  while (HasRoom() && vain_looks_ < kVainLooksMax) {
     std::string object;
     if (!delays_by_time_.empty() && delays_by_time_.begin()->first <= now) {
       // The delay stays known until the alarm is removed, since the object asks in its turn whether it is due.
@@ -390,7 +414,7 @@ void AlarmScheduler::FireDue() {
     } else {
       break;
     }
-    ++(FireOne(std::move(object)) ? fired_in_pace_ : vain_looks_);
+    if (!FireOne(std::move(object))) ++vain_looks_;
   }
   firing_ = false;
   Refill();
@@ -413,8 +437,14 @@ void AlarmScheduler::SetTimer() {
     if (!again_.empty()) next = std::min(next, again_.begin()->first);
     if (!found_.empty()) next = std::min(next, now);
     next = std::min(next, read_again_at_);
-    if (looks_left_ > 0) next = std::min(next, now + kPaceStep);
-    if (fired_in_pace_ >= PaceMax()) next = std::max(next, pace_start_ + PaceStep());
+    if (looks_left_ > 0) next = std::min(next, fired_at_once_ < kAtOnceMax ? now + kPaceStep : now);
+    if (const absl::Time step_end = pace_start_ + PaceStep(/*behind=*/false); now < step_end) {
+      if (fired_in_pace_ >= PaceMax(/*behind=*/false)) {
+        next = std::max(next, step_end);
+      } else if (fired_in_pace_ >= PaceMax(/*behind=*/true) && IsBehind()) {
+        next = std::max(next, std::min(step_end, now + kBehindStep));
+      }
+    }
   }
   if (!reading_ && near_.size() <= options_.entries_max / 2) {
     next = std::min(next, std::max(SteadyTimeOf(refill_at_), unreadable_until_));

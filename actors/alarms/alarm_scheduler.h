@@ -10,6 +10,10 @@
 //      alarm to be found in the index again.
 //   2. Nothing is fired before its time, nor more than `running_max` at once, nor more than `per_second` in a second.
 //
+// Alarms make room for requests. At most kAtOnceMax are fired before the executor looks for other work again, and while
+// such work has been waiting for longer than `behind_max`, only `per_second_behind` in a second. So alarms go as fast
+// as there is room for them, and are never starved.
+//
 // Firing only asks the object to look at its alarm; it looks again inside its turn. A delivery that could not begin
 // (the object did not load, the disk is full) is tried again after `retry_delay`, and counts as no attempt.
 //
@@ -60,7 +64,12 @@ struct AlarmOptions {
   size_t entries_max = 20'000;
   absl::Duration window = absl::Minutes(1);
   size_t running_max = 1'000;
-  int per_second = 10'000;
+  int per_second = 100'000;
+  // While requests have been waiting for longer than `behind_max`, this bound holds, too.
+  int per_second_behind = 2'000;
+  absl::Duration behind_max = absl::Milliseconds(2);
+  // With fewer alarms of unloaded objects due together than this, each object loads by itself.
+  size_t together_min = 8;
   absl::Duration retry_delay = absl::Seconds(1);
   // The wall clock is read again at least this often, so a step of the clock delays an alarm by no more than this.
   absl::Duration wall_step = absl::Seconds(1);
@@ -142,9 +151,15 @@ class AlarmScheduler {
   void ReadAgain();
   void SetTimer();
   absl::Time HorizonTime() const;
+  bool IsBehind() const { return executor_->behind() > options_.behind_max; }
   // The pace is at most PaceMax() alarms in each step of PaceStep().
-  absl::Duration PaceStep() const;
-  int PaceMax() const;
+  int PerSecond(bool behind) const;
+  absl::Duration PaceStep(bool behind) const;
+  int PaceMax(bool behind) const;
+  // Begins the next step of the pace if the current one is over.
+  void StepPace();
+  // Returns whether one more alarm may be fired now.
+  bool HasRoom() const;
 
   Executor* const executor_;
   storage::Store* const store_;
@@ -181,7 +196,8 @@ class AlarmScheduler {
   size_t running_ = 0;
   absl::Time pace_start_ = absl::InfinitePast();
   int fired_in_pace_ = 0;
-  int vain_looks_ = 0;  // alarms without a client in the current FireDue()
+  int fired_at_once_ = 0;  // since the executor last looked for other work
+  int vain_looks_ = 0;     // alarms without a client in the current FireDue()
   std::optional<Executor::TimerId> timer_;
 };
 

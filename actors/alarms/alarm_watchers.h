@@ -63,6 +63,7 @@ class AlarmWatchers {
     ~Claim() {
       if (watchers_ != nullptr) watchers_->GiveBack(watcher_);
     }
+    WatcherId watcher() const { return watcher_; }
     absl::Duration lease() const { return lease_; }
     // Sends the delivery to the watcher, if that is still there. Call it once, when the lease is durable.
     void Deliver(const Delivery& delivery);

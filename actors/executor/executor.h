@@ -38,6 +38,9 @@ class Executor {
 
   // --- On the executor's thread only.
   const Clock& clock() const { return *clock_; }
+  // Returns for how long work from outside has been waiting, at most: the time since the thread last had none; zero if
+  // it had none in this round. Work that can wait, such as overdue alarms, makes room while this is long.
+  virtual absl::Duration behind() const { return absl::ZeroDuration(); }
   // Runs `work` once, not before `time` by the steady clock.
   TimerId At(absl::Time time, Work work);
   TimerId After(absl::Duration delay, Work work) { return At(clock_->Steady() + delay, std::move(work)); }

@@ -87,8 +87,10 @@ Task<absl::Status> BeginSchema(storage::ObjectStorage&, absl::Time) { co_return 
 }  // namespace
 
 const ObjectClass& BatchProcessor::Class() {
-  static const auto* const object_class = new ObjectClass{
-      .name = "BatchProcessor", .make = Make<BatchProcessor>, .migrations = {{1, BeginSchema}, {2, AddProcessTime}}};
+  static const auto* const object_class = new ObjectClass{.name = "BatchProcessor",
+                                                          .make = Make<BatchProcessor>,
+                                                          .migrations = {{1, BeginSchema}, {2, AddProcessTime}},
+                                                          .alarm_reads_to = ""};
   return *object_class;
 }
 

@@ -147,6 +147,7 @@ const ObjectClass& PlainObject::Class() {
                                                           .for_clients = true,
                                                           .has_sql = true,
                                                           .alarms_for_watchers = true,
+                                                          .alarm_reads_to = storage::kClientAlarmKey,
                                                           .describe_alarm = DescribeClientAlarm};
   return *object_class;
 }
@@ -337,8 +338,15 @@ void PlainObject::StoreAlarm() {
 }
 
 AlarmTaking PlainObject::TakesAlarm() {
+  std::optional<AlarmWatchers::Claim> claim = context().TakeAlarmClaim();
   // Ending a lease needs no watcher.
   if (alarm_.LeaseExpired(Now())) return AlarmTaking::kYes;
+  if (claim && claim->watcher() != alarm_.record().expired_watcher()) {
+    claim_.emplace(*std::move(claim));
+    return AlarmTaking::kYes;
+  }
+  // The watcher to be avoided gets its place back before the search for another.
+  claim.reset();
   storage::ObjectId id;
   if (!context().key().Decode(&id)) return AlarmTaking::kNo;
   switch (context().alarm_watchers().TakePlace(id, alarm_.record().expired_watcher(), &claim_)) {

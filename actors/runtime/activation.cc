@@ -52,6 +52,13 @@ const ObjectLimits& Activation::limits() const { return lane_->options.objects; 
 
 AlarmWatchers& Activation::alarm_watchers() { return *lane_->services.watchers; }
 
+std::optional<AlarmWatchers::Claim> Activation::TakeAlarmClaim() {
+  if (alarm_turn_ == nullptr || !alarm_turn_->claim) return std::nullopt;
+  std::optional<AlarmWatchers::Claim> claim(*std::move(alarm_turn_->claim));
+  alarm_turn_->claim.reset();
+  return claim;
+}
+
 void Activation::LeaveNoRecord() { input_gate_.holder()->progress.unrecorded = true; }
 
 void Activation::AfterCommit(absl::AnyInvocable<void()> function) { after_commit_.push_back(std::move(function)); }
@@ -100,9 +107,11 @@ absl::Status Activation::MailboxFull() const {
                    absl::StrCat("the mailbox of ", key_.DebugString(), " is full"), absl::Milliseconds(100));
 }
 
-void Activation::DeliverAlarm() {
+void Activation::DeliverAlarm(std::optional<AlarmWatchers::Claim> claim,
+                              std::unique_ptr<const storage::Preread> preread) {
+  if (preread != nullptr) storage_.set_preread(std::move(preread));
   if (alarm_turn_ == nullptr) {
-    QueueAlarmTurn();
+    QueueAlarmTurn(std::move(claim));
     Pump();
   } else if (alarm_turn_->ran && !alarm_fired_again_) {
     alarm_fired_again_ = true;  // for the alarm that was set meanwhile
@@ -111,8 +120,9 @@ void Activation::DeliverAlarm() {
   }
 }
 
-void Activation::QueueAlarmTurn() {
+void Activation::QueueAlarmTurn(std::optional<AlarmWatchers::Claim> claim) {
   alarm_turn_ = Make<AlarmTurn>();
+  if (claim) alarm_turn_->claim.emplace(*std::move(claim));
   queue_.PushReserved(alarm_turn_);
 }
 
@@ -202,6 +212,7 @@ void Activation::Retire(Delivery* turn) {
   turns_.erase(std::find(turns_.begin(), turns_.end(), turn));
   if (turn == alarm_turn_) {
     alarm_turn_ = nullptr;
+    storage_.DropPreread();
     if (std::exchange(alarm_fired_again_, false)) QueueAlarmTurn();
   }
 }
@@ -278,6 +289,7 @@ void Activation::EndLoad(const absl::Status& status) {
   }
   state_ = State::kBroken;
   DropTurn();
+  storage_.DropPreread();
   object_.reset();
   storage_.CloseSql();
   record_.DropChanges();

@@ -38,6 +38,7 @@
 #include "storage/object/keyspace.h"
 #include "storage/object/keyspace_reader.h"
 #include "storage/object/object_storage.h"
+#include "storage/object/preread.h"
 #include "storage/store/object_id.h"
 
 namespace holdfast::actors {
@@ -64,8 +65,10 @@ class Activation : public ObjectContext {
   // is to call RunGathered(), which it must in the same step; the activation stays until then.
   bool Gather(Delivery* request);
   void RunGathered();
-  // Starts the alarm's turn: the alarm index says that the alarm is due. The turn checks that again.
-  void DeliverAlarm();
+  // Starts the alarm's turn: the alarm index says that the alarm is due. The turn checks that again. `claim` is the
+  // place of a watcher, for an alarm that needs one and found one. `preread` may be null; otherwise this activation has
+  // just been made.
+  void DeliverAlarm(std::optional<AlarmWatchers::Claim> claim, std::unique_ptr<const storage::Preread> preread);
   // Moves the object into the family `to`, which is empty; with no `to`, packs it if it is small. The object's other
   // turns run between the steps of the move. A failed move drops the family.
   void BeginMove(std::optional<storage::Placement> to);
@@ -119,6 +122,7 @@ class Activation : public ObjectContext {
   void BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) override;
   void CancelWait(std::coroutine_handle<> handler) override;
   AlarmWatchers& alarm_watchers() override;
+  std::optional<AlarmWatchers::Claim> TakeAlarmClaim() override;
   void LeaveNoRecord() override;
   void AfterCommit(absl::AnyInvocable<void()> function) override;
 
@@ -149,7 +153,7 @@ class Activation : public ObjectContext {
   template <typename Turn>
   Turn* Make();
   void Drop(const Delivery* turn);
-  void QueueAlarmTurn();
+  void QueueAlarmTurn(std::optional<AlarmWatchers::Claim> claim = std::nullopt);
   absl::Duration LimitOf(const Delivery* turn) const;
   // Resumes a suspended coroutine of `turn`, which holds the gate.
   void Continue(Delivery* turn, std::coroutine_handle<> handler);

@@ -4,6 +4,7 @@
 #define HOLDFAST_ACTORS_RUNTIME_ACTIVATION_TURNS_H_
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "actors/runtime/activation.h"
@@ -28,6 +29,7 @@ class Activation::AlarmTurn : public Delivery {
     activation_->Drop(this);
   }
 
+  std::optional<AlarmWatchers::Claim> claim;
   AlarmScheduler::End end = AlarmScheduler::End::kNotBegun;
   bool ran = false;
   uint64_t generation = 0;  // alarm_generation() of the alarm that it runs

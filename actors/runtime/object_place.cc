@@ -31,6 +31,8 @@ ObjectPlace::ObjectPlace(const storage::ObjectKey* key, storage::ObjectStorage* 
 
 void ObjectPlace::Join(WriteSet* writes) {
   last_batch_ = lane_->pipeline.filling();
+  // Once the batch is durable, only the store has the writes, and the preread is older.
+  storage_->DropPreread();
   if (move_ && !move_->copied_to.empty()) {
     WriteSet copy = *writes;
     copy.DropPatches();  // the values that they change may not be copied yet

@@ -18,7 +18,12 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
              .owns = [this](storage::ShardId shard) { return Owns(shard); },
              .find = [this](const storage::ObjectKey& key) { return ActivationOf(key); },
              .bring = [this](const storage::ObjectKey& key) { return Bring(key); },
-             .remove = [this](const storage::ObjectKey& key) { Remove(key); }}) {}
+             .remove = [this](const storage::ObjectKey& key) { Remove(key); }}),
+      alarm_loads_(
+          lane_.services.executor, lane_.services.store, lane_.services.reads, options.alarms.together_min,
+          [this](AlarmLoads::Alarm alarm, std::unique_ptr<const storage::Preread> preread) {
+            GetOrCreate(alarm.key, alarm.object_class)->DeliverAlarm(std::move(alarm.claim), std::move(preread));
+          }) {}
 
 ShardHost::~ShardHost() = default;
 
@@ -87,7 +92,10 @@ bool ShardHost::RefusedByPipeline(const ObjectClass* object_class, Delivery* del
 
 Activation* ShardHost::GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class) {
   auto& slot = ShardOf(key).activations[key];
-  if (slot == nullptr) slot = std::make_unique<Activation>(key, object_class, &lane_);
+  if (slot == nullptr) {
+    alarm_loads_.Touched(key);
+    slot = std::make_unique<Activation>(key, object_class, &lane_);
+  }
   return slot.get();
 }
 
@@ -114,7 +122,10 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kSettled);
     return Fired::kBegun;
   }
-  if (object_class->alarms_for_watchers) {
+  // Of many alarms, only those for which there are places are loaded.
+  std::optional<AlarmWatchers::Claim> claim;
+  if (object_class->alarms_for_watchers &&
+      lane_.services.watchers->TakePlace(id, /*avoided=*/0, &claim) != AlarmWatchers::Place::kTaken) {
     const AlarmWatchers::Match match = lane_.services.watchers->Find(id);
     if (match == AlarmWatchers::Match::kNone) return Fired::kNobody;
     if (match == AlarmWatchers::Match::kFull) return Fired::kAllBusy;
@@ -125,7 +136,13 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kNotBegun);
     return Fired::kBegun;
   }
-  GetOrCreate(key, object_class)->DeliverAlarm();
+  if (Activation* const activation = ActivationOf(key)) {
+    activation->DeliverAlarm(std::move(claim), nullptr);
+  } else if (lane_.services.families->Find(key)) {
+    GetOrCreate(key, object_class)->DeliverAlarm(std::move(claim), nullptr);
+  } else {
+    alarm_loads_.Add({key, object_class, std::move(claim)});
+  }
   return Fired::kBegun;
 }
 

@@ -20,6 +20,7 @@
 #include "actors/alarms/alarm_watchers.h"
 #include "actors/object.h"
 #include "actors/runtime/activation.h"
+#include "actors/runtime/alarm_loads.h"
 #include "actors/runtime/delivery.h"
 #include "actors/runtime/lane.h"
 #include "actors/runtime/object_description.h"
@@ -89,6 +90,7 @@ class ShardHost {
 
   // Ends the delivery and returns true if the commit pipeline takes no more writes.
   bool RefusedByPipeline(const ObjectClass* object_class, Delivery* delivery);
+  // Also tells alarm_loads_ of an activation that it makes.
   Activation* GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class);
   Shard& ShardOf(const storage::ObjectKey& key) { return *shards_[static_cast<size_t>(key.shard())]; }
   // Steps of Describe (shard_host_describe.cc).
@@ -105,6 +107,7 @@ class ShardHost {
 
   Lane lane_;  // outlives the activations
   std::array<std::unique_ptr<Shard>, storage::kShardCount> shards_;
+  AlarmLoads alarm_loads_;
 };
 
 }  // namespace holdfast::actors

@@ -116,9 +116,14 @@ void CompletionQueueExecutor::Run() {
   bool ok;
   while (true) {
     bool busy = false;
+    caught_up_ = false;
     for (int events = 0; events < kRoundEventsMax; ++events) {
       const auto next = Next(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC));
-      if (next != grpc::CompletionQueue::GOT_EVENT) break;
+      if (next != grpc::CompletionQueue::GOT_EVENT) {
+        caught_up_ = true;
+        caught_up_at_ = clock().Steady();
+        break;
+      }
       Handle(tag, ok);
       busy = true;
     }

@@ -41,6 +41,10 @@ class CompletionQueueExecutor : public actors::Executor {
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
   bool IsCurrent() const override { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
 
+  absl::Duration behind() const override {
+    return caught_up_ ? absl::ZeroDuration() : clock().Steady() - caught_up_at_;
+  }
+
   // The progress of the thread, for the flood guard (call/flood_guard.h). Any thread.
   struct Progress {
     uint64_t rounds = 0;           // the number of times that gRPC has returned from waiting for events
@@ -71,6 +75,9 @@ class CompletionQueueExecutor : public actors::Executor {
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
   bool ending_ = false;  // used on the thread only
+  // Used on the thread only: whether this round has handled all events that there were, and when a round last had.
+  bool caught_up_ = true;
+  absl::Time caught_up_at_ = absl::InfinitePast();
   bool closed_ = false;  // the queue was shut down
   std::atomic<std::thread::id> thread_id_;
   std::atomic<uint64_t> rounds_ = 0;

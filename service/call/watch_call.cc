@@ -39,7 +39,10 @@ void WatchCall::Go() {
   grpc::ByteBuffer reply;
   if (!broken_ && TakeReply(&reply)) {
     BeginSending();
-    writer_.Write(reply, write_.Begin());
+    grpc::WriteOptions options;
+    // Where several executors poll, gRPC has kept such replies for good (stream_call.h).
+    if (endpoint_->alone && HasReply()) options.set_buffer_hint();
+    writer_.Write(reply, options, write_.Begin());
   } else if (ended_) {
     Finish(outcome_);
   }

@@ -25,6 +25,8 @@ class WatchCall : public Call {
   virtual absl::Status Begin() = 0;
   // Sets the next reply and returns true, or returns false if there is none.
   virtual bool TakeReply(grpc::ByteBuffer* reply) = 0;
+  // Returns whether TakeReply() would set another reply at once; then gRPC may keep this one to send them together.
+  virtual bool HasReply() const { return false; }
   // Drops the replies that wait; nobody takes them any more.
   virtual void DropReplies() {}
   // The watch has ended: after this there are no new replies, but for those that are under way.

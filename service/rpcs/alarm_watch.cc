@@ -117,6 +117,8 @@ class AlarmWatchCall final : public WatchCall {
     return true;
   }
 
+  bool HasReply() const override { return !deliveries_.empty(); }
+
   std::optional<AlarmWatchers::WatcherId> watcher_;
   std::deque<AlarmWatchers::Delivery> deliveries_;
   size_t deliveries_max_ = 0;  // as many as may be outstanding

@@ -26,6 +26,10 @@ absl::StatusOr<std::optional<std::string>> View::Get(absl::string_view key) {
         break;
     }
   }
+  if (preread_ != nullptr && preread_->Covers(key)) {
+    const std::string* const found = preread_->Find(key);
+    return found == nullptr ? std::nullopt : std::optional(*found);
+  }
   std::string value;
   absl::Status error;
   switch (store_->Get(*location_, key, tier_, &value, &error)) {
@@ -50,7 +54,10 @@ FrozenRange View::Freeze(const KeyRange& range) const {
 
 absl::Status View::Scan(const KeyRange& range, bool reverse, Visitor visit) {
   if (range.IsEmpty()) return absl::OkStatus();
-  LayeredCursor cursor(layers_, range, store_->NewCursor(*location_, range, tier_), entries_left_);
+  const bool preread = preread_ != nullptr && preread_->Covers(range);
+  LayeredCursor cursor(layers_, range,
+                       preread ? preread_->NewCursor(range) : store_->NewCursor(*location_, range, tier_),
+                       entries_left_);
   reverse ? cursor.SeekToLast() : cursor.SeekToFirst();
   while (cursor.state() == ReadResult::kFound) {
     if (!visit(cursor.key(), cursor.value())) break;

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/object/preread.h"
 #include "storage/store/frozen_range.h"
 #include "storage/store/store.h"
 #include "storage/store/write_set.h"
@@ -51,12 +52,15 @@ class Keyspace {
 // executor, sets needs_disk(); its result must then be discarded.
 class View {
  public:
-  // Everything pointed to must outlive the view. `layers` are newest first.
-  View(Store* store, const Location* location, std::vector<const WriteSet*> layers, ReadTier tier)
+  // Everything pointed to must outlive the view. `layers` are newest first. What `preread` covers is not read from the
+  // store; it may be null.
+  View(Store* store, const Location* location, std::vector<const WriteSet*> layers, ReadTier tier,
+       const Preread* preread = nullptr)
       : store_(store),
         location_(location),
         layers_(std::move(layers)),
         tier_(tier),
+        preread_(preread),
         entries_left_(tier == ReadTier::kMemory ? kInlineEntriesMax : INT64_MAX) {}
 
   // Errors here and below: DATA_LOSS if the store is damaged.
@@ -84,6 +88,7 @@ class View {
   const Location* const location_;
   const std::vector<const WriteSet*> layers_;
   const ReadTier tier_;
+  const Preread* const preread_;
   int64_t entries_left_;  // that scans may still look at
   bool needs_disk_ = false;
 };

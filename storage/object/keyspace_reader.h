@@ -15,6 +15,7 @@
 #include "storage/base/background.h"
 #include "storage/object/keyspace.h"
 #include "storage/object/operation.h"
+#include "storage/object/preread.h"
 #include "storage/store/store.h"
 #include "storage/store/write_set.h"
 
@@ -29,7 +30,7 @@ class KeyspaceReader : public Reader {
       : store_(store), background_(background), keyspace_(keyspace), turn_(turn), resume_(std::move(resume)) {}
 
   View MemoryView() override {
-    return View(store_, &keyspace_->location(), keyspace_->Layers(turn_), ReadTier::kMemory);
+    return View(store_, &keyspace_->location(), keyspace_->Layers(turn_), ReadTier::kMemory, preread_.get());
   }
   void ReadFromDisk(const KeyRange& range, absl::AnyInvocable<void(View&)> read,
                     absl::AnyInvocable<void()> done) override {
@@ -54,13 +55,20 @@ class KeyspaceReader : public Reader {
   void Prefetch(const KeyRange& range) { store_->Prefetch(keyspace_->location(), range); }
 
   // Later reads are of `keyspace`; reads that run on another thread go on with the keyspace before.
-  void set_keyspace(const Keyspace* keyspace) { keyspace_ = keyspace; }
+  void set_keyspace(const Keyspace* keyspace) {
+    keyspace_ = keyspace;
+    preread_ = nullptr;
+  }
+  // Reads find there what it covers, until it is dropped: it must be before writes of the keyspace become durable.
+  void set_preread(std::unique_ptr<const Preread> preread) { preread_ = std::move(preread); }
+  void DropPreread() { preread_ = nullptr; }
 
  private:
   Store* const store_;
   Background* const background_;
   const Keyspace* keyspace_;
   const WriteSet* const turn_;
+  std::unique_ptr<const Preread> preread_;
   absl::AnyInvocable<void(std::coroutine_handle<>)> resume_;
 };
 

@@ -72,11 +72,15 @@ class ManualExecutor : public actors::Executor {
   void EndRound() { RoundDone(); }
   bool stuck() const { return stuck_; }
   using Executor::NextTimer;
+  absl::Duration behind() const override { return behind_; }
+  // From now on requests wait for this long.
+  void set_behind(absl::Duration behind) { behind_ = behind; }
 
  protected:
   void Wake() override {}
 
  private:
+  absl::Duration behind_;
   bool stuck_ = false;
 };
 

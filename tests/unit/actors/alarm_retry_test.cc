@@ -358,6 +358,7 @@ TEST_F(AlarmRetryTest, RandomCrashesLoseNoAlarmAndFireNoneEarly) {
     options.alarms = {};
     options.alarms.entries_max = static_cast<size_t>(dice.Between(1, 4));
     options.alarms.window = absl::Seconds(dice.Between(1, 20));
+    options.alarms.together_min = static_cast<size_t>(dice.Between(1, 3));
     seed = run;
     on_alarm = [&dice](ScriptedObject& self, const AlarmRun&) -> Task<absl::Status> {
       if (dice.OneIn(4)) co_return absl::InternalError("fails");

@@ -67,6 +67,44 @@ TEST_F(AlarmSchedulerTest, ASmallBoundPerSecondHoldsToo) {
   }
 }
 
+TEST_F(AlarmSchedulerTest, WhileRequestsWaitTheyGoAtTheLowerRate) {
+  options.alarms.per_second = 100'000;
+  options.alarms.per_second_behind = 1000;
+  Start();
+  for (int i = 0; i < 500; ++i) {
+    Send(absl::StrCat("object", i), [](ScriptedObject& self) -> Task<absl::Status> {
+      self.storage().SetAlarm(self.Now() + absl::Hours(1));
+      co_return absl::OkStatus();
+    });
+  }
+  node->Settle();
+  Crash();
+  clock.Advance(absl::Hours(24));
+  Start();
+  node->executor().set_behind(options.alarms.behind_max + absl::Milliseconds(1));
+  node->Settle();
+  EXPECT_LE(fired.size(), 10u) << "the share of a hundredth of a second";
+  node->Advance(absl::Milliseconds(100));
+  EXPECT_LE(fired.size(), 110u);
+  EXPECT_GE(fired.size(), 90u) << "starved";
+  node->executor().set_behind(options.alarms.behind_max);
+  node->Advance(absl::Milliseconds(10));
+  EXPECT_EQ(fired.size(), 500u);
+}
+
+TEST_F(AlarmSchedulerTest, WhileRequestsWaitASmallBoundPerSecondHoldsAllTheSame) {
+  options.alarms.per_second = 5;
+  Start();
+  for (int i = 0; i < 20; ++i) SetAlarm(absl::StrCat("object", i), clock.Now() + absl::Hours(1));
+  Crash();
+  clock.Advance(absl::Hours(24));
+  Start();
+  node->executor().set_behind(absl::Seconds(1));
+  node->Advance(absl::Seconds(2));
+  EXPECT_LE(fired.size(), 11u);
+  EXPECT_GE(fired.size(), 9u);
+}
+
 TEST_F(AlarmSchedulerTest, NoMoreRunAtOnceThanTheBound) {
   options.alarms.running_max = 3;
   size_t running = 0;

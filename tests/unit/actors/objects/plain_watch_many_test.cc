@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -20,6 +21,20 @@ using ::testing::SizeIs;
 
 class PlainWatchManyTest : public PlainObjectTest {
  protected:
+  // Begins a life of the node in which so many alarms have just come due, of objects that are not in memory, and fires
+  // them.
+  void StartWithMany(int count, int outstanding_max) {
+    Start();
+    SetMany(count, "object", clock.Now() + absl::Seconds(5));
+    Start();
+    AlarmWatchers::Filter filter = Of("", outstanding_max);
+    filter.lease = absl::Seconds(30);
+    Watch(&deliveries, filter);
+    clock.Advance(absl::Seconds(5));
+    node->executor().RunUntilIdle();
+    ASSERT_EQ(node->reads().waiting(), 1u);
+  }
+
   Deliveries deliveries;
 };
 
@@ -52,6 +67,56 @@ TEST_F(PlainWatchManyTest, ThoseOfABusyWatcherDoNotKeepThoseOfAnotherOut) {
   SetMany(20, "quick");
   EXPECT_THAT(busy, SizeIs(1));
   EXPECT_THAT(AcknowledgeAll(&quick), SizeIs(20));
+}
+
+// --- Alarms that are due together are read together
+
+TEST_F(PlainWatchManyTest, OnlyThoseThatHaveAPlaceAreLoaded) {
+  Start();
+  SetMany(100);
+  Start();
+  node->Settle();
+  Watch(&deliveries, Of("", 20));
+  EXPECT_THAT(deliveries, SizeIs(20));
+  EXPECT_EQ(node->host().activation_count(), 20u);
+  EXPECT_THAT(AcknowledgeAll(&deliveries), SizeIs(100));
+}
+
+TEST_F(PlainWatchManyTest, ThePlacesOfAlarmsThatAreDeletedMeanwhileGoToOthers) {
+  StartWithMany(30, 10);
+  ASSERT_TRUE(node->reads().RunWork());
+  std::set<std::string> names;
+  for (int i = 0; i < 30; ++i) names.insert(absl::StrCat("object", i));
+  const std::set<std::string> deleted(names.begin(), std::next(names.begin(), 10));  // those that are due first
+  for (const std::string& name : deleted) Send(name, &PlainObject::DeleteAlarm, v1::DeleteAlarmRequest());
+  node->Settle();
+  EXPECT_THAT(deliveries, SizeIs(10));
+  const std::set<std::string> delivered = AcknowledgeAll(&deliveries);
+  EXPECT_THAT(delivered, SizeIs(20));
+  for (const std::string& name : deleted) EXPECT_FALSE(delivered.contains(name)) << name;
+}
+
+TEST_F(PlainWatchManyTest, ACrashBetweenLeaseAndDeliveryBringsAllOfThemAgain) {
+  for (const bool durable : {false, true}) {
+    SCOPED_TRACE(durable ? "the leases are durable" : "the leases are not durable");
+    deliveries.clear();
+    StartWithMany(20, 20);
+    node->SettleWithoutCommits();
+    node->executor().EndRound();
+    if (durable) ASSERT_TRUE(node->commits().RunWork());
+    EXPECT_THAT(deliveries, SizeIs(0)) << "sent before the lease is known to be durable";
+    Start();
+    Watch(&deliveries, Of("", 20));
+    EXPECT_THAT(deliveries, SizeIs(durable ? 0 : 20));
+    if (durable) node->Advance(absl::Seconds(40));
+    ASSERT_THAT(deliveries, SizeIs(20));
+    for (const Delivered& one : std::exchange(deliveries, {})) {
+      EXPECT_EQ(one.retry_count, durable ? 1 : 0);
+      SendAcknowledge(one.name, one.token);
+    }
+    node->Settle();
+    EXPECT_TRUE(recording.Dump()["alarms"].empty());
+  }
 }
 
 // --- A new watcher makes the server read the alarms that may be for it, and no more
@@ -141,6 +206,7 @@ TEST_F(PlainWatchManyTest, RandomClientsAndCrashesLoseNoAlarmAndDeliverNoneEarly
     options.alarms.entries_max = static_cast<size_t>(dice.Between(1, 6));
     options.alarms.window = absl::Seconds(dice.Between(1, 20));
     options.idle_timeout = absl::Seconds(dice.Between(1, 5));
+    options.alarms.together_min = static_cast<size_t>(dice.Between(1, 3));
     families_max = static_cast<int>(dice.Below(4));
     seed = run;
     Deliveries out;
