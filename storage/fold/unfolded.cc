@@ -32,20 +32,31 @@ std::vector<const WriteSet*> Unfolded::Snapshot::Layers() const {
 }
 
 size_t Unfolded::AddTo(Sets* sets, WriteSet* writes) {
-  size_t before = 0;
-  // A snapshot that had these sets has ended: they become one.
-  while (sets->size() >= 2 && sets->back().use_count() == 1 && (*sets)[sets->size() - 2].use_count() == 1) {
-    const std::shared_ptr<WriteSet> newer = std::move(sets->back());
-    sets->pop_back();
-    before += newer->bytes() + sets->back()->bytes();
-    sets->back()->Merge(std::move(*newer));
-    before -= sets->back()->bytes();
-  }
+  const auto bytes_of = [&] {
+    size_t bytes = 0;
+    for (const auto& set : *sets) bytes += set->bytes();
+    return bytes;
+  };
+  const size_t before = bytes_of();
   if (sets->empty() || sets->back().use_count() > 1) sets->push_back(std::make_shared<WriteSet>());
-  before += sets->back()->bytes();
   sets->back()->Merge(std::move(*writes));
   writes->Clear();
-  return sets->back()->bytes() - before;
+  // Two sets that no snapshot has become one. Of those that one has, a copy of the two takes their place when the newer
+  // has half the bytes of the older: each has less than half of the one before, so they stay few.
+  for (size_t newer = sets->size() - 1; newer > 0; --newer) {
+    std::shared_ptr<WriteSet>& older_set = (*sets)[newer - 1];
+    std::shared_ptr<WriteSet>& newer_set = (*sets)[newer];
+    if (older_set.use_count() == 1 && newer_set.use_count() == 1) {
+      older_set->Merge(std::move(*newer_set));
+    } else if (2 * newer_set->bytes() >= older_set->bytes()) {
+      older_set = std::make_shared<WriteSet>(*older_set);
+      older_set->Merge(WriteSet(*newer_set));
+    } else {
+      continue;
+    }
+    sets->erase(sets->begin() + static_cast<ptrdiff_t>(newer));
+  }
+  return bytes_of() - before;
 }
 
 void Unfolded::Add(uint32_t log, BatchNumber batch, absl::Span<const KeyspaceWrites> writes) {

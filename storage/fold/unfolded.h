@@ -34,7 +34,7 @@ namespace holdfast::storage {
 
 class Unfolded {
  private:
-  // The sets of one keyspace, oldest first. There is one, unless a snapshot had the last one when writes came.
+  // The sets of one keyspace, oldest first: one, unless a snapshot had the last one when writes came.
   using Sets = std::vector<std::shared_ptr<WriteSet>>;
   using Keyspaces = absl::flat_hash_map<Location, Sets>;
   struct Slot;

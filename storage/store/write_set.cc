@@ -70,8 +70,8 @@ void WriteSet::DeleteRange(KeyRange range) {
   }
 
   // Merges the ranges that the new one overlaps or touches into it.
-  auto begin = std::find_if(removed_.begin(), removed_.end(),
-                            [&](const KeyRange& other) { return !EndsBefore(other, range.start); });
+  auto begin = std::partition_point(removed_.begin(), removed_.end(),
+                                    [&](const KeyRange& other) { return EndsBefore(other, range.start); });
   auto end = begin;
   while (end != removed_.end() && !EndsBefore(range, end->start)) {
     range.start = std::min(range.start, end->start);

@@ -284,6 +284,34 @@ TEST_F(LoggedStoreTest, ACursorSeesOneMoment) {
   EXPECT_EQ(Get(*store, kA, "d"), "4");
 }
 
+TEST(UnfoldedTest, SetsStayFewWhileThereIsAlwaysASnapshot) {
+  Unfolded unfolded;
+  std::optional<Unfolded::Snapshot> snapshot;
+  size_t longest = 0;
+  for (BatchNumber batch = 1; batch <= 2000; ++batch) {
+    Unfolded::Snapshot next = unfolded.Take(kA);
+    longest = std::max(longest, next.Layers().size());
+    snapshot.emplace(std::move(next));
+    WriteSet writes = OnePut(absl::StrCat(1000 + batch), "value");
+    const KeyspaceWrites part{&kA, &writes};
+    unfolded.Add(0, batch, {&part, 1});
+  }
+  EXPECT_LE(longest, 12u);
+  std::string value;
+  for (int key = 1001; key <= 3000; ++key) {
+    ASSERT_EQ(unfolded.Find(kA, absl::StrCat(key), &value), WriteSet::Verdict::kPresent) << key;
+  }
+  snapshot.reset();
+  WriteSet writes = OnePut("last", "value");
+  const KeyspaceWrites part{&kA, &writes};
+  unfolded.Add(0, 2001, {&part, 1});
+  EXPECT_EQ(unfolded.Take(kA).Layers().size(), 1u);
+  const size_t bytes = unfolded.bytes();
+  EXPECT_EQ(unfolded.BeginFold().bytes, bytes);
+  unfolded.EndFold();
+  EXPECT_EQ(unfolded.bytes(), 0u);
+}
+
 // --- A model: every batch is acknowledged, or was cut off by a crash and then happened whole or not at all.
 
 class ModelRun {
