@@ -132,6 +132,10 @@ absl::StatusOr<LogFile> PrepareLogSegment(const std::string& directory, const Lo
   if (recycled != 0 && std::rename(LogSegmentPath(directory, recycled).c_str(), path.c_str()) != 0) {
     return Failed("rename to", path);
   }
+  // The new name is durable before the new header, so that no file has a header of a later name.
+  if (recycled != 0) {
+    if (absl::Status status = SyncDirectory(directory); !status.ok()) return status;
+  }
   auto file = OpenFile(path, recycled != 0 ? O_RDWR : O_RDWR | O_CREAT);
   if (!file.ok()) return file.status();
   if (recycled == 0) {
@@ -140,7 +144,9 @@ absl::StatusOr<LogFile> PrepareLogSegment(const std::string& directory, const Lo
   }
   if (absl::Status status = file->Write(0, EncodeLogSegmentHeader(header)); !status.ok()) return status;
   if (absl::Status status = file->Sync(); !status.ok()) return status;
-  if (absl::Status status = SyncDirectory(directory); !status.ok()) return status;
+  if (recycled == 0) {
+    if (absl::Status status = SyncDirectory(directory); !status.ok()) return status;
+  }
   return file;
 }
 

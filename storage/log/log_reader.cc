@@ -102,6 +102,9 @@ absl::StatusOr<LogContents> ReadLog(const std::string& directory, uint32_t log, 
     }
     const absl::StatusOr<std::string> bytes = ReadFile(path);
     if (!bytes.ok()) return bytes.status();
+    // The file of a folded segment was renamed to be used again, and a crash came before its new header.
+    const auto header = ParseLogSegmentHeader(*bytes);
+    if (header && header->log == log && header->segment < segments->front()) continue;
     if (absl::Status status = reader.Read(path, segment, *bytes); !status.ok()) return status;
   }
   if (absl::Status status = reader.CheckEnd(); !status.ok()) return status;

@@ -414,5 +414,22 @@ TEST(LogFormat, AHeaderIsReadFromEitherBlock) {
   EXPECT_EQ(ParseLogSegmentHeader(bytes), std::nullopt);
 }
 
+TEST_F(CommitLogTest, ASegmentThatWasRenamedAndHasNoNewHeaderYetHasNoRecords) {
+  {
+    auto log = Open();
+    for (int i = 0; i < 3; ++i) FillSegment(*log);
+  }
+  const std::vector<uint64_t> segments = *ListLogSegments(directory_);
+  const auto before = Read();
+  ASSERT_TRUE(before.ok()) << before.status();
+  const BatchNumber folded = before->last - 1;
+  std::filesystem::rename(LogSegmentPath(directory_, segments.front()),
+                          LogSegmentPath(directory_, segments.back() + 1));
+  const auto after = Read(folded);
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(after->last, before->last);
+  Append(*Open(before->last), "goes on");
+}
+
 }  // namespace
 }  // namespace holdfast::storage
