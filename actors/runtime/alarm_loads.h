@@ -4,7 +4,7 @@
 // itself, which is sooner done; with more, one job reads the first keys of all (storage/object/preread.h). Each alarm
 // is then delivered with what was read for it, so that the load and mostly the alarm's turn need no other read.
 //
-// What was read counts only if no activation of the object was made meanwhile: without one nothing of the object can be
+// A read counts only if no activation of the object was made meanwhile: without one nothing of the object can be
 // written. The host tells of each activation that it makes (Touched). An alarm whose object was touched is delivered
 // without what was read.
 //

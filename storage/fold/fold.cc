@@ -110,13 +110,16 @@ void LoggedStore::FoldLoop() {
   }
 }
 
+bool LoggedStore::Stop(const absl::Status& status) {
+  MutexLock lock(&mutex_);
+  if (!failure_.ok()) return false;
+  failure_ = status;
+  folded_.WakeAll();
+  return true;
+}
+
 void LoggedStore::Fail(const absl::Status& status) {
-  {
-    MutexLock lock(&mutex_);
-    if (!failure_.ok()) return;
-    failure_ = status;
-    folded_.WakeAll();
-  }
+  if (!Stop(status)) return;
   Log(LogLevel::kError, "fold_failed", {{"status", status.ToString()}});
   if (options_.on_failure != nullptr) options_.on_failure(status);
 }

@@ -19,11 +19,15 @@ absl::StatusOr<LoggedStore::Lane::Appended> LoggedStore::Lane::Append(absl::Span
     const LargeBatch large{number_, log_->last() + 1, writes};
     if (absl::Status status = whole_->FoldWith(&large); !status.ok()) return status;
     log_->Pass();
-    payload_.shrink_to_fit();
+    payload_ = std::string();
     return Appended{large.number, true};
   }
   const absl::Status status = log_->Append(absl::ToUnixMicros(whole_->options_.now()), payload_);
-  if (!status.ok()) return status;
+  if (!status.ok()) {
+    // Nobody can tell what is in the log: nothing more is written, not even the mark of an orderly end.
+    whole_->Stop(status);
+    return status;
+  }
   whole_->CountLogged(InLogBlocks(kLogRecordHeaderBytes + payload_.size()));
   return Appended{log_->last(), false};
 }

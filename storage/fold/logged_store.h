@@ -79,7 +79,8 @@ class LoggedStore final : public Store {
                  absl::Status* error) override;
   std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) override;
   void Prefetch(const Location& location, const KeyRange& range) override { below_->Prefetch(location, range); }
-  // Commits through the first log, also for several callers at once.
+  // Commits through the first log, also for several callers at once; but not while Commit of the first executor is
+  // under way.
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override;
   bool DiskFull() override { return below_->DiskFull(); }
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
@@ -128,6 +129,9 @@ class LoggedStore final : public Store {
   // Drops the families that were to be dropped when the last fold began.
   absl::Status DropFamilies(const std::set<FamilyId>& dropped);
   void FoldLoop();
+  // Ends folds and commits with the first failure; returns whether this is the first.
+  bool Stop(const absl::Status& status);
+  // Does so after a fold that failed, and tells of it.
   void Fail(const absl::Status& status);
   // Returns the first failure.
   absl::Status failure();

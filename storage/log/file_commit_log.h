@@ -2,7 +2,7 @@
 //
 // The first batch of a process goes into a new segment. When a segment is full the next one is prepared by Trim, so
 // that an append finds it; if it does not, Append prepares it. Room is taken from the disk when a segment is first
-// made, so a later append needs none.
+// made, so a later append needs none, unless the setting of a segment's size was raised.
 //
 // An append is one write and one fdatasync, on the calling thread. A batch that does not fit in what is left of a
 // segment goes on in the next one.

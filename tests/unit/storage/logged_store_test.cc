@@ -204,6 +204,12 @@ TEST_F(LoggedStoreTest, AFailedAppendLeavesNothingVisible) {
   state_->append_error = absl::InternalError("the disk of the test failed");
   EXPECT_THAT(Put(*store, kA, "k", "after"), IsStatus(absl::StatusCode::kInternal, "the disk of the test failed"));
   EXPECT_EQ(Get(*store, kA, "k"), "before");
+  // Nothing more is written, though the disk works again: not even the mark of an orderly end.
+  state_->append_error = absl::OkStatus();
+  EXPECT_THAT(Put(*store, kA, "k", "later"), IsStatus(absl::StatusCode::kInternal, "the disk of the test failed"));
+  store = nullptr;
+  EXPECT_FALSE(state_->logs[0].closed);
+  EXPECT_EQ(Get(*Open(), kA, "k"), "before");
 }
 
 TEST_F(LoggedStoreTest, AFoldThatFailsStopsCommits) {
