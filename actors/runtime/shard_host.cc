@@ -122,7 +122,7 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kSettled);
     return Fired::kBegun;
   }
-  // Of many alarms, only those for which there are places are loaded.
+  // Only alarms for which there are places are loaded, however many are due.
   std::optional<AlarmWatchers::Claim> claim;
   if (object_class->alarms_for_watchers &&
       lane_.services.watchers->TakePlace(id, /*avoided=*/0, &claim) != AlarmWatchers::Place::kTaken) {

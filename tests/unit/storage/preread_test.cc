@@ -1,4 +1,4 @@
-// What is read of packed objects before they are loaded, and the views that use it.
+// The reads of packed objects before they are loaded, and the views that use them.
 
 #include "storage/object/preread.h"
 

@@ -98,7 +98,7 @@ TEST(RequestLogTest, AResetTakesTheCostOfARequestAndLeavesItsTime) {
   RequestLog log(kWindowUs);
   ASSERT_TRUE(log.AddRow(row));
   EXPECT_EQ(log.used(), 8);
-  // What the reset has forgotten is nothing to give back.
+  // The requests that the reset has forgotten cannot be given back.
   EXPECT_EQ(log.GiveBackNewest(10, kNow + 2)->cost, 8);
   EXPECT_EQ(log.GiveBackNewest(2, kNow + 2)->cost, 0);
   EXPECT_EQ(log.used(), 0);
