@@ -75,6 +75,7 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config, 
 
   auto store = storage::OpenRocksDbStore(below);
   if (!store.ok()) return store.status();
+  logs.keep_room = [below = store->get()] { return below->DiskFull(); };
   return storage::LoggedStore::Open(*std::move(store), std::make_unique<storage::FileCommitLogs>(std::move(logs)),
                                     std::move(options));
 }

@@ -87,7 +87,7 @@ absl::Status LoggedStore::FoldWith(const LargeBatch* large) {
         {fold.bytes, keyspaces, absl::FromChrono(std::chrono::steady_clock::now() - start), status.ok()});
   }
   for (uint32_t log = 0; status.ok() && log < lanes_.size(); ++log) lanes_[log]->log()->Trim(marks_[log].folded);
-  if (status.ok()) status = DropFamilies(dropped);
+  if (status.ok()) DropFamilies(dropped);
   if (!status.ok()) Fail(status);
   return status;
 }
@@ -115,6 +115,7 @@ bool LoggedStore::Stop(const absl::Status& status) {
   if (!failure_.ok()) return false;
   failure_ = status;
   folded_.WakeAll();
+  for (const auto& lane : lanes_) lane->log()->Fail(status);
   return true;
 }
 

@@ -1,7 +1,5 @@
 #include "storage/fold/logged_lane.h"
 
-#include <chrono>
-
 #include "storage/fold/batch_codec.h"
 #include "storage/log/log_format.h"
 
@@ -15,12 +13,14 @@ absl::StatusOr<LoggedStore::Lane::Appended> LoggedStore::Lane::Append(absl::Span
   payload_.clear();
   EncodeBatch(
       writes, [this](FamilyId family) { return whole_->NameOf(family); }, &payload_);
-  if (payload_.size() > log_->payload_bytes_max()) {
-    const LargeBatch large{number_, log_->last() + 1, writes};
-    if (absl::Status status = whole_->FoldWith(&large); !status.ok()) return status;
+  const bool large = payload_.size() > log_->payload_bytes_max();
+  if (large) {
+    const LargeBatch batch{number_, log_->last() + 1, writes};
+    if (absl::Status status = whole_->FoldWith(&batch); !status.ok()) return status;
     log_->Pass();
+    whole_->unfolded_.Add(number_, batch.number, {});
+    // An empty batch follows, so that a store that has lost the large one is noticed.
     payload_ = std::string();
-    return Appended{large.number, true};
   }
   const absl::Status status = log_->Append(absl::ToUnixMicros(whole_->options_.now()), payload_);
   if (!status.ok()) {
@@ -28,12 +28,13 @@ absl::StatusOr<LoggedStore::Lane::Appended> LoggedStore::Lane::Append(absl::Span
     whole_->Stop(status);
     return status;
   }
-  whole_->CountLogged(InLogBlocks(kLogRecordHeaderBytes + payload_.size()));
-  return Appended{log_->last(), false};
+  return Appended{log_->last(), InLogBlocks(kLogRecordHeaderBytes + payload_.size()), large};
 }
 
 void LoggedStore::Lane::Add(const Appended& batch, absl::Span<const KeyspaceWrites> writes) {
   whole_->unfolded_.Add(number_, batch.number, batch.folded ? absl::Span<const KeyspaceWrites>() : writes);
+  whole_->logged_bytes_.fetch_add(batch.logged_bytes, std::memory_order_relaxed);
+  if (whole_->IsEnoughToFold()) whole_->FoldSoon();
 }
 
 absl::Status LoggedStore::Lane::CommitSync(absl::Span<const KeyspaceWrites> writes) {
@@ -49,27 +50,17 @@ absl::Status LoggedStore::Lane::CommitSync(absl::Span<const KeyspaceWrites> writ
 }
 
 void LoggedStore::Lane::Commit(absl::Span<const KeyspaceWrites> writes, Background* background, CommitDone done) {
-  struct Attempt {
-    absl::Span<const KeyspaceWrites> writes;
-    CommitDone done;
-    absl::StatusOr<Appended> batch;
-    absl::Duration time;
-  };
-  auto attempt = std::make_shared<Attempt>();
-  attempt->writes = writes;
-  attempt->done = std::move(done);
-  background->Run(
-      [this, attempt] {
-        const auto start = std::chrono::steady_clock::now();
-        {
-          MutexLock lock(&mutex_);
-          attempt->batch = Append(attempt->writes);
-        }
-        attempt->time = absl::FromChrono(std::chrono::steady_clock::now() - start);
+  auto batch = std::make_shared<absl::StatusOr<Appended>>();
+  CommitOn(
+      background,
+      [this, writes, batch] {
+        MutexLock lock(&mutex_);
+        *batch = Append(writes);
+        return batch->status();
       },
-      [this, attempt] {
-        if (attempt->batch.ok()) Add(*attempt->batch, attempt->writes);
-        attempt->done(attempt->batch.status(), attempt->time);
+      [this, writes, batch, done = std::move(done)](const absl::Status& status, absl::Duration time) mutable {
+        if (status.ok()) Add(**batch, writes);
+        done(status, time);
       });
 }
 

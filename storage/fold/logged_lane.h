@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_STORAGE_FOLD_LOGGED_LANE_H_
 #define HOLDFAST_STORAGE_FOLD_LOGGED_LANE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -41,9 +42,10 @@ class LoggedStore::Lane final : public Store {
   void Commit(absl::Span<const KeyspaceWrites> writes, Background* background, CommitDone done) override;
 
  private:
-  // A batch that is durable. `folded`: the store below has it.
+  // A batch that is durable. `folded`: the store below has its writes.
   struct Appended {
     BatchNumber number;
+    size_t logged_bytes;
     bool folded;
   };
 

@@ -86,11 +86,11 @@ ReadResult LoggedStore::Get(const Location& location, absl::string_view key, Rea
 std::unique_ptr<Cursor> LoggedStore::NewCursor(const Location& location, KeyRange range, ReadTier tier) {
   if (!IsOpen(location.family)) return std::make_unique<StuckCursor>(ReadResult::kError, ReadOfDropped());
   while (true) {
-    const uint64_t folds = unfolded_.folds();
+    const uint64_t fold_steps = unfolded_.fold_steps();
     Unfolded::Snapshot snapshot = unfolded_.Take(location);
     std::unique_ptr<Cursor> base = below_->NewCursor(location, range, tier);
-    // A fold in between may have written what is newer than the snapshot.
-    if (unfolded_.folds() != folds) continue;
+    // What a fold wrote in between may be newer than the snapshot.
+    if (unfolded_.fold_steps() != fold_steps) continue;
     if (snapshot.empty()) return base;
     return std::make_unique<SnapshotCursor>(std::move(snapshot), std::move(range), std::move(base));
   }
@@ -102,7 +102,7 @@ absl::Status LoggedStore::CommitSync(absl::Span<const KeyspaceWrites> writes) {
 
 absl::Status LoggedStore::WaitForRoom() {
   // Without a thread that folds, the commit does it.
-  if (!folder_.joinable() && unfolded_.bytes() >= options_.unfolded_bytes_max) return Fold();
+  if (!folder_.joinable() && (IsEnoughToFold() || unfolded_.bytes() >= options_.unfolded_bytes_max)) return Fold();
   MutexLock lock(&mutex_);
   while (failure_.ok() && unfolded_.bytes() >= options_.unfolded_bytes_max) {
     fold_now_ = true;
@@ -112,9 +112,8 @@ absl::Status LoggedStore::WaitForRoom() {
   return failure_;
 }
 
-void LoggedStore::CountLogged(size_t bytes) {
-  const size_t logged = logged_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
-  if (std::max(logged, unfolded_.bytes()) >= options_.fold_bytes) FoldSoon();
+bool LoggedStore::IsEnoughToFold() const {
+  return std::max(logged_bytes_.load(std::memory_order_relaxed), unfolded_.bytes()) >= options_.fold_bytes;
 }
 
 void LoggedStore::FoldSoon() {
@@ -171,13 +170,13 @@ std::vector<OwnFamily> LoggedStore::ListOwnFamilies() {
   return list;
 }
 
-absl::Status LoggedStore::DropFamilies(const std::set<FamilyId>& dropped) {
+void LoggedStore::DropFamilies(const std::set<FamilyId>& dropped) {
   for (FamilyId family : dropped) {
-    if (absl::Status status = below_->DropFamily(family); !status.ok()) return status;
+    const absl::Status status = below_->DropFamily(family);
+    if (!status.ok()) Log(LogLevel::kError, "family_not_dropped", {{"status", status.ToString()}});
     WriterLock lock(&families_mutex_);
     to_drop_.erase(family);
   }
-  return absl::OkStatus();
 }
 
 }  // namespace holdfast::storage

@@ -52,7 +52,7 @@ struct LoggedStoreOptions {
   // Logs in use: one for each executor.
   uint32_t logs = 1;
   // A fold begins this long after the one before, or sooner when so many bytes are in memory or were logged. Infinite:
-  // only when Fold() is called, and at a bound.
+  // there is no thread for folds, and a commit that finds so many bytes folds first.
   absl::Duration fold_every = absl::Seconds(1);
   size_t fold_bytes = 64 << 20;
   size_t unfolded_bytes_max = 256 << 20;
@@ -126,8 +126,9 @@ class LoggedStore final : public Store {
   absl::Status FoldWith(const LargeBatch* large);
   // Commits the writes with the marks, which are in two families, so that one damaged block hides none.
   absl::Status CommitBelow(std::vector<KeyspaceWrites> writes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(fold_mutex_);
-  // Drops the families that were to be dropped when the last fold began.
-  absl::Status DropFamilies(const std::set<FamilyId>& dropped);
+  // Drops the families that were to be dropped when the last fold began. One that the store below can't drop stays in
+  // it, and goes at the next start, since no object has it.
+  void DropFamilies(const std::set<FamilyId>& dropped);
   void FoldLoop();
   // Ends folds and commits with the first failure; returns whether this is the first.
   bool Stop(const absl::Status& status);
@@ -137,8 +138,7 @@ class LoggedStore final : public Store {
   absl::Status failure();
   // Waits until there is room in memory for another batch.
   absl::Status WaitForRoom();
-  // Begins a fold if there is enough to fold.
-  void CountLogged(size_t bytes);
+  bool IsEnoughToFold() const;
   void FoldSoon();
 
   bool IsOpen(FamilyId family);

@@ -4,6 +4,9 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "storage/base/check.h"
+
 namespace holdfast::storage {
 namespace {
 
@@ -71,7 +74,9 @@ void Unfolded::Add(uint32_t log, BatchNumber batch, absl::Span<const KeyspaceWri
   }
   bytes_.fetch_add(grown, std::memory_order_relaxed);
   MutexLock lock(&last_mutex_);
-  last_[log] = batch;
+  const auto [last, first] = last_.try_emplace(log, batch);
+  HOLDFAST_CHECK(first || batch == last->second + 1, absl::StrCat("batch ", batch, " of log ", log));
+  last->second = batch;
 }
 
 WriteSet::Verdict Unfolded::Find(const Location& location, absl::string_view key, std::string* value) {
@@ -127,7 +132,7 @@ Unfolded::Fold Unfolded::BeginFold() {
     MutexLock last(&last_mutex_);
     fold.last = last_;
     folding_bytes_ = fold.bytes = bytes_;
-    folds_.fetch_add(1, std::memory_order_release);
+    fold_steps_.fetch_add(1, std::memory_order_release);
     for (Slot& slot : slots_) {
       MutexLock lock(&slot.mutex);
       std::swap(slot.folding, slot.logged);
@@ -155,6 +160,7 @@ void Unfolded::EndFold() {
     MutexLock lock(&slot.mutex);
     std::swap(slot.folding, folded);
   }
+  fold_steps_.fetch_add(1, std::memory_order_release);
   bytes_.fetch_sub(folding_bytes_, std::memory_order_relaxed);
   folding_bytes_ = 0;
 }

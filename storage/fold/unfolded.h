@@ -71,7 +71,7 @@ class Unfolded {
   Unfolded(const Unfolded&) = delete;
   Unfolded& operator=(const Unfolded&) = delete;
 
-  // Adds a batch of a log, and takes the contents of the sets.
+  // Adds a batch of a log, which follows on the one that was added before, and takes the contents of the sets.
   void Add(uint32_t log, BatchNumber batch, absl::Span<const KeyspaceWrites> writes);
 
   // Says what the newest writes say of a key; on kPresent copies the value.
@@ -83,8 +83,9 @@ class Unfolded {
   Fold BeginFold();
   // The store holds the writes of the fold.
   void EndFold();
-  // Counts the folds that have begun. A snapshot and a cursor of the store fit together if none has begun between.
-  uint64_t folds() const { return folds_.load(std::memory_order_acquire); }
+  // Counts the beginnings and ends of folds. A snapshot and a cursor of the store fit together if there was none
+  // between.
+  uint64_t fold_steps() const { return fold_steps_.load(std::memory_order_acquire); }
 
   // The bytes of all writes here, with an overhead for each keyspace.
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
@@ -107,7 +108,7 @@ class Unfolded {
 
   std::array<Slot, kSlots> slots_;
   std::atomic<size_t> bytes_ = 0;
-  std::atomic<uint64_t> folds_ = 0;
+  std::atomic<uint64_t> fold_steps_ = 0;
   size_t folding_bytes_ = 0;  // of the thread that folds
 
   // Held shared while a batch is added, and by a fold while it takes the batches.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "storage/base/check.h"
 #include "storage/base/group_access.h"
 #include "storage/base/log.h"
 
@@ -20,9 +21,13 @@ absl::StatusOr<std::unique_ptr<FileCommitLog>> FileCommitLog::Open(FileCommitLog
   // The directory itself is a name in the one above.
   const std::string above = std::filesystem::path(log->options_.directory).parent_path().string();
   if (absl::Status status = SyncDirectory(above.empty() ? "." : above); !status.ok()) return status;
+  {
+    MutexLock lock(&log->mutex_);
+    if (absl::Status status = log->RemoveExcess(); !status.ok()) return status;
+  }
   if (absl::Status status = log->NextSegment(); !status.ok()) return status;
   MutexLock lock(&log->mutex_);
-  if (absl::StatusOr<bool> prepared = log->Prepare(); !prepared.ok()) return prepared.status();
+  if (absl::StatusOr<bool> prepared = log->Prepare(true); !prepared.ok()) return prepared.status();
   return log;
 }
 
@@ -78,11 +83,14 @@ absl::Status FileCommitLog::NextSegment() {
   // Its last batch may be the one that is being appended.
   if (file_.open()) full_.push_back({segment_, last_ + 1});
   for (;;) {
-    const absl::StatusOr<bool> prepared = Prepare();
-    // Where the disk has no room for another file, the files that are there are used again.
-    const bool no_room = absl::IsResourceExhausted(prepared.status()) && !full_.empty();
-    if (!prepared.ok() && !no_room) return prepared.status();
+    // A Trim makes room only if the oldest segment ends before the batch that is being appended.
+    const bool may_wait = !full_.empty() && full_.front().last > folded_ && full_.front().last <= last_;
+    const absl::StatusOr<bool> prepared = Prepare(may_wait);
     if (prepared.ok() && *prepared) break;
+    // Where the disk has no room for another file, the files that are there are used again.
+    if (!prepared.ok() && !(may_wait && absl::IsResourceExhausted(prepared.status()))) return prepared.status();
+    HOLDFAST_CHECK(may_wait, options_.directory);
+    if (!failure_.ok()) return failure_;
     Log(LogLevel::kWarning, "commit_log_full", {{"log", absl::StrCat(options_.log)}});
     trimmed_.Wait(&mutex_);
   }
@@ -96,10 +104,23 @@ absl::Status FileCommitLog::NextSegment() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> FileCommitLog::Prepare() {
+absl::Status FileCommitLog::RemoveExcess() {
+  if (segments_ <= options_.segments_max) return absl::OkStatus();
+  for (; segments_ > options_.segments_max; --segments_) {
+    const std::string path = LogSegmentPath(options_.directory, full_.front().segment);
+    std::error_code error;
+    std::filesystem::remove(path, error);
+    if (error) return absl::UnavailableError(absl::StrCat("remove ", path, ": ", error.message()));
+    full_.pop_front();
+  }
+  return SyncDirectory(options_.directory);
+}
+
+absl::StatusOr<bool> FileCommitLog::Prepare(bool may_wait) {
   if (prepared_) return true;
   const bool recycles = !full_.empty() && full_.front().last <= folded_;
   if (!recycles && segments_ >= options_.segments_max) return false;
+  if (!recycles && may_wait && options_.keep_room && options_.keep_room()) return false;
   const LogSegmentHeader header = {.log = options_.log, .run = options_.run, .segment = newest_ + 1, .folded = folded_};
   auto file =
       PrepareLogSegment(options_.directory, header, recycles ? full_.front().segment : 0, options_.segment_bytes);
@@ -117,9 +138,15 @@ absl::StatusOr<bool> FileCommitLog::Prepare() {
 void FileCommitLog::Trim(BatchNumber folded) {
   MutexLock lock(&mutex_);
   folded_ = std::max(folded_, folded);
-  const absl::StatusOr<bool> prepared = Prepare();
+  const absl::StatusOr<bool> prepared = Prepare(true);
   // An append that needs the segment tries again, and its error counts.
   if (!prepared.ok()) Log(LogLevel::kError, "segment_not_prepared", {{"status", prepared.status().ToString()}});
+  trimmed_.WakeOne();
+}
+
+void FileCommitLog::Fail(const absl::Status& why) {
+  MutexLock lock(&mutex_);
+  if (failure_.ok()) failure_ = why;
   trimmed_.WakeOne();
 }
 

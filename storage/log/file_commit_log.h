@@ -7,14 +7,16 @@
 // An append is one write and one fdatasync, on the calling thread. A batch that does not fit in what is left of a
 // segment goes on in the next one.
 //
-// Bounds: segments_max files of segment_bytes. With all of them full of batches that are not folded, Append waits for
-// Trim. A batch that does not fit into all segments but one is refused, since no Trim could ever make room for it.
+// Bounds: segments_max files of segment_bytes; fewer while keep_room() says that the disk has no more to give. With all
+// of them full of batches that are not folded, Append waits for Trim. A batch that does not fit into all segments but
+// one is refused, since no Trim could ever make room for it.
 
 #ifndef HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_
 #define HOLDFAST_STORAGE_LOG_FILE_COMMIT_LOG_H_
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +39,9 @@ struct FileCommitLogOptions {
   uint64_t run = 0;                   // drawn at random
   uint64_t segment_bytes = 16 << 20;  // whole blocks; at least 64 KiB
   int segments_max = 16;              // at least 2
+  // Returns whether what is left of the disk is to be left alone: no file is added then, unless the log can't go on
+  // without one. Any thread. May be null.
+  std::function<bool()> keep_room;
   LogFaults faults;
 };
 
@@ -53,6 +58,7 @@ class FileCommitLog final : public CommitLog {
   void Pass() override { Trim(++last_); }
   BatchNumber last() const override { return last_; }
   void Trim(BatchNumber folded) override;
+  void Fail(const absl::Status& why) override;
   absl::Status Close() override;
 
  private:
@@ -73,8 +79,11 @@ class FileCommitLog final : public CommitLog {
   absl::StatusOr<size_t> WritePart(LogRecord record);
   // Ends the current segment, if there is one, and begins the next.
   absl::Status NextSegment();
-  // Prepares the next segment, if there is a file for it. Returns whether there is one now.
-  absl::StatusOr<bool> Prepare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Removes the oldest segments while there are too many; their batches are folded.
+  absl::Status RemoveExcess() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Prepares the next segment, if there is a file for it. Returns whether there is one now. `may_wait`: without one the
+  // log can still go on, after a Trim.
+  absl::StatusOr<bool> Prepare(bool may_wait) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const FileCommitLogOptions options_;
 
@@ -91,6 +100,7 @@ class FileCommitLog final : public CommitLog {
   uint64_t newest_ ABSL_GUARDED_BY(mutex_);   // the highest number of a segment
   int segments_ ABSL_GUARDED_BY(mutex_) = 0;  // files
   std::optional<LogFile> prepared_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   CondVar trimmed_;
 };
 

@@ -38,14 +38,30 @@ absl::StatusOr<LogFile> OpenFile(const std::string& path, int flags) {
   return LogFile(fd);
 }
 
-// Fills the file to `bytes`, so that later writes neither need room nor change its size.
-absl::Status Fill(LogFile* file, uint64_t bytes) {
-  const std::string zeros(kFillBytes, '\0');
-  for (uint64_t at = 0; at < bytes; at += kFillBytes) {
+// Fills the file from `at` to `bytes`, so that later writes neither need room nor change its size.
+absl::Status Fill(LogFile* file, uint64_t at, uint64_t bytes) {
+  if (at >= bytes) return absl::OkStatus();
+  const std::string zeros(std::min<uint64_t>(kFillBytes, bytes - at), '\0');
+  for (; at < bytes; at += kFillBytes) {
     const absl::string_view part = absl::string_view(zeros).substr(0, std::min<uint64_t>(kFillBytes, bytes - at));
     if (absl::Status status = file->Write(at, part); !status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+// Begins the segment in the file: the header and all before it are durable.
+absl::Status Begin(LogFile* file, const LogSegmentHeader& header) {
+  if (absl::Status status = file->Write(0, EncodeLogSegmentHeader(header)); !status.ok()) return status;
+  return file->Sync();
+}
+
+absl::StatusOr<LogFile> NewSegment(const std::string& path, const LogSegmentHeader& header, uint64_t bytes) {
+  absl::StatusOr<LogFile> file = OpenFile(path, O_RDWR | O_CREAT);
+  if (!file.ok()) return file.status();
+  ShareWithGroup(path);
+  if (absl::Status status = Fill(&*file, 0, bytes); !status.ok()) return status;
+  if (absl::Status status = Begin(&*file, header); !status.ok()) return status;
+  return file;
 }
 
 }  // namespace
@@ -95,6 +111,12 @@ absl::Status LogFile::WriteThrough(uint64_t offset, absl::string_view bytes) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<uint64_t> LogFile::Size() const {
+  const off_t size = lseek(fd_, 0, SEEK_END);
+  if (size < 0) return Failed("get the size of", "a segment of the commit log");
+  return static_cast<uint64_t>(size);
+}
+
 absl::Status LogFile::Sync() {
   if (!sync_) return absl::OkStatus();
   for (const auto& [offset, block] : std::exchange(unsynced_, {})) {
@@ -129,24 +151,24 @@ absl::StatusOr<std::vector<uint64_t>> ListLogSegments(const std::string& directo
 absl::StatusOr<LogFile> PrepareLogSegment(const std::string& directory, const LogSegmentHeader& header,
                                           uint64_t recycled, uint64_t bytes) {
   const std::string path = LogSegmentPath(directory, header.segment);
-  if (recycled != 0 && std::rename(LogSegmentPath(directory, recycled).c_str(), path.c_str()) != 0) {
+  if (recycled == 0) {
+    absl::StatusOr<LogFile> file = NewSegment(path, header, bytes);
+    if (!file.ok()) (void)unlink(path.c_str());
+    const absl::Status status = file.ok() ? SyncDirectory(directory) : file.status();
+    return status.ok() ? std::move(file) : status;
+  }
+  // An earlier try may have renamed it.
+  if (std::rename(LogSegmentPath(directory, recycled).c_str(), path.c_str()) != 0 && errno != ENOENT) {
     return Failed("rename to", path);
   }
   // The new name is durable before the new header, so that no file has a header of a later name.
-  if (recycled != 0) {
-    if (absl::Status status = SyncDirectory(directory); !status.ok()) return status;
-  }
-  auto file = OpenFile(path, recycled != 0 ? O_RDWR : O_RDWR | O_CREAT);
+  if (absl::Status status = SyncDirectory(directory); !status.ok()) return status;
+  absl::StatusOr<LogFile> file = OpenFile(path, O_RDWR);
   if (!file.ok()) return file.status();
-  if (recycled == 0) {
-    ShareWithGroup(path);
-    if (absl::Status status = Fill(&*file, bytes); !status.ok()) return status;
-  }
-  if (absl::Status status = file->Write(0, EncodeLogSegmentHeader(header)); !status.ok()) return status;
-  if (absl::Status status = file->Sync(); !status.ok()) return status;
-  if (recycled == 0) {
-    if (absl::Status status = SyncDirectory(directory); !status.ok()) return status;
-  }
+  const absl::StatusOr<uint64_t> size = file->Size();
+  if (!size.ok()) return size.status();
+  if (absl::Status status = Fill(&*file, *size, bytes); !status.ok()) return status;
+  if (absl::Status status = Begin(&*file, header); !status.ok()) return status;
   return file;
 }
 

@@ -46,6 +46,7 @@ class LogFile {
   absl::Status Write(uint64_t offset, absl::string_view bytes);
   // Makes everything that was written durable.
   absl::Status Sync();
+  absl::StatusOr<uint64_t> Size() const;
   // From now on the file has these faults.
   void SetFaults(const LogFaults& faults);
 
@@ -65,8 +66,8 @@ std::string LogSegmentPath(const std::string& directory, uint64_t segment);
 absl::StatusOr<std::vector<uint64_t>> ListLogSegments(const std::string& directory);
 
 // Prepares the file of `header.segment`: a new one of `bytes`, all of which are taken from the disk and written once,
-// or that of segment `recycled` if this is not 0. On return the header, the file and its name are durable. After an
-// error the segment may be tried again.
+// or that of segment `recycled` if this is not 0; where that is shorter, the rest is written. On return the header, the
+// file and its name are durable. After an error the segment may be tried again, and a new file is gone.
 absl::StatusOr<LogFile> PrepareLogSegment(const std::string& directory, const LogSegmentHeader& header,
                                           uint64_t recycled, uint64_t bytes);
 

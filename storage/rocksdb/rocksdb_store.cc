@@ -132,6 +132,7 @@ class RocksDbStore : public Store {
         data_dir_(options.data_dir),
         sync_(options.sync),
         wal_bytes_kept_(options.wal_bytes_kept),
+        flush_at_start_(!options.log_above),
         open_files_max_(options.open_tables_max + kFilesBesideTables),
         space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes),
         listener_(std::make_shared<RocksDbListener>(options.observer)) {
@@ -164,6 +165,8 @@ class RocksDbStore : public Store {
     db_options_.wal_recovery_mode = options.log_above ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
                                                       : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     db_options_.avoid_flush_during_recovery = true;
+    // A log that is missing, or shorter than what was synced of it, is noticed if it is not the last one.
+    db_options_.track_and_verify_wals_in_manifest = true;
     // Each executor has one thread that commits, and these threads take turns.
     db_options_.allow_concurrent_memtable_write = false;
     db_options_.max_total_wal_size = options.wal_bytes_max;
@@ -274,6 +277,8 @@ class RocksDbStore : public Store {
   // The loop of the upkeep thread.
   void Upkeep();
   void StopCompactionsOfCorrupt();
+  // Flushes all families.
+  rocksdb::Status Flush();
   // Flushes all families if the write-ahead logs have over wal_bytes_kept_. Called when the store closes.
   void FlushLongLogs();
 
@@ -295,6 +300,7 @@ class RocksDbStore : public Store {
   const std::string data_dir_;
   const bool sync_;
   const uint64_t wal_bytes_kept_;
+  const bool flush_at_start_;
   const int open_files_max_;
   DiskSpace space_;
   const std::shared_ptr<RocksDbListener> listener_;
@@ -351,10 +357,26 @@ absl::Status RocksDbStore::Open() {
   (void)db_->SetDBOptions({{"max_open_files", absl::StrCat(open_files_max_)}});
   for (ColumnFamilyHandle* handle : handles) Add(handle);
 
-  if (absl::Status header = WriteHeader(); !header.ok()) return InDirectory(data_dir_, header);
   space_.Refresh();
+  // A store whose write-ahead logs have acknowledged commits that no log above has. Later starts read these logs as
+  // those of folds, whose loss the log above notices, so nothing of the others may be left in them.
+  if (flush_at_start_ && !existing.empty()) {
+    const rocksdb::Status flushed = Flush();
+    if (!flushed.ok()) return InDirectory(data_dir_, FromRocksDb(flushed));
+  }
+  if (absl::Status header = WriteHeader(); !header.ok()) return InDirectory(data_dir_, header);
   upkeep_ = std::thread([this] { Upkeep(); });
   return absl::OkStatus();
+}
+
+rocksdb::Status RocksDbStore::Flush() {
+  std::vector<ColumnFamilyHandle*> handles;
+  {
+    ReaderLock lock(&mutex_);
+    handles.reserve(families_.size());
+    for (const auto& [id, handle] : families_) handles.push_back(handle.get());
+  }
+  return db_->Flush(rocksdb::FlushOptions(), handles);
 }
 
 void RocksDbStore::FlushLongLogs() {
@@ -363,13 +385,7 @@ void RocksDbStore::FlushLongLogs() {
   uint64_t bytes = 0;
   for (const auto& log : logs) bytes += log->SizeFileBytes();
   if (bytes <= wal_bytes_kept_) return;
-  std::vector<ColumnFamilyHandle*> handles;
-  {
-    ReaderLock lock(&mutex_);
-    handles.reserve(families_.size());
-    for (const auto& [id, handle] : families_) handles.push_back(handle.get());
-  }
-  const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
+  const rocksdb::Status status = Flush();
   if (!status.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", status.ToString()}});
 }
 

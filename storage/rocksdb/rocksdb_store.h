@@ -46,7 +46,7 @@ struct RocksDbOptions {
   // May be null.
   Observer* observer = nullptr;
   // A log above has the commits that a damaged end of the write-ahead log loses. Without it such damage is DATA_LOSS,
-  // unless it looks like a commit that a crash has cut off.
+  // unless it looks like a commit that a crash has cut off; and a store that is there is flushed when it is opened.
   bool log_above = false;
   // For crash tests; see storage/rocksdb/file_system.h. Without `sync` the write-ahead log promises nothing.
   bool sync = true;

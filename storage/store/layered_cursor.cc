@@ -100,6 +100,19 @@ void LayeredCursor::Step() {
   if (base_at_key_) reverse_ ? base_->Prev() : base_->Next();
 }
 
+void LayeredCursor::LeaveRange(const KeyRange& range) {
+  base_at_key_ = false;
+  if (!reverse_ && range.end.empty()) {
+    base_->SeekToLast();
+    if (base_->state() == ReadResult::kFound) base_->Next();
+  } else if (!reverse_) {
+    base_->Seek(range.end);
+  } else {
+    base_->Seek(range.start);
+    if (base_->state() == ReadResult::kFound) base_->Prev();
+  }
+}
+
 size_t LayeredCursor::FindNext() {
   // Negative if `a` comes before `b` in the direction of the walk.
   const auto compare = [this](absl::string_view a, absl::string_view b) {
@@ -139,9 +152,10 @@ void LayeredCursor::Settle() {
     // A layer that is newer than the entry may have removed a range with its key.
     const absl::string_view here = key();
     const size_t newer = newest_ == kBase ? walks_.size() : newest_;
-    bool removed = false;
-    for (size_t i = 0; i < newer && !removed; ++i) removed = walks_[i].writes->RangeRemoved(here);
-    if (!removed) return;
+    const KeyRange* removed = nullptr;
+    for (size_t i = 0; i < newer && removed == nullptr; ++i) removed = walks_[i].writes->FindRemoved(here);
+    if (removed == nullptr) return;
+    if (newest_ == kBase) LeaveRange(*removed);
   }
 }
 

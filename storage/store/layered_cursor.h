@@ -57,6 +57,8 @@ class LayeredCursor : public Cursor {
   size_t FindNext();
   // Moves all walks on that are at the key.
   void Step();
+  // Moves the store's walk, which is at a key in `range`, to the first key behind the range.
+  void LeaveRange(const KeyRange& range);
   // Turns the direction at an entry: moves all walks to the first key behind it.
   void TurnToReverse();
   void TurnToForward();

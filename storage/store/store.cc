@@ -21,23 +21,28 @@ absl::Status NotOwner(absl::string_view why) {
 
 bool IsNotOwner(const absl::Status& status) { return status.GetPayload(kNotOwnerUrl).has_value(); }
 
-void Store::Commit(absl::Span<const KeyspaceWrites> writes, Background* background, CommitDone done) {
+void Store::CommitOn(Background* background, absl::AnyInvocable<absl::Status()> commit, CommitDone done) {
   struct Attempt {
-    absl::Span<const KeyspaceWrites> writes;
+    absl::AnyInvocable<absl::Status()> commit;
     CommitDone done;
     absl::Status status;
     absl::Duration time;
   };
   auto attempt = std::make_shared<Attempt>();
-  attempt->writes = writes;
+  attempt->commit = std::move(commit);
   attempt->done = std::move(done);
   background->Run(
-      [this, attempt] {
+      [attempt] {
         const auto start = std::chrono::steady_clock::now();
-        attempt->status = CommitSync(attempt->writes);
+        attempt->status = attempt->commit();
         attempt->time = absl::FromChrono(std::chrono::steady_clock::now() - start);
       },
       [attempt] { attempt->done(attempt->status, attempt->time); });
+}
+
+void Store::Commit(absl::Span<const KeyspaceWrites> writes, Background* background, CommitDone done) {
+  CommitOn(
+      background, [this, writes] { return CommitSync(writes); }, std::move(done));
 }
 
 }  // namespace holdfast::storage

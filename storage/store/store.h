@@ -166,6 +166,10 @@ class Store {
   virtual absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) = 0;
   virtual absl::Status DropFamily(FamilyId family) = 0;
   virtual std::vector<OwnFamily> ListOwnFamilies() = 0;
+
+ protected:
+  // Runs `commit` on `background`, as Commit does: with its status and time.
+  static void CommitOn(Background* background, absl::AnyInvocable<absl::Status()> commit, CommitDone done);
 };
 
 }  // namespace holdfast::storage

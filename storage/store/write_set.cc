@@ -47,7 +47,7 @@ void WriteSet::PutChanged(absl::string_view key, std::string value, std::string 
   std::optional<std::string> below;  // the patch of the value below this set
   if (older != patches_.end()) {
     below = JoinPatches(older->second, patch, value);
-  } else if (!points_.contains(key) && !RangeRemoved(key)) {
+  } else if (!points_.contains(key) && FindRemoved(key) == nullptr) {
     below = std::move(patch);
   }
   Set(key, std::move(value));
@@ -115,10 +115,12 @@ void WriteSet::DropPatches() {
   patches_.clear();
 }
 
-bool WriteSet::RangeRemoved(absl::string_view key) const {
+const KeyRange* WriteSet::FindRemoved(absl::string_view key) const {
   auto after = std::upper_bound(removed_.begin(), removed_.end(), key,
                                 [](absl::string_view k, const KeyRange& range) { return k < range.start; });
-  return after != removed_.begin() && std::prev(after)->Contains(key);
+  if (after == removed_.begin()) return nullptr;
+  const KeyRange& before = *std::prev(after);
+  return before.Contains(key) ? &before : nullptr;
 }
 
 WriteSet::Verdict WriteSet::Find(absl::string_view key, const std::string** value) const {
@@ -127,7 +129,7 @@ WriteSet::Verdict WriteSet::Find(absl::string_view key, const std::string** valu
     *value = &*it->second;
     return Verdict::kPresent;
   }
-  return RangeRemoved(key) ? Verdict::kRemoved : Verdict::kUnknown;
+  return FindRemoved(key) != nullptr ? Verdict::kRemoved : Verdict::kUnknown;
 }
 
 void WriteSet::CopyRangeOnto(const KeyRange& range, WriteSet* older) const {

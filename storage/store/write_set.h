@@ -47,7 +47,8 @@ class WriteSet {
   enum class Verdict { kUnknown, kPresent, kRemoved };
   // Returns what this set says of a key. On kPresent `*value` is set to the value, which the set owns.
   Verdict Find(absl::string_view key, const std::string** value) const;
-  bool RangeRemoved(absl::string_view key) const;
+  // Returns the removed range that contains the key, or null. It stays until the set changes.
+  const KeyRange* FindRemoved(absl::string_view key) const;
 
   // Applies the writes of this set to keys in `range` on top of `*older`, another set, with all values in full.
   void CopyRangeOnto(const KeyRange& range, WriteSet* older) const;

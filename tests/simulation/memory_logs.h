@@ -54,6 +54,7 @@ class MemoryLog : public storage::CommitLog {
     auto& batches = state_->logs[log_].batches;
     batches.erase(batches.begin(), batches.upper_bound(folded));
   }
+  void Fail(const absl::Status&) override {}
   absl::Status Close() override {
     std::lock_guard lock(state_->mutex);
     state_->logs[log_].closed = true;

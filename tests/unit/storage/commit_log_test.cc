@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -172,6 +173,76 @@ TEST_F(CommitLogTest, AnAppendWaitsWhileAllSegmentsAreFull) {
   Append(*log, "waited");
   folds.join();
   EXPECT_EQ(Files().size(), 2u);
+}
+
+TEST_F(CommitLogTest, AnAppendThatWaitsEndsWhenFoldsHaveFailed) {
+  auto log = Open(0, 2);
+  FillSegment(*log);
+  FillSegment(*log);
+  std::thread folds([&] { log->Fail(absl::InternalError("the fold of the test failed")); });
+  EXPECT_EQ(log->Append(1, "waits"), absl::InternalError("the fold of the test failed"));
+  folds.join();
+}
+
+TEST_F(CommitLogTest, WhileTheDiskHasLittleRoomNoFileIsAddedUnlessItMustBe) {
+  auto contents = Read();
+  ASSERT_TRUE(contents.ok()) << contents.status();
+  std::atomic<bool> keep_room = false;
+  auto opened = FileCommitLog::Open({.directory = directory_,
+                                     .log = 7,
+                                     .run = ++run_,
+                                     .segment_bytes = kSegmentBytes,
+                                     .segments_max = 8,
+                                     .keep_room = [&] { return keep_room.load(); }},
+                                    *contents);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  FileCommitLog& log = **opened;
+  keep_room = true;
+  FillSegment(log);
+  FillSegment(log);
+  ASSERT_EQ(Files().size(), 2u);
+  std::thread folds([&] { log.Trim(1 + kSegmentBytes / kBlock); });
+  Append(log, "waited");
+  folds.join();
+  EXPECT_EQ(Files().size(), 2u);
+  // No fold makes room for a batch in the midst of it.
+  log.Trim(log.last());
+  Append(log, std::string(4 * kSegmentBytes, 'x'));
+  EXPECT_GT(Files().size(), 4u);
+}
+
+TEST_F(CommitLogTest, ASmallerLogLosesItsOldestFiles) {
+  {
+    auto log = Open(0, 8);
+    for (int i = 0; i < 6; ++i) FillSegment(*log);
+  }
+  EXPECT_GE(Files().size(), 6u);
+  const BatchNumber last = Read()->last;
+  Append(*Open(last, 3), "goes on");
+  EXPECT_EQ(Files().size(), 3u);
+  ASSERT_TRUE(Read(last).ok());
+  EXPECT_THAT(batches_, ElementsAre("goes on"));
+}
+
+TEST_F(CommitLogTest, ASegmentThatWasNotPreparedToTheEndIsPreparedAgain) {
+  {
+    auto log = Open();
+    for (int i = 0; i < 3; ++i) FillSegment(*log);
+  }
+  const std::vector<uint64_t> segments = *ListLogSegments(directory_);
+  const LogSegmentHeader header = {.log = 7, .run = ++run_, .segment = segments.back() + 1};
+  const std::string path = LogSegmentPath(directory_, header.segment);
+  // The first try has renamed the file, which is shorter than the setting says by now.
+  std::filesystem::rename(LogSegmentPath(directory_, segments.front()), path);
+  std::filesystem::resize_file(path, kSegmentBytes / 2);
+  const auto file = PrepareLogSegment(directory_, header, segments.front(), kSegmentBytes);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(std::filesystem::file_size(path), kSegmentBytes);
+  EXPECT_EQ(ParseLogSegmentHeader(Load(path)), header);
+  // A new file that could not be made whole is no file.
+  const LogSegmentHeader next = {.log = 7, .run = run_, .segment = header.segment + 1};
+  std::filesystem::create_directory(LogSegmentPath(directory_, next.segment));
+  EXPECT_EQ(PrepareLogSegment(directory_, next, 0, kSegmentBytes).status().code(), absl::StatusCode::kUnavailable);
 }
 
 // The log has no batch above the store's mark, and shows the loss all the same.

@@ -242,10 +242,19 @@ TEST_F(KeyspaceTest, LongestScanInlineIsOfTheBound) {
 TEST_F(KeyspaceTest, EntriesThatAreHiddenCountToo) {
   Store(View::kInlineEntriesMax + 1);
   WriteSet turn;
-  turn.DeleteRange(KeyRange::All());
+  for (int i = 0; i <= View::kInlineEntriesMax; ++i) turn.Delete(absl::StrCat(10'000 + i));
   View view = MakeView(&turn);
   Scan(view, KeyRange::All(), false);
   EXPECT_TRUE(view.needs_disk());
+}
+
+TEST_F(KeyspaceTest, ARemovedRangeCountsAsOneEntry) {
+  Store(View::kInlineEntriesMax + 1);
+  WriteSet turn;
+  turn.DeleteRange(KeyRange::All());
+  View view = MakeView(&turn);
+  Scan(view, KeyRange::All(), false);
+  EXPECT_FALSE(view.needs_disk());
 }
 
 TEST_F(KeyspaceTest, PendingEntriesCountToo) {

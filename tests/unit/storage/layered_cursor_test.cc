@@ -84,6 +84,38 @@ TEST(LayeredCursorTest, WalksAsAMapDoes) {
   });
 }
 
+TEST(LayeredCursorTest, PassesARemovedRangeInOneStep) {
+  MemoryStore store;
+  WriteSet stored;
+  for (int i = 1000; i < 9000; ++i) stored.Put(absl::StrCat(i), "stored");
+  ASSERT_THAT(Commit(store, {{kPlace, std::move(stored)}}), IsOk());
+  struct Case {
+    KeyRange removed;
+    std::string first;
+    std::string last;
+  };
+  const Case cases[] = {
+      {{"1001", "8999"}, "1000", "8999"}, {{"1001", ""}, "1000", "1000"}, {{"", "8999"}, "8999", "8999"}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.removed.start + ".." + c.removed.end);
+    const WriteSet layer = Removes(c.removed);
+    LayeredCursor cursor({&layer}, KeyRange::All(), store.NewCursor(kPlace, KeyRange::All(), ReadTier::kDisk), 20);
+    cursor.SeekToLast();
+    ASSERT_EQ(cursor.state(), ReadResult::kFound);
+    EXPECT_EQ(cursor.key(), c.last);
+    while (cursor.state() == ReadResult::kFound && cursor.key() != c.first) cursor.Prev();
+    ASSERT_EQ(cursor.state(), ReadResult::kFound);
+    cursor.Prev();
+    EXPECT_EQ(cursor.state(), ReadResult::kAbsent);
+    cursor.SeekToFirst();
+    EXPECT_EQ(cursor.key(), c.first);
+    while (cursor.state() == ReadResult::kFound && cursor.key() != c.last) cursor.Next();
+    ASSERT_EQ(cursor.state(), ReadResult::kFound);
+    cursor.Next();
+    EXPECT_EQ(cursor.state(), ReadResult::kAbsent);
+  }
+}
+
 TEST(LayeredCursorTest, StopsWhereTheStoreDoes) {
   WriteSet set = OnePut("a", "1");
   LayeredCursor cold({&set}, KeyRange::All(), std::make_unique<StuckCursor>(StuckCursor::NeedsDisk()));

@@ -240,6 +240,39 @@ TEST_F(LoggedStoreTest, ALargeBatchGoesToTheStore) {
   EXPECT_EQ(Get(*next, kA, "large"), std::string(2000, 'x'));
 }
 
+TEST_F(LoggedStoreTest, AStoreThatHasLostALargeBatchIsFound) {
+  state_->payload_bytes_max = 1000;
+  auto store = Open();
+  ASSERT_THAT(Put(*store, kA, "k", "first"), IsOk());
+  ASSERT_THAT(store->Fold(), IsOk());
+  const Entries marks = Dump(below_, FamilyId::kNode);
+  ASSERT_THAT(Put(*store, kA, "k", std::string(2000, 'x')), IsOk());
+  // The store below is again as it was before its last commit.
+  WriteSet before;
+  for (const auto& [key, value] : marks) before.Put(key, value);
+  ASSERT_THAT(Commit(below_, {{kA, OnePut("k", "first")}, {WholeFamily(FamilyId::kNode), before}}), IsOk());
+  EXPECT_THAT(TryOpen().status(), IsStatus(absl::StatusCode::kDataLoss, "log 0"));
+}
+
+TEST_F(LoggedStoreTest, WithoutAThreadACommitFoldsWhenTheLogIsHalfFull) {
+  state_->payload_bytes_max = 100'000;
+  auto store = Open();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_THAT(Put(*store, kA, "k", std::string(1000, 'x')), IsOk());
+    ASSERT_LE(state_->logs[0].batches.size(), 50u);
+  }
+}
+
+TEST_F(LoggedStoreTest, AFamilyThatCannotBeDroppedStays) {
+  auto store = Open();
+  const FamilyId own = *store->CreateFamily("own");
+  ASSERT_THAT(store->DropFamily(own), IsOk());
+  ASSERT_THAT(below_.DropFamily(own), IsOk());  // so the fold's drop fails
+  ASSERT_THAT(store->Fold(), IsOk());
+  EXPECT_TRUE(failures_.empty());
+  ASSERT_THAT(Put(*store, kA, "k", "v"), IsOk());
+}
+
 TEST_F(LoggedStoreTest, MemoryIsBounded) {
   unfolded_bytes_max_ = 20'000;
   auto store = Open();

@@ -21,11 +21,30 @@
 namespace holdfast::storage {
 namespace {
 
+// Returns where the last whole record ends that ends before `limit` in a write-ahead log.
+size_t WalRecordEnd(const std::string& bytes, size_t limit) {
+  constexpr size_t kBlockBytes = 32768;
+  constexpr size_t kHeaderBytes = 7;  // checksum, length, type
+  constexpr int kFull = 1;
+  constexpr int kLast = 4;
+  size_t end = 0;
+  for (size_t at = 0; at + kHeaderBytes < limit;) {
+    if (kBlockBytes - at % kBlockBytes < kHeaderBytes) {
+      at += kBlockBytes - at % kBlockBytes;
+      continue;
+    }
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[at + i]); };
+    const size_t next = at + kHeaderBytes + byte(4) + (size_t{byte(5)} << 8);
+    if ((byte(6) == kFull || byte(6) == kLast) && next <= limit) end = next;
+    at = next;
+  }
+  return end;
+}
+
 class LostFoldsTest : public testing::Test {
  protected:
   static constexpr int kFolds = 12;
   static constexpr int kCommitsPerFold = 8;
-  static constexpr size_t kValueBytes = 900;
 
   absl::StatusOr<std::unique_ptr<LoggedStore>> Open(const std::string& dir) {
     RocksDbOptions below = SmallOptions(dir);
@@ -45,7 +64,8 @@ class LostFoldsTest : public testing::Test {
     for (int fold = 0; fold < kFolds; ++fold) {
       for (int i = 0; i < kCommitsPerFold; ++i) {
         const std::string key = absl::StrCat(1000 + commits_++);
-        ASSERT_THAT(Commit(**store, {{{FamilyId::kPacked, "p/"}, OnePut(key, std::string(kValueBytes, 'v'))}}), IsOk());
+        ASSERT_THAT(Commit(**store, {{{FamilyId::kPacked, "p/"}, OnePut(key, std::string(value_bytes_, 'v'))}}),
+                    IsOk());
       }
       if (fold + 1 < kFolds) ASSERT_THAT((*store)->Fold(), IsOk());
     }
@@ -80,6 +100,7 @@ class LostFoldsTest : public testing::Test {
   }
 
   uint64_t segment_bytes_ = 64 << 10;
+  size_t value_bytes_ = 900;
   int commits_ = 0;
   absl::Status refusal_;
 
@@ -126,6 +147,43 @@ TEST_F(LostFoldsTest, FoldsWhoseBatchesAreStillLoggedAreHealed) {
     const std::string bytes = ReadFile(log);
     WriteFile(log, bytes.substr(0, bytes.size() / 2));
   })) << refusal_;
+}
+
+// The oldest of several logs is shorter, as if its last commits had never been.
+TEST_F(LostFoldsTest, AnOlderWriteAheadLogThatEndsEarlierIsNoticed) {
+  value_bytes_ = 150'000;  // so that RocksDB begins several logs
+  ASSERT_NO_FATAL_FAILURE(Live());
+  ASSERT_GT(Wals(crashed()).size(), 1u);
+  const std::string oldest = std::filesystem::path(Wals(crashed()).front()).filename();
+  EXPECT_FALSE(EverythingIsThereOrRefused([&](const std::string& log) {
+    if (std::filesystem::path(log).filename() != oldest) return;
+    const std::string bytes = ReadFile(log);
+    WriteFile(log, bytes.substr(0, WalRecordEnd(bytes, bytes.size() / 2)));
+  }));
+}
+
+// The commits of a version without commit logs are in the write-ahead log alone, until the first start has flushed
+// them.
+TEST(FirstStart, LeavesNothingInTheWriteAheadLogs) {
+  TempDir dir;
+  const std::string before = dir.path() + "/before";
+  const std::string after = dir.path() + "/after";
+  const Location at = {FamilyId::kPacked, "p/"};
+  {
+    auto store = OpenOrDie(SmallOptions(dir.path() + "/store"));
+    ASSERT_THAT(Commit(*store, {{at, OnePut("k", "acknowledged")}}), IsOk());
+    std::filesystem::copy(dir.path() + "/store", before, std::filesystem::copy_options::recursive);
+  }
+  {
+    auto store = OpenOrDie(SmallOptions(before));
+    std::filesystem::copy(before, after, std::filesystem::copy_options::recursive);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(after)) {
+    if (entry.path().extension() == ".log") WriteFile(entry.path(), "");
+  }
+  RocksDbOptions later = SmallOptions(after);
+  later.log_above = true;
+  EXPECT_EQ(Dump(*OpenOrDie(later), FamilyId::kPacked).size(), 1u);
 }
 
 TEST_F(LostFoldsTest, AWriteAheadLogThatIsGoneIsNoticed) {

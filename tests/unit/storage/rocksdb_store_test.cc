@@ -149,6 +149,7 @@ TEST_F(RocksDbStoreTest, AtTheEndLongLogsAreFlushedSoThatTheNextStartHasLittleTo
   for (const bool flushed : {false, true}) {
     RocksDbOptions options = SmallOptions(dir());
     options.wal_bytes_kept = flushed ? 150'000 : 1'000'000;
+    options.log_above = true;
     auto store = OpenOrDie(options);
     const auto own = store->CreateFamily(absl::StrCat("own", flushed));
     ASSERT_THAT(own, IsOk());

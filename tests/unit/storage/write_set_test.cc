@@ -178,7 +178,7 @@ void CheckPatches(const Both& both) {
   for (const auto& [key, patch] : both.set.patches()) {
     const std::string* value = nullptr;
     ASSERT_EQ(both.set.Find(key, &value), WriteSet::Verdict::kPresent) << testing::PrintToString(key);
-    ASSERT_FALSE(both.set.RangeRemoved(key)) << testing::PrintToString(key);
+    ASSERT_FALSE(both.set.FindRemoved(key)) << testing::PrintToString(key);
     ASSERT_TRUE(both.below.contains(key)) << testing::PrintToString(key);
     // The patch is applied once and twice.
     std::string patched = both.below.at(key);
@@ -306,9 +306,9 @@ TEST(WriteSet, RemovedRangeDropsThePointsInIt) {
   for (const char* key : {"a", "b", "c", "d"}) set.Put(key, key);
   set.DeleteRange({"b", "d"});
   EXPECT_THAT(set.points(), ElementsAre(Pair("a", "a"), Pair("d", "d")));
-  EXPECT_TRUE(set.RangeRemoved("b"));
-  EXPECT_TRUE(set.RangeRemoved("c\xff"));
-  EXPECT_FALSE(set.RangeRemoved("d"));
+  EXPECT_TRUE(set.FindRemoved("b"));
+  EXPECT_TRUE(set.FindRemoved("c\xff"));
+  EXPECT_FALSE(set.FindRemoved("d"));
 }
 
 TEST(WriteSet, PointInARemovedRangeIsSeen) {
@@ -318,7 +318,7 @@ TEST(WriteSet, PointInARemovedRangeIsSeen) {
   const std::string* value = nullptr;
   EXPECT_EQ(set.Find("a", &value), WriteSet::Verdict::kPresent);
   EXPECT_EQ(*value, "1");
-  EXPECT_TRUE(set.RangeRemoved("a"));
+  EXPECT_TRUE(set.FindRemoved("a"));
   EXPECT_EQ(set.Find("b", &value), WriteSet::Verdict::kRemoved);
 }
 
