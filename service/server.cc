@@ -235,6 +235,7 @@ class RunningServer : public Server {
   CallGate gate_;
   CallLog call_log_;
   ImportPlaces import_places_;
+  std::atomic<bool> disk_failed_ = false;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Families> families_;
   std::unique_ptr<storage::RunClocks> run_clocks_;
@@ -250,7 +251,6 @@ class RunningServer : public Server {
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
-  std::atomic<bool> disk_failed_ = false;
 };
 
 template <typename Work>

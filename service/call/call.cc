@@ -1,6 +1,7 @@
 #include "service/call/call.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "actors/wire/errors.h"
@@ -64,7 +65,17 @@ void Call::Finish(const absl::Status& outcome) {
     endpoint_->log->Ended(began_, method_->name(), outcome, [this] { return ObjectName(); });
   }
   BeginSending();
-  Send(outcome, Tag());
+  final_ = outcome;
+  SendSoon([this] { Send(final_, Tag()); });
+}
+
+void Call::SendSoon(absl::AnyInvocable<void()> send) {
+  CompletionQueueExecutor* const executor = CompletionQueueExecutor::Current();
+  if (executor == nullptr || lease_.connection() == nullptr) {
+    send();
+  } else {
+    executor->outbox().Add(endpoint_->gate->connections(), lease_.connection(), std::move(send));
+  }
 }
 
 void Call::DeleteIfOver() {

@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -64,11 +65,14 @@ class Call : public Event {
   virtual void Arrived(const absl::Status& admitted) = 0;
   // Hands the outcome to gRPC; `tag` is the tag for that operation.
   virtual void Send(const absl::Status& outcome, void* tag) = 0;
+  // Calls `send`, which hands something to gRPC for the client, in the same way.
+  void SendSoon(absl::AnyInvocable<void()> send);
   // Deletes the call, at once or after what it has posted.
   virtual void Delete() { delete this; }
 
-  // Ends the call with its outcome. Call it once, when no write is in progress; the call may be deleted before this
-  // returns. An outcome of OK means that the call has passed both steps of the gate.
+  // Ends the call with its outcome: on an executor's thread at the end of its round (service/call/outbox.h), elsewhere
+  // at once. Call it once, when no write is in progress; the call may be deleted before this returns. An outcome of OK
+  // means that the call has passed both steps of the gate.
   void Finish(const absl::Status& outcome);
   // Returns whether Finish was called.
   bool finishing() const { return state_ >= State::kFinishing; }
@@ -128,6 +132,7 @@ class Call : public Event {
 
   const CallGate::Shape shape_;
   State state_ = State::kWaiting;
+  absl::Status final_;  // set by Finish
   int operations_ = 0;  // in progress
   // Links of the endpoint's list.
   Call* next_ = nullptr;

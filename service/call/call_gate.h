@@ -87,6 +87,8 @@ class CallGate {
     // Stops counting the request, which has left memory.
     void DropRequest();
     void Release();
+    // Returns the connection of the call; null for an empty lease.
+    Connections::Connection* connection() const { return connection_; }
     // Returns whether the call has passed AdmitTarget.
     bool has_target() const { return has_target_; }
 
@@ -121,6 +123,7 @@ class CallGate {
   // Admits or refuses what the call is for. `lease` is that of the call, also for its items.
   absl::Status AdmitTarget(const Method& method, const Target& target, Lease* lease);
 
+  Connections* connections() { return connections_; }
   void Drain() { draining_ = true; }
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
   int64_t calls() const { return calls_; }

@@ -40,6 +40,8 @@ class WakeUp final : public Event {
   grpc::Alarm alarm_;
 };
 
+thread_local CompletionQueueExecutor* current_executor = nullptr;
+
 void Handle(void* tag, bool ok) {
 #ifdef HOLDFAST_TSAN
   __tsan_acquire(tag);
@@ -61,6 +63,8 @@ CompletionQueueExecutor::CompletionQueueExecutor(const actors::Clock* clock,
     : Executor(clock), queue_(std::move(queue)) {}
 
 CompletionQueueExecutor::~CompletionQueueExecutor() = default;
+
+CompletionQueueExecutor* CompletionQueueExecutor::Current() { return current_executor; }
 
 void CompletionQueueExecutor::Start() {
   thread_ = std::thread([this] { Run(); });
@@ -111,7 +115,7 @@ grpc::CompletionQueue::NextStatus CompletionQueueExecutor::Next(void** tag, bool
 }
 
 void CompletionQueueExecutor::Run() {
-  thread_id_ = std::this_thread::get_id();
+  current_executor = this;
   void* tag;
   bool ok;
   while (true) {
@@ -129,7 +133,10 @@ void CompletionQueueExecutor::Run() {
     }
     busy |= RunInbox();
     busy |= RunTimers();
+    outbox_.Flush();
     RoundDone();
+    // A lonely commit is over now.
+    outbox_.Flush();
     if (ending_) return;
     if (busy || !FallAsleep()) continue;
     // The queue goes by the system's monotonic clock, the timers by the executor's.

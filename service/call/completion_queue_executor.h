@@ -1,9 +1,9 @@
 // An executor that polls a gRPC completion queue. The thread that takes a request off the wire also runs the object, if
 // it runs the object's shard; then nothing is handed over.
 //
-// A round handles the events that are there, up to a bound, then the inbox and the timers, and ends with the beginning
-// of a commit. With nothing to do the thread sleeps in the queue. A Post wakes it by an alarm that is due already,
-// which takes microseconds; an alarm that is set to "now" would take a millisecond.
+// A round handles the events that are there, up to a bound, then the inbox and the timers, sends the replies, and ends
+// with the beginning of a commit. With nothing to do the thread sleeps in the queue. A Post wakes it by an alarm that
+// is due already, which takes microseconds; an alarm that is set to "now" would take a millisecond.
 
 #ifndef HOLDFAST_SERVICE_CALL_COMPLETION_QUEUE_EXECUTOR_H_
 #define HOLDFAST_SERVICE_CALL_COMPLETION_QUEUE_EXECUTOR_H_
@@ -17,6 +17,7 @@
 
 #include "absl/time/time.h"
 #include "actors/executor/executor.h"
+#include "service/call/outbox.h"
 
 namespace holdfast::service {
 
@@ -38,8 +39,13 @@ class CompletionQueueExecutor : public actors::Executor {
   // Destroy it after Join, or if it was never started.
   ~CompletionQueueExecutor() override;
 
+  // Returns the executor whose thread this is; null on other threads.
+  static CompletionQueueExecutor* Current();
+
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
-  bool IsCurrent() const override { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
+  bool IsCurrent() const override { return Current() == this; }
+  // The replies of this round. The executor's thread only.
+  Outbox& outbox() { return outbox_; }
 
   absl::Duration behind() const override {
     return caught_up_ ? absl::ZeroDuration() : clock().Steady() - caught_up_at_;
@@ -74,12 +80,12 @@ class CompletionQueueExecutor : public actors::Executor {
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
+  Outbox outbox_;        // used on the thread only
   bool ending_ = false;  // used on the thread only
   // Used on the thread only: whether this round has handled all events that there were, and when a round last had.
   bool caught_up_ = true;
   absl::Time caught_up_at_ = absl::InfinitePast();
   bool closed_ = false;  // the queue was shut down
-  std::atomic<std::thread::id> thread_id_;
   std::atomic<uint64_t> rounds_ = 0;
   std::atomic<bool> in_grpc_ = false;
 };

@@ -24,9 +24,11 @@ ino_t InodeOf(int fd) {
   return fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode) ? stat.st_ino : 0;
 }
 
+}  // namespace
+
 // A copy of a connection's descriptor. gRPC may close the descriptor, and the system give its number away, at any
 // moment. A copy can't change, so it is checked before anything is done to it.
-class SocketCopy {
+class Connections::SocketCopy {
  public:
   SocketCopy(int fd, ino_t inode)
       : copy_(fcntl(fd, F_DUPFD_CLOEXEC, 0)), same_(copy_ >= 0 && InodeOf(copy_) == inode) {}
@@ -68,6 +70,10 @@ class SocketCopy {
     const int unused = 0;
     if (same_) setsockopt(copy_, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
   }
+  void Cork(bool cork) {
+    const int on = cork ? 1 : 0;
+    if (same_) setsockopt(copy_, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+  }
   bool HasUnread() const {
     int bytes = 0;
     return same_ && ioctl(copy_, FIONREAD, &bytes) == 0 && bytes > 0;
@@ -83,7 +89,22 @@ class SocketCopy {
   const bool same_;
 };
 
-}  // namespace
+Connections::Corked::Corked(const Connections& connections, const Connection& connection) {
+  int fd;
+  ino_t inode;
+  {
+    MutexLock lock(&connections.mutex_);
+    fd = connection.fd_;
+    inode = connection.inode_;
+  }
+  if (fd < 0) return;
+  socket_ = std::make_unique<SocketCopy>(fd, inode);
+  socket_->Cork(true);
+}
+
+Connections::Corked::~Corked() {
+  if (socket_ != nullptr) socket_->Cork(false);
+}
 
 Connections::Room Connections::Add(int fd, absl::string_view peer) {
   bool full;

@@ -30,6 +30,9 @@
 namespace holdfast::service {
 
 class Connections {
+ private:
+  class SocketCopy;
+
  public:
   // One connection. If the listener did not report it, only its peer and its calls are known.
   class Connection {
@@ -91,6 +94,19 @@ class Connections {
   void ReleaseInput(const std::string& peer);
   // Returns whether the connection has received bytes that gRPC has not read yet.
   bool HasUnread(const std::string& peer) const;
+
+  // While it lives, the system holds back what is sent on the connection, but for full packets; then the rest leaves.
+  // It does nothing for a connection whose socket is closed or not known. Any thread; the connection may end first.
+  class Corked {
+   public:
+    Corked(const Connections& connections, const Connection& connection);
+    Corked(const Corked&) = delete;
+    Corked& operator=(const Corked&) = delete;
+    ~Corked();
+
+   private:
+    std::unique_ptr<SocketCopy> socket_;
+  };
 
   int64_t count() const;
 

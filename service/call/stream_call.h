@@ -83,12 +83,14 @@ class StreamCall final : public Call {
       stream_.Read(&bytes_, read_.Begin());
     }
     if (!write_.pending() && !broken_ && !entries_.empty() && entries_.front()->done) {
-      grpc::WriteOptions options;
+      BeginSending();
       // The next result is ready too, so the two may share a packet. Where several executors poll, gRPC has kept such
       // results for good.
-      if (endpoint_->alone && entries_.size() > 1 && entries_[1]->done) options.set_buffer_hint();
-      BeginSending();
-      stream_.Write(ToWire(entries_.front()->response), options, write_.Begin());
+      if (endpoint_->alone && entries_.size() > 1 && entries_[1]->done) {
+        stream_.Write(ToWire(entries_.front()->response), grpc::WriteOptions().set_buffer_hint(), write_.Begin());
+      } else {
+        SendSoon([this, tag = write_.Begin()] { stream_.Write(ToWire(entries_.front()->response), tag); });
+      }
     }
     if (broken_) {
       // The client is gone. Results are dropped, and the items in progress are waited for.

@@ -1,5 +1,7 @@
 #include "service/call/watch_call.h"
 
+#include <utility>
+
 #include "service/call/status.h"
 
 namespace holdfast::service {
@@ -39,10 +41,12 @@ void WatchCall::Go() {
   grpc::ByteBuffer reply;
   if (!broken_ && TakeReply(&reply)) {
     BeginSending();
-    grpc::WriteOptions options;
     // Where several executors poll, gRPC has kept such replies for good (stream_call.h).
-    if (endpoint_->alone && HasReply()) options.set_buffer_hint();
-    writer_.Write(reply, options, write_.Begin());
+    if (endpoint_->alone && HasReply()) {
+      writer_.Write(reply, grpc::WriteOptions().set_buffer_hint(), write_.Begin());
+    } else {
+      SendSoon([this, reply = std::move(reply), tag = write_.Begin()] { writer_.Write(reply, tag); });
+    }
   } else if (ended_) {
     Finish(outcome_);
   }

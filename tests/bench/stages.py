@@ -15,12 +15,15 @@ import sys
 # The stages are in this order: a frame belongs to the first stage that matches.
 STAGES = [
     ("SQLite", r"^sqlite3|holdfast::storage::sql::"),
-    ("sync of the log", r"PosixWritableFile::Sync|fdatasync"),
-    ("RocksDB: memtable", r"rocksdb::(MemTable|InlineSkipList|WriteBatchInternal::InsertInto|WriteBatch::Iterate)"),
-    ("RocksDB: log, batch, reads", r"rocksdb::"),
+    ("sync of the log", r"fdatasync|LogFile::(Sync|Write)"),
+    ("fold: RocksDB", r"rocksdb::.*Write|rocksdb::(MemTable|InlineSkipList|WriteBatch)"),
+    ("RocksDB: reads, tables", r"rocksdb::"),
+    ("fold", r"LoggedStore::(FoldWith|FoldLoop|CommitBelow)|Unfolded::(BeginFold|EndFold)"),
+    ("log: batch and its bytes", r"EncodeBatch|FileCommitLog|AppendLogRecord|LoggedStore::Lane"),
+    ("unfolded writes", r"holdfast::storage::Unfolded"),
     ("hand-offs", r"holdfast::actors::(WorkerPool|Executor)::|WakeUp|CompletionQueueExecutor"),
     ("gRPC, sockets, messages", r"grpc|google::protobuf|holdfast::v1::|holdfast::service::"),
-    ("commit: write sets, pipeline", r"holdfast::storage::(CommitPipeline|WriteSet|Keyspace|\(anonymous namespace\)::RocksDb)"),
+    ("commit: write sets, pipeline", r"holdfast::storage::(CommitPipeline|WriteSet|Keyspace)"),
     ("turn", r"holdfast::(actors|storage)::"),
 ]
 PATTERNS = [(name, re.compile(pattern)) for name, pattern in STAGES]
