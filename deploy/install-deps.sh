@@ -11,7 +11,7 @@ set -euo pipefail
 build_packages=(
   clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
-  librocksdb-dev libspdlog-dev libxxhash-dev libcli11-dev
+  librocksdb-dev libspdlog-dev libxxhash-dev libcli11-dev libmimalloc-dev
   libgtest-dev libgmock-dev
   # This Go package has the .proto file of grpc.health.v1, which no C++ package of Debian ships.
   golang-google-grpc-dev

@@ -46,7 +46,7 @@ class BatchProcessor : public Object {
   // Processes the pending items that are due, and removes processed items past their retention.
   Task<absl::Status> OnAlarm(const AlarmRun& run) override;
 
-  size_t MemoryBytes() const override { return sizeof(*this) + state_.SpaceUsedLong() - sizeof(state_); }
+  size_t MemoryBytes() const override { return sizeof(*this); }
 
  private:
   // Reads the first pending items up to `last_sequence`, about as many as fit one turn.

@@ -26,7 +26,7 @@ constexpr size_t kScanBytesMax = kPageBytesMax + 2 * kAttributesBytesMax;
 constexpr int kBatchIdsMax = 128;
 constexpr size_t kCacheBytesMax = 8 << 20;
 // The memory that a cached user takes beyond its bytes.
-constexpr size_t kCachedUserBytes = 256;
+constexpr size_t kCachedUserBytes = 512;
 
 std::string IdKey(absl::string_view id) {
   std::string key;
@@ -127,7 +127,7 @@ UserCache::UserCache(ObjectContext* context) : Object(context), table_(&storage(
 
 void UserCache::Keep(const Row& row) {
   users_.Insert(row.id(), row);
-  users_.SetWeight(row.id(), kCachedUserBytes + row.SpaceUsedLong());
+  users_.SetWeight(row.id(), kCachedUserBytes + row.ByteSizeLong());
   users_.Trim();
 }
 

@@ -26,8 +26,6 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
       lane_(lane),
       storage_(lane->services.store, lane->services.reads, nullptr, &lane->sql,
                [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
-      records_(lane->services.store, lane->services.reads, lane->records.keyspace(), nullptr,
-               [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
       output_gate_(&lane->pipeline),
       record_(&key_, object_class, lane),
       place_(&key_, &storage_, lane),
@@ -262,7 +260,8 @@ absl::Status Activation::CheckTurn(Delivery* turn) {
   if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
   if (absl::Status status = CheckWrites(storage_, record_.size_bytes(), *lane_); !status.ok()) return status;
   if (turn->recorded() == nullptr || turn->progress.unrecorded) return absl::OkStatus();
-  return lane_->records.Add(key_, *turn->recorded(), &record_writes_);
+  record_writes_ = std::make_unique<storage::WriteSet>();
+  return lane_->records.Add(key_, *turn->recorded(), record_writes_.get());
 }
 
 bool Activation::OfRuntime(const Delivery* turn) const { return turn == alarm_turn_ || turn == move_turn_; }
@@ -275,7 +274,7 @@ void Activation::TellEnded(Delivery* turn, const absl::Status& outcome) {
 void Activation::DropTurn() {
   if (storage_.wrote()) storage_.CloseSql();
   storage_.DropTurn();
-  record_writes_.Clear();
+  record_writes_ = nullptr;
   after_commit_.clear();
 }
 
@@ -424,7 +423,7 @@ void Activation::CheckInvariants() const {
   HOLDFAST_CHECK(waits_.size() <= turns_.size(), key_);
   HOLDFAST_CHECK(!place_.family_pending() || (place_.packed() && !place_.moving()), key_);
   HOLDFAST_CHECK(!place_.moving() || move_turn_ != nullptr, key_);
-  HOLDFAST_CHECK(record_writes_.empty() || !input_gate_.open(), key_);
+  HOLDFAST_CHECK(record_writes_ == nullptr || !input_gate_.open(), key_);
   HOLDFAST_CHECK(seat_.taken() == (object_ != nullptr && state_ == State::kActive), key_);
 }
 

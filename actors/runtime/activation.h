@@ -36,7 +36,6 @@
 #include "storage/commit/commit_pipeline.h"
 #include "storage/node/families.h"
 #include "storage/object/keyspace.h"
-#include "storage/object/keyspace_reader.h"
 #include "storage/object/object_storage.h"
 #include "storage/object/preread.h"
 #include "storage/store/object_id.h"
@@ -202,7 +201,6 @@ class Activation : public ObjectContext {
   const ObjectClass* const class_;
   Lane* const lane_;
   storage::ObjectStorage storage_;
-  storage::KeyspaceReader records_;
   OutputGate output_gate_;
   ObjectRecord record_;
   ObjectPlace place_;
@@ -217,7 +215,7 @@ class Activation : public ObjectContext {
   bool gathering_ = false;  // RunGathered() will be called
 
   // The request record and the functions of the current turn; like storage_.writes(), an error drops them.
-  storage::WriteSet record_writes_;
+  std::unique_ptr<storage::WriteSet> record_writes_;  // null: none
   std::vector<absl::AnyInvocable<void()>> after_commit_;
 
   std::unique_ptr<LoadTurn> load_turn_;

@@ -31,7 +31,8 @@ void Activation::Join(WriteSet* catalog, WriteSet* alarms) {
   place_.Join(&storage_.writes());
   lane_->pipeline.Join(&lane_->catalog, catalog);
   lane_->pipeline.Join(&lane_->alarm_index, alarms);
-  lane_->pipeline.Join(lane_->records.keyspace(), &record_writes_);
+  if (record_writes_ != nullptr) lane_->pipeline.Join(lane_->records.keyspace(), record_writes_.get());
+  record_writes_ = nullptr;
   storage_.DropTurn();
 }
 
@@ -59,7 +60,7 @@ void Activation::CommitWrites() {
   const auto change = storage_.alarm_change();
   const bool alarm_changes = change && (change->time || record_.alarm());
   const bool object_changes = !storage_.writes().empty() || alarm_changes || record_.header_changed();
-  if (!object_changes && record_writes_.empty()) {
+  if (!object_changes && record_writes_ == nullptr) {
     storage_.DropTurn();
     return;
   }
@@ -92,7 +93,7 @@ void Activation::CommitDeletion() {
   const bool exists = kept || (storage_.writes().has_values() && !storage_.left());
   if (!record_.exists() && !exists) {
     // The turn's only writes can be the removal of the remainder of an object that has left.
-    if (record_writes_.empty() && storage_.writes().empty()) {
+    if (record_writes_ == nullptr && storage_.writes().empty()) {
       storage_.DropTurn();
     } else {
       Join(&catalog, &alarms);

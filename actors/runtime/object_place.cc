@@ -53,7 +53,7 @@ void ObjectPlace::FamilyRefused() {
 void ObjectPlace::BeginMove(std::optional<storage::Placement> to) {
   family_pending_ = false;
   ++moves_;
-  move_.emplace();
+  move_ = std::make_unique<Move>();
   move_->to = to;
   move_->keyspace =
       std::make_unique<storage::Keyspace>(to ? storage::Location{to->family, ""} : storage::PackedLocation(*key_));
@@ -125,12 +125,12 @@ void ObjectPlace::CommitPart(Part part, const storage::v1::ObjectHeader& header)
 }
 
 void ObjectPlace::AbortMove(bool too_large) {
-  Move move = *std::exchange(move_, std::nullopt);
+  const std::unique_ptr<Move> move = std::exchange(move_, nullptr);
   const auto end = too_large ? PlacementPolicy::MoveEnd::kTooLarge : PlacementPolicy::MoveEnd::kFailed;
   lane_->placement.Moved(*key_, packed(), end, std::nullopt);
-  if (!move.to) return;
+  if (!move->to) return;
   family_refused_until_ = lane_->clock().Steady() + kFamilyRefused;
-  DropWhenDurable({move.to, std::move(move.keyspace)}, /*soon=*/false);
+  DropWhenDurable({move->to, std::move(move->keyspace)}, /*soon=*/false);
 }
 
 ObjectPlace::Left ObjectPlace::LeaveFamily() {

@@ -66,7 +66,7 @@ class ObjectPlace {
   void FamilyRefused();
 
   // --- A move.
-  bool moving() const { return move_.has_value(); }
+  bool moving() const { return move_ != nullptr; }
   // To this family, which is empty, and is dropped if the move comes to nothing; nothing: to be packed.
   void BeginMove(std::optional<storage::Placement> to);
   // Reads the next part. Errors: NOT_FOUND if the move has ended meanwhile, RESOURCE_EXHAUSTED if the object is too
@@ -101,8 +101,8 @@ class ObjectPlace {
   Lane* const lane_;
   std::optional<storage::Placement> placement_;  // nothing: packed
   std::unique_ptr<storage::Keyspace> keyspace_;
-  std::optional<Move> move_;
-  uint64_t moves_ = 0;  // so many have begun
+  std::unique_ptr<Move> move_;  // the move that goes on
+  uint64_t moves_ = 0;          // so many have begun
   bool family_pending_ = false;
   absl::Time family_refused_until_ = absl::InfinitePast();
   storage::BatchNumber last_batch_ = 0;

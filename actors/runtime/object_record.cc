@@ -77,7 +77,7 @@ Task<absl::Status> ObjectRecord::Load(storage::ObjectStorage& storage) {
   if (*alarm_bytes) {
     AlarmRecord alarm;
     if (!alarm.ParseFromString(**alarm_bytes)) co_return absl::DataLossError("the object's alarm is garbled");
-    alarm_ = alarm;
+    alarm_ = std::make_unique<AlarmRecord>(std::move(alarm));
   }
   storage.set_stored_alarm(alarm_ ? std::optional(absl::FromUnixMicros(alarm_->scheduled_time_us())) : std::nullopt);
   co_return absl::OkStatus();
@@ -182,7 +182,7 @@ void ObjectRecord::StoreAlarm(const std::optional<NewAlarm>& next, storage::Obje
   } else if (alarm_) {
     storage->writes().Delete(storage::kAlarmKey);
   }
-  alarm_ = next ? std::optional(next->record) : std::nullopt;
+  alarm_ = next ? std::make_unique<AlarmRecord>(next->record) : nullptr;
   ++alarm_generation_;
   storage->set_stored_alarm(next ? std::optional(absl::FromUnixMicros(next->record.scheduled_time_us()))
                                  : std::nullopt);

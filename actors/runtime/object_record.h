@@ -12,6 +12,7 @@
 #define HOLDFAST_ACTORS_RUNTIME_OBJECT_RECORD_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
@@ -57,7 +58,8 @@ class ObjectRecord {
   bool exists() const { return header_.has_value(); }
   bool header_changed() const { return header_changed_; }
   int64_t size_bytes() const { return header_ ? header_->usage().size_bytes() : 0; }
-  const std::optional<storage::v1::AlarmRecord>& alarm() const { return alarm_; }
+  // Returns the alarm; null if none is set. It stays until the alarm changes.
+  const storage::v1::AlarmRecord* alarm() const { return alarm_.get(); }
   // Counts the changes of alarm().
   uint64_t alarm_generation() const { return alarm_generation_; }
   // Returns the number of turns that have committed since the object came into memory.
@@ -105,7 +107,7 @@ class ObjectRecord {
   std::optional<storage::v1::ObjectHeader> header_;
   bool header_changed_ = false;
   bool catalog_changed_ = false;
-  std::optional<storage::v1::AlarmRecord> alarm_;
+  std::unique_ptr<storage::v1::AlarmRecord> alarm_;
   uint64_t alarm_generation_ = 0;
   int commits_ = 0;
 

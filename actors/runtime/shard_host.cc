@@ -49,7 +49,7 @@ void ShardHost::SettleHeaders() {
 bool ShardHost::idle() const {
   for (const auto& shard : shards_) {
     if (shard == nullptr) continue;
-    for (const auto& [key, activation] : shard->activations) {
+    for (const auto& activation : shard->activations) {
       if (activation->busy()) return false;
     }
   }
@@ -91,19 +91,17 @@ bool ShardHost::RefusedByPipeline(const ObjectClass* object_class, Delivery* del
 }
 
 Activation* ShardHost::GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class) {
-  auto& slot = ShardOf(key).activations[key];
-  if (slot == nullptr) {
-    alarm_loads_.Touched(key);
-    slot = std::make_unique<Activation>(key, object_class, &lane_);
-  }
-  return slot.get();
+  auto& activations = ShardOf(key).activations;
+  if (const auto found = activations.find(key); found != activations.end()) return found->get();
+  alarm_loads_.Touched(key);
+  return activations.insert(std::make_unique<Activation>(key, object_class, &lane_)).first->get();
 }
 
 const Activation* ShardHost::Find(const storage::ObjectKey& key) const {
   const auto& shard = shards_[static_cast<size_t>(key.shard())];
   if (shard == nullptr) return nullptr;
   auto it = shard->activations.find(key);
-  return it == shard->activations.end() ? nullptr : it->second.get();
+  return it == shard->activations.end() ? nullptr : it->get();
 }
 
 AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
@@ -157,7 +155,7 @@ Activation* ShardHost::Bring(const storage::ObjectKey& key) {
 void ShardHost::Remove(const storage::ObjectKey& key) {
   auto& activations = ShardOf(key).activations;
   const auto it = activations.find(key);
-  if (it != activations.end() && it->second->removable()) activations.erase(it);
+  if (it != activations.end() && (*it)->removable()) activations.erase(it);
 }
 
 void ShardHost::PassivateSoon(const storage::ObjectKey& key) {
@@ -168,7 +166,7 @@ void ShardHost::CheckInvariants() const {
   size_t active = 0;
   for (const auto& shard : shards_) {
     if (shard == nullptr) continue;
-    for (const auto& [key, activation] : shard->activations) {
+    for (const auto& activation : shard->activations) {
       activation->CheckInvariants();
       if (activation->seat().taken()) ++active;
     }

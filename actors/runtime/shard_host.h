@@ -12,7 +12,7 @@
 #include <optional>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -30,11 +30,20 @@ namespace holdfast::actors {
 
 // A shard is the unit of ownership: it owns the activations of its objects that are in memory.
 struct Shard {
+  // An activation has its key itself, so that the set needs no copy.
   struct KeyHash {
+    using is_transparent = void;
     size_t operator()(const storage::ObjectKey& key) const { return key.hash(); }
+    size_t operator()(const std::unique_ptr<Activation>& activation) const { return activation->key().hash(); }
+  };
+  struct SameKey {
+    using is_transparent = void;
+    static const storage::ObjectKey& KeyOf(const storage::ObjectKey& key) { return key; }
+    static const storage::ObjectKey& KeyOf(const std::unique_ptr<Activation>& activation) { return activation->key(); }
+    bool operator()(const auto& a, const auto& b) const { return KeyOf(a) == KeyOf(b); }
   };
 
-  absl::flat_hash_map<storage::ObjectKey, std::unique_ptr<Activation>, KeyHash> activations;
+  absl::flat_hash_set<std::unique_ptr<Activation>, KeyHash, SameKey> activations;
 };
 
 class ShardHost {

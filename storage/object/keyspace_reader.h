@@ -63,11 +63,15 @@ class KeyspaceReader : public Reader {
   void set_preread(std::unique_ptr<const Preread> preread) { preread_ = std::move(preread); }
   void DropPreread() { preread_ = nullptr; }
 
+ protected:
+  // From now on reads see these writes before all others; null: none.
+  void set_turn(const WriteSet* turn) { turn_ = turn; }
+
  private:
   Store* const store_;
   Background* const background_;
   const Keyspace* keyspace_;
-  const WriteSet* const turn_;
+  const WriteSet* turn_;
   std::unique_ptr<const Preread> preread_;
   absl::AnyInvocable<void(std::coroutine_handle<>)> resume_;
 };

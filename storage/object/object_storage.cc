@@ -60,7 +60,7 @@ std::string EntryKey(absl::string_view key) { return absl::StrCat(absl::string_v
 
 ObjectStorage::ObjectStorage(Store* store, Background* background, Keyspace* keyspace, const sql::Environment* sql,
                              absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
-    : KeyspaceReader(store, background, keyspace, &turn_, std::move(resume)), sql_environment_(sql) {}
+    : KeyspaceReader(store, background, keyspace, nullptr, std::move(resume)), sql_environment_(sql) {}
 
 ObjectStorage::~ObjectStorage() = default;
 
@@ -68,6 +68,14 @@ std::string ObjectStorage::ns() const {
   ObjectId id;
   if (object_ != nullptr) object_->Decode(&id);
   return id.ns;
+}
+
+ObjectStorage::Turn& ObjectStorage::turn() {
+  if (turn_ == nullptr) {
+    turn_ = std::make_unique<Turn>();
+    set_turn(&turn_->writes);
+  }
+  return *turn_;
 }
 
 void ObjectStorage::CloseSql() { database_ = nullptr; }
@@ -137,18 +145,18 @@ absl::Status ObjectStorage::Put(absl::string_view key, std::string value) {
 absl::Status ObjectStorage::Write(absl::string_view key, std::string value, std::optional<size_t> replaced_bytes) {
   if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
   if (!replaced_bytes) {
-    ++usage_.entries;
-    usage_.size_bytes += static_cast<int64_t>(key.size());
+    ++usage().entries;
+    usage().size_bytes += static_cast<int64_t>(key.size());
   }
-  usage_.size_bytes += static_cast<int64_t>(value.size()) - static_cast<int64_t>(replaced_bytes.value_or(0));
-  turn_.Put(EntryKey(key), std::move(value));
+  usage().size_bytes += static_cast<int64_t>(value.size()) - static_cast<int64_t>(replaced_bytes.value_or(0));
+  writes().Put(EntryKey(key), std::move(value));
   return absl::OkStatus();
 }
 
 void ObjectStorage::Erase(absl::string_view key, size_t value_bytes) {
-  --usage_.entries;
-  usage_.size_bytes -= static_cast<int64_t>(key.size() + value_bytes);
-  turn_.Delete(EntryKey(key));
+  --usage().entries;
+  usage().size_bytes -= static_cast<int64_t>(key.size() + value_bytes);
+  writes().Delete(EntryKey(key));
 }
 
 StorageOp<int64_t> ObjectStorage::Delete(absl::Span<const std::string> keys) {
@@ -188,7 +196,7 @@ StorageOp<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
           },
           [this, keys, keep_alarm](bool&) {
             DeleteKeys(*keys, keep_alarm);
-            left_ = false;
+            turn().left = false;
             return absl::OkStatus();
           }};
 }
@@ -215,38 +223,37 @@ StorageOp<bool> ObjectStorage::DeleteIfEmpty() {
           [this, keys, remainder](bool& empty) {
             if (!empty) return absl::OkStatus();
             DeleteKeys(*keys, /*keep_alarm=*/false);
-            left_ = true;
-            if (*remainder) turn_.Put(kRemainderKey, **remainder);
+            turn().left = true;
+            if (*remainder) writes().Put(kRemainderKey, **remainder);
             return absl::OkStatus();
           }};
 }
 
 void ObjectStorage::DeleteKeys(const std::vector<std::string>& keys, bool keep_alarm) {
   if (keys.size() > kDeleteByKeyMax) {
-    turn_.DeleteRange(KeyRange::All());
+    writes().DeleteRange(KeyRange::All());
   } else {
     // Keys that the turn has removed before stay removed; keys that it has put are among `keys`.
-    for (const std::string& key : keys) turn_.Delete(key);
+    for (const std::string& key : keys) writes().Delete(key);
   }
   CloseSql();
-  deleted_all_ = true;
-  usage_ = {};
-  usage_.from_nothing = true;
+  turn().deleted_all = true;
+  usage() = {};
+  usage().from_nothing = true;
   if (!keep_alarm) DeleteAlarm();
 }
 
-void ObjectStorage::SetAlarm(absl::Time time, AlarmClock clock) { alarm_change_ = AlarmChange{time, clock}; }
+void ObjectStorage::SetAlarm(absl::Time time, AlarmClock clock) { turn().alarm = AlarmChange{time, clock}; }
 
-void ObjectStorage::DeleteAlarm() { alarm_change_ = AlarmChange{}; }
+void ObjectStorage::DeleteAlarm() { turn().alarm = AlarmChange{}; }
 
-std::optional<absl::Time> ObjectStorage::alarm() const { return alarm_change_ ? alarm_change_->time : stored_alarm_; }
+std::optional<absl::Time> ObjectStorage::alarm() const {
+  return turn_ != nullptr && turn_->alarm ? turn_->alarm->time : stored_alarm_;
+}
 
 void ObjectStorage::DropTurn() {
-  turn_.Clear();
-  usage_ = {};
-  deleted_all_ = false;
-  left_ = false;
-  alarm_change_.reset();
+  set_turn(nullptr);
+  turn_ = nullptr;
 }
 
 }  // namespace holdfast::storage

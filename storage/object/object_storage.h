@@ -116,19 +116,19 @@ class ObjectStorage : public KeyspaceReader {
   std::optional<absl::Time> alarm() const;
 
   // --- For Table, and for the records about the object itself.
-  WriteSet& writes() { return turn_; }
-  UsageChange& usage() { return usage_; }
+  WriteSet& writes() { return turn().writes; }
+  UsageChange& usage() { return turn().usage; }
 
   // --- For the activation, between turns.
   struct AlarmChange {
     std::optional<absl::Time> time;  // nothing: deleted
     AlarmClock clock = AlarmClock::kObject;
   };
-  bool wrote() const { return !turn_.empty() || alarm_change_ || deleted_all_; }
-  bool deleted_all() const { return deleted_all_; }
+  bool wrote() const { return turn_ != nullptr && (!turn_->writes.empty() || turn_->alarm || turn_->deleted_all); }
+  bool deleted_all() const { return turn_ != nullptr && turn_->deleted_all; }
   // Returns whether DeleteIfEmpty has removed the object; then the turn puts at most the remainder.
-  bool left() const { return left_; }
-  const std::optional<AlarmChange>& alarm_change() const { return alarm_change_; }
+  bool left() const { return turn_ != nullptr && turn_->left; }
+  std::optional<AlarmChange> alarm_change() const { return turn_ == nullptr ? std::nullopt : turn_->alarm; }
   // Sets the time that alarm() returns while the turn has not changed the alarm.
   void set_stored_alarm(std::optional<absl::Time> time) { stored_alarm_ = time; }
   void DropTurn();
@@ -138,17 +138,24 @@ class ObjectStorage : public KeyspaceReader {
   size_t MemoryBytes() const;
 
  private:
+  // The changes of the turn in progress. An object has none most of the time, and many objects are in memory.
+  struct Turn {
+    WriteSet writes;
+    UsageChange usage;
+    bool deleted_all = false;
+    bool left = false;
+    std::optional<AlarmChange> alarm;
+  };
+
+  // Makes the turn's changes if there are none yet.
+  Turn& turn();
   // Removes all keys of the object. `keys` lists them all, or the first kDeleteByKeyMax + 1.
   void DeleteKeys(const std::vector<std::string>& keys, bool keep_alarm);
 
   const sql::Environment* const sql_environment_;
   const ObjectKey* object_ = nullptr;
   std::unique_ptr<OpenDatabase> database_;
-  WriteSet turn_;
-  UsageChange usage_;
-  bool deleted_all_ = false;
-  bool left_ = false;
-  std::optional<AlarmChange> alarm_change_;
+  std::unique_ptr<Turn> turn_;
   std::optional<absl::Time> stored_alarm_;
 };
 

@@ -24,7 +24,7 @@ constexpr const char* kConfig =
     "actors { idle_timeout_ms: 86400000 activation_bytes_max: 68719476736 } "
     "storage { block_cache_bytes: 1048576 column_families_max: 0 }";
 constexpr absl::Duration kSettle = absl::Seconds(2);
-constexpr int kSlots = 64;
+constexpr int kSlots = 32;  // fewer than statements that a namespace may have under way
 
 constexpr int kLimitKeys = 100;
 constexpr int kLimit = 100;
