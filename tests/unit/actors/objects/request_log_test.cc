@@ -92,9 +92,9 @@ TEST(RequestLogTest, ARowGoesWhenAllOfItHasExpired) {
 TEST(RequestLogTest, AResetTakesTheCostOfARequestAndLeavesItsTime) {
   RequestRow row = Row(kNow, 5, {1, 6, 0, 7, 1, 8});
   ForgetRequests(kNow - 1, &row);
-  EXPECT_EQ(row.DebugString(), Row(kNow, 5, {1, 6, 0, 7, 1, 8}).DebugString());
+  EXPECT_EQ(row.SerializeAsString(), Row(kNow, 5, {1, 6, 0, 7, 1, 8}).SerializeAsString());
   ForgetRequests(kNow + 1, &row);
-  EXPECT_EQ(row.DebugString(), Row(kNow, 0, {1, 0, 0, 0, 1, 8}).DebugString());
+  EXPECT_EQ(row.SerializeAsString(), Row(kNow, 0, {1, 0, 0, 0, 1, 8}).SerializeAsString());
   RequestLog log(kWindowUs);
   ASSERT_TRUE(log.AddRow(row));
   EXPECT_EQ(log.used(), 8);
@@ -109,7 +109,7 @@ TEST(RequestLogTest, AGarbledRowIsRefused) {
   for (const RequestRow& row : {Row(kNow, -1), Row(kNow, int64_t{1} << 31), Row(kNow, 1, {}, -1), Row(kNow, 1, {3}),
                                 Row(kNow, 1, {-1, 1}), Row(kNow, 1, {1, -1}), Row(kNow, 1, {kLast, 1})}) {
     RequestLog log(kWindowUs);
-    EXPECT_FALSE(log.AddRow(row)) << row.DebugString();
+    EXPECT_FALSE(log.AddRow(row)) << testing::PrintToString(row.SerializeAsString());
     EXPECT_TRUE(log.empty());
   }
 }
