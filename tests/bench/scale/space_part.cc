@@ -2,6 +2,7 @@
 // clients gave it. Memtables and write-ahead log are small, so that the writes to tables are included.
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,12 @@ namespace {
 constexpr const char* kConfig = "storage { memtable_bytes: 8388608 wal_bytes_max: 16777216 column_families_max: 0 }";
 constexpr int64_t kChangesOfObject = 10;
 constexpr int64_t kObjectsMin = 1000;
+
+std::optional<Target> TargetOf(Kind kind) {
+  if (kind == Kind::kCounter) return AtMost(4);
+  if (kind == Kind::kRateLimiter) return AtMost(8);
+  return std::nullopt;
+}
 
 void Measure(Kind kind, int64_t objects, Report* report) {
   Server server(kConfig);
@@ -37,7 +44,7 @@ void Measure(Kind kind, int64_t objects, Report* report) {
   report->Add(absl::StrCat(name, ": bytes on disk per object, compacted"),
               static_cast<double>(compacted.table_bytes) / count, "B");
   report->Add(absl::StrCat(name, ": bytes written for each that was given"),
-              written / static_cast<double>(LogicalBytesOf(kind) * result.calls), "");
+              written / static_cast<double>(LogicalBytesOf(kind) * result.calls), "", TargetOf(kind));
   report->Note(absl::StrFormat(
       "%d changes of %d objects at %.0f/s, %d bytes given and %.0f written for each; %.0f MB "
       "when the server was done with it, of which %.0f MB log",

@@ -19,7 +19,7 @@ namespace holdfast::bench {
 namespace {
 
 constexpr double kStartMaxS = 2;
-constexpr double kStartAfterKillMaxS = 10;
+constexpr double kStartAfterKillMaxS = 1;
 constexpr double kResidentMaxMib = 150;
 constexpr double kRatioMin = 0.5;
 // The default budgets of the configuration: loaded objects, block cache, memtables. The rest is the program, gRPC, the
