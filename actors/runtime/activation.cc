@@ -24,8 +24,7 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
     : key_(key),
       class_(object_class),
       lane_(lane),
-      storage_(lane->services.store, lane->services.reads, nullptr, &lane->sql,
-               [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); }),
+      storage_(lane->services.store, lane->services.reads, nullptr, &lane->sql, this),
       output_gate_(&lane->pipeline),
       record_(&key_, object_class, lane),
       place_(&key_, &storage_, lane),
@@ -59,7 +58,10 @@ std::optional<AlarmWatchers::Claim> Activation::TakeAlarmClaim() {
 
 void Activation::LeaveNoRecord() { input_gate_.holder()->progress.unrecorded = true; }
 
-void Activation::AfterCommit(absl::AnyInvocable<void()> function) { after_commit_.push_back(std::move(function)); }
+void Activation::AfterCommit(absl::AnyInvocable<void()> function) {
+  if (beside_ == nullptr) beside_ = std::make_unique<Beside>();
+  beside_->after_commit.push_back(std::move(function));
+}
 
 // --- Deliveries and turns.
 
@@ -260,8 +262,8 @@ absl::Status Activation::CheckTurn(Delivery* turn) {
   if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
   if (absl::Status status = CheckWrites(storage_, record_.size_bytes(), *lane_); !status.ok()) return status;
   if (turn->recorded() == nullptr || turn->progress.unrecorded) return absl::OkStatus();
-  record_writes_ = std::make_unique<storage::WriteSet>();
-  return lane_->records.Add(key_, *turn->recorded(), record_writes_.get());
+  if (beside_ == nullptr) beside_ = std::make_unique<Beside>();
+  return lane_->records.Add(key_, *turn->recorded(), &beside_->record);
 }
 
 bool Activation::OfRuntime(const Delivery* turn) const { return turn == alarm_turn_ || turn == move_turn_; }
@@ -274,8 +276,7 @@ void Activation::TellEnded(Delivery* turn, const absl::Status& outcome) {
 void Activation::DropTurn() {
   if (storage_.wrote()) storage_.CloseSql();
   storage_.DropTurn();
-  record_writes_ = nullptr;
-  after_commit_.clear();
+  beside_ = nullptr;
 }
 
 void Activation::EndLoad(const absl::Status& status) {
@@ -423,7 +424,7 @@ void Activation::CheckInvariants() const {
   HOLDFAST_CHECK(waits_.size() <= turns_.size(), key_);
   HOLDFAST_CHECK(!place_.family_pending() || (place_.packed() && !place_.moving()), key_);
   HOLDFAST_CHECK(!place_.moving() || move_turn_ != nullptr, key_);
-  HOLDFAST_CHECK(record_writes_ == nullptr || !input_gate_.open(), key_);
+  HOLDFAST_CHECK(!HasRecord() || !input_gate_.open(), key_);
   HOLDFAST_CHECK(seat_.taken() == (object_ != nullptr && state_ == State::kActive), key_);
 }
 

@@ -14,6 +14,7 @@
 #ifndef HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_
 #define HOLDFAST_ACTORS_RUNTIME_ACTIVATION_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,9 +45,9 @@ namespace holdfast::actors {
 
 struct Lane;
 
-class Activation : public ObjectContext {
+class Activation : public ObjectContext, private storage::Resumer {
  public:
-  enum class State {
+  enum class State : uint8_t {
     kInactive,     // no instance; begins here. Next: kLoading, or the activation is removed
     kLoading,      // migrations and Load() run. Next: kActive, kBroken
     kActive,       // takes turns. Next: kPassivating, kBroken
@@ -131,6 +132,15 @@ class Activation : public ObjectContext {
   class MoveTurn;
   class LeaveTurn;
 
+  // What a turn leaves beside the writes of the object; an error drops it with them. Few turns leave any.
+  struct Beside {
+    storage::WriteSet record;  // of the request
+    std::vector<absl::AnyInvocable<void()>> after_commit;
+  };
+
+  // storage::Resumer.
+  void Resume(std::coroutine_handle<> handler) override { Continue(input_gate_.holder(), handler); }
+
   // Runs turns while the input gate is open: those that are ready to go on first, then a load, then deliveries.
   void Pump();
   // Returns the next delivery that may begin; null if there is none. A request waits while a turn has its request_id.
@@ -194,6 +204,8 @@ class Activation : public ObjectContext {
   void AbortMove();
   // Gives the turn's writes, the header if it changed, and the writes to the node's own families to the pipeline.
   void Join(storage::WriteSet* catalog, storage::WriteSet* alarms);
+  // Returns whether the turn leaves a record of its request.
+  bool HasRecord() const { return beside_ != nullptr && !beside_->record.empty(); }
   // Commits the alarm after its handler failed: the handler's own change of it, or else the next attempt.
   void CommitAlarmFailure(const std::optional<storage::ObjectStorage::AlarmChange>& change);
 
@@ -206,24 +218,20 @@ class Activation : public ObjectContext {
   ObjectPlace place_;
 
   State state_ = State::kInactive;
+  bool pumping_ = false;
+  bool gathering_ = false;          // RunGathered() will be called
+  bool alarm_fired_again_ = false;  // an alarm fired while the alarm's turn ran
+  bool passivate_soon_ = false;
+  bool leaving_tried_ = false;  // since it was loaded
   std::unique_ptr<Object> object_;
   RequestQueue queue_;
   InputGate input_gate_;
   std::vector<Delivery*> turns_;  // begun and not ended
   TurnWaits waits_;
-  bool pumping_ = false;
-  bool gathering_ = false;  // RunGathered() will be called
-
-  // The request record and the functions of the current turn; like storage_.writes(), an error drops them.
-  std::unique_ptr<storage::WriteSet> record_writes_;  // null: none
-  std::vector<absl::AnyInvocable<void()>> after_commit_;
-
+  std::unique_ptr<Beside> beside_;  // of the current turn; null: nothing
   std::unique_ptr<LoadTurn> load_turn_;
   AlarmTurn* alarm_turn_ = nullptr;  // waits or runs
   MoveTurn* move_turn_ = nullptr;    // waits, runs, or is on its way to disk
-  bool alarm_fired_again_ = false;   // an alarm fired while the alarm's turn ran
-  bool passivate_soon_ = false;
-  bool leaving_tried_ = false;  // since it was loaded
 
   Residency::Seat seat_;
 

@@ -31,8 +31,7 @@ void Activation::Join(WriteSet* catalog, WriteSet* alarms) {
   place_.Join(&storage_.writes());
   lane_->pipeline.Join(&lane_->catalog, catalog);
   lane_->pipeline.Join(&lane_->alarm_index, alarms);
-  if (record_writes_ != nullptr) lane_->pipeline.Join(lane_->records.keyspace(), record_writes_.get());
-  record_writes_ = nullptr;
+  if (beside_ != nullptr) lane_->pipeline.Join(lane_->records.keyspace(), &beside_->record);
   storage_.DropTurn();
 }
 
@@ -42,7 +41,9 @@ void Activation::CommitTurn() {
   } else {
     CommitWrites();
   }
-  for (auto& function : std::exchange(after_commit_, {})) {
+  const std::unique_ptr<Beside> beside = std::move(beside_);
+  if (beside == nullptr) return;
+  for (auto& function : beside->after_commit) {
     if (place_.last_batch() <= lane_->pipeline.durable()) {
       function();
       continue;
@@ -60,7 +61,7 @@ void Activation::CommitWrites() {
   const auto change = storage_.alarm_change();
   const bool alarm_changes = change && (change->time || record_.alarm());
   const bool object_changes = !storage_.writes().empty() || alarm_changes || record_.header_changed();
-  if (!object_changes && record_writes_ == nullptr) {
+  if (!object_changes && !HasRecord()) {
     storage_.DropTurn();
     return;
   }
@@ -93,7 +94,7 @@ void Activation::CommitDeletion() {
   const bool exists = kept || (storage_.writes().has_values() && !storage_.left());
   if (!record_.exists() && !exists) {
     // The turn's only writes can be the removal of the remainder of an object that has left.
-    if (record_writes_ == nullptr && storage_.writes().empty()) {
+    if (!HasRecord() && storage_.writes().empty()) {
       storage_.DropTurn();
     } else {
       Join(&catalog, &alarms);

@@ -66,8 +66,7 @@ Task<absl::Status> Activation::RunAlarm(AlarmTurn* turn) {
 
 Task<absl::Status> Activation::RunRecorded(Delivery* request) {
   RecordedRequest* const recorded = request->recorded();
-  storage::KeyspaceReader records(lane_->services.store, lane_->services.reads, lane_->records.keyspace(), nullptr,
-                                  [this](std::coroutine_handle<> handler) { Continue(input_gate_.holder(), handler); });
+  storage::KeyspaceReader records(lane_->services.store, lane_->services.reads, lane_->records.keyspace(), this);
   auto bytes = co_await ReadKey(&records, RequestRecords::Key(key_, recorded->request_id()));
   if (!bytes.ok()) co_return bytes.status();
   if (*bytes) {

@@ -45,7 +45,7 @@ Task<absl::Status> ObjectRecord::Load(storage::ObjectStorage& storage) {
   header_.reset();
   alarm_.reset();
   header_changed_ = false;
-  clock_ahead_.reset();
+  clock_ahead_ = absl::InfiniteDuration();
   if (absl::Status place = lane_->services.families->CheckPlace(*key_); !place.ok()) co_return place;
   storage.Prefetch({storage::kObjectHeaderKey, storage::KeyRange::Single(storage::kAlarmKey).end});
   auto header_bytes = co_await ReadKey(&storage, storage::kObjectHeaderKey);
@@ -101,11 +101,11 @@ absl::Time ObjectRecord::last_reading() const {
 absl::Time ObjectRecord::Now() {
   clock_used_ = true;
   const absl::Time steady = lane_->clock().Steady();
-  if (!clock_ahead_) {
+  if (clock_ahead_ == absl::InfiniteDuration()) {
     const absl::Time begin = TimeByAlarm().value_or(lane_->clock().Wall());
     clock_ahead_ = std::max(begin, last_reading()) - steady;
   }
-  last_now_ = std::max(last_now_, absl::FromUnixMicros(absl::ToUnixMicros(steady + *clock_ahead_)));
+  last_now_ = std::max(last_now_, absl::FromUnixMicros(absl::ToUnixMicros(steady + clock_ahead_)));
   return last_now_;
 }
 

@@ -112,8 +112,9 @@ class ObjectRecord {
   int commits_ = 0;
 
   absl::Time last_now_ = absl::InfinitePast();
-  // The object's clock is ahead of the steady one by this much. It is fixed when the clock is first asked after a load.
-  std::optional<absl::Duration> clock_ahead_;
+  // The object's clock is ahead of the steady one by this much. It is fixed when the clock is first asked after a load,
+  // and infinite before.
+  absl::Duration clock_ahead_ = absl::InfiniteDuration();
   bool clock_used_ = false;  // by this turn
 };
 

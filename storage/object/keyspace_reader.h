@@ -23,11 +23,9 @@ namespace holdfast::storage {
 
 class KeyspaceReader : public Reader {
  public:
-  // `turn` may be null; reads see its writes before all others. `resume` resumes a handler that awaited a read.
   // Everything pointed to must outlive this.
-  KeyspaceReader(Store* store, Background* background, const Keyspace* keyspace, const WriteSet* turn,
-                 absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
-      : store_(store), background_(background), keyspace_(keyspace), turn_(turn), resume_(std::move(resume)) {}
+  KeyspaceReader(Store* store, Background* background, const Keyspace* keyspace, Resumer* resumer)
+      : store_(store), background_(background), keyspace_(keyspace), resumer_(resumer) {}
 
   View MemoryView() override {
     return View(store_, &keyspace_->location(), keyspace_->Layers(turn_), ReadTier::kMemory, preread_.get());
@@ -50,7 +48,7 @@ class KeyspaceReader : public Reader {
         },
         std::move(done));
   }
-  void Resume(std::coroutine_handle<> handler) override { resume_(handler); }
+  void Resume(std::coroutine_handle<> handler) override { resumer_->Resume(handler); }
   // Tells the store that reads in `range` follow.
   void Prefetch(const KeyRange& range) { store_->Prefetch(keyspace_->location(), range); }
 
@@ -71,9 +69,9 @@ class KeyspaceReader : public Reader {
   Store* const store_;
   Background* const background_;
   const Keyspace* keyspace_;
-  const WriteSet* turn_;
+  const WriteSet* turn_ = nullptr;
   std::unique_ptr<const Preread> preread_;
-  absl::AnyInvocable<void(std::coroutine_handle<>)> resume_;
+  Resumer* const resumer_;
 };
 
 }  // namespace holdfast::storage

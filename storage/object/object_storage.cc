@@ -59,8 +59,8 @@ absl::StatusOr<KeyRange> ListRange(const ListOptions& options) {
 std::string EntryKey(absl::string_view key) { return absl::StrCat(absl::string_view(&kEntryKind, 1), key); }
 
 ObjectStorage::ObjectStorage(Store* store, Background* background, Keyspace* keyspace, const sql::Environment* sql,
-                             absl::AnyInvocable<void(std::coroutine_handle<>)> resume)
-    : KeyspaceReader(store, background, keyspace, nullptr, std::move(resume)), sql_environment_(sql) {}
+                             Resumer* resumer)
+    : KeyspaceReader(store, background, keyspace, resumer), sql_environment_(sql) {}
 
 ObjectStorage::~ObjectStorage() = default;
 
@@ -248,7 +248,8 @@ void ObjectStorage::SetAlarm(absl::Time time, AlarmClock clock) { turn().alarm =
 void ObjectStorage::DeleteAlarm() { turn().alarm = AlarmChange{}; }
 
 std::optional<absl::Time> ObjectStorage::alarm() const {
-  return turn_ != nullptr && turn_->alarm ? turn_->alarm->time : stored_alarm_;
+  if (turn_ != nullptr && turn_->alarm) return turn_->alarm->time;
+  return stored_alarm_ == kNoAlarm ? std::nullopt : std::optional(stored_alarm_);
 }
 
 void ObjectStorage::DropTurn() {

@@ -74,10 +74,9 @@ enum class AlarmClock { kObject, kWall };
 
 class ObjectStorage : public KeyspaceReader {
  public:
-  // `resume` resumes a handler that awaited a read. `sql` may be null if there is no SQL. Everything pointed to must
-  // outlive this.
+  // `sql` may be null if there is no SQL. Everything pointed to must outlive this.
   ObjectStorage(Store* store, Background* background, Keyspace* keyspace, const sql::Environment* sql,
-                absl::AnyInvocable<void(std::coroutine_handle<>)> resume);
+                Resumer* resumer);
   ~ObjectStorage() override;
 
   // Names the object, whose namespace counts for resources that namespaces share. `key` outlives this. ns() is "" if no
@@ -130,7 +129,7 @@ class ObjectStorage : public KeyspaceReader {
   bool left() const { return turn_ != nullptr && turn_->left; }
   std::optional<AlarmChange> alarm_change() const { return turn_ == nullptr ? std::nullopt : turn_->alarm; }
   // Sets the time that alarm() returns while the turn has not changed the alarm.
-  void set_stored_alarm(std::optional<absl::Time> time) { stored_alarm_ = time; }
+  void set_stored_alarm(std::optional<absl::Time> time) { stored_alarm_ = time.value_or(kNoAlarm); }
   void DropTurn();
   // Closes the SQL database, whose connection may have seen writes that were dropped.
   void CloseSql();
@@ -147,6 +146,8 @@ class ObjectStorage : public KeyspaceReader {
     std::optional<AlarmChange> alarm;
   };
 
+  static constexpr absl::Time kNoAlarm = absl::InfinitePast();
+
   // Makes the turn's changes if there are none yet.
   Turn& turn();
   // Removes all keys of the object. `keys` lists them all, or the first kDeleteByKeyMax + 1.
@@ -156,7 +157,7 @@ class ObjectStorage : public KeyspaceReader {
   const ObjectKey* object_ = nullptr;
   std::unique_ptr<OpenDatabase> database_;
   std::unique_ptr<Turn> turn_;
-  std::optional<absl::Time> stored_alarm_;
+  absl::Time stored_alarm_ = kNoAlarm;
 };
 
 }  // namespace holdfast::storage

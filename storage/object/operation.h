@@ -22,6 +22,15 @@
 
 namespace holdfast::storage {
 
+// Resumes handlers that awaited a read.
+class Resumer {
+ public:
+  virtual void Resume(std::coroutine_handle<> handler) = 0;
+
+ protected:
+  ~Resumer() = default;
+};
+
 // Carries out reads of one keyspace, on its executor only.
 class Reader {
  public:

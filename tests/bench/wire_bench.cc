@@ -52,6 +52,9 @@ struct Case {
   int outstanding = 256;
   int channels = 4;
   bool half_of_peak = false;  // open loop at half of the peak
+  // Much is to be read after a rest: the servers put idle objects out of memory while the others have their rounds. A
+  // short round would measure how that is read again, so each round has a first part that does not count.
+  bool rests_cold = false;
   std::vector<AtLeast> at_least = {};
 };
 
@@ -69,8 +72,12 @@ const std::vector<Case>& Cases() {
       {.name = "get-value", .workload = "get-value", .at_least = {{"echo", 0.95}, {"workerd", 0}}},
       {.name = "check-limit",
        .workload = "check-limit",
+       .rests_cold = true,
        .at_least = {{"echo", 0.55}, {"echo-held", 0}, {"workerd", 30}, {"restate", 35}, {"redis", 0}}},
-      {.name = "update-user", .workload = "update-user", .at_least = {{"echo", 0.68}, {"workerd", 0}}},
+      {.name = "update-user",
+       .workload = "update-user",
+       .rests_cold = true,
+       .at_least = {{"echo", 0.68}, {"workerd", 0}}},
       {.name = "add-item", .workload = "add-item", .at_least = {{"echo", 0.75}, {"workerd", 0}}},
       {.name = "sql-update", .workload = "sql-update", .at_least = {{"echo", 0.65}, {"workerd", 10}}},
       {.name = "sql-select", .workload = "sql-select", .at_least = {{"echo", 0.80}, {"workerd", 0}}},
@@ -138,6 +145,7 @@ class Bench {
       for (auto& contender : contenders_) {
         const auto work = works.find(contender.get());
         if (work == works.end()) continue;
+        if (one.rests_cold) (void)Measure(one, contender.get(), work->second, options_.settle_seconds);
         const Round round = Measure(one, contender.get(), work->second, options_.seconds);
         report_.AddRound(one.name, contender->name(), round);
         std::printf("%-20s %-10s %9.0f/s  p50 %6.0f us  p99 %6.0f us  p99.9 %6.0f us  cpu %5.1f us\n", one.name.c_str(),
@@ -244,7 +252,9 @@ int Main(int argc, char** argv) {
   app.add_option("--config", options.config, "Configuration of holdfastd, in text format");
   app.add_option("--rounds", options.rounds, "Rounds of each")->capture_default_str();
   app.add_option("--seconds", options.seconds, "Of one round")->capture_default_str();
-  app.add_option("--settle-seconds", options.settle_seconds, "Before the first round")->capture_default_str();
+  app.add_option("--settle-seconds", options.settle_seconds,
+                 "Before the first round, and before each of a case whose objects rest cold")
+      ->capture_default_str();
   app.add_option("--json", options.json, "A file for the figures");
   CLI11_PARSE(app, argc, argv);
   if (options.programs.empty()) options.programs = {absl::StrCat("holdfast=", testing::Holdfastd().path)};

@@ -30,7 +30,7 @@ class ObjectHarness {
       : store_(store),
         pipeline_(store, &commits_, [](const absl::Status& status) { ADD_FAILURE() << status; }),
         keyspace_(std::move(location)),
-        storage_(std::in_place, store, &reads_, &keyspace_, &sql_, [this](std::coroutine_handle<>) { ++resumed_; }) {}
+        storage_(std::in_place, store, &reads_, &keyspace_, &sql_, &resumed_) {}
   ~ObjectHarness() { store_->WaitForCommits(); }
 
   ObjectStorage& storage() { return *storage_; }
@@ -39,7 +39,7 @@ class ObjectHarness {
   simulation::ManualBackground& reads() { return reads_; }
   simulation::ManualBackground& commits() { return commits_; }
   // The number of reads that were resumed, and how many of them went to the disk.
-  int resumed() const { return resumed_; }
+  int resumed() const { return resumed_.count; }
   int disk_reads() const { return disk_reads_; }
 
   // Awaits like co_await.
@@ -47,11 +47,11 @@ class ObjectHarness {
   absl::StatusOr<T> Await(StorageOp<T> read) {
     if (!read.await_ready()) {
       ++disk_reads_;
-      const int resumed_before = resumed_;
+      const int resumed_before = resumed();
       read.await_suspend(std::noop_coroutine());
-      EXPECT_EQ(resumed_, resumed_before);
+      EXPECT_EQ(resumed(), resumed_before);
       reads_.RunAll();
-      EXPECT_EQ(resumed_, resumed_before + 1);
+      EXPECT_EQ(resumed(), resumed_before + 1);
     }
     return read.await_resume();
   }
@@ -87,6 +87,11 @@ class ObjectHarness {
   void DestroyStorage() { storage_.reset(); }
 
  private:
+  struct Resumed final : Resumer {
+    void Resume(std::coroutine_handle<>) override { ++count; }
+    int count = 0;
+  };
+
   Store* const store_;
   simulation::ManualBackground reads_;
   simulation::ManualBackground commits_;
@@ -94,7 +99,7 @@ class ObjectHarness {
   Keyspace keyspace_;
   const sql::Environment sql_{.workers = &reads_, .now = [this] { return now_; }};
   absl::Time now_ = absl::UnixEpoch();
-  int resumed_ = 0;
+  Resumed resumed_;
   int disk_reads_ = 0;
   std::optional<ObjectStorage> storage_;
 };
