@@ -376,30 +376,31 @@ void RateLimiter::EraseWindow(const LimitRow& row) {
   windows_.Erase(KeyPrefix(row.key()));
 }
 
-Task<absl::StatusOr<size_t>> RateLimiter::EraseRequests(const LimitRow& limit, int64_t up_to_us, size_t rows_max) {
-  const std::string key = limits_.PrimaryKey(limit);
-  KeyRange range = KeyRange::Prefix(key);
-  range.end = key;
-  storage::AppendInt64(&range.end, up_to_us + 1);
-  auto rows = co_await requests_.Scan(range, {.rows_max = rows_max});
-  if (!rows.ok()) co_return rows.status();
-  for (const RequestRow& row : *rows) requests_.Erase(row);
-  // The next check reads the state again.
-  states_.Erase(key);
-  co_return rows->size();
-}
-
-Task<absl::StatusOr<int64_t>> RateLimiter::SilentFrom(const LimitRow& row) {
-  if (const LimitState* const known = states_.Find(limits_.PrimaryKey(row))) co_return known->SilentFrom();
-  LimitState state(row);
-  if (IsLog(row)) {
-    auto newest = co_await requests_.Scan(KeyRange::Prefix(limits_.PrimaryKey(row)), {.reverse = true, .rows_max = 1});
-    if (!newest.ok()) co_return newest.status();
-    for (const RequestRow& requests : *newest) {
-      if (!state.mutable_log()->AddRow(requests)) co_return Garbled();
+Task<absl::StatusOr<std::vector<int64_t>>> RateLimiter::SilentFrom(const std::vector<LimitRow>& rows) {
+  std::vector<int64_t> times(rows.size());
+  std::vector<size_t> unknown;  // logs that are not in memory: their newest requests say it
+  std::vector<KeyRange> ranges;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string key = limits_.PrimaryKey(rows[i]);
+    if (const LimitState* const known = states_.Find(key)) {
+      times[i] = known->SilentFrom();
+    } else if (IsLog(rows[i])) {
+      unknown.push_back(i);
+      ranges.push_back(KeyRange::Prefix(key));
+    } else {
+      times[i] = LimitState(rows[i]).SilentFrom();
     }
   }
-  co_return state.SilentFrom();
+  auto newest = co_await requests_.ScanEach(ranges, {.reverse = true, .rows_max = 1}, ranges.size());
+  if (!newest.ok()) co_return newest.status();
+  for (size_t i = 0; i < unknown.size(); ++i) {
+    LimitState state(rows[unknown[i]]);
+    for (const RequestRow& requests : (*newest)[i]) {
+      if (!state.mutable_log()->AddRow(requests)) co_return Garbled();
+    }
+    times[unknown[i]] = state.SilentFrom();
+  }
+  co_return times;
 }
 
 Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
@@ -409,21 +410,37 @@ Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
   auto due = co_await limits_.ScanIndex(kSweepIndex, {"", end}, kSweepKeysMax);
   if (!due.ok()) co_return due.status();
   bool more = due->size() == kSweepKeysMax;
+  // All keys are read together: a trip to the disk for each would take most of the sweep's time.
+  auto silent_from = co_await SilentFrom(*due);
+  if (!silent_from.ok()) co_return silent_from.status();
+  std::vector<KeyRange> expired;  // the requests of the logs that are silent
+  for (size_t i = 0; i < due->size(); ++i) {
+    if ((*silent_from)[i] > now_us || !IsLog((*due)[i])) continue;
+    const std::string key = limits_.PrimaryKey((*due)[i]);
+    KeyRange& range = expired.emplace_back(KeyRange{key, key});
+    storage::AppendInt64(&range.end, now_us + 1);
+  }
+  auto requests = co_await requests_.ScanEach(expired, {}, kErasedPerTurnMax);
+  if (!requests.ok()) co_return requests.status();
+  auto of_window = requests->begin();
   size_t erasable = kErasedPerTurnMax;
-  for (const LimitRow& row : *due) {
+  for (size_t i = 0; i < due->size(); ++i) {
+    const LimitRow& row = (*due)[i];
     if (erasable == 0 || storage().writes().bytes() > kSweepBytesMax) {
       more = true;
       break;
     }
-    auto silent_from = co_await SilentFrom(row);
-    if (!silent_from.ok()) co_return silent_from.status();
     const std::string key = limits_.PrimaryKey(row);
-    if (*silent_from <= now_us) {
+    if ((*silent_from)[i] <= now_us) {
       if (IsLog(row)) {
-        auto erased = co_await EraseRequests(row, now_us, erasable);
-        if (!erased.ok()) co_return erased.status();
-        erasable -= *erased;
-        if (erasable == 0) continue;  // the window may have more requests
+        for (const RequestRow& request : *of_window) requests_.Erase(request);
+        erasable -= of_window->size();
+        ++of_window;
+        if (erasable == 0) {
+          // The window may have more requests. The next check reads the state again.
+          states_.Erase(key);
+          continue;
+        }
       }
       EraseWindow(row);
       continue;
@@ -431,7 +448,7 @@ Task<absl::Status> RateLimiter::OnAlarm(const AlarmRun&) {
     // The key is in use: the sweep looks at it again when it falls silent without another request.
     LimitState* const known = states_.Find(key);
     LimitRow later = known != nullptr ? known->row() : row;
-    later.set_sweep_time_us(*silent_from);
+    later.set_sweep_time_us((*silent_from)[i]);
     limits_.Write(later, &row);
     if (known != nullptr) *known->mutable_row() = later;
   }

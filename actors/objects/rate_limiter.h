@@ -64,9 +64,6 @@ class RateLimiter : public Object {
   void GiveBack(const LimitCheck& check, LimitState* state, int64_t now_us);
   // An error if a key would have too many windows with those that the checks would begin.
   Task<absl::Status> CheckWindows(const std::vector<LimitCheck>& checks, const std::vector<LimitState*>& states);
-  // Removes the rows of requests of one window that begin up to `up_to_us`, oldest first and at most `rows_max`.
-  // Returns their number.
-  Task<absl::StatusOr<size_t>> EraseRequests(const storage::v1::LimitRow& limit, int64_t up_to_us, size_t rows_max);
   // The two steps of ResetLimit, for all rows whose primary keys begin with `prefix`.
   Task<absl::Status> ResetRequests(const std::string& prefix, int64_t up_to_us);
   Task<absl::Status> ResetLimits(const std::string& prefix);
@@ -74,8 +71,8 @@ class RateLimiter : public Object {
   void EraseWindow(const storage::v1::LimitRow& row);
   // Sets the alarm so that the sweep runs at most kSweepStep after `time_us`.
   void SweepBy(int64_t time_us);
-  // Returns the time from which the window is as if it had never been used.
-  Task<absl::StatusOr<int64_t>> SilentFrom(const storage::v1::LimitRow& row);
+  // Returns the time from which each window is as if it had never been used.
+  Task<absl::StatusOr<std::vector<int64_t>>> SilentFrom(const std::vector<storage::v1::LimitRow>& rows);
 
   storage::Table<storage::v1::RequestRow> requests_;
   storage::Table<storage::v1::LimitRow> limits_;

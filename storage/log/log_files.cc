@@ -61,6 +61,7 @@ absl::StatusOr<LogFile> NewSegment(const std::string& path, const LogSegmentHead
   ShareWithGroup(path);
   if (absl::Status status = Fill(&*file, 0, bytes); !status.ok()) return status;
   if (absl::Status status = Begin(&*file, header); !status.ok()) return status;
+  file->Uncache();
   return file;
 }
 
@@ -110,6 +111,8 @@ absl::Status LogFile::WriteThrough(uint64_t offset, absl::string_view bytes) {
   }
   return absl::OkStatus();
 }
+
+void LogFile::Uncache() const { (void)posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED); }
 
 absl::StatusOr<uint64_t> LogFile::Size() const {
   const off_t size = lseek(fd_, 0, SEEK_END);

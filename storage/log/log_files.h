@@ -47,6 +47,9 @@ class LogFile {
   // Makes everything that was written durable.
   absl::Status Sync();
   absl::StatusOr<uint64_t> Size() const;
+  // Has the system forget what it keeps of the file in memory, which must be durable. It keeps what was filled in large
+  // pieces, and a later write of one block would count as a write of its whole piece.
+  void Uncache() const;
   // From now on the file has these faults.
   void SetFaults(const LogFaults& faults);
 

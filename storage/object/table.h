@@ -11,6 +11,7 @@
 #ifndef HOLDFAST_STORAGE_OBJECT_TABLE_H_
 #define HOLDFAST_STORAGE_OBJECT_TABLE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -193,6 +194,28 @@ class Table {
               std::vector<Row> rows;
               absl::Status status = ScanRows(view, range, options, &rows);
               if (!status.ok()) return status;
+              return rows;
+            }};
+  }
+
+  // Scans one range after the other in one read, each with these options, and returns the rows of each. Once there are
+  // `rows_max` rows of all together the scan ends, and the ranges behind have no rows.
+  StorageOp<std::vector<std::vector<Row>>> ScanEach(const std::vector<KeyRange>& primary_keys, ScanOptions options,
+                                                    size_t rows_max) const {
+    std::vector<KeyRange> ranges;
+    ranges.reserve(primary_keys.size());
+    for (const KeyRange& keys : primary_keys) ranges.push_back(RowRange(keys));
+    return {storage_, RowRange(KeyRange::All()),
+            [ranges, options, rows_max](View& view) -> absl::StatusOr<std::vector<std::vector<Row>>> {
+              std::vector<std::vector<Row>> rows(ranges.size());
+              size_t left = rows_max;
+              for (size_t i = 0; i < ranges.size() && !view.needs_disk(); ++i) {
+                ScanOptions one = options;
+                one.rows_max = std::min(options.rows_max, left);
+                absl::Status status = ScanRows(view, ranges[i], one, &rows[i]);
+                if (!status.ok()) return status;
+                left -= rows[i].size();
+              }
               return rows;
             }};
   }

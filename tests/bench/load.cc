@@ -73,7 +73,7 @@ class Load final : public Sink {
     if (options_.rate_per_s > 0 && measuring_) {
       const auto total = static_cast<int64_t>(absl::ToDoubleSeconds(time) * options_.rate_per_s);
       for (; due_count < total; ++due_count) {
-        ++result_.failures;
+        ++result_.not_begun;
         micros_.push_back(static_cast<float>(absl::ToDoubleMicroseconds(end - begin) -
                                              static_cast<double>(due_count) / options_.rate_per_s * 1e6));
       }

@@ -27,6 +27,9 @@ struct LoadOptions {
 struct LoadResult {
   int64_t calls = 0;     // successes within `time`
   int64_t failures = 0;  // failures within `time`
+  // In the open loop: calls that were due within `time` and for which no slot was free until its end. The times count
+  // them as that late, at least.
+  int64_t not_begun = 0;
   double seconds = 0;
   double p50_us = 0, p99_us = 0, p999_us = 0;
 

@@ -167,10 +167,11 @@ void RunSoak(const ScaleOptions& options, Report* report) {
     const LoadResult& result = running[i].result;
     failures += result.failures;
     longest = std::max(longest, running[i].calls->longest_call());
-    report->Note(absl::StrFormat("%s: %.0f of %.0f/s, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, longest %.0f ms",
-                                 NameOf(kStreams[i].kind), result.calls_per_s(), kStreams[i].per_s, result.p50_us / 1e3,
-                                 result.p99_us / 1e3, result.p999_us / 1e3,
-                                 absl::ToDoubleMilliseconds(running[i].calls->longest_call())));
+    report->Note(absl::StrFormat(
+        "%s: %.0f of %.0f/s, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, longest %.0f ms, %d not "
+        "begun at the end",
+        NameOf(kStreams[i].kind), result.calls_per_s(), kStreams[i].per_s, result.p50_us / 1e3, result.p99_us / 1e3,
+        result.p999_us / 1e3, absl::ToDoubleMilliseconds(running[i].calls->longest_call()), result.not_begun));
   }
   report->Add("calls that failed", static_cast<double>(failures), "", AtMost(0));
   report->Add("largest gap between synced writes of one client", absl::ToDoubleMilliseconds(probe.calls->longest_gap()),
