@@ -132,7 +132,7 @@ class Activation : public ObjectContext, private storage::Resumer {
   class MoveTurn;
   class LeaveTurn;
 
-  // What a turn leaves beside the writes of the object; an error drops it with them. Few turns leave any.
+  // The effects of a turn beside the writes of its object; an error drops them too. Few turns have any.
   struct Beside {
     storage::WriteSet record;  // of the request
     std::vector<absl::AnyInvocable<void()>> after_commit;

@@ -12,7 +12,7 @@ void Outbox::Add(Connections* connections, Connections::Connection* connection, 
 
 void Outbox::Flush() {
   if (replies_.empty()) return;
-  // What is sent may add to the next round.
+  // A reply that is sent may add another, which is for the next round.
   std::swap(sending_, replies_);
   if (sending_.size() >= kTogetherMin) {
     std::stable_sort(sending_.begin(), sending_.end(),

@@ -4,7 +4,8 @@
 // thread for each. When many replies become durable together, those on one connection are held back in the kernel until
 // the last of them is there (TCP_CORK), and leave in few packets.
 //
-// Bounds: a reply waits for the rest of its round and no longer. Threading: the executor's.
+// Bounds: a reply waits for the rest of its round and no longer; there are as many as calls (server.calls_max). Errors:
+// a connection that can't be held back sends its replies one by one. Threading: the executor's.
 
 #ifndef HOLDFAST_SERVICE_CALL_OUTBOX_H_
 #define HOLDFAST_SERVICE_CALL_OUTBOX_H_

@@ -89,7 +89,7 @@ std::unique_ptr<Cursor> LoggedStore::NewCursor(const Location& location, KeyRang
     const uint64_t fold_steps = unfolded_.fold_steps();
     Unfolded::Snapshot snapshot = unfolded_.Take(location);
     std::unique_ptr<Cursor> base = below_->NewCursor(location, range, tier);
-    // What a fold wrote in between may be newer than the snapshot.
+    // A fold in between may have written newer values than the snapshot has.
     if (unfolded_.fold_steps() != fold_steps) continue;
     if (snapshot.empty()) return base;
     return std::make_unique<SnapshotCursor>(std::move(snapshot), std::move(range), std::move(base));

@@ -19,6 +19,7 @@
 #include "storage/fold/logged_store.h"
 #include "storage/log/file_commit_logs.h"
 #include "storage/store/patch.h"
+#include "tests/simulation/forwarding_store.h"
 #include "tests/unit/storage/child.h"
 #include "tests/unit/storage/stores.h"
 
@@ -43,26 +44,19 @@ struct Steps {
   }
 };
 
-class SteppedStore : public Store {
+class SteppedStore : public simulation::ForwardingStore {
  public:
-  SteppedStore(std::unique_ptr<Store> store, Steps* steps) : store_(std::move(store)), steps_(steps) {}
-  ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
-                 absl::Status* error) override {
-    return store_->Get(location, key, tier, value, error);
-  }
-  std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) override {
-    return store_->NewCursor(location, std::move(range), tier);
-  }
+  SteppedStore(std::unique_ptr<Store> store, Steps* steps)
+      : ForwardingStore(store.get()), store_(std::move(store)), steps_(steps) {}
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override {
-    return steps_->Make([&] { return store_->CommitSync(writes); });
+    return steps_->Make([&] { return ForwardingStore::CommitSync(writes); });
   }
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override {
-    return steps_->Make([&] { return store_->CreateFamily(name); });
+    return steps_->Make([&] { return ForwardingStore::CreateFamily(name); });
   }
   absl::Status DropFamily(FamilyId family) override {
-    return steps_->Make([&] { return store_->DropFamily(family); });
+    return steps_->Make([&] { return ForwardingStore::DropFamily(family); });
   }
-  std::vector<OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }
 
  private:
   const std::unique_ptr<Store> store_;

@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/log/file_commit_logs.h"
+#include "tests/simulation/forwarding_store.h"
 #include "tests/simulation/manual_background.h"
 #include "tests/simulation/memory_logs.h"
 #include "tests/unit/storage/random.h"
@@ -34,31 +35,18 @@ const Location kA = {FamilyId::kPacked, "a/"};
 const Location kB = {FamilyId::kPacked, "b/"};
 
 // A store whose contents outlive it: a test keeps the whole across the lives of LoggedStores.
-class Kept : public Store {
+class Kept : public simulation::ForwardingStore {
  public:
-  explicit Kept(Store* store) : store_(store) {}
-  ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
-                 absl::Status* error) override {
-    return store_->Get(location, key, tier, value, error);
-  }
-  std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) override {
-    return store_->NewCursor(location, std::move(range), tier);
-  }
+  explicit Kept(Store* store) : ForwardingStore(store) {}
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override {
     ++commits;
     points = 0;
     for (const KeyspaceWrites& part : writes) points += part.writes->points().size();
-    return store_->CommitSync(writes);
+    return ForwardingStore::CommitSync(writes);
   }
-  absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override { return store_->CreateFamily(name); }
-  absl::Status DropFamily(FamilyId family) override { return store_->DropFamily(family); }
-  std::vector<OwnFamily> ListOwnFamilies() override { return store_->ListOwnFamilies(); }
 
   int commits = 0;
   size_t points = 0;  // of the last commit
-
- private:
-  Store* const store_;
 };
 
 class LoggedStoreTest : public testing::Test {

@@ -79,6 +79,30 @@ class TableTest : public StoreParamTest {
   Table<PendingItemRow> items_{&object_.storage(), &ItemSpec(2)};
 };
 
+TEST_P(TableTest, ManyRangesAreScannedInOneRead) {
+  for (int64_t sequence = 1; sequence <= 9; ++sequence) items_.Write(Item(sequence, ""), nullptr);
+  object_.Settle();
+  const auto range = [](int64_t from, int64_t to) {
+    KeyRange keys;
+    AppendInt64(&keys.start, from);
+    AppendInt64(&keys.end, to);
+    return keys;
+  };
+  const std::vector<KeyRange> ranges = {range(1, 4), range(20, 30), range(5, 9), range(9, 10)};
+  const auto scan = [&](ScanOptions options, size_t rows_max) {
+    std::string found;
+    const auto each = object_.Await(items_.ScanEach(ranges, options, rows_max));
+    EXPECT_THAT(each, IsOk());
+    for (const auto& rows : *each) absl::StrAppend(&found, Sequences(rows), "| ");
+    return found;
+  };
+  EXPECT_EQ(scan({}, 100), "1 2 3 | | 5 6 7 8 | 9 | ");
+  EXPECT_EQ(scan({.reverse = true, .rows_max = 1}, 100), "3 | | 8 | 9 | ");
+  EXPECT_EQ(scan({}, 5), "1 2 3 | | 5 6 | | ") << "the bound is of all together";
+  EXPECT_EQ(scan({}, 3), "1 2 3 | | | | ");
+  EXPECT_THAT(object_.Await(items_.ScanEach({}, {}, 5)), IsOkAnd(IsEmpty()));
+}
+
 TEST_P(TableTest, InsertedRowComesBack) {
   UserRow row = User("ann", "ann@example.com", 3);
   row.set_attributes(std::string("\0\xff", 2));
