@@ -114,7 +114,7 @@ class ObjectStorage : public KeyspaceReader {
   // one.
   std::optional<absl::Time> alarm() const;
 
-  // --- For Table, and for the records about the object itself.
+  // --- For Table, and for the records about the object itself. A reference is good until the turn ends.
   WriteSet& writes() { return turn().writes; }
   UsageChange& usage() { return turn().usage; }
 

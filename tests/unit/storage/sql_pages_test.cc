@@ -193,12 +193,11 @@ TEST(SqlPages, ThePagesOfAnotherGenerationAreNotTouched) {
 
 TEST(SqlPages, APatchWithoutItsPageIsDataLoss) {
   SqlObject object;
-  WriteSet& writes = object.object().storage().writes();
   EXPECT_THAT(object.pages().WritePage(1, Page('a')), IsOk());
   object.EndTurn();
-  writes.Delete(PageKey(0, 1));
+  object.object().storage().writes().Delete(PageKey(0, 1));
   object.Settle();
-  writes.PutChanged(PageKey(0, 1), Page('b') + '\1', "\1\1b");
+  object.object().storage().writes().PutChanged(PageKey(0, 1), Page('b') + '\1', "\1\1b");
   object.Settle();
   char page[kPageBytes];
   EXPECT_THAT(object.pages().ReadPage(1, page), IsStatus(absl::StatusCode::kDataLoss, "page 1"));
