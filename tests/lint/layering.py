@@ -35,9 +35,10 @@ MAY_INCLUDE = {
     "actors": [*STORAGE, *ACTORS[:3]],
     "actors/runtime": [*STORAGE, *ACTORS[:4]],
     "actors/objects": [*STORAGE, *ACTORS[:5]],
-    "service/call": [*STORAGE, *ACTORS],
-    "service/rpcs": [*STORAGE, *ACTORS, "service/call"],
-    "service": [*STORAGE, *ACTORS, "service/call", "service/rpcs"],
+    "service/access": [BASE, ACTORS[0]],
+    "service/call": [*STORAGE, *ACTORS, "service/access"],
+    "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/call"],
+    "service": [*STORAGE, *ACTORS, "service/access", "service/call", "service/rpcs"],
     "client": [],
 }
 FOLDERS = ["storage", "actors", "service", "client"]
