@@ -15,8 +15,10 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
+#include "service/access/access_files.h"
 #include "service/config_enums.h"
 #include "service/settings.h"
+#include "service/tls.h"
 
 namespace holdfast::service {
 namespace {
@@ -47,7 +49,7 @@ void CheckListen(const Config& config, Problems* problems) {
   const bool loopback =
       host == "localhost" || host == "[::1]" ||
       (inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
-  if (!loopback && !config.insecure_listen()) {
+  if (!loopback && !config.has_tls() && !config.insecure_listen()) {
     problems->Add("listen", absl::StrCat("\"", config.listen(),
                                          "\" is no loopback address and there is no TLS; if that is meant, set "
                                          "insecure_listen: true"));
@@ -92,8 +94,8 @@ absl::Status CompleteConfig(Config* config) {
   if (!Config::LogLevel_IsValid(config->log_level())) {
     problems.Add("log_level", NotAnEnumValue(*Config::LogLevel_descriptor(), absl::StrCat(config->log_level())));
   }
-  if (config->has_tls()) problems.Add("tls", "this version has no TLS");
-  if (config->has_authorization()) problems.Add("authorization", "this version has no authorization");
+  problems.Add(CheckTlsSettings(*config));
+  problems.Add(AccessFiles::Check(*config));
   CheckListen(*config, &problems);
   if (config->actors().executors() == 0) {
     config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));

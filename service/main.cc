@@ -38,9 +38,9 @@ LogLevel LevelOf(const Config& config) {
 }
 
 void Warn(const Config& config) {
-  if (config.insecure_listen()) {
+  if (config.insecure_listen() && !config.has_tls()) {
     Log(LogLevel::kWarning, "insecure_listen",
-        {{"listen", config.listen()}, {"what", "anyone who reaches it may call it"}});
+        {{"listen", config.listen()}, {"what", "calls and credentials can be read on their way"}});
   }
   if (config.testing().sync_off()) {
     Log(LogLevel::kWarning, "sync_off", {{"what", "acknowledged writes can be lost; for crash tests only"}});
@@ -135,19 +135,22 @@ int main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  auto server = holdfast::service::Server::Start(*config, [](const absl::Status& status) {
+  const auto on_disk_failure = [](const absl::Status& status) {
     Log(LogLevel::kError, "commit_failed", {{"status", status.ToString()}});
     // The waiting calls have their errors. Their replies get a moment to leave; then the process ends without another
     // write.
     alarm(1);
-  });
+  };
+  auto server = holdfast::service::Server::Start(*config, on_disk_failure,
+                                                 {.read_config = [&arguments] { return EffectiveConfig(arguments); }});
   if (!server.ok()) return Fail(server.status());
   Log(LogLevel::kInfo, "serving", {{"listen", (*server)->address()}, {"data_dir", config->data_dir()}});
 
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) (*server)->Reload();
   Log(LogLevel::kInfo, "draining", {{"signal", absl::StrCat(signal)}});
   (*server)->Drain();
   server->reset();

@@ -260,7 +260,8 @@ void Activation::EndTurn(Delivery* turn) {
 
 absl::Status Activation::CheckTurn(Delivery* turn) {
   if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
-  if (absl::Status status = CheckWrites(storage_, record_.size_bytes(), *lane_); !status.ok()) return status;
+  if (absl::Status status = CheckWrites(storage_, key_, record_.exists(), record_.size_bytes(), *lane_); !status.ok())
+    return status;
   if (turn->recorded() == nullptr || turn->progress.unrecorded) return absl::OkStatus();
   if (beside_ == nullptr) beside_ = std::make_unique<Beside>();
   return lane_->records.Add(key_, *turn->recorded(), &beside_->record);
@@ -388,7 +389,7 @@ bool Activation::removable() const {
 void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) {
   Delivery* const turn = input_gate_.holder();
   if (end_turn) {
-    if (absl::Status error = CheckWrites(storage_, record_.size_bytes(), *lane_); !error.ok()) {
+    if (absl::Status error = CheckWrites(storage_, key_, record_.exists(), record_.size_bytes(), *lane_); !error.ok()) {
       // It is never resumed. Not here: the coroutine is still on the stack.
       lane_->services.executor->Post([this, turn, error = std::move(error)] {
         // Unless a reset came first.

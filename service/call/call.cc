@@ -53,7 +53,8 @@ void Call::OnEvent(bool ok) {
   state_ = State::kRunning;
   PostNext();
   Join();
-  Arrived(endpoint_->gate->Admit(method_->method(), shape_, context_.peer(), bytes_.Length(), &lease_));
+  Arrived(endpoint_->gate->Admit(method_->method(), shape_, context_.peer(), bytes_.Length(), &lease_,
+                                 [this] { return ReadCredentials(context_); }));
 }
 
 void Call::Finish(const absl::Status& outcome) {
@@ -120,6 +121,10 @@ void WatchCalls(Endpoint* endpoint) {
         call->context_.TryCancel();
       } else if (now - call->used_at_ >= idle_max) {
         call->EndIdle();
+      } else if (call->shape_ == CallGate::Shape::kStream && !call->finishing()) {
+        const absl::Status status = endpoint->gate->Recheck(call->method_->method(), &call->lease_,
+                                                            [call] { return ReadCredentials(call->context_); });
+        if (!status.ok()) call->EndDenied(status);
       }
     }
     WatchCalls(endpoint);

@@ -33,6 +33,7 @@
 #include "absl/time/time.h"
 #include "service/call/call_gate.h"
 #include "service/call/completion_queue_executor.h"
+#include "service/call/credentials.h"
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
 
@@ -51,6 +52,8 @@ class Call : public Event {
   // Called when nothing has happened on the call for too long. A StreamIncrement, Health.Watch or reflection stream
   // ends then; other calls go on.
   virtual void EndIdle() {}
+  // Called when the caller of a stream may not have it any more. Unless a kind of call can say why, it is cancelled.
+  virtual void EndDenied(const absl::Status& /*why*/) { context_.TryCancel(); }
 
  protected:
   // The constructor of a kind of call asks gRPC for a call of the method, with Tag(). `method` outlives the call.
@@ -81,7 +84,8 @@ class Call : public Event {
 
   // Asks the gate whether the call may have what it is for.
   absl::Status AdmitTarget(const Target& target) {
-    return endpoint_->gate->AdmitTarget(method_->method(), target, &lease_);
+    return endpoint_->gate->AdmitTarget(method_->method(), target, &lease_,
+                                        [this] { return ReadCredentials(context_); });
   }
 
   // The outcome of a stream that EndIdle ends.

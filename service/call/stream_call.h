@@ -162,6 +162,7 @@ class StreamCall final : public Call {
   }
 
   void Drain() override { End(CallGate::Draining()); }
+  void EndDenied(const absl::Status& why) override { End(why); }
   void EndIdle() override {
     // A stream that waits for its objects or its client is not idle.
     if (entries_.empty()) End(IdleTooLong());

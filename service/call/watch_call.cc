@@ -68,6 +68,11 @@ void WatchCall::Break() {
   End(absl::CancelledError("the client is gone"));
 }
 
+void WatchCall::EndDenied(const absl::Status& why) {
+  End(why);
+  Go();
+}
+
 void WatchCall::Drain() {
   End(CallGate::Draining());
   Go();

@@ -156,6 +156,7 @@ class ReflectionCall final : public Call {
   void EndIdle() override {
     if (!write_.pending()) EndSoon(IdleTooLong());
   }
+  void EndDenied(const absl::Status& why) override { EndSoon(why); }
   void EndSoon(const absl::Status& outcome) {
     if (ending_) return;
     ending_ = true;

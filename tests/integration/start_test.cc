@@ -75,7 +75,11 @@ TEST_F(StartTest, SettingsThatAreUnknownOrImpossibleAreNamed) {
   ExpectRefused(StartWith("actors { idle_timeout_ms: -1 }"), "actors.idle_timeout_ms");
   ExpectRefused(StartWith("storage { column_families_max: 1000000 }"), "storage.column_families_max");
   ExpectRefused(StartWith("log_level: LOUD"), "log_level");
-  ExpectRefused(StartWith("tls {}"), "tls");
+  ExpectRefused(StartWith("tls {}"), "tls.certificate_file");
+  ExpectRefused(StartWith("authorization { rule { principal: 'a' } }"), "authorization");
+  ExpectRefused(StartWith("authentication { token_file: '/none/tokens' }"), "authentication.token_file: /none/tokens");
+  ExpectRefused(StartWith("audit { file: '/proc/none/audit.log' }"), "audit.file: /proc/none/audit.log");
+  ExpectRefused(StartWith("namespace { name: 'a' } namespace { name: 'a' }"), "namespace[1].name");
   ExpectRefused(ServerProcess::RunToEnd({"--config", directory_.path() + "/missing"}), "/missing");
   ExpectRefused(ServerProcess::RunToEnd({"--config", directory_.path()}), directory_.path());
   ExpectRefused(ServerProcess::RunToEnd({"--listen", "nonsense"}), "listen");

@@ -35,7 +35,7 @@ MAY_INCLUDE = {
     "actors": [*STORAGE, *ACTORS[:3]],
     "actors/runtime": [*STORAGE, *ACTORS[:4]],
     "actors/objects": [*STORAGE, *ACTORS[:5]],
-    "service/access": [BASE, ACTORS[0]],
+    "service/access": [BASE, *ACTORS[:2]],
     "service/call": [*STORAGE, *ACTORS, "service/access"],
     "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/call"],
     "service": [*STORAGE, *ACTORS, "service/access", "service/call", "service/rpcs"],
