@@ -155,6 +155,7 @@ void Activation::Pump() {
       if (queue_.empty()) break;
       state_ = State::kLoading;
       load_turn_ = std::make_unique<LoadTurn>();
+      if (lane_->services.observer != nullptr) load_turn_->progress.began = lane_->clock().Steady();
       Begin(load_turn_.get(), Load(), lane_->options.load_timeout);
       continue;
     }
@@ -280,13 +281,16 @@ void Activation::DropTurn() {
 }
 
 void Activation::EndLoad(const absl::Status& status) {
+  storage::Observer* const observer = lane_->services.observer;
+  const std::optional<absl::Time> began = load_turn_->progress.began;
   load_turn_.reset();
   if (status.ok()) {
     CommitTurn();
     state_ = State::kActive;
-    if (storage::Observer* const observer = lane_->services.observer) observer->Activated(class_->name);
+    if (observer != nullptr && began) observer->Activated(class_->name, lane_->clock().Steady() - *began);
     return;
   }
+  if (observer != nullptr) observer->LoadFailed(class_->name);
   state_ = State::kBroken;
   DropTurn();
   storage_.DropPreread();

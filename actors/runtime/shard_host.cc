@@ -56,6 +56,15 @@ bool ShardHost::idle() const {
   return lane_.pipeline.idle() && lane_.alarms.idle() && lane_.records.idle() && lane_.placement.idle();
 }
 
+HostLoad ShardHost::load() const {
+  return {.active_objects = lane_.residency.count(),
+          .active_object_bytes = lane_.residency.bytes(),
+          .pending_commit_bytes = lane_.pipeline.pending_bytes(),
+          .request_records = lane_.records.count(),
+          .request_record_bytes = lane_.records.bytes(),
+          .alarms = lane_.alarms.load()};
+}
+
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {
   if (RefusedByPipeline(object_class, delivery)) return;
   GetOrCreate(key, object_class)->Deliver(delivery);

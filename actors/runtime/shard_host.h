@@ -22,6 +22,7 @@
 #include "actors/runtime/activation.h"
 #include "actors/runtime/alarm_loads.h"
 #include "actors/runtime/delivery.h"
+#include "actors/runtime/host_load.h"
 #include "actors/runtime/lane.h"
 #include "actors/runtime/object_description.h"
 #include "storage/store/object_id.h"
@@ -92,6 +93,7 @@ class ShardHost {
   const Activation* Find(const storage::ObjectKey& key) const;
   size_t activation_count() const { return lane_.residency.count(); }
   size_t activation_bytes() const { return lane_.residency.bytes(); }
+  HostLoad load() const;
   void CheckInvariants() const;
 
  private:

@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_SERVICE_CALL_METHOD_H_
 #define HOLDFAST_SERVICE_CALL_METHOD_H_
 
+#include <cstddef>
 #include <string>
 
 namespace holdfast::service {
@@ -24,6 +25,8 @@ struct Method {
   Verb verb;
   // The method needs an object of a class that clients may write (ObjectClass::for_clients).
   bool for_clients = false;
+  // The place of the method among those of the server, which the table of RPCs gives it (RpcTable::Add).
+  size_t number = 0;
 };
 
 }  // namespace holdfast::service

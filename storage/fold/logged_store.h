@@ -83,6 +83,7 @@ class LoggedStore final : public Store {
   // under way.
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override;
   bool DiskFull() override { return below_->DiskFull(); }
+  StoreStats Stats() override;
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
   absl::Status DropFamily(FamilyId family) override;
   std::vector<OwnFamily> ListOwnFamilies() override;

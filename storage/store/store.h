@@ -104,6 +104,21 @@ struct OwnFamily {
   std::string name;
 };
 
+// What a store holds and has done since it was opened. A number that a store does not know is 0.
+struct StoreStats {
+  uint64_t block_cache_bytes = 0;
+  uint64_t block_cache_bytes_max = 0;
+  uint64_t block_cache_hits = 0;
+  uint64_t block_cache_misses = 0;
+  uint64_t memtable_bytes = 0;
+  uint64_t table_bytes = 0;               // of the tables on disk
+  uint64_t pending_compaction_bytes = 0;  // that compactions have to rewrite
+  uint64_t unfolded_bytes = 0;            // of writes in memory that are in a commit log only
+  uint64_t unfolded_bytes_max = 0;
+  uint64_t disk_free_bytes = 0;
+  uint64_t disk_reserve_bytes = 0;
+};
+
 // Any thread may call any method.
 class Store {
  public:
@@ -159,6 +174,9 @@ class Store {
   // Returns whether only the reserve of the disk is left. Callers then refuse new writes with RESOURCE_EXHAUSTED;
   // reads, and writes that are under way, go on. Cheap; the answer is up to some 100 ms old.
   virtual bool DiskFull() { return false; }
+
+  // May take some milliseconds: never on an executor.
+  virtual StoreStats Stats() { return {}; }
 
   // These three handle the families of single objects. A new family is empty, and durable on return. A family must be
   // dropped only when no commit in progress or to come names it. Creating and dropping may take milliseconds: never on
