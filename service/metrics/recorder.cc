@@ -61,6 +61,12 @@ constexpr Metric kReadAtScrape[] = {
     Metric::kDescriptorsMax,
 };
 
+// Most calls have few codes, so a series of the others is there once it counts. DATA_LOSS is there from the start: an
+// alert sees the first one only as an increase.
+bool IsAlwaysShown(size_t code) {
+  return code == static_cast<size_t>(absl::StatusCode::kOk) || code == static_cast<size_t>(absl::StatusCode::kDataLoss);
+}
+
 std::string ServiceOf(absl::string_view method) { return std::string(method.substr(0, method.rfind('.'))); }
 std::string NameOf(absl::string_view method) { return std::string(method.substr(method.rfind('.') + 1)); }
 
@@ -134,7 +140,7 @@ std::vector<Series> Recorder::Read(Metric metric) const {
     } else {
       series.value = static_cast<double>(cells_.Sum(cell));
       if (metric == Metric::kCompactionSeconds) series.value /= 1e9;
-      if (metric == Metric::kRequests && series.value == 0 && i % kCodes != 0) continue;
+      if (metric == Metric::kRequests && series.value == 0 && !IsAlwaysShown(i % kCodes)) continue;
     }
     series.labels = LabelsOf(row, i);
     all.push_back(std::move(series));

@@ -41,7 +41,7 @@ class Recorder final : public storage::Observer {
   Recorder(std::vector<std::string> methods, const std::vector<const actors::ObjectClass*>& classes, size_t copies);
 
   // Returns the series of a metric that is recorded here; none for one that is read from the server at a scrape
-  // (node_load.h). Series of calls with an error are there once there was one.
+  // (node_load.h). Of calls with an error the series are there once there was one, but for DATA_LOSS.
   std::vector<Series> Read(Metric metric) const;
   // Returns the sum over all series of a counter or gauge, or the number of values of a histogram.
   uint64_t Total(Metric metric) const;
