@@ -94,6 +94,7 @@ class ShardHost {
   size_t activation_count() const { return lane_.residency.count(); }
   size_t activation_bytes() const { return lane_.residency.bytes(); }
   HostLoad load() const;
+  HotObjects& hot() { return lane_.hot; }
   void CheckInvariants() const;
 
  private:

@@ -29,6 +29,7 @@
 #include "storage/rocksdb/listener.h"
 #include "storage/rocksdb/patches.h"
 #include "storage/rocksdb/status.h"
+#include "storage/rocksdb/table_work.h"
 #include "storage/store/format.h"
 #include "storage/store/object_id.h"
 #include "storage/store/stuck_cursor.h"
@@ -261,6 +262,21 @@ class RocksDbStore : public Store {
     stats.disk_free_bytes = space_.FreeBytesNow();
     stats.disk_reserve_bytes = space_.reserve_bytes();
     return stats;
+  }
+
+  absl::Status CompactTables(TableWorkGoesOn goes_on) override {
+    std::vector<Family> families;
+    {
+      ReaderLock lock(&mutex_);
+      for (const auto& [id, handle] : families_) families.push_back(handle);
+    }
+    return CompactFamilies(db_.get(), families, goes_on);
+  }
+  absl::Status CheckTables(uint64_t bytes_per_second, TableWorkGoesOn goes_on,
+                           std::vector<DamagedTable>* damaged) override {
+    Pace pace(
+        bytes_per_second, [] { return absl::Now(); }, [](absl::Duration time) { absl::SleepFor(time); });
+    return CheckAllTables(db_.get(), &pace, goes_on, damaged);
   }
 
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -119,6 +120,20 @@ struct StoreStats {
   uint64_t disk_reserve_bytes = 0;
 };
 
+// Told how far long work over the tables of a store is. It returns whether the work is to go on.
+struct TableProgress {
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+using TableWorkGoesOn = absl::FunctionRef<bool(const TableProgress& progress)>;
+
+// A table that cannot be read whole.
+struct DamagedTable {
+  std::string table;
+  std::string family;
+  absl::Status damage;
+};
+
 // Any thread may call any method.
 class Store {
  public:
@@ -177,6 +192,19 @@ class Store {
 
   // May take some milliseconds: never on an executor.
   virtual StoreStats Stats() { return {}; }
+
+  // These two work through all tables while others read and write: on a thread of their own, for minutes or hours. Both
+  // call `goes_on` often, and end soon with CANCELLED once it returns false.
+  //
+  // CompactTables rewrites all tables without what was overwritten or deleted; its progress is in families.
+  virtual absl::Status CompactTables(TableWorkGoesOn /*goes_on*/) { return absl::OkStatus(); }
+  // CheckTables reads every block of every table, past the caches and at most so many bytes in a second, and compares
+  // it with its checksum; its progress is in bytes. The tables that are damaged are added to `*damaged`. A table that
+  // is dropped meanwhile is passed over.
+  virtual absl::Status CheckTables(uint64_t /*bytes_per_second*/, TableWorkGoesOn /*goes_on*/,
+                                   std::vector<DamagedTable>* /*damaged*/) {
+    return absl::OkStatus();
+  }
 
   // These three handle the families of single objects. A new family is empty, and durable on return. A family must be
   // dropped only when no commit in progress or to come names it. Creating and dropping may take milliseconds: never on
