@@ -42,6 +42,10 @@ void Warn(const Config& config) {
     Log(LogLevel::kWarning, "insecure_listen",
         {{"listen", config.listen()}, {"what", "calls and credentials can be read on their way"}});
   }
+  if (config.metrics().insecure_listen()) {
+    Log(LogLevel::kWarning, "metrics_insecure_listen",
+        {{"listen", config.metrics().listen()}, {"what", "anyone who reaches it may read the metrics"}});
+  }
   if (config.testing().sync_off()) {
     Log(LogLevel::kWarning, "sync_off", {{"what", "acknowledged writes can be lost; for crash tests only"}});
   }

@@ -33,6 +33,11 @@
 #include "service/call/request_parser.h"
 #include "service/descriptors.h"
 #include "service/listener.h"
+#include "service/metrics/collector.h"
+#include "service/metrics/exporter.h"
+#include "service/metrics/observers.h"
+#include "service/metrics/recorder.h"
+#include "service/node_reader.h"
 #include "service/open_store.h"
 #include "service/quiesce.h"
 #include "service/rpcs/builtin.h"
@@ -156,6 +161,15 @@ Extension WithBuiltIn(const Config& config, Extension program) {
   return all;
 }
 
+RpcTable TableOf(std::vector<RpcTable::Service> services) {
+  RpcTable table;
+  for (RpcTable::Service& service : services) table.Add(std::move(service));
+  return table;
+}
+
+// Each executor and its thread for commits have copies of their own, and so have some threads of the store.
+size_t RecorderCopies(const Config& config) { return 2 * static_cast<size_t>(config.actors().executors()) + 6; }
+
 // An executor with the objects and threads that belong to it. Members are destroyed in the reverse order: first the
 // threads that post to the executor.
 struct Lane {
@@ -190,23 +204,24 @@ class RunningServer : public Server {
       : config_(config),
         on_disk_failure_(std::move(on_disk_failure)),
         clock_(extension.clock != nullptr ? extension.clock : &system_clock_),
-        classes_(std::move(extension.object_classes)),
+        classes_(extension.object_classes),
         open_store_(std::move(extension.open_store)),
         read_config_(std::move(extension.read_config)),
-        observer_(extension.observer),
+        table_(TableOf(std::move(extension.services))),
+        recorder_(table_.method_names(), extension.object_classes, RecorderCopies(config)),
+        both_observers_(&recorder_, extension.observer),
+        observer_(extension.observer == nullptr ? static_cast<storage::Observer*>(&recorder_) : &both_observers_),
         connections_(config.server().connections_max()),
         gate_({.calls_max = config.server().calls_max(),
                .streams_max = config.server().streams_max(),
                .bytes_max = config.server().call_bytes_max(),
                .connection_bytes_max = config.server().connection_bytes_max()},
-              &connections_, extension.observer),
+              &connections_, observer_),
         call_log_(absl::Milliseconds(config.log_slow_call_ms()), actors::SteadyNow),
         import_places_(config.sql().imports_max(), config.sql().namespace_imports_max()),
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
         // The first id is random, so that no watcher of an earlier run has had one of these ids.
-        watchers_(config.server().alarm_watchers_max(), uint64_t{std::random_device{}()} << 32 | 1) {
-    for (RpcTable::Service& service : extension.services) table_.Add(std::move(service));
-  }
+        watchers_(config.server().alarm_watchers_max(), uint64_t{std::random_device{}()} << 32 | 1) {}
 
   ~RunningServer() override {
     Drain();
@@ -226,6 +241,7 @@ class RunningServer : public Server {
   absl::Status CountNamespaces();
   absl::Status StartAccess();
   absl::Status StartGrpc();
+  absl::Status StartMetrics();
   void DiskFailed(const absl::Status& status) {
     if (!disk_failed_.exchange(true)) on_disk_failure_(status);
   }
@@ -245,6 +261,10 @@ class RunningServer : public Server {
   const actors::ClassRegistry classes_;
   const decltype(Extension::open_store) open_store_;
   const decltype(Extension::read_config) read_config_;
+  const absl::Time started_ = absl::Now();
+  RpcTable table_;
+  Recorder recorder_;
+  Observers both_observers_;  // used if the extension has an observer
   storage::Observer* const observer_;
   Connections connections_;
   std::unique_ptr<AuditLog> audit_;      // null: there is none
@@ -260,10 +280,11 @@ class RunningServer : public Server {
   std::unique_ptr<storage::sql::TempSpace> sql_temp_space_;
   storage::sql::HeapTotal sql_heap_total_;
   actors::AlarmWatchers watchers_;
-  RpcTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<actors::Router> router_;
+  std::unique_ptr<NodeReader> node_reader_;
   std::unique_ptr<FloodGuard> flood_guard_;  // ends before the executors that it looks at
+  std::unique_ptr<Exporter> exporter_;       // ends before the executors that it asks
   RequestParser parser_;                     // ends before the executors that it posts to
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
@@ -428,6 +449,7 @@ absl::Status RunningServer::StartGrpc() {
                      .watchers = &watchers_,
                      .gate = &gate_,
                      .log = &call_log_,
+                     .observer = observer_,
                      .parser = &parser_,
                      .alone = lanes_.size() == 1,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
@@ -447,6 +469,7 @@ absl::Status RunningServer::StartGrpc() {
     });
     lane->executor.Start();
   }
+  if (absl::Status status = StartMetrics(); !status.ok()) return status;
   std::vector<const CompletionQueueExecutor*> executors;
   executors.reserve(lanes_.size());
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
@@ -459,6 +482,27 @@ absl::Status RunningServer::StartGrpc() {
       acceptor_->HandleNewConnection(&connection);
     });
   });
+  return absl::OkStatus();
+}
+
+absl::Status RunningServer::StartMetrics() {
+  NodeReader::Sources sources{.executors = {},
+                              .gate = &gate_,
+                              .store = store_.get(),
+                              .families = families_.get(),
+                              .watchers = &watchers_,
+                              .families_max = config_.storage().column_families_max(),
+                              .request_record_bytes_max = config_.storage().request_record_bytes_max()};
+  for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
+  node_reader_ = std::make_unique<NodeReader>(
+      std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);
+  if (config_.metrics().listen().empty()) return absl::OkStatus();
+  auto exporter =
+      Exporter::Start(config_.metrics(), std::make_shared<Collector>(
+                                             &recorder_, [this] { return node_reader_->Read(); }, started_));
+  if (!exporter.ok()) return exporter.status();
+  exporter_ = *std::move(exporter);
+  Log(LogLevel::kInfo, "metrics", {{"listen", exporter_->address()}});
   return absl::OkStatus();
 }
 
@@ -502,6 +546,7 @@ void RunningServer::Drain() {
   }
   watchers_.Close();
   flood_guard_ = nullptr;
+  exporter_ = nullptr;
   StopLanes();
   grpc_ = nullptr;
 }

@@ -17,6 +17,7 @@
 #include "actors/executor/clock.h"
 #include "actors/executor/executor.h"
 #include "actors/object.h"
+#include "actors/runtime/hot_objects.h"
 #include "actors/runtime/mailbox.h"
 #include "actors/runtime/placement_policy.h"
 #include "actors/runtime/request_records.h"
@@ -110,6 +111,7 @@ struct Lane {
   AlarmScheduler alarms;
   Residency residency;
   PlacementPolicy placement;
+  HotObjects hot;
   bool stopped = false;
 };
 

@@ -63,6 +63,15 @@ bool ShardHost::idle() const {
          lane_.placement.idle();
 }
 
+HostLoad ShardHost::load() const {
+  return {.active_objects = lane_.residency.count(),
+          .active_object_bytes = lane_.residency.bytes(),
+          .pending_commit_bytes = lane_.pipeline.pending_bytes(),
+          .request_records = lane_.records.count(),
+          .request_record_bytes = lane_.records.bytes(),
+          .alarms = lane_.alarms.load()};
+}
+
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {
   fair_queue_.Add({&key, object_class, delivery});
 }

@@ -23,6 +23,7 @@
 #include "actors/runtime/alarm_loads.h"
 #include "actors/runtime/delivery.h"
 #include "actors/runtime/fair_queue.h"
+#include "actors/runtime/host_load.h"
 #include "actors/runtime/lane.h"
 #include "actors/runtime/object_description.h"
 #include "storage/store/object_id.h"
@@ -96,6 +97,8 @@ class ShardHost {
   const Activation* Find(const storage::ObjectKey& key) const;
   size_t activation_count() const { return lane_.residency.count(); }
   size_t activation_bytes() const { return lane_.residency.bytes(); }
+  HostLoad load() const;
+  HotObjects& hot() { return lane_.hot; }
   void CheckInvariants() const;
 
  private:

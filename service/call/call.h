@@ -96,6 +96,9 @@ class Call : public Event {
   void EndSending() { sending_since_.store(kNotSending, std::memory_order_relaxed); }
   // Records that something has happened on the stream.
   void Used() { used_at_ = NowTick(); }
+  // Tells the observer of a message. The request of a call with one request is told of by this class.
+  void CountReceived(size_t bytes) const;
+  void CountSent(size_t bytes) const;
 
   // An operation of a stream that may be in progress beside others: gRPC tells them apart by tag. The call is not
   // deleted before the operation has ended.
@@ -145,6 +148,7 @@ class Call : public Event {
   std::atomic<int64_t> sending_since_ = kNotSending;
   int64_t used_at_ = 0;
   absl::Time began_ = CallLog::kNotMeasured;
+  absl::Time arrived_ = absl::InfinitePast();  // by the steady clock; set if there is an observer
 };
 
 // Asks every call of the endpoint to end that has no end of its own.

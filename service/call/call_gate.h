@@ -186,6 +186,7 @@ class CallGate {
   int64_t calls() const { return calls_; }
   // Returns the number of calls without those that were refused since Drain.
   int64_t working() const { return calls_ - turned_away_; }
+  int64_t streams() const { return streams_; }
   int64_t bytes() const { return bytes_; }
 
   static absl::Status Draining();

@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_SERVICE_CALL_METHOD_H_
 #define HOLDFAST_SERVICE_CALL_METHOD_H_
 
+#include <cstddef>
 #include <string>
 
 #include "service/access/policy.h"
@@ -16,6 +17,8 @@ struct Method {
   bool for_clients = false;
   // Anybody may call the method, without credentials: health.
   bool open = false;
+  // The place of the method among those of the server, which the table of RPCs gives it (RpcTable::Add).
+  size_t number = 0;
 };
 
 }  // namespace holdfast::service

@@ -79,17 +79,19 @@ class RpcRows {
   // them.
   void Custom(absl::string_view method, Verb verb, void (*post)(const RawMethod*, Endpoint*), bool for_clients = false,
               bool open = false) {
-    auto raw = std::make_shared<const RawMethod>(Raw(method, verb, for_clients, open));
-    service_.rows.push_back({raw->name(), verb, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); }});
+    auto raw = std::make_shared<RawMethod>(Raw(method, verb, for_clients, open));
+    service_.rows.push_back({raw->name(), verb, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); },
+                             [raw](size_t number) { raw->set_number(number); }});
   }
 
   // Adds a method that the template `Call` (BatchCall, StreamCall) serves as `row` describes it. The `raw` of `row` is
   // Raw(name, verb).
   template <typename Call, typename Row>
   void Add(Row row) {
-    auto shared = std::make_shared<const Row>(std::move(row));
+    auto shared = std::make_shared<Row>(std::move(row));
     service_.rows.push_back({shared->raw.name(), shared->raw.method().verb,
-                             [shared](Endpoint* endpoint) { Call::Post(shared.get(), endpoint); }});
+                             [shared](Endpoint* endpoint) { Call::Post(shared.get(), endpoint); },
+                             [shared](size_t number) { shared->raw.set_number(number); }});
   }
   RawMethod Raw(absl::string_view method, Verb verb, bool for_clients = false, bool open = false) const {
     return RawMethod(service_.service.get(), {absl::StrCat(service_.name, ".", method), verb, for_clients, open});

@@ -41,7 +41,9 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   void Send(const absl::Status& outcome, void* tag) override {
     if (outcome.ok()) {
       if (replayed_) MarkReplayed(&context_);
-      reader_.Finish(ToWire(response_), grpc::Status::OK, tag);
+      const grpc::ByteBuffer reply = ToWire(response_);
+      CountSent(reply.Length());
+      reader_.Finish(reply, grpc::Status::OK, tag);
     } else {
       reader_.FinishWithError(ToGrpc(outcome), tag);
     }
@@ -95,6 +97,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     bool first = true;
     while (co_await Grpc([this](void* tag) { reader_.Read(&bytes_, tag); })) {
       if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
+      CountReceived(bytes_.Length());
       if (absl::Status status = lease_.ReserveReply(bytes_.Length()); !status.ok()) co_return status;
       absl::Status parsed;
       if (first || bytes_.Length() <= RequestParser::kSmallBytes) {

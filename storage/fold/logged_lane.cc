@@ -1,5 +1,7 @@
 #include "storage/fold/logged_lane.h"
 
+#include <chrono>
+
 #include "storage/fold/batch_codec.h"
 #include "storage/log/log_format.h"
 
@@ -22,7 +24,11 @@ absl::StatusOr<LoggedStore::Lane::Appended> LoggedStore::Lane::Append(absl::Span
     // An empty batch follows, so that a store that has lost the large one is noticed.
     payload_ = std::string();
   }
+  const auto start = std::chrono::steady_clock::now();
   const absl::Status status = log_->Append(absl::ToUnixMicros(whole_->options_.now()), payload_);
+  if (Observer* const observer = whole_->options_.observer) {
+    observer->LogAppended({payload_.size(), absl::FromChrono(std::chrono::steady_clock::now() - start), status.ok()});
+  }
   if (!status.ok()) {
     // Nobody can tell what is in the log: nothing more is written, not even the mark of an orderly end.
     whole_->Stop(status);

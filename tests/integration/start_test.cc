@@ -94,6 +94,17 @@ TEST_F(StartTest, WithoutTlsOnlyLoopbackIsServed) {
                 "insecure_listen");
 }
 
+TEST_F(StartTest, MetricsAreServedOnLoopbackUnlessTheConfigurationSaysOtherwise) {
+  ExpectRefused(StartWith("metrics { listen: \"0.0.0.0:0\" }"), "metrics.insecure_listen");
+  // The permission for calls is none for metrics.
+  ExpectRefused(StartWith("insecure_listen: true metrics { listen: \"0.0.0.0:0\" }"), "metrics.insecure_listen");
+  ExpectRefused(StartWith("metrics { listen: \"nonsense\" }"), "metrics.listen");
+  ExpectRefused(StartWith("metrics { listen: \"127.0.0.1:0,0.0.0.0:9464\" }"), "metrics.listen");
+  ExpectRefused(StartWith("metrics { listen: \"example.invalid:1\" insecure_listen: true }"), "metrics.listen");
+  ServerProcess server(directory_.path() + "/data");
+  ExpectRefused(StartWith(absl::StrCat("metrics { listen: \"", server.address(), "\" }")), server.address());
+}
+
 TEST_F(StartTest, HealthAndReflectionAnswer) {
   ServerProcess server(directory_.path() + "/data");
   auto health = grpc::health::v1::Health::NewStub(server.NewChannel());
