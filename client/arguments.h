@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/files.h"
 #include "holdfast/v1/rate_limiter_service.pb.h"
 
 namespace holdfast::client {
@@ -51,9 +52,6 @@ absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text);
 
 // Parses the address of a server, a gRPC target. The error for a URL suggests the right address.
 absl::StatusOr<std::string> ParseAddress(absl::string_view text);
-
-// Returns the bytes of a file. Errors: the file can't be read, or is over `mebibytes_max`; some files have no end.
-absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max);
 
 // The standard input as a value; the word - stands for it. It can be read once. Single-threaded; the stream must
 // outlive it.
