@@ -120,6 +120,7 @@ absl::Status Client::Prepare(grpc::ClientContext* context) const {
   if (!options_.token) return absl::OkStatus();
   const absl::StatusOr<std::string> token = options_.token();
   if (!token.ok()) return token.status();
+  if (!IsBearerToken(*token)) return absl::InvalidArgumentError("the token is not one word of printable ASCII");
   context->AddMetadata("authorization", absl::StrCat("Bearer ", *token));
   return absl::OkStatus();
 }

@@ -81,6 +81,9 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  // Returns the error of options that can't be used, which each call would return.
+  const absl::Status& Usable() const { return unusable_; }
+
   // Calls a unary method of one of the stubs.
   template <class Stub, class Request, class Response>
   absl::StatusOr<Response> Call(CallKind kind,

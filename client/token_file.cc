@@ -52,11 +52,16 @@ class Reread {
 
 }  // namespace
 
+bool IsBearerToken(absl::string_view token) {
+  return !token.empty() && token.size() <= kTokenBytesMax &&
+         std::all_of(token.begin(), token.end(), absl::ascii_isgraph);
+}
+
 absl::StatusOr<std::string> ReadToken(const std::string& path) {
   const absl::StatusOr<std::string> text = ReadFile(path, 1);
   if (!text.ok()) return absl::InvalidArgumentError(absl::StrCat("the token file ", text.status().message()));
   const absl::string_view token = absl::StripAsciiWhitespace(*text);
-  if (token.empty() || token.size() > kTokenBytesMax || !std::all_of(token.begin(), token.end(), absl::ascii_isgraph)) {
+  if (!IsBearerToken(token)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the token file '", path, "' does not hold one token: one word, at most ", kTokenBytesMax, " bytes"));
   }

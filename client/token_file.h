@@ -7,14 +7,18 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace holdfast::client {
 
 // Returns the token that a call is to carry; an error fails the call. Any thread may call it.
 using TokenSource = std::function<absl::StatusOr<std::string>()>;
 
-// Returns the token that the file holds: one word of at most 8 KiB of printable ASCII, blanks and a newline around it
-// aside. INVALID_ARGUMENT names the file, and shows nothing of what it holds.
+// Returns whether a call can carry this token: one word of printable ASCII, at most 8 KiB.
+bool IsBearerToken(absl::string_view token);
+
+// Returns the token that the file holds, without the blanks and the newline around it. INVALID_ARGUMENT names the file,
+// and shows nothing of what it holds.
 absl::StatusOr<std::string> ReadToken(const std::string& path);
 
 // Returns a source that reads the file once, and again after each change of it: of its time, size or inode.
