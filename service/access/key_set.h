@@ -64,7 +64,7 @@ class KeySet {
   static constexpr size_t kKeysMax = 100;
   static constexpr size_t kKeyIdBytesMax = 256;
   static constexpr int kRsaBitsMin = 2048;
-  static constexpr int kRsaBitsMax = 8192;
+  static constexpr int kRsaBitsMax = 4096;
 
   // Parses the text of a key set. A set without keys is valid. INVALID_ARGUMENT names the key by its place, which
   // counts from 0, and its kid.

@@ -43,7 +43,7 @@ std::vector<absl::string_view> WordsOf(absl::string_view line) {
 
 // Parses RFC 3339 with a year of four digits. ParseTime by itself also knows words, such as infinite-future.
 bool ParseExpiry(absl::string_view word, absl::Time* time) {
-  return absl::ascii_isdigit(word.front()) && absl::ParseTime(absl::RFC3339_full, word, time, nullptr) &&
+  return absl::ParseTime(absl::RFC3339_full, word, time, nullptr) &&
          *time >= absl::FromCivil(absl::CivilYear(1), absl::UTCTimeZone()) &&
          *time < absl::FromCivil(absl::CivilYear(10'000), absl::UTCTimeZone());
 }

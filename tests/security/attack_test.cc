@@ -171,7 +171,13 @@ TEST_F(AttackTest, CertificatesThatAreNotThese) {
   Start({.rules = "authorization { rule { principal: 'spiffe://example/web' verb: WRITE } }",
          .client_certificates = true,
          .require_client_certificate = true});
-  const CertificateNames names{"web", {"URI:spiffe://example/web"}};
+  const CertificateOptions names{.common_name = "web", .names = "URI:spiffe://example/web"};
+  const auto dated = [&](absl::Duration from, absl::Duration to) {
+    CertificateOptions options = names;
+    options.not_before = absl::Now() + from;
+    options.not_after = absl::Now() + to;
+    return options;
+  };
   EXPECT_TRUE(Increment(server_->Channel(server_->client_authority().Issue(names)), {}).ok());
   const auto expect_no_connection = [](const std::shared_ptr<grpc::Channel>& channel) {
     EXPECT_EQ(Increment(channel, {}).error_code(), grpc::StatusCode::UNAVAILABLE);
@@ -180,26 +186,26 @@ TEST_F(AttackTest, CertificatesThatAreNotThese) {
   expect_no_connection(server_->Channel(CertificateAuthority("another authority").Issue(names)));
   // The server's own authority makes no clients.
   expect_no_connection(server_->Channel(server_->authority().Issue(names)));
-  const KeyPair expired = server_->client_authority().Issue(names, -absl::Hours(2), -absl::Hours(1));
+  const Certificate expired = server_->client_authority().Issue(dated(-absl::Hours(2), -absl::Hours(1)));
   expect_no_connection(server_->Channel(expired));
-  expect_no_connection(server_->Channel(server_->client_authority().Issue(names, absl::Hours(1), absl::Hours(2))));
+  expect_no_connection(server_->Channel(server_->client_authority().Issue(dated(absl::Hours(1), absl::Hours(2)))));
   // A client does not talk to a server of another name, or of another authority.
-  const KeyPair good = server_->client_authority().Issue(names);
-  expect_no_connection(server_->ChannelWith(server_->authority().certificate(), good, "elsewhere"));
-  expect_no_connection(server_->ChannelWith(CertificateAuthority("another").certificate(), good));
+  const Certificate good = server_->client_authority().Issue(names);
+  expect_no_connection(server_->ChannelWith(server_->authority().pem(), good, "elsewhere"));
+  expect_no_connection(server_->ChannelWith(CertificateAuthority("another").pem(), good));
   // Only a URI is a URI.
-  const KeyPair pretender = server_->client_authority().Issue({"spiffe://example/web"});
+  const Certificate pretender = server_->client_authority().Issue({.common_name = "spiffe://example/web", .names = ""});
   EXPECT_EQ(Increment(server_->Channel(pretender), {}).error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
 TEST_F(AttackTest, ACertificateAndATokenMustAgree) {
   Start({.client_certificates = true});
-  const auto web = server_->Channel(server_->client_authority().Issue({"ignored", {"DNS:web"}}));
+  const auto web = server_->Channel(server_->client_authority().Issue({.common_name = "ignored", .names = "DNS:web"}));
   EXPECT_TRUE(Increment(web, {}).ok());
   EXPECT_TRUE(Increment(web, {Bearer(token_)}).ok());
-  const auto by_common_name = server_->Channel(server_->client_authority().Issue({"web"}));
+  const auto by_common_name = server_->Channel(server_->client_authority().Issue({.common_name = "web", .names = ""}));
   EXPECT_TRUE(Increment(by_common_name, {}).ok());
-  const auto other = server_->Channel(server_->client_authority().Issue({"other"}));
+  const auto other = server_->Channel(server_->client_authority().Issue({.common_name = "other", .names = ""}));
   ExpectInvalid(Increment(other, {Bearer(token_)}));
   EXPECT_EQ(Increment(other, {}).error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_TRUE(Increment(server_->Channel(), {Bearer(token_)}).ok());
@@ -299,11 +305,11 @@ TEST_F(AttackTest, ANewCertificateEndsNoCall) {
   watch->WaitForInitialMetadata();
   // A new authority takes the place of the old one, with a certificate of its own.
   const CertificateAuthority next("next authority");
-  const KeyPair pair = next.Issue({"localhost", {"DNS:localhost"}});
-  server_->Replace("server.key", pair.private_key);
+  const Certificate pair = next.Issue({.names = "DNS:localhost"});
+  server_->Replace("server.key", pair.key);
   server_->Replace("server.crt", pair.certificate);
   const absl::Duration took =
-      Until([&] { return Increment(server_->ChannelWith(next.certificate(), std::nullopt), {Bearer(token_)}).ok(); });
+      Until([&] { return Increment(server_->ChannelWith(next.pem(), std::nullopt), {Bearer(token_)}).ok(); });
   EXPECT_LT(took, absl::Seconds(5));
   EXPECT_EQ(Increment(server_->Channel(), {Bearer(token_)}).error_code(), grpc::StatusCode::UNAVAILABLE);
   // The connection of before goes on, with its stream.

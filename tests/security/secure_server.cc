@@ -13,10 +13,10 @@
 namespace holdfast::testing {
 
 SecureServer::SecureServer(const Options& options) : options_(options) {
-  const KeyPair server = authority_.Issue({"localhost", {"DNS:localhost"}});
+  const Certificate server = authority_.Issue({.names = "DNS:localhost"});
   Replace("server.crt", server.certificate);
-  Replace("server.key", server.private_key);
-  Replace("clients.crt", client_authority_.certificate());
+  Replace("server.key", server.key);
+  Replace("clients.crt", client_authority_.pem());
   if (!options.tokens.empty()) Replace("tokens", options.tokens);
   if (!options.keys.empty()) Replace("keys.json", options.keys);
   process_ = std::make_unique<ServerProcess>(PathOf("data"), Config(options.rules));
@@ -44,12 +44,12 @@ void SecureServer::Replace(const std::string& name, const std::string& text) con
 
 void SecureServer::SetRules(const std::string& rules) const { Replace("data.textproto", Config(rules)); }
 
-std::shared_ptr<grpc::Channel> SecureServer::Channel(const std::optional<KeyPair>& client) const {
-  return ChannelWith(authority_.certificate(), client);
+std::shared_ptr<grpc::Channel> SecureServer::Channel(const std::optional<Certificate>& client) const {
+  return ChannelWith(authority_.pem(), client);
 }
 
 std::shared_ptr<grpc::Channel> SecureServer::ChannelWith(const std::string& authority,
-                                                         const std::optional<KeyPair>& client,
+                                                         const std::optional<Certificate>& client,
                                                          const std::string& server_name) const {
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = authority;

@@ -37,9 +37,9 @@ class SecureServer {
   std::string PathOf(const std::string& name) const { return directory_.path() + "/" + name; }
 
   // Returns a new connection of a client that knows the authority of the server.
-  std::shared_ptr<grpc::Channel> Channel(const std::optional<KeyPair>& client = std::nullopt) const;
+  std::shared_ptr<grpc::Channel> Channel(const std::optional<Certificate>& client = std::nullopt) const;
   // Does the same for a client that has this authority, and expects this name.
-  std::shared_ptr<grpc::Channel> ChannelWith(const std::string& authority, const std::optional<KeyPair>& client,
+  std::shared_ptr<grpc::Channel> ChannelWith(const std::string& authority, const std::optional<Certificate>& client,
                                              const std::string& server_name = "localhost") const;
 
   const CertificateAuthority& authority() const { return authority_; }

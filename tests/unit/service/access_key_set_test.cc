@@ -143,7 +143,7 @@ TEST(KeySetTest, BadKeysAreNamed) {
       {With(rsa, "n", ""), "has 0 bits"},
       {With(rsa, "n", Base64(std::string(255, '\xFF'))), "has 2040 bits; the least is 2048"},
       {With(rsa, "n", Base64(std::string(10, '\0') + std::string(255, '\xFF'))), "has 2040 bits"},
-      {With(rsa, "n", Base64(std::string(1025, '\xFF'))), "at most 8192 bits"},
+      {With(rsa, "n", Base64(std::string(513, '\xFF'))), "at most 4096 bits"},
       {With(rsa, "n", Base64(std::string(255, '\xFF') + "\xFE")), "are no RSA key"},  // even
       {With(rsa, "e", Base64("\x01")), "exponent must be odd and over 1"},
       {With(rsa, "e", Base64("\x02")), "exponent must be odd and over 1"},
