@@ -17,6 +17,7 @@
 #include "google/protobuf/text_format.h"
 #include "service/config_enums.h"
 #include "service/settings.h"
+#include "storage/backup/backup_list.h"
 
 namespace holdfast::service {
 namespace {
@@ -52,6 +53,17 @@ void CheckListen(const Config& config, Problems* problems) {
                                          "\" is no loopback address and there is no TLS; if that is meant, set "
                                          "insecure_listen: true"));
   }
+}
+
+void CheckBackup(const Config& config, Problems* problems) {
+  const auto& backup = config.backup();
+  if (!backup.directory().empty()) {
+    const absl::Status status = storage::CheckBackupDirectory(backup.directory(), config.data_dir());
+    if (!status.ok()) problems->Add("backup.directory", status.message());
+    return;
+  }
+  if (backup.archive_log()) problems->Add("backup.archive_log", "needs backup.directory");
+  if (backup.every_ms() != 0) problems->Add("backup.every_ms", "needs backup.directory");
 }
 
 }  // namespace
@@ -95,6 +107,7 @@ absl::Status CompleteConfig(Config* config) {
   if (config->has_tls()) problems.Add("tls", "this version has no TLS");
   if (config->has_authorization()) problems.Add("authorization", "this version has no authorization");
   CheckListen(*config, &problems);
+  CheckBackup(*config, &problems);
   if (config->actors().executors() == 0) {
     config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));
   }
