@@ -75,6 +75,8 @@ absl::StatusOr<std::unique_ptr<Archiver>> Archiver::Open(ArchiverOptions options
   // The store and the archive do not meet. Damage of the logs is found when the store is opened.
   if (absl::IsNotFound(status) || absl::IsDataLoss(status)) {
     if (line) Log(LogLevel::kError, "archive_gap", {{"status", status.ToString()}});
+    // What is in the logs is of no use to a new line, which goes on from a backup that has it.
+    archiver->marks_.Reset();
     status = archiver->BeginLine();
   }
   if (!status.ok()) return status;
@@ -120,7 +122,8 @@ absl::Status Archiver::ContinueLine() {
 
 absl::Status Archiver::ArchiveRest(uint32_t log, uint32_t epoch) {
   ArchiveMark* const mark = marks_.For(log);
-  BatchNumber last = mark->archived();
+  // A log that is not in the archive is one that this line has not seen yet.
+  BatchNumber last = mark->archived() == ArchiveMark::kNothingWaits ? 0 : mark->archived();
   ArchiveWriter writer(ArchiveEpochPath(options_.directory, line_, epoch), log, options_.run, options_.file_bytes);
   const auto read = ReadLog(FileCommitLogs::DirectoryOf(options_.data_dir, log), log, last,
                             [&](BatchNumber batch, int64_t time_us, absl::string_view payload) {
@@ -134,20 +137,20 @@ absl::Status Archiver::ArchiveRest(uint32_t log, uint32_t epoch) {
 }
 
 absl::Status Archiver::Start(uint32_t logs) {
+  // A line that has begun just now has no files, and its batches begin here.
+  const auto files = ListArchiveFiles(options_.directory, line_);
+  if (!files.ok()) return files.status();
   bool meets = true;
-  for (uint32_t number = 0; number < logs; ++number) {
+  for (uint32_t number = 0; number < logs && (!files->empty() || epoch_ > 1); ++number) {
     const ArchiveMark* const mark = marks_.For(number);
-    if (mark->archived() == mark->durable()) continue;
+    if (mark->archived() == mark->durable() || mark->archived() == ArchiveMark::kNothingWaits) continue;
     meets = false;
-    Log(LogLevel::kWarning, "archive_gap",
+    Log(LogLevel::kError, "archive_gap",
         {{"log", absl::StrCat(number)},
          {"archived", absl::StrCat(mark->archived())},
          {"durable", absl::StrCat(mark->durable())}});
   }
-  // A line that has begun just now has no files, and its batches begin here.
-  const auto files = ListArchiveFiles(options_.directory, line_);
-  if (!files.ok()) return files.status();
-  if (!meets && (!files->empty() || epoch_ > 1)) {
+  if (!meets) {
     if (absl::Status status = BeginLine(); !status.ok()) return status;
   }
   for (uint32_t number = 0; number < logs; ++number) {

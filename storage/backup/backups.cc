@@ -24,10 +24,12 @@ absl::StatusOr<std::unique_ptr<Backups>> Backups::Open(BackupsOptions options, L
   if (!lock.ok()) return lock.status();
   auto copies = open_copies();
   if (!copies.ok()) return copies.status();
-  const std::vector<Backup> backups = ListBackups(copies->get());
   std::unique_ptr<Backups> made(
       new Backups(std::move(options), store, archiver, std::move(open_copies), *std::move(lock)));
-  if (!backups.empty()) made->newest_ = backups.back();
+  {
+    MutexLock locked(&made->mutex_);
+    made->backups_ = ListBackups(copies->get());
+  }
   made->thread_ = std::thread([backups = made.get()] { backups->Run(); });
   return made;
 }
@@ -62,10 +64,9 @@ Backups::Progress Backups::WaitForProgress(const Progress& seen, CondVar::Deadli
   return progress_;
 }
 
-absl::StatusOr<std::vector<Backup>> Backups::List() {
-  auto copies = open_copies_();
-  if (!copies.ok()) return copies.status();
-  return ListBackups(copies->get());
+std::vector<Backup> Backups::List() {
+  MutexLock lock(&mutex_);
+  return backups_;
 }
 
 void Backups::SetStep(Step step) {
@@ -76,9 +77,9 @@ void Backups::SetStep(Step step) {
 
 bool Backups::IsDue() {
   // An archive is of use from the first backup of its line on.
-  if (archiver_ != nullptr && (!newest_ || newest_->line != archiver_->line())) return true;
+  if (archiver_ != nullptr && (backups_.empty() || backups_.back().line != archiver_->line())) return true;
   if (options_.every == absl::InfiniteDuration()) return false;
-  return !newest_ || options_.now() - newest_->time >= options_.every;
+  return backups_.empty() || options_.now() - backups_.back().time >= options_.every;
 }
 
 void Backups::Run() {
@@ -100,7 +101,6 @@ void Backups::Run() {
     const absl::StatusOr<Backup> made = Make();
     const absl::Duration time = absl::FromChrono(std::chrono::steady_clock::now() - start);
     if (made.ok()) {
-      newest_ = *made;
       Log(LogLevel::kInfo, "backup_made",
           {{"backup", absl::StrCat(made->id)},
            {"bytes", absl::StrCat(made->bytes)},
@@ -142,7 +142,9 @@ absl::StatusOr<Backup> Backups::Make() {
       Log(LogLevel::kWarning, "backups_not_pruned", {{"status", status.ToString()}});
     }
   }
+  const std::vector<Backup> left = ListBackups(copies->get());
   MutexLock lock(&mutex_);
+  backups_ = left;
   running_ = nullptr;
   return made;
 }
@@ -177,7 +179,8 @@ absl::StatusOr<Backup> Backups::Copy(StoreCopies* copies) {
   if (!status.ok()) return status;
   SetStep(Step::kVerifying);
   if (absl::Status verified = copies->Verify(backup.id); !verified.ok()) {
-    (void)copies->Delete(backup.id);
+    // Otherwise nobody knows yet; a restore looks again.
+    if (absl::IsDataLoss(verified)) (void)copies->Delete(backup.id);
     return verified;
   }
   return backup;

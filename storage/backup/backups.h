@@ -77,8 +77,8 @@ class Backups {
   Progress progress();
   // Waits until the progress has changed since `seen`, or until the deadline.
   Progress WaitForProgress(const Progress& seen, CondVar::Deadline deadline);
-  // Returns the backups, oldest first. Blocking.
-  absl::StatusOr<std::vector<Backup>> List();
+  // Returns the backups, oldest first, as they were when the last one ended.
+  std::vector<Backup> List();
 
  private:
   Backups(BackupsOptions options, LoggedStore* store, Archiver* archiver, OpenCopies open_copies, DirectoryLock lock)
@@ -90,7 +90,7 @@ class Backups {
 
   void Run();
   // Returns whether a backup is due by the schedule, or since the archive has begun a new line.
-  bool IsDue();
+  bool IsDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Backup> Make();
   absl::StatusOr<Backup> Copy(StoreCopies* copies);
   absl::Status CheckRoom() const;
@@ -103,8 +103,6 @@ class Backups {
   const OpenCopies open_copies_;
   const DirectoryLock lock_;
   std::thread thread_;
-  // Of the thread: the newest backup, if there is one.
-  std::optional<Backup> newest_;
 
   Mutex mutex_;
   CondVar wake_;
@@ -112,6 +110,7 @@ class Backups {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool requested_ ABSL_GUARDED_BY(mutex_) = false;
   Progress progress_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Backup> backups_ ABSL_GUARDED_BY(mutex_);  // oldest first
   StoreCopies* running_ ABSL_GUARDED_BY(mutex_) = nullptr;  // to be stopped with this
 };
 

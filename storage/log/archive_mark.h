@@ -20,6 +20,9 @@ namespace holdfast::storage {
 
 class ArchiveMark {
  public:
+  // The archive has no interest in what the log has so far.
+  static constexpr BatchNumber kNothingWaits = UINT64_MAX;
+
   explicit ArchiveMark(const std::function<void()>* wake) : wake_(wake) {}
   ArchiveMark(const ArchiveMark&) = delete;
   ArchiveMark& operator=(const ArchiveMark&) = delete;
@@ -39,7 +42,7 @@ class ArchiveMark {
  private:
   const std::function<void()>* const wake_;
   std::atomic<BatchNumber> durable_ = 0;
-  std::atomic<BatchNumber> archived_ = 0;
+  std::atomic<BatchNumber> archived_ = kNothingWaits;
   std::atomic<bool> behind_ = false;
 };
 
@@ -52,6 +55,11 @@ class ArchiveMarks {
   ArchiveMark* For(uint32_t log) {
     MutexLock lock(&mutex_);
     return &marks_.try_emplace(log, &wake_).first->second;
+  }
+  // No batch of any log waits for the archive.
+  void Reset() {
+    MutexLock lock(&mutex_);
+    for (auto& [log, mark] : marks_) mark.SetArchived(ArchiveMark::kNothingWaits);
   }
   // Returns whether one of the logs has more than half of its files waiting for the archive.
   bool behind() {

@@ -1,6 +1,7 @@
 #include "storage/log/file_commit_log.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -11,6 +12,11 @@
 #include "storage/base/log.h"
 
 namespace holdfast::storage {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAtArchiveEvery(50);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<FileCommitLog>> FileCommitLog::Open(FileCommitLogOptions options,
                                                                    const LogContents& contents) {
@@ -100,6 +106,7 @@ absl::Status FileCommitLog::NextSegment() {
     TellBehind();
     if (options_.archive != nullptr) options_.archive->Wake();
   }
+  bool told = false;
   for (;;) {
     // A Trim makes room only if the oldest segment ends before the batch that is being appended.
     const bool may_wait = !full_.empty() && full_.front().last > Reusable() && full_.front().last <= last_;
@@ -109,8 +116,11 @@ absl::Status FileCommitLog::NextSegment() {
     if (!prepared.ok() && !(may_wait && absl::IsResourceExhausted(prepared.status()))) return prepared.status();
     HOLDFAST_CHECK(may_wait, options_.directory);
     if (!failure_.ok()) return failure_;
-    Log(LogLevel::kWarning, "commit_log_full", {{"log", absl::StrCat(options_.log)}});
-    trimmed_.Wait(&mutex_);
+    if (!std::exchange(told, true)) {
+      Log(LogLevel::kWarning, "commit_log_full", {{"log", absl::StrCat(options_.log)}});
+    }
+    // The archive wakes nobody.
+    (void)trimmed_.WaitUntil(&mutex_, std::chrono::steady_clock::now() + kLookAtArchiveEvery);
   }
   file_ = *std::move(prepared_);
   LogFaults faults = options_.faults;

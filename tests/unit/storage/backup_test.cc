@@ -273,11 +273,10 @@ TEST_F(BackupTest, TooManyBackupsAndTheArchiveBeforeThemGo) {
   const size_t before = ArchiveFiles().size();
   ASSERT_THAT(life->BackUp().status(), IsOk());
   const auto backups = life->backups->List();
-  ASSERT_THAT(backups.status(), IsOk());
-  EXPECT_EQ(backups->size(), 2u);
+  ASSERT_EQ(backups.size(), 2u);
   EXPECT_LT(ArchiveFiles().size(), before);
   life = nullptr;
-  EXPECT_TRUE(Restored(backups->front().time));
+  EXPECT_TRUE(Restored(backups.front().time));
 }
 
 TEST_F(BackupTest, NothingIsRestoredOverAStore) {
