@@ -21,6 +21,7 @@
 #include "service/config_enums.h"
 #include "service/settings.h"
 #include "service/tls.h"
+#include "storage/backup/backup_list.h"
 
 namespace holdfast::service {
 namespace {
@@ -85,6 +86,17 @@ void CheckMetrics(const config::v1::MetricsConfig& metrics, Problems* problems) 
   }
 }
 
+void CheckBackup(const Config& config, Problems* problems) {
+  const auto& backup = config.backup();
+  if (!backup.directory().empty()) {
+    const absl::Status status = storage::CheckBackupDirectory(backup.directory(), config.data_dir());
+    if (!status.ok()) problems->Add("backup.directory", status.message());
+    return;
+  }
+  if (backup.archive_log()) problems->Add("backup.archive_log", "needs backup.directory");
+  if (backup.every_ms() != 0) problems->Add("backup.every_ms", "needs backup.directory");
+}
+
 }  // namespace
 
 absl::StatusOr<Config> ParseConfig(absl::string_view text) {
@@ -123,10 +135,14 @@ absl::Status CompleteConfig(Config* config) {
   if (!Config::LogLevel_IsValid(config->log_level())) {
     problems.Add("log_level", NotAnEnumValue(*Config::LogLevel_descriptor(), absl::StrCat(config->log_level())));
   }
+  if (!Config::LogFormat_IsValid(config->log_format())) {
+    problems.Add("log_format", NotAnEnumValue(*Config::LogFormat_descriptor(), absl::StrCat(config->log_format())));
+  }
   problems.Add(CheckTlsSettings(*config));
   problems.Add(AccessFiles::Check(*config));
   CheckListen(*config, &problems);
   CheckMetrics(config->metrics(), &problems);
+  CheckBackup(*config, &problems);
   if (config->actors().executors() == 0) {
     config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));
   }

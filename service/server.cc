@@ -226,6 +226,7 @@ class RunningServer : public Server {
   ~RunningServer() override {
     Drain();
     StopLanes();
+    backups_ = nullptr;
     if (store_ != nullptr) store_->WaitForCommits();
   }
 
@@ -273,7 +274,9 @@ class RunningServer : public Server {
   CallLog call_log_;
   ImportPlaces import_places_;
   std::atomic<bool> disk_failed_ = false;
+  std::unique_ptr<storage::Archiver> archiver_;  // null without an archive
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<storage::Backups> backups_;  // null without a directory of backups
   std::unique_ptr<storage::Families> families_;
   std::unique_ptr<storage::RunClocks> run_clocks_;
   std::unique_ptr<storage::NamespaceUsage> namespace_usage_;  // null: there are no quotas of objects and bytes
@@ -314,11 +317,17 @@ absl::Status RunningServer::Start() {
   if (!credentials.ok()) return credentials.status();
   credentials_ = *std::move(credentials);
   if (absl::Status status = StartAccess(); !status.ok()) return status;
-  auto store = open_store_ != nullptr
-                   ? open_store_(config_)
-                   : OpenStore(config_, observer_, [this](const absl::Status& status) { DiskFailed(status); });
-  if (!store.ok()) return store.status();
-  store_ = *std::move(store);
+  if (open_store_ != nullptr) {
+    auto store = open_store_(config_);
+    if (!store.ok()) return store.status();
+    store_ = *std::move(store);
+  } else {
+    auto opened = OpenStore(config_, observer_, [this](const absl::Status& status) { DiskFailed(status); });
+    if (!opened.ok()) return opened.status();
+    archiver_ = std::move(opened->archiver);
+    store_ = std::move(opened->store);
+    backups_ = std::move(opened->backups);
+  }
   // A store that is not on the disk has not made the directory.
   std::error_code no_directory;
   std::filesystem::create_directories(config_.data_dir(), no_directory);

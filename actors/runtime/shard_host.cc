@@ -154,7 +154,7 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     if (match == AlarmWatchers::Match::kFull) return Fired::kAllBusy;
   }
   // Alarms wait while the disk is full or does not keep up.
-  if (lane_.pipeline.failed() || lane_.services.store->DiskFull() ||
+  if (lane_.pipeline.failed() || lane_.services.store->DiskFull() || lane_.services.store->Overloaded() ||
       lane_.pipeline.pending_bytes() > lane_.options.pipeline_bytes_max) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kNotBegun);
     return Fired::kBegun;

@@ -35,6 +35,10 @@ absl::Status CheckWrites(storage::ObjectStorage& storage, const storage::ObjectK
                      "the disk of the server is full; nothing was done. What only deletes is still done",
                      absl::Seconds(1));
   }
+  if (takes_space && lane.services.store->Overloaded()) {
+    return Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
+                     "the archive of the server does not keep up; nothing was done", absl::Seconds(1));
+  }
   const storage::UsageChange& usage = storage.usage();
   const int64_t before = usage.from_nothing ? 0 : size_bytes;
   if (usage.size_bytes > 0 && before + usage.size_bytes > lane.options.object_bytes_max) {

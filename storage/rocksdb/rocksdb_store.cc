@@ -27,6 +27,7 @@
 #include "storage/rocksdb/existing.h"
 #include "storage/rocksdb/file_system.h"
 #include "storage/rocksdb/listener.h"
+#include "storage/rocksdb/open_db.h"
 #include "storage/rocksdb/patches.h"
 #include "storage/rocksdb/status.h"
 #include "storage/rocksdb/table_work.h"
@@ -127,7 +128,7 @@ class RocksDbCursor : public Cursor {
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
-class RocksDbStore : public Store {
+class RocksDbStore : public OpenDb {
  public:
   explicit RocksDbStore(const RocksDbOptions& options)
       : env_(NewRocksDbEnv(options.lose_unsynced_seed)),
@@ -198,7 +199,10 @@ class RocksDbStore : public Store {
       upkeep_.join();
     }
     if (db_ == nullptr) return;
-    FlushLongLogs();
+    if (!DiskFull()) {
+      const rocksdb::Status flushed = FlushLogsOver(wal_bytes_kept_);
+      if (!flushed.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", flushed.ToString()}});
+    }
     families_.clear();
     (void)db_->Close();
   }
@@ -308,6 +312,9 @@ class RocksDbStore : public Store {
     return list;
   }
 
+  rocksdb::DB* db() override { return db_.get(); }
+  rocksdb::Status FlushLogsOver(uint64_t bytes) override;
+
  private:
   absl::Status Write(absl::Span<const KeyspaceWrites> writes, bool sync);
   // Waits a while until no other process has the store open.
@@ -319,8 +326,6 @@ class RocksDbStore : public Store {
   void StopCompactionsOfCorrupt();
   // Flushes all families.
   rocksdb::Status Flush();
-  // Flushes all families if the write-ahead logs have over wal_bytes_kept_. Called when the store closes.
-  void FlushLongLogs();
 
   FamilyId Add(ColumnFamilyHandle* handle) {
     WriterLock lock(&mutex_);
@@ -421,14 +426,12 @@ rocksdb::Status RocksDbStore::Flush() {
   return db_->Flush(rocksdb::FlushOptions(), handles);
 }
 
-void RocksDbStore::FlushLongLogs() {
+rocksdb::Status RocksDbStore::FlushLogsOver(uint64_t bytes) {
   rocksdb::VectorLogPtr logs;
-  if (DiskFull() || !db_->GetSortedWalFiles(logs).ok()) return;
-  uint64_t bytes = 0;
-  for (const auto& log : logs) bytes += log->SizeFileBytes();
-  if (bytes <= wal_bytes_kept_) return;
-  const rocksdb::Status status = Flush();
-  if (!status.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", status.ToString()}});
+  if (rocksdb::Status status = db_->GetSortedWalFiles(logs); !status.ok()) return status;
+  uint64_t logged = 0;
+  for (const auto& log : logs) logged += log->SizeFileBytes();
+  return logged <= bytes ? rocksdb::Status::OK() : Flush();
 }
 
 absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {

@@ -189,6 +189,9 @@ class Store {
   // Returns whether only the reserve of the disk is left. Callers then refuse new writes with RESOURCE_EXHAUSTED;
   // reads, and writes that are under way, go on. Cheap; the answer is up to some 100 ms old.
   virtual bool DiskFull() { return false; }
+  // Returns whether the store can't keep up, with its archive for example. Callers then refuse new writes as they do
+  // those of an overloaded server. Cheap.
+  virtual bool Overloaded() { return false; }
 
   // May take some milliseconds: never on an executor.
   virtual StoreStats Stats() { return {}; }

@@ -55,7 +55,7 @@ std::shared_ptr<grpc::Channel> SecureServer::ChannelWith(const std::string& auth
   options.pem_root_certs = authority;
   if (client) {
     options.pem_cert_chain = client->certificate;
-    options.pem_private_key = client->private_key;
+    options.pem_private_key = client->key;
   }
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
