@@ -5,7 +5,7 @@
 // restored, begins a new line, so that two stores never continue the same one. An epoch is one run of the server: an
 // object may be in another log in the next run, so the batches of all logs of an epoch come before those of the next.
 //
-// A file begins with the header of a segment (storage/log/log_format.h), whose segment is the number of the first
+// Each log has a file in an epoch from its beginning on, even if it is empty. A file begins with the header of a segment (storage/log/log_format.h), whose segment is the number of the first
 // batch. The batches follow as records without the padding to blocks, each batch one record.
 //
 // A crash may leave a file with a torn end, whose batches the next file then has: a file counts up to its first byte
@@ -58,12 +58,13 @@ class ArchiveWriter {
   ArchiveWriter(std::string epoch_path, uint32_t log, uint64_t run, uint64_t file_bytes)
       : epoch_path_(std::move(epoch_path)), log_(log), run_(run), file_bytes_(file_bytes) {}
 
+  // Begins a file for this batch and those behind it, so that the archive says where it goes on.
+  absl::Status Begin(BatchNumber first);
   // Adds the batch; it is durable after Sync. After an error all batches since the last Sync are to be added again.
   absl::Status Add(BatchNumber batch, int64_t time_us, absl::string_view payload);
   absl::Status Sync();
 
  private:
-  absl::Status Begin(BatchNumber first);
   absl::Status Write();
   absl::Status Failed(const absl::Status& status);
 

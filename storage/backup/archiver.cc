@@ -136,6 +136,11 @@ absl::Status Archiver::ArchiveRest(uint32_t log, uint32_t epoch) {
   return absl::OkStatus();
 }
 
+std::unique_ptr<ArchiveWriter> Archiver::NewWriter(uint32_t log) const {
+  return std::make_unique<ArchiveWriter>(ArchiveEpochPath(options_.directory, line_, epoch_), log, options_.run,
+                                         options_.file_bytes);
+}
+
 absl::Status Archiver::Start(uint32_t logs) {
   // A line that has begun just now has no files, and its batches begin here.
   const auto files = ListArchiveFiles(options_.directory, line_);
@@ -157,11 +162,14 @@ absl::Status Archiver::Start(uint32_t logs) {
     ArchiveMark* const mark = marks_.For(number);
     const BatchNumber last = mark->durable();
     mark->SetArchived(last);
-    logs_[number] = {.mark = mark,
-                     .follower = std::make_unique<SegmentFollower>(
-                         FileCommitLogs::DirectoryOf(options_.data_dir, number), options_.run, last),
-                     .writer = std::make_unique<ArchiveWriter>(ArchiveEpochPath(options_.directory, line_, epoch_),
-                                                               number, options_.run, options_.file_bytes)};
+    OpenLog& log = logs_[number];
+    log.mark = mark;
+    log.follower =
+        std::make_unique<SegmentFollower>(FileCommitLogs::DirectoryOf(options_.data_dir, number), options_.run, last);
+    log.writer = NewWriter(number);
+    // The file says where the log goes on, also if the process ends before it has a batch.
+    if (absl::Status status = log.writer->Begin(last + 1); !status.ok()) return status;
+    if (absl::Status status = log.writer->Sync(); !status.ok()) return status;
   }
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
@@ -233,10 +241,7 @@ absl::Status Archiver::ArchiveLog(uint32_t number, OpenLog* log) {
   Log(LogLevel::kError, "archive_gap", {{"status", status.ToString()}});
   // All logs go on in a new line: what they have archived so far is of no use beyond the gap.
   if (absl::Status begun = BeginLine(); !begun.ok()) return begun;
-  for (auto& [other, state] : logs_) {
-    state.writer = std::make_unique<ArchiveWriter>(ArchiveEpochPath(options_.directory, line_, epoch_), other,
-                                                   options_.run, options_.file_bytes);
-  }
+  for (auto& [other, state] : logs_) state.writer = NewWriter(other);
   return ArchiveLog(number, log);
 }
 

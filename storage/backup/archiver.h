@@ -82,6 +82,7 @@ class Archiver {
   // Copies what the log of an earlier run has beyond the archive.
   absl::Status ArchiveRest(uint32_t log, uint32_t epoch);
   absl::Status BeginLine();
+  std::unique_ptr<ArchiveWriter> NewWriter(uint32_t log) const;
   void Run();
   absl::Status ArchiveAll();
   absl::Status ArchiveLog(uint32_t number, OpenLog* log);

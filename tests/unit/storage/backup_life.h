@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,7 +61,7 @@ class Life {
     auto below = OpenRocksDbStore(rocks);
     if (!below.ok()) return below.status();
     Store* const rocks_store = below->get();
-    static std::atomic<uint64_t> drawn = 1000;
+    static std::atomic<uint64_t> drawn = uint64_t{std::random_device{}()} << 20;
     FileCommitLogOptions logs{
         .directory = options.data_dir, .run = ++drawn, .segment_bytes = 64 << 10, .segments_max = 4};
     ArchiveMarks* marks = nullptr;

@@ -292,6 +292,7 @@ TEST_F(BackupTest, NothingIsRestoredOverAStore) {
 }
 
 TEST_F(BackupTest, ADamagedBackupIsRefused) {
+  options_.archive = false;
   auto life = Open();
   life->Put(kA, "k", std::string(100000, 'x'));
   ASSERT_THAT(life->BackUp().status(), IsOk());
