@@ -30,6 +30,7 @@
 #include "service/call/connections.h"
 #include "service/call/endpoint.h"
 #include "service/call/flood_guard.h"
+#include "service/call/refusal_log.h"
 #include "service/call/request_parser.h"
 #include "service/descriptors.h"
 #include "service/listener.h"
@@ -209,8 +210,10 @@ class RunningServer : public Server {
         read_config_(std::move(extension.read_config)),
         table_(TableOf(std::move(extension.services))),
         recorder_(table_.method_names(), extension.object_classes, RecorderCopies(config)),
-        both_observers_(&recorder_, extension.observer),
-        observer_(extension.observer == nullptr ? static_cast<storage::Observer*>(&recorder_) : &both_observers_),
+        refusals_(clock_),
+        own_observers_(&recorder_, &refusals_),
+        all_observers_(&own_observers_, extension.observer),
+        observer_(extension.observer == nullptr ? &own_observers_ : &all_observers_),
         connections_(config.server().connections_max()),
         gate_({.calls_max = config.server().calls_max(),
                .streams_max = config.server().streams_max(),
@@ -265,7 +268,9 @@ class RunningServer : public Server {
   const absl::Time started_ = absl::Now();
   RpcTable table_;
   Recorder recorder_;
-  Observers both_observers_;  // used if the extension has an observer
+  RefusalLog refusals_;
+  Observers own_observers_;
+  Observers all_observers_;  // used if the extension has an observer
   storage::Observer* const observer_;
   Connections connections_;
   std::unique_ptr<AuditLog> audit_;      // null: there is none

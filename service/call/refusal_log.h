@@ -17,20 +17,23 @@
 #include "absl/strings/string_view.h"
 #include "actors/executor/clock.h"
 #include "holdfast/v1/errors.pb.h"
+#include "storage/base/observer.h"
 
 namespace holdfast::service {
 
-class RefusalLog {
+class RefusalLog final : public storage::Observer {
  public:
   // `clock` outlives the log.
   explicit RefusalLog(const actors::Clock* clock) : clock_(clock) {}
   RefusalLog(const RefusalLog&) = delete;
   RefusalLog& operator=(const RefusalLog&) = delete;
 
-  // `of` is the method, or the class of the object.
-  void Refused(absl::string_view of, const absl::Status& why);
+  void CallRefused(absl::string_view method, const absl::Status& why) override { Refused(method, why); }
+  void RequestRefused(absl::string_view object_class, const absl::Status& why) override { Refused(object_class, why); }
 
  private:
+  // `of` is the method, or the class of the object.
+  void Refused(absl::string_view of, const absl::Status& why);
   struct OfReason {
     std::atomic<uint64_t> count = 0;   // since the last line
     std::atomic<int64_t> next_us = 0;  // the steady time of the next line

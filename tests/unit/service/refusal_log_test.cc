@@ -27,17 +27,18 @@ TEST(RefusalLogTest, EachReasonHasALineASecondWithItsCount) {
   RefusalLog log(&clock);
   const absl::Status full = actors::Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_MAILBOX_FULL, "full");
   const absl::Status denied = actors::PermissionDenied("web", "READ", "a", "");
-  EXPECT_THAT(Logged([&] { log.Refused("Counter", full); }),
+  EXPECT_THAT(Logged([&] { log.RequestRefused("Counter", full); }),
               HasSubstr("level=warning event=refused reason=MAILBOX_FULL count=1 of=Counter\n"));
-  EXPECT_THAT(Logged([&] { log.Refused("A.B", denied); }), HasSubstr("reason=PERMISSION_DENIED count=1 of=A.B\n"));
+  EXPECT_THAT(Logged([&] { log.CallRefused("A.B", denied); }), HasSubstr("reason=PERMISSION_DENIED count=1 of=A.B\n"));
   EXPECT_EQ(Logged([&] {
-              for (int i = 0; i < 1000; ++i) log.Refused("Counter", full);
+              for (int i = 0; i < 1000; ++i) log.RequestRefused("Counter", full);
             }),
             "");
   clock.Advance(absl::Seconds(1));
-  EXPECT_THAT(Logged([&] { log.Refused("Counter", full); }), HasSubstr("count=1001"));
+  EXPECT_THAT(Logged([&] { log.RequestRefused("Counter", full); }), HasSubstr("count=1001"));
   // An error without a reason is one of its own.
-  EXPECT_THAT(Logged([&] { log.Refused("Counter", absl::CancelledError("x")); }), HasSubstr("reason=UNSPECIFIED"));
+  EXPECT_THAT(Logged([&] { log.RequestRefused("Counter", absl::CancelledError("x")); }),
+              HasSubstr("reason=UNSPECIFIED"));
 }
 
 }  // namespace

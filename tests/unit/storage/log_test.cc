@@ -40,11 +40,15 @@ TEST(Log, WhateverAClientSentIsOneLine) {
 
 TEST(Log, InJsonALineIsAnObject) {
   SetLogFormat(LogFormat::kJson);
-  const std::string line =
-      Logged([] { Log(LogLevel::kError, "refused", {{"key", "a\n\"b\""}, {"bytes", "\xff"}, {"empty", ""}}); });
+  const std::string line = Logged([] {
+    Log(LogLevel::kError, "refused", {{"key", "a\n\"b\""}, {"bytes", "\xff"}, {"empty", ""}});
+  });
   SetLogFormat(LogFormat::kText);
-  EXPECT_THAT(line, MatchesRegex("\\{\"time\":\"[0-9]+-[0-9]+-[0-9]+T[0-9]+:[0-9]+:[0-9]+\\.[0-9]+Z\",\"level\":\"error\","
-                                 "\"event\":\"refused\",\"key\":\"a\\\\n\\\\\"b\\\\\"\",\"bytes\":\"\xef\xbf\xbd\",\"empty\":\"\"\\}\n"));
+  EXPECT_THAT(
+      line,
+      MatchesRegex(
+          "\\{\"time\":\"[0-9]+-[0-9]+-[0-9]+T[0-9]+:[0-9]+:[0-9]+\\.[0-9]+Z\",\"level\":\"error\","
+          "\"event\":\"refused\",\"key\":\"a\\\\n\\\\\"b\\\\\"\",\"bytes\":\"\xef\xbf\xbd\",\"empty\":\"\"\\}\n"));
 }
 
 TEST(Log, LowerLevelsAreLeftOut) {
