@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <csignal>
 #include <memory>
 #include <vector>
 
@@ -186,6 +187,7 @@ std::string Probe(const std::string& host_port, const std::optional<TlsOptions>&
   }
   BIO* const owned = bio.release();
   SSL_set_bio(ssl.get(), owned, owned);
+  ERR_clear_error();
   if (SSL_connect(ssl.get()) != 1) return options.has_value() ? AlertSentence(host_port, tls) : "";
   if (!options.has_value()) return absl::StrCat(host_port, " speaks TLS: give --tls, or --tls-ca FILE");
   if (fault.code != X509_V_OK) return SentenceOf(fault, host_port, name, tls);
@@ -199,9 +201,11 @@ std::string Probe(const std::string& host_port, const std::optional<TlsOptions>&
 std::string WhyTlsFails(const std::string& address, const std::optional<TlsOptions>& tls) {
   const std::vector<std::string> places = HostPorts(address);
   if (places.empty()) return "";
-  ERR_set_mark();
+  // OpenSSL writes to a socket that the server may have closed.
+  const auto before = std::signal(SIGPIPE, SIG_IGN);
   std::string why = Probe(places.front(), tls);
-  ERR_pop_to_mark();
+  std::signal(SIGPIPE, before);
+  ERR_clear_error();
   return why;
 }
 

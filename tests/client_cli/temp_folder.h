@@ -17,7 +17,7 @@ namespace holdfast::client {
 class TempFolder {
  public:
   TempFolder() {
-    std::string form = testing::TempDir() + "/holdfast_client_XXXXXX";
+    std::string form = ::testing::TempDir() + "/holdfast_client_XXXXXX";
     path_ = mkdtemp(form.data());
   }
   TempFolder(const TempFolder&) = delete;

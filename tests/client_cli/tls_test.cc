@@ -18,7 +18,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class TlsTest : public testing::Test, protected TlsFixture {
+class TlsTest : public ::testing::Test, protected TlsFixture {
  protected:
   static absl::StatusOr<v1::GetValueResponse> Get(const std::string& address, const std::optional<TlsOptions>& tls,
                                                   TokenSource token = {}) {

@@ -11,7 +11,7 @@
 namespace holdfast::client {
 namespace {
 
-class TokenFileTest : public testing::Test {
+class TokenFileTest : public ::testing::Test {
  protected:
   std::string ErrorOf(const std::string& text) {
     return std::string(ReadToken(folder_.Write("t", text)).status().message());

@@ -34,7 +34,7 @@ inline Result Tool(std::vector<std::string> words, const std::string& in = "", b
   return {status, out.str(), err.str()};
 }
 
-class ToolTest : public testing::Test {
+class ToolTest : public ::testing::Test {
  protected:
   void SetUp() override {
     setenv("HOLDFAST_SERVER", server_.address().c_str(), 1);
