@@ -40,10 +40,20 @@ LogLevel LevelOf(const Config& config) {
   }
 }
 
+holdfast::LogFormat FormatOf(const Config& config) {
+  const bool json = config.log_format() == Config::LOG_FORMAT_JSON ||
+                    (config.log_format() == Config::LOG_FORMAT_AUTO && isatty(STDERR_FILENO) == 0);
+  return json ? holdfast::LogFormat::kJson : holdfast::LogFormat::kText;
+}
+
 void Warn(const Config& config) {
-  if (config.insecure_listen()) {
+  if (config.insecure_listen() && !config.has_tls()) {
     Log(LogLevel::kWarning, "insecure_listen",
-        {{"listen", config.listen()}, {"what", "anyone who reaches it may call it"}});
+        {{"listen", config.listen()}, {"what", "calls and credentials can be read on their way"}});
+  }
+  if (config.metrics().insecure_listen()) {
+    Log(LogLevel::kWarning, "metrics_insecure_listen",
+        {{"listen", config.metrics().listen()}, {"what", "anyone who reaches it may read the metrics"}});
   }
   if (config.testing().sync_off()) {
     Log(LogLevel::kWarning, "sync_off", {{"what", "acknowledged writes can be lost; for crash tests only"}});
@@ -154,6 +164,7 @@ int main(int argc, char** argv) {
   if (!config.ok()) return Fail(config.status());
   if (check_config) return CheckConfig(*config);
   holdfast::SetLogLevel(LevelOf(*config));
+  holdfast::SetLogFormat(FormatOf(*config));
   if (!arguments.restore.empty()) return RestoreAndEnd(*config, arguments);
   gpr_set_log_function(LogGrpc);
   Warn(*config);
@@ -163,19 +174,22 @@ int main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  auto server = holdfast::service::Server::Start(*config, [](const absl::Status& status) {
+  const auto on_disk_failure = [](const absl::Status& status) {
     Log(LogLevel::kError, "commit_failed", {{"status", status.ToString()}});
     // The waiting calls have their errors. Their replies get a moment to leave; then the process ends without another
     // write.
     alarm(1);
-  });
+  };
+  auto server = holdfast::service::Server::Start(*config, on_disk_failure,
+                                                 {.read_config = [&arguments] { return EffectiveConfig(arguments); }});
   if (!server.ok()) return Fail(server.status());
   Log(LogLevel::kInfo, "serving", {{"listen", (*server)->address()}, {"data_dir", config->data_dir()}});
 
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) (*server)->Reload();
   Log(LogLevel::kInfo, "draining", {{"signal", absl::StrCat(signal)}});
   (*server)->Drain();
   server->reset();

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test: unit, property, the client and its tool, lint; against the real
-# server integration, blackbox and scale; kills under load, the Python client, the recipes of the cookbook, and the
-# comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
+# Installs what is missing, builds, and runs every test: unit, property, simulation, the client and its tool, lint;
+# against the real server integration, blackbox and scale; kills under load, the Python client, the recipes of the
+# cookbook, and the comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
 #
 #   run.sh [PRESET]        dev (the default), release, asan or tsan. With dev, the unit tests of storage and actors run
 #                          under asan too, and the end shows how long each suite took and how long it may take.
@@ -18,6 +18,7 @@
 #   unit-long       200,000 statements with joins, 20,000 damaged files
 #   crash           100 rounds of kills
 #   property        1,000 sequences of 200 steps, of calls and of SQL
+#   simulation      10,000 seeds of the simulation
 #   scale           50,000 objects
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
 #   drains          200 drains
@@ -25,7 +26,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly parts=(unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash property scale differential drains tidy)
+readonly parts=(
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash property simulation scale differential drains tidy)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -78,6 +80,10 @@ run_part() { # PART
     property)
       build dev property_test
       HOLDFAST_PROPERTY_SEQUENCES=1000 HOLDFAST_PROPERTY_STEPS=200 long_form property/property_test
+      ;;
+    simulation)
+      build dev simulation_test
+      HOLDFAST_SIMULATION_SEEDS=10000 long_form simulation/simulation_test
       ;;
     scale)
       build dev holdfastd scale_test
@@ -159,7 +165,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,26s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,27s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}

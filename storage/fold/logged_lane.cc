@@ -1,6 +1,7 @@
 #include "storage/fold/logged_lane.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "storage/fold/batch_codec.h"
 #include "storage/log/log_format.h"
@@ -25,7 +26,11 @@ absl::StatusOr<LoggedStore::Lane::Appended> LoggedStore::Lane::Append(absl::Span
     payload_ = std::string();
   }
   time_us_ = std::max(time_us_, absl::ToUnixMicros(whole_->options_.now()));
+  const auto start = std::chrono::steady_clock::now();
   const absl::Status status = log_->Append(time_us_, payload_);
+  if (Observer* const observer = whole_->options_.observer) {
+    observer->LogAppended({payload_.size(), absl::FromChrono(std::chrono::steady_clock::now() - start), status.ok()});
+  }
   if (!status.ok()) {
     // Nobody can tell what is in the log: nothing more is written, not even the mark of an orderly end.
     whole_->Stop(status);

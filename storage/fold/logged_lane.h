@@ -34,6 +34,7 @@ class LoggedStore::Lane final : public Store {
   }
   void Prefetch(const Location& location, const KeyRange& range) override { whole_->Prefetch(location, range); }
   bool DiskFull() override { return whole_->DiskFull(); }
+  StoreStats Stats() override { return whole_->Stats(); }
   bool Overloaded() override { return whole_->Overloaded(); }
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override { return whole_->CreateFamily(name); }
   absl::Status DropFamily(FamilyId family) override { return whole_->DropFamily(family); }

@@ -86,6 +86,12 @@ class LoggedStore final : public Store {
   // under way.
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override;
   bool DiskFull() override { return below_->DiskFull(); }
+  StoreStats Stats() override;
+  absl::Status CompactTables(TableWorkGoesOn goes_on) override { return below_->CompactTables(goes_on); }
+  absl::Status CheckTables(uint64_t bytes_per_second, TableWorkGoesOn goes_on,
+                           std::vector<DamagedTable>* damaged) override {
+    return below_->CheckTables(bytes_per_second, goes_on, damaged);
+  }
   bool Overloaded() override { return options_.overloaded != nullptr && options_.overloaded(); }
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
   absl::Status DropFamily(FamilyId family) override;

@@ -18,6 +18,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/options.h"
+#include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
 #include "storage/base/group_access.h"
@@ -29,6 +30,7 @@
 #include "storage/rocksdb/open_db.h"
 #include "storage/rocksdb/patches.h"
 #include "storage/rocksdb/status.h"
+#include "storage/rocksdb/table_work.h"
 #include "storage/store/format.h"
 #include "storage/store/object_id.h"
 #include "storage/store/stuck_cursor.h"
@@ -138,7 +140,8 @@ class RocksDbStore : public OpenDb {
         space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes),
         listener_(std::make_shared<RocksDbListener>(options.observer)) {
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+    block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
+    table.block_cache = block_cache_;
     table.cache_index_and_filter_blocks = true;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
     table.format_version = 5;
@@ -159,6 +162,10 @@ class RocksDbStore : public OpenDb {
     own_options_.write_buffer_size = kOwnWriteBufferBytes;
     own_options_.num_levels = kOwnLevels;
 
+    // Counters only: a thread adds to numbers of its own core.
+    statistics_ = rocksdb::CreateDBStatistics();
+    statistics_->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
+    db_options_.statistics = statistics_;
     db_options_.env = env_.get();
     db_options_.listeners.push_back(listener_);
     db_options_.create_if_missing = true;
@@ -243,6 +250,39 @@ class RocksDbStore : public OpenDb {
 
   bool DiskFull() override { return space_.full(); }
 
+  StoreStats Stats() override {
+    const auto sum = [this](const std::string& property) {
+      uint64_t value = 0;
+      return db_->GetAggregatedIntProperty(property, &value) ? value : 0;
+    };
+    StoreStats stats;
+    stats.block_cache_bytes = block_cache_->GetUsage();
+    stats.block_cache_bytes_max = block_cache_->GetCapacity();
+    stats.block_cache_hits = statistics_->getTickerCount(rocksdb::BLOCK_CACHE_HIT);
+    stats.block_cache_misses = statistics_->getTickerCount(rocksdb::BLOCK_CACHE_MISS);
+    stats.memtable_bytes = sum(rocksdb::DB::Properties::kCurSizeAllMemTables);
+    stats.table_bytes = sum(rocksdb::DB::Properties::kLiveSstFilesSize);
+    stats.pending_compaction_bytes = sum(rocksdb::DB::Properties::kEstimatePendingCompactionBytes);
+    stats.disk_free_bytes = space_.FreeBytesNow();
+    stats.disk_reserve_bytes = space_.reserve_bytes();
+    return stats;
+  }
+
+  absl::Status CompactTables(TableWorkGoesOn goes_on) override {
+    std::vector<Family> families;
+    {
+      ReaderLock lock(&mutex_);
+      for (const auto& [id, handle] : families_) families.push_back(handle);
+    }
+    return CompactFamilies(db_.get(), families, goes_on);
+  }
+  absl::Status CheckTables(uint64_t bytes_per_second, TableWorkGoesOn goes_on,
+                           std::vector<DamagedTable>* damaged) override {
+    Pace pace(
+        bytes_per_second, [] { return absl::Now(); }, [](absl::Duration time) { absl::SleepFor(time); });
+    return CheckAllTables(db_.get(), &pace, goes_on, damaged);
+  }
+
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override {
     if (DiskFull()) return absl::ResourceExhaustedError("the disk is full");
     ColumnFamilyHandle* handle = nullptr;
@@ -309,6 +349,8 @@ class RocksDbStore : public OpenDb {
   const int open_files_max_;
   DiskSpace space_;
   const std::shared_ptr<RocksDbListener> listener_;
+  std::shared_ptr<rocksdb::Cache> block_cache_;
+  std::shared_ptr<rocksdb::Statistics> statistics_;
   rocksdb::DBOptions db_options_;
   ColumnFamilyOptions node_options_;
   ColumnFamilyOptions requests_options_;
