@@ -223,6 +223,7 @@ class ClassRegistry {
   explicit ClassRegistry(std::vector<const ObjectClass*> classes) : classes_(std::move(classes)) {}
   // Returns null if no class has this name.
   const ObjectClass* Find(absl::string_view name) const;
+  const std::vector<const ObjectClass*>& all() const { return classes_; }
 
  private:
   const std::vector<const ObjectClass*> classes_;

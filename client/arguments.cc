@@ -1,7 +1,5 @@
 #include "client/arguments.h"
 
-#include <fstream>
-
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -95,21 +93,6 @@ absl::StatusOr<std::string> ParseAddress(absl::string_view text) {
   const size_t port = address.rfind(':');
   if (port == std::string::npos || address.find(']', port) != std::string::npos) address += ":50051";
   return absl::InvalidArgumentError(absl::StrCat("'", text, "' is a URL; the form is HOST:PORT, as in ", address));
-}
-
-absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max) {
-  const size_t bytes_max = mebibytes_max << 20;
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes(bytes_max + 1, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(file.gcount());
-  if (!file.is_open() || file.bad() || (file.fail() && !file.eof())) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' can't be read"));
-  }
-  if (bytes.size() > bytes_max) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is over ", mebibytes_max, " MiB"));
-  }
-  return bytes;
 }
 
 absl::StatusOr<std::string> StandardInput::Bytes(size_t mebibytes_max) {

@@ -27,6 +27,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/files.h"
+#include "client/tls.h"
+#include "holdfast/config/v1/client_config.pb.h"
 #include "holdfast/v1/rate_limiter_service.pb.h"
 
 namespace holdfast::client {
@@ -38,7 +41,13 @@ struct GlobalOptions {
   absl::Duration timeout = absl::Seconds(10);
   std::optional<int> retries;  // absent: retries until the timeout
   bool json = false;
+  std::optional<TlsOptions> tls;
+  std::string token_file;  // empty: calls carry no token
   std::string request_id;  // empty: each request gets an id of its own
+
+  // What the command line says of the connection, from which settings.h makes server, ns, tls and token_file.
+  config::v1::ClientContext given;
+  std::string context;  // the context that --context names
 };
 
 // Parsers of values. Their errors, all INVALID_ARGUMENT, say what is expected and don't name the option.
@@ -51,9 +60,6 @@ absl::StatusOr<v1::RateLimitAlgorithm> ParseAlgorithm(absl::string_view text);
 
 // Parses the address of a server, a gRPC target. The error for a URL suggests the right address.
 absl::StatusOr<std::string> ParseAddress(absl::string_view text);
-
-// Returns the bytes of a file. Errors: the file can't be read, or is over `mebibytes_max`; some files have no end.
-absl::StatusOr<std::string> ReadFile(const std::string& path, size_t mebibytes_max);
 
 // The standard input as a value; the word - stands for it. It can be read once. Single-threaded; the stream must
 // outlive it.

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "client/address.h"
 #include "client/status.h"
 
 namespace holdfast::client {
@@ -32,7 +33,8 @@ ClientOptions Clamped(ClientOptions options) {
   return options;
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
+// Makes the channel, or sets `unusable`, with a channel that is never used.
+std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options, absl::Status* unusable) {
   grpc::ChannelArguments arguments;
   // gRPC answers from its own connection backoff without trying; it must not be longer than ours, or our retries would
   // all fail within one pause.
@@ -40,7 +42,31 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
       static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(options.retry.backoff_initial), 1, 1000));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_ms);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
+  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+  if (options.tls.has_value()) {
+    const absl::StatusOr<TlsFiles> files = ReadTlsFiles(*options.tls, absl::Now());
+    if (files.ok()) {
+      credentials = TlsCredentials(*files);
+    } else {
+      *unusable = files.status();
+    }
+    if (!options.tls->server_name.empty()) arguments.SetSslTargetNameOverride(options.tls->server_name);
+  } else if (options.token) {
+    if (!IsLocal(options.address)) {
+      *unusable = absl::InvalidArgumentError(absl::StrCat("a token is not sent to ", options.address,
+                                                          " without TLS: whoever reads it on its way can use it"));
+    }
+    // A proxy that the environment names would see it.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  return grpc::CreateCustomChannel(options.address, credentials, arguments);
+}
+
+// Takes what belongs to a connection of our own out of the options of a channel that is made elsewhere.
+ClientOptions WithoutCredentials(ClientOptions options) {
+  options.tls = std::nullopt;
+  options.token = nullptr;
+  return options;
 }
 
 // The time after its first attempt within which a mutation may be sent again. The server keeps the record of a request
@@ -75,14 +101,34 @@ absl::Status StillUnknown(const absl::Status& unknown, const absl::Status& last)
 
 }  // namespace
 
-Client::Client(ClientOptions options) : Client(options, MakeChannel(options)) {}
+Client::Client(ClientOptions options)
+    : options_(Clamped(std::move(options))), channel_(MakeChannel(options_, &unusable_)), stubs_(Stubs(channel_)) {}
 
 Client::Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
-    : options_(Clamped(std::move(options))),
+    : options_(WithoutCredentials(Clamped(std::move(options)))),
       channel_(std::move(channel)),
-      stubs_(v1::CounterService::NewStub(channel_), v1::RateLimiterService::NewStub(channel_),
-             v1::BatchProcessorService::NewStub(channel_), v1::UserCacheService::NewStub(channel_),
-             v1::ObjectService::NewStub(channel_), grpc::health::v1::Health::NewStub(channel_)) {}
+      stubs_(Stubs(channel_)) {}
+
+Client::StubsOfAll Client::Stubs(const std::shared_ptr<grpc::Channel>& channel) {
+  return {v1::CounterService::NewStub(channel),        v1::RateLimiterService::NewStub(channel),
+          v1::BatchProcessorService::NewStub(channel), v1::UserCacheService::NewStub(channel),
+          v1::ObjectService::NewStub(channel),         grpc::health::v1::Health::NewStub(channel)};
+}
+
+absl::Status Client::Prepare(grpc::ClientContext* context) const {
+  if (!unusable_.ok()) return unusable_;
+  if (!options_.token) return absl::OkStatus();
+  const absl::StatusOr<std::string> token = options_.token();
+  if (!token.ok()) return token.status();
+  if (!IsBearerToken(*token)) return absl::InvalidArgumentError("the token is not one word of printable ASCII");
+  context->AddMetadata("authorization", absl::StrCat("Bearer ", *token));
+  return absl::OkStatus();
+}
+
+absl::Status Client::Outcome(const grpc::Status& status) const {
+  absl::Status outcome = FromGrpcStatus(status);
+  return options_.tls.has_value() ? ExplainTlsFailure(outcome, *options_.tls, options_.address) : outcome;
+}
 
 absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
                          absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) {
@@ -95,7 +141,8 @@ absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
   while (true) {
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + (deadline - SteadyNow())));
-    absl::Status status = FromGrpcStatus(attempt(&context));
+    absl::Status status = Prepare(&context);
+    if (status.ok()) status = Outcome(attempt(&context));
     if (status.ok()) return status;
     const std::optional<absl::Duration> wait = schedule.Next(status, SteadyNow());
     if (!wait.has_value()) {
@@ -113,6 +160,7 @@ absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
 absl::Status Client::StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest*)> next,
                                      absl::FunctionRef<bool(const v1::IncrementResult&)> result) {
   grpc::ClientContext context;
+  if (absl::Status status = Prepare(&context); !status.ok()) return status;
   context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
   auto stream = std::get<std::unique_ptr<v1::CounterService::Stub>>(stubs_)->StreamIncrement(&context);
 
@@ -145,7 +193,7 @@ absl::Status Client::StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest
     }
   }
   writer.join();
-  const absl::Status status = FromGrpcStatus(stream->Finish());
+  const absl::Status status = Outcome(stream->Finish());
   if (cancelled) return absl::CancelledError("cancelled by the caller");
   if (status.ok() && (received != sent || !all_sent)) {
     return absl::InternalError(absl::StrCat("the stream ended with ", received, " results for ", sent,
@@ -157,6 +205,7 @@ absl::Status Client::StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest
 absl::Status Client::WatchAlarms(const v1::WatchAlarmsRequest& request,
                                  absl::FunctionRef<bool(const v1::WatchAlarmsResponse&)> on_alarm) {
   grpc::ClientContext context;
+  if (absl::Status status = Prepare(&context); !status.ok()) return status;
   auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->WatchAlarms(&context, request);
   v1::WatchAlarmsResponse alarm;
   while (stream->Read(&alarm)) {
@@ -167,13 +216,14 @@ absl::Status Client::WatchAlarms(const v1::WatchAlarmsRequest& request,
     stream->Finish();
     return absl::OkStatus();
   }
-  const absl::Status status = FromGrpcStatus(stream->Finish());
+  const absl::Status status = Outcome(stream->Finish());
   return status.ok() ? absl::InternalError("the server ended the watch, which has no end of its own") : status;
 }
 
 absl::Status Client::ExportSql(const v1::ExportSqlRequest& request,
                                absl::FunctionRef<bool(const std::string&)> on_chunk) {
   grpc::ClientContext context;
+  if (absl::Status status = Prepare(&context); !status.ok()) return status;
   auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->ExportSql(&context, request);
   v1::ExportSqlResponse part;
   bool cancelled = false;
@@ -182,13 +232,14 @@ absl::Status Client::ExportSql(const v1::ExportSqlRequest& request,
     cancelled = true;
     context.TryCancel();
   }
-  const absl::Status status = FromGrpcStatus(stream->Finish());
+  const absl::Status status = Outcome(stream->Finish());
   return cancelled ? absl::CancelledError("cancelled by the caller") : status;
 }
 
 absl::StatusOr<v1::ImportSqlResponse> Client::ImportSql(const v1::ImportSqlHeader& header,
                                                         absl::FunctionRef<bool(std::string*)> next) {
   grpc::ClientContext context;
+  if (absl::Status status = Prepare(&context); !status.ok()) return status;
   v1::ImportSqlResponse response;
   auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->ImportSql(&context, &response);
   v1::ImportSqlRequest part;
@@ -197,7 +248,7 @@ absl::StatusOr<v1::ImportSqlResponse> Client::ImportSql(const v1::ImportSqlHeade
   while (stream->Write(part) && next(part.mutable_chunk())) {
   }
   stream->WritesDone();
-  if (absl::Status status = FromGrpcStatus(stream->Finish()); !status.ok()) return status;
+  if (absl::Status status = Outcome(stream->Finish()); !status.ok()) return status;
   return response;
 }
 

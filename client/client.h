@@ -13,6 +13,7 @@
 #include <grpcpp/client_context.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 
@@ -22,6 +23,8 @@
 #include "absl/time/time.h"
 #include "client/request_id.h"
 #include "client/retry.h"
+#include "client/tls.h"
+#include "client/token_file.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
@@ -32,11 +35,16 @@
 namespace holdfast::client {
 
 struct ClientOptions {
-  // A gRPC target: HOST:PORT, unix:PATH, dns:///NAME:PORT. The connection is not encrypted.
+  // A gRPC target: HOST:PORT, unix:PATH, dns:///NAME:PORT.
   std::string address = "127.0.0.1:50051";
   // The time limit of a call, with all its attempts and waits. 1 ms to 24 h; clamped.
   absl::Duration timeout = absl::Seconds(10);
   RetryOptions retry;
+  // Absent: the connection is not encrypted.
+  std::optional<TlsOptions> tls = {};
+  // The bearer token of each call, e.g. TokenFromFile(path); empty: none. Without TLS the address must be local
+  // (IsLocal in address.h), since whoever reads a token can use it.
+  TokenSource token = {};
 };
 
 // The reason why a call may be repeated. Both kinds are retried as `retry` says.
@@ -53,6 +61,11 @@ enum class CallKind {
 //
 // Threading: any thread may call any method, which blocks until the reply.
 //
+// TLS: the client's certificate and its token are its identity, and the server may want both, one or none. An option
+// that can't be used (a file that can't be read, a token that would be sent in the open) fails each call with
+// INVALID_ARGUMENT, and FAILED_PRECONDITION without a reason says that the server is not the one that is meant; both
+// before anything is sent.
+//
 // Errors: a call returns the server's error, with the google.rpc details as payloads (status.h); UNAVAILABLE if there
 // is no connection; DEADLINE_EXCEEDED if the timeout passed. When no retry is left, it returns the last attempt's
 // error. A mutation returns an earlier attempt's error instead if that attempt may have happened and the last error
@@ -62,10 +75,14 @@ class Client {
  public:
   // The client connects on its first call.
   explicit Client(ClientOptions options);
-  // Uses a channel that is made elsewhere, e.g. one with credentials; options.address is not used.
+  // Uses a channel that is made elsewhere, with credentials of its own; the options address, tls and token are not
+  // used.
   Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
+
+  // Returns the error of options that can't be used, which each call would return.
+  const absl::Status& Usable() const { return unusable_; }
 
   // Calls a unary method of one of the stubs.
   template <class Stub, class Request, class Response>
@@ -124,15 +141,23 @@ class Client {
                                                   absl::FunctionRef<bool(std::string*)> next);
 
  private:
+  using StubsOfAll =
+      std::tuple<std::unique_ptr<v1::CounterService::Stub>, std::unique_ptr<v1::RateLimiterService::Stub>,
+                 std::unique_ptr<v1::BatchProcessorService::Stub>, std::unique_ptr<v1::UserCacheService::Stub>,
+                 std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<grpc::health::v1::Health::Stub>>;
+
+  static StubsOfAll Stubs(const std::shared_ptr<grpc::Channel>& channel);
+  // Returns the error of options that can't be used; otherwise gives the call its token.
+  absl::Status Prepare(grpc::ClientContext* context) const;
+  // Converts the outcome of a call, with a sentence in place of gRPC's words for what TLS refuses.
+  absl::Status Outcome(const grpc::Status& status) const;
   absl::Status Run(CallKind kind, const RetryOptions& retry,
                    absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt);
 
   const ClientOptions options_;
+  absl::Status unusable_;  // why the options can't be used
   const std::shared_ptr<grpc::Channel> channel_;
-  const std::tuple<std::unique_ptr<v1::CounterService::Stub>, std::unique_ptr<v1::RateLimiterService::Stub>,
-                   std::unique_ptr<v1::BatchProcessorService::Stub>, std::unique_ptr<v1::UserCacheService::Stub>,
-                   std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<grpc::health::v1::Health::Stub>>
-      stubs_;
+  const StubsOfAll stubs_;
 };
 
 }  // namespace holdfast::client

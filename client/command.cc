@@ -16,7 +16,11 @@ Session::Session(GlobalOptions globals, Input in, std::ostream& out, std::ostrea
       in_(in),
       out_(out),
       err_(err),
-      client_({.address = globals_.server, .timeout = globals_.timeout, .retry = {.retries = globals_.retries}}),
+      client_({.address = globals_.server,
+               .timeout = globals_.timeout,
+               .retry = {.retries = globals_.retries},
+               .tls = globals_.tls,
+               .token = globals_.token_file.empty() ? TokenSource() : TokenFromFile(globals_.token_file)}),
       text_(out) {}
 
 int Session::PrintJson(const google::protobuf::Message& message) {
@@ -28,6 +32,10 @@ int Session::PrintJson(const google::protobuf::Message& message) {
 
 void Session::Note(const std::string& text) {
   if (!globals_.json) err_ << "holdfast: " << Printable(text) << "\n";
+}
+
+void Session::Remark(const std::string& text) {
+  if (!globals_.json) err_ << Printable(text) << "\n";
 }
 
 void Session::NotePageToken(const std::string& token) {
@@ -72,10 +80,21 @@ CommandGroup CommandGroup::Group(const std::string& name, const std::string& hel
 
 void CommandGroup::Command(const std::string& name, const std::string& help,
                            absl::FunctionRef<CommandBody(Arguments&)> declare) {
+  Register(name, help, false, declare);
+}
+
+void CommandGroup::OfflineCommand(const std::string& name, const std::string& help,
+                                  absl::FunctionRef<CommandBody(Arguments&)> declare) {
+  Register(name, help, true, declare);
+}
+
+void CommandGroup::Register(const std::string& name, const std::string& help, bool offline,
+                            absl::FunctionRef<CommandBody(Arguments&)> declare) {
   CLI::App* command = app_->add_subcommand(name, help);
   auto arguments = std::make_shared<Arguments>(command, input_, implied_class_);
-  command->callback([selected = selected_, arguments, body = declare(*arguments)] {
-    *selected = [arguments, body](Session& session) {
+  command->callback([selected = selected_, offline, arguments, body = declare(*arguments)] {
+    selected->offline = offline;
+    selected->body = [arguments, body](Session& session) {
       const absl::Status usable = arguments->RunFinish(session.globals());
       return usable.ok() ? body(session) : session.BadUsage(usable);
     };

@@ -52,6 +52,8 @@ class Session {
   int PrintJson(const google::protobuf::Message& message);
   // Prints a remark that is not part of a reply, if the output is for people.
   void Note(const std::string& text);
+  // Prints a line on the standard error as it is, if the output is for people.
+  void Remark(const std::string& text);
   // Tells how to go on with a listing that has not ended: a remark, or {"next_page_token":...} on the standard error.
   void NotePageToken(const std::string& token);
   // Asks a person at the terminal. Returns true for y and yes, in any case of letters; any other answer, and the end of
@@ -74,6 +76,12 @@ class Session {
 
 // Runs a command that has been parsed; returns the exit status.
 using CommandBody = std::function<int(Session&)>;
+
+// The command that the command line asks for.
+struct SelectedCommand {
+  CommandBody body;
+  bool offline = false;
+};
 
 template <class Method>
 struct MethodTraits;
@@ -111,7 +119,7 @@ concept PagedRequest = requires(Request request) { request.mutable_page_token();
 class CommandGroup {
  public:
   // Parsing the command line sets `*selected` to the command that it asks for.
-  CommandGroup(CLI::App* app, CommandBody* selected, StandardInput* input, std::string implied_class = "")
+  CommandGroup(CLI::App* app, SelectedCommand* selected, StandardInput* input, std::string implied_class = "")
       : app_(app), selected_(selected), input_(input), implied_class_(std::move(implied_class)) {}
 
   // Adds a group below this one. `implied_class` is the class of all objects that its commands are for; empty: any.
@@ -119,12 +127,18 @@ class CommandGroup {
   // Adds a command. `declare` is called once, at once; it declares the arguments and returns the body, which runs after
   // they are parsed.
   void Command(const std::string& name, const std::string& help, absl::FunctionRef<CommandBody(Arguments&)> declare);
+  // The same for a command that talks to no server: it works even if the settings of the connection are wrong.
+  void OfflineCommand(const std::string& name, const std::string& help,
+                      absl::FunctionRef<CommandBody(Arguments&)> declare);
   template <auto kMethod>
   void Add(Unary<kMethod> unary);
 
  private:
+  void Register(const std::string& name, const std::string& help, bool offline,
+                absl::FunctionRef<CommandBody(Arguments&)> declare);
+
   CLI::App* app_;
-  CommandBody* selected_;
+  SelectedCommand* selected_;
   StandardInput* input_;
   std::string implied_class_;
 };

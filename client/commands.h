@@ -14,6 +14,8 @@ void AddUserCommands(CommandGroup& root);
 void AddObjectCommands(CommandGroup& root);
 void AddSqlCommand(CommandGroup& root);
 void AddHealthCommand(CommandGroup& root);
+void AddContextCommands(CommandGroup& root);
+void AddTokenCommands(CommandGroup& root);
 
 // These add their commands to the group "object".
 void AddEntryCommands(CommandGroup& object);

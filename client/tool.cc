@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/commands.h"
 #include "client/help.h"
+#include "client/settings.h"
 #include "client/suggest.h"
-#include "proto/utf8.h"
 
 namespace holdfast::client {
 namespace {
@@ -21,6 +22,9 @@ constexpr char kAbout[] = "Talks to a Holdfast server: counters, rate limits, ba
 
 constexpr char kFooter[] =
     "Global options may come before or after the command.\n"
+    "The connection options are also environment variables (HOLDFAST_SERVER, HOLDFAST_NAMESPACE, HOLDFAST_TLS, "
+    "HOLDFAST_TLS_CA, HOLDFAST_TLS_CERT, HOLDFAST_TLS_KEY, HOLDFAST_TLS_SERVER_NAME, HOLDFAST_TOKEN_FILE, "
+    "HOLDFAST_CONTEXT) and settings of a context.\n"
     "Durations are numbers with units: 500ms, 1.5s, 10m, 168h. Times are 2024-05-01T12:00:00Z, or +10m from now.\n"
     "A value that is - is read from the standard input, for one value of a command: VALUE of KEY=VALUE, an ITEM, a "
     "NAME, EMAIL or JSON of a user, a --param, a FILE of sql, a MESSAGE.\n"
@@ -32,24 +36,7 @@ constexpr char kFooter[] =
 constexpr char kCommandFooter[] = "The global options (--server, --namespace, --timeout, --json ...): holdfast --help";
 
 void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
-  arguments
-      .Value("--server", "ADDRESS", "Server to call, HOST:PORT; default " + globals.server,
-             [&globals](const std::string& address) {
-               absl::StatusOr<std::string> parsed = ParseAddress(address);
-               if (!parsed.ok()) return parsed.status();
-               globals.server = *std::move(parsed);
-               return absl::OkStatus();
-             })
-      ->envname("HOLDFAST_SERVER");
-  arguments
-      .Value("--namespace", "NS", "Namespace of the objects; default \"default\"",
-             [&globals](const std::string& ns) {
-               // The words of the command line are known to be UTF-8, the environment is not.
-               if (!IsUtf8(ns)) return absl::InvalidArgumentError("is not UTF-8");
-               globals.ns = ns;
-               return absl::OkStatus();
-             })
-      ->envname("HOLDFAST_NAMESPACE");
+  DeclareConnection(arguments, globals);
   arguments.Value("--timeout", "DURATION",
                   "For each call, retries included; default 10s, at most 24h. alarm watch, and .import and .export of "
                   "sql, have none",
@@ -145,11 +132,22 @@ std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
   return RestoreWords(message);
 }
 
+// Returns the error of files that can't be used, before anything is sent. Warns of a token that others may read.
+absl::Status CheckConnection(Session& session) {
+  if (absl::Status usable = session.client().Usable(); !usable.ok()) return usable;
+  const std::string& file = session.globals().token_file;
+  if (file.empty()) return absl::OkStatus();
+  if (OthersMayUse(file)) {
+    session.Note(absl::StrCat("warning: other users may read the token file '", file, "'; chmod 600 ", file));
+  }
+  return ReadToken(file).status();
+}
+
 }  // namespace
 
 int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std::ostream& err) {
   GlobalOptions globals;
-  CommandBody selected;
+  SelectedCommand selected;
 
   CLI::App app(kAbout, "holdfast");
   app.fallthrough();  // groups and commands inherit it, and these too
@@ -169,6 +167,8 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   AddObjectCommands(root);
   AddSqlCommand(root);
   AddHealthCommand(root);
+  AddContextCommands(root);
+  AddTokenCommands(root);
   app.footer(kFooter);
 
   absl::StatusOr<std::vector<std::string>> words = PrepareWords(argc, argv);
@@ -185,8 +185,11 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
     return kExitUsage;
   }
 
+  const absl::Status resolved = selected.offline ? absl::OkStatus() : ResolveConnection(globals);
   Session session(globals, in, out, err);
-  const int status = selected(session);
+  if (!resolved.ok()) return session.BadUsage(resolved);
+  if (absl::Status usable = CheckConnection(session); !usable.ok()) return session.BadUsage(usable);
+  const int status = selected.body(session);
   if (!out.flush()) {
     err << "holdfast: the output could not be written\n";
     return kExitFailed;

@@ -11,7 +11,7 @@ namespace holdfast::client {
 
 // Parses the command line (argv[0] is the program's name), makes the calls, prints to `out` and errors to `err`, and
 // returns the exit status: 0 success, 1 a failed call, 2 bad usage, 3 a denied limit if --exit-code asks for it. It
-// reads the environment variables HOLDFAST_SERVER and HOLDFAST_NAMESPACE, and `in` if the command takes input.
+// reads the environment variables and the file of settings.h and contexts.h, and `in` if the command takes input.
 int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std::ostream& err);
 
 }  // namespace holdfast::client

@@ -12,7 +12,9 @@ build_packages=(
   clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libspdlog-dev libxxhash-dev libcli11-dev libmimalloc-dev
+  libssl-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev
+  prometheus-cpp-dev libcivetweb-dev
   # This Go package has the .proto file of grpc.health.v1, which no C++ package of Debian ships.
   golang-google-grpc-dev
   # Python's pip fetches the .proto files of google.rpc.
@@ -29,6 +31,9 @@ sqlite_package=better-sqlite3@12.11.1
 sqlite_dir=/usr/local/share/holdfast/sqlite/$sqlite_version
 sqlite_sums="60d2f39a3726cd6b9021da6f4e868608d66fbb6528a9f513dc8ffcc640493422  sqlite3.c
 9e69a1353a4288450b0d5239ede11fc7f1f4c8e5eb07491fc8317eacb5b7de7e  sqlite3.h"
+# promtool checks the metrics and the rules for alerts. It is taken out of Debian's package of Prometheus, which is not
+# installed: the package would start a server.
+promtool_dir=/usr/local/share/holdfast/promtool
 tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime)
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
@@ -74,16 +79,19 @@ done
 protos_missing=false
 [ -f "$googleapis_dir/google/rpc/error_details.proto" ] || protos_missing=true
 sqlite_is_right() { (cd "$1" 2>/dev/null && sha256sum --check --status <<<"$sqlite_sums"); }
+promtool_missing=false
+! $tools || [ -x "$promtool_dir/promtool" ] || promtool_missing=true
 sqlite_missing=false
 sqlite_is_right "$sqlite_dir" || sqlite_missing=true
 
-if [ ${#missing[@]} -eq 0 ] && ! $protos_missing && ! $sqlite_missing; then
+if [ ${#missing[@]} -eq 0 ] && ! $protos_missing && ! $sqlite_missing && ! $promtool_missing; then
   echo "install-deps: nothing is missing (${#wanted[@]} packages, $googleapis, SQLite $sqlite_version)"
   exit 0
 fi
 [ ${#missing[@]} -eq 0 ] || echo "install-deps: missing: ${missing[*]}"
 ! $protos_missing || echo "install-deps: missing: $googleapis in $googleapis_dir"
 ! $sqlite_missing || echo "install-deps: missing: SQLite $sqlite_version in $sqlite_dir"
+! $promtool_missing || echo "install-deps: missing: promtool in $promtool_dir"
 if $check; then exit 1; fi
 
 as_root=()
@@ -95,8 +103,8 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"; }
 if [ ${#missing[@]} -gt 0 ]; then
-  apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"; }
   echo "install-deps: installing them with apt-get"
   apt update
   apt install -y --no-install-recommends "${missing[@]}"
@@ -120,5 +128,11 @@ if $sqlite_missing; then
   fi
   "${as_root[@]}" mkdir -p "$sqlite_dir"
   "${as_root[@]}" cp "$scratch"/package/deps/sqlite3/sqlite3.[ch] "$sqlite_dir/"
+fi
+if $promtool_missing; then
+  echo "install-deps: installing promtool into $promtool_dir"
+  apt update
+  (cd "$scratch" && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb prometheus)
+  "${as_root[@]}" install -D "$scratch/prometheus/usr/bin/promtool" "$promtool_dir/promtool"
 fi
 echo "install-deps: done"

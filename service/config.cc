@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <thread>
 #include <vector>
@@ -12,11 +13,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
+#include "service/access/access_files.h"
 #include "service/config_enums.h"
 #include "service/settings.h"
+#include "service/tls.h"
+#include "storage/backup/backup_list.h"
 
 namespace holdfast::service {
 namespace {
@@ -34,24 +39,62 @@ class Errors : public google::protobuf::io::ErrorCollector {
   std::vector<std::string> errors_;
 };
 
-void CheckListen(const Config& config, Problems* problems) {
-  absl::string_view host = config.listen();
-  const size_t colon = host.rfind(':');
+// Returns the host of ADDRESS:PORT; nothing, and a problem, if it is not that.
+std::optional<std::string> HostOf(absl::string_view setting, absl::string_view listen, Problems* problems) {
+  const size_t colon = listen.rfind(':');
   uint32_t port;
-  if (colon == absl::string_view::npos || !absl::SimpleAtoi(host.substr(colon + 1), &port) || port > 65535) {
-    problems->Add("listen", absl::StrCat("\"", config.listen(), "\" is not ADDRESS:PORT"));
+  if (colon != absl::string_view::npos && absl::SimpleAtoi(listen.substr(colon + 1), &port) && port <= 65535) {
+    return std::string(listen.substr(0, colon));
+  }
+  problems->Add(setting, absl::StrCat("\"", listen, "\" is not ADDRESS:PORT"));
+  return std::nullopt;
+}
+
+bool IsLoopback(const std::string& host) {
+  in_addr address;
+  return host == "localhost" || host == "[::1]" ||
+         (inet_pton(AF_INET, host.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
+void CheckListen(const Config& config, Problems* problems) {
+  const auto host = HostOf("listen", config.listen(), problems);
+  if (!host || IsLoopback(*host) || config.has_tls() || config.insecure_listen()) return;
+  problems->Add("listen", absl::StrCat("\"", config.listen(),
+                                       "\" is no loopback address and there is no TLS; if that is meant, set "
+                                       "insecure_listen: true"));
+}
+
+bool IsAddress(absl::string_view host) {
+  in6_addr address;
+  if (absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]")) {
+    return inet_pton(AF_INET6, std::string(host).c_str(), &address) == 1;
+  }
+  return host == "localhost" || inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
+}
+
+void CheckMetrics(const config::v1::MetricsConfig& metrics, Problems* problems) {
+  if (metrics.listen().empty()) return;
+  const auto host = HostOf("metrics.listen", metrics.listen(), problems);
+  if (!host) return;
+  // The library of the endpoint takes lists of addresses, too.
+  if (!IsAddress(*host)) {
+    problems->Add("metrics.listen", absl::StrCat("\"", metrics.listen(), "\" has no IP address"));
+  } else if (!IsLoopback(*host) && !metrics.insecure_listen()) {
+    problems->Add("metrics.listen", absl::StrCat("\"", metrics.listen(),
+                                                 "\" is no loopback address and the endpoint has no TLS; if that is "
+                                                 "meant, set metrics.insecure_listen: true"));
+  }
+}
+
+void CheckBackup(const Config& config, Problems* problems) {
+  const auto& backup = config.backup();
+  if (!backup.directory().empty()) {
+    const absl::Status status = storage::CheckBackupDirectory(backup.directory(), config.data_dir());
+    if (!status.ok()) problems->Add("backup.directory", status.message());
     return;
   }
-  host = host.substr(0, colon);
-  in_addr address;
-  const bool loopback =
-      host == "localhost" || host == "[::1]" ||
-      (inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
-  if (!loopback && !config.insecure_listen()) {
-    problems->Add("listen", absl::StrCat("\"", config.listen(),
-                                         "\" is no loopback address and there is no TLS; if that is meant, set "
-                                         "insecure_listen: true"));
-  }
+  if (backup.archive_log()) problems->Add("backup.archive_log", "needs backup.directory");
+  if (backup.every_ms() != 0) problems->Add("backup.every_ms", "needs backup.directory");
 }
 
 }  // namespace
@@ -92,9 +135,14 @@ absl::Status CompleteConfig(Config* config) {
   if (!Config::LogLevel_IsValid(config->log_level())) {
     problems.Add("log_level", NotAnEnumValue(*Config::LogLevel_descriptor(), absl::StrCat(config->log_level())));
   }
-  if (config->has_tls()) problems.Add("tls", "this version has no TLS");
-  if (config->has_authorization()) problems.Add("authorization", "this version has no authorization");
+  if (!Config::LogFormat_IsValid(config->log_format())) {
+    problems.Add("log_format", NotAnEnumValue(*Config::LogFormat_descriptor(), absl::StrCat(config->log_format())));
+  }
+  problems.Add(CheckTlsSettings(*config));
+  problems.Add(AccessFiles::Check(*config));
   CheckListen(*config, &problems);
+  CheckMetrics(config->metrics(), &problems);
+  CheckBackup(*config, &problems);
   if (config->actors().executors() == 0) {
     config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));
   }

@@ -2,7 +2,8 @@
 // can't open its next log ends the process. Therefore each use has a part that it can't outgrow, and all parts together
 // fit into the limit of the process.
 //
-//   a reserve     logs of the store, files being written, event queues, files that libraries open for a moment
+//   a reserve     logs of the store, files being written, event queues, files that libraries open for a moment, the
+//                 endpoint of the metrics
 //   connections   server.connections_max
 //   temporary     sql.temp_files_max: sorts and imports
 //   tables        storage.open_tables_max: table files of the store that are kept open

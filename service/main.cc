@@ -8,12 +8,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "service/config.h"
 #include "service/descriptors.h"
+#include "service/open_store.h"
 #include "service/server.h"
 #include "service/settings.h"
 #include "storage/base/log.h"
@@ -37,10 +40,20 @@ LogLevel LevelOf(const Config& config) {
   }
 }
 
+holdfast::LogFormat FormatOf(const Config& config) {
+  const bool json = config.log_format() == Config::LOG_FORMAT_JSON ||
+                    (config.log_format() == Config::LOG_FORMAT_AUTO && isatty(STDERR_FILENO) == 0);
+  return json ? holdfast::LogFormat::kJson : holdfast::LogFormat::kText;
+}
+
 void Warn(const Config& config) {
-  if (config.insecure_listen()) {
+  if (config.insecure_listen() && !config.has_tls()) {
     Log(LogLevel::kWarning, "insecure_listen",
-        {{"listen", config.listen()}, {"what", "anyone who reaches it may call it"}});
+        {{"listen", config.listen()}, {"what", "calls and credentials can be read on their way"}});
+  }
+  if (config.metrics().insecure_listen()) {
+    Log(LogLevel::kWarning, "metrics_insecure_listen",
+        {{"listen", config.metrics().listen()}, {"what", "anyone who reaches it may read the metrics"}});
   }
   if (config.testing().sync_off()) {
     Log(LogLevel::kWarning, "sync_off", {{"what", "acknowledged writes can be lost; for crash tests only"}});
@@ -73,6 +86,8 @@ struct Arguments {
   std::string listen;
   std::string data_dir;
   std::string log_level;
+  std::string restore;
+  std::string at;
 };
 absl::StatusOr<Config> EffectiveConfig(const Arguments& arguments) {
   absl::StatusOr<Config> config = Config();
@@ -97,6 +112,23 @@ int CheckConfig(Config config) {
   return 0;
 }
 
+// Restores the store instead of serving.
+int RestoreAndEnd(const Config& config, const Arguments& arguments) {
+  std::optional<absl::Time> at;
+  if (!arguments.at.empty()) {
+    absl::Time time;
+    std::string error;
+    if (!absl::ParseTime(absl::RFC3339_full, arguments.at, &time, &error)) {
+      return Fail(absl::InvalidArgumentError(
+          absl::StrCat("--at: \"", arguments.at, "\" is not a time as 2026-01-02T03:04:05Z: ", error)));
+    }
+    at = time;
+  }
+  const absl::Status status = holdfast::service::RestoreStore(config, arguments.restore, at);
+  if (!status.ok()) return Fail(absl::Status(status.code(), absl::StrCat("--restore: ", status.message())));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -117,6 +149,11 @@ int main(int argc, char** argv) {
                  "DEBUG, INFO, WARNING or ERROR; overrides the file. Default " + DefaultText("log_level"));
   app.add_flag("--check-config", check_config,
                "Print the complete configuration, or what is wrong with it, and exit with 0 or 1; opens nothing");
+  auto* const restore = app.add_option("--restore", arguments.restore,
+                                       "Make the data directory, which must be new, from the newest backup in this "
+                                       "directory, and exit");
+  app.add_option("--at", arguments.at, "With --restore: bring back this moment, a time as 2026-01-02T03:04:05Z")
+      ->needs(restore);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -127,6 +164,8 @@ int main(int argc, char** argv) {
   if (!config.ok()) return Fail(config.status());
   if (check_config) return CheckConfig(*config);
   holdfast::SetLogLevel(LevelOf(*config));
+  holdfast::SetLogFormat(FormatOf(*config));
+  if (!arguments.restore.empty()) return RestoreAndEnd(*config, arguments);
   gpr_set_log_function(LogGrpc);
   Warn(*config);
 
@@ -135,19 +174,22 @@ int main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  auto server = holdfast::service::Server::Start(*config, [](const absl::Status& status) {
+  const auto on_disk_failure = [](const absl::Status& status) {
     Log(LogLevel::kError, "commit_failed", {{"status", status.ToString()}});
     // The waiting calls have their errors. Their replies get a moment to leave; then the process ends without another
     // write.
     alarm(1);
-  });
+  };
+  auto server = holdfast::service::Server::Start(*config, on_disk_failure,
+                                                 {.read_config = [&arguments] { return EffectiveConfig(arguments); }});
   if (!server.ok()) return Fail(server.status());
   Log(LogLevel::kInfo, "serving", {{"listen", (*server)->address()}, {"data_dir", config->data_dir()}});
 
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) (*server)->Reload();
   Log(LogLevel::kInfo, "draining", {{"signal", absl::StrCat(signal)}});
   (*server)->Drain();
   server->reset();

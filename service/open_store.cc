@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <optional>
 #include <random>
@@ -10,9 +11,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "storage/backup/backup_list.h"
+#include "storage/backup/restore.h"
 #include "storage/base/log.h"
 #include "storage/fold/logged_store.h"
 #include "storage/log/file_commit_logs.h"
+#include "storage/rocksdb/rocksdb_copies.h"
 #include "storage/rocksdb/rocksdb_store.h"
 
 namespace holdfast::service {
@@ -39,31 +43,78 @@ std::optional<uint64_t> LoseUnsyncedSeed(const Config& config) {
   return seed;
 }
 
+storage::RocksDbOptions RocksDbOptionsOf(const Config& config) {
+  const auto& settings = config.storage();
+  storage::RocksDbOptions options;
+  options.data_dir = config.data_dir();
+  options.block_cache_bytes = settings.block_cache_bytes();
+  options.memtable_bytes = settings.memtable_bytes();
+  options.wal_bytes_max = settings.wal_bytes_max();
+  options.disk_reserve_bytes = settings.disk_reserve_bytes();
+  options.open_tables_max = settings.open_tables_max();
+  return options;
+}
+
+storage::FileCommitLogOptions LogOptionsOf(const Config& config) {
+  const auto& settings = config.storage();
+  storage::FileCommitLogOptions options;
+  options.directory = config.data_dir();
+  options.run = RandomBits();
+  options.segment_bytes =
+      static_cast<uint64_t>(settings.log_segment_bytes()) / storage::kLogBlockBytes * storage::kLogBlockBytes;
+  options.segments_max =
+      std::max(kSegmentsMin, static_cast<int>(settings.log_bytes_max() / settings.log_segment_bytes()));
+  return options;
+}
+
+// Opens the archive, if there is to be one. What the last run left in the logs is archived on return.
+absl::StatusOr<std::unique_ptr<storage::Archiver>> OpenArchive(const Config& config, uint64_t run) {
+  if (!config.backup().archive_log()) {
+    if (absl::Status status = storage::Archiver::EndLine(config.data_dir()); !status.ok()) return status;
+    return nullptr;
+  }
+  storage::ArchiverOptions options;
+  options.directory = config.backup().directory();
+  options.data_dir = config.data_dir();
+  options.run = run;
+  options.interval = absl::Milliseconds(config.backup().archive_interval_ms());
+  options.file_bytes = static_cast<uint64_t>(config.backup().archive_file_bytes());
+  options.random = RandomBits;
+  return storage::Archiver::Open(std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<storage::Backups>> OpenBackups(const Config& config, storage::Store* below,
+                                                              storage::LoggedStore* store,
+                                                              storage::Archiver* archiver) {
+  const auto& settings = config.backup();
+  storage::BackupsOptions options;
+  options.directory = settings.directory();
+  if (settings.every_ms() > 0) options.every = absl::Milliseconds(settings.every_ms());
+  options.keep = settings.keep();
+  options.disk_reserve_bytes = static_cast<uint64_t>(settings.disk_reserve_bytes());
+  options.free_bytes = storage::FreeBytesOf(settings.directory());
+  storage::RocksDbCopiesOptions copies;
+  copies.directory = storage::CopiesPath(settings.directory());
+  copies.store = below;
+  copies.rate_bytes = static_cast<uint64_t>(settings.bytes_per_second_max());
+  return storage::Backups::Open(std::move(options), store, archiver,
+                                [copies] { return storage::OpenRocksDbCopies(copies); });
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config, storage::Observer* observer,
-                                                          std::function<void(const absl::Status&)> on_failure) {
+absl::StatusOr<OpenedStore> OpenStore(const Config& config, storage::Observer* observer,
+                                      std::function<void(const absl::Status&)> on_failure) {
   const auto& settings = config.storage();
-  storage::RocksDbOptions below;
-  below.data_dir = config.data_dir();
-  below.block_cache_bytes = settings.block_cache_bytes();
-  below.memtable_bytes = settings.memtable_bytes();
-  below.wal_bytes_max = settings.wal_bytes_max();
-  below.disk_reserve_bytes = settings.disk_reserve_bytes();
-  below.open_tables_max = settings.open_tables_max();
-  below.observer = observer;
+  storage::RocksDbOptions below_options = RocksDbOptionsOf(config);
+  below_options.observer = observer;
   // A store of a version before this has no commit logs.
-  below.log_above = storage::FileCommitLogs::Exist(config.data_dir());
-  below.sync = !config.testing().sync_off();
-  below.lose_unsynced_seed = LoseUnsyncedSeed(config);
+  below_options.log_above = storage::FileCommitLogs::Exist(config.data_dir());
+  below_options.sync = !config.testing().sync_off();
+  below_options.lose_unsynced_seed = LoseUnsyncedSeed(config);
 
-  storage::FileCommitLogOptions logs;
-  logs.directory = config.data_dir();
-  logs.run = RandomBits();
-  logs.segment_bytes =
-      static_cast<uint64_t>(settings.log_segment_bytes()) / storage::kLogBlockBytes * storage::kLogBlockBytes;
-  logs.segments_max = std::max(kSegmentsMin, static_cast<int>(settings.log_bytes_max() / settings.log_segment_bytes()));
-  logs.faults = {below.sync, below.lose_unsynced_seed};
+  storage::FileCommitLogOptions logs = LogOptionsOf(config);
+  logs.faults = {below_options.sync, below_options.lose_unsynced_seed};
 
   storage::LoggedStoreOptions options;
   options.logs = static_cast<uint32_t>(config.actors().executors());
@@ -73,11 +124,62 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const Config& config, 
   options.on_failure = std::move(on_failure);
   options.observer = observer;
 
-  auto store = storage::OpenRocksDbStore(below);
+  auto opened_below = storage::OpenRocksDbStore(below_options);
+  if (!opened_below.ok()) return opened_below.status();
+  storage::Store* const below = opened_below->get();
+  logs.keep_room = [below] { return below->DiskFull(); };
+
+  OpenedStore opened;
+  auto archiver = OpenArchive(config, logs.run);
+  if (!archiver.ok()) return archiver.status();
+  opened.archiver = *std::move(archiver);
+  storage::ArchiveMarks* marks = nullptr;
+  if (opened.archiver != nullptr) {
+    marks = opened.archiver->marks();
+    options.overloaded = [marks] { return marks->behind(); };
+  }
+  const uint32_t executors = options.logs;
+  auto store = storage::LoggedStore::Open(
+      *std::move(opened_below), std::make_unique<storage::FileCommitLogs>(std::move(logs), marks), std::move(options));
   if (!store.ok()) return store.status();
-  logs.keep_room = [below = store->get()] { return below->DiskFull(); };
-  return storage::LoggedStore::Open(*std::move(store), std::make_unique<storage::FileCommitLogs>(std::move(logs)),
-                                    std::move(options));
+  storage::LoggedStore* const logged = store->get();
+  opened.store = *std::move(store);
+  if (opened.archiver != nullptr) {
+    if (absl::Status status = opened.archiver->Start(executors); !status.ok()) return status;
+  }
+  if (config.backup().directory().empty()) return opened;
+  auto backups = OpenBackups(config, below, logged, opened.archiver.get());
+  if (!backups.ok()) return backups.status();
+  opened.backups = *std::move(backups);
+  return opened;
+}
+
+absl::Status RestoreStore(const Config& config, const std::string& directory, std::optional<absl::Time> at) {
+  if (absl::Status status = storage::CheckBackupDirectory(directory, config.data_dir()); !status.ok()) return status;
+  auto copies = storage::OpenRocksDbCopies({.directory = storage::CopiesPath(directory)});
+  if (!copies.ok()) return copies.status();
+  storage::RestoreOptions options;
+  options.directory = directory;
+  options.data_dir = config.data_dir();
+  options.at = at;
+  options.copies = copies->get();
+  options.open_store = [&config](const std::string& data_dir) {
+    storage::RocksDbOptions store = RocksDbOptionsOf(config);
+    store.data_dir = data_dir;
+    store.log_above = true;
+    return storage::OpenRocksDbStore(store);
+  };
+  const absl::StatusOr<storage::Restored> restored = storage::Restore(options);
+  if (!restored.ok()) return restored.status();
+  const auto text = [](absl::Time time) { return absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()); };
+  std::printf("restored %s from backup %u of %s", config.data_dir().c_str(), restored->backup.id,
+              text(restored->backup.time).c_str());
+  if (restored->batches > 0) {
+    std::printf(" and %llu batches of the archive, the last one of %s",
+                static_cast<unsigned long long>(restored->batches), text(*restored->last).c_str());
+  }
+  std::printf("\n");
+  return absl::OkStatus();
 }
 
 }  // namespace holdfast::service

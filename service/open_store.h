@@ -3,20 +3,37 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "holdfast/config/v1/config.pb.h"
+#include "storage/backup/archiver.h"
+#include "storage/backup/backups.h"
 #include "storage/base/observer.h"
 #include "storage/store/store.h"
 
 namespace holdfast::service {
 
-// Opens the store of a server: RocksDB in the data directory, with a commit log for each executor. `config` has gone
-// through CompleteConfig. `on_failure`, if it is not empty, is called once, on any thread, when a fold fails.
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenStore(const config::v1::Config& config,
-                                                          storage::Observer* observer = nullptr,
-                                                          std::function<void(const absl::Status&)> on_failure = {});
+// A store with its archive and its backups. They end in the reverse order: the archive last, so that it has every
+// commit.
+struct OpenedStore {
+  std::unique_ptr<storage::Archiver> archiver;  // null without an archive
+  std::unique_ptr<storage::Store> store;
+  std::unique_ptr<storage::Backups> backups;  // null without a directory of backups
+};
+
+// Opens the store of a server: RocksDB in the data directory, with a commit log for each executor, and begins the
+// backups and the archive that are configured. `config` has gone through CompleteConfig. `on_failure`, if it is not
+// empty, is called once, on any thread, when a fold fails.
+absl::StatusOr<OpenedStore> OpenStore(const config::v1::Config& config, storage::Observer* observer = nullptr,
+                                      std::function<void(const absl::Status&)> on_failure = {});
+
+// Brings back the store from the backups in `directory` to the data directory of `config`, as of `at`, and prints what
+// it has restored.
+absl::Status RestoreStore(const config::v1::Config& config, const std::string& directory, std::optional<absl::Time> at);
 
 }  // namespace holdfast::service
 

@@ -15,28 +15,39 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "actors/alarms/alarm_watchers.h"
 #include "actors/executor/worker_pool.h"
 #include "actors/objects/return_alarm.h"
 #include "actors/runtime/router.h"
 #include "actors/runtime/shard_host.h"
+#include "service/access/access_files.h"
+#include "service/access/audit_log.h"
 #include "service/call/call.h"
 #include "service/call/call_gate.h"
 #include "service/call/completion_queue_executor.h"
 #include "service/call/connections.h"
 #include "service/call/endpoint.h"
 #include "service/call/flood_guard.h"
+#include "service/call/refusal_log.h"
 #include "service/call/request_parser.h"
 #include "service/descriptors.h"
 #include "service/listener.h"
+#include "service/metrics/collector.h"
+#include "service/metrics/exporter.h"
+#include "service/metrics/observers.h"
+#include "service/metrics/recorder.h"
+#include "service/node_reader.h"
 #include "service/open_store.h"
 #include "service/quiesce.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_table.h"
+#include "service/tls.h"
 #include "storage/base/disk_space.h"
 #include "storage/base/log.h"
 #include "storage/node/families.h"
+#include "storage/node/namespace_usage.h"
 
 namespace holdfast::service {
 namespace {
@@ -69,6 +80,7 @@ constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
 actors::HostOptions HostOptionsOf(const Config& config) {
   const auto& actors = config.actors();
   actors::HostOptions options;
+  options.waiting_requests_max = actors.waiting_requests_max();
   options.mailbox = {static_cast<size_t>(actors.mailbox_requests_max()),
                      static_cast<size_t>(actors.mailbox_bytes_max())};
   options.idle_timeout = absl::Milliseconds(actors.idle_timeout_ms());
@@ -139,15 +151,25 @@ storage::sql::WorkerLimits ImportLimitsOf(const Config& config) {
 }
 
 // Returns the built-in classes and services, and after them those of the program.
-Extension WithBuiltIn(Extension program) {
-  Extension all = BuiltIn();
+Extension WithBuiltIn(const Config& config, Extension program) {
+  Extension all = BuiltIn(config.reflection());
   all.object_classes.insert(all.object_classes.end(), program.object_classes.begin(), program.object_classes.end());
   std::move(program.services.begin(), program.services.end(), std::back_inserter(all.services));
   all.observer = program.observer;
   all.open_store = std::move(program.open_store);
   all.clock = program.clock;
+  all.read_config = std::move(program.read_config);
   return all;
 }
+
+RpcTable TableOf(std::vector<RpcTable::Service> services) {
+  RpcTable table;
+  for (RpcTable::Service& service : services) table.Add(std::move(service));
+  return table;
+}
+
+// Each executor and its thread for commits have copies of their own, and so have some threads of the store.
+size_t RecorderCopies(const Config& config) { return 2 * static_cast<size_t>(config.actors().executors()) + 6; }
 
 // An executor with the objects and threads that belong to it. Members are destroyed in the reverse order: first the
 // threads that post to the executor.
@@ -183,35 +205,47 @@ class RunningServer : public Server {
       : config_(config),
         on_disk_failure_(std::move(on_disk_failure)),
         clock_(extension.clock != nullptr ? extension.clock : &system_clock_),
-        classes_(std::move(extension.object_classes)),
+        classes_(extension.object_classes),
         open_store_(std::move(extension.open_store)),
-        observer_(extension.observer),
+        read_config_(std::move(extension.read_config)),
+        table_(TableOf(std::move(extension.services))),
+        recorder_(table_.method_names(), extension.object_classes, RecorderCopies(config)),
+        refusals_(clock_),
+        own_observers_(&recorder_, &refusals_),
+        all_observers_(&own_observers_, extension.observer),
+        observer_(extension.observer == nullptr ? &own_observers_ : &all_observers_),
         connections_(config.server().connections_max()),
         gate_({.calls_max = config.server().calls_max(),
                .streams_max = config.server().streams_max(),
                .bytes_max = config.server().call_bytes_max(),
                .connection_bytes_max = config.server().connection_bytes_max()},
-              &connections_, extension.observer),
+              &connections_, observer_),
         call_log_(absl::Milliseconds(config.log_slow_call_ms()), actors::SteadyNow),
         import_places_(config.sql().imports_max(), config.sql().namespace_imports_max()),
         sql_heap_total_(static_cast<size_t>(config.sql().heap_bytes_of_all_max())),
         // The first id is random, so that no watcher of an earlier run has had one of these ids.
-        watchers_(config.server().alarm_watchers_max(), uint64_t{std::random_device{}()} << 32 | 1) {
-    for (RpcTable::Service& service : extension.services) table_.Add(std::move(service));
-  }
+        watchers_(config.server().alarm_watchers_max(), uint64_t{std::random_device{}()} << 32 | 1) {}
 
   ~RunningServer() override {
     Drain();
     StopLanes();
+    backups_ = nullptr;
     if (store_ != nullptr) store_->WaitForCommits();
   }
 
   absl::Status Start();
   const std::string& address() const override { return address_; }
+  void Reload() override {
+    if (access_ != nullptr) access_->Reload();
+  }
   void Drain() override;
 
  private:
+  // Counts what namespaces have, if there are quotas of that.
+  absl::Status CountNamespaces();
+  absl::Status StartAccess();
   absl::Status StartGrpc();
+  absl::Status StartMetrics();
   void DiskFailed(const absl::Status& status) {
     if (!disk_failed_.exchange(true)) on_disk_failure_(status);
   }
@@ -230,23 +264,37 @@ class RunningServer : public Server {
   const actors::Clock* const clock_;
   const actors::ClassRegistry classes_;
   const decltype(Extension::open_store) open_store_;
+  const decltype(Extension::read_config) read_config_;
+  const absl::Time started_ = absl::Now();
+  RpcTable table_;
+  Recorder recorder_;
+  RefusalLog refusals_;
+  Observers own_observers_;
+  Observers all_observers_;  // used if the extension has an observer
   storage::Observer* const observer_;
   Connections connections_;
+  std::unique_ptr<AuditLog> audit_;      // null: there is none
+  std::unique_ptr<AccessFiles> access_;  // null: there is no access control
   CallGate gate_;
   CallLog call_log_;
   ImportPlaces import_places_;
   std::atomic<bool> disk_failed_ = false;
+  std::unique_ptr<storage::Archiver> archiver_;  // null without an archive
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<storage::Backups> backups_;  // null without a directory of backups
   std::unique_ptr<storage::Families> families_;
   std::unique_ptr<storage::RunClocks> run_clocks_;
+  std::unique_ptr<storage::NamespaceUsage> namespace_usage_;  // null: there are no quotas of objects and bytes
   std::unique_ptr<storage::sql::TempSpace> sql_temp_space_;
   storage::sql::HeapTotal sql_heap_total_;
   actors::AlarmWatchers watchers_;
-  RpcTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<actors::Router> router_;
+  std::unique_ptr<NodeReader> node_reader_;
   std::unique_ptr<FloodGuard> flood_guard_;  // ends before the executors that it looks at
+  std::unique_ptr<Exporter> exporter_;       // ends before the executors that it asks
   RequestParser parser_;                     // ends before the executors that it posts to
+  std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
@@ -269,11 +317,22 @@ auto RunningServer::OnLane(Lane* lane, Work work) {
 
 absl::Status RunningServer::Start() {
   if (absl::Status status = table_.CheckComplete(); !status.ok()) return status;
-  auto store = open_store_ != nullptr
-                   ? open_store_(config_)
-                   : OpenStore(config_, observer_, [this](const absl::Status& status) { DiskFailed(status); });
-  if (!store.ok()) return store.status();
-  store_ = *std::move(store);
+  // Whatever is wrong with the files of certificates and access control is found before the data is opened.
+  auto credentials = ListenerCredentials(config_);
+  if (!credentials.ok()) return credentials.status();
+  credentials_ = *std::move(credentials);
+  if (absl::Status status = StartAccess(); !status.ok()) return status;
+  if (open_store_ != nullptr) {
+    auto store = open_store_(config_);
+    if (!store.ok()) return store.status();
+    store_ = *std::move(store);
+  } else {
+    auto opened = OpenStore(config_, observer_, [this](const absl::Status& status) { DiskFailed(status); });
+    if (!opened.ok()) return opened.status();
+    archiver_ = std::move(opened->archiver);
+    store_ = std::move(opened->store);
+    backups_ = std::move(opened->backups);
+  }
   // A store that is not on the disk has not made the directory.
   std::error_code no_directory;
   std::filesystem::create_directories(config_.data_dir(), no_directory);
@@ -288,7 +347,42 @@ absl::Status RunningServer::Start() {
   if (absl::Status status = families_->Recover(); !status.ok()) return status;
   run_clocks_ = std::make_unique<storage::RunClocks>(store_.get());
   if (absl::Status status = run_clocks_->Recover(); !status.ok()) return status;
+  if (absl::Status status = CountNamespaces(); !status.ok()) return status;
   return StartGrpc();
+}
+
+absl::Status RunningServer::CountNamespaces() {
+  storage::NamespaceUsage::Quotas quotas;
+  for (const auto& one : config_.namespace_()) {
+    quotas[one.name()] = {one.objects_max(), one.bytes_max()};
+  }
+  const bool wanted = absl::c_any_of(
+      quotas, [](const auto& quota) { return quota.second.objects_max > 0 || quota.second.bytes_max > 0; });
+  if (!wanted) return absl::OkStatus();
+  namespace_usage_ = std::make_unique<storage::NamespaceUsage>();
+  namespace_usage_->SetQuotas(std::move(quotas));
+  return namespace_usage_->Count(store_.get());
+}
+
+absl::Status RunningServer::StartAccess() {
+  if (!config_.audit().file().empty()) {
+    auto audit = AuditLog::Open(config_.audit(), clock_);
+    if (!audit.ok()) return audit.status();
+    audit_ = *std::move(audit);
+    gate_.SetAudit(audit_.get());
+  }
+  if (!AccessFiles::Wanted(config_)) return absl::OkStatus();
+  AccessFiles::ReadConfig read_config = read_config_;
+  if (read_config == nullptr) read_config = [this] { return config_; };
+  auto access = AccessFiles::Open(std::move(read_config), [this](const absl::Status& status) {
+    if (audit_ == nullptr) return;
+    audit_->Write({.event = "access", .reason = status.ok() ? "changed" : status.message()});
+  });
+  if (!access.ok()) return access.status();
+  access_ = *std::move(access);
+  access_->Start();
+  gate_.SetAccess(access_.get(), clock_);
+  return absl::OkStatus();
 }
 
 absl::Status RunningServer::StartGrpc() {
@@ -299,7 +393,7 @@ absl::Status RunningServer::StartGrpc() {
 
   grpc::ServerBuilder builder;
   acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
-      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials_);
   const auto& limits = config_.server();
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits.message_bytes_max()));
   // gRPC reports a call with one request only when the request has come. Until then these three bound its memory.
@@ -333,6 +427,7 @@ absl::Status RunningServer::StartGrpc() {
             .sql_workers = &lane->sql,
             .sql_heap_total = &sql_heap_total_,
             .observer = observer_,
+            .namespace_usage = namespace_usage_.get(),
         },
         HostOptionsOf(config_));
     watchers_.AddListener([lane](const actors::AlarmWatchers::Filter* added) {
@@ -368,6 +463,7 @@ absl::Status RunningServer::StartGrpc() {
                      .watchers = &watchers_,
                      .gate = &gate_,
                      .log = &call_log_,
+                     .observer = observer_,
                      .parser = &parser_,
                      .alone = lanes_.size() == 1,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
@@ -387,6 +483,7 @@ absl::Status RunningServer::StartGrpc() {
     });
     lane->executor.Start();
   }
+  if (absl::Status status = StartMetrics(); !status.ok()) return status;
   std::vector<const CompletionQueueExecutor*> executors;
   executors.reserve(lanes_.size());
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
@@ -399,6 +496,27 @@ absl::Status RunningServer::StartGrpc() {
       acceptor_->HandleNewConnection(&connection);
     });
   });
+  return absl::OkStatus();
+}
+
+absl::Status RunningServer::StartMetrics() {
+  NodeReader::Sources sources{.executors = {},
+                              .gate = &gate_,
+                              .store = store_.get(),
+                              .families = families_.get(),
+                              .watchers = &watchers_,
+                              .families_max = config_.storage().column_families_max(),
+                              .request_record_bytes_max = config_.storage().request_record_bytes_max()};
+  for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
+  node_reader_ = std::make_unique<NodeReader>(
+      std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);
+  if (config_.metrics().listen().empty()) return absl::OkStatus();
+  auto exporter =
+      Exporter::Start(config_.metrics(), std::make_shared<Collector>(
+                                             &recorder_, [this] { return node_reader_->Read(); }, started_));
+  if (!exporter.ok()) return exporter.status();
+  exporter_ = *std::move(exporter);
+  Log(LogLevel::kInfo, "metrics", {{"listen", exporter_->address()}});
   return absl::OkStatus();
 }
 
@@ -442,6 +560,7 @@ void RunningServer::Drain() {
   }
   watchers_.Close();
   flood_guard_ = nullptr;
+  exporter_ = nullptr;
   StopLanes();
   grpc_ = nullptr;
 }
@@ -453,7 +572,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                                                       Extension extension) {
   Config divided = config;
   if (absl::Status status = DivideDescriptors(RaiseDescriptorLimit(), &divided); !status.ok()) return status;
-  auto server = std::make_unique<RunningServer>(divided, std::move(on_disk_failure), WithBuiltIn(std::move(extension)));
+  auto server =
+      std::make_unique<RunningServer>(divided, std::move(on_disk_failure), WithBuiltIn(divided, std::move(extension)));
   if (absl::Status status = server->Start(); !status.ok()) return status;
   return server;
 }

@@ -64,7 +64,9 @@ void CompleteText(const FieldDescriptor& field, const std::string& name, Message
   const std::string& by_default = SettingOf(field).default_text();
   const Reflection& reflection = *section->GetReflection();
   if (by_default.empty() || reflection.HasField(*section, &field)) return;
-  if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+    reflection.SetBool(section, &field, by_default == "true");
+  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
     reflection.SetString(section, &field, by_default);
   } else if (const auto* const value = FindEnumValue(*field.enum_type(), by_default); value != nullptr) {
     reflection.SetEnum(section, &field, value);
@@ -83,6 +85,12 @@ void CompleteSection(const std::string& prefix, Message* section, Problems* prob
       CompleteNumber(field, name, section, problems);
     } else if (IsSection(field)) {
       CompleteSection(absl::StrCat(name, "."), section->GetReflection()->MutableMessage(section, &field), problems);
+    } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && field.is_repeated()) {
+      const Reflection& reflection = *section->GetReflection();
+      for (int j = 0; j < reflection.FieldSize(*section, &field); ++j) {
+        CompleteSection(absl::StrCat(name, "[", j, "]."), reflection.MutableRepeatedMessage(section, &field, j),
+                        problems);
+      }
     } else if (field.options().HasExtension(config::v1::setting)) {
       CompleteText(field, name, section, problems);
     }
@@ -95,6 +103,10 @@ const Setting& SettingOf(const FieldDescriptor& field) { return field.options().
 
 void Problems::Add(absl::string_view setting, absl::string_view problem) {
   problems_.push_back(absl::StrCat(setting, ": ", problem));
+}
+
+void Problems::Add(const absl::Status& status) {
+  if (!status.ok()) problems_.emplace_back(status.message());
 }
 
 absl::Status Problems::ToStatus() const {

@@ -22,6 +22,8 @@ const config::v1::Setting& SettingOf(const google::protobuf::FieldDescriptor& fi
 class Problems {
  public:
   void Add(absl::string_view setting, absl::string_view problem);
+  // Adds the message of an error, which names the setting.
+  void Add(const absl::Status& status);
   // INVALID_ARGUMENT with all problems, if there are any.
   absl::Status ToStatus() const;
 

@@ -49,6 +49,15 @@ void AlarmScheduler::Start() {
   Refill();
 }
 
+AlarmScheduler::Load AlarmScheduler::load() const {
+  Load load{.running = running_, .waiting = waiting_.size()};
+  if (!near_.empty() && IsDue(*near_.begin())) {
+    const absl::Time due = absl::FromUnixMicros(near_.begin()->due_us);
+    load.late = std::max(absl::ZeroDuration(), executor_->clock().Wall() - due);
+  }
+  return load;
+}
+
 void AlarmScheduler::Stop() {
   started_ = false;
   if (timer_) executor_->Cancel(*timer_);

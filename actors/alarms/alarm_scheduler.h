@@ -113,6 +113,14 @@ class AlarmScheduler {
   // free again.
   void OnClients(const std::optional<AlarmWatchers::Filter>& added);
 
+  struct Load {
+    size_t running = 0;  // alarms that are being delivered
+    size_t waiting = 0;  // due alarms that wait for a client to be free
+    // How late the next alarm is that nothing but the pace holds back.
+    absl::Duration late = absl::ZeroDuration();
+  };
+  Load load() const;
+
   // Returns whether nothing is being delivered or read.
   bool idle() const { return running_ == 0 && !reading_ && !search_reads_; }
 

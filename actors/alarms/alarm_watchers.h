@@ -90,6 +90,10 @@ class AlarmWatchers {
 
   // Adds a watcher. RESOURCE_EXHAUSTED when there are `watchers_max`.
   absl::StatusOr<WatcherId> Add(Filter filter, Deliver deliver);
+  size_t count() const {
+    MutexLock lock(&mutex_);
+    return watchers_.size();
+  }
   // Removes a watcher; on return its `deliver` is not called any more.
   void Remove(WatcherId watcher);
   // Passes on a delivery that was given to a watcher and did not reach its client.
@@ -140,7 +144,7 @@ class AlarmWatchers {
   std::vector<Listen> listeners_ ABSL_GUARDED_BY(listen_mutex_);
   absl::AnyInvocable<void(const Delivery&)> undelivered_ ABSL_GUARDED_BY(listen_mutex_);
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   Watchers watchers_ ABSL_GUARDED_BY(mutex_);                          // the one served longest ago comes first
   absl::flat_hash_map<std::string, Out> out_ ABSL_GUARDED_BY(mutex_);  // by the encoded id of the object
   WatcherId next_id_ ABSL_GUARDED_BY(mutex_);

@@ -261,7 +261,7 @@ Task<absl::Status> PlainObject::ApplyBatch(const v1::ApplyBatchRequest& request,
   }
 
   if (!sql_steps.empty()) {
-    const auto results = co_await RunAll(std::move(sql_steps));
+    const auto results = co_await RunAll(std::move(sql_steps), /*read_only=*/false);
     if (!results.ok()) co_return SqlFailed(results.status(), "steps");
     for (const auto& result : *results) FillSqlResult(result, response->add_sql_results());
   }

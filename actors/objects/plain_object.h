@@ -76,7 +76,7 @@ class PlainObject : public Object {
   // Looks the keys up and returns the entries that exist. A key's value `true` asks for the etag.
   storage::StorageOp<SeenEntries> Look(std::map<std::string, bool> keys);
   // Runs the statements in one transaction.
-  storage::StorageOp<std::vector<storage::sql::Result>> RunAll(std::vector<SqlText> texts);
+  storage::StorageOp<std::vector<storage::sql::Result>> RunAll(std::vector<SqlText> texts, bool read_only);
   // Returns, in order, whether each precondition about SQL holds.
   storage::StorageOp<std::vector<bool>> AskSql(const v1::ApplyBatchRequest& request);
   // Ends a lease that has expired. StoreAlarm must follow, as after every change of alarm_.

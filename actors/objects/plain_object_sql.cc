@@ -64,10 +64,11 @@ absl::Status ImportError(const absl::Status& status) {
 
 }  // namespace
 
-storage::StorageOp<std::vector<sql::Result>> PlainObject::RunAll(std::vector<SqlText> texts) {
+storage::StorageOp<std::vector<sql::Result>> PlainObject::RunAll(std::vector<SqlText> texts, bool read_only) {
   using Results = std::vector<sql::Result>;
   return storage::sql::DatabaseOf(storage()).Run<Results>(
-      [texts = std::move(texts)](sql::Connection& connection) -> absl::StatusOr<Results> {
+      [texts = std::move(texts), read_only](sql::Connection& connection) -> absl::StatusOr<Results> {
+        if (read_only) connection.SetReadOnly();
         Results results;
         for (const SqlText& text : texts) {
           auto result = RunSql(connection, text);
@@ -82,8 +83,13 @@ Task<absl::Status> PlainObject::ExecuteSql(const v1::ExecuteSqlRequest& request,
   auto texts = TextsOf(request.statements(), "statements");
   if (!texts.ok()) co_return texts.status();
   const std::string& token = request.alarm_delivery_token();
+  if (request.read_only()) {
+    // Both would be written.
+    if (!token.empty()) co_return InvalidField("alarm_delivery_token", "must be empty with read_only");
+    if (!request.request_id().empty()) co_return InvalidField("request_id", "must be empty with read_only");
+  }
   if (!token.empty() && !alarm_.Holds(token, Now())) co_return StaleDelivery();
-  const auto results = co_await RunAll(*std::move(texts));
+  const auto results = co_await RunAll(*std::move(texts), request.read_only());
   if (!results.ok()) co_return SqlFailed(results.status(), "");
   for (const sql::Result& result : *results) FillSqlResult(result, response->add_results());
   if (!token.empty()) {

@@ -155,6 +155,7 @@ void Activation::Pump() {
       if (queue_.empty()) break;
       state_ = State::kLoading;
       load_turn_ = std::make_unique<LoadTurn>();
+      if (lane_->services.observer != nullptr) load_turn_->progress.began = lane_->clock().Steady();
       Begin(load_turn_.get(), Load(), lane_->options.load_timeout);
       continue;
     }
@@ -231,6 +232,7 @@ void Activation::EndTurn(Delivery* turn) {
   if (status.ok()) status = CheckTurn(turn);
   // The alarm that ran is still the object's: nobody set or deleted it meanwhile.
   const bool alarm_stands = alarm != nullptr && alarm->ran && alarm->generation == record_.alarm_generation();
+  const size_t bytes_written = status.ok() ? storage_.writes().bytes() : 0;
   bool discard = false;
   if (!status.ok()) {
     auto change = storage_.alarm_change();
@@ -253,14 +255,15 @@ void Activation::EndTurn(Delivery* turn) {
     if (alarm != nullptr && alarm->ran) record_.SettleCatalogSize(storage_.usage());
     CommitTurn();
   }
-  TellEnded(turn, status);
+  TellEnded(turn, status, bytes_written);
   output_gate_.Pass(turn, std::move(status), place_.last_batch());
   if (discard) Reset(ObjectReset("the object was reset while the request waited; nothing of its turn happened"));
 }
 
 absl::Status Activation::CheckTurn(Delivery* turn) {
   if (absl::Status status = turn->CheckReply(); !status.ok()) return status;
-  if (absl::Status status = CheckWrites(storage_, record_.size_bytes(), *lane_); !status.ok()) return status;
+  if (absl::Status status = CheckWrites(storage_, key_, record_.exists(), record_.size_bytes(), *lane_); !status.ok())
+    return status;
   if (turn->recorded() == nullptr || turn->progress.unrecorded) return absl::OkStatus();
   if (beside_ == nullptr) beside_ = std::make_unique<Beside>();
   return lane_->records.Add(key_, *turn->recorded(), &beside_->record);
@@ -268,9 +271,12 @@ absl::Status Activation::CheckTurn(Delivery* turn) {
 
 bool Activation::OfRuntime(const Delivery* turn) const { return turn == alarm_turn_ || turn == move_turn_; }
 
-void Activation::TellEnded(Delivery* turn, const absl::Status& outcome) {
+void Activation::TellEnded(Delivery* turn, const absl::Status& outcome, size_t bytes_written) {
   const std::optional<absl::Time> began = std::exchange(turn->progress.began, std::nullopt);
-  if (began) lane_->services.observer->RequestEnded(class_->name, outcome, lane_->clock().Steady() - *began);
+  if (!began) return;
+  const absl::Time now = lane_->clock().Steady();
+  lane_->services.observer->RequestEnded(class_->name, outcome, now - *began);
+  lane_->hot.Add(key_, now, now - *began, bytes_written);
 }
 
 void Activation::DropTurn() {
@@ -280,13 +286,16 @@ void Activation::DropTurn() {
 }
 
 void Activation::EndLoad(const absl::Status& status) {
+  storage::Observer* const observer = lane_->services.observer;
+  const std::optional<absl::Time> began = load_turn_->progress.began;
   load_turn_.reset();
   if (status.ok()) {
     CommitTurn();
     state_ = State::kActive;
-    if (storage::Observer* const observer = lane_->services.observer) observer->Activated(class_->name);
+    if (observer != nullptr && began) observer->Activated(class_->name, lane_->clock().Steady() - *began);
     return;
   }
+  if (observer != nullptr) observer->LoadFailed(class_->name);
   state_ = State::kBroken;
   DropTurn();
   storage_.DropPreread();
@@ -328,7 +337,7 @@ void Activation::Reset(const absl::Status& why) {
     Delivery* const turn = turns_.back();
     Retire(turn);
     if (turn == move_turn_) AbortMove();
-    TellEnded(turn, why);
+    TellEnded(turn, why, /*bytes_written=*/0);
     output_gate_.Pass(turn, why, place_.last_batch());
   }
   Discard();
@@ -388,7 +397,7 @@ bool Activation::removable() const {
 void Activation::BeginWait(absl::Duration time, bool end_turn, std::coroutine_handle<> handler) {
   Delivery* const turn = input_gate_.holder();
   if (end_turn) {
-    if (absl::Status error = CheckWrites(storage_, record_.size_bytes(), *lane_); !error.ok()) {
+    if (absl::Status error = CheckWrites(storage_, key_, record_.exists(), record_.size_bytes(), *lane_); !error.ok()) {
       // It is never resumed. Not here: the coroutine is still on the stack.
       lane_->services.executor->Post([this, turn, error = std::move(error)] {
         // Unless a reset came first.

@@ -17,7 +17,8 @@ Lane::Lane(HostServices made_of, const HostOptions& with, Host callbacks)
            .limits = options.sql,
            .turn_bytes_max = options.turn_bytes_max,
            .heap_total = services.sql_heap_total,
-           .temp_space = services.sql_temp_space}),
+           .temp_space = services.sql_temp_space,
+           .observer = services.observer}),
       pipeline(services.store, services.commits, std::move(services.on_commit_failure), options.inline_commit_max,
                services.observer),
       catalog({FamilyId::kCatalog, ""}),
@@ -35,6 +36,7 @@ Lane::Lane(HostServices made_of, const HostOptions& with, Host callbacks)
                  .store = services.store,
                  .families = services.families,
                  .family_changes = services.family_changes,
+                 .observer = services.observer,
                  .find = [this](const storage::ObjectKey& key) { return host.find(key); },
                  .bring = [this](const storage::ObjectKey& key) { return host.bring(key); }}) {}
 

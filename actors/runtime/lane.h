@@ -17,6 +17,7 @@
 #include "actors/executor/clock.h"
 #include "actors/executor/executor.h"
 #include "actors/object.h"
+#include "actors/runtime/hot_objects.h"
 #include "actors/runtime/mailbox.h"
 #include "actors/runtime/placement_policy.h"
 #include "actors/runtime/request_records.h"
@@ -26,6 +27,7 @@
 #include "storage/base/observer.h"
 #include "storage/commit/commit_pipeline.h"
 #include "storage/node/families.h"
+#include "storage/node/namespace_usage.h"
 #include "storage/node/run_clocks.h"
 #include "storage/object/keyspace.h"
 #include "storage/sql/database.h"
@@ -35,6 +37,7 @@ namespace holdfast::actors {
 
 struct HostOptions {
   MailboxLimits mailbox;
+  size_t waiting_requests_max = 4096;  // before the mailboxes
   absl::Duration idle_timeout = absl::Seconds(10);
   absl::Duration load_timeout = absl::Seconds(30);
   absl::Duration turn_timeout = absl::Seconds(30);
@@ -68,7 +71,8 @@ struct HostServices {
   absl::AnyInvocable<void(const absl::Status&)> on_commit_failure;
   storage::sql::Workers* sql_workers = nullptr;
   storage::sql::HeapTotal* sql_heap_total = nullptr;
-  storage::Observer* observer = nullptr;  // may be null
+  storage::Observer* observer = nullptr;               // may be null
+  storage::NamespaceUsage* namespace_usage = nullptr;  // null: namespaces have no quotas of objects and bytes
 };
 
 struct Lane {
@@ -107,6 +111,7 @@ struct Lane {
   AlarmScheduler alarms;
   Residency residency;
   PlacementPolicy placement;
+  HotObjects hot;
   bool stopped = false;
 };
 

@@ -125,6 +125,7 @@ void ObjectRecord::Create() {
 }
 
 void ObjectRecord::Forget() {
+  if (header_ && header_->catalog_update_time_us() != 0) CountChange(-1, -header_->catalog_size_bytes());
   header_.reset();
   header_changed_ = false;
 }
@@ -207,6 +208,7 @@ void ObjectRecord::Stage(uint64_t generation, storage::ObjectStorage* storage, W
   const int64_t off = std::abs(size - header_->catalog_size_bytes());
   if (catalog_changed_ || wall_us - header_->catalog_update_time_us() >= absl::ToInt64Microseconds(kCatalogAge) ||
       off > std::max(kCatalogBytesOff, header_->catalog_size_bytes() / kCatalogPartOff)) {
+    CountChange(header_->catalog_update_time_us() == 0 ? 1 : 0, size - header_->catalog_size_bytes());
     header_->set_catalog_update_time_us(std::max(wall_us, header_->create_time_us()));
     header_->set_catalog_size_bytes(size);
     header_changed_ = true;
@@ -224,6 +226,11 @@ void ObjectRecord::Stage(uint64_t generation, storage::ObjectStorage* storage, W
   }
 }
 
+void ObjectRecord::CountChange(int64_t objects, int64_t bytes) {
+  storage::NamespaceUsage* const usage = lane_->services.namespace_usage;
+  if (usage != nullptr) usage->Add(key_->encoded_namespace(), objects, bytes);
+}
+
 bool ObjectRecord::MayLag() const {
   return !class_->has_sql && commits_ >= kLagCommitsMin && header_->usage().size_bytes() <= kLagBytesMax;
 }
@@ -232,6 +239,7 @@ bool ObjectRecord::Settle(uint64_t generation, WriteSet* writes, WriteSet* catal
   if (!header_ || header_->run() == 0) return false;
   header_->set_run(0);
   if (header_->catalog_size_bytes() != header_->usage().size_bytes()) {
+    CountChange(0, header_->usage().size_bytes() - header_->catalog_size_bytes());
     header_->set_catalog_size_bytes(header_->usage().size_bytes());
     catalog->Put(key_->encoded(), storage::CatalogValue(generation, *header_));
   }

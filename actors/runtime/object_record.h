@@ -96,6 +96,8 @@ class ObjectRecord {
   std::optional<absl::Time> TimeByAlarm() const;
   // Puts a stored clock that is too far ahead of the wall clock back to it.
   void SetBackClock();
+  // Tells the usage of the namespace of a change of the catalog record.
+  void CountChange(int64_t objects, int64_t bytes);
   // Returns whether the header may lag: usage and clock are not written with each turn, and a load after a crash
   // restores them.
   bool MayLag() const;

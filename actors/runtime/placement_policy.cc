@@ -82,6 +82,7 @@ void PlacementPolicy::PackOneFor(const Activation* activation) {
 
 void PlacementPolicy::Moved(const storage::ObjectKey& key, bool packed, MoveEnd end,
                             const std::optional<storage::Placement>& left) {
+  if (services_.observer != nullptr) services_.observer->Moved(packed, end == MoveEnd::kDone);
   if (packing_ && packing_->object == key) {
     if (end == MoveEnd::kDone && left) {
       packing_->left = left;

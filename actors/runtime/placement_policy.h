@@ -19,6 +19,7 @@
 #include "actors/executor/executor.h"
 #include "actors/object.h"
 #include "storage/base/background.h"
+#include "storage/base/observer.h"
 #include "storage/node/families.h"
 #include "storage/store/object_id.h"
 #include "storage/store/store.h"
@@ -34,7 +35,8 @@ class PlacementPolicy {
     Executor* executor;
     storage::Store* store;
     storage::Families* families;
-    storage::Background* family_changes;  // one thread
+    storage::Background* family_changes;    // one thread
+    storage::Observer* observer = nullptr;  // may be null
     // Returns the activation of an object; null if the object is not in memory.
     absl::AnyInvocable<Activation*(const storage::ObjectKey& key)> find;
     // Brings an object into memory to be moved; null if no class of this server is its class.

@@ -62,6 +62,9 @@ class RequestRecords {
   void Stop();
   // Returns whether nothing is being read.
   bool idle() const { return !reading_; }
+  // The records that are counted, and their bytes.
+  int64_t count() const { return count_; }
+  int64_t bytes() const { return bytes_; }
 
   static std::string Key(const storage::ObjectKey& object, absl::string_view request_id);
   storage::Keyspace* keyspace() { return &keyspace_; }

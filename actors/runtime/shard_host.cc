@@ -19,6 +19,12 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
              .find = [this](const storage::ObjectKey& key) { return ActivationOf(key); },
              .bring = [this](const storage::ObjectKey& key) { return Bring(key); },
              .remove = [this](const storage::ObjectKey& key) { Remove(key); }}),
+      fair_queue_(
+          lane_.services.executor, {.waiting_max = options.waiting_requests_max},
+          [this](const Addressed& addressed) { DeliverNow(addressed); },
+          [this](const Addressed& addressed) {
+            RefuseOverloaded(addressed, "too many requests wait (actors.waiting_requests_max)");
+          }),
       alarm_loads_(
           lane_.services.executor, lane_.services.store, lane_.services.reads, options.alarms.together_min,
           [this](AlarmLoads::Alarm alarm, std::unique_ptr<const storage::Preread> preread) {
@@ -53,41 +59,60 @@ bool ShardHost::idle() const {
       if (activation->busy()) return false;
     }
   }
-  return lane_.pipeline.idle() && lane_.alarms.idle() && lane_.records.idle() && lane_.placement.idle();
+  return fair_queue_.idle() && lane_.pipeline.idle() && lane_.alarms.idle() && lane_.records.idle() &&
+         lane_.placement.idle();
+}
+
+HostLoad ShardHost::load() const {
+  return {.active_objects = lane_.residency.count(),
+          .active_object_bytes = lane_.residency.bytes(),
+          .pending_commit_bytes = lane_.pipeline.pending_bytes(),
+          .request_records = lane_.records.count(),
+          .request_record_bytes = lane_.records.bytes(),
+          .alarms = lane_.alarms.load()};
 }
 
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {
-  if (RefusedByPipeline(object_class, delivery)) return;
-  GetOrCreate(key, object_class)->Deliver(delivery);
+  fair_queue_.Add({&key, object_class, delivery});
+}
+
+void ShardHost::DeliverNow(const Addressed& addressed) {
+  if (RefusedByPipeline(addressed)) return;
+  GetOrCreate(*addressed.key, addressed.object_class)->Deliver(addressed.delivery);
 }
 
 void ShardHost::Deliver(absl::Span<const Addressed> deliveries) {
-  while (!deliveries.empty()) {
+  while (!deliveries.empty() && fair_queue_.HasTime()) {
     std::array<Activation*, kGatheredMax> gathered;
     size_t count = 0;
     for (const Addressed& one : deliveries.subspan(0, kGatheredMax)) {
-      if (RefusedByPipeline(one.object_class, one.delivery)) continue;
+      if (RefusedByPipeline(one)) continue;
       Activation* const activation = GetOrCreate(*one.key, one.object_class);
       if (activation->Gather(one.delivery)) gathered[count++] = activation;
     }
     for (size_t i = 0; i < count; ++i) gathered[i]->RunGathered();
     deliveries.remove_prefix(std::min(deliveries.size(), kGatheredMax));
   }
+  for (const Addressed& one : deliveries) fair_queue_.Add(one);
 }
 
-bool ShardHost::RefusedByPipeline(const ObjectClass* object_class, Delivery* delivery) {
+bool ShardHost::RefusedByPipeline(const Addressed& addressed) {
   if (lane_.pipeline.failed()) {
-    delivery->Done(CommitFailed(lane_.pipeline.failure()));
+    addressed.delivery->Done(CommitFailed(lane_.pipeline.failure()));
     return true;
   }
   if (lane_.pipeline.pending_bytes() <= lane_.options.pipeline_bytes_max) return false;
-  const absl::Status full = Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
-                                      "too many writes wait for the disk", absl::Milliseconds(100));
-  if (storage::Observer* const observer = lane_.services.observer) {
-    observer->RequestRefused(object_class->name, full);
-  }
-  delivery->Done(full);
+  RefuseOverloaded(addressed, "too many writes wait for the disk");
   return true;
+}
+
+void ShardHost::RefuseOverloaded(const Addressed& addressed, absl::string_view why) const {
+  const absl::Status overloaded =
+      Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED, why, absl::Milliseconds(100));
+  if (storage::Observer* const observer = lane_.services.observer) {
+    observer->RequestRefused(addressed.object_class->name, overloaded);
+  }
+  addressed.delivery->Done(overloaded);
 }
 
 Activation* ShardHost::GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class) {
@@ -129,7 +154,7 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     if (match == AlarmWatchers::Match::kFull) return Fired::kAllBusy;
   }
   // Alarms wait while the disk is full or does not keep up.
-  if (lane_.pipeline.failed() || lane_.services.store->DiskFull() ||
+  if (lane_.pipeline.failed() || lane_.services.store->DiskFull() || lane_.services.store->Overloaded() ||
       lane_.pipeline.pending_bytes() > lane_.options.pipeline_bytes_max) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kNotBegun);
     return Fired::kBegun;

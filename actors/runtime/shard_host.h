@@ -22,6 +22,8 @@
 #include "actors/runtime/activation.h"
 #include "actors/runtime/alarm_loads.h"
 #include "actors/runtime/delivery.h"
+#include "actors/runtime/fair_queue.h"
+#include "actors/runtime/host_load.h"
 #include "actors/runtime/lane.h"
 #include "actors/runtime/object_description.h"
 #include "storage/store/object_id.h"
@@ -65,15 +67,18 @@ class ShardHost {
   // Returns whether nothing runs, waits or is on its way to disk.
   bool idle() const;
 
-  // Gives the delivery to its object, or ends it at once: SERVER_OVERLOADED, MAILBOX_FULL, or CommitFailed() after a
-  // commit that failed or was refused.
+  // Gives the delivery to its object, now or after others that wait (fair_queue.h), or ends it: SERVER_OVERLOADED,
+  // MAILBOX_FULL, or CommitFailed() after a commit that failed or was refused.
   void Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery);
   // Does the same with many deliveries. Those of one object begin in their order, each in a turn of its own; those of
   // different objects in no order. kGatheredMax of them at a time enter their mailboxes before the first begins.
   void Deliver(absl::Span<const Addressed> deliveries);
   static constexpr size_t kGatheredMax = 64;
   // Begins a commit at the end of a round of the executor.
-  void OnRound() { lane_.pipeline.Submit(); }
+  void OnRound() {
+    fair_queue_.RoundDone();
+    lane_.pipeline.Submit();
+  }
 
   // Describes the durable state of an object without loading it or waiting for its turns; the rows of its SQL tables
   // are counted on another thread. `done` runs on this executor. Errors: DATA_LOSS if the object is damaged,
@@ -92,13 +97,17 @@ class ShardHost {
   const Activation* Find(const storage::ObjectKey& key) const;
   size_t activation_count() const { return lane_.residency.count(); }
   size_t activation_bytes() const { return lane_.residency.bytes(); }
+  HostLoad load() const;
+  HotObjects& hot() { return lane_.hot; }
   void CheckInvariants() const;
 
  private:
   struct Reading;
 
+  void DeliverNow(const Addressed& addressed);
+  void RefuseOverloaded(const Addressed& addressed, absl::string_view why) const;
   // Ends the delivery and returns true if the commit pipeline takes no more writes.
-  bool RefusedByPipeline(const ObjectClass* object_class, Delivery* delivery);
+  bool RefusedByPipeline(const Addressed& addressed);
   // Also tells alarm_loads_ of an activation that it makes.
   Activation* GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class);
   Shard& ShardOf(const storage::ObjectKey& key) { return *shards_[static_cast<size_t>(key.shard())]; }
@@ -115,6 +124,7 @@ class ShardHost {
   void Remove(const storage::ObjectKey& key);
 
   Lane lane_;  // outlives the activations
+  FairQueue fair_queue_;
   std::array<std::unique_ptr<Shard>, storage::kShardCount> shards_;
   AlarmLoads alarm_loads_;
 };

@@ -1,5 +1,6 @@
 #include "actors/wire/errors.h"
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,16 +37,25 @@ void Attach(absl::Status* status, const Detail& detail) {
   status->SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
 }
 
-// `metadata_key` is "" for an error without metadata.
+void AttachQuota(absl::Status* status, absl::string_view subject, absl::string_view message) {
+  google::rpc::QuotaFailure quota;
+  auto* violation = quota.add_violations();
+  violation->set_subject(std::string(subject));
+  violation->set_description(std::string(Cut(ValidUtf8(message))));
+  Attach(status, quota);
+}
+
+using Metadata = std::initializer_list<std::pair<absl::string_view, absl::string_view>>;
+
 absl::Status ErrorWith(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message,
-                       absl::string_view metadata_key, std::string metadata_value) {
+                       const Metadata& metadata) {
   // The message may quote text of a client or of SQLite that is not UTF-8.
   const std::string text = ValidUtf8(message);
   absl::Status status(code, Cut(text));
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), kReasonPrefix)));
   info.set_domain(kDomain);
-  if (!metadata_key.empty()) (*info.mutable_metadata())[std::string(metadata_key)] = std::move(metadata_value);
+  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[std::string(key)] = ValidUtf8(value);
   Attach(&status, info);
   return status;
 }
@@ -53,12 +63,12 @@ absl::Status ErrorWith(absl::StatusCode code, v1::ErrorReason reason, absl::stri
 }  // namespace
 
 absl::Status Error(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message) {
-  return ErrorWith(code, reason, message, "", "");
+  return ErrorWith(code, reason, message, {});
 }
 
 absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_code, absl::string_view message) {
   if (sqlite_code == 0) return Error(code, reason, message);
-  return ErrorWith(code, reason, message, "sqlite_code", absl::StrCat(sqlite_code));
+  return ErrorWith(code, reason, message, {{"sqlite_code", absl::StrCat(sqlite_code)}});
 }
 
 absl::Status ListDamaged(absl::string_view what, absl::string_view next_page_token) {
@@ -71,7 +81,7 @@ absl::Status ListDamaged(absl::string_view what, absl::string_view next_page_tok
       absl::StatusCode::kDataLoss, v1::ERROR_REASON_DATA_CORRUPT,
       absl::StrCat(what, " is damaged here, so items are missing; the list goes on with the page_token that ",
                    "is in the metadata of the ErrorInfo as next_page_token"),
-      "next_page_token", std::string(next_page_token));
+      {{"next_page_token", next_page_token}});
 }
 
 absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
@@ -83,6 +93,17 @@ absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
   violation->set_description(std::string(Cut(ValidUtf8(problem))));
   Attach(&status, bad_request);
   return status;
+}
+
+absl::Status PermissionDenied(absl::string_view principal, absl::string_view verb, absl::string_view ns,
+                              absl::string_view object_class) {
+  const std::string where = ns.empty() ? "anything"
+                            : object_class.empty()
+                                ? absl::StrCat("the namespace \"", ns, "\"")
+                                : absl::StrCat("objects of the class ", object_class, " in the namespace \"", ns, "\"");
+  return ErrorWith(absl::StatusCode::kPermissionDenied, v1::ERROR_REASON_PERMISSION_DENIED,
+                   absl::StrCat(principal, " has no right to ", verb, " on ", where),
+                   {{"principal", principal}, {"verb", verb}, {"namespace", ns}, {"object_class", object_class}});
 }
 
 absl::Status NotFound(absl::string_view message) {
@@ -100,11 +121,16 @@ absl::Status Retryable(absl::StatusCode code, v1::ErrorReason reason, absl::stri
 
 absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message) {
   absl::Status status = Error(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_OBJECT_QUOTA, message);
-  google::rpc::QuotaFailure quota;
-  auto* violation = quota.add_violations();
-  violation->set_subject(std::string(subject));
-  violation->set_description(std::string(Cut(ValidUtf8(message))));
-  Attach(&status, quota);
+  AttachQuota(&status, subject, message);
+  return status;
+}
+
+absl::Status NamespaceQuota(absl::string_view ns, absl::string_view setting, absl::Duration after) {
+  const std::string message =
+      absl::StrCat("the namespace \"", ns, "\" has reached its quota (namespace.", setting, ")");
+  absl::Status status =
+      Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_NAMESPACE_QUOTA, message, after);
+  AttachQuota(&status, absl::StrCat("namespace:", ns), message);
   return status;
 }
 

@@ -24,6 +24,12 @@ absl::Status SqlError(absl::StatusCode code, v1::ErrorReason reason, int sqlite_
 // INVALID_ARGUMENT with the field as clients write it ("check.window") in a BadRequest.
 absl::Status InvalidField(absl::string_view field, absl::string_view problem);
 absl::Status NotFound(absl::string_view message);
+// RESOURCE_EXHAUSTED with a QuotaFailure of the namespace, whose `setting` is reached, and RetryInfo.
+absl::Status NamespaceQuota(absl::string_view ns, absl::string_view setting, absl::Duration after);
+// PERMISSION_DENIED that says what is missing, in the message and in the metadata of the ErrorInfo. `ns` and
+// `object_class` are "" where the right would be to any.
+absl::Status PermissionDenied(absl::string_view principal, absl::string_view verb, absl::string_view ns,
+                              absl::string_view object_class);
 // Returns an error for which a retry after the time `after` can help.
 absl::Status Retryable(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message, absl::Duration after);
 // RESOURCE_EXHAUSTED with a QuotaFailure; no retry helps until something is removed.

@@ -36,6 +36,7 @@ void Call::Join() {
   if (next_ != nullptr) next_->previous_ = &next_;
   endpoint_->calls = this;
   began_ = endpoint_->log->Begin();
+  if (endpoint_->observer != nullptr) arrived_ = endpoint_->executor->clock().Steady();
   Used();
 }
 
@@ -53,7 +54,9 @@ void Call::OnEvent(bool ok) {
   state_ = State::kRunning;
   PostNext();
   Join();
-  Arrived(endpoint_->gate->Admit(method_->method(), shape_, context_.peer(), bytes_.Length(), &lease_));
+  if (bytes_.Valid()) CountReceived(bytes_.Length());
+  Arrived(endpoint_->gate->Admit(method_->method(), shape_, context_.peer(), bytes_.Length(), &lease_,
+                                 [this] { return ReadCredentials(context_); }));
 }
 
 void Call::Finish(const absl::Status& outcome) {
@@ -64,9 +67,23 @@ void Call::Finish(const absl::Status& outcome) {
   } else {
     endpoint_->log->Ended(began_, method_->name(), outcome, [this] { return ObjectName(); });
   }
+  if (storage::Observer* const observer = endpoint_->observer) {
+    observer->CallEnded({.method = method_->method().number,
+                         .stream = shape_ == CallGate::Shape::kStream,
+                         .code = outcome.code(),
+                         .time = endpoint_->executor->clock().Steady() - arrived_});
+  }
   BeginSending();
   final_ = outcome;
   SendSoon([this] { Send(final_, Tag()); });
+}
+
+void Call::CountReceived(size_t bytes) const {
+  if (endpoint_->observer != nullptr) endpoint_->observer->CallBytes(method_->method().number, bytes, 0);
+}
+
+void Call::CountSent(size_t bytes) const {
+  if (endpoint_->observer != nullptr) endpoint_->observer->CallBytes(method_->method().number, 0, bytes);
 }
 
 void Call::SendSoon(absl::AnyInvocable<void()> send) {
@@ -120,6 +137,10 @@ void WatchCalls(Endpoint* endpoint) {
         call->context_.TryCancel();
       } else if (now - call->used_at_ >= idle_max) {
         call->EndIdle();
+      } else if (call->shape_ == CallGate::Shape::kStream && !call->finishing()) {
+        const absl::Status status = endpoint->gate->Recheck(call->method_->method(), &call->lease_,
+                                                            [call] { return ReadCredentials(call->context_); });
+        if (!status.ok()) call->EndDenied(status);
       }
     }
     WatchCalls(endpoint);

@@ -33,6 +33,7 @@
 #include "absl/time/time.h"
 #include "service/call/call_gate.h"
 #include "service/call/completion_queue_executor.h"
+#include "service/call/credentials.h"
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
 
@@ -51,6 +52,8 @@ class Call : public Event {
   // Called when nothing has happened on the call for too long. A StreamIncrement, Health.Watch or reflection stream
   // ends then; other calls go on.
   virtual void EndIdle() {}
+  // Called when the caller of a stream may not have it any more. Unless a kind of call can say why, it is cancelled.
+  virtual void EndDenied(const absl::Status& /*why*/) { context_.TryCancel(); }
 
  protected:
   // The constructor of a kind of call asks gRPC for a call of the method, with Tag(). `method` outlives the call.
@@ -81,7 +84,8 @@ class Call : public Event {
 
   // Asks the gate whether the call may have what it is for.
   absl::Status AdmitTarget(const Target& target) {
-    return endpoint_->gate->AdmitTarget(method_->method(), target, &lease_);
+    return endpoint_->gate->AdmitTarget(method_->method(), target, &lease_,
+                                        [this] { return ReadCredentials(context_); });
   }
 
   // The outcome of a stream that EndIdle ends.
@@ -92,6 +96,9 @@ class Call : public Event {
   void EndSending() { sending_since_.store(kNotSending, std::memory_order_relaxed); }
   // Records that something has happened on the stream.
   void Used() { used_at_ = NowTick(); }
+  // Tells the observer of a message. The request of a call with one request is told of by this class.
+  void CountReceived(size_t bytes) const;
+  void CountSent(size_t bytes) const;
 
   // An operation of a stream that may be in progress beside others: gRPC tells them apart by tag. The call is not
   // deleted before the operation has ended.
@@ -141,6 +148,7 @@ class Call : public Event {
   std::atomic<int64_t> sending_since_ = kNotSending;
   int64_t used_at_ = 0;
   absl::Time began_ = CallLog::kNotMeasured;
+  absl::Time arrived_ = absl::InfinitePast();  // by the steady clock; set if there is an observer
 };
 
 // Asks every call of the endpoint to end that has no end of its own.

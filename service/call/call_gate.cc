@@ -26,11 +26,13 @@ absl::Status CallGate::Told(const Method& method, absl::Status status) const {
   return status;
 }
 
-absl::Status CallGate::Admit(const Method& method, Shape shape, absl::string_view peer, size_t bytes, Lease* lease) {
-  return Told(method, TryAdmit(shape, peer, bytes, lease));
+absl::Status CallGate::Admit(const Method& method, Shape shape, absl::string_view peer, size_t bytes, Lease* lease,
+                             CredentialsOf credentials) {
+  return Told(method, TryAdmit(method, shape, peer, bytes, lease, credentials));
 }
 
-absl::Status CallGate::TryAdmit(Shape shape, absl::string_view peer, size_t bytes, Lease* lease) {
+absl::Status CallGate::TryAdmit(const Method& method, Shape shape, absl::string_view peer, size_t bytes, Lease* lease,
+                                CredentialsOf credentials) {
   lease->gate_ = this;
   lease->connection_ = connections_->Begin(peer);
   lease->is_stream_ = shape == Shape::kStream;
@@ -50,17 +52,129 @@ absl::Status CallGate::TryAdmit(Shape shape, absl::string_view peer, size_t byte
   const int64_t held = kCallBytes + static_cast<int64_t>(bytes);
   if (absl::Status status = AddBytes(lease->connection_, held); !status.ok()) return status;
   lease->request_bytes_ = held;
+  if (access_ == nullptr || method.open) return absl::OkStatus();
+  lease->access_ = access_->current();
+  return Identify(method, lease, credentials);
+}
+
+absl::Status CallGate::Identify(const Method& method, Lease* lease, CredentialsOf credentials) const {
+  if (!lease->access_->authenticates()) return absl::OkStatus();
+  std::string why;
+  auto caller = lease->access_->Identify(credentials(), clock_->Wall(), &why);
+  if (!caller.ok()) {
+    if (audit_ != nullptr) {
+      audit_->WriteRefusal(
+          {.event = "refused", .peer = lease->connection_->peer(), .method = method.name, .reason = why});
+    }
+    return caller.status();
+  }
+  lease->caller_ = *std::move(caller);
   return absl::OkStatus();
 }
 
-absl::Status CallGate::AdmitTarget(const Method& method, const Target& target, Lease* lease) {
-  lease->has_target_ = true;
-  if (method.for_clients && target.kind == Target::Kind::kObject && !target.object_class->for_clients) {
-    return Told(method, actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_CLASS_READ_ONLY,
-                                      absl::StrCat("objects of the class ", target.object_class->name,
-                                                   " are written through its own service only; nothing was done")));
+absl::Status CallGate::Refresh(const Method& method, Lease* lease, CredentialsOf credentials) const {
+  const bool changed = lease->access_->generation() != access_->generation();
+  if (changed) lease->access_ = access_->current();
+  if (!changed && (lease->caller_ == nullptr || clock_->Wall() < lease->caller_->identity.expires)) {
+    return absl::OkStatus();
   }
+  return Identify(method, lease, credentials);
+}
+
+absl::Status CallGate::CheckRights(const Method& method, const Target& target, const Lease& lease) const {
+  const Caller& caller = *lease.caller_;
+  const Verb verb = target.reads_only ? Verb::kRead : method.verb;
+  const Rights& rights = caller.rights;
+  switch (target.kind) {
+    case Target::Kind::kServer:
+      if (verb == Verb::kRead ? rights.OnAnything(verb) : rights.OnEverything(verb)) return absl::OkStatus();
+      break;
+    case Target::Kind::kNamespace:
+      if (target.class_name.empty() ? rights.InNamespace(verb, target.ns)
+                                    : rights.OnObject(verb, target.ns, target.class_name)) {
+        return absl::OkStatus();
+      }
+      break;
+    case Target::Kind::kObject:
+    case Target::Kind::kListed:
+      if (rights.OnObject(verb, target.ns, target.class_name)) return absl::OkStatus();
+      break;
+    case Target::Kind::kItems:
+      return absl::OkStatus();
+  }
+  if (audit_ != nullptr && target.kind != Target::Kind::kListed) {
+    audit_->WriteRefusal({.event = "refused",
+                          .principal = caller.identity.principal.name(),
+                          .peer = lease.connection_->peer(),
+                          .method = method.name,
+                          .ns = target.ns,
+                          .object_class = target.class_name,
+                          .reason = "PERMISSION_DENIED"});
+  }
+  return actors::PermissionDenied(caller.identity.principal.name(), VerbName(verb), target.ns, target.class_name);
+}
+
+absl::Status CallGate::Recheck(const Method& method, Lease* lease, CredentialsOf credentials) {
+  if (lease->access_ == nullptr) return absl::OkStatus();
+  const std::shared_ptr<const Caller> before = lease->caller_;
+  absl::Status status = Refresh(method, lease, credentials);
+  if (status.ok() && lease->caller_ != before && lease->stream_target_ != nullptr) {
+    const OwnedTarget& target = *lease->stream_target_;
+    status = CheckRights(method, {.kind = target.kind, .ns = target.ns, .class_name = target.class_name}, *lease);
+  }
+  return Told(method, status);
+}
+
+absl::Status CallGate::TakeQuota(const Target& target, const Access& access) const {
+  if (access.quotas() == nullptr || target.ns.empty()) return absl::OkStatus();
+  const absl::Duration wait = access.quotas()->Take(target.ns, clock_->Steady());
+  return wait == absl::ZeroDuration() ? absl::OkStatus()
+                                      : actors::NamespaceQuota(target.ns, "requests_per_second", wait);
+}
+
+absl::Status CallGate::AdmitTarget(const Method& method, const Target& target, Lease* lease,
+                                   CredentialsOf credentials) {
+  if (target.kind == Target::Kind::kListed) {
+    return lease->caller_ == nullptr ? absl::OkStatus() : CheckRights(method, target, *lease);
+  }
+  return Told(method, TryAdmitTarget(method, target, lease, credentials));
+}
+
+absl::Status CallGate::TryAdmitTarget(const Method& method, const Target& target, Lease* lease,
+                                      CredentialsOf credentials) {
+  const bool first = !std::exchange(lease->has_target_, true);
+  if (lease->access_ != nullptr) {
+    if (lease->is_stream_) {
+      if (absl::Status status = Refresh(method, lease, credentials); !status.ok()) return status;
+      if (first && target.kind != Target::Kind::kItems) {
+        lease->stream_target_ = std::make_unique<OwnedTarget>(
+            OwnedTarget{target.kind, std::string(target.ns), std::string(target.class_name)});
+      }
+    }
+    if (lease->caller_ != nullptr) {
+      if (absl::Status status = CheckRights(method, target, *lease); !status.ok()) return status;
+    }
+    if (absl::Status status = TakeQuota(target, *lease->access_); !status.ok()) return status;
+  }
+  if (method.for_clients && target.kind == Target::Kind::kObject && !target.object_class->for_clients) {
+    return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_CLASS_READ_ONLY,
+                         absl::StrCat("objects of the class ", target.object_class->name,
+                                      " are written through its own service only; nothing was done"));
+  }
+  if (audit_ != nullptr) Audit(method, target, *lease);
   return absl::OkStatus();
+}
+
+void CallGate::Audit(const Method& method, const Target& target, const Lease& lease) const {
+  const bool admin = method.verb == Verb::kAdmin;
+  const bool write = method.verb == Verb::kWrite && !target.reads_only && !target.ns.empty();
+  if (!admin && !(write && audit_->WantsWritesOf(target.ns))) return;
+  audit_->Write({.event = admin ? "admin" : "write",
+                 .principal = lease.caller_ == nullptr ? "" : lease.caller_->identity.principal.name(),
+                 .peer = lease.connection_->peer(),
+                 .method = method.name,
+                 .ns = target.ns,
+                 .object_class = target.class_name});
 }
 
 absl::Status CallGate::AddBytes(Connections::Connection* connection, int64_t bytes) {
@@ -121,6 +235,8 @@ void CallGate::Lease::Release() {
   if (is_stream_) gate_->streams_.fetch_sub(1, std::memory_order_relaxed);
   if (turned_away_) gate_->turned_away_.fetch_sub(1, std::memory_order_relaxed);
   gate_ = nullptr;
+  access_ = nullptr;
+  caller_ = nullptr;
   request_bytes_ = reply_bytes_ = 0;
 }
 

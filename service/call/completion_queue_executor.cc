@@ -24,7 +24,7 @@ namespace holdfast::service {
 namespace {
 
 // The most events in one round, so that timers, and a commit that has ended, do not wait for a flood to end.
-constexpr int kRoundEventsMax = 32;
+constexpr int kRoundEventsMax = 128;
 // The thread sleeps no longer than this, even if its timers are later: a test may move its injected clock meanwhile.
 constexpr absl::Duration kSleepMax = absl::Seconds(1);
 

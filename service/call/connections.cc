@@ -121,8 +121,10 @@ Connections::Room Connections::Add(int fd, absl::string_view peer) {
   MutexLock lock(&mutex_);
   auto& connection = table_[peer];
   // If the peer is known, its earlier connection is closed, though calls on it may still be ending.
-  if (connection == nullptr) connection = std::make_unique<Connection>();
-  connection->peer_ = std::string(peer);
+  if (connection == nullptr) {
+    connection = std::make_unique<Connection>();
+    connection->peer_ = std::string(peer);
+  }
   connection->fd_ = fd;
   connection->inode_ = InodeOf(fd);
   connection->last_used_ = ++uses_;

@@ -36,6 +36,10 @@ class Connections {
  public:
   // One connection. If the listener did not report it, only its peer and its calls are known.
   class Connection {
+   public:
+    // The address of the client, as gRPC spells it. It stays as it is.
+    const std::string& peer() const { return peer_; }
+
    private:
     friend class Connections;
     std::string peer_;

@@ -22,6 +22,7 @@
 #include "service/call/import_places.h"
 #include "service/call/request_parser.h"
 #include "storage/base/background.h"
+#include "storage/base/observer.h"
 #include "storage/sql/database.h"
 #include "storage/store/store.h"
 
@@ -41,6 +42,7 @@ struct Endpoint {
   actors::AlarmWatchers* watchers;
   CallGate* gate;
   CallLog* log;
+  storage::Observer* observer;  // may be null
   RequestParser* parser;
   // There is no other executor.
   bool alone;

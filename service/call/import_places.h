@@ -15,8 +15,8 @@ namespace holdfast::service {
 
 class ImportPlaces {
  public:
-  // A call takes its place before it reads anything, says its namespace once it has the header, and gives both back
-  // when it is destroyed.
+  // A call takes its place once its header is admitted, before it reads the file, and gives it back when it is
+  // destroyed.
   class Place {
    public:
     explicit Place(ImportPlaces* places) : places_(places) {}
@@ -24,14 +24,12 @@ class ImportPlaces {
     Place& operator=(const Place&) = delete;
     ~Place();
 
-    // Call each once, in this order. SERVER_OVERLOADED with RetryInfo if the bound is reached.
-    absl::Status Take();
-    absl::Status SetNamespace(absl::string_view ns);
+    // Call it once. SERVER_OVERLOADED with RetryInfo if a bound is reached.
+    absl::Status Take(absl::string_view ns);
 
    private:
     ImportPlaces* const places_;
     bool taken_ = false;
-    bool has_namespace_ = false;
     std::string namespace_;
   };
 

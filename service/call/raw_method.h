@@ -10,6 +10,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <cstddef>
 #include <string>
 
 #include "service/call/method.h"
@@ -23,6 +24,8 @@ class RawMethod {
 
   const Method& method() const { return method_; }
   const std::string& name() const { return method_.name; }
+  // Called once, before there are calls.
+  void set_number(size_t number) { method_.number = number; }
 
   // Waits for a call with one request, as the generated service's function for the method does (for the method
   // Increment it is RequestIncrement).
@@ -42,7 +45,7 @@ class RawMethod {
 
  private:
   grpc::Service* const service_;
-  const Method method_;
+  Method method_;
   const int index_;
 };
 

@@ -102,6 +102,7 @@ class ReplyCall : public Call {
     DropResponse();
     if (outcome.ok()) {
       lease_.CountReply(bytes.Length());
+      CountSent(bytes.Length());
       writer_.Finish(bytes, grpc::Status::OK, tag);
     } else {
       lease_.CountReply(0);

@@ -64,7 +64,9 @@ absl::Status AdmitObject(const Request& request, const actors::ObjectClass* impl
   if (absl::Status status = FindObject(named.namespace_(), named.name(), *object_class, object); !status.ok()) {
     return status;
   }
-  return admit(Target::Object(NamespaceOrDefault(named.namespace_()), named.name(), *object_class));
+  Target target = Target::Object(NamespaceOrDefault(named.namespace_()), named.name(), *object_class);
+  if constexpr (requires { request.read_only(); }) target.reads_only = request.read_only();
+  return admit(target);
 }
 
 // Returns "namespace/class/name", for the log, of the object that the request names, valid or not; "" if it names none.

@@ -84,12 +84,14 @@ class StreamCall final : public Call {
     }
     if (!write_.pending() && !broken_ && !entries_.empty() && entries_.front()->done) {
       BeginSending();
+      grpc::ByteBuffer result = ToWire(entries_.front()->response);
+      CountSent(result.Length());
       // The next result is ready too, so the two may share a packet. Where several executors poll, gRPC has kept such
       // results for good.
       if (endpoint_->alone && entries_.size() > 1 && entries_[1]->done) {
-        stream_.Write(ToWire(entries_.front()->response), grpc::WriteOptions().set_buffer_hint(), write_.Begin());
+        stream_.Write(result, grpc::WriteOptions().set_buffer_hint(), write_.Begin());
       } else {
-        SendSoon([this, tag = write_.Begin()] { stream_.Write(ToWire(entries_.front()->response), tag); });
+        SendSoon([this, result = std::move(result), tag = write_.Begin()] { stream_.Write(result, tag); });
       }
     }
     if (broken_) {
@@ -106,6 +108,7 @@ class StreamCall final : public Call {
       return;
     }
     Used();
+    CountReceived(bytes_.Length());
     Entry* const entry = entries_.emplace_back(std::make_unique<Entry>()).get();
     if (absl::Status status = Begin(entry); !status.ok()) {
       ToItemError(status, (entry->response.*row_->result)()->mutable_error());
@@ -162,6 +165,7 @@ class StreamCall final : public Call {
   }
 
   void Drain() override { End(CallGate::Draining()); }
+  void EndDenied(const absl::Status& why) override { End(why); }
   void EndIdle() override {
     // A stream that waits for its objects or its client is not idle.
     if (entries_.empty()) End(IdleTooLong());

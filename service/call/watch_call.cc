@@ -41,6 +41,7 @@ void WatchCall::Go() {
   grpc::ByteBuffer reply;
   if (!broken_ && TakeReply(&reply)) {
     BeginSending();
+    CountSent(reply.Length());
     // Where several executors poll, gRPC has kept such replies for good (stream_call.h).
     if (endpoint_->alone && HasReply()) {
       writer_.Write(reply, grpc::WriteOptions().set_buffer_hint(), write_.Begin());
@@ -66,6 +67,11 @@ void WatchCall::OnGone(bool) {
 void WatchCall::Break() {
   broken_ = true;
   End(absl::CancelledError("the client is gone"));
+}
+
+void WatchCall::EndDenied(const absl::Status& why) {
+  End(why);
+  Go();
 }
 
 void WatchCall::Drain() {

@@ -44,6 +44,7 @@ class WatchCall : public Call {
   void Arrived(const absl::Status& admitted) final;
   void Send(const absl::Status& outcome, void* tag) final;
   void Drain() final;
+  void EndDenied(const absl::Status& why) final;
   void OnWritten(bool ok);
   // Called when the client is gone or the call has ended.
   void OnGone(bool ok);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "actors/alarms/alarm_watchers.h"
+#include "actors/objects/plain_object.h"
 #include "actors/wire/alarm_lease.h"
 #include "actors/wire/wire_time.h"
 #include "holdfast/v1/object_service.pb.h"
@@ -70,7 +71,8 @@ class AlarmWatchCall final : public WatchCall {
     if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return status;
     auto filter = FilterOf(request);
     if (!filter.ok()) return filter.status();
-    if (absl::Status status = AdmitTarget(Target::Namespace(filter->ns)); !status.ok()) return status;
+    if (absl::Status status = AdmitTarget(Target::Namespace(filter->ns, &actors::PlainObject::Class())); !status.ok())
+      return status;
     // The lease reserves memory beforehand for deliveries that wait for a client which does not read.
     absl::Status status = lease_.ReserveReply(static_cast<size_t>(filter->outstanding_max) * kDeliveryBytes);
     if (!status.ok()) return status;

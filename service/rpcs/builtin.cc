@@ -2,7 +2,7 @@
 
 namespace holdfast::service {
 
-Extension BuiltIn() {
+Extension BuiltIn(bool reflection) {
   Extension extension;
   AddCounterRpcs(&extension);
   AddRateLimiterRpcs(&extension);
@@ -10,7 +10,7 @@ Extension BuiltIn() {
   AddUserCacheRpcs(&extension);
   AddObjectRpcs(&extension);
   AddHealthRpcs(&extension);
-  AddReflectionRpcs(&extension);
+  if (reflection) AddReflectionRpcs(&extension);
   return extension;
 }
 

@@ -20,8 +20,8 @@ void AddObjectRpcs(Extension* extension);
 void AddHealthRpcs(Extension* extension);
 void AddReflectionRpcs(Extension* extension);  // both versions
 
-// Returns all of them, in the order in which reflection lists them.
-Extension BuiltIn();
+// Returns all of them, in the order in which reflection lists them; reflection only if `reflection` is true.
+Extension BuiltIn(bool reflection = true);
 
 }  // namespace holdfast::service
 

@@ -30,6 +30,9 @@ struct Extension {
   const actors::Clock* clock = nullptr;
   // The observer of events (storage/base/observer.h). Null: there is none.
   storage::Observer* observer = nullptr;
+  // Reads the configuration again, complete and checked. The rules and files of access control are taken from it while
+  // the server runs. Null: the configuration stays.
+  std::function<absl::StatusOr<config::v1::Config>()> read_config = nullptr;
 };
 
 }  // namespace holdfast::service

@@ -85,8 +85,9 @@ class HealthWatchCall final : public WatchCall {
 void AddHealthRpcs(Extension* extension) {
   RpcRows<grpc::health::v1::Health> rows;
   rows.Direct("Check", Verb::kRead, &Check, /*answers_always=*/true);
-  rows.Custom("Watch", Verb::kRead,
-              [](const RawMethod* method, Endpoint* endpoint) { new HealthWatchCall(method, endpoint); });
+  rows.Custom(
+      "Watch", Verb::kRead, [](const RawMethod* method, Endpoint* endpoint) { new HealthWatchCall(method, endpoint); },
+      /*for_clients=*/false, /*open=*/true);
   extension->services.push_back(rows.Take());
 }
 

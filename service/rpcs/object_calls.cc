@@ -4,7 +4,9 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "actors/wire/page_token.h"
 #include "actors/wire/utf8.h"
@@ -95,6 +97,29 @@ void FillDescription(const storage::ObjectKey& key, const actors::ObjectDescript
   response->set_shard(static_cast<uint32_t>(key.shard()));
 }
 
+// The classes whose objects a list may show to its caller.
+class Visible {
+ public:
+  Visible() = default;
+  Visible(absl::string_view ns, const actors::ClassRegistry& classes, Admission admit)
+      : others_(admit(Target::Listed(ns, "")).ok()) {
+    for (const actors::ObjectClass* object_class : classes.all()) {
+      if (!admit(Target::Listed(ns, object_class->name)).ok()) hidden_.emplace_back(object_class->name);
+      known_.emplace_back(object_class->name);
+    }
+  }
+
+  bool Has(absl::string_view object_class) const {
+    if (!absl::c_linear_search(known_, object_class)) return others_;
+    return !absl::c_linear_search(hidden_, object_class);
+  }
+
+ private:
+  bool others_ = false;  // shows the classes that the server does not have
+  std::vector<std::string> known_;
+  std::vector<std::string> hidden_;
+};
+
 // Runs `work` on the executor of the object's shard, with its host.
 template <typename Work>
 void OnHost(Endpoint* endpoint, const storage::ObjectKey& key, Work work) {
@@ -126,6 +151,7 @@ void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsReque
 
   struct Listing {
     CatalogPage::Query query;
+    Visible visible;
     absl::StatusOr<CatalogPage> found = absl::UnknownError("not read");
   };
   auto listing = std::make_shared<Listing>();
@@ -135,6 +161,7 @@ void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsReque
                     .after = page->position,
                     .count_max = page->size,
                     .bytes_max = actors::kPageBytesMax};
+  listing->visible = Visible(listing->query.ns, *endpoint->classes, admit);
   endpoint->reads->Run(
       [listing, store = endpoint->store] { listing->found = storage::ReadCatalogPage(store, listing->query); },
       [listing, fingerprint = page->fingerprint, response, done = std::move(done)]() mutable {
@@ -146,6 +173,7 @@ void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsReque
           return done(actors::ListDamaged("the list of objects", next_token));
         }
         for (const CatalogPage::Item& item : listing->found->items) {
+          if (!listing->visible.Has(item.id.object_class)) continue;
           v1::ObjectSummary* const summary = response->add_objects();
           FillObject(item.id, summary->mutable_object());
           SetTimestamp(item.record.create_time_us(), summary->mutable_create_time());

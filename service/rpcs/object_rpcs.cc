@@ -41,7 +41,7 @@ void AddObjectRpcs(Extension* extension) {
   rows.Unary<&Object::Cleanup>("Cleanup", Verb::kWrite, named);
   rows.Direct("ListObjects", Verb::kRead, &ListObjects);
   rows.Direct("DescribeObject", Verb::kRead, &DescribeObject);
-  rows.Direct("PassivateObject", Verb::kAdmin, &PassivateObject);
+  rows.Direct("PassivateObject", Verb::kWrite, &PassivateObject);
   extension->services.push_back(rows.Take());
 }
 

@@ -135,6 +135,7 @@ class ReflectionCall final : public Call {
     if (finishing()) return;
     if (!ok) return End(absl::OkStatus());
     Used();
+    CountReceived(bytes_.Length());
     typename Version::Request request;
     if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return End(status);
     response_.Clear();
@@ -143,6 +144,7 @@ class ReflectionCall final : public Call {
       return End(status);
     }
     BeginSending();
+    CountSent(response_.ByteSizeLong());
     stream_.Write(response_, write_.Begin());
   }
 
@@ -156,6 +158,7 @@ class ReflectionCall final : public Call {
   void EndIdle() override {
     if (!write_.pending()) EndSoon(IdleTooLong());
   }
+  void EndDenied(const absl::Status& why) override { EndSoon(why); }
   void EndSoon(const absl::Status& outcome) {
     if (ending_) return;
     ending_ = true;

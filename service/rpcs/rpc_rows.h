@@ -64,32 +64,37 @@ class RpcRows {
   }
 
   // Adds a method with one request and one reply that the server itself answers. `answers_always`: also when it is full
-  // or drains.
+  // or drains, and without credentials.
   template <typename Request, typename Response>
   void Direct(absl::string_view method, Verb verb,
               void (*handle)(Endpoint*, Admission, const Request&, Response*, DirectDone),
               bool answers_always = false) {
     Add<DirectCall<Request, Response>>(
-        DirectMethod<Request, Response>{.raw = Raw(method, verb), .handle = handle, .answers_always = answers_always});
+        DirectMethod<Request, Response>{.raw = Raw(method, verb, /*for_clients=*/false, /*open=*/answers_always),
+                                        .handle = handle,
+                                        .answers_always = answers_always});
   }
 
-  // Adds a method whose calls are a class of their own; `post` waits for one. `for_clients`: as Method has it.
-  void Custom(absl::string_view method, Verb verb, void (*post)(const RawMethod*, Endpoint*),
-              bool for_clients = false) {
-    auto raw = std::make_shared<const RawMethod>(Raw(method, verb, for_clients));
-    service_.rows.push_back({raw->name(), verb, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); }});
+  // Adds a method whose calls are a class of their own; `post` waits for one. `for_clients`, `open`: as Method has
+  // them.
+  void Custom(absl::string_view method, Verb verb, void (*post)(const RawMethod*, Endpoint*), bool for_clients = false,
+              bool open = false) {
+    auto raw = std::make_shared<RawMethod>(Raw(method, verb, for_clients, open));
+    service_.rows.push_back({raw->name(), verb, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); },
+                             [raw](size_t number) { raw->set_number(number); }});
   }
 
   // Adds a method that the template `Call` (BatchCall, StreamCall) serves as `row` describes it. The `raw` of `row` is
   // Raw(name, verb).
   template <typename Call, typename Row>
   void Add(Row row) {
-    auto shared = std::make_shared<const Row>(std::move(row));
+    auto shared = std::make_shared<Row>(std::move(row));
     service_.rows.push_back({shared->raw.name(), shared->raw.method().verb,
-                             [shared](Endpoint* endpoint) { Call::Post(shared.get(), endpoint); }});
+                             [shared](Endpoint* endpoint) { Call::Post(shared.get(), endpoint); },
+                             [shared](size_t number) { shared->raw.set_number(number); }});
   }
-  RawMethod Raw(absl::string_view method, Verb verb, bool for_clients = false) const {
-    return RawMethod(service_.service.get(), {absl::StrCat(service_.name, ".", method), verb, for_clients});
+  RawMethod Raw(absl::string_view method, Verb verb, bool for_clients = false, bool open = false) const {
+    return RawMethod(service_.service.get(), {absl::StrCat(service_.name, ".", method), verb, for_clients, open});
   }
 
   // Returns the service with its rows. Call it last.

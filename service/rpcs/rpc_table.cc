@@ -40,6 +40,10 @@ absl::Status CheckRows(const RpcTable::Service& service) {
 
 void RpcTable::Add(Service service) {
   service_names_.push_back(service.name);
+  for (const Row& row : service.rows) {
+    if (row.set_number != nullptr) row.set_number(method_names_.size());
+    method_names_.push_back(row.method);
+  }
   services_.push_back(std::move(service));
 }
 

@@ -8,6 +8,7 @@
 #include <grpcpp/impl/service_type.h>
 #include <grpcpp/server_builder.h>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,6 +29,8 @@ class RpcTable {
     std::string method;  // "holdfast.v1.CounterService.Increment"
     std::optional<Verb> verb;
     std::function<void(Endpoint*)> post;  // waits for a call of the method
+    // Tells the method its number among those of the table (Method::number). May be null.
+    std::function<void(size_t)> set_number = nullptr;
   };
 
   struct Service {
@@ -49,10 +52,13 @@ class RpcTable {
   // Returns the services in the order in which they were added.
   const std::vector<Service>& services() const { return services_; }
   const std::vector<std::string>& service_names() const { return service_names_; }
+  // Returns the names of all methods, each at its number.
+  const std::vector<std::string>& method_names() const { return method_names_; }
 
  private:
   std::vector<Service> services_;
   std::vector<std::string> service_names_;
+  std::vector<std::string> method_names_;
 };
 
 }  // namespace holdfast::service

@@ -43,7 +43,9 @@ class SqlExport final : public CoroutineCall {
       if (status = lease_.ReserveReply(response_.ByteSizeLong()); !status.ok()) co_return status;
       const bool sent = co_await Grpc([this](void* tag) {
         BeginSending();
-        writer_.Write(ToWire(response_), tag);
+        const grpc::ByteBuffer chunk = ToWire(response_);
+        CountSent(chunk.Length());
+        writer_.Write(chunk, tag);
       });
       EndSending();
       if (!sent) {

@@ -41,7 +41,9 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   void Send(const absl::Status& outcome, void* tag) override {
     if (outcome.ok()) {
       if (replayed_) MarkReplayed(&context_);
-      reader_.Finish(ToWire(response_), grpc::Status::OK, tag);
+      const grpc::ByteBuffer reply = ToWire(response_);
+      CountSent(reply.Length());
+      reader_.Finish(reply, grpc::Status::OK, tag);
     } else {
       reader_.FinishWithError(ToGrpc(outcome), tag);
     }
@@ -62,7 +64,6 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   }
 
   actors::Task<absl::Status> Serve() override {
-    if (absl::Status status = place_.Take(); !status.ok()) co_return status;
     if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
     if (absl::Status status = co_await Check(); !status.ok()) co_return status;
 
@@ -96,9 +97,10 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
     bool first = true;
     while (co_await Grpc([this](void* tag) { reader_.Read(&bytes_, tag); })) {
       if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
+      CountReceived(bytes_.Length());
       if (absl::Status status = lease_.ReserveReply(bytes_.Length()); !status.ok()) co_return status;
       absl::Status parsed;
-      if (bytes_.Length() <= RequestParser::kSmallBytes) {
+      if (first || bytes_.Length() <= RequestParser::kSmallBytes) {
         parsed = ParseSmall(&bytes_, &request_);
       } else {
         parsed = co_await InTurns([this](Statement&) {
@@ -115,7 +117,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
         first = false;
         header_ = request_.header();
         absl::Status status = Admit(header_);
-        if (status.ok()) status = place_.SetNamespace(Namespace());
+        if (status.ok()) status = place_.Take(Namespace());
         if (!status.ok()) co_return status;
         const std::string object = header_.object().SerializeAsString();
         XXH3_128bits_update(hash_.get(), object.data(), object.size());

@@ -32,6 +32,9 @@ class DiskSpace {
       : free_bytes_(std::move(free_bytes)), reserve_(reserve_bytes) {}
 
   bool full() const { return full_.load(std::memory_order_relaxed); }
+  // Asks for the free bytes now; 0 if nobody can tell. May block; any thread.
+  uint64_t FreeBytesNow() const { return free_bytes_().value_or(0); }
+  uint64_t reserve_bytes() const { return reserve_; }
   // Returns RESOURCE_EXHAUSTED if there is too little room to open a store.
   absl::Status CheckOpen() const;
   // Looks at the free bytes again. Logs a change of full().

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <iterator>
 #include <utility>
@@ -56,6 +57,39 @@ absl::Status LoggedStore::CommitBelow(std::vector<KeyspaceWrites> writes) {
 
 absl::Status LoggedStore::FoldWith(const LargeBatch* large) {
   MutexLock lock(&fold_mutex_);
+  while (folds_held_) released_.Wait(&fold_mutex_);
+  return FoldHeld(large);
+}
+
+absl::Status LoggedStore::HoldFolds(absl::FunctionRef<absl::Status(const Folded&, const Release&)> copy) {
+  Folded folded;
+  {
+    MutexLock lock(&fold_mutex_);
+    while (folds_held_) released_.Wait(&fold_mutex_);
+    if (absl::Status status = FoldHeld(nullptr); !status.ok()) return status;
+    for (const auto& [log, mark] : marks_) folded[log] = mark.folded;
+    folds_held_ = true;
+  }
+  std::atomic<bool> held = true;
+  const Release release = [&] {
+    if (!held.exchange(false)) return;
+    MutexLock lock(&fold_mutex_);
+    folds_held_ = false;
+    released_.WakeAll();
+  };
+  const absl::Status status = copy(folded, release);
+  release();
+  return status;
+}
+
+LoggedStore::Folded LoggedStore::folded() {
+  MutexLock lock(&fold_mutex_);
+  Folded folded;
+  for (const auto& [log, mark] : marks_) folded[log] = mark.folded;
+  return folded;
+}
+
+absl::Status LoggedStore::FoldHeld(const LargeBatch* large) {
   if (absl::Status failed = failure(); !failed.ok()) return failed;
   std::set<FamilyId> dropped;
   {

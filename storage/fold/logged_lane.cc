@@ -1,5 +1,8 @@
 #include "storage/fold/logged_lane.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "storage/fold/batch_codec.h"
 #include "storage/log/log_format.h"
 
@@ -22,7 +25,12 @@ absl::StatusOr<LoggedStore::Lane::Appended> LoggedStore::Lane::Append(absl::Span
     // An empty batch follows, so that a store that has lost the large one is noticed.
     payload_ = std::string();
   }
-  const absl::Status status = log_->Append(absl::ToUnixMicros(whole_->options_.now()), payload_);
+  time_us_ = std::max(time_us_, absl::ToUnixMicros(whole_->options_.now()));
+  const auto start = std::chrono::steady_clock::now();
+  const absl::Status status = log_->Append(time_us_, payload_);
+  if (Observer* const observer = whole_->options_.observer) {
+    observer->LogAppended({payload_.size(), absl::FromChrono(std::chrono::steady_clock::now() - start), status.ok()});
+  }
   if (!status.ok()) {
     // Nobody can tell what is in the log: nothing more is written, not even the mark of an orderly end.
     whole_->Stop(status);

@@ -34,6 +34,8 @@ class LoggedStore::Lane final : public Store {
   }
   void Prefetch(const Location& location, const KeyRange& range) override { whole_->Prefetch(location, range); }
   bool DiskFull() override { return whole_->DiskFull(); }
+  StoreStats Stats() override { return whole_->Stats(); }
+  bool Overloaded() override { return whole_->Overloaded(); }
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override { return whole_->CreateFamily(name); }
   absl::Status DropFamily(FamilyId family) override { return whole_->DropFamily(family); }
   std::vector<OwnFamily> ListOwnFamilies() override { return whole_->ListOwnFamilies(); }
@@ -59,6 +61,7 @@ class LoggedStore::Lane final : public Store {
   Mutex mutex_;
   const std::unique_ptr<CommitLog> log_;
   std::string payload_ ABSL_GUARDED_BY(mutex_);
+  int64_t time_us_ ABSL_GUARDED_BY(mutex_) = 0;  // of the last batch
 };
 
 }  // namespace holdfast::storage

@@ -100,6 +100,13 @@ absl::Status LoggedStore::CommitSync(absl::Span<const KeyspaceWrites> writes) {
   return lanes_.front()->CommitSync(writes);
 }
 
+StoreStats LoggedStore::Stats() {
+  StoreStats stats = below_->Stats();
+  stats.unfolded_bytes = unfolded_.bytes();
+  stats.unfolded_bytes_max = options_.unfolded_bytes_max;
+  return stats;
+}
+
 absl::Status LoggedStore::WaitForRoom() {
   // Without a thread that folds, the commit does it.
   if (!folder_.joinable() && (IsEnoughToFold() || unfolded_.bytes() >= options_.unfolded_bytes_max)) return Fold();

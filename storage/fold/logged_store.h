@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
@@ -49,7 +50,7 @@
 namespace holdfast::storage {
 
 struct LoggedStoreOptions {
-  // Logs in use: one for each executor.
+  // Logs in use: one for each executor. 0: nothing is committed, but batches may be replayed.
   uint32_t logs = 1;
   // A fold begins this long after the one before, or sooner when so many bytes are in memory or were logged. Infinite:
   // there is no thread for folds, and a commit that finds so many bytes folds first.
@@ -58,8 +59,10 @@ struct LoggedStoreOptions {
   size_t unfolded_bytes_max = 256 << 20;
   // Called once, on any thread, when a fold fails. May be null.
   absl::AnyInvocable<void(const absl::Status&)> on_failure;
-  // The wall clock, whose time each batch has in the log.
+  // The wall clock, whose time each batch has in the log. While it is set back, batches have the last time before.
   std::function<absl::Time()> now = absl::Now;
+  // Returns whether new writes are to be refused until something behind the log has caught up. Any thread. May be null.
+  std::function<bool()> overloaded;
   Observer* observer = nullptr;  // may be null
 };
 
@@ -83,12 +86,36 @@ class LoggedStore final : public Store {
   // under way.
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override;
   bool DiskFull() override { return below_->DiskFull(); }
+  StoreStats Stats() override;
+  absl::Status CompactTables(TableWorkGoesOn goes_on) override { return below_->CompactTables(goes_on); }
+  absl::Status CheckTables(uint64_t bytes_per_second, TableWorkGoesOn goes_on,
+                           std::vector<DamagedTable>* damaged) override {
+    return below_->CheckTables(bytes_per_second, goes_on, damaged);
+  }
+  bool Overloaded() override { return options_.overloaded != nullptr && options_.overloaded(); }
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
   absl::Status DropFamily(FamilyId family) override;
   std::vector<OwnFamily> ListOwnFamilies() override;
 
   // Writes everything that was committed before the call to the store below. Blocking. Errors: those of its commits.
   absl::Status Fold() { return FoldWith(nullptr); }
+
+  // The last batch of each log that the store below holds.
+  using Folded = std::map<uint32_t, BatchNumber>;
+  using Release = std::function<void()>;
+  // Folds, and holds back further folds until `copy` has called `release`, on any thread, or has returned. Meanwhile
+  // the store below has the batches of `folded` and nothing else. Commits go on, as far as the bounds of what is not
+  // folded allow. Blocking. Returns the error of the fold, or of `copy`.
+  absl::Status HoldFolds(absl::FunctionRef<absl::Status(const Folded& folded, const Release& release)> copy);
+
+  // These two are for a restore, which opens a store without logs of its own (LoggedStoreOptions::logs is 0).
+  //
+  // Returns how far the store below has each log.
+  Folded folded();
+  // Replays the batch of a log that follows on the one before. A family that it names and that is not there is made,
+  // since archived batches may be of a later time than the store. One thread. Errors: as of recovery.
+  absl::Status Replay(uint32_t log, BatchNumber batch, absl::string_view payload);
+
   // The bytes of the writes that no fold has written yet.
   size_t unfolded_bytes() const { return unfolded_.bytes(); }
 
@@ -116,14 +143,15 @@ class LoggedStore final : public Store {
   absl::Status ReadMarks();
   absl::Status ReadMarksIn(FamilyId family);
   absl::Status ReplayLog(uint32_t log, LogContents* contents);
-  // `families` has the objects' own families by name.
-  absl::Status ReplayBatchOf(uint32_t log, BatchNumber batch, absl::string_view payload,
-                             const std::map<std::string, FamilyId, std::less<>>& families);
+  // `families` has the objects' own families by name; those that are missing are made if `make_families`.
+  absl::Status ReplayBatchOf(uint32_t log, BatchNumber batch, absl::string_view payload, bool make_families,
+                             std::map<std::string, FamilyId, std::less<>>* families);
   // Opens the logs in use, and retires the others.
   absl::Status OpenLogs(const std::map<uint32_t, LogContents>& contents);
 
   // Folds, and after all else commits a batch that is too large for its log, if there is one.
   absl::Status FoldWith(const LargeBatch* large);
+  absl::Status FoldHeld(const LargeBatch* large) ABSL_EXCLUSIVE_LOCKS_REQUIRED(fold_mutex_);
   // Commits the writes with the marks, which are in two families, so that one damaged block hides none.
   absl::Status CommitBelow(std::vector<KeyspaceWrites> writes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(fold_mutex_);
   // Drops the families that were to be dropped when the last fold began. One that the store below can't drop stays in
@@ -151,9 +179,13 @@ class LoggedStore final : public Store {
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::atomic<size_t> logged_bytes_ = 0;  // since the last fold began
 
-  // One fold at a time.
+  // One fold at a time, and none while they are held back.
   Mutex fold_mutex_;
+  CondVar released_;
+  bool folds_held_ ABSL_GUARDED_BY(fold_mutex_) = false;
   std::map<uint32_t, Mark> marks_ ABSL_GUARDED_BY(fold_mutex_);
+
+  std::map<std::string, FamilyId, std::less<>> replay_families_;  // of the thread that calls Replay
 
   SharedMutex families_mutex_;
   std::map<FamilyId, std::string> families_ ABSL_GUARDED_BY(families_mutex_);  // without those to be dropped

@@ -79,7 +79,7 @@ absl::Status LoggedStore::ReplayLog(uint32_t log, LogContents* contents) {
   std::map<std::string, FamilyId, std::less<>> families;
   for (const OwnFamily& family : ListOwnFamilies()) families[family.name] = family.id;
   auto read = logs_->Read(log, folded, [&](BatchNumber batch, int64_t, absl::string_view payload) {
-    return ReplayBatchOf(log, batch, payload, families);
+    return ReplayBatchOf(log, batch, payload, /*make_families=*/false, &families);
   });
   if (!read.ok()) return read.status();
   if (read->last > folded) {
@@ -90,8 +90,8 @@ absl::Status LoggedStore::ReplayLog(uint32_t log, LogContents* contents) {
   return absl::OkStatus();
 }
 
-absl::Status LoggedStore::ReplayBatchOf(uint32_t log, BatchNumber batch, absl::string_view payload,
-                                        const std::map<std::string, FamilyId, std::less<>>& families) {
+absl::Status LoggedStore::ReplayBatchOf(uint32_t log, BatchNumber batch, absl::string_view payload, bool make_families,
+                                        std::map<std::string, FamilyId, std::less<>>* families) {
   const absl::StatusOr<std::vector<BatchPart>> parts = DecodeBatch(payload);
   if (!parts.ok()) return parts.status();
   std::vector<Location> locations;
@@ -102,8 +102,13 @@ absl::Status LoggedStore::ReplayBatchOf(uint32_t log, BatchNumber batch, absl::s
   for (const BatchPart& part : *parts) {
     Location& location = locations.emplace_back(Location{part.family, std::string(part.prefix)});
     if (part.family == FamilyId::kFirstOwn) {
-      const auto family = families.find(part.name);
-      if (family == families.end()) return absl::DataLossError(absl::StrCat("the family ", part.name, " is missing"));
+      auto family = families->find(part.name);
+      if (family == families->end()) {
+        if (!make_families) return absl::DataLossError(absl::StrCat("the family ", part.name, " is missing"));
+        const absl::StatusOr<FamilyId> made = CreateFamily(part.name);
+        if (!made.ok()) return made.status();
+        family = families->emplace(part.name, *made).first;
+      }
       location.family = family->second;
     }
     WriteSet& set = sets.emplace_back();
@@ -126,6 +131,13 @@ absl::Status LoggedStore::ReplayBatchOf(uint32_t log, BatchNumber batch, absl::s
   }
   unfolded_.Add(log, batch, writes);
   return unfolded_.bytes() < options_.fold_bytes ? absl::OkStatus() : Fold();
+}
+
+absl::Status LoggedStore::Replay(uint32_t log, BatchNumber batch, absl::string_view payload) {
+  if (replay_families_.empty()) {
+    for (const OwnFamily& family : ListOwnFamilies()) replay_families_[family.name] = family.id;
+  }
+  return ReplayBatchOf(log, batch, payload, /*make_families=*/true, &replay_families_);
 }
 
 absl::Status LoggedStore::OpenLogs(const std::map<uint32_t, LogContents>& contents) {

@@ -1,6 +1,7 @@
 #include "storage/log/file_commit_log.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -11,6 +12,11 @@
 #include "storage/base/log.h"
 
 namespace holdfast::storage {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAtArchiveEvery(50);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<FileCommitLog>> FileCommitLog::Open(FileCommitLogOptions options,
                                                                    const LogContents& contents) {
@@ -38,6 +44,19 @@ FileCommitLog::FileCommitLog(FileCommitLogOptions options, const LogContents& co
       newest_(contents.segments.empty() ? 0 : contents.segments.back()),
       segments_(static_cast<int>(contents.segments.size())) {
   for (uint64_t segment : contents.segments) full_.push_back({segment, contents.last});
+  if (options_.archive != nullptr) options_.archive->SetDurable(last_);
+}
+
+BatchNumber FileCommitLog::Reusable() const {
+  return options_.archive == nullptr ? folded_ : std::min(folded_, options_.archive->archived());
+}
+
+void FileCommitLog::TellBehind() {
+  if (options_.archive == nullptr) return;
+  const BatchNumber archived = options_.archive->archived();
+  const auto waiting =
+      std::count_if(full_.begin(), full_.end(), [archived](const Full& full) { return full.last > archived; });
+  options_.archive->SetBehind(2 * waiting > options_.segments_max);
 }
 
 absl::Status FileCommitLog::Append(int64_t time_us, absl::string_view payload) {
@@ -56,6 +75,7 @@ absl::Status FileCommitLog::Append(int64_t time_us, absl::string_view payload) {
   }
   if (absl::Status status = file_.Sync(); !status.ok()) return status;
   ++last_;
+  if (options_.archive != nullptr) options_.archive->SetDurable(last_);
   return absl::OkStatus();
 }
 
@@ -81,18 +101,26 @@ absl::Status FileCommitLog::NextSegment() {
   }
   MutexLock lock(&mutex_);
   // Its last batch may be the one that is being appended.
-  if (file_.open()) full_.push_back({segment_, last_ + 1});
+  if (file_.open()) {
+    full_.push_back({segment_, last_ + 1});
+    TellBehind();
+    if (options_.archive != nullptr) options_.archive->Wake();
+  }
+  bool told = false;
   for (;;) {
     // A Trim makes room only if the oldest segment ends before the batch that is being appended.
-    const bool may_wait = !full_.empty() && full_.front().last > folded_ && full_.front().last <= last_;
+    const bool may_wait = !full_.empty() && full_.front().last > Reusable() && full_.front().last <= last_;
     const absl::StatusOr<bool> prepared = Prepare(may_wait);
     if (prepared.ok() && *prepared) break;
     // Where the disk has no room for another file, the files that are there are used again.
     if (!prepared.ok() && !(may_wait && absl::IsResourceExhausted(prepared.status()))) return prepared.status();
     HOLDFAST_CHECK(may_wait, options_.directory);
     if (!failure_.ok()) return failure_;
-    Log(LogLevel::kWarning, "commit_log_full", {{"log", absl::StrCat(options_.log)}});
-    trimmed_.Wait(&mutex_);
+    if (!std::exchange(told, true)) {
+      Log(LogLevel::kWarning, "commit_log_full", {{"log", absl::StrCat(options_.log)}});
+    }
+    // The archive wakes nobody.
+    (void)trimmed_.WaitUntil(&mutex_, std::chrono::steady_clock::now() + kLookAtArchiveEvery);
   }
   file_ = *std::move(prepared_);
   LogFaults faults = options_.faults;
@@ -118,7 +146,7 @@ absl::Status FileCommitLog::RemoveExcess() {
 
 absl::StatusOr<bool> FileCommitLog::Prepare(bool may_wait) {
   if (prepared_) return true;
-  const bool recycles = !full_.empty() && full_.front().last <= folded_;
+  const bool recycles = !full_.empty() && full_.front().last <= Reusable();
   if (!recycles && segments_ >= options_.segments_max) return false;
   if (!recycles && may_wait && options_.keep_room && options_.keep_room()) return false;
   const LogSegmentHeader header = {.log = options_.log, .run = options_.run, .segment = newest_ + 1, .folded = folded_};
@@ -138,6 +166,7 @@ absl::StatusOr<bool> FileCommitLog::Prepare(bool may_wait) {
 void FileCommitLog::Trim(BatchNumber folded) {
   MutexLock lock(&mutex_);
   folded_ = std::max(folded_, folded);
+  TellBehind();
   const absl::StatusOr<bool> prepared = Prepare(true);
   // An append that needs the segment tries again, and its error counts.
   if (!prepared.ok()) Log(LogLevel::kError, "segment_not_prepared", {{"status", prepared.status().ToString()}});

@@ -7,6 +7,8 @@
 // An append is one write and one fdatasync, on the calling thread. A batch that does not fit in what is left of a
 // segment goes on in the next one.
 //
+// With an archive of the log, a segment is used again only when its batches are archived too.
+//
 // Bounds: segments_max files of segment_bytes; fewer while keep_room() says that the disk has no more to give. With all
 // of them full of batches that are not folded, Append waits for Trim. A batch that does not fit into all segments but
 // one is refused, since no Trim could ever make room for it.
@@ -26,6 +28,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "storage/base/mutex.h"
+#include "storage/log/archive_mark.h"
 #include "storage/log/commit_log.h"
 #include "storage/log/log_files.h"
 #include "storage/log/log_format.h"
@@ -42,6 +45,8 @@ struct FileCommitLogOptions {
   // Returns whether what is left of the disk is to be left alone: no file is added then, unless the log can't go on
   // without one. Any thread. May be null.
   std::function<bool()> keep_room;
+  // The archive of this log; null: it has none.
+  ArchiveMark* archive = nullptr;
   LogFaults faults;
 };
 
@@ -77,6 +82,10 @@ class FileCommitLog final : public CommitLog {
   // Writes the record, or as much of its payload as fits into a segment; the caller syncs. Returns how many bytes of
   // the payload it took.
   absl::StatusOr<size_t> WritePart(LogRecord record);
+  // Returns the last batch of those whose records may be overwritten.
+  BatchNumber Reusable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells the archive whether it is far behind.
+  void TellBehind() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the current segment, if there is one, and begins the next.
   absl::Status NextSegment();
   // Removes the oldest segments while there are too many; their batches are folded.

@@ -23,9 +23,11 @@ bool FileCommitLogs::Exist(const std::string& directory) {
   return std::filesystem::exists(absl::StrCat(directory, kDirectory), error);
 }
 
-std::string FileCommitLogs::NameOf(uint32_t log) const {
-  return absl::StrFormat("%s%s/%04d", options_.directory, kDirectory, log);
+std::string FileCommitLogs::DirectoryOf(const std::string& data_dir, uint32_t log) {
+  return absl::StrFormat("%s%s/%04d", data_dir, kDirectory, log);
 }
+
+std::string FileCommitLogs::NameOf(uint32_t log) const { return DirectoryOf(options_.directory, log); }
 
 absl::StatusOr<std::vector<uint32_t>> FileCommitLogs::List() {
   const std::string directory = absl::StrCat(options_.directory, kDirectory);
@@ -54,6 +56,7 @@ absl::StatusOr<std::unique_ptr<CommitLog>> FileCommitLogs::Open(uint32_t log, co
   if (std::filesystem::create_directory(above, error)) ShareWithGroup(above);
   ShareFilesWithGroup(options.directory);
   options.log = log;
+  if (archive_ != nullptr) options.archive = archive_->For(log);
   auto opened = FileCommitLog::Open(std::move(options), contents);
   if (!opened.ok()) return opened.status();
   // FileCommitLog has made the names below the directory of all logs durable.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/log/archive_mark.h"
 #include "storage/log/commit_logs.h"
 #include "storage/log/file_commit_log.h"
 
@@ -16,10 +17,14 @@ namespace holdfast::storage {
 class FileCommitLogs final : public CommitLogs {
  public:
   // The options' directory is the data directory; each log has its own number.
-  explicit FileCommitLogs(FileCommitLogOptions options) : options_(std::move(options)) {}
+  // `archive` outlives the logs; without it they are not archived.
+  explicit FileCommitLogs(FileCommitLogOptions options, ArchiveMarks* archive = nullptr)
+      : options_(std::move(options)), archive_(archive) {}
 
   // Returns whether a data directory has commit logs.
   static bool Exist(const std::string& directory);
+  // Returns the directory of a log.
+  static std::string DirectoryOf(const std::string& data_dir, uint32_t log);
 
   absl::StatusOr<std::vector<uint32_t>> List() override;
   absl::StatusOr<LogContents> Read(uint32_t log, BatchNumber folded, ReplayBatch replay) override;
@@ -29,6 +34,7 @@ class FileCommitLogs final : public CommitLogs {
 
  private:
   const FileCommitLogOptions options_;
+  ArchiveMarks* const archive_;
 };
 
 }  // namespace holdfast::storage

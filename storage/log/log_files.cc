@@ -112,6 +112,20 @@ absl::Status LogFile::WriteThrough(uint64_t offset, absl::string_view bytes) {
   return absl::OkStatus();
 }
 
+absl::Status LogFile::Read(uint64_t offset, size_t size, std::string* bytes) const {
+  bytes->resize(size);
+  size_t at = 0;
+  while (at < size) {
+    const ssize_t taken = pread(fd_, bytes->data() + at, size - at, static_cast<off_t>(offset + at));
+    if (taken < 0 && errno == EINTR) continue;
+    if (taken < 0) return Failed("read", "a file of a log");
+    if (taken == 0) break;
+    at += static_cast<size_t>(taken);
+  }
+  bytes->resize(at);
+  return absl::OkStatus();
+}
+
 void LogFile::Uncache() const { (void)posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED); }
 
 absl::StatusOr<uint64_t> LogFile::Size() const {
@@ -126,6 +140,14 @@ absl::Status LogFile::Sync() {
     if (absl::Status status = WriteThrough(offset, block); !status.ok()) return status;
   }
   return fdatasync(fd_) == 0 ? absl::OkStatus() : Failed("sync", "a segment of the commit log");
+}
+
+absl::StatusOr<LogFile> OpenToRead(const std::string& path) { return OpenFile(path, O_RDONLY); }
+
+absl::StatusOr<LogFile> OpenToWrite(const std::string& path) {
+  absl::StatusOr<LogFile> file = OpenFile(path, O_RDWR | O_CREAT | O_TRUNC);
+  if (file.ok()) ShareWithGroup(path);
+  return file;
 }
 
 std::string LogSegmentPath(const std::string& directory, uint64_t segment) {

@@ -44,6 +44,8 @@ class LogFile {
   bool open() const { return fd_ >= 0; }
   // Writes all bytes at `offset`; they are not durable yet.
   absl::Status Write(uint64_t offset, absl::string_view bytes);
+  // Replaces `*bytes` by what the file has from `offset` on, `size` bytes or up to its end.
+  absl::Status Read(uint64_t offset, size_t size, std::string* bytes) const;
   // Makes everything that was written durable.
   absl::Status Sync();
   absl::StatusOr<uint64_t> Size() const;
@@ -61,6 +63,11 @@ class LogFile {
   std::optional<std::mt19937_64> lose_;
   std::map<uint64_t, std::string> unsynced_;  // blocks by offset
 };
+
+// Opens a file that is there, to read it.
+absl::StatusOr<LogFile> OpenToRead(const std::string& path);
+// Makes a file, or empties the one that is there, to write to it.
+absl::StatusOr<LogFile> OpenToWrite(const std::string& path);
 
 std::string LogSegmentPath(const std::string& directory, uint64_t segment);
 

@@ -13,7 +13,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "rocksdb/listener.h"
+#include "rocksdb/table_properties.h"
 #include "storage/base/mutex.h"
 #include "storage/base/observer.h"
 
@@ -28,13 +30,30 @@ class RocksDbListener : public rocksdb::EventListener {
     if (reason == rocksdb::BackgroundErrorReason::kCompaction && error->IsCorruption()) *error = rocksdb::Status::OK();
   }
   void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& info) override {
+    if (observer_ != nullptr) {
+      observer_->TableWritten({.compaction = true,
+                               .bytes_read = info.stats.total_input_bytes,
+                               .bytes_written = info.stats.total_output_bytes,
+                               .time = absl::Microseconds(info.stats.elapsed_micros),
+                               .ok = info.status.ok()});
+    }
     if (!info.status.IsCorruption()) return;
     MutexLock lock(&mutex_);
     corrupt_.insert(info.cf_name);
   }
-  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
     if (observer_ == nullptr) return;
-    observer_->StoreStalled(info.cf_name, info.condition.cur != rocksdb::WriteStallCondition::kNormal);
+    const rocksdb::TableProperties& table = info.table_properties;
+    observer_->TableWritten({.compaction = false,
+                             .bytes_read = 0,
+                             .bytes_written = table.data_size + table.index_size + table.filter_size,
+                             .time = absl::ZeroDuration(),
+                             .ok = true});
+  }
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    const bool was_stalled = info.condition.prev != rocksdb::WriteStallCondition::kNormal;
+    const bool stalled = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
+    if (observer_ != nullptr && stalled != was_stalled) observer_->StoreStalled(info.cf_name, stalled);
   }
 
   // Returns the names of the families whose compaction has met a corrupt block since the last call.

@@ -18,6 +18,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/options.h"
+#include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
 #include "storage/base/group_access.h"
@@ -26,8 +27,10 @@
 #include "storage/rocksdb/existing.h"
 #include "storage/rocksdb/file_system.h"
 #include "storage/rocksdb/listener.h"
+#include "storage/rocksdb/open_db.h"
 #include "storage/rocksdb/patches.h"
 #include "storage/rocksdb/status.h"
+#include "storage/rocksdb/table_work.h"
 #include "storage/store/format.h"
 #include "storage/store/object_id.h"
 #include "storage/store/stuck_cursor.h"
@@ -125,7 +128,7 @@ class RocksDbCursor : public Cursor {
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
-class RocksDbStore : public Store {
+class RocksDbStore : public OpenDb {
  public:
   explicit RocksDbStore(const RocksDbOptions& options)
       : env_(NewRocksDbEnv(options.lose_unsynced_seed)),
@@ -137,7 +140,8 @@ class RocksDbStore : public Store {
         space_(options.free_bytes ? options.free_bytes : FreeBytesOf(options.data_dir), options.disk_reserve_bytes),
         listener_(std::make_shared<RocksDbListener>(options.observer)) {
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+    block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
+    table.block_cache = block_cache_;
     table.cache_index_and_filter_blocks = true;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
     table.format_version = 5;
@@ -158,6 +162,10 @@ class RocksDbStore : public Store {
     own_options_.write_buffer_size = kOwnWriteBufferBytes;
     own_options_.num_levels = kOwnLevels;
 
+    // Counters only: a thread adds to numbers of its own core.
+    statistics_ = rocksdb::CreateDBStatistics();
+    statistics_->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
+    db_options_.statistics = statistics_;
     db_options_.env = env_.get();
     db_options_.listeners.push_back(listener_);
     db_options_.create_if_missing = true;
@@ -191,7 +199,10 @@ class RocksDbStore : public Store {
       upkeep_.join();
     }
     if (db_ == nullptr) return;
-    FlushLongLogs();
+    if (!DiskFull()) {
+      const rocksdb::Status flushed = FlushLogsOver(wal_bytes_kept_);
+      if (!flushed.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", flushed.ToString()}});
+    }
     families_.clear();
     (void)db_->Close();
   }
@@ -239,6 +250,39 @@ class RocksDbStore : public Store {
 
   bool DiskFull() override { return space_.full(); }
 
+  StoreStats Stats() override {
+    const auto sum = [this](const std::string& property) {
+      uint64_t value = 0;
+      return db_->GetAggregatedIntProperty(property, &value) ? value : 0;
+    };
+    StoreStats stats;
+    stats.block_cache_bytes = block_cache_->GetUsage();
+    stats.block_cache_bytes_max = block_cache_->GetCapacity();
+    stats.block_cache_hits = statistics_->getTickerCount(rocksdb::BLOCK_CACHE_HIT);
+    stats.block_cache_misses = statistics_->getTickerCount(rocksdb::BLOCK_CACHE_MISS);
+    stats.memtable_bytes = sum(rocksdb::DB::Properties::kCurSizeAllMemTables);
+    stats.table_bytes = sum(rocksdb::DB::Properties::kLiveSstFilesSize);
+    stats.pending_compaction_bytes = sum(rocksdb::DB::Properties::kEstimatePendingCompactionBytes);
+    stats.disk_free_bytes = space_.FreeBytesNow();
+    stats.disk_reserve_bytes = space_.reserve_bytes();
+    return stats;
+  }
+
+  absl::Status CompactTables(TableWorkGoesOn goes_on) override {
+    std::vector<Family> families;
+    {
+      ReaderLock lock(&mutex_);
+      for (const auto& [id, handle] : families_) families.push_back(handle);
+    }
+    return CompactFamilies(db_.get(), families, goes_on);
+  }
+  absl::Status CheckTables(uint64_t bytes_per_second, TableWorkGoesOn goes_on,
+                           std::vector<DamagedTable>* damaged) override {
+    Pace pace(
+        bytes_per_second, [] { return absl::Now(); }, [](absl::Duration time) { absl::SleepFor(time); });
+    return CheckAllTables(db_.get(), &pace, goes_on, damaged);
+  }
+
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override {
     if (DiskFull()) return absl::ResourceExhaustedError("the disk is full");
     ColumnFamilyHandle* handle = nullptr;
@@ -268,6 +312,9 @@ class RocksDbStore : public Store {
     return list;
   }
 
+  rocksdb::DB* db() override { return db_.get(); }
+  rocksdb::Status FlushLogsOver(uint64_t bytes) override;
+
  private:
   absl::Status Write(absl::Span<const KeyspaceWrites> writes, bool sync);
   // Waits a while until no other process has the store open.
@@ -279,8 +326,6 @@ class RocksDbStore : public Store {
   void StopCompactionsOfCorrupt();
   // Flushes all families.
   rocksdb::Status Flush();
-  // Flushes all families if the write-ahead logs have over wal_bytes_kept_. Called when the store closes.
-  void FlushLongLogs();
 
   FamilyId Add(ColumnFamilyHandle* handle) {
     WriterLock lock(&mutex_);
@@ -304,6 +349,8 @@ class RocksDbStore : public Store {
   const int open_files_max_;
   DiskSpace space_;
   const std::shared_ptr<RocksDbListener> listener_;
+  std::shared_ptr<rocksdb::Cache> block_cache_;
+  std::shared_ptr<rocksdb::Statistics> statistics_;
   rocksdb::DBOptions db_options_;
   ColumnFamilyOptions node_options_;
   ColumnFamilyOptions requests_options_;
@@ -379,14 +426,12 @@ rocksdb::Status RocksDbStore::Flush() {
   return db_->Flush(rocksdb::FlushOptions(), handles);
 }
 
-void RocksDbStore::FlushLongLogs() {
+rocksdb::Status RocksDbStore::FlushLogsOver(uint64_t bytes) {
   rocksdb::VectorLogPtr logs;
-  if (DiskFull() || !db_->GetSortedWalFiles(logs).ok()) return;
-  uint64_t bytes = 0;
-  for (const auto& log : logs) bytes += log->SizeFileBytes();
-  if (bytes <= wal_bytes_kept_) return;
-  const rocksdb::Status status = Flush();
-  if (!status.ok()) Log(LogLevel::kWarning, "not_flushed", {{"status", status.ToString()}});
+  if (rocksdb::Status status = db_->GetSortedWalFiles(logs); !status.ok()) return status;
+  uint64_t logged = 0;
+  for (const auto& log : logs) logged += log->SizeFileBytes();
+  return logged <= bytes ? rocksdb::Status::OK() : Flush();
 }
 
 absl::StatusOr<rocksdb::FileLock*> RocksDbStore::TakeLock() {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "storage/base/check.h"
 #include "storage/sql/functions.h"
 
 namespace holdfast::storage::sql {
@@ -209,8 +210,9 @@ absl::Status Connection::Step(sqlite3_stmt* statement, Result* result, bool* has
 absl::Status Connection::RunStatement(PreparedStatement* prepared, absl::Span<const Value> params, Result* result,
                                       bool* has_row) {
   sqlite3_stmt* statement = prepared->statement.get();
-  if (has_row != nullptr && sqlite3_stmt_readonly(statement) == 0) {
-    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_READONLY}, "the query writes");
+  if ((has_row != nullptr || read_only_) && sqlite3_stmt_readonly(statement) == 0) {
+    return MakeFailure({.kind = FailureKind::kSqlError, .sqlite_code = SQLITE_READONLY},
+                       read_only_ ? "the statement writes, and the request is read_only" : "the query writes");
   }
   if (prepared->control != Control::kNone) return Refused("a query is no BEGIN, COMMIT or PRAGMA foreign_keys");
   const int64_t written_before = sqlite3_total_changes64(db_.get());
@@ -354,6 +356,7 @@ absl::Status Connection::Begin(Where where) {
   if (!usable()) return ended_;
   stuck_ = absl::OkStatus();
   turn_has_writes_ = false;
+  read_only_ = false;
   ForgetResults();
   (void)files_.TakeTempFull();
   BeginBudget(where);
@@ -367,7 +370,11 @@ absl::Status Connection::Commit() {
     GiveUp(absl::InternalError("a transaction has ended with foreign keys off"));
     return ended_;
   }
-  if (absl::Status status = GiveFreePagesBack(); !status.ok()) return status;
+  if (read_only_) {
+    HOLDFAST_CHECK(sqlite3_txn_state(db_.get(), "main") != SQLITE_TXN_WRITE, "a transaction that may only read");
+  } else if (absl::Status status = GiveFreePagesBack(); !status.ok()) {
+    return status;
+  }
   return Run(commit_);
 }
 

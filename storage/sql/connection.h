@@ -118,6 +118,8 @@ class Connection {
   // again all of them must hold in the whole database: kConstraint names the first that does not, and ends the
   // connection.
   absl::Status SetForeignKeys(bool enforced);
+  // From now to the end of the transaction statements that write are refused: kSqlError with SQLITE_READONLY.
+  void SetReadOnly() { read_only_ = true; }
   // Runs a statement, which may only read, to its first row. Returns whether there is one.
   absl::StatusOr<bool> Query(absl::string_view sql, absl::Span<const Value> params);
   // Commits the transaction. First it gives some free pages back, if there are many. FAILED_PRECONDITION if a deferred
@@ -215,6 +217,7 @@ class Connection {
   std::unique_ptr<sqlite3, Close> db_;
   ResultReader results_;
   bool foreign_keys_ = true;      // foreign keys are enforced
+  bool read_only_ = false;        // the transaction may not write
   bool turn_has_writes_ = false;  // SetForeignKeys() has committed writes of this turn
   // Grows with each statement that may have changed the schema or its statistics.
   uint64_t schema_changes_ = 0;

@@ -78,6 +78,7 @@ absl::Status Connection::RunControl(Control control, Script* script) {
     case Control::kForeignKeysOff:
       // Within a transaction the pragma does nothing, as in SQLite.
       if (script->open) break;
+      if (read_only_) return Refused("PRAGMA foreign_keys is not allowed in a request that is read_only");
       script->switches_foreign_keys = true;
       return SetForeignKeys(control == Control::kForeignKeysOn);
   }

@@ -56,6 +56,22 @@ absl::Status Database::Transact(Session* session, View* view, absl::FunctionRef<
   if (on_worker) {
     if (absl::Status ended = WhyEnded(EndOf(*session)); !ended.ok()) return ended;
   }
+  Observer* const observer = session->environment->observer;
+  if (observer == nullptr) return TransactOnce(session, view, on_worker, body);
+  const absl::Time began = session->environment->steady();
+  absl::Status status = TransactOnce(session, view, on_worker, body);
+  // A transaction that needs a worker is told of when that has run it.
+  if (on_worker || !IsNeedsWorker(status)) {
+    observer->SqlEnded({.on_worker = on_worker,
+                        .waited = session->statement == nullptr || !on_worker ? absl::ZeroDuration()
+                                                                              : began - session->statement->admitted(),
+                        .time = session->environment->steady() - began});
+  }
+  return status;
+}
+
+absl::Status Database::TransactOnce(Session* session, View* view, bool on_worker,
+                                    absl::FunctionRef<absl::Status(Connection&)> body) {
   session->pages.set_view(view);
   absl::Status status = TryTransact(session, on_worker ? Where::kWorker : Where::kExecutor, body);
   if (!status.ok()) {

@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "storage/base/background.h"
+#include "storage/base/observer.h"
 #include "storage/object/keyspace.h"
 #include "storage/object/object_storage.h"
 #include "storage/object/operation.h"
@@ -55,6 +56,7 @@ struct Environment {
   HeapTotal* heap_total = nullptr;
   // The place of the temporary files for sorts and intermediate results; null: they are in memory.
   TempSpace* temp_space = nullptr;
+  Observer* observer = nullptr;  // may be null
 };
 
 class Database : public Reader, public OpenDatabase {
@@ -103,6 +105,9 @@ class Database : public Reader, public OpenDatabase {
   static Workers::End EndOf(const Session& session);
   // Runs the transaction and ends it, on the executor or on a worker, as the view is for.
   static absl::Status Transact(Session* session, View* view, absl::FunctionRef<absl::Status(Connection&)> body);
+  // The part of Transact() that the observer is told of.
+  static absl::Status TransactOnce(Session* session, View* view, bool on_worker,
+                                   absl::FunctionRef<absl::Status(Connection&)> body);
   static absl::Status TryTransact(Session* session, Where where, absl::FunctionRef<absl::Status(Connection&)> body);
   void JoinTurn();
 

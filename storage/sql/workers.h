@@ -61,6 +61,7 @@ class Workers {
    public:
     // Gives way if the statement has run for a slice and others wait; returns the time that it waited. Called often.
     absl::Duration Yield();
+    absl::Time admitted() const { return admitted_; }
     End end() const { return end_.load(std::memory_order_relaxed); }
 
    private:
@@ -90,6 +91,9 @@ class Workers {
   Admitted Admit(absl::string_view ns);
   // Runs `work` on a thread, then `done` on the executor. `work` runs also where the statement is to end at once.
   void Start(std::shared_ptr<Statement> statement, absl::AnyInvocable<void()> work, absl::AnyInvocable<void()> done);
+
+  // Returns the number of statements that have a thread and wait for their turn. Any thread.
+  int waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
   // Runs `work` on the executor, soon.
   void Post(absl::AnyInvocable<void()> work) { post_(std::move(work)); }

@@ -42,6 +42,8 @@ class ObjectKey {
   uint64_t hash() const { return hash_; }
   ShardId shard() const { return ShardId(hash_ % kShardCount); }
 
+  // Returns the namespace as it stands in encoded(): itself, unless it has a NUL, which no namespace of a client has.
+  absl::string_view encoded_namespace() const { return absl::string_view(encoded_).substr(0, encoded_.find('\0')); }
   // Returns false if the bytes are no encoded id.
   bool Decode(ObjectId* id) const;
   // Returns "namespace/class/name" for messages and logs, with unprintable bytes escaped.

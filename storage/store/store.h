@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -104,6 +105,35 @@ struct OwnFamily {
   std::string name;
 };
 
+// What a store holds and has done since it was opened. A number that a store does not know is 0.
+struct StoreStats {
+  uint64_t block_cache_bytes = 0;
+  uint64_t block_cache_bytes_max = 0;
+  uint64_t block_cache_hits = 0;
+  uint64_t block_cache_misses = 0;
+  uint64_t memtable_bytes = 0;
+  uint64_t table_bytes = 0;               // of the tables on disk
+  uint64_t pending_compaction_bytes = 0;  // that compactions have to rewrite
+  uint64_t unfolded_bytes = 0;            // of writes in memory that are in a commit log only
+  uint64_t unfolded_bytes_max = 0;
+  uint64_t disk_free_bytes = 0;
+  uint64_t disk_reserve_bytes = 0;
+};
+
+// Told how far long work over the tables of a store is. It returns whether the work is to go on.
+struct TableProgress {
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+using TableWorkGoesOn = absl::FunctionRef<bool(const TableProgress& progress)>;
+
+// A table that cannot be read whole.
+struct DamagedTable {
+  std::string table;
+  std::string family;
+  absl::Status damage;
+};
+
 // Any thread may call any method.
 class Store {
  public:
@@ -159,6 +189,25 @@ class Store {
   // Returns whether only the reserve of the disk is left. Callers then refuse new writes with RESOURCE_EXHAUSTED;
   // reads, and writes that are under way, go on. Cheap; the answer is up to some 100 ms old.
   virtual bool DiskFull() { return false; }
+  // Returns whether the store can't keep up, with its archive for example. Callers then refuse new writes as they do
+  // those of an overloaded server. Cheap.
+  virtual bool Overloaded() { return false; }
+
+  // May take some milliseconds: never on an executor.
+  virtual StoreStats Stats() { return {}; }
+
+  // These two work through all tables while others read and write: on a thread of their own, for minutes or hours. Both
+  // call `goes_on` often, and end soon with CANCELLED once it returns false.
+  //
+  // CompactTables rewrites all tables without what was overwritten or deleted; its progress is in families.
+  virtual absl::Status CompactTables(TableWorkGoesOn /*goes_on*/) { return absl::OkStatus(); }
+  // CheckTables reads every block of every table, past the caches and at most so many bytes in a second, and compares
+  // it with its checksum; its progress is in bytes. The tables that are damaged are added to `*damaged`. A table that
+  // is dropped meanwhile is passed over.
+  virtual absl::Status CheckTables(uint64_t /*bytes_per_second*/, TableWorkGoesOn /*goes_on*/,
+                                   std::vector<DamagedTable>* /*damaged*/) {
+    return absl::OkStatus();
+  }
 
   // These three handle the families of single objects. A new family is empty, and durable on return. A family must be
   // dropped only when no commit in progress or to come names it. Creating and dropping may take milliseconds: never on

@@ -52,7 +52,7 @@ int Serve(const Config& config, bool in_memory) {
     if (!in_memory) {
       auto opened = service::OpenStore(settings);
       if (!opened.ok()) return opened.status();
-      store = *std::move(opened);
+      store = std::move(opened->store);
     }
     return std::make_unique<FaultStore>(std::move(store), &TheWorld().fault);
   };

@@ -10,12 +10,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "tests/crash/copyable_mutex.h"
 #include "tests/crash/retried_call.h"
 
 namespace holdfast::testing {
@@ -56,7 +56,7 @@ class AlarmLoad {
   std::mt19937_64 random_;
   RetriedCalls sets_;
   int64_t next_id_ = 0;
-  std::mutex mutex_;
+  CopyableMutex mutex_;
   // Guarded by mutex_ while threads work.
   std::map<std::string, Alarm> alarms_;
   std::vector<std::string> differences_;

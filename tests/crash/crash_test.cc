@@ -3,32 +3,21 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "rocksdb/db.h"
+#include "tests/crash/rounds.h"
 #include "tests/crash/workload.h"
 #include "tests/integration/server_process.h"
 
 namespace holdfast::testing {
 namespace {
 
-int Rounds() {
-  int rounds = 12;
-  if (const char* const text = std::getenv("HOLDFAST_CRASH_ROUNDS")) (void)absl::SimpleAtoi(text, &rounds);
-  return rounds;
-}
-
-uint64_t Seed() {
-  uint64_t seed = std::random_device{}();
-  if (const char* const text = std::getenv("HOLDFAST_TEST_SEED")) (void)absl::SimpleAtoi(text, &seed);
-  return seed;
-}
+constexpr int kRounds = 12;
 
 // The idle time is so short that objects are unloaded, moved and loaded again under the load. In one life there are
 // families for all objects that come; in the next there are too few, and large objects push small ones out.
@@ -59,7 +48,7 @@ TEST(CrashTest, NothingAcknowledgedIsLostByAKill) {
   Workload workload(seed);
   std::mt19937_64 random(seed);
   int moves_killed = 0;
-  for (int round = 0; round < Rounds(); ++round) {
+  for (int round = 0; round < Rounds(kRounds); ++round) {
     {
       ServerProcess server(data_dir, Config(round));
       workload.RunAndKill(&server, 100 + static_cast<int64_t>(random() % 2000));
@@ -72,13 +61,13 @@ TEST(CrashTest, NothingAcknowledgedIsLostByAKill) {
     // The second kill of the round comes at once, while writes of Verify may still be on their way.
     server.Kill();
   }
-  ServerProcess server(data_dir, Config(Rounds()));
+  ServerProcess server(data_dir, Config(Rounds(kRounds)));
   const auto differences = workload.Finish(server);
   EXPECT_TRUE(differences.empty()) << "at the end:\n" << absl::StrJoin(differences, "\n");
   const auto print = [](int64_t count, const char* what) {
     std::printf("%lld %s", static_cast<long long>(count), what);
   };
-  print(2 * Rounds(), "kills: ");
+  print(2 * Rounds(kRounds), "kills: ");
   print(workload.acknowledged(), "writes acknowledged, none lost; ");
   print(workload.unanswered(), "got no answer; ");
   print(workload.repeated(), "sent again with their id, one effect each; ");

@@ -14,19 +14,20 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "tests/crash/alarm_load.h"
+#include "tests/crash/copyable_mutex.h"
 #include "tests/crash/object_writer.h"
 #include "tests/crash/sql_writer.h"
 #include "tests/integration/server_process.h"
 
 namespace holdfast::testing {
 
+// A copy, made while nothing runs, remembers the state of that moment: a test compares it with a restored server.
 class Workload {
  public:
   explicit Workload(uint64_t seed);
@@ -71,7 +72,7 @@ class Workload {
   std::vector<ObjectWriter> writers_;
   std::vector<SqlWriter> sql_writers_;
   AlarmLoad alarms_;
-  std::mutex mutex_;
+  CopyableMutex mutex_;
   // Guarded by mutex_ while threads work.
   std::map<std::string, Counted> counters_;
   std::map<std::string, Counted> limits_;

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -71,7 +72,9 @@ ServerProcess::ServerProcess(const std::string& data_dir, const std::string& con
                              const ServerProgram& program)
     : log_path_(absl::StrCat(data_dir, log_suffix, ".log")) {
   const std::string config_path = absl::StrCat(data_dir, ".textproto");
-  std::ofstream(config_path) << config;
+  // Tests read the log as text.
+  const bool has_format = absl::StrContains(config, "log_format");
+  std::ofstream(config_path) << config << (has_format ? "" : "\nlog_format: TEXT\n");
   pid_ = Spawn(program, {"--config", config_path, "--listen", "127.0.0.1:0", "--data-dir", data_dir}, log_path_);
   const absl::Time until = absl::Now() + kStartMax;
   while ((address_ = ServingAddress(Log())).empty()) {

@@ -75,7 +75,11 @@ TEST_F(StartTest, SettingsThatAreUnknownOrImpossibleAreNamed) {
   ExpectRefused(StartWith("actors { idle_timeout_ms: -1 }"), "actors.idle_timeout_ms");
   ExpectRefused(StartWith("storage { column_families_max: 1000000 }"), "storage.column_families_max");
   ExpectRefused(StartWith("log_level: LOUD"), "log_level");
-  ExpectRefused(StartWith("tls {}"), "tls");
+  ExpectRefused(StartWith("tls {}"), "tls.certificate_file");
+  ExpectRefused(StartWith("authorization { rule { principal: 'a' } }"), "authorization");
+  ExpectRefused(StartWith("authentication { token_file: '/none/tokens' }"), "authentication.token_file: /none/tokens");
+  ExpectRefused(StartWith("audit { file: '/proc/none/audit.log' }"), "audit.file: /proc/none/audit.log");
+  ExpectRefused(StartWith("namespace { name: 'a' } namespace { name: 'a' }"), "namespace[1].name");
   ExpectRefused(ServerProcess::RunToEnd({"--config", directory_.path() + "/missing"}), "/missing");
   ExpectRefused(ServerProcess::RunToEnd({"--config", directory_.path()}), directory_.path());
   ExpectRefused(ServerProcess::RunToEnd({"--listen", "nonsense"}), "listen");
@@ -88,6 +92,17 @@ TEST_F(StartTest, WithoutTlsOnlyLoopbackIsServed) {
   ExpectRefused(ServerProcess::RunToEnd({"--listen", "0.0.0.0:0", "--data-dir", data_dir}), "insecure_listen");
   ExpectRefused(ServerProcess::RunToEnd({"--listen", "127.example.invalid:0", "--data-dir", data_dir}),
                 "insecure_listen");
+}
+
+TEST_F(StartTest, MetricsAreServedOnLoopbackUnlessTheConfigurationSaysOtherwise) {
+  ExpectRefused(StartWith("metrics { listen: \"0.0.0.0:0\" }"), "metrics.insecure_listen");
+  // The permission for calls is none for metrics.
+  ExpectRefused(StartWith("insecure_listen: true metrics { listen: \"0.0.0.0:0\" }"), "metrics.insecure_listen");
+  ExpectRefused(StartWith("metrics { listen: \"nonsense\" }"), "metrics.listen");
+  ExpectRefused(StartWith("metrics { listen: \"127.0.0.1:0,0.0.0.0:9464\" }"), "metrics.listen");
+  ExpectRefused(StartWith("metrics { listen: \"example.invalid:1\" insecure_listen: true }"), "metrics.listen");
+  ServerProcess server(directory_.path() + "/data");
+  ExpectRefused(StartWith(absl::StrCat("metrics { listen: \"", server.address(), "\" }")), server.address());
 }
 
 TEST_F(StartTest, HealthAndReflectionAnswer) {

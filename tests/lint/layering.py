@@ -6,7 +6,7 @@ may include beside itself; a folder without a list here may have no file. Since 
 listed before it, there is no circle.
 
 Also: a class has friends in its own file only; only storage/rocksdb knows RocksDB, only storage/sql and
-client/sql_split.cc know SQLite, and only service and client know gRPC; options of RocksDB that lose data have no
+client/sql_split.cc know SQLite, only service and client know gRPC, and only service/metrics knows Prometheus; options of RocksDB that lose data have no
 place anywhere; and the server's code locks with storage/base/mutex.h and ends a broken process with
 storage/base/check.h, never with what those stand on.
 Usage: layering.py ROOT. Prints each include that breaks a rule and exits 1 if there is one.
@@ -17,13 +17,14 @@ import sys
 
 BASE, STORE = "storage/base", "storage/store"
 LOG = "storage/log"
-STORAGE = [BASE, LOG, STORE, "storage/fold", "storage/object", "storage/sql", "storage/node", "storage/commit", "storage/rocksdb"]
+STORAGE = [BASE, LOG, STORE, "storage/fold", "storage/backup", "storage/object", "storage/sql", "storage/node", "storage/commit", "storage/rocksdb"]
 ACTORS = ["actors/executor", "actors/wire", "actors/alarms", "actors", "actors/runtime", "actors/objects"]
 MAY_INCLUDE = {
     BASE: [],
     LOG: [BASE],
     STORE: [BASE],
     "storage/fold": [BASE, LOG, STORE],
+    "storage/backup": [BASE, LOG, STORE, "storage/fold"],
     "storage/object": [BASE, STORE],
     "storage/sql": [BASE, STORE, "storage/object"],
     "storage/node": [BASE, STORE, "storage/object"],
@@ -35,9 +36,11 @@ MAY_INCLUDE = {
     "actors": [*STORAGE, *ACTORS[:3]],
     "actors/runtime": [*STORAGE, *ACTORS[:4]],
     "actors/objects": [*STORAGE, *ACTORS[:5]],
-    "service/call": [*STORAGE, *ACTORS],
-    "service/rpcs": [*STORAGE, *ACTORS, "service/call"],
-    "service": [*STORAGE, *ACTORS, "service/call", "service/rpcs"],
+    "service/access": [BASE, *ACTORS[:2]],
+    "service/metrics": [*STORAGE, *ACTORS],
+    "service/call": [*STORAGE, *ACTORS, "service/access", "service/metrics"],
+    "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/call"],
+    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/call", "service/rpcs"],
     "client": [],
 }
 FOLDERS = ["storage", "actors", "service", "client"]
@@ -79,6 +82,8 @@ def broken_rules(room, path, included):
         room == "storage/sql" or (room == "client" and path.name == "sql_split.cc")
     ):
         yield "only storage/sql and client/sql_split.cc may include SQLite"
+    if top == "prometheus" and room != "service/metrics":
+        yield "only service/metrics may include the library of Prometheus"
     if top in ("grpc", "grpcpp") and folder not in ("service", "client"):
         yield "only service and client may include gRPC"
     if included.endswith(".grpc.pb.h") and folder not in ("service", "client"):

@@ -116,13 +116,17 @@ def sections(root):
             for number, field in enumerate(message.get("field", []))
         ]
 
-    top = Section("", comments[MESSAGE_TYPES, types["Config"][0]], [])
-    result = [top]
-    fields = {field["name"][0]: field for field in types["Config"][1]["field"]}
-    for setting in settings("", "Config"):
-        inner = inner_type(fields[setting.name])
-        if setting.type == "TYPE_MESSAGE" and types[inner][1].get("field"):
-            result.append(Section(setting.name, comments[MESSAGE_TYPES, types[inner][0]], settings(setting.name, inner)))
-        else:
-            top.settings.append(setting)
-    return result
+    def section_of(name, type_name):
+        """The section and, after it, those of the messages in it."""
+        index, message = types[type_name]
+        section = Section(name, comments[MESSAGE_TYPES, index], [])
+        inner_sections = []
+        for setting, field in zip(settings(name, type_name), message.get("field", [])):
+            inner = inner_type(field)
+            if setting.type == "TYPE_MESSAGE" and types[inner][1].get("field"):
+                inner_sections += section_of(setting.path, inner)
+            else:
+                section.settings.append(setting)
+        return [section, *inner_sections]
+
+    return section_of("", "Config")

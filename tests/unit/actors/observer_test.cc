@@ -36,7 +36,7 @@ class Counting : public storage::Observer {
     ++counts[outcome.ok() ? "ended" : "failed"];
     times.push_back(time);
   }
-  void Activated(absl::string_view) override { ++counts["activated"]; }
+  void Activated(absl::string_view, absl::Duration) override { ++counts["activated"]; }
   void Passivated(absl::string_view) override { ++counts["passivated"]; }
   void AlarmBegun(absl::string_view, absl::Duration late) override {
     ++counts["alarms"];

@@ -19,7 +19,6 @@ using ::testing::ElementsAre;
 
 constexpr Verb kRead = Verb::kRead;
 constexpr Verb kWrite = Verb::kWrite;
-constexpr Verb kAdmin = Verb::kAdmin;
 
 class BuiltInTest : public ::testing::Test {
  protected:
@@ -78,7 +77,7 @@ TEST_F(BuiltInTest, TheVerbOfEachMethod) {
                   P("ImportSql", kWrite), P("SetAlarm", kWrite), P("GetAlarm", kRead), P("DeleteAlarm", kWrite),
                   P("WatchAlarms", kWrite), P("AcknowledgeAlarm", kWrite), P("ExtendAlarmLease", kWrite),
                   P("DeleteAll", kWrite), P("Cleanup", kWrite), P("ListObjects", kRead), P("DescribeObject", kRead),
-                  P("PassivateObject", kAdmin)));
+                  P("PassivateObject", kWrite)));
   EXPECT_THAT(VerbsOf("grpc.health.v1.Health"), ElementsAre(P("Check", kRead), P("Watch", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1alpha.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));

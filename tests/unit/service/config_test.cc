@@ -30,16 +30,22 @@ struct Field {
   const FieldDescriptor* field;
 
   std::string name() const {
-    return section == nullptr ? field->name() : absl::StrCat(section->name(), ".", field->name());
+    if (section == nullptr) return field->name();
+    return absl::StrCat(section->name(), section->is_repeated() ? "[0]." : ".", field->name());
   }
   const Setting& setting() const { return SettingOf(*field); }
   std::string TextWith(int64_t value) const {
     const std::string text = absl::StrCat(field->name(), ": ", value);
-    return section == nullptr ? text : absl::StrCat(section->name(), " { ", text, " }");
+    if (section == nullptr) return text;
+    // A schedule of backups needs their directory.
+    const char* const needed = section->name() == "backup" ? "directory: '/backups' " : "";
+    return absl::StrCat(section->name(), " { ", needed, text, " }");
   }
   int64_t ValueIn(const Config& config) const {
-    const google::protobuf::Message& message =
-        section == nullptr ? config : config.GetReflection()->GetMessage(config, section);
+    const auto& all = *config.GetReflection();
+    const google::protobuf::Message& message = section == nullptr       ? config
+                                               : section->is_repeated() ? all.GetRepeatedMessage(config, section, 0)
+                                                                        : all.GetMessage(config, section);
     return field->cpp_type() == FieldDescriptor::CPPTYPE_INT64 ? message.GetReflection()->GetInt64(message, field)
                                                                : message.GetReflection()->GetInt32(message, field);
   }
@@ -111,10 +117,11 @@ TEST(SettingsTest, EveryNumberHasADefaultAndBounds) {
 TEST(SettingsTest, OnlyNumbersStringsAndEnumsHaveTheOption) {
   for (const Field& field : AllFields()) {
     const bool text = field.field->enum_type() != nullptr || field.field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
-    EXPECT_EQ(field.field->options().HasExtension(config::v1::setting), text || IsNumber(*field.field)) << field.name();
-    if (text) {
-      EXPECT_NE(field.setting().default_text(), "") << field.name();
-    }
+    // A text whose default is empty needs no option, and a switch has one only if it is on by default.
+    const bool on =
+        field.field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL && field.setting().default_text() == "true";
+    const bool wanted = on || IsNumber(*field.field) || (text && !field.setting().default_text().empty());
+    EXPECT_EQ(field.field->options().HasExtension(config::v1::setting), wanted) << field.name();
   }
 }
 
@@ -124,6 +131,8 @@ TEST(SettingsTest, ASettingThatIsNotSetHasItsDefault) {
   EXPECT_EQ(config.listen(), "127.0.0.1:50051");
   EXPECT_EQ(config.data_dir(), "./data");
   EXPECT_EQ(config.log_level(), Config::LOG_LEVEL_INFO);
+  config.add_namespace_();
+  ASSERT_TRUE(CompleteConfig(&config).ok());
   for (const Field& number : Numbers()) {
     if (number.setting().zero_chooses()) continue;
     EXPECT_EQ(number.ValueIn(config), number.setting().default_()) << number.name();
@@ -225,7 +234,8 @@ TEST(ConfigTest, EverySettingThatIsImpossibleIsNamed) {
   auto config = ParseConfig("listen: \"nowhere\" server { calls_max: 0 } sql { threads: 65 } tls {}");
   ASSERT_TRUE(config.ok());
   const absl::Status status = CompleteConfig(&*config);
-  for (const char* name : {"listen: ", "server.calls_max: 0 is not from 1 to 1000000", "sql.threads: 65", "tls: "}) {
+  for (const char* name : {"listen: ", "server.calls_max: 0 is not from 1 to 1000000", "sql.threads: 65",
+                           "tls.certificate_file: is missing"}) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(name));
   }
   EXPECT_THAT(std::string(status.message()), Not(HasSubstr("data_dir")));

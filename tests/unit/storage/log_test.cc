@@ -38,6 +38,19 @@ TEST(Log, WhateverAClientSentIsOneLine) {
   EXPECT_THAT(line, HasSubstr(" bytes=\"\\x00\\xff\""));
 }
 
+TEST(Log, InJsonALineIsAnObject) {
+  SetLogFormat(LogFormat::kJson);
+  const std::string line = Logged([] {
+    Log(LogLevel::kError, "refused", {{"key", "a\n\"b\""}, {"bytes", "\xff"}, {"empty", ""}});
+  });
+  SetLogFormat(LogFormat::kText);
+  EXPECT_THAT(
+      line,
+      MatchesRegex(
+          "\\{\"time\":\"[0-9]+-[0-9]+-[0-9]+T[0-9]+:[0-9]+:[0-9]+\\.[0-9]+Z\",\"level\":\"error\","
+          "\"event\":\"refused\",\"key\":\"a\\\\n\\\\\"b\\\\\"\",\"bytes\":\"\xef\xbf\xbd\",\"empty\":\"\"\\}\n"));
+}
+
 TEST(Log, LowerLevelsAreLeftOut) {
   SetLogLevel(LogLevel::kWarning);
   EXPECT_EQ(Logged([] { Log(LogLevel::kInfo, "chatter"); }), "");

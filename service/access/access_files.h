@@ -1,0 +1,97 @@
+// Keeps the Access of a server up to date with the configuration and the files that this names.
+//
+// Every kInterval a thread reads them again and compares. Once they have changed, and are valid, a new Access takes the
+// place of the current one; if they are not valid, the current one stays, and the log says why, once. So a token that
+// is removed from its file stops working within two seconds. SIGHUP has the same effect at once.
+//
+// Threading: any thread. Bounds: the thread reads at most Tokens::kFileBytesMax and JwtVerifier's bound of key sets.
+
+#ifndef HOLDFAST_SERVICE_ACCESS_ACCESS_FILES_H_
+#define HOLDFAST_SERVICE_ACCESS_ACCESS_FILES_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "holdfast/config/v1/config.pb.h"
+#include "service/access/access.h"
+#include "storage/base/mutex.h"
+
+namespace holdfast::service {
+
+class AccessFiles {
+ public:
+  static constexpr absl::Duration kInterval = absl::Seconds(1);
+
+  // Reads the configuration as it is now.
+  using ReadConfig = std::function<absl::StatusOr<config::v1::Config>()>;
+  // Is told of each change: OK for a new Access, or why there is none.
+  using OnChange = std::function<void(const absl::Status& status)>;
+
+  // Returns whether there is anything to decide: `authentication`, `authorization` or `namespace`.
+  static bool Wanted(const config::v1::Config& config);
+  // Returns whether calls need credentials: with `authentication` or `authorization`.
+  static bool Authenticates(const config::v1::Config& config);
+  // Returns an error that names the setting if these parts of the configuration can't be; opens no file.
+  static absl::Status Check(const config::v1::Config& config);
+
+  // Reads everything for the first time. INVALID_ARGUMENT or NOT_FOUND names the setting, the file and the line.
+  static absl::StatusOr<std::unique_ptr<AccessFiles>> Open(ReadConfig read_config, OnChange on_change);
+  AccessFiles(const AccessFiles&) = delete;
+  AccessFiles& operator=(const AccessFiles&) = delete;
+  ~AccessFiles();
+
+  // Starts the thread that looks for changes.
+  void Start();
+  // Looks for changes now.
+  void Reload();
+  std::shared_ptr<const Access> current() const;
+  // Returns the generation of the current one; costs one load.
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+ private:
+  // Everything that an Access is made of, as it was read.
+  struct Texts {
+    config::v1::AuthenticationConfig authentication;
+    config::v1::AuthorizationConfig authorization;
+    Quotas::Config namespaces;
+    bool authenticates;
+    std::string tokens;
+    std::string keys;
+    // Returns one text that is equal if and only if everything is.
+    std::string Joined() const;
+  };
+
+  AccessFiles(ReadConfig read_config, OnChange on_change)
+      : read_config_(std::move(read_config)), on_change_(std::move(on_change)) {}
+  absl::StatusOr<Texts> Read() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(reload_mutex_);
+  // Makes the Access of the next generation the current one.
+  absl::Status Set(const Texts& texts);
+  void Run();
+
+  const ReadConfig read_config_;
+  const OnChange on_change_;
+  Mutex reload_mutex_;
+  std::string seen_ ABSL_GUARDED_BY(reload_mutex_);                   // what was read last, or the error
+  std::optional<bool> authenticates_ ABSL_GUARDED_BY(reload_mutex_);  // as the first that was read
+
+  mutable Mutex mutex_;
+  std::shared_ptr<const Access> current_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<uint64_t> generation_ = 0;
+
+  Mutex stop_mutex_;
+  CondVar stop_changed_;
+  bool stop_ ABSL_GUARDED_BY(stop_mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_ACCESS_ACCESS_FILES_H_

@@ -1,0 +1,43 @@
+#include "service/call/credentials.h"
+
+#include <grpc/grpc_security_constants.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+
+namespace holdfast::service {
+namespace {
+
+constexpr char kAuthorization[] = "authorization";
+// Only a URI has this, so a DNS name or a common name with it would pass for one.
+constexpr absl::string_view kUriMark = "://";
+
+absl::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
+
+std::string CertificateName(const grpc::AuthContext& context) {
+  for (const char* property : {GRPC_PEER_URI_PROPERTY_NAME, GRPC_PEER_DNS_PROPERTY_NAME, GRPC_X509_CN_PROPERTY_NAME}) {
+    const std::vector<grpc::string_ref> values = context.FindPropertyValues(property);
+    if (values.empty()) continue;
+    const absl::string_view name = View(values.front());
+    const bool is_uri = absl::string_view(property) == GRPC_PEER_URI_PROPERTY_NAME;
+    return is_uri || !absl::StrContains(name, kUriMark) ? std::string(name) : "";
+  }
+  return "";
+}
+
+}  // namespace
+
+Credentials ReadCredentials(const grpc::ServerContext& context) {
+  Credentials credentials;
+  const std::shared_ptr<const grpc::AuthContext> certificate = context.auth_context();
+  if (certificate != nullptr) credentials.certificate = CertificateName(*certificate);
+  const auto [begin, end] = context.client_metadata().equal_range(kAuthorization);
+  for (auto it = begin; it != end; ++it) credentials.authorization.push_back(View(it->second));
+  return credentials;
+}
+
+}  // namespace holdfast::service

@@ -1,0 +1,39 @@
+// What the server holds and waits for at the moment of a scrape: the metrics that nobody counts as they happen.
+
+#ifndef HOLDFAST_SERVICE_METRICS_NODE_LOAD_H_
+#define HOLDFAST_SERVICE_METRICS_NODE_LOAD_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "actors/runtime/host_load.h"
+#include "storage/store/store.h"
+
+namespace holdfast::service {
+
+struct NodeLoad {
+  struct Executor {
+    bool answered = false;  // in time; `load` is empty otherwise
+    actors::HostLoad load;
+    absl::Duration cpu_time;
+    int sql_waiting = 0;
+  };
+
+  int64_t calls = 0;
+  int64_t streams = 0;
+  int64_t call_bytes = 0;
+  int64_t connections = 0;
+  bool draining = false;
+  std::vector<Executor> executors;
+  storage::StoreStats store;
+  int64_t families = 0;
+  int64_t families_max = 0;
+  size_t alarm_watchers = 0;
+  int64_t request_record_bytes_max = 0;
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_METRICS_NODE_LOAD_H_
