@@ -107,7 +107,7 @@ std::string SentenceOf(const Fault& fault, const std::string& address, const std
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
       return absl::StrCat(
-          subject, " is signed by ", IssuerOf(certificate), ", which is no authority of ",
+          "the certificate of ", address, " is signed by ", IssuerOf(certificate), ", which is no authority of ",
           tls.ca_file.empty() ? "this system; --tls-ca names others" : absl::StrCat("'", tls.ca_file, "'"));
     default:
       return absl::StrCat(subject, " is not trusted: ", X509_verify_cert_error_string(fault.code));

@@ -53,22 +53,22 @@ class ContextsTest : public ToolTest {
 TEST_F(ContextsTest, AContextIsSetUsedChangedAndDeleted) {
   EXPECT_EQ(Context({"list"}), "");
   Context({"set", "dev", "--server", server_.address(), "--namespace", "n-dev"});
-  Context({"set", "prod", "--server", "db.example:50051", "--tls-ca", "/etc/ca.crt"});
+  Context({"set", "prod", "--server", "db.example:1", "--tls-ca", "/etc/ca.crt"});
   EXPECT_EQ(NamespaceOf({"--server", server_.address()}), "a");  // none is current: the default namespace has no name
   Context({"use", "dev"});
-  EXPECT_EQ(Context({"list"}), absl::StrCat("CURRENT  NAME  SERVER", std::string(server_.address().size() - 4, ' '),
-                                            "NAMESPACE\n*        dev   ", server_.address(),
-                                            "  n-dev\n         prod  db.example:50051\n"));
+  EXPECT_EQ(Context({"list"}),
+            absl::StrCat("CURRENT  NAME  SERVER", std::string(server_.address().size() - 4, ' '),
+                         "NAMESPACE\n*        dev   ", server_.address(), "  n-dev\n         prod  db.example:1\n"));
   EXPECT_EQ(NamespaceOf(), "n-dev");
   // What is not given stays.
   Context({"set", "dev", "--namespace", "n2"});
   EXPECT_EQ(NamespaceOf(), "n2");
   EXPECT_EQ(Context({"show"}), "name       dev\nserver     " + server_.address() + "\nnamespace  n2\n");
   EXPECT_EQ(Context({"show", "prod", "--json"}),
-            "{\"name\":\"prod\",\"server\":\"db.example:50051\",\"tls_ca\":\"/etc/ca.crt\"}\n");
+            "{\"name\":\"prod\",\"server\":\"db.example:1\",\"tls_ca\":\"/etc/ca.crt\"}\n");
   EXPECT_EQ(Context({"list", "--json"}),
             absl::StrCat("{\"name\":\"dev\",\"server\":\"", server_.address(), "\",\"namespace\":\"n2\"}\n",
-                         "{\"name\":\"prod\",\"server\":\"db.example:50051\",\"tls_ca\":\"/etc/ca.crt\"}\n"));
+                         "{\"name\":\"prod\",\"server\":\"db.example:1\",\"tls_ca\":\"/etc/ca.crt\"}\n"));
   Context({"delete", "dev"});
   ExpectUsage({"context", "show"}, "no context is current");
   ExpectUsage({"context", "show", "dev"}, "there is no context 'dev'; there are prod");
