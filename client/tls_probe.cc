@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <cerrno>
 #include <csignal>
 #include <memory>
 #include <vector>
@@ -114,23 +115,27 @@ std::string SentenceOf(const Fault& fault, const std::string& address, const std
   }
 }
 
-// Returns what an alert of the server says of this client's certificate; empty for anything else.
-std::string AlertSentence(const std::string& address, const TlsOptions& tls) {
+// Called by OpenSSL when the server asks for a certificate of the client.
+int RecordAsked(SSL*, void* asked) {
+  *static_cast<bool*>(asked) = true;
+  return 1;
+}
+
+// Returns why a server that asked for a certificate of the client hung up. gRPC's servers send no alert before.
+std::string WhyRefused(const std::string& address, const TlsOptions& tls) {
+  if (tls.certificate_file.empty()) {
+    return absl::StrCat(address, " wants a certificate of the client: --tls-cert and --tls-key");
+  }
+  const std::string refuses = absl::StrCat(address, " refuses the client's certificate '", tls.certificate_file, "': ");
   switch (ERR_GET_REASON(ERR_peek_last_error())) {
-    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-      return absl::StrCat(address, " wants a certificate of the client: --tls-cert and --tls-key");
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-      return absl::StrCat(address, " does not trust the authority of the client's certificate '", tls.certificate_file,
-                          "'");
-    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+      return refuses + "it does not trust its authority";
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+      return refuses + "it has expired";
     case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
-    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
-      return absl::StrCat(address, " refuses the client's certificate '", tls.certificate_file, "'");
+      return refuses + "it is revoked";
     default:
-      return "";
+      return refuses + "it is not signed by an authority that the server trusts, or not valid by the server's clock";
   }
 }
 
@@ -177,6 +182,8 @@ std::string Probe(const std::string& host_port, const std::optional<TlsOptions>&
   Fault fault;
   const Connection ssl(SSL_new(context.get()));
   SSL_set_app_data(ssl.get(), &fault);
+  bool asked = false;
+  SSL_set_cert_cb(ssl.get(), RecordAsked, &asked);
   const std::string name = tls.server_name.empty() ? HostOf(host_port) : tls.server_name;
   in6_addr ignored;
   if (inet_pton(AF_INET, name.c_str(), &ignored) == 1 || inet_pton(AF_INET6, name.c_str(), &ignored) == 1) {
@@ -188,12 +195,15 @@ std::string Probe(const std::string& host_port, const std::optional<TlsOptions>&
   BIO* const owned = bio.release();
   SSL_set_bio(ssl.get(), owned, owned);
   ERR_clear_error();
-  if (SSL_connect(ssl.get()) != 1) return options.has_value() ? AlertSentence(host_port, tls) : "";
+  if (SSL_connect(ssl.get()) != 1) return options.has_value() && asked ? WhyRefused(host_port, tls) : "";
   if (!options.has_value()) return absl::StrCat(host_port, " speaks TLS: give --tls, or --tls-ca FILE");
   if (fault.code != X509_V_OK) return SentenceOf(fault, host_port, name, tls);
-  // With TLS 1.3 a server looks at the client's certificate after the client is done.
+  // With TLS 1.3 a server looks at the client's certificate after the client is done. If it is content, it sends the
+  // settings of HTTP/2 at once.
   char byte;
-  return SSL_read(ssl.get(), &byte, 1) == 1 ? "" : AlertSentence(host_port, tls);
+  errno = 0;
+  const bool hung_up = SSL_read(ssl.get(), &byte, 1) != 1 && errno != EAGAIN && errno != EWOULDBLOCK;
+  return hung_up && asked ? WhyRefused(host_port, tls) : "";
 }
 
 }  // namespace

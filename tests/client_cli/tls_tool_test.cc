@@ -131,8 +131,10 @@ TEST_F(TlsToolTest, WhyAServerHangsUp) {
       HasSubstr(absl::StrCat("; ", asking->address(), " wants a certificate of the client: --tls-cert and --tls-key")));
   EXPECT_THAT(
       Get(asking->address(), OptionsOf(other_authority_.Issue())).err,
-      HasSubstr(absl::StrCat("; ", asking->address(), " does not trust the authority of the client's certificate '",
-                             folder_.path("own.crt"), "'")));
+      HasSubstr(absl::StrCat("; ", asking->address(), " refuses the client's certificate '", folder_.path("own.crt"),
+                             "': it is not signed by an authority that the server trusts, or not valid by the "
+                             "server's clock")));
+  EXPECT_EQ(Get(asking->address(), OptionsOf(authority_.Issue())).out, "7\n");
 }
 
 }  // namespace
