@@ -9,6 +9,7 @@ Extension BuiltIn() {
   AddBatchProcessorRpcs(&extension);
   AddUserCacheRpcs(&extension);
   AddObjectRpcs(&extension);
+  AddAdminRpcs(&extension);
   AddHealthRpcs(&extension);
   AddReflectionRpcs(&extension);
   return extension;
