@@ -82,7 +82,8 @@ Client::Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
       channel_(std::move(channel)),
       stubs_(v1::CounterService::NewStub(channel_), v1::RateLimiterService::NewStub(channel_),
              v1::BatchProcessorService::NewStub(channel_), v1::UserCacheService::NewStub(channel_),
-             v1::ObjectService::NewStub(channel_), grpc::health::v1::Health::NewStub(channel_)) {}
+             v1::ObjectService::NewStub(channel_), v1::AdminService::NewStub(channel_),
+             grpc::health::v1::Health::NewStub(channel_)) {}
 
 absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
                          absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) {

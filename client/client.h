@@ -22,7 +22,9 @@
 #include "absl/time/time.h"
 #include "client/request_id.h"
 #include "client/retry.h"
+#include "client/status.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "holdfast/v1/admin_service.grpc.pb.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "holdfast/v1/object_service.grpc.pb.h"
@@ -96,6 +98,25 @@ class Client {
     return response;
   }
 
+  // Calls a method with a stream of replies of one of the stubs, such as Scrub. `on_reply` gets each reply on the
+  // caller's thread; it returns false to end the call, which then returns OK. The call has no timeout and is not
+  // retried.
+  template <class Stub, class Request, class Response>
+  absl::Status Read(std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(grpc::ClientContext*, const Request&),
+                    const Request& request, absl::FunctionRef<bool(const Response&)> on_reply) {
+    grpc::ClientContext context;
+    auto stream = (*std::get<std::unique_ptr<Stub>>(stubs_).*method)(&context, request);
+    Response reply;
+    bool ended = false;
+    while (stream->Read(&reply)) {
+      if (ended || on_reply(reply)) continue;
+      ended = true;
+      context.TryCancel();
+    }
+    const absl::Status status = FromGrpcStatus(stream->Finish());
+    return ended ? absl::OkStatus() : status;
+  }
+
   // Makes one StreamIncrement. It is pipelined: requests are sent without waiting for earlier results, as far as the
   // server's flow control lets them.
   //
@@ -131,7 +152,8 @@ class Client {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::tuple<std::unique_ptr<v1::CounterService::Stub>, std::unique_ptr<v1::RateLimiterService::Stub>,
                    std::unique_ptr<v1::BatchProcessorService::Stub>, std::unique_ptr<v1::UserCacheService::Stub>,
-                   std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<grpc::health::v1::Health::Stub>>
+                   std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<v1::AdminService::Stub>,
+                   std::unique_ptr<grpc::health::v1::Health::Stub>>
       stubs_;
 };
 

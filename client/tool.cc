@@ -168,6 +168,7 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   AddUserCommands(root);
   AddObjectCommands(root);
   AddSqlCommand(root);
+  AddAdminCommands(root);
   AddHealthCommand(root);
   app.footer(kFooter);
 
