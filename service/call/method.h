@@ -13,7 +13,7 @@ namespace holdfast::service {
 //
 //   kRead    changes nothing: GetX, BatchGetX, ListX, DescribeObject, ExportSql; health and reflection
 //   kWrite   can change an object or its alarm: Increment, PutEntries, ImportSql, MigrateSchema, DeleteAll, Cleanup ...
-//   kAdmin   is for those who run the server: PassivateObject
+//   kAdmin   is for those who run the server: AdminService, PassivateObject
 //
 // A method has one verb, that of the most it can do. Therefore these are writes: ExecuteSql also with a SELECT,
 // CheckLimit also with `peek`, and WatchAlarms, which takes a lease of each alarm that it delivers. PassivateObject
