@@ -165,7 +165,8 @@ int RunWork(std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(grpc::
     if (session.globals().json) {
       if (const int failed = session.PrintJson(response); failed != kExitOk) exit_status = failed;
     }
-    return session.Flush();
+    // Nothing comes after the reply that says that all is done.
+    return session.Flush() && !response.done();
   });
   return status.ok() ? exit_status : session.Failed(CallKind::kIdempotent, status);
 }

@@ -231,7 +231,8 @@ class RunningServer : public Server {
 
  private:
   absl::Status StartGrpc();
-  // Makes what reads the load of the node; call it before there are calls, and StartMetrics when the executors run.
+  // Makes what reads the load of the node; StartMetrics, which begins to read, is for when the executors run. Both come
+  // before the first call.
   void MakeAdmin();
   absl::Status StartMetrics();
   void DiskFailed(const absl::Status& status) {
@@ -459,13 +460,13 @@ void RunningServer::MakeAdmin() {
                                                     .activation_bytes_max = config_.actors().activation_bytes_max(),
                                                     .call_bytes_max = config_.server().call_bytes_max(),
                                                     .memtable_bytes = config_.storage().memtable_bytes()});
+}
+
+absl::Status RunningServer::StartMetrics() {
   admin_thread_ = std::make_unique<AdminThread>(History::kStep, [this] {
     history_.Add(recorder_, node_reader_->Read(), ReadProcessUsage(), absl::Now(), actors::SteadyNow());
   });
   admin_->thread = admin_thread_.get();
-}
-
-absl::Status RunningServer::StartMetrics() {
   if (config_.metrics().listen().empty()) return absl::OkStatus();
   auto exporter =
       Exporter::Start(config_.metrics(), std::make_shared<Collector>(
@@ -518,7 +519,7 @@ void RunningServer::Drain() {
   flood_guard_ = nullptr;
   exporter_ = nullptr;
   maintenance_.Stop();
-  admin_thread_->Stop();
+  admin_thread_ = nullptr;
   StopLanes();
   grpc_ = nullptr;
 }

@@ -22,14 +22,14 @@ class AdminToolTest : public ToolTest {
   void ReplyTo(const std::string& method, const Response& reply) {
     Reply<Request, Response>("/holdfast.v1.AdminService/" + method, reply);
   }
-  // Answers Scrub with these replies, and ends with OK.
+  // Answers Scrub with these replies.
   void ScrubReplies(const std::vector<v1::ScrubResponse>& replies) {
     server_.OnStream<v1::ScrubRequest, v1::ScrubResponse>(
         "/holdfast.v1.AdminService/Scrub",
         [this, replies](const v1::ScrubRequest& request, std::vector<v1::ScrubResponse>* responses) {
           request_ = request.ShortDebugString();
           *responses = replies;
-          return Error(grpc::StatusCode::UNAVAILABLE, "the server is shutting down", "DRAINING");
+          return grpc::Status::OK;
         });
   }
   static v1::GetStatusResponse Status() {
@@ -148,7 +148,17 @@ TEST_F(AdminToolTest, ScrubPrintsHowFarItIsAndItsDamage) {
             "checked  2.0 KiB of 2.0 KiB, 1 tables are damaged\n"
             "TABLE       FAMILY  DAMAGE\n"
             "000012.sst  packed  block checksum mismatch\n");
-  EXPECT_THAT(result.err, HasSubstr("shutting down"));
+}
+
+TEST_F(AdminToolTest, AScrubWithoutDamageEndsWithSuccess) {
+  v1::ScrubResponse last;
+  last.set_done(true);
+  ScrubReplies({last});
+  Result result = Tool({"admin", "scrub"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out, "checked  0 of 0, 0 tables are damaged\n");
+  result = Tool({"admin", "scrub", "--json"});
+  EXPECT_THAT(result.out, HasSubstr("\"done\":true"));
 }
 
 }  // namespace
