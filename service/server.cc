@@ -519,7 +519,7 @@ void RunningServer::Drain() {
   flood_guard_ = nullptr;
   exporter_ = nullptr;
   maintenance_.Stop();
-  admin_thread_ = nullptr;
+  if (admin_thread_ != nullptr) admin_thread_->Stop();
   StopLanes();
   grpc_ = nullptr;
 }
