@@ -39,7 +39,7 @@ class NamespacePageTest : public testing::Test {
       if (!page.ok()) break;
       EXPECT_LE(page->namespaces.size(), count_max);
       all.insert(all.end(), page->namespaces.begin(), page->namespaces.end());
-      EXPECT_NE(page->next, after) << "goes round";
+      EXPECT_TRUE(page->next.empty() || page->next != after) << "goes round";
       after = page->next;
       if (pages != nullptr) ++*pages;
     } while (!after.empty());
