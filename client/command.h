@@ -171,6 +171,8 @@ const auto& ListedItems(const Response& response) {
     return response.items();
   } else if constexpr (requires { response.users(); }) {
     return response.users();
+  } else if constexpr (requires { response.namespaces(); }) {
+    return response.namespaces();
   } else {
     return response.objects();
   }

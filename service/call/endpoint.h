@@ -28,6 +28,7 @@
 
 namespace holdfast::service {
 
+struct AdminServices;
 class Call;
 
 // The objects behind the pointers outlive the endpoint, and the endpoint outlives its calls.
@@ -44,6 +45,7 @@ struct Endpoint {
   CallLog* log;
   storage::Observer* observer;  // may be null
   RequestParser* parser;
+  AdminServices* admin;
   // There is no other executor.
   bool alone;
   size_t stream_outstanding_max;
