@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -160,14 +161,16 @@ template <class Stub, class Request, class Response>
 int RunWork(std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(grpc::ClientContext*, const Request&),
             const Request& request, const std::function<int(const Response&, TextOutput&)>& print, Session& session) {
   int exit_status = kExitOk;
-  const absl::Status status = session.client().Read(method, request, [&](const Response& response) {
+  const auto on_reply = [&](const Response& response) {
     exit_status = print(response, session.text());
     if (session.globals().json) {
       if (const int failed = session.PrintJson(response); failed != kExitOk) exit_status = failed;
     }
     // Nothing comes after the reply that says that all is done.
     return session.Flush() && !response.done();
-  });
+  };
+  const absl::Status status =
+      session.client().Read(method, request, absl::FunctionRef<bool(const Response&)>(on_reply));
   return status.ok() ? exit_status : session.Failed(CallKind::kIdempotent, status);
 }
 
