@@ -2,6 +2,8 @@
 
 #include "service/config.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstdint>
 #include <string>
 
@@ -9,6 +11,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   using holdfast::service::ParseConfig;
+  google::protobuf::SetLogHandler(nullptr);  // which would print every text that is not UTF-8
   const absl::string_view text(reinterpret_cast<const char*>(data), bytes);
   auto config = ParseConfig(text);
   if (!config.ok()) {

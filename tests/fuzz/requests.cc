@@ -5,6 +5,7 @@
 // method with a stream of requests, that is up to 4 messages, each with its length before it.
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
@@ -39,6 +40,7 @@ class World {
  public:
   World() {
     SetLogLevel(LogLevel::kError);
+    google::protobuf::SetLogHandler(nullptr);  // which would print every text that is not UTF-8
     char directory[] = "/tmp/holdfast-fuzz-XXXXXX";
     HOLDFAST_CHECK(mkdtemp(directory) != nullptr, "a directory");
     config_.set_listen("127.0.0.1:0");
