@@ -20,7 +20,7 @@ readonly here=tests/fuzz programs=build/fuzz/tests/fuzz learnt=build/fuzz/corpus
 bytes_max() {
   case $1 in
     sql_import) echo 32768 ;;
-    requests | log_records) echo 8192 ;;
+    requests | log_records | jwt) echo 8192 ;;
     *) echo 2048 ;;
   esac
 }
