@@ -14,18 +14,21 @@ constexpr int kNice = 10;
 
 }  // namespace
 
-bool Maintenance::Begin(Work work) {
+bool Maintenance::Begin(Work work, absl::AnyInvocable<void()> ended) {
   MutexLock lock(&mutex_);
   if (stopping_ || working_) return false;
-  // It has ended but for its last lines.
+  // It has ended but for its call of `ended`.
   if (thread_.joinable()) thread_.join();
   working_ = true;
-  thread_ = std::thread([this, work = std::move(work)]() mutable {
+  thread_ = std::thread([this, work = std::move(work), ended = std::move(ended)]() mutable {
     setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
     work(stopping_);
     work = nullptr;
-    MutexLock ended(&mutex_);
-    working_ = false;
+    {
+      MutexLock done(&mutex_);
+      working_ = false;
+    }
+    ended();
   });
   pthread_setname_np(thread_.native_handle(), "maintenance");
   return true;

@@ -25,8 +25,9 @@ class Maintenance {
   Maintenance& operator=(const Maintenance&) = delete;
   ~Maintenance() { Stop(); }
 
-  // Begins the work; returns false, and does not take it, if there is work under way.
-  bool Begin(Work work);
+  // Begins the work; returns false, and does not take it, if there is work under way. `ended` is called on the thread
+  // of the work when that has ended and other work may begin.
+  bool Begin(Work work, absl::AnyInvocable<void()> ended);
   // From now on no work begins.
   void Stop();
 

@@ -44,6 +44,9 @@ class MaintenanceCall final : public WatchCall {
   struct Shared {
     std::atomic<bool> stopped = false;
     MaintenanceCall* call;  // used on the executor only; null once the call is gone
+    // The outcome of the work; set by its thread before Ended is posted.
+    absl::Status status;
+    Response last;
   };
 
   void PostNext() override { new MaintenanceCall(method_, endpoint_); }
@@ -60,8 +63,7 @@ class MaintenanceCall final : public WatchCall {
          request = std::move(request)](const std::atomic<bool>& stopping) {
           Log(LogLevel::kInfo, Job::kBegun);
           absl::Time tell_at = absl::InfinitePast();
-          Response last;
-          const absl::Status status = Job::Run(
+          shared->status = Job::Run(
               store, request,
               [&](const Response& response) {
                 if (const absl::Time now = actors::SteadyNow(); now >= tell_at) {
@@ -70,10 +72,10 @@ class MaintenanceCall final : public WatchCall {
                 }
                 return !shared->stopped && !stopping;
               },
-              &last);
-          Log(LogLevel::kInfo, Job::kEnded, {{"status", status.ToString()}});
-          executor->Post([shared, status, last] { Ended(*shared, status, last); });
-        });
+              &shared->last);
+          Log(LogLevel::kInfo, Job::kEnded, {{"status", shared->status.ToString()}});
+        },
+        [shared = shared_, executor = endpoint_->executor] { executor->Post([shared] { Ended(*shared); }); });
     if (begun) return absl::OkStatus();
     return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_PRECONDITION_FAILED,
                          "another CompactStore or Scrub is under way; nothing was done");
@@ -84,10 +86,10 @@ class MaintenanceCall final : public WatchCall {
     shared.call->next_ = response;
     shared.call->Go();
   }
-  static void Ended(const Shared& shared, const absl::Status& status, const Response& last) {
+  static void Ended(const Shared& shared) {
     if (shared.call == nullptr || shared.call->ended()) return;
-    if (status.ok()) shared.call->next_ = last;
-    shared.call->End(actors::FromStorage(status));
+    if (shared.status.ok()) shared.call->next_ = shared.last;
+    shared.call->End(actors::FromStorage(shared.status));
     shared.call->Go();
   }
 

@@ -53,34 +53,39 @@ TEST(AdminThreadTest, TooMuchWorkIsRefusedAndWhatWaitsIsDoneBeforeTheEnd) {
   EXPECT_EQ(done, AdminThread::kWaitingMax);
 }
 
-TEST(MaintenanceTest, ThereIsOnePieceOfWorkAtATime) {
+TEST(MaintenanceTest, ThereIsOnePieceOfWorkAtATimeAndTheNextMayBeginWhenItHasEnded) {
   Maintenance maintenance;
   absl::Notification begun;
   absl::Notification go;
-  ASSERT_TRUE(maintenance.Begin([&](const std::atomic<bool>&) {
-    begun.Notify();
-    go.WaitForNotification();
-  }));
+  absl::Notification ended;
+  ASSERT_TRUE(maintenance.Begin(
+      [&](const std::atomic<bool>&) {
+        begun.Notify();
+        go.WaitForNotification();
+      },
+      [&ended] { ended.Notify(); }));
   begun.WaitForNotification();
-  EXPECT_FALSE(maintenance.Begin([](const std::atomic<bool>&) { ADD_FAILURE() << "refused work ran"; }));
+  EXPECT_FALSE(maintenance.Begin([](const std::atomic<bool>&) { ADD_FAILURE() << "refused work ran"; },
+                                 [] { ADD_FAILURE() << "refused work ended"; }));
   go.Notify();
+  ended.WaitForNotification();
   absl::Notification second;
-  while (!maintenance.Begin([&second](const std::atomic<bool>&) { second.Notify(); })) {
-  }
+  EXPECT_TRUE(maintenance.Begin([](const std::atomic<bool>&) {}, [&second] { second.Notify(); }));
   second.WaitForNotification();
 }
 
 TEST(MaintenanceTest, AStopEndsTheWorkAndTakesNoMore) {
   Maintenance maintenance;
   std::atomic<bool> ended = false;
-  ASSERT_TRUE(maintenance.Begin([&ended](const std::atomic<bool>& stopping) {
-    while (!stopping) {
-    }
-    ended = true;
-  }));
+  ASSERT_TRUE(maintenance.Begin(
+      [](const std::atomic<bool>& stopping) {
+        while (!stopping) {
+        }
+      },
+      [&ended] { ended = true; }));
   maintenance.Stop();
   EXPECT_TRUE(ended);
-  EXPECT_FALSE(maintenance.Begin([](const std::atomic<bool>&) {}));
+  EXPECT_FALSE(maintenance.Begin([](const std::atomic<bool>&) {}, [] {}));
 }
 
 }  // namespace
