@@ -5,6 +5,8 @@
 //   k  a key set
 // The key is fixed, so that a run repeats.
 
+#include "service/access/jwt.h"
+
 #include <openssl/evp.h>
 
 #include <cstdint>
@@ -17,7 +19,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "service/access/jwt.h"
 
 namespace {
 

@@ -1,5 +1,7 @@
 // Fuzzes the token file: the text up to the first NUL is a file, the rest is a token that is looked up in it.
 
+#include "service/access/tokens.h"
+
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -10,7 +12,6 @@
 #include "absl/strings/string_view.h"
 #include "proto/credentials.h"
 #include "proto/utf8.h"
-#include "service/access/tokens.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using holdfast::service::Tokens;
