@@ -57,9 +57,14 @@ class ListEntriesRequest;
 class ListEntriesResponse;
 }  // namespace holdfast::v1
 
+namespace holdfast::storage {
+struct ObjectImage;
+}  // namespace holdfast::storage
+
 namespace holdfast::actors {
 
 struct AlarmDescription;
+struct ObjectClass;
 
 // Bounds that the classes put on one object, or on one of its requests. The names are those of the settings.
 struct ObjectLimits {
@@ -134,6 +139,11 @@ class Object {
   Task<absl::Status> GetAlarm(const v1::GetAlarmRequest& request, v1::GetAlarmResponse* response);
   virtual Task<absl::Status> DeleteAll(const v1::DeleteAllRequest& request, v1::DeleteAllResponse* response);
   Task<absl::Status> Cleanup(const v1::CleanupRequest& request, v1::CleanupResponse* response);
+  // These two move a whole object (actors/object_files.cc). An export has all that the object stores, in at most
+  // `bytes_max` bytes. An import makes the object what the image says; over an object that is there only with
+  // `replace`. The instance is discarded after an import.
+  Task<absl::Status> Export(const ObjectClass& object_class, size_t bytes_max, storage::ObjectImage* image);
+  Task<absl::Status> Import(const ObjectClass& object_class, storage::ObjectImage image, bool replace);
 
  protected:
   storage::ObjectStorage& storage() { return context_->storage(); }

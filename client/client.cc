@@ -221,12 +221,13 @@ absl::Status Client::WatchAlarms(const v1::WatchAlarmsRequest& request,
   return status.ok() ? absl::InternalError("the server ended the watch, which has no end of its own") : status;
 }
 
-absl::Status Client::ExportSql(const v1::ExportSqlRequest& request,
-                               absl::FunctionRef<bool(const std::string&)> on_chunk) {
+template <typename Request, typename Response>
+absl::Status Client::ReadChunks(ReadingMethod<Request, Response> method, const Request& request,
+                                absl::FunctionRef<bool(const std::string&)> on_chunk) {
   grpc::ClientContext context;
   if (absl::Status status = Prepare(&context); !status.ok()) return status;
-  auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->ExportSql(&context, request);
-  v1::ExportSqlResponse part;
+  auto stream = (std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_).get()->*method)(&context, request);
+  Response part;
   bool cancelled = false;
   while (stream->Read(&part)) {
     if (cancelled || on_chunk(part.chunk())) continue;
@@ -237,13 +238,14 @@ absl::Status Client::ExportSql(const v1::ExportSqlRequest& request,
   return cancelled ? absl::CancelledError("cancelled by the caller") : status;
 }
 
-absl::StatusOr<v1::ImportSqlResponse> Client::ImportSql(const v1::ImportSqlHeader& header,
-                                                        absl::FunctionRef<bool(std::string*)> next) {
+template <typename Request, typename Response, typename Header>
+absl::StatusOr<Response> Client::WriteChunks(WritingMethod<Request, Response> method, const Header& header,
+                                             absl::FunctionRef<bool(std::string*)> next) {
   grpc::ClientContext context;
   if (absl::Status status = Prepare(&context); !status.ok()) return status;
-  v1::ImportSqlResponse response;
-  auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->ImportSql(&context, &response);
-  v1::ImportSqlRequest part;
+  Response response;
+  auto stream = (std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_).get()->*method)(&context, &response);
+  Request part;
   *part.mutable_header() = header;
   // If a write fails, the call has ended; Finish tells why.
   while (stream->Write(part) && next(part.mutable_chunk())) {
@@ -251,6 +253,29 @@ absl::StatusOr<v1::ImportSqlResponse> Client::ImportSql(const v1::ImportSqlHeade
   stream->WritesDone();
   if (absl::Status status = Outcome(stream->Finish()); !status.ok()) return status;
   return response;
+}
+
+absl::Status Client::ExportSql(const v1::ExportSqlRequest& request,
+                               absl::FunctionRef<bool(const std::string&)> on_chunk) {
+  return ReadChunks<v1::ExportSqlRequest, v1::ExportSqlResponse>(&v1::ObjectService::Stub::ExportSql, request,
+                                                                 on_chunk);
+}
+
+absl::StatusOr<v1::ImportSqlResponse> Client::ImportSql(const v1::ImportSqlHeader& header,
+                                                        absl::FunctionRef<bool(std::string*)> next) {
+  return WriteChunks<v1::ImportSqlRequest, v1::ImportSqlResponse>(&v1::ObjectService::Stub::ImportSql, header, next);
+}
+
+absl::Status Client::ExportObject(const v1::ExportObjectRequest& request,
+                                  absl::FunctionRef<bool(const std::string&)> on_chunk) {
+  return ReadChunks<v1::ExportObjectRequest, v1::ExportObjectResponse>(&v1::ObjectService::Stub::ExportObject, request,
+                                                                       on_chunk);
+}
+
+absl::StatusOr<v1::ImportObjectResponse> Client::ImportObject(const v1::ImportObjectHeader& header,
+                                                              absl::FunctionRef<bool(std::string*)> next) {
+  return WriteChunks<v1::ImportObjectRequest, v1::ImportObjectResponse>(&v1::ObjectService::Stub::ImportObject, header,
+                                                                        next);
 }
 
 }  // namespace holdfast::client

@@ -161,14 +161,32 @@ class Client {
   // call has no timeout beside the server's, and is not retried. To repeat it safely, give the header a request_id.
   absl::StatusOr<v1::ImportSqlResponse> ImportSql(const v1::ImportSqlHeader& header,
                                                   absl::FunctionRef<bool(std::string*)> next);
+  // The same for a whole object, as a file.
+  absl::Status ExportObject(const v1::ExportObjectRequest& request,
+                            absl::FunctionRef<bool(const std::string&)> on_chunk);
+  absl::StatusOr<v1::ImportObjectResponse> ImportObject(const v1::ImportObjectHeader& header,
+                                                        absl::FunctionRef<bool(std::string*)> next);
 
  private:
+  template <typename Request, typename Response>
+  using ReadingMethod = std::unique_ptr<grpc::ClientReader<Response>> (v1::ObjectService::Stub::*)(grpc::ClientContext*,
+                                                                                                   const Request&);
+  template <typename Request, typename Response>
+  using WritingMethod = std::unique_ptr<grpc::ClientWriter<Request>> (v1::ObjectService::Stub::*)(grpc::ClientContext*,
+                                                                                                  Response*);
   using StubsOfAll =
       std::tuple<std::unique_ptr<v1::CounterService::Stub>, std::unique_ptr<v1::RateLimiterService::Stub>,
                  std::unique_ptr<v1::BatchProcessorService::Stub>, std::unique_ptr<v1::UserCacheService::Stub>,
                  std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<v1::AdminService::Stub>,
                  std::unique_ptr<grpc::health::v1::Health::Stub>>;
 
+  // The calls that move a file in chunks.
+  template <typename Request, typename Response>
+  absl::Status ReadChunks(ReadingMethod<Request, Response> method, const Request& request,
+                          absl::FunctionRef<bool(const std::string&)> on_chunk);
+  template <typename Request, typename Response, typename Header>
+  absl::StatusOr<Response> WriteChunks(WritingMethod<Request, Response> method, const Header& header,
+                                       absl::FunctionRef<bool(std::string*)> next);
   static StubsOfAll Stubs(const std::shared_ptr<grpc::Channel>& channel);
   // Returns the error of options that can't be used; otherwise gives the call its token.
   absl::Status Prepare(grpc::ClientContext* context) const;

@@ -21,6 +21,7 @@ void AddTokenCommands(CommandGroup& root);
 // These add their commands to the group "object".
 void AddEntryCommands(CommandGroup& object);
 void AddAlarmCommands(CommandGroup& object);
+void AddObjectFileCommands(CommandGroup& object);
 
 }  // namespace holdfast::client
 

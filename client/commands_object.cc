@@ -200,6 +200,7 @@ void AddObjectCommands(CommandGroup& root) {
       .arguments = [](Arguments& arguments, auto& request) { arguments.ObjectName(request.mutable_object()); },
       .print = [](const auto&, const auto&, TextOutput& text) { text.Line("passivated"); },
   });
+  AddObjectFileCommands(object);
 }
 
 }  // namespace holdfast::client

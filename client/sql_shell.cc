@@ -1,8 +1,6 @@
 #include "client/sql_shell.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -12,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "client/files.h"
 #include "client/help.h"
 #include "client/suggest.h"
 #include "proto/utf8.h"
@@ -21,7 +20,6 @@ namespace {
 
 using v1::ObjectService;
 
-constexpr size_t kImportChunkBytes = 256 << 10;
 constexpr size_t kHelpNameColumns = 17;
 constexpr char kPrompt[] = "holdfast> ";
 constexpr char kPromptMore[] = "     ...> ";
@@ -267,45 +265,30 @@ absl::Status SqlShell::WithEffect(const absl::Status& error, absl::string_view p
   return WithMessage(error, absl::StrCat(message, "; ", lines, " took effect"));
 }
 
-// Writes to FILE.partial, so that an earlier file of this name stays until the export is complete.
 absl::Status SqlShell::Export(const std::string& file) {
-  const std::string partial = absl::StrCat(file, ".partial");
-  std::ofstream out(partial, std::ios::binary | std::ios::trunc);
-  const absl::Status unwritable = absl::InvalidArgumentError(absl::StrCat("the file can't be written: ", file));
-  if (!out) return unwritable;
   v1::ExportSqlRequest request;
   *request.mutable_object() = options_.object;
-  int64_t bytes = 0;
-  absl::Status status = session_.client().ExportSql(request, [&](const std::string& chunk) {
-    out.write(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-    bytes += static_cast<int64_t>(chunk.size());
-    return out.good();
-  });
-  out.close();
-  std::error_code error;
-  if (!out) status = unwritable;
-  if (status.ok()) std::filesystem::rename(partial, file, error);
-  if (error) status = unwritable;
-  if (!status.ok()) std::filesystem::remove(partial, error);
-  if (status.ok()) session_.Note(absl::StrCat(bytes, " bytes to ", file));
-  return status;
+  const auto bytes =
+      WriteInParts(file, [&](OnChunk on_chunk) { return session_.client().ExportSql(request, on_chunk); });
+  if (!bytes.ok()) return bytes.status();
+  session_.Note(absl::StrCat(*bytes, " bytes to ", file));
+  return absl::OkStatus();
 }
 
 absl::Status SqlShell::Import(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return absl::InvalidArgumentError(absl::StrCat("the file can't be read: ", file));
   v1::ImportSqlHeader header;
   *header.mutable_object() = options_.object;
-  header.set_request_id(absl::StrCat(run_id_, "-", statements_run_++));
-  const auto response = session_.client().ImportSql(header, [&](std::string* chunk) {
-    chunk->resize(kImportChunkBytes);
-    in.read(chunk->data(), static_cast<std::streamsize>(chunk->size()));
-    chunk->resize(static_cast<size_t>(in.gcount()));
-    return !chunk->empty();
+  header.set_request_id(absl::StrCat(run_id_, "-", statements_run_));
+  int64_t bytes = 0;
+  const absl::Status status = ReadInParts(file, [&](NextChunk next) {
+    ++statements_run_;
+    const auto response = session_.client().ImportSql(header, next);
+    if (response.ok()) bytes = response->bytes();
+    return response.status();
   });
-  if (!response.ok()) return response.status();
+  if (!status.ok()) return status;
   wrote_ = true;
-  session_.Note(absl::StrCat(response->bytes(), " bytes from ", file));
+  session_.Note(absl::StrCat(bytes, " bytes from ", file));
   return absl::OkStatus();
 }
 

@@ -483,6 +483,8 @@ absl::Status RunningServer::StartGrpc() {
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
                      .reply_bytes_max = kReplyBytesMax,
                      .object_bytes_max = config_.storage().object_bytes_max(),
+                     // An import is one turn, whose writes take a little more than the file.
+                     .object_file_bytes_max = config_.storage().turn_bytes_max() / 4 * 3,
                      .transfer_time_max = absl::Milliseconds(config_.sql().transfer_time_limit_ms()),
                      .transfer_idle_max = absl::Milliseconds(config_.sql().transfer_idle_limit_ms()),
                      .imports = &import_places_,

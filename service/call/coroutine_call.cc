@@ -68,7 +68,7 @@ CoroutineCall::Step CoroutineCall::Work(storage::Background* background, absl::A
   });
 }
 
-CoroutineCall::Step CoroutineCall::Turn(actors::PlainTurn::Body body, actors::RecordedRequest* recorded) {
+CoroutineCall::Step CoroutineCall::AnyTurn(actors::ObjectTurn::Body body, actors::RecordedRequest* recorded) {
   return Step(this, [this, body = std::move(body), recorded]() mutable {
     const auto end = [this](const absl::Status& status) {
       endpoint_->executor->Post([this, status] {
@@ -76,9 +76,15 @@ CoroutineCall::Step CoroutineCall::Turn(actors::PlainTurn::Body body, actors::Re
         OnStep(true);
       });
     };
-    turn_ = std::make_unique<actors::PlainTurn>(std::move(body), end, recorded);
+    turn_ = std::make_unique<actors::ObjectTurn>(std::move(body), end, recorded);
     endpoint_->router->Deliver(object_.key, object_.object_class, turn_.get());
   });
+}
+
+CoroutineCall::Step CoroutineCall::Turn(PlainBody body, actors::RecordedRequest* recorded) {
+  return AnyTurn([body = std::move(body)](
+                     actors::Object& object) mutable { return body(static_cast<actors::PlainObject&>(object)); },
+                 recorded);
 }
 
 absl::Status CoroutineCall::CheckGoesOn() const {

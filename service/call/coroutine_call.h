@@ -19,7 +19,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "actors/executor/task.h"
-#include "actors/objects/plain_turn.h"
+#include "actors/objects/object_turn.h"
+#include "actors/objects/plain_object.h"
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
@@ -65,7 +66,10 @@ class CoroutineCall : public Call {
   // Work that may block, on these threads.
   Step Work(storage::Background* background, absl::AnyInvocable<void()> work);
   // A turn of the object; its outcome is in outcome().
-  Step Turn(actors::PlainTurn::Body body, actors::RecordedRequest* recorded = nullptr);
+  Step AnyTurn(actors::ObjectTurn::Body body, actors::RecordedRequest* recorded = nullptr);
+  // The same for an object of class Object.
+  using PlainBody = absl::AnyInvocable<actors::Task<absl::Status>(actors::PlainObject&)>;
+  Step Turn(PlainBody body, actors::RecordedRequest* recorded = nullptr);
   const absl::Status& outcome() const { return outcome_; }
 
   // Returns an error if the call must end now.
@@ -87,7 +91,7 @@ class CoroutineCall : public Call {
   Operation step_;
   Operation gone_;
   std::optional<actors::Task<absl::Status>> task_;
-  std::unique_ptr<actors::PlainTurn> turn_;  // the last turn
+  std::unique_ptr<actors::ObjectTurn> turn_;  // the last turn
   std::coroutine_handle<> waiting_;
   std::optional<actors::Executor::TimerId> time_limit_;
   std::optional<actors::Executor::TimerId> idle_limit_;  // while a step waits for the client

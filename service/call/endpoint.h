@@ -51,6 +51,8 @@ struct Endpoint {
   size_t stream_outstanding_max;
   size_t reply_bytes_max;
   int64_t object_bytes_max;
+  // The most bytes of the file of an object.
+  int64_t object_file_bytes_max;
   // The time limit of one export or import.
   absl::Duration transfer_time_max;
   // The time limit of an export or import for each message that the client must send or take.

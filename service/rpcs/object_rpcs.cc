@@ -5,6 +5,7 @@
 #include "service/rpcs/alarm_watch.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/object_calls.h"
+#include "service/rpcs/object_files.h"
 #include "service/rpcs/rpc_rows.h"
 #include "service/rpcs/sql_files.h"
 
@@ -29,6 +30,8 @@ void AddObjectRpcs(Extension* extension) {
   rows.Unary<&PlainObject::MigrateSchema>("MigrateSchema", Verb::kWrite, named);
   rows.Custom("ExportSql", Verb::kRead, &PostSqlExport, /*for_clients=*/true);
   rows.Custom("ImportSql", Verb::kWrite, &PostSqlImport, /*for_clients=*/true);
+  rows.Custom("ExportObject", Verb::kRead, &PostObjectExport);
+  rows.Custom("ImportObject", Verb::kAdmin, &PostObjectImport);
 
   rows.Unary<&PlainObject::SetAlarm>("SetAlarm", Verb::kWrite, named);
   rows.Unary<&Object::GetAlarm>("GetAlarm", Verb::kRead, named);

@@ -201,6 +201,33 @@ StorageOp<bool> ObjectStorage::DeleteAll(bool keep_alarm) {
           }};
 }
 
+StorageOp<std::vector<Entry>> ObjectStorage::ReadAll(size_t bytes_max) {
+  return {this, KeyRange::All(), [bytes_max](View& view) -> absl::StatusOr<std::vector<Entry>> {
+            std::vector<Entry> all;
+            size_t bytes = 0;
+            absl::Status status =
+                view.Scan(KeyRange::All(), false, [&](absl::string_view key, absl::string_view value) {
+                  if (key == kObjectHeaderKey || key == kAlarmKey || key == kSqlImportKey) return true;
+                  bytes += key.size() + value.size();
+                  if (bytes <= bytes_max) all.emplace_back(key, value);
+                  return bytes <= bytes_max;
+                });
+            if (!status.ok()) return status;
+            if (bytes > bytes_max) return absl::OutOfRangeError("the object is too large");
+            return all;
+          }};
+}
+
+absl::Status ObjectStorage::PutAll(std::vector<Entry> keys) {
+  absl::StatusOr<UsageChange> counted = CountKeys(keys);
+  if (!counted.ok()) return counted.status();
+  for (auto& [key, value] : keys) writes().Put(key, std::move(value));
+  usage().size_bytes += counted->size_bytes;
+  usage().entries += counted->entries;
+  for (const auto& [table, rows] : counted->rows) usage().rows[table] += rows;
+  return absl::OkStatus();
+}
+
 StorageOp<bool> ObjectStorage::DeleteIfEmpty() {
   auto keys = std::make_shared<std::vector<std::string>>();
   auto remainder = std::make_shared<std::optional<std::string>>();

@@ -103,6 +103,15 @@ class ObjectStorage : public KeyspaceReader {
   // kRemainderKey stays, and does not make the object exist. Returns whether the object was empty.
   StorageOp<bool> DeleteIfEmpty();
 
+  // --- The whole object, for exports and imports.
+  //
+  // Returns all keys, as they are in the keyspace, except those of the header, of the alarm, and of an import that has
+  // not ended. OUT_OF_RANGE if keys and values have over `bytes_max` bytes.
+  StorageOp<std::vector<Entry>> ReadAll(size_t bytes_max);
+  // Puts keys that ReadAll has returned into an object that DeleteAll has emptied in this turn. DATA_LOSS if they are
+  // garbled; nothing is put then.
+  absl::Status PutAll(std::vector<Entry> keys);
+
   // --- The SQL database, for sql::DatabaseOf(), which opens it at its first use. Null while it is closed.
   std::unique_ptr<OpenDatabase>& database() { return database_; }
   const sql::Environment* sql_environment() const { return sql_environment_; }

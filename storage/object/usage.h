@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/object/keyspace.h"
 
@@ -42,6 +45,10 @@ int64_t UsageOfPages(uint32_t page_count);
 
 // Counts all that the object stores. DATA_LOSS if it is garbled.
 absl::StatusOr<v1::Usage> CountUsage(View& view);
+
+// Counts what these keys of an object store, in which the pages of a SQL database are those of its record. DATA_LOSS if
+// the record is garbled.
+absl::StatusOr<UsageChange> CountKeys(absl::Span<const std::pair<std::string, std::string>> keys);
 
 }  // namespace holdfast::storage
 

@@ -279,12 +279,13 @@ TEST_F(MutationTest, ARequestThatHasNoIdIsNotRetried) {
 }
 
 // Every request of a mutation has an id that the client fills in. A new request without an id would not be retried. The
-// id of ImportSql, a stream, is in its header.
+// id of ImportSql and ImportObject, which are streams, is in their header.
 TEST(RequestIdTest, EveryMutationHasOne) {
-  const std::set<std::string> without = {
-      "GetValue",    "BatchIncrement", "StreamIncrement", "ListProcessedItems", "GetBatchStatus", "GetUser",
-      "ListUsers",   "BatchGetUsers",  "GetEntries",      "ListEntries",        "GetAlarm",       "WatchAlarms",
-      "ListObjects", "DescribeObject", "PassivateObject", "ExportSql",          "ImportSql"};
+  const std::set<std::string> without = {"GetValue",       "BatchIncrement", "StreamIncrement", "ListProcessedItems",
+                                         "GetBatchStatus", "GetUser",        "ListUsers",       "BatchGetUsers",
+                                         "GetEntries",     "ListEntries",    "GetAlarm",        "WatchAlarms",
+                                         "ListObjects",    "DescribeObject", "PassivateObject", "ExportSql",
+                                         "ImportSql",      "ExportObject",   "ImportObject"};
   for (const char* file : {"counter", "rate_limiter", "batch_processor", "user_cache", "object"}) {
     const auto* service = google::protobuf::DescriptorPool::generated_pool()
                               ->FindFileByName(absl::StrCat("holdfast/v1/", file, "_service.proto"))

@@ -122,11 +122,11 @@ TEST_F(ObjectFilesTest, ABatch) {
   const auto batches = v1::BatchProcessorService::NewStub(channel_);
   v1::ConfigureBatchRequest configure;
   configure.mutable_object()->set_name("from");
-  configure.mutable_config()->mutable_max_delay()->set_seconds(3600);
+  configure.mutable_config()->mutable_delay()->set_seconds(3600);
   ASSERT_TRUE(Invoke(*batches, &v1::BatchProcessorService::Stub::ConfigureBatch, configure).status.ok());
   v1::AddItemsRequest add;
   add.mutable_object()->set_name("from");
-  add.add_items()->set_payload("item");
+  add.add_items("item");
   const auto added = Invoke(*batches, &v1::BatchProcessorService::Stub::AddItems, add);
   ASSERT_TRUE(added.status.ok()) << added.status.error_message();
   RoundTrip("BatchProcessor");
@@ -139,15 +139,16 @@ TEST_F(ObjectFilesTest, AUserCache) {
   const auto users = v1::UserCacheService::NewStub(channel_);
   v1::UpdateUserRequest update;
   update.mutable_object()->set_name("from");
+  update.set_allow_missing(true);
   update.mutable_user()->set_id("u");
-  update.mutable_user()->set_display_name("Name");
+  update.mutable_user()->set_name("Name");
   const auto updated = Invoke(*users, &v1::UserCacheService::Stub::UpdateUser, update);
   ASSERT_TRUE(updated.status.ok()) << updated.status.error_message();
   RoundTrip("UserCache");
   v1::GetUserRequest get;
   get.mutable_object()->set_name("to");
   get.set_id("u");
-  EXPECT_EQ(Invoke(*users, &v1::UserCacheService::Stub::GetUser, get).response.user().display_name(), "Name");
+  EXPECT_EQ(Invoke(*users, &v1::UserCacheService::Stub::GetUser, get).response.user().name(), "Name");
 }
 
 TEST_F(ObjectFilesTest, AnObjectWithKeysSqlAndAnAlarm) {

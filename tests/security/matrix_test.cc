@@ -57,6 +57,8 @@ const std::map<std::string, Verb>& ExpectedVerbs() {
       {"holdfast.v1.ObjectService.MigrateSchema", kWrite},
       {"holdfast.v1.ObjectService.ExportSql", kRead},
       {"holdfast.v1.ObjectService.ImportSql", kWrite},
+      {"holdfast.v1.ObjectService.ExportObject", kRead},
+      {"holdfast.v1.ObjectService.ImportObject", kAdmin},
       {"holdfast.v1.ObjectService.SetAlarm", kWrite},
       {"holdfast.v1.ObjectService.GetAlarm", kRead},
       {"holdfast.v1.ObjectService.DeleteAlarm", kWrite},

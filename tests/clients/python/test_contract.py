@@ -57,8 +57,8 @@ METHODS = [
 ]
 # The requests of these methods name their objects item by item.
 ITEM_METHODS = {"BatchIncrement", "StreamIncrement"}
-# These methods stream a file: test_object_sql.py.
-FILE_METHODS = {"ExportSql", "ImportSql"}
+# These methods stream a file: test_object_sql.py, tests/integration/object_files_test.cc.
+FILE_METHODS = {"ExportSql", "ImportSql", "ExportObject", "ImportObject"}
 # These methods are about a namespace.
 NAMESPACE_METHODS = {"ListObjects", "WatchAlarms"}
 # These methods need a delivery of an alarm to succeed: test_object_alarms.py.

@@ -75,9 +75,10 @@ TEST_F(BuiltInTest, TheVerbOfEachMethod) {
       VerbsOf("holdfast.v1.ObjectService"),
       ElementsAre(P("GetEntries", kRead), P("PutEntries", kWrite), P("DeleteEntries", kWrite), P("ListEntries", kRead),
                   P("ApplyBatch", kWrite), P("ExecuteSql", kWrite), P("MigrateSchema", kWrite), P("ExportSql", kRead),
-                  P("ImportSql", kWrite), P("SetAlarm", kWrite), P("GetAlarm", kRead), P("DeleteAlarm", kWrite),
-                  P("WatchAlarms", kWrite), P("AcknowledgeAlarm", kWrite), P("ExtendAlarmLease", kWrite),
-                  P("DeleteAll", kWrite), P("Cleanup", kWrite), P("ListObjects", kRead), P("DescribeObject", kRead),
+                  P("ImportSql", kWrite), P("ExportObject", kRead), P("ImportObject", Verb::kAdmin),
+                  P("SetAlarm", kWrite), P("GetAlarm", kRead), P("DeleteAlarm", kWrite), P("WatchAlarms", kWrite),
+                  P("AcknowledgeAlarm", kWrite), P("ExtendAlarmLease", kWrite), P("DeleteAll", kWrite),
+                  P("Cleanup", kWrite), P("ListObjects", kRead), P("DescribeObject", kRead),
                   P("PassivateObject", kWrite)));
   EXPECT_THAT(
       VerbsOf("holdfast.v1.AdminService"),
