@@ -220,6 +220,43 @@ CommandBody DeclareScrub(Arguments& arguments) {
   };
 }
 
+constexpr absl::Duration kBackupLook = absl::Milliseconds(200);
+
+// Makes a backup and waits for its end; prints each step once.
+int RunBackup(Session& session) {
+  const auto begun = session.client().Call(CallKind::kMutation, &AdminService::Stub::CreateBackup, {});
+  if (!begun.ok()) return session.Failed(CallKind::kMutation, begun.status());
+  std::string step;
+  while (true) {
+    const auto listed = session.client().Call(CallKind::kIdempotent, &AdminService::Stub::ListBackups, {});
+    if (!listed.ok()) return session.Failed(CallKind::kIdempotent, listed.status());
+    const v1::BackupProgress& progress = listed->progress();
+    if (progress.number() > begun->number() || (progress.number() == begun->number() && progress.step().empty())) {
+      if (!progress.error().empty() && progress.number() == begun->number()) {
+        return session.Failed(CallKind::kIdempotent, absl::AbortedError(progress.error()));
+      }
+      if (session.globals().json) return session.PrintJson(*listed);
+      if (!listed->backups().empty()) {
+        const v1::BackupSummary& made = listed->backups(listed->backups_size() - 1);
+        session.text().Line(absl::StrCat("backup ", made.id(), " of ", TimeText(made.create_time()), ", ",
+                                         BytesText(made.size_bytes())));
+      }
+      return kExitOk;
+    }
+    if (!session.globals().json && progress.number() == begun->number() && progress.step() != step) {
+      step = progress.step();
+      session.text().Line(absl::StrCat(step, "  ", BytesText(progress.copied_bytes()), " copied"));
+      if (!session.Flush()) return kExitFailed;
+    }
+    absl::SleepFor(kBackupLook);
+  }
+}
+
+CommandBody DeclareBackup(Arguments& arguments) {
+  arguments.TakesNoRequestId();
+  return [](Session& session) { return RunBackup(session); };
+}
+
 std::string LevelText(v1::LogLevel level) {
   return std::string(absl::StripPrefix(v1::LogLevel_Name(level), "LOG_LEVEL_"));
 }
@@ -269,6 +306,22 @@ void AddAdminCommands(CommandGroup& root) {
       .print =
           [](const auto& request, const auto& response, TextOutput& text) {
             text.Line(absl::StrCat(LevelText(request.level()), ", before ", LevelText(response.previous_level())));
+          },
+  });
+  admin.Command("backup", "Make a backup into the directory of the server's configuration, and wait for it",
+                DeclareBackup);
+  admin.Add(Unary<&AdminService::Stub::ListBackups>{
+      .name = "backups",
+      .help = "List the backups",
+      .kind = CallKind::kIdempotent,
+      .print =
+          [](const auto&, const auto& response, TextOutput& text) {
+            std::vector<std::vector<std::string>> rows;
+            for (const v1::BackupSummary& backup : response.backups()) {
+              rows.push_back(
+                  {absl::StrCat(backup.id()), TimeText(backup.create_time()), BytesText(backup.size_bytes())});
+            }
+            text.Table({"ID", "TIME", "BYTES"}, rows);
           },
   });
   admin.Command("compact", "Rewrite the tables of the store without what was overwritten or deleted; Ctrl-C ends it",

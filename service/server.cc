@@ -532,6 +532,7 @@ void RunningServer::MakeAdmin() {
                                                     .node = node_reader_.get(),
                                                     .thread = nullptr,
                                                     .maintenance = &maintenance_,
+                                                    .backups = backups_.get(),
                                                     .started = started_,
                                                     .activation_bytes_max = config_.actors().activation_bytes_max(),
                                                     .call_bytes_max = config_.server().call_bytes_max(),

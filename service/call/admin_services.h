@@ -9,6 +9,7 @@
 #include "service/call/node_reader.h"
 #include "service/metrics/history.h"
 #include "service/metrics/recorder.h"
+#include "storage/backup/backups.h"
 
 namespace holdfast::service {
 
@@ -18,6 +19,7 @@ struct AdminServices {
   NodeReader* node;
   AdminThread* thread;
   Maintenance* maintenance;
+  storage::Backups* backups;  // null: there is no directory for them
   absl::Time started;
   // The bounds of memory that GetStatus tells.
   int64_t activation_bytes_max;

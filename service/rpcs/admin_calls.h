@@ -1,4 +1,5 @@
-// The methods of AdminService, each in a file with its like: admin_status.cc, admin_objects.cc, maintenance_calls.cc.
+// The methods of AdminService, each in a file with its like: admin_status.cc, admin_objects.cc, admin_backups.cc,
+// maintenance_calls.cc.
 
 #ifndef HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_
 #define HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_
@@ -25,6 +26,11 @@ void ListHotObjects(Endpoint* endpoint, Admission admit, const v1::ListHotObject
                     v1::ListHotObjectsResponse* response, DirectDone done);
 void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespacesRequest& request,
                     v1::ListNamespacesResponse* response, DirectDone done);
+
+void CreateBackup(Endpoint* endpoint, Admission admit, const v1::CreateBackupRequest& request,
+                  v1::CreateBackupResponse* response, DirectDone done);
+void ListBackups(Endpoint* endpoint, Admission admit, const v1::ListBackupsRequest& request,
+                 v1::ListBackupsResponse* response, DirectDone done);
 
 // Each waits for a call of the method, which must outlive the call.
 void PostCompactStore(const RawMethod* method, Endpoint* endpoint);

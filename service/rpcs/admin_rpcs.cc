@@ -32,6 +32,8 @@ void AddAdminRpcs(Extension* extension) {
   rows.Direct("SetLogLevel", Verb::kAdmin, &SetServerLogLevel);
   rows.Custom("CompactStore", Verb::kAdmin, &PostCompactStore);
   rows.Custom("Scrub", Verb::kAdmin, &PostScrub);
+  rows.Direct("CreateBackup", Verb::kAdmin, &CreateBackup);
+  rows.Direct("ListBackups", Verb::kAdmin, &ListBackups);
   extension->services.push_back(rows.Take());
 }
 

@@ -295,5 +295,43 @@ TEST_F(AdminTest, ADrainEndsAScrub) {
   EXPECT_EQ(server_->Wait(), 0);
 }
 
+TEST_F(AdminTest, ABackupOnRequest) {
+  using Stub = v1::AdminService::Stub;
+  Start();
+  const auto refused = Invoke(*admin_, &Stub::CreateBackup, v1::CreateBackupRequest());
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ReasonOf(refused.status), "PRECONDITION_FAILED");
+  EXPECT_EQ(Invoke(*admin_, &Stub::ListBackups, v1::ListBackupsRequest()).status.error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  server_.reset();
+
+  Start(absl::StrCat("backup { directory: '", directory_.path(), "/backups' }"));
+  EXPECT_EQ(Invoke(*admin_, &Stub::ListBackups, v1::ListBackupsRequest())->backups_size(), 0);
+  Increment("shop", "saved", 7);
+  const auto begun = Invoke(*admin_, &Stub::CreateBackup, v1::CreateBackupRequest());
+  ASSERT_TRUE(begun.ok()) << begun.status.error_message();
+  // ListBackups is the way to learn that a backup has ended.
+  const absl::Time until = absl::Now() + absl::Seconds(20);
+  v1::ListBackupsResponse listed;
+  do {
+    listed = Invoke(*admin_, &Stub::ListBackups, v1::ListBackupsRequest()).response;
+  } while ((listed.progress().number() < begun->number() || !listed.progress().step().empty()) && absl::Now() < until);
+  EXPECT_EQ(listed.progress().error(), "");
+  ASSERT_EQ(listed.backups_size(), 1);
+  EXPECT_GT(listed.backups(0).size_bytes(), 0);
+  Increment("shop", "saved");
+  server_->Kill();
+
+  const auto exit = ServerProcess::RunToEnd(
+      {"--restore", directory_.path() + "/backups", "--data-dir", directory_.path() + "/restored"});
+  EXPECT_EQ(exit.status, 0) << exit.output;
+  const ServerProcess restored(directory_.path() + "/restored");
+  auto counters = v1::CounterService::NewStub(restored.NewChannel());
+  v1::GetValueRequest get;
+  get.mutable_object()->set_namespace_("shop");
+  get.mutable_object()->set_name("saved");
+  EXPECT_EQ(Invoke(*counters, &v1::CounterService::Stub::GetValue, get)->value(), 7);
+}
+
 }  // namespace
 }  // namespace holdfast::testing
