@@ -1,6 +1,7 @@
 #include "service/call/call_log.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -23,38 +24,34 @@ std::string ReasonNameOf(const absl::Status& status) {
 absl::Time CallLog::Begin() const { return LogEnabled(LogLevel::kDebug) ? now_() : kNotMeasured; }
 
 void CallLog::Ended(absl::Time began, absl::string_view method, const absl::Status& outcome,
-                    const std::function<std::string()>& object) {
+                    const std::function<std::string()>& object, const CallTrace* trace) {
   if (began == kNotMeasured) return;
   const absl::Duration took = now_() - began;
   if (outcome.ok() && took <= slow_) return;
-  Write(took, method, outcome, object());
+  Write(took, method, outcome, object(), trace);
 }
 
-void CallLog::StreamEnded(absl::Time began, absl::string_view method, const absl::Status& outcome) {
+void CallLog::StreamEnded(absl::Time began, absl::string_view method, const absl::Status& outcome,
+                          const CallTrace* trace) {
   // A call whose client is gone was not refused.
   if (began == kNotMeasured || outcome.ok() || absl::IsCancelled(outcome)) return;
-  Write(now_() - began, method, outcome, "");
+  Write(now_() - began, method, outcome, "", trace);
 }
 
 void CallLog::Write(absl::Duration took, absl::string_view method, const absl::Status& outcome,
-                    const std::string& object) {
+                    const std::string& object, const CallTrace* trace) {
   int64_t left_out = 0;
   if (!Admit(now_(), &left_out)) return;
   if (left_out > 0) Log(LogLevel::kDebug, "calls_left_out", {{"count", absl::StrCat(left_out)}});
-  const std::string code = absl::StatusCodeToString(outcome.code());
-  const std::string took_ms = absl::StrFormat("%.3f", absl::ToDoubleMilliseconds(took));
-  if (outcome.ok()) {
-    Log(LogLevel::kDebug, "call_slow",
-        {{"method", std::string(method)}, {"object", object}, {"code", code}, {"took_ms", took_ms}});
-  } else {
-    Log(LogLevel::kDebug, "call_refused",
-        {{"method", std::string(method)},
-         {"object", object},
-         {"code", code},
-         {"reason", ReasonNameOf(outcome)},
-         {"message", std::string(outcome.message())},
-         {"took_ms", took_ms}});
+  std::vector<LogField> fields = {
+      {"method", std::string(method)}, {"object", object}, {"code", absl::StatusCodeToString(outcome.code())}};
+  if (!outcome.ok()) {
+    fields.emplace_back("reason", ReasonNameOf(outcome));
+    fields.emplace_back("message", std::string(outcome.message()));
   }
+  fields.emplace_back("took_ms", absl::StrFormat("%.3f", absl::ToDoubleMilliseconds(took)));
+  if (trace != nullptr) fields.emplace_back("trace", trace->trace_id().ToHex());
+  LogFields(LogLevel::kDebug, outcome.ok() ? "call_slow" : "call_refused", fields);
 }
 
 bool CallLog::Admit(absl::Time now, int64_t* left_out) {

@@ -43,9 +43,8 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
 
 std::atomic<LogFormat> log_format = LogFormat::kText;
 
-using Fields = std::initializer_list<std::pair<absl::string_view, std::string>>;
-
-std::string JsonLine(const std::string& time, absl::string_view level, absl::string_view event, const Fields& fields) {
+std::string JsonLine(const std::string& time, absl::string_view level, absl::string_view event,
+                     absl::Span<const LogField> fields) {
   nlohmann::ordered_json line = {{"time", time}, {"level", level}, {"event", event}};
   for (const auto& [name, value] : fields) line[std::string(name)] = value;
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -65,7 +64,11 @@ void SetLogFormat(LogFormat format) { log_format = format; }
 
 bool LogEnabled(LogLevel level) { return Logger().should_log(ToSpdlog(level)); }
 
-void Log(LogLevel level, absl::string_view event, Fields fields) {
+void Log(LogLevel level, absl::string_view event, std::initializer_list<LogField> fields) {
+  LogFields(level, event, absl::MakeConstSpan(fields.begin(), fields.size()));
+}
+
+void LogFields(LogLevel level, absl::string_view event, absl::Span<const LogField> fields) {
   static constexpr absl::string_view kNames[] = {"debug", "info", "warning", "error"};
   if (!LogEnabled(level)) return;
   const absl::string_view name = kNames[static_cast<int>(level)];

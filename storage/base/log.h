@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace holdfast {
 
@@ -28,8 +29,10 @@ void SetLogFormat(LogFormat format);
 // Returns whether lines of this level are written, so that a caller can skip fields that are costly to find out. Any
 // thread.
 bool LogEnabled(LogLevel level);
-void Log(LogLevel level, absl::string_view event,
-         std::initializer_list<std::pair<absl::string_view, std::string>> fields = {});
+using LogField = std::pair<absl::string_view, std::string>;
+void Log(LogLevel level, absl::string_view event, std::initializer_list<LogField> fields = {});
+// Does the same with fields of which some depend.
+void LogFields(LogLevel level, absl::string_view event, absl::Span<const LogField> fields);
 
 }  // namespace holdfast
 
