@@ -5,8 +5,9 @@
 // restored, begins a new line, so that two stores never continue the same one. An epoch is one run of the server: an
 // object may be in another log in the next run, so the batches of all logs of an epoch come before those of the next.
 //
-// Each log has a file in an epoch from its beginning on, even if it is empty. A file begins with the header of a segment (storage/log/log_format.h), whose segment is the number of the first
-// batch. The batches follow as records without the padding to blocks, each batch one record.
+// Each log has a file in an epoch from its beginning on, even if it is empty. A file begins with the header of a
+// segment (storage/log/log_format.h), whose segment is the number of the first batch. The batches follow as records
+// without the padding to blocks, each batch one record.
 //
 // A crash may leave a file with a torn end, whose batches the next file then has: a file counts up to its first byte
 // that is no whole record, and a batch that was seen before does not count. So the batches of a log are whole if none

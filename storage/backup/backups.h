@@ -110,7 +110,7 @@ class Backups {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool requested_ ABSL_GUARDED_BY(mutex_) = false;
   Progress progress_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Backup> backups_ ABSL_GUARDED_BY(mutex_);  // oldest first
+  std::vector<Backup> backups_ ABSL_GUARDED_BY(mutex_);     // oldest first
   StoreCopies* running_ ABSL_GUARDED_BY(mutex_) = nullptr;  // to be stopped with this
 };
 

@@ -36,7 +36,10 @@ struct Field {
   const Setting& setting() const { return SettingOf(*field); }
   std::string TextWith(int64_t value) const {
     const std::string text = absl::StrCat(field->name(), ": ", value);
-    return section == nullptr ? text : absl::StrCat(section->name(), " { ", text, " }");
+    if (section == nullptr) return text;
+    // A schedule of backups needs their directory.
+    const char* const needed = section->name() == "backup" ? "directory: '/backups' " : "";
+    return absl::StrCat(section->name(), " { ", needed, text, " }");
   }
   int64_t ValueIn(const Config& config) const {
     const auto& all = *config.GetReflection();
