@@ -1,7 +1,6 @@
 #include "service/call/call_log.h"
 
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -43,15 +42,24 @@ void CallLog::Write(absl::Duration took, absl::string_view method, const absl::S
   int64_t left_out = 0;
   if (!Admit(now_(), &left_out)) return;
   if (left_out > 0) Log(LogLevel::kDebug, "calls_left_out", {{"count", absl::StrCat(left_out)}});
-  std::vector<LogField> fields = {
-      {"method", std::string(method)}, {"object", object}, {"code", absl::StatusCodeToString(outcome.code())}};
-  if (!outcome.ok()) {
-    fields.emplace_back("reason", ReasonNameOf(outcome));
-    fields.emplace_back("message", std::string(outcome.message()));
+  const std::string code = absl::StatusCodeToString(outcome.code());
+  const std::string took_ms = absl::StrFormat("%.3f", absl::ToDoubleMilliseconds(took));
+  // Without a trace the field has no name, and so is left out.
+  const std::pair<absl::string_view, std::string> traced = {trace == nullptr ? "" : "trace",
+                                                            trace == nullptr ? "" : trace->trace_id().ToHex()};
+  if (outcome.ok()) {
+    Log(LogLevel::kDebug, "call_slow",
+        {{"method", std::string(method)}, {"object", object}, {"code", code}, {"took_ms", took_ms}, traced});
+  } else {
+    Log(LogLevel::kDebug, "call_refused",
+        {{"method", std::string(method)},
+         {"object", object},
+         {"code", code},
+         {"reason", ReasonNameOf(outcome)},
+         {"message", std::string(outcome.message())},
+         {"took_ms", took_ms},
+         traced});
   }
-  fields.emplace_back("took_ms", absl::StrFormat("%.3f", absl::ToDoubleMilliseconds(took)));
-  if (trace != nullptr) fields.emplace_back("trace", trace->trace_id().ToHex());
-  LogFields(LogLevel::kDebug, outcome.ok() ? "call_slow" : "call_refused", fields);
 }
 
 bool CallLog::Admit(absl::Time now, int64_t* left_out) {

@@ -43,10 +43,13 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
 
 std::atomic<LogFormat> log_format = LogFormat::kText;
 
-std::string JsonLine(const std::string& time, absl::string_view level, absl::string_view event,
-                     absl::Span<const LogField> fields) {
+using Fields = std::initializer_list<std::pair<absl::string_view, std::string>>;
+
+std::string JsonLine(const std::string& time, absl::string_view level, absl::string_view event, const Fields& fields) {
   nlohmann::ordered_json line = {{"time", time}, {"level", level}, {"event", event}};
-  for (const auto& [name, value] : fields) line[std::string(name)] = value;
+  for (const auto& [name, value] : fields) {
+    if (!name.empty()) line[std::string(name)] = value;
+  }
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
@@ -64,11 +67,7 @@ void SetLogFormat(LogFormat format) { log_format = format; }
 
 bool LogEnabled(LogLevel level) { return Logger().should_log(ToSpdlog(level)); }
 
-void Log(LogLevel level, absl::string_view event, std::initializer_list<LogField> fields) {
-  LogFields(level, event, absl::MakeConstSpan(fields.begin(), fields.size()));
-}
-
-void LogFields(LogLevel level, absl::string_view event, absl::Span<const LogField> fields) {
+void Log(LogLevel level, absl::string_view event, Fields fields) {
   static constexpr absl::string_view kNames[] = {"debug", "info", "warning", "error"};
   if (!LogEnabled(level)) return;
   const absl::string_view name = kNames[static_cast<int>(level)];
@@ -76,6 +75,7 @@ void LogFields(LogLevel level, absl::string_view event, absl::Span<const LogFiel
   if (log_format == LogFormat::kJson) return Logger().log(ToSpdlog(level), JsonLine(time, name, event, fields));
   std::string line = absl::StrCat(time, " level=", name, " event=", event);
   for (const auto& [field, value] : fields) {
+    if (field.empty()) continue;
     if (IsPlain(value)) {
       absl::StrAppend(&line, " ", field, "=", value);
     } else {

@@ -5,7 +5,7 @@
 //   {"time":"2026-01-02T03:04:05.678Z","level":"info","event":"serving","address":"127.0.0.1:50051"}
 //
 // Any thread. Values are quoted and escaped where needed, so a line is one event whatever a client sent. In JSON every
-// value is a text, and bytes that are no UTF-8 are replaced.
+// value is a text, and bytes that are no UTF-8 are replaced. A field without a name is left out.
 
 #ifndef HOLDFAST_STORAGE_BASE_LOG_H_
 #define HOLDFAST_STORAGE_BASE_LOG_H_
@@ -15,7 +15,6 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
-#include "absl/types/span.h"
 
 namespace holdfast {
 
@@ -29,10 +28,8 @@ void SetLogFormat(LogFormat format);
 // Returns whether lines of this level are written, so that a caller can skip fields that are costly to find out. Any
 // thread.
 bool LogEnabled(LogLevel level);
-using LogField = std::pair<absl::string_view, std::string>;
-void Log(LogLevel level, absl::string_view event, std::initializer_list<LogField> fields = {});
-// Does the same with fields of which some depend.
-void LogFields(LogLevel level, absl::string_view event, absl::Span<const LogField> fields);
+void Log(LogLevel level, absl::string_view event,
+         std::initializer_list<std::pair<absl::string_view, std::string>> fields = {});
 
 }  // namespace holdfast
 
