@@ -18,7 +18,7 @@
 
 namespace holdfast::service {
 
-// A longer tracestate is left out.
+// A tracestate that is longer, or has other bytes than printable ASCII, is left out.
 inline constexpr size_t kTracestateBytesMax = 512;
 
 struct TraceId {

@@ -1,11 +1,22 @@
 #include "service/traces/tracer.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "absl/random/random.h"
 
 namespace holdfast::service {
+namespace {
+
+// Bytes that are no printable ASCII are of no tracestate. A client that sends them all the same would make a text that
+// is no UTF-8 of them, for which a collector refuses all the spans of an export.
+bool IsTracestate(absl::string_view text) {
+  return text.size() <= kTracestateBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+}  // namespace
 
 Tracer::Tracer(Options options, const actors::Clock* clock, Bits bits, Sink sink)
     : options_(options), clock_(clock), bits_(std::move(bits)), sink_(std::move(sink)) {}
@@ -24,7 +35,7 @@ std::unique_ptr<CallTrace> Tracer::Begin(const TraceHeaders& headers, absl::stri
   if (caller) {
     span.trace_id = caller->trace_id;
     span.parent = caller->span_id;
-    if (headers.tracestate.size() <= kTracestateBytesMax) span.tracestate = headers.tracestate;
+    if (IsTracestate(headers.tracestate)) span.tracestate = headers.tracestate;
   } else {
     span.trace_id = {bits_(), NewId()};
   }

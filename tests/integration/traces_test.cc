@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -37,10 +38,14 @@ std::string NotSampled() { return absl::StrCat("00-", kTrace, "-", kCaller, "-00
 
 class TracesTest : public ::testing::Test {
  protected:
-  void Start(const std::string& traces, const std::string& settings = "") {
+  // A setting of traces that the test does not give lets the spans go to the collector soon.
+  void Start(std::string traces, const std::string& settings = "") {
+    if (!absl::StrContains(traces, "endpoint")) {
+      absl::StrAppend(&traces, " endpoint: \"", collector_.endpoint(), "\"");
+    }
+    if (!absl::StrContains(traces, "batch_interval_ms")) absl::StrAppend(&traces, " batch_interval_ms: 10");
     server_ = std::make_unique<ServerProcess>(directory_.path() + "/data",
-                                              absl::StrCat("traces { endpoint: \"", collector_.endpoint(),
-                                                           "\" batch_interval_ms: 10 ", traces, " } ", settings));
+                                              absl::StrCat("traces { ", traces, " } ", settings));
     counters_ = v1::CounterService::NewStub(server_->NewChannel());
   }
   grpc::Status Increment(const std::string& name, const std::string& traceparent, const std::string& tracestate = "") {

@@ -101,6 +101,9 @@ TEST_F(TracerTest, ATracestateIsPassedOnUpToItsBound) {
   const std::string most(kTracestateBytesMax, 'a');
   EXPECT_EQ(Begin(kSampled, most)->span().tracestate, most);
   EXPECT_EQ(Begin(kSampled, most + "a")->span().tracestate, "");
+  EXPECT_EQ(Begin(kSampled, "a=\xff\xfe")->span().tracestate, "");
+  EXPECT_EQ(Begin(kSampled, "a=1\nb=2")->span().tracestate, "");
+  EXPECT_EQ(Begin(kSampled, "a=1, b=~")->span().tracestate, "a=1, b=~");
 }
 
 TEST_F(TracerTest, TooManyInOneSecondAreLeftOutWhateverTheirCallersSay) {
