@@ -112,7 +112,8 @@ Client::Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
 Client::StubsOfAll Client::Stubs(const std::shared_ptr<grpc::Channel>& channel) {
   return {v1::CounterService::NewStub(channel),        v1::RateLimiterService::NewStub(channel),
           v1::BatchProcessorService::NewStub(channel), v1::UserCacheService::NewStub(channel),
-          v1::ObjectService::NewStub(channel),         grpc::health::v1::Health::NewStub(channel)};
+          v1::ObjectService::NewStub(channel),         v1::AdminService::NewStub(channel),
+          grpc::health::v1::Health::NewStub(channel)};
 }
 
 absl::Status Client::Prepare(grpc::ClientContext* context) const {

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <type_traits>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -26,6 +27,7 @@
 #include "client/tls.h"
 #include "client/token_file.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "holdfast/v1/admin_service.grpc.pb.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "holdfast/v1/object_service.grpc.pb.h"
@@ -113,6 +115,26 @@ class Client {
     return response;
   }
 
+  // Calls a method with a stream of replies of one of the stubs, such as Scrub. `on_reply` gets each reply on the
+  // caller's thread; it returns false to end the call, which then returns OK. The call has no timeout and is not
+  // retried.
+  template <class Stub, class Request, class Response>
+  absl::Status Read(std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(grpc::ClientContext*, const Request&),
+                    const Request& request, std::type_identity_t<absl::FunctionRef<bool(const Response&)>> on_reply) {
+    grpc::ClientContext context;
+    if (absl::Status status = Prepare(&context); !status.ok()) return status;
+    auto stream = (*std::get<std::unique_ptr<Stub>>(stubs_).*method)(&context, request);
+    Response reply;
+    bool ended = false;
+    while (stream->Read(&reply)) {
+      if (ended || on_reply(reply)) continue;
+      ended = true;
+      context.TryCancel();
+    }
+    const absl::Status status = Outcome(stream->Finish());
+    return ended ? absl::OkStatus() : status;
+  }
+
   // Makes one StreamIncrement. It is pipelined: requests are sent without waiting for earlier results, as far as the
   // server's flow control lets them.
   //
@@ -144,7 +166,8 @@ class Client {
   using StubsOfAll =
       std::tuple<std::unique_ptr<v1::CounterService::Stub>, std::unique_ptr<v1::RateLimiterService::Stub>,
                  std::unique_ptr<v1::BatchProcessorService::Stub>, std::unique_ptr<v1::UserCacheService::Stub>,
-                 std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<grpc::health::v1::Health::Stub>>;
+                 std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<v1::AdminService::Stub>,
+                 std::unique_ptr<grpc::health::v1::Health::Stub>>;
 
   static StubsOfAll Stubs(const std::shared_ptr<grpc::Channel>& channel);
   // Returns the error of options that can't be used; otherwise gives the call its token.

@@ -2,7 +2,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "client/status.h"
+#include "client/tls_probe.h"
 
 namespace holdfast::client {
 namespace {
@@ -56,7 +58,20 @@ bool Session::Confirm(const std::string& question) {
   return absl::EqualsIgnoreCase(word, "y") || absl::EqualsIgnoreCase(word, "yes");
 }
 
-int Session::Failed(CallKind kind, const absl::Status& error, absl::string_view request_id) {
+absl::Status Session::Explained(const absl::Status& error) const {
+  if (!ReasonOf(error).empty()) return error;
+  const bool refused = error.code() == absl::StatusCode::kFailedPrecondition && globals_.tls.has_value();
+  const bool closed =
+      error.code() == absl::StatusCode::kUnavailable && absl::StrContains(error.message(), "Socket closed");
+  if (!refused && !closed) return error;
+  const std::string why = WhyTlsFails(globals_.server, globals_.tls);
+  if (why.empty()) return error;
+  return refused ? absl::FailedPreconditionError(why)
+                 : absl::UnavailableError(absl::StrCat(error.message(), "; ", why));
+}
+
+int Session::Failed(CallKind kind, const absl::Status& failure, absl::string_view request_id) {
+  const absl::Status error = Explained(failure);
   const bool outcome_unknown = kind == CallKind::kMutation && OutcomeUnknown(error);
   out_.flush();
   if (globals_.json) {

@@ -62,10 +62,13 @@ class Session {
   // Writes everything that is printed so far at once. Returns whether it could be written.
   bool Flush() { return out_.flush().good(); }
   // These report an error and return the exit status. `request_id` is that of the failed mutation, if it had one.
-  int Failed(CallKind kind, const absl::Status& error, absl::string_view request_id = "");
+  int Failed(CallKind kind, const absl::Status& failure, absl::string_view request_id = "");
   int BadUsage(const absl::Status& error);
 
  private:
+  // Returns the error with a sentence on TLS, if that is what failed.
+  absl::Status Explained(const absl::Status& error) const;
+
   const GlobalOptions globals_;
   const Input in_;
   std::ostream& out_;
@@ -168,6 +171,8 @@ const auto& ListedItems(const Response& response) {
     return response.items();
   } else if constexpr (requires { response.users(); }) {
     return response.users();
+  } else if constexpr (requires { response.namespaces(); }) {
+    return response.namespaces();
   } else {
     return response.objects();
   }

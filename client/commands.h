@@ -13,6 +13,7 @@ void AddBatchCommands(CommandGroup& root);
 void AddUserCommands(CommandGroup& root);
 void AddObjectCommands(CommandGroup& root);
 void AddSqlCommand(CommandGroup& root);
+void AddAdminCommands(CommandGroup& root);
 void AddHealthCommand(CommandGroup& root);
 void AddContextCommands(CommandGroup& root);
 void AddTokenCommands(CommandGroup& root);

@@ -202,6 +202,8 @@ void AddSqlCommand(CommandGroup& root) {
     file("--file", "Read the statements from this file; - is the standard input", &sql->file);
     arguments.Flag("--atomic", "All statements, at most 128, in one commit; or nothing",
                    [sql = sql.get()] { sql->shell.atomic = true; });
+    arguments.Flag("--read-only", "Refuse statements that write; the right to read is enough",
+                   [sql = sql.get()] { sql->shell.read_only = true; });
     arguments.Values("--param", "VALUE", "For ?1, ?2 ... of the one statement that is given as SQL, in order",
                      [sql = sql.get()](const std::string& text) {
                        absl::StatusOr<v1::SqlValue> value = ParseSqlValue(text, sql->input);

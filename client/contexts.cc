@@ -119,7 +119,7 @@ absl::Status WriteContexts(const std::string& path, const ClientConfig& config) 
   google::protobuf::TextFormat::PrintToString(config, &text);
   // A link stays one: what it points to is replaced.
   std::error_code error;
-  const fs::path target = fs::is_symlink(path, error) ? fs::weakly_canonical(path, error) : fs::path(path);
+  const fs::path target = fs::weakly_canonical(path, error);
   if (!error && target.has_parent_path()) fs::create_directories(target.parent_path(), error);
   if (error) return FileError(path, error.message());
   const std::string scratch = absl::StrCat(target.string(), ".", getpid(), ".new");

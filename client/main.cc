@@ -1,9 +1,12 @@
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "client/tool.h"
 
 int main(int argc, char** argv) {
+  // gRPC would write lines of its own beside the tool's errors.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
   return holdfast::client::RunTool(argc, argv, {std::cin, isatty(STDIN_FILENO) == 1}, std::cout, std::cerr);
 }

@@ -93,11 +93,13 @@ ClientContext Anchored(ClientContext context, const std::string& file) {
 
 void DeclareConnection(Arguments& arguments, GlobalOptions& globals) {
   for (const TextSetting& setting : kTextSettings) {
+    if (absl::string_view(setting.option) == "--tls-ca") {
+      arguments.Flag("--tls", "Encrypt, with the authorities of the system unless --tls-ca names others",
+                     [&globals] { globals.given.set_tls(true); });
+    }
     arguments.Value(setting.option, setting.type, setting.help,
                     [&globals, &setting](const std::string& text) { return Set(setting, text, globals.given); });
   }
-  arguments.Flag("--tls", "Encrypt, with the authorities of the system unless --tls-ca names others",
-                 [&globals] { globals.given.set_tls(true); });
   arguments.Value("--context", "NAME", "Context to take the settings above from; see: holdfast context --help",
                   [&globals](const std::string& name) {
                     globals.context = name;

@@ -212,8 +212,10 @@ int SqlShell::Execute(const std::vector<Statement>& statements, const std::strin
   *request.mutable_object() = options_.object;
   for (const Statement& statement : statements) request.add_statements()->set_sql(statement.sql);
   for (const v1::SqlValue& param : options_.params) *request.mutable_statements(0)->add_params() = param;
-  const bool reads =
-      std::ranges::all_of(statements, [](const Statement& statement) { return OnlyReads(statement.sql); });
+  const bool reads = options_.read_only || std::ranges::all_of(statements, [](const Statement& statement) {
+                       return OnlyReads(statement.sql);
+                     });
+  request.set_read_only(options_.read_only);
   const CallKind kind = reads ? CallKind::kIdempotent : CallKind::kMutation;
   if (!reads) request.set_request_id(request_id);
   const auto response = session_.client().Call(kind, &ObjectService::Stub::ExecuteSql, request);
@@ -340,6 +342,7 @@ absl::Status SqlShell::PrintLines(v1::SqlStatement statement) {
   v1::ExecuteSqlRequest request;
   *request.mutable_object() = options_.object;
   *request.add_statements() = std::move(statement);
+  request.set_read_only(options_.read_only);
   const auto response = session_.client().Call(CallKind::kIdempotent, &ObjectService::Stub::ExecuteSql, request);
   if (!response.ok()) return response.status();
   for (const v1::SqlResult& result : response->results()) {

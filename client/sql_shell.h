@@ -37,6 +37,8 @@ struct SqlShellOptions {
   v1::ObjectId object;
   SqlFormat format = SqlFormat::kTable;
   bool atomic = false;
+  // Statements that write are refused, and the right to read is enough.
+  bool read_only = false;
   // The parameters of the statement. With them the run must have exactly one statement.
   std::vector<v1::SqlValue> params;
 };

@@ -49,12 +49,6 @@ int NoPassphrase(char*, int, int, void* asked) {
   return -1;
 }
 
-std::string TimeOf(const ASN1_TIME* time) {
-  std::tm parts;
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return "an unreadable time";
-  return absl::FormatTime(absl::RFC3339_sec, absl::FromTM(parts, absl::UTCTimeZone()), absl::UTCTimeZone());
-}
-
 absl::Status FileError(absl::string_view what, const std::string& path, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat("the ", what, " '", path, "' ", problem));
 }
@@ -69,11 +63,11 @@ absl::Status CheckValidity(const TlsOptions& options, X509* certificate, absl::T
   std::time_t seconds = absl::ToTimeT(now);
   if (X509_cmp_time(X509_get0_notBefore(certificate), &seconds) > 0) {
     return FileError("certificate", options.certificate_file,
-                     absl::StrCat("is not valid yet: it begins at ", TimeOf(X509_get0_notBefore(certificate))));
+                     absl::StrCat("is not valid yet: it begins at ", TimeText(X509_get0_notBefore(certificate))));
   }
   if (X509_cmp_time(X509_get0_notAfter(certificate), &seconds) < 0) {
     return FileError("certificate", options.certificate_file,
-                     absl::StrCat("has expired: it ended at ", TimeOf(X509_get0_notAfter(certificate))));
+                     absl::StrCat("has expired: it ended at ", TimeText(X509_get0_notAfter(certificate))));
   }
   return absl::OkStatus();
 }
@@ -94,6 +88,12 @@ absl::Status CheckPair(const TlsOptions& options, const TlsFiles& files, absl::T
 }
 
 }  // namespace
+
+std::string TimeText(const ASN1_TIME* time) {
+  std::tm parts;
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return "an unreadable time";
+  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", absl::FromTM(parts, absl::UTCTimeZone()), absl::UTCTimeZone());
+}
 
 absl::StatusOr<TlsFiles> ReadTlsFiles(const TlsOptions& options, absl::Time now) {
   const ErrorsKeptApart errors;

@@ -4,6 +4,7 @@
 #define HOLDFAST_CLIENT_TLS_H_
 
 #include <grpcpp/security/credentials.h>
+#include <openssl/types.h>
 
 #include <memory>
 #include <string>
@@ -35,6 +36,9 @@ struct TlsFiles {
 // Reads and checks the files. INVALID_ARGUMENT names the file: it can't be read; it has no certificate or no key; the
 // client's certificate is not valid at `now`; the key is encrypted, or is another certificate's.
 absl::StatusOr<TlsFiles> ReadTlsFiles(const TlsOptions& options, absl::Time now);
+
+// Returns a time of a certificate, e.g. 2027-01-01T00:00:00Z.
+std::string TimeText(const ASN1_TIME* time);
 
 std::shared_ptr<grpc::ChannelCredentials> TlsCredentials(const TlsFiles& files);
 

@@ -166,6 +166,7 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   AddUserCommands(root);
   AddObjectCommands(root);
   AddSqlCommand(root);
+  AddAdminCommands(root);
   AddHealthCommand(root);
   AddContextCommands(root);
   AddTokenCommands(root);

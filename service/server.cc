@@ -24,22 +24,26 @@
 #include "actors/runtime/shard_host.h"
 #include "service/access/access_files.h"
 #include "service/access/audit_log.h"
+#include "service/call/admin_services.h"
 #include "service/call/call.h"
 #include "service/call/call_gate.h"
 #include "service/call/completion_queue_executor.h"
 #include "service/call/connections.h"
 #include "service/call/endpoint.h"
 #include "service/call/flood_guard.h"
+#include "service/call/maintenance.h"
+#include "service/call/node_reader.h"
 #include "service/call/refusal_log.h"
 #include "service/call/request_parser.h"
 #include "service/descriptors.h"
 #include "service/listener.h"
 #include "service/metrics/collector.h"
 #include "service/metrics/exporter.h"
+#include "service/metrics/history.h"
 #include "service/metrics/observers.h"
+#include "service/metrics/process_usage.h"
 #include "service/metrics/recorder.h"
 #include "service/metrics/version.h"
-#include "service/node_reader.h"
 #include "service/open_store.h"
 #include "service/quiesce.h"
 #include "service/rpcs/builtin.h"
@@ -247,6 +251,9 @@ class RunningServer : public Server {
   absl::Status CountNamespaces();
   absl::Status StartAccess();
   absl::Status StartGrpc();
+  // Makes what reads the load of the node; StartMetrics, which begins to read, is for when the executors run. Both come
+  // before the first call.
+  void MakeAdmin();
   absl::Status StartMetrics();
   void DiskFailed(const absl::Status& status) {
     if (!disk_failed_.exchange(true)) on_disk_failure_(status);
@@ -294,9 +301,14 @@ class RunningServer : public Server {
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<actors::Router> router_;
   std::unique_ptr<NodeReader> node_reader_;
+  History history_;
+  std::unique_ptr<AdminServices> admin_;
   std::unique_ptr<FloodGuard> flood_guard_;  // ends before the executors that it looks at
-  std::unique_ptr<Exporter> exporter_;       // ends before the executors that it asks
-  RequestParser parser_;                     // ends before the executors that it posts to
+  // These three end before the executors that they ask and post to.
+  std::unique_ptr<Exporter> exporter_;
+  std::unique_ptr<AdminThread> admin_thread_;
+  Maintenance maintenance_;
+  RequestParser parser_;  // ends before the executors that it posts to
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
@@ -455,6 +467,7 @@ absl::Status RunningServer::StartGrpc() {
     });
   });
 
+  MakeAdmin();
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr) return absl::InternalError("gRPC's server does not start");
   for (auto& lane : lanes_) {
@@ -472,6 +485,7 @@ absl::Status RunningServer::StartGrpc() {
                      .observer = observer_,
                      .tracer = traces_ == nullptr ? nullptr : traces_->tracer(),
                      .parser = &parser_,
+                     .admin = admin_.get(),
                      .alone = lanes_.size() == 1,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
                      .reply_bytes_max = kReplyBytesMax,
@@ -506,7 +520,7 @@ absl::Status RunningServer::StartGrpc() {
   return absl::OkStatus();
 }
 
-absl::Status RunningServer::StartMetrics() {
+void RunningServer::MakeAdmin() {
   NodeReader::Sources sources{.executors = {},
                               .gate = &gate_,
                               .store = store_.get(),
@@ -518,6 +532,23 @@ absl::Status RunningServer::StartMetrics() {
   for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
   node_reader_ = std::make_unique<NodeReader>(
       std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);
+  admin_ =
+      std::make_unique<AdminServices>(AdminServices{.recorder = &recorder_,
+                                                    .history = &history_,
+                                                    .node = node_reader_.get(),
+                                                    .thread = nullptr,
+                                                    .maintenance = &maintenance_,
+                                                    .started = started_,
+                                                    .activation_bytes_max = config_.actors().activation_bytes_max(),
+                                                    .call_bytes_max = config_.server().call_bytes_max(),
+                                                    .memtable_bytes = config_.storage().memtable_bytes()});
+}
+
+absl::Status RunningServer::StartMetrics() {
+  admin_thread_ = std::make_unique<AdminThread>(History::kStep, [this] {
+    history_.Add(recorder_, node_reader_->Read(), ReadProcessUsage(), absl::Now(), actors::SteadyNow());
+  });
+  admin_->thread = admin_thread_.get();
   if (config_.metrics().listen().empty()) return absl::OkStatus();
   auto exporter =
       Exporter::Start(config_.metrics(), std::make_shared<Collector>(
@@ -569,6 +600,8 @@ void RunningServer::Drain() {
   watchers_.Close();
   flood_guard_ = nullptr;
   exporter_ = nullptr;
+  maintenance_.Stop();
+  if (admin_thread_ != nullptr) admin_thread_->Stop();
   StopLanes();
   grpc_ = nullptr;
   // The last calls have ended; their spans are sent, if the collector takes them soon.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test: unit, property, simulation, the client and its tool, lint;
-# against the real server integration, blackbox and scale; kills under load, the Python client, the recipes of the
+# Installs what is missing, builds, and runs every test: unit, property, simulation, fuzz, the client and its tool,
+# lint; against the real server integration, blackbox and scale; kills under load, the Python client, the recipes of the
 # cookbook, and the comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
 #
 #   run.sh [PRESET]        dev (the default), release, asan or tsan. With dev, the unit tests of storage and actors run
@@ -13,12 +13,13 @@
 #
 #   unit-asan       unit tests, the client and its tool under the address and undefined behaviour sanitizers
 #   unit-tsan       the same under the thread sanitizer
-#   blackbox-asan   integration, blackbox, upgrade and property under the address and undefined behaviour sanitizers
+#   blackbox-asan   integration, blackbox, upgrade, property and simulation under the same two sanitizers
 #   blackbox-tsan   integration, blackbox and upgrade under the thread sanitizer
 #   unit-long       200,000 statements with joins, 20,000 damaged files
 #   crash           100 rounds of kills
 #   property        1,000 sequences of 200 steps, of calls and of SQL
 #   simulation      10,000 seeds of the simulation
+#   fuzz            a minute of each fuzz target
 #   scale           50,000 objects
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
 #   drains          200 drains
@@ -27,7 +28,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
-  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash property simulation scale differential drains tidy)
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash property simulation fuzz scale differential drains tidy)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -61,8 +62,8 @@ run_part() { # PART
       all_of "$sanitizer" 'unit|client'
       ;;
     blackbox-asan)
-      build asan holdfastd holdfast integration_test blackbox_test upgrade_test property_test
-      all_of asan 'integration|blackbox|upgrade|property'
+      build asan holdfastd holdfast integration_test blackbox_test upgrade_test property_test simulation_test
+      all_of asan 'integration|blackbox|upgrade|property|simulation'
       ;;
     blackbox-tsan)
       build tsan holdfastd holdfast integration_test blackbox_test upgrade_test
@@ -84,6 +85,10 @@ run_part() { # PART
     simulation)
       build dev simulation_test
       HOLDFAST_SIMULATION_SEEDS=10000 long_form simulation/simulation_test
+      ;;
+    fuzz)
+      build fuzz fuzz_targets
+      tests/fuzz/run.sh 60
       ;;
     scale)
       build dev holdfastd scale_test
@@ -165,7 +170,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,27s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,28s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}

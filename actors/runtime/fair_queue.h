@@ -36,7 +36,7 @@ class FairQueue {
     size_t waiting_max = 4096;
     // A round delivers for this long, and at least this many: where the system gives the process little time, most of
     // round_max may pass while the thread does not run.
-    absl::Duration round_max = absl::Microseconds(500);
+    absl::Duration round_max = absl::Microseconds(200);
     size_t round_min = 32;
   };
   using Deliver = absl::AnyInvocable<void(const Addressed& addressed)>;

@@ -24,7 +24,12 @@ namespace holdfast::service {
 namespace {
 
 // The most events in one round, so that timers, and a commit that has ended, do not wait for a flood to end.
-constexpr int kRoundEventsMax = 128;
+constexpr int kRoundEventsMax = 512;
+// gRPC reads one connection when it is asked for an event and has none, and then may still have none. A round that had
+// this many events asks again, up to kPollAgainMax times: otherwise each round would serve all requests of one
+// connection before it reads the next, and a client with a few requests would wait for all those of the others.
+constexpr int kPollAgainMin = 32;
+constexpr int kPollAgainMax = 32;
 // The thread sleeps no longer than this, even if its timers are later: a test may move its injected clock meanwhile.
 constexpr absl::Duration kSleepMax = absl::Seconds(1);
 
@@ -121,15 +126,16 @@ void CompletionQueueExecutor::Run() {
   while (true) {
     bool busy = false;
     caught_up_ = false;
-    for (int events = 0; events < kRoundEventsMax; ++events) {
-      const auto next = Next(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC));
-      if (next != grpc::CompletionQueue::GOT_EVENT) {
+    for (int events = 0, empty = 0; events < kRoundEventsMax;) {
+      if (Next(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC)) == grpc::CompletionQueue::GOT_EVENT) {
+        Handle(tag, ok);
+        busy = true;
+        ++events;
+      } else if (events < kPollAgainMin || ++empty == kPollAgainMax) {
         caught_up_ = true;
         caught_up_at_ = clock().Steady();
         break;
       }
-      Handle(tag, ok);
-      busy = true;
     }
     busy |= RunInbox();
     busy |= RunTimers();

@@ -29,6 +29,7 @@
 
 namespace holdfast::service {
 
+struct AdminServices;
 class Call;
 
 // The objects behind the pointers outlive the endpoint, and the endpoint outlives its calls.
@@ -46,6 +47,7 @@ struct Endpoint {
   storage::Observer* observer;  // may be null
   Tracer* tracer;               // null: no call is traced
   RequestParser* parser;
+  AdminServices* admin;
   // There is no other executor.
   bool alone;
   size_t stream_outstanding_max;

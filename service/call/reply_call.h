@@ -50,11 +50,14 @@ class ReplyCall : public Call {
   // Returns the bytes that the request takes in memory.
   size_t request_bytes() const { return request_bytes_; }
 
-  // Reserves memory for the reply. Returns an error if the reply is too large, or if there is no room for it.
+  // Reserves memory for the reply. Returns an error if the reply is too large, or if there is no room for it; then the
+  // reply is dropped at once, since the error is not sent before the end of the round, and a round may refuse many.
   absl::Status ReserveReply() {
     const size_t bytes = response_->ByteSizeLong();
-    if (absl::Status status = CheckReplySize(bytes, endpoint_->reply_bytes_max); !status.ok()) return status;
-    return lease_.ReserveReply(bytes);
+    absl::Status status = CheckReplySize(bytes, endpoint_->reply_bytes_max);
+    if (status.ok()) status = lease_.ReserveReply(bytes);
+    if (!status.ok()) DropSmallResponse();
+    return status;
   }
 
   Response small_response_;  // holds a reply of few parts
@@ -138,9 +141,13 @@ class ReplyCall : public Call {
     lease_.DropRequest();
   }
 
-  void DropResponse() {
+  void DropSmallResponse() {
     Response dropped;
     dropped.Swap(&small_response_);
+  }
+
+  void DropResponse() {
+    DropSmallResponse();
     reply_arena_.reset();
   }
 

@@ -9,6 +9,7 @@ Extension BuiltIn(bool reflection) {
   AddBatchProcessorRpcs(&extension);
   AddUserCacheRpcs(&extension);
   AddObjectRpcs(&extension);
+  AddAdminRpcs(&extension);
   AddHealthRpcs(&extension);
   if (reflection) AddReflectionRpcs(&extension);
   return extension;

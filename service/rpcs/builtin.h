@@ -17,6 +17,7 @@ void AddRateLimiterRpcs(Extension* extension);
 void AddBatchProcessorRpcs(Extension* extension);
 void AddUserCacheRpcs(Extension* extension);
 void AddObjectRpcs(Extension* extension);
+void AddAdminRpcs(Extension* extension);
 void AddHealthRpcs(Extension* extension);
 void AddReflectionRpcs(Extension* extension);  // both versions
 

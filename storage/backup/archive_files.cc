@@ -317,6 +317,12 @@ absl::Status PruneArchiveLine(const std::string& directory, ArchiveLine line,
     }
     previous = &file;
   }
+  // An epoch that has no file any more; a directory that has some stays.
+  const auto epochs = ListEpochs(directory, line);
+  if (!epochs.ok()) return epochs.status();
+  for (uint32_t epoch : *epochs) {
+    if (epoch != *epochs->rbegin()) fs::remove(ArchiveEpochPath(directory, line, epoch), error);
+  }
   return absl::OkStatus();
 }
 

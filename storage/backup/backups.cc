@@ -108,7 +108,9 @@ void Backups::Run() {
            {"took", absl::FormatDuration(time)}});
     } else {
       not_before = std::chrono::steady_clock::now() + kTryAgainAfter;
-      Log(LogLevel::kError, "backup_failed", {{"status", made.status().ToString()}});
+      // Only the end of the server cancels a backup.
+      const LogLevel level = absl::IsCancelled(made.status()) ? LogLevel::kInfo : LogLevel::kError;
+      Log(level, "backup_failed", {{"status", made.status().ToString()}});
     }
     lock.Lock();
     progress_.step = Step::kNone;

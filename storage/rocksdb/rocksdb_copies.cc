@@ -93,6 +93,8 @@ class RocksDbCopies final : public StoreCopies {
   }
 
   absl::Status Prepare() override {
+    // Otherwise Create does it, while the store waits.
+    (void)engine_->GarbageCollect();
     const rocksdb::Status status = store_->FlushLogsOver(wal_bytes_max_);
     return status.ok() ? absl::OkStatus() : FromRocksDb(status);
   }
@@ -109,8 +111,8 @@ class RocksDbCopies final : public StoreCopies {
     const rocksdb::Status status = engine_->CreateNewBackupWithMetadata(options, store_->db(), record, &id);
     file_system_->Arm([] {});
     if (!status.ok()) {
-      // What the failed copy has left would take room until the next one.
-      if (!stopped_) (void)engine_->GarbageCollect();
+      // What the failed copy has left would take room until the next one, which may never come for want of room.
+      (void)engine_->GarbageCollect();
       return Named(directory_, status);
     }
     rocksdb::BackupInfo info;
@@ -150,7 +152,6 @@ class RocksDbCopies final : public StoreCopies {
   }
 
   void Stop() override {
-    stopped_ = true;
     if (engine_ != nullptr) engine_->StopBackup();
   }
 
@@ -163,7 +164,6 @@ class RocksDbCopies final : public StoreCopies {
   const std::string directory_;
   const uint64_t wal_bytes_max_;
   OpenDb* const store_;
-  std::atomic<bool> stopped_ = false;
   const std::unique_ptr<rocksdb::Env> db_env_;
   const std::shared_ptr<CopiesFileSystem> file_system_;
   const std::unique_ptr<rocksdb::Env> env_;

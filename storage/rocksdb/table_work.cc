@@ -105,18 +105,20 @@ absl::Status CheckAllTables(rocksdb::DB* db, Pace* pace, TableWorkGoesOn goes_on
   TableProgress progress;
   for (const auto& table : tables) progress.total += table.size;
   bool stopped = !goes_on(progress);
-  uint64_t before_table = 0;
+  uint64_t table_end = 0;  // of the bytes of all tables, where the current one ends
   const auto file_system = std::make_shared<PacedFileSystem>(db->GetEnv()->GetFileSystem(), [&](size_t bytes) {
     const bool read = pace->Wait(bytes, [&] {
       stopped = stopped || !goes_on(progress);
       return !stopped;
     });
-    progress.done = std::min(progress.done + bytes, progress.total);
+    // Some bytes are read twice.
+    progress.done = std::min(progress.done + bytes, table_end);
     return read;
   });
   const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(file_system);
   for (const auto& table : tables) {
     if (stopped) return Stopped();
+    table_end += table.size;
     rocksdb::Options options = db->GetOptions();
     options.env = env.get();
     rocksdb::SstFileReader reader(options);
@@ -131,8 +133,7 @@ absl::Status CheckAllTables(rocksdb::DB* db, Pace* pace, TableWorkGoesOn goes_on
     if (!status.ok() && IsLive(db, table)) {
       damaged->push_back({std::string(table.name, 1), table.column_family_name, FromRocksDb(status)});
     }
-    before_table += table.size;
-    progress.done = before_table;
+    progress.done = table_end;
   }
   return goes_on(progress) ? absl::OkStatus() : Stopped();
 }

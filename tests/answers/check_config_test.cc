@@ -25,6 +25,7 @@ std::vector<std::string> NumbersThatAreNotInEffect(const Message& message) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor* const field = message.GetDescriptor()->field(i);
+    if (field->is_repeated()) continue;
     if (field->message_type() != nullptr) {
       const auto inner = NumbersThatAreNotInEffect(reflection.GetMessage(message, field));
       names.insert(names.end(), inner.begin(), inner.end());

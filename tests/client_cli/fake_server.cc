@@ -1,6 +1,5 @@
 #include "tests/client_cli/fake_server.h"
 
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
 #include <utility>
@@ -75,10 +74,12 @@ class FakeServer::Call : public grpc::ServerGenericBidiReactor {
   std::atomic<bool> finished_ = false;
 };
 
-FakeServer::FakeServer(int port, const std::function<void(FakeServer&)>& prepare) {
+FakeServer::FakeServer(int port, const std::function<void(FakeServer&)>& prepare,
+                       const std::shared_ptr<grpc::ServerCredentials>& credentials) {
   prepare(*this);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(port),
+                           credentials != nullptr ? credentials : grpc::InsecureServerCredentials(), &port_);
   builder.RegisterCallbackGenericService(this);
   server_ = builder.BuildAndStart();
 }
@@ -88,7 +89,19 @@ FakeServer::~FakeServer() { server_->Shutdown(); }
 std::string FakeServer::address() const { return "127.0.0.1:" + std::to_string(port_); }
 
 grpc::ServerGenericBidiReactor* FakeServer::CreateReactor(grpc::GenericCallbackServerContext* context) {
+  const auto authorization = context->client_metadata().find("authorization");
+  {
+    std::lock_guard lock(mutex_);
+    authorizations_.emplace_back(authorization == context->client_metadata().end()
+                                     ? ""
+                                     : std::string(authorization->second.data(), authorization->second.size()));
+  }
   return new Call(this, context->method());
+}
+
+std::vector<std::string> FakeServer::authorizations() {
+  std::lock_guard lock(mutex_);
+  return authorizations_;
 }
 
 FakeServer::Answer FakeServer::Handle(const std::string& method, const std::string& request) {

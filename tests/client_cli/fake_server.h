@@ -4,6 +4,7 @@
 #define HOLDFAST_TESTS_CLIENT_CLI_FAKE_SERVER_H_
 
 #include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 
 #include <atomic>
@@ -22,9 +23,11 @@ namespace holdfast::client {
 // Threading: handlers run on gRPC's threads, one at a time. On() may be called at any time.
 class FakeServer : private grpc::CallbackGenericService {
  public:
-  // Listens on this port; 0: a free one. `prepare` is called before any client can reach the server.
+  // Listens on this port; 0: a free one. `prepare` is called before any client can reach the server. Without
+  // credentials the connection is not encrypted.
   explicit FakeServer(
-      int port = 0, const std::function<void(FakeServer&)>& prepare = [](FakeServer&) {});
+      int port = 0, const std::function<void(FakeServer&)>& prepare = [](FakeServer&) {},
+      const std::shared_ptr<grpc::ServerCredentials>& credentials = nullptr);
   // Waits for the calls in progress.
   ~FakeServer() override;
 
@@ -64,6 +67,9 @@ class FakeServer : private grpc::CallbackGenericService {
     };
   }
 
+  // The values of the metadata `authorization` of all calls so far, "" for a call without.
+  std::vector<std::string> authorizations();
+
   // The number of calls of OnStream that the client has cancelled.
   int cancelled() const { return cancelled_; }
 
@@ -83,6 +89,7 @@ class FakeServer : private grpc::CallbackGenericService {
   std::mutex mutex_;
   std::atomic<int> cancelled_ = 0;
   std::map<std::string, Handler> handlers_;
+  std::vector<std::string> authorizations_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -92,7 +92,7 @@ TEST_F(ToolTest, TheNamespaceOfTheEnvironmentIsTheDefault) {
   EXPECT_EQ(Tool({"counter", "increment", "a", "--namespace", "n"}).status, 0);
   EXPECT_EQ(request_, "object { namespace: \"n\" name: \"a\" }");
   setenv("HOLDFAST_NAMESPACE", "\xff", 1);
-  ExpectUsage({"counter", "increment", "a"}, "--namespace: is not UTF-8");
+  ExpectUsage({"counter", "increment", "a"}, "HOLDFAST_NAMESPACE: is not UTF-8");
   setenv("HOLDFAST_NAMESPACE", "", 1);
   EXPECT_EQ(Tool({"counter", "increment", "a"}).status, 0);
   EXPECT_EQ(request_, "object { name: \"a\" }");
@@ -117,11 +117,10 @@ TEST_F(ToolTest, AnImpliedClassCanBeGiven) {
 }
 
 TEST_F(ToolTest, AUrlIsNoServer) {
-  const std::string message =
-      "--server: 'http://127.0.0.1:50051' is a URL; the form is HOST:PORT, as in 127.0.0.1:50051";
-  ExpectUsage({"health", "--server", "http://127.0.0.1:50051"}, message);
+  const std::string message = ": 'http://127.0.0.1:50051' is a URL; the form is HOST:PORT, as in 127.0.0.1:50051";
+  ExpectUsage({"health", "--server", "http://127.0.0.1:50051"}, "--server" + message);
   setenv("HOLDFAST_SERVER", "http://127.0.0.1:50051", 1);
-  ExpectUsage({"health"}, message);
+  ExpectUsage({"health"}, "HOLDFAST_SERVER" + message);
 }
 
 TEST_F(ToolTest, NamesThatLookLikeSomethingElse) {

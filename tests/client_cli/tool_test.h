@@ -34,12 +34,17 @@ inline Result Tool(std::vector<std::string> words, const std::string& in = "", b
   return {status, out.str(), err.str()};
 }
 
-class ToolTest : public testing::Test {
+class ToolTest : public ::testing::Test {
  protected:
-  void SetUp() override { setenv("HOLDFAST_SERVER", server_.address().c_str(), 1); }
+  void SetUp() override {
+    setenv("HOLDFAST_SERVER", server_.address().c_str(), 1);
+    setenv("HOLDFAST_CONFIG", "/nonexistent/config", 1);  // not the contexts of whoever runs the tests
+  }
   void TearDown() override {
-    unsetenv("HOLDFAST_SERVER");
-    unsetenv("HOLDFAST_NAMESPACE");
+    for (const char* const variable : {"SERVER", "NAMESPACE", "CONFIG", "CONTEXT", "TLS", "TLS_CA", "TLS_CERT",
+                                       "TLS_KEY", "TLS_SERVER_NAME", "TOKEN_FILE"}) {
+      unsetenv((std::string("HOLDFAST_") + variable).c_str());
+    }
   }
 
   // Makes the method reply with `response`. The request that came is in ShortDebugString form in request_, without its

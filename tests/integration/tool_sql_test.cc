@@ -39,6 +39,15 @@ TEST_F(ToolSqlTest, DatabaseGoesToAFileAndIntoAnotherObject) {
   EXPECT_EQ(Sql("into --csv \"SELECT length(v) AS n FROM t\""), "n\r\n1000000\r\n");
 }
 
+TEST_F(ToolSqlTest, WithReadOnlyNothingIsWritten) {
+  ASSERT_EQ(Sql("o \"CREATE TABLE t(v)\" \"INSERT INTO t VALUES (1)\""), "");
+  EXPECT_EQ(Sql("o --read-only --csv \"SELECT v FROM t\""), "v\r\n1\r\n");
+  EXPECT_NE(Sql("o --read-only \"DELETE FROM t\"").find("the statement writes, and the request is read_only"),
+            std::string::npos);
+  EXPECT_EQ(Sql("o --read-only .tables"), "t\n");
+  EXPECT_EQ(Sql("o --csv \"SELECT v FROM t\""), "v\r\n1\r\n");
+}
+
 TEST_F(ToolSqlTest, DumpOfTheShellOfSqliteIsLoaded) {
   ASSERT_EQ(Sql("o --file " HOLDFAST_CASES "/shell-dump.sql"), "");
   EXPECT_EQ(Sql("o --csv \"SELECT count(*) AS n FROM orders JOIN customers ON customer = customers.id\""),

@@ -44,7 +44,7 @@ def endpoint_of(log, process):
 def check_metrics(holdfastd):
     with tempfile.TemporaryDirectory() as directory:
         place = pathlib.Path(directory)
-        (place / "config").write_text('metrics { listen: "127.0.0.1:0" }\n')
+        (place / "config").write_text('metrics { listen: "127.0.0.1:0" } log_format: TEXT\n')
         with open(place / "log", "w") as log:
             process = subprocess.Popen(
                 [holdfastd, "--config", place / "config", "--listen", "127.0.0.1:0", "--data-dir", place / "data"],

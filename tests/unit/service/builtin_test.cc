@@ -19,6 +19,7 @@ using ::testing::ElementsAre;
 
 constexpr Verb kRead = Verb::kRead;
 constexpr Verb kWrite = Verb::kWrite;
+constexpr Verb kAdmin = Verb::kAdmin;
 
 class BuiltInTest : public ::testing::Test {
  protected:
@@ -45,11 +46,11 @@ class BuiltInTest : public ::testing::Test {
 TEST_F(BuiltInTest, EveryMethodHasARowAndAVerb) { EXPECT_EQ(table_.CheckComplete(), absl::OkStatus()); }
 
 TEST_F(BuiltInTest, TheServicesAndClassesInTheirOrder) {
-  EXPECT_THAT(
-      table_.service_names(),
-      ElementsAre("holdfast.v1.CounterService", "holdfast.v1.RateLimiterService", "holdfast.v1.BatchProcessorService",
-                  "holdfast.v1.UserCacheService", "holdfast.v1.ObjectService", "grpc.health.v1.Health",
-                  "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"));
+  EXPECT_THAT(table_.service_names(),
+              ElementsAre("holdfast.v1.CounterService", "holdfast.v1.RateLimiterService",
+                          "holdfast.v1.BatchProcessorService", "holdfast.v1.UserCacheService",
+                          "holdfast.v1.ObjectService", "holdfast.v1.AdminService", "grpc.health.v1.Health",
+                          "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"));
   std::vector<std::string> classes;
   for (const actors::ObjectClass* object_class : built_in_.object_classes) {
     classes.emplace_back(object_class->name);
@@ -78,6 +79,10 @@ TEST_F(BuiltInTest, TheVerbOfEachMethod) {
                   P("WatchAlarms", kWrite), P("AcknowledgeAlarm", kWrite), P("ExtendAlarmLease", kWrite),
                   P("DeleteAll", kWrite), P("Cleanup", kWrite), P("ListObjects", kRead), P("DescribeObject", kRead),
                   P("PassivateObject", kWrite)));
+  EXPECT_THAT(
+      VerbsOf("holdfast.v1.AdminService"),
+      ElementsAre(P("GetStatus", kAdmin), P("ListHotObjects", kAdmin), P("ListNamespaces", kAdmin),
+                  P("GetHistory", kAdmin), P("SetLogLevel", kAdmin), P("CompactStore", kAdmin), P("Scrub", kAdmin)));
   EXPECT_THAT(VerbsOf("grpc.health.v1.Health"), ElementsAre(P("Check", kRead), P("Watch", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1alpha.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));

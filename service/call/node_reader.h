@@ -1,5 +1,5 @@
-// Reads the load of the whole node (service/metrics/node_load.h) for a scrape: from atomics where there are any, and
-// from each executor by a function that it runs between its other work.
+// Reads the load of the whole node (service/metrics/node_load.h) for a scrape or a call of administration: from atomics
+// where there are any, and from each executor by a function that it runs between its other work.
 //
 // An executor that does not answer within the time limit is reported as one that has not answered; it answers into
 // memory that lives until then. Readings that follow each other within kAge share one, so that scrapes without end cost
@@ -8,14 +8,19 @@
 // Threading: Read on any thread but an executor's, since it waits. Ownership: everything pointed to outlives the
 // reader, and no Read is in progress when the executors have ended.
 
-#ifndef HOLDFAST_SERVICE_NODE_READER_H_
-#define HOLDFAST_SERVICE_NODE_READER_H_
+#ifndef HOLDFAST_SERVICE_CALL_NODE_READER_H_
+#define HOLDFAST_SERVICE_CALL_NODE_READER_H_
 
+#include <cstddef>
 #include <functional>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "actors/alarms/alarm_watchers.h"
+#include "actors/runtime/hot_objects.h"
 #include "actors/runtime/shard_host.h"
 #include "service/call/call_gate.h"
 #include "service/call/completion_queue_executor.h"
@@ -34,7 +39,7 @@ class NodeReader {
 
   struct Executor {
     CompletionQueueExecutor* executor;
-    const actors::ShardHost* host;
+    actors::ShardHost* host;
     const storage::sql::Workers* sql;
   };
   struct Sources {
@@ -56,8 +61,19 @@ class NodeReader {
 
   NodeLoad Read();
 
+  // The busiest objects of all executors that answer in time, busiest first.
+  struct Hot {
+    std::vector<actors::HotObject> objects;
+    absl::Duration window = absl::ZeroDuration();
+  };
+  Hot ReadHot(actors::HotOrder order, size_t limit) const;
+
  private:
   NodeLoad ReadNow() const;
+  // Asks each executor, and returns the answers of those that answer in time. `meanwhile` is called before the wait.
+  template <typename Answer>
+  std::vector<std::optional<Answer>> Ask(std::function<Answer(const Executor&)> question,
+                                         absl::FunctionRef<void()> meanwhile) const;
 
   const Sources sources_;
   const absl::Duration time_limit_;
@@ -70,4 +86,4 @@ class NodeReader {
 
 }  // namespace holdfast::service
 
-#endif  // HOLDFAST_SERVICE_NODE_READER_H_
+#endif  // HOLDFAST_SERVICE_CALL_NODE_READER_H_

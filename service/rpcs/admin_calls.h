@@ -1,0 +1,43 @@
+// The methods of AdminService, each in a file with its like: admin_status.cc, admin_objects.cc, maintenance_calls.cc.
+
+#ifndef HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_
+#define HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "actors/wire/wire_time.h"
+#include "holdfast/v1/admin_service.pb.h"
+#include "service/call/call_gate.h"
+#include "service/call/direct_call.h"
+#include "service/call/endpoint.h"
+#include "service/call/raw_method.h"
+
+namespace holdfast::service {
+
+void GetStatus(Endpoint* endpoint, Admission admit, const v1::GetStatusRequest& request,
+               v1::GetStatusResponse* response, DirectDone done);
+void GetHistory(Endpoint* endpoint, Admission admit, const v1::GetHistoryRequest& request,
+                v1::GetHistoryResponse* response, DirectDone done);
+void SetServerLogLevel(Endpoint* endpoint, Admission admit, const v1::SetLogLevelRequest& request,
+                       v1::SetLogLevelResponse* response, DirectDone done);
+void ListHotObjects(Endpoint* endpoint, Admission admit, const v1::ListHotObjectsRequest& request,
+                    v1::ListHotObjectsResponse* response, DirectDone done);
+void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespacesRequest& request,
+                    v1::ListNamespacesResponse* response, DirectDone done);
+
+// Each waits for a call of the method, which must outlive the call.
+void PostCompactStore(const RawMethod* method, Endpoint* endpoint);
+void PostScrub(const RawMethod* method, Endpoint* endpoint);
+
+inline void SetDuration(absl::Duration from, google::protobuf::Duration* duration) {
+  actors::SetDuration(absl::ToInt64Microseconds(from), duration);
+}
+
+// Runs `work` on the thread of administration, then ends the call with the status that it returned, on the executor of
+// the endpoint. SERVER_OVERLOADED if too many such calls wait.
+void OnAdminThread(Endpoint* endpoint, absl::AnyInvocable<absl::Status()> work, DirectDone done);
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_

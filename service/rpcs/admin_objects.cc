@@ -1,0 +1,99 @@
+// ListHotObjects and ListNamespaces.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "actors/wire/errors.h"
+#include "actors/wire/page_token.h"
+#include "service/call/admin_services.h"
+#include "service/rpcs/admin_calls.h"
+#include "storage/base/log.h"
+#include "storage/node/namespace_page.h"
+
+namespace holdfast::service {
+namespace {
+
+constexpr int32_t kHotDefault = 20;
+constexpr int32_t kHotMax = 100;
+// The most objects that one call of ListNamespaces reads.
+constexpr size_t kObjectsReadMax = 100'000;
+
+actors::HotOrder OrderOf(v1::HotOrder order) {
+  switch (order) {
+    case v1::HOT_ORDER_TIME:
+      return actors::HotOrder::kTime;
+    case v1::HOT_ORDER_BYTES_WRITTEN:
+      return actors::HotOrder::kBytesWritten;
+    default:
+      return actors::HotOrder::kRequests;
+  }
+}
+
+}  // namespace
+
+void ListHotObjects(Endpoint* endpoint, Admission admit, const v1::ListHotObjectsRequest& request,
+                    v1::ListHotObjectsResponse* response, DirectDone done) {
+  if (absl::Status status = admit(Target::Server()); !status.ok()) return done(status);
+  if (!v1::HotOrder_IsValid(request.order())) return done(actors::InvalidField("order", "is none of its values"));
+  if (request.limit() < 0) return done(actors::InvalidField("limit", "must not be negative"));
+  const int32_t limit = request.limit() == 0 ? kHotDefault : std::min(request.limit(), kHotMax);
+  OnAdminThread(
+      endpoint,
+      [admin = endpoint->admin, order = OrderOf(request.order()), limit, response] {
+        const NodeReader::Hot hot = admin->node->ReadHot(order, static_cast<size_t>(limit));
+        SetDuration(hot.window, response->mutable_window());
+        for (const actors::HotObject& from : hot.objects) {
+          storage::ObjectId id;
+          if (!from.key.Decode(&id)) continue;
+          v1::HotObject* const object = response->add_objects();
+          object->mutable_object()->set_namespace_(id.ns);
+          object->mutable_object()->set_object_class(id.object_class);
+          object->mutable_object()->set_name(id.name);
+          object->set_requests(static_cast<int64_t>(from.requests));
+          SetDuration(from.time, object->mutable_time());
+          object->set_bytes_written(static_cast<int64_t>(from.bytes_written));
+          object->set_error_max(static_cast<int64_t>(from.error));
+          // The sum of the order also counts the time before the object had its counter.
+          if (order == actors::HotOrder::kRequests) object->set_requests(static_cast<int64_t>(from.sum));
+          if (order == actors::HotOrder::kBytesWritten) object->set_bytes_written(static_cast<int64_t>(from.sum));
+          if (order == actors::HotOrder::kTime) {
+            SetDuration(absl::Nanoseconds(static_cast<int64_t>(from.sum)), object->mutable_time());
+          }
+        }
+        return absl::OkStatus();
+      },
+      std::move(done));
+}
+
+void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespacesRequest& request,
+                    v1::ListNamespacesResponse* response, DirectDone done) {
+  if (absl::Status status = admit(Target::Server()); !status.ok()) return done(status);
+  auto page = actors::BeginPage(request);
+  if (!page.ok()) return done(page.status());
+  OnAdminThread(
+      endpoint,
+      [store = endpoint->store, page = *std::move(page), response]() -> absl::Status {
+        auto found = storage::ReadNamespacePage(store, page.position, page.size, kObjectsReadMax);
+        if (absl::IsInvalidArgument(found.status())) {
+          return actors::InvalidField("page_token", std::string(found.status().message()));
+        }
+        if (absl::IsDataLoss(found.status())) {
+          Log(LogLevel::kError, "catalog_damaged", {{"status", found.status().ToString()}});
+          return actors::ListDamaged("the list of objects", "");
+        }
+        if (!found.ok()) return actors::FromStorage(found.status());
+        for (const storage::NamespaceCount& count : found->namespaces) {
+          v1::NamespaceSummary* const summary = response->add_namespaces();
+          summary->set_namespace_(count.ns);
+          summary->set_objects(count.objects);
+          summary->set_size_bytes(count.size_bytes);
+        }
+        if (!found->next.empty()) response->set_next_page_token(actors::MakePageToken(page.fingerprint, found->next));
+        return absl::OkStatus();
+      },
+      std::move(done));
+}
+
+}  // namespace holdfast::service

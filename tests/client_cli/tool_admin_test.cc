@@ -1,0 +1,165 @@
+// The commands of `holdfast admin`.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/client_cli/fake_server.h"
+#include "tests/client_cli/tool_test.h"
+
+namespace holdfast::client {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class AdminToolTest : public ToolTest {
+ protected:
+  template <class Request, class Response>
+  void ReplyTo(const std::string& method, const Response& reply) {
+    Reply<Request, Response>("/holdfast.v1.AdminService/" + method, reply);
+  }
+  // Answers Scrub with these replies.
+  void ScrubReplies(const std::vector<v1::ScrubResponse>& replies) {
+    server_.OnStream<v1::ScrubRequest, v1::ScrubResponse>(
+        "/holdfast.v1.AdminService/Scrub",
+        [this, replies](const v1::ScrubRequest& request, std::vector<v1::ScrubResponse>* responses) {
+          request_ = request.ShortDebugString();
+          *responses = replies;
+          return grpc::Status::OK;
+        });
+  }
+  static v1::GetStatusResponse Status() {
+    v1::GetStatusResponse status;
+    status.set_version("0.1.0");
+    status.set_storage_format(4);
+    status.mutable_uptime()->set_seconds(90);
+    status.mutable_start_time()->set_seconds(1'000'000'000);
+    status.mutable_calls()->set_ended(12);
+    status.mutable_families()->set_used(3);
+    status.mutable_families()->set_used_max(512);
+    v1::MemoryUse* const memory = status.add_memory();
+    memory->set_owner("objects");
+    memory->set_bytes(1536);
+    memory->set_bytes_max(256 << 20);
+    v1::ExecutorStatus* const executor = status.add_executors();
+    executor->set_number(0);
+    executor->set_unresponsive(true);
+    return status;
+  }
+};
+
+TEST_F(AdminToolTest, Status) {
+  ReplyTo<v1::GetStatusRequest>("GetStatus", Status());
+  Result result = Tool({"admin", "status"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("0.1.0, format 4\n"));
+  EXPECT_THAT(result.out, HasSubstr("1m30s, since 2001-09-09T01:46:40Z\n"));
+  EXPECT_THAT(result.out, HasSubstr("memory: objects"));
+  EXPECT_THAT(result.out, HasSubstr("1.5 KiB of 256.0 MiB\n"));
+  EXPECT_THAT(result.out, HasSubstr("3 of 512\n"));
+  EXPECT_THAT(result.out, HasSubstr("does not answer"));
+  result = Tool({"admin", "status", "--json"});
+  EXPECT_THAT(result.out, HasSubstr("\"version\":\"0.1.0\""));
+}
+
+TEST_F(AdminToolTest, Top) {
+  v1::ListHotObjectsResponse hot;
+  hot.mutable_window()->set_seconds(60);
+  v1::HotObject* const object = hot.add_objects();
+  object->mutable_object()->set_namespace_("shop");
+  object->mutable_object()->set_object_class("Counter");
+  object->mutable_object()->set_name("a\x1b[2J");
+  object->set_requests(5000);
+  object->mutable_time()->set_nanos(2'000'000);
+  object->set_bytes_written(2048);
+  ReplyTo<v1::GetStatusRequest>("GetStatus", Status());
+  ReplyTo<v1::ListHotObjectsRequest>("ListHotObjects", hot);
+  Result result = Tool({"admin", "top", "--by", "bytes", "--limit", "7"});
+  EXPECT_EQ(request_, "order: HOT_ORDER_BYTES_WRITTEN limit: 7");
+  EXPECT_EQ(result.out,
+            "up 1m30s, 12 calls, 0 refused, 0 in progress, 0 commits\n"
+            "the busiest objects of the last 1m0s\n"
+            "REQUESTS  TIME  WRITTEN  NAMESPACE  CLASS    NAME\n"
+            "5000      2ms   2.0 KiB  shop       Counter  a\\x1b[2J\n")
+      << result.err;
+  // At a terminal each look clears the screen.
+  result = Tool({"admin", "top", "--count", "2", "--refresh", "100ms"}, "", /*is_terminal=*/true);
+  EXPECT_THAT(result.out, StartsWith("\x1b[H\x1b[2Jup "));
+  EXPECT_NE(result.out.find("\x1b[H\x1b[2Jup ", 5), std::string::npos);
+  result = Tool({"admin", "top", "--json"}, "", /*is_terminal=*/true);
+  EXPECT_THAT(result.out, StartsWith("{\"objects\":[{"));
+  ExpectUsage({"admin", "top", "--by", "name"}, "--by: must be requests, time or bytes");
+  ExpectUsage({"admin", "top", "--refresh", "1ms"}, "--refresh: must be at least 100ms");
+}
+
+TEST_F(AdminToolTest, TopOfNothing) {
+  ReplyTo<v1::GetStatusRequest>("GetStatus", Status());
+  ReplyTo<v1::ListHotObjectsRequest>("ListHotObjects", v1::ListHotObjectsResponse());
+  EXPECT_THAT(Tool({"admin", "top"}).out, HasSubstr("no object had a request\n"));
+}
+
+TEST_F(AdminToolTest, Namespaces) {
+  v1::ListNamespacesResponse reply;
+  v1::NamespaceSummary* const summary = reply.add_namespaces();
+  summary->set_namespace_("shop");
+  summary->set_objects(12);
+  summary->set_size_bytes(500);
+  ReplyTo<v1::ListNamespacesRequest>("ListNamespaces", reply);
+  Result result = Tool({"admin", "namespaces", "--page-size", "9"});
+  EXPECT_EQ(request_, "page_size: 9");
+  EXPECT_EQ(result.out,
+            "OBJECTS  BYTES  NAMESPACE\n"
+            "12       500    shop\n");
+  result = Tool({"admin", "namespaces", "--json"});
+  EXPECT_EQ(result.out, "{\"namespace\":\"shop\",\"objects\":\"12\",\"size_bytes\":\"500\"}\n");
+}
+
+TEST_F(AdminToolTest, LogLevel) {
+  v1::SetLogLevelResponse reply;
+  reply.set_previous_level(v1::LOG_LEVEL_INFO);
+  ReplyTo<v1::SetLogLevelRequest>("SetLogLevel", reply);
+  const Result result = Tool({"admin", "log-level", "debug"});
+  EXPECT_EQ(request_, "level: LOG_LEVEL_DEBUG");
+  EXPECT_EQ(result.out, "DEBUG, before INFO\n");
+  ExpectUsage({"admin", "log-level", "loud"}, "LEVEL: must be DEBUG, INFO, WARNING or ERROR");
+}
+
+TEST_F(AdminToolTest, ScrubPrintsHowFarItIsAndItsDamage) {
+  v1::ScrubResponse first;
+  first.set_bytes(2048);
+  v1::ScrubResponse last = first;
+  last.set_bytes_done(2048);
+  last.set_done(true);
+  last.set_damaged_count(1);
+  v1::DamagedTable* const table = last.add_damaged_tables();
+  table->set_table("000012.sst");
+  table->set_family("packed");
+  table->set_message("block checksum mismatch");
+  ScrubReplies({first, last});
+  const Result result = Tool({"admin", "scrub", "--rate", "1000000"});
+  EXPECT_EQ(request_, "bytes_per_second: 1000000");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.out,
+            "checking  0 of 2.0 KiB, 0 tables are damaged\n"
+            "checked  2.0 KiB of 2.0 KiB, 1 tables are damaged\n"
+            "TABLE       FAMILY  DAMAGE\n"
+            "000012.sst  packed  block checksum mismatch\n");
+}
+
+TEST_F(AdminToolTest, AScrubWithoutDamageEndsWithSuccess) {
+  v1::ScrubResponse last;
+  last.set_done(true);
+  ScrubReplies({last});
+  Result result = Tool({"admin", "scrub"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out, "checked  0 of 0, 0 tables are damaged\n");
+  result = Tool({"admin", "scrub", "--json"});
+  EXPECT_THAT(result.out, HasSubstr("\"done\":true"));
+}
+
+}  // namespace
+}  // namespace holdfast::client
