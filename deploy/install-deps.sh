@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what Holdfast is built from: Debian 12 packages, the .proto files of google.rpc, and the source of SQLite.
+# Installs what Holdfast is built from: Debian 12 packages, the .proto files of google.rpc and OTLP, and the source of
+# SQLite.
 # Changes nothing when nothing is missing.
 #
 #   install-deps.sh            what the server, the client and the C++ tests need
@@ -31,13 +32,20 @@ sqlite_package=better-sqlite3@12.11.1
 sqlite_dir=/usr/local/share/holdfast/sqlite/$sqlite_version
 sqlite_sums="60d2f39a3726cd6b9021da6f4e868608d66fbb6528a9f513dc8ffcc640493422  sqlite3.c
 9e69a1353a4288450b0d5239ede11fc7f1f4c8e5eb07491fc8317eacb5b7de7e  sqlite3.h"
+# The .proto files of OTLP, in which spans are exported, come from npm's package of an exporter, the last one that ships
+# them. They stand beside those of google.rpc, and only if their checksums are these.
+otlp_package=@opentelemetry/otlp-grpc-exporter-base@0.38.0
+otlp_sums="93bf485272d0785e3c4f5de3fcea8c60898faac604497fa1dd062fadea14a448  opentelemetry/proto/collector/trace/v1/trace_service.proto
+f89f498d0d90b5dda496a4d367018229c1ca3f2cb7f5e613033e45a28ac7e9ca  opentelemetry/proto/trace/v1/trace.proto
+6e37601a9fd16ff872d167d525d0ed87647dbfd09510e82f6b63ae92a72ec02e  opentelemetry/proto/common/v1/common.proto
+b8ea46501d3d4ba7057a1257e363eb8a335d17d7595c157802ffb0bb26c85796  opentelemetry/proto/resource/v1/resource.proto"
 # promtool checks the metrics and the rules for alerts. It is taken out of Debian's package of Prometheus, which is not
 # installed: the package would start a server.
 promtool_dir=/usr/local/share/holdfast/promtool
 tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime)
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
 
 tools=false check=false bench=false
 while [ $# -gt 0 ]; do
@@ -56,17 +64,21 @@ if $bench; then wanted+=("${bench_packages[@]}"); fi
 if $tools; then wanted+=("${tool_packages[@]}"); fi
 # A client in Go is among the tests.
 if $tools && ! command -v go >/dev/null; then wanted+=(golang-go); fi
-# npm fetches the source of SQLite. If npm was installed from elsewhere, Debian's packages of it would get in its way.
+# npm fetches the source of SQLite and the files of OTLP. If npm was installed from elsewhere, Debian's packages of it
+# would get in its way.
 sqlite_wanted=true
 [ ! -f "$sqlite_dir/sqlite3.c" ] || sqlite_wanted=false
-if $sqlite_wanted || $tools || $bench; then
+otlp_are_right() { (cd "$1" 2>/dev/null && sha256sum --check --status 2>/dev/null <<<"$otlp_sums"); }
+otlp_missing=false
+otlp_are_right "$googleapis_dir" || otlp_missing=true
+if $sqlite_wanted || $otlp_missing || $tools || $bench; then
   command -v npm >/dev/null || wanted+=(nodejs npm)
 fi
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   echo "install-deps: this is no Debian system. Install by hand what these packages of Debian 12 hold: ${wanted[*]};" \
-    "the .proto files of PyPI's $googleapis in $googleapis_dir; and sqlite3.c and sqlite3.h of SQLite $sqlite_version in" \
-    "$sqlite_dir" >&2
+    "the .proto files of PyPI's $googleapis and npm's $otlp_package in $googleapis_dir; and sqlite3.c and sqlite3.h of" \
+    "SQLite $sqlite_version in $sqlite_dir" >&2
   exit 1
 fi
 
@@ -84,12 +96,13 @@ promtool_missing=false
 sqlite_missing=false
 sqlite_is_right "$sqlite_dir" || sqlite_missing=true
 
-if [ ${#missing[@]} -eq 0 ] && ! $protos_missing && ! $sqlite_missing && ! $promtool_missing; then
+if [ ${#missing[@]} -eq 0 ] && ! $protos_missing && ! $otlp_missing && ! $sqlite_missing && ! $promtool_missing; then
   echo "install-deps: nothing is missing (${#wanted[@]} packages, $googleapis, SQLite $sqlite_version)"
   exit 0
 fi
 [ ${#missing[@]} -eq 0 ] || echo "install-deps: missing: ${missing[*]}"
 ! $protos_missing || echo "install-deps: missing: $googleapis in $googleapis_dir"
+! $otlp_missing || echo "install-deps: missing: the .proto files of $otlp_package in $googleapis_dir"
 ! $sqlite_missing || echo "install-deps: missing: SQLite $sqlite_version in $sqlite_dir"
 ! $promtool_missing || echo "install-deps: missing: promtool in $promtool_dir"
 if $check; then exit 1; fi
@@ -128,6 +141,18 @@ if $sqlite_missing; then
   fi
   "${as_root[@]}" mkdir -p "$sqlite_dir"
   "${as_root[@]}" cp "$scratch"/package/deps/sqlite3/sqlite3.[ch] "$sqlite_dir/"
+fi
+if $otlp_missing; then
+  echo "install-deps: installing the .proto files of $otlp_package into $googleapis_dir"
+  mkdir "$scratch/otlp"
+  (cd "$scratch/otlp" && npm pack --silent --ignore-scripts "$otlp_package" >/dev/null && tar -xzf ./*.tgz)
+  if ! otlp_are_right "$scratch/otlp/package/build/protos"; then
+    echo "install-deps: the .proto files in $otlp_package are not those that are expected" >&2
+    exit 1
+  fi
+  while read -r _ file; do
+    "${as_root[@]}" install -D -m 644 "$scratch/otlp/package/build/protos/$file" "$googleapis_dir/$file"
+  done <<<"$otlp_sums"
 fi
 if $promtool_missing; then
   echo "install-deps: installing promtool into $promtool_dir"

@@ -72,6 +72,7 @@ setting() { # NAME
 downloads() {
   echo "compiled generic sqlite $(setting sqlite_version deploy/install-deps.sh)"
   setting googleapis deploy/install-deps.sh | sed 's/\(.*\)==\(.*\)/compiled pypi \1 \2/'
+  setting otlp_package deploy/install-deps.sh | sed 's/\(.*\)@\(.*\)/compiled npm \1 \2/'
   grep -oh '@bufbuild/buf@[0-9.]*' "$root/tests/lint/buf.sh" | sed 's/\(.*\)@\(.*\)/tests npm \1 \2/'
   echo "tests npm workerd $(setting workerd_version tests/differential/run.sh)"
   sed -n 's/^\([a-z][a-z0-9-]*\)==\(.*\)/tests pypi \1 \2/p' "$root/tests/clients/python/requirements.txt"
@@ -98,7 +99,11 @@ import urllib.parse
 # read. Something new that is not here makes this script fail.
 LICENSES = {
     "generic": {"sqlite": ["public-domain"]},
-    "npm": {"@bufbuild/buf": ["Apache-2.0"], "workerd": ["Apache-2.0"]},
+    "npm": {
+        "@bufbuild/buf": ["Apache-2.0"],
+        "@opentelemetry/otlp-grpc-exporter-base": ["Apache-2.0"],
+        "workerd": ["Apache-2.0"],
+    },
     "pypi": {
         "googleapis-common-protos": ["Apache-2.0"],
         "grpcio": ["Apache-2.0"],

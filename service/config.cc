@@ -86,6 +86,19 @@ void CheckMetrics(const config::v1::MetricsConfig& metrics, Problems* problems) 
   }
 }
 
+void CheckTraces(const config::v1::TracesConfig& traces, Problems* problems) {
+  if (traces.endpoint().empty()) return;
+  const auto host = HostOf("traces.endpoint", traces.endpoint(), problems);
+  if (!host) return;
+  if (host->empty()) {
+    problems->Add("traces.endpoint", absl::StrCat("\"", traces.endpoint(), "\" has no host"));
+  } else if (!IsLoopback(*host) && traces.ca_file().empty() && !traces.insecure()) {
+    problems->Add("traces.endpoint", absl::StrCat("\"", traces.endpoint(),
+                                                  "\" is no loopback address and there is no traces.ca_file, so the "
+                                                  "spans have no TLS; if that is meant, set traces.insecure: true"));
+  }
+}
+
 void CheckBackup(const Config& config, Problems* problems) {
   const auto& backup = config.backup();
   if (!backup.directory().empty()) {
@@ -142,6 +155,7 @@ absl::Status CompleteConfig(Config* config) {
   problems.Add(AccessFiles::Check(*config));
   CheckListen(*config, &problems);
   CheckMetrics(config->metrics(), &problems);
+  CheckTraces(config->traces(), &problems);
   CheckBackup(*config, &problems);
   if (config->actors().executors() == 0) {
     config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));

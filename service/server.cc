@@ -43,11 +43,13 @@
 #include "service/metrics/observers.h"
 #include "service/metrics/process_usage.h"
 #include "service/metrics/recorder.h"
+#include "service/metrics/version.h"
 #include "service/open_store.h"
 #include "service/quiesce.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_table.h"
 #include "service/tls.h"
+#include "service/traces/traces.h"
 #include "storage/base/disk_space.h"
 #include "storage/base/log.h"
 #include "storage/node/families.h"
@@ -284,6 +286,7 @@ class RunningServer : public Server {
   std::unique_ptr<AccessFiles> access_;  // null: there is no access control
   CallGate gate_;
   CallLog call_log_;
+  std::unique_ptr<Traces> traces_;  // null: nothing is traced
   ImportPlaces import_places_;
   std::atomic<bool> disk_failed_ = false;
   std::unique_ptr<storage::Archiver> archiver_;  // null without an archive
@@ -334,6 +337,9 @@ absl::Status RunningServer::Start() {
   if (!credentials.ok()) return credentials.status();
   credentials_ = *std::move(credentials);
   if (absl::Status status = StartAccess(); !status.ok()) return status;
+  auto traces = Traces::Start(config_.traces(), clock_, ServerVersion());
+  if (!traces.ok()) return traces.status();
+  traces_ = *std::move(traces);
   if (open_store_ != nullptr) {
     auto store = open_store_(config_);
     if (!store.ok()) return store.status();
@@ -477,6 +483,7 @@ absl::Status RunningServer::StartGrpc() {
                      .gate = &gate_,
                      .log = &call_log_,
                      .observer = observer_,
+                     .tracer = traces_ == nullptr ? nullptr : traces_->tracer(),
                      .parser = &parser_,
                      .admin = admin_.get(),
                      .alone = lanes_.size() == 1,
@@ -522,7 +529,8 @@ void RunningServer::MakeAdmin() {
                               .families = families_.get(),
                               .watchers = &watchers_,
                               .families_max = config_.storage().column_families_max(),
-                              .request_record_bytes_max = config_.storage().request_record_bytes_max()};
+                              .request_record_bytes_max = config_.storage().request_record_bytes_max(),
+                              .traces = traces_.get()};
   for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
   node_reader_ = std::make_unique<NodeReader>(
       std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);
@@ -599,6 +607,8 @@ void RunningServer::Drain() {
   if (admin_thread_ != nullptr) admin_thread_->Stop();
   StopLanes();
   grpc_ = nullptr;
+  // The last calls have ended; their spans are sent, if the collector takes them soon.
+  traces_ = nullptr;
 }
 
 }  // namespace

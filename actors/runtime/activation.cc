@@ -170,6 +170,7 @@ void Activation::Pump() {
       observer->RequestBegun(class_->name);
       next->progress.began = lane_->clock().Steady();
     }
+    if (next->times != nullptr) next->times->began = lane_->clock().Steady();
     Begin(next, next->recorded() != nullptr ? RunRecorded(next) : next->Run(*object_), LimitOf(next));
   }
   pumping_ = false;
@@ -272,6 +273,7 @@ absl::Status Activation::CheckTurn(Delivery* turn) {
 bool Activation::OfRuntime(const Delivery* turn) const { return turn == alarm_turn_ || turn == move_turn_; }
 
 void Activation::TellEnded(Delivery* turn, const absl::Status& outcome, size_t bytes_written) {
+  if (turn->times != nullptr) turn->times->ended = lane_->clock().Steady();
   const std::optional<absl::Time> began = std::exchange(turn->progress.began, std::nullopt);
   if (!began) return;
   const absl::Time now = lane_->clock().Steady();

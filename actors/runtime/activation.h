@@ -152,7 +152,8 @@ class Activation : public ObjectContext, private storage::Resumer {
   void Refuse(Delivery* request, const absl::Status& why);
   // Returns whether the turn is the alarm's or the move's, so it has no request.
   bool OfRuntime(const Delivery* turn) const;
-  // Reports the end of a request's turn to the observer, if there is one, and to the list of hot objects.
+  // Reports the end of a request's turn to its trace and to the observer, if there are such, and to the list of hot
+  // objects.
   void TellEnded(Delivery* turn, const absl::Status& outcome, size_t bytes_written);
   // Discards the instance, which was loaded.
   void Discard();

@@ -23,6 +23,13 @@ namespace holdfast::actors {
 class Object;
 struct ObjectClass;
 
+// The times of a delivery's turn by the steady clock, for a delivery whose call is traced. A time stays InfinitePast if
+// its moment does not come.
+struct TurnTimes {
+  absl::Time began = absl::InfinitePast();
+  absl::Time ended = absl::InfinitePast();  // the outcome may still wait behind the output gate
+};
+
 class Delivery : public storage::CommitPipeline::Waiter {
  public:
   virtual ~Delivery() = default;
@@ -42,6 +49,8 @@ class Delivery : public storage::CommitPipeline::Waiter {
   absl::Time deadline = absl::InfiniteFuture();
   // The delivery's share of the mailbox's bound on bytes.
   size_t bytes = 0;
+  // The activation tells the times of the turn here, unless it is null. They live until Done.
+  TurnTimes* times = nullptr;
 
   // The progress of the delivery's turn, kept by the activation and the output gate.
   struct Progress {

@@ -78,7 +78,7 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
                                  });
       const bool begun = delivery.Begin(
           this->endpoint_, [this](const Target& target) { return this->AdmitTarget(target); }, row_->object_class,
-          deadline);
+          deadline, this->trace_.get());
       if (begun) admitted.push_back(delivery.addressed());
     }
     this->endpoint_->router->Deliver(std::move(admitted));

@@ -5,6 +5,7 @@
 
 #include "absl/time/time.h"
 #include "actors/wire/errors.h"
+#include "service/call/trace_headers.h"
 #include "storage/base/check.h"
 
 namespace holdfast::service {
@@ -36,8 +37,21 @@ void Call::Join() {
   if (next_ != nullptr) next_->previous_ = &next_;
   endpoint_->calls = this;
   began_ = endpoint_->log->Begin();
+  if (endpoint_->tracer != nullptr || began_ != CallLog::kNotMeasured) BeginTrace();
   if (endpoint_->observer != nullptr) arrived_ = endpoint_->executor->clock().Steady();
   Used();
+}
+
+void Call::BeginTrace() {
+  const TraceHeaders headers = ReadTraceHeaders(context_);
+  if (endpoint_->tracer == nullptr) {
+    trace_ = Tracer::ForLog(headers);
+    return;
+  }
+  // Health is asked for all the time; a trace of it is of use only to a caller who wants one.
+  const Method& method = method_->method();
+  trace_ = endpoint_->tracer->Begin(headers, method.name, /*by_ratio=*/!method.open,
+                                    /*log_all=*/began_ != CallLog::kNotMeasured);
 }
 
 void Call::OnEvent(bool ok) {
@@ -63,10 +77,12 @@ void Call::Finish(const absl::Status& outcome) {
   HOLDFAST_CHECK(!outcome.ok() || lease_.has_target(), method_->name());
   state_ = State::kFinishing;
   if (shape_ == CallGate::Shape::kStream) {
-    endpoint_->log->StreamEnded(began_, method_->name(), outcome);
+    endpoint_->log->StreamEnded(began_, method_->name(), outcome, trace_.get());
   } else {
-    endpoint_->log->Ended(began_, method_->name(), outcome, [this] { return ObjectName(); });
+    endpoint_->log->Ended(
+        began_, method_->name(), outcome, [this] { return ObjectName(); }, trace_.get());
   }
+  if (trace_ != nullptr && trace_->recorded()) endpoint_->tracer->End(std::move(trace_), outcome);
   if (storage::Observer* const observer = endpoint_->observer) {
     observer->CallEnded({.method = method_->method().number,
                          .stream = shape_ == CallGate::Shape::kStream,

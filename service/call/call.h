@@ -25,6 +25,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -36,6 +37,7 @@
 #include "service/call/credentials.h"
 #include "service/call/endpoint.h"
 #include "service/call/raw_method.h"
+#include "service/traces/call_trace.h"
 
 namespace holdfast::service {
 
@@ -88,6 +90,9 @@ class Call : public Event {
                                         [this] { return ReadCredentials(context_); });
   }
 
+  // Returns the place for the times of a delivery that the call makes; null if the call is not traced, or has too many.
+  TracedDelivery* TraceDelivery() { return trace_ == nullptr ? nullptr : trace_->AddDelivery(/*item=*/false); }
+
   // The outcome of a stream that EndIdle ends.
   static absl::Status IdleTooLong();
 
@@ -123,6 +128,8 @@ class Call : public Event {
   grpc::ServerContext context_;
   grpc::ByteBuffer bytes_;  // the request, or the message of a stream that was read last
   CallGate::Lease lease_;
+  // The trace of the call, until Finish; null if the call is not traced and its line in the log names no trace.
+  std::unique_ptr<CallTrace> trace_;
 
  private:
   friend void DrainCalls(Endpoint* endpoint);
@@ -135,6 +142,7 @@ class Call : public Event {
 
   // Puts the call into the endpoint's list.
   void Join();
+  void BeginTrace();
   void DeleteIfOver();
 
   const CallGate::Shape shape_;

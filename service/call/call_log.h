@@ -3,11 +3,12 @@
 //
 //   event=call_refused method=holdfast.v1.CounterService.Increment object=default/Counter/a code=RESOURCE_EXHAUSTED
 //       reason=MAILBOX_FULL message="..." took_ms=0.041
-//   event=call_slow method=... object=... code=OK took_ms=152.300
+//   event=call_slow method=... object=... code=OK took_ms=152.300 trace=0af7651916cd43dd8448eb211c80319c
 //
-// A call that was refused and slow has the first of these. The time is from the arrival of the request to its outcome.
-// Streams have lines for their refusals and their items, but are never slow themselves: their clients decide how long
-// they live. At a lower level nothing is measured.
+// The line of a call that has a trace of its caller, or is traced, ends with the trace's id. A call that was refused
+// and slow has the first of these. The time is from the arrival of the request to its outcome. Streams have lines for
+// their refusals and their items, but are never slow themselves: their clients decide how long they live. At a lower
+// level nothing is measured.
 //
 // Bounds: kLinesPerSecondMax lines a second. The next line tells the number of lines that were left out
 // (event=calls_left_out). Threading: any thread.
@@ -22,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "service/traces/call_trace.h"
 #include "storage/base/mutex.h"
 
 namespace holdfast::service {
@@ -40,14 +42,16 @@ class CallLog {
   // Returns the time at which a call begins, for Ended.
   absl::Time Begin() const;
   // Writes the line of a call that began at `began`, if the call was refused or slow. `object` is called only for a
-  // line; it returns "namespace/class/name", or "" if the call names no object or none was found.
+  // line; it returns "namespace/class/name", or "" if the call names no object or none was found. `trace` may be null.
   void Ended(absl::Time began, absl::string_view method, const absl::Status& outcome,
-             const std::function<std::string()>& object);
+             const std::function<std::string()>& object, const CallTrace* trace = nullptr);
   // Does the same for the end of a stream.
-  void StreamEnded(absl::Time began, absl::string_view method, const absl::Status& outcome);
+  void StreamEnded(absl::Time began, absl::string_view method, const absl::Status& outcome,
+                   const CallTrace* trace = nullptr);
 
  private:
-  void Write(absl::Duration took, absl::string_view method, const absl::Status& outcome, const std::string& object);
+  void Write(absl::Duration took, absl::string_view method, const absl::Status& outcome, const std::string& object,
+             const CallTrace* trace);
   // Returns whether there is room for a line now. If so, `*left_out` is the number of lines left out since the last.
   bool Admit(absl::Time now, int64_t* left_out);
 

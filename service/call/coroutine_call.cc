@@ -70,13 +70,16 @@ CoroutineCall::Step CoroutineCall::Work(storage::Background* background, absl::A
 
 CoroutineCall::Step CoroutineCall::AnyTurn(actors::ObjectTurn::Body body, actors::RecordedRequest* recorded) {
   return Step(this, [this, body = std::move(body), recorded]() mutable {
-    const auto end = [this](const absl::Status& status) {
+    TracedDelivery* const traced = TraceDelivery();
+    const auto end = [this, traced](const absl::Status& status) {
+      if (traced != nullptr) traced->End(status);
       endpoint_->executor->Post([this, status] {
         outcome_ = status;
         OnStep(true);
       });
     };
     turn_ = std::make_unique<actors::ObjectTurn>(std::move(body), end, recorded);
+    if (traced != nullptr) turn_->times = traced->Queued(object_.key, object_.object_class);
     endpoint_->router->Deliver(object_.key, object_.object_class, turn_.get());
   });
 }

@@ -21,6 +21,7 @@
 #include "service/call/completion_queue_executor.h"
 #include "service/call/import_places.h"
 #include "service/call/request_parser.h"
+#include "service/traces/tracer.h"
 #include "storage/base/background.h"
 #include "storage/base/observer.h"
 #include "storage/sql/database.h"
@@ -44,6 +45,7 @@ struct Endpoint {
   CallGate* gate;
   CallLog* log;
   storage::Observer* observer;  // may be null
+  Tracer* tracer;               // null: no call is traced
   RequestParser* parser;
   AdminServices* admin;
   // There is no other executor.

@@ -34,15 +34,20 @@ class ItemDelivery final : public actors::Delivery {
         record_(method, request, response),
         done_(std::move(done)) {}
 
-  // Begins the item: returns whether it is to be delivered. If not, it has ended.
-  bool Begin(Endpoint* endpoint, Admission admit, const actors::ObjectClass* implied, absl::Time until) {
+  // Begins the item: returns whether it is to be delivered. If not, it has ended. `trace` is that of the call, and may
+  // be null.
+  bool Begin(Endpoint* endpoint, Admission admit, const actors::ObjectClass* implied, absl::Time until,
+             CallTrace* trace) {
     log_ = endpoint->log;
     began_ = log_->Begin();
+    trace_ = trace;
+    if (trace != nullptr) traced_ = trace->AddDelivery(/*item=*/true);
     const absl::Status status = AdmitObject(*request_, implied, *endpoint->classes, admit, &object_);
     if (!status.ok()) {
       Done(status);
       return false;
     }
+    if (traced_ != nullptr) times = traced_->Queued(object_.key, object_.object_class);
     deadline = until;
     bytes = request_->ByteSizeLong();
     return true;
@@ -53,9 +58,11 @@ class ItemDelivery final : public actors::Delivery {
   actors::Task<absl::Status> Run(actors::Object& object) override { return handle_(object, *request_, response_); }
   actors::RecordedRequest* recorded() override { return record_.IfAny(); }
   void Done(const absl::Status& status) override {
-    log_->Ended(began_, record_.method(), status, [this] {
+    const auto object = [this] {
       return object_.object_class == nullptr ? ObjectNameOf(*request_, "") : object_.key.DebugString();
-    });
+    };
+    log_->Ended(began_, record_.method(), status, object, trace_);
+    if (traced_ != nullptr) traced_->End(status);
     done_(status);
   }
 
@@ -67,6 +74,8 @@ class ItemDelivery final : public actors::Delivery {
   RequestObject object_;
   CallLog* log_ = nullptr;
   absl::Time began_;
+  const CallTrace* trace_ = nullptr;
+  TracedDelivery* traced_ = nullptr;  // the item in the trace
   absl::AnyInvocable<void(const absl::Status&)> done_;
 };
 

@@ -67,6 +67,13 @@ NodeLoad NodeReader::ReadNow() const {
                                                load.alarm_watchers = sources_.watchers->count();
                                                load.request_record_bytes_max = sources_.request_record_bytes_max;
                                              });
+  if (const Traces* const traces = sources_.traces) {
+    const SpanExporter::Stats spans = traces->spans();
+    load.spans_exported = spans.exported;
+    load.spans_dropped_queue_full = spans.dropped_queue_full;
+    load.spans_dropped_not_taken = spans.dropped_not_taken;
+    load.traces_left_out = traces->left_out();
+  }
   for (size_t i = 0; i < answers.size(); ++i) {
     NodeLoad::Executor& executor = load.executors.emplace_back();
     executor.answered = answers[i].has_value();

@@ -25,6 +25,7 @@
 #include "service/call/call_gate.h"
 #include "service/call/completion_queue_executor.h"
 #include "service/metrics/node_load.h"
+#include "service/traces/traces.h"
 #include "storage/base/mutex.h"
 #include "storage/node/families.h"
 #include "storage/sql/workers.h"
@@ -49,6 +50,7 @@ class NodeReader {
     const actors::AlarmWatchers* watchers;
     int64_t families_max;
     int64_t request_record_bytes_max;
+    const Traces* traces = nullptr;  // null: nothing is traced
   };
 
   // `now` is a clock that never goes back.

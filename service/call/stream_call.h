@@ -136,7 +136,8 @@ class StreamCall final : public Call {
           }
         });
     const bool begun = delivery.Begin(
-        endpoint_, [this](const Target& target) { return AdmitTarget(target); }, row_->object_class, deadline_);
+        endpoint_, [this](const Target& target) { return AdmitTarget(target); }, row_->object_class, deadline_,
+        trace_.get());
     if (begun) {
       const actors::Addressed item = delivery.addressed();
       endpoint_->router->Deliver(*item.key, item.object_class, item.delivery);

@@ -53,6 +53,9 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
     record_.emplace(&row_->raw.name(), &request, this->response_);
     this->deadline = DeadlineOf(this->context_, endpoint.executor->clock());
     this->bytes = this->request_bytes();
+    if (TracedDelivery* const traced = this->TraceDelivery()) {
+      this->times = traced->Queued(object_.key, object_.object_class);
+    }
     endpoint.router->Deliver(object_.key, object_.object_class, this);
     return absl::OkStatus();
   }

@@ -161,6 +161,13 @@ std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
       return SumOf<int64_t>(load, [](const Executor& e) { return e.load.request_record_bytes; });
     case Metric::kRequestRecordBytesMax:
       return One(load.request_record_bytes_max);
+    case Metric::kTraceSpans:
+      return One(load.spans_exported);
+    case Metric::kTraceSpansDropped:
+      return {{.labels = {"queue_full"}, .value = static_cast<double>(load.spans_dropped_queue_full)},
+              {.labels = {"not_taken"}, .value = static_cast<double>(load.spans_dropped_not_taken)}};
+    case Metric::kTracesLeftOut:
+      return One(load.traces_left_out);
     default:
       return {};
   }

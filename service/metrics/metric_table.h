@@ -91,6 +91,10 @@ enum class Metric : size_t {
   kRequestRecords,
   kRequestRecordBytes,
   kRequestRecordBytesMax,
+  // --- Traces.
+  kTraceSpans,
+  kTraceSpansDropped,
+  kTracesLeftOut,
   // --- The process.
   kBuildInfo,
   kStartTime,

@@ -32,6 +32,11 @@ struct NodeLoad {
   int64_t families_max = 0;
   size_t alarm_watchers = 0;
   int64_t request_record_bytes_max = 0;
+  // Spans that the collector has taken, and those that were dropped; calls that were too many to be traced.
+  uint64_t spans_exported = 0;
+  uint64_t spans_dropped_queue_full = 0;
+  uint64_t spans_dropped_not_taken = 0;
+  uint64_t traces_left_out = 0;
 };
 
 }  // namespace holdfast::service

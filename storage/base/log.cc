@@ -47,7 +47,9 @@ using Fields = std::initializer_list<std::pair<absl::string_view, std::string>>;
 
 std::string JsonLine(const std::string& time, absl::string_view level, absl::string_view event, const Fields& fields) {
   nlohmann::ordered_json line = {{"time", time}, {"level", level}, {"event", event}};
-  for (const auto& [name, value] : fields) line[std::string(name)] = value;
+  for (const auto& [name, value] : fields) {
+    if (!name.empty()) line[std::string(name)] = value;
+  }
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
@@ -73,6 +75,7 @@ void Log(LogLevel level, absl::string_view event, Fields fields) {
   if (log_format == LogFormat::kJson) return Logger().log(ToSpdlog(level), JsonLine(time, name, event, fields));
   std::string line = absl::StrCat(time, " level=", name, " event=", event);
   for (const auto& [field, value] : fields) {
+    if (field.empty()) continue;
     if (IsPlain(value)) {
       absl::StrAppend(&line, " ", field, "=", value);
     } else {

@@ -5,7 +5,7 @@
 //   {"time":"2026-01-02T03:04:05.678Z","level":"info","event":"serving","address":"127.0.0.1:50051"}
 //
 // Any thread. Values are quoted and escaped where needed, so a line is one event whatever a client sent. In JSON every
-// value is a text, and bytes that are no UTF-8 are replaced.
+// value is a text, and bytes that are no UTF-8 are replaced. A field without a name is left out.
 
 #ifndef HOLDFAST_STORAGE_BASE_LOG_H_
 #define HOLDFAST_STORAGE_BASE_LOG_H_

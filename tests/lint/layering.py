@@ -6,9 +6,9 @@ may include beside itself; a folder without a list here may have no file. Since 
 listed before it, there is no circle.
 
 Also: a class has friends in its own file only; only storage/rocksdb knows RocksDB, only storage/sql and
-client/sql_split.cc know SQLite, only service and client know gRPC, and only service/metrics knows Prometheus; options of RocksDB that lose data have no
-place anywhere; and the server's code locks with storage/base/mutex.h and ends a broken process with
-storage/base/check.h, never with what those stand on.
+client/sql_split.cc know SQLite, only service and client know gRPC, only service/metrics knows Prometheus, and only
+service/traces knows OTLP; options of RocksDB that lose data have no place anywhere; and the server's code locks with
+storage/base/mutex.h and ends a broken process with storage/base/check.h, never with what those stand on.
 Usage: layering.py ROOT. Prints each include that breaks a rule and exits 1 if there is one.
 """
 import pathlib
@@ -38,9 +38,10 @@ MAY_INCLUDE = {
     "actors/objects": [*STORAGE, *ACTORS[:5]],
     "service/access": [BASE, *ACTORS[:2]],
     "service/metrics": [*STORAGE, *ACTORS],
-    "service/call": [*STORAGE, *ACTORS, "service/access", "service/metrics"],
-    "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/call"],
-    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/call", "service/rpcs"],
+    "service/traces": [*STORAGE, *ACTORS],
+    "service/call": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces"],
+    "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call"],
+    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call", "service/rpcs"],
     "client": [],
 }
 FOLDERS = ["storage", "actors", "service", "client"]
@@ -84,6 +85,8 @@ def broken_rules(room, path, included):
         yield "only storage/sql and client/sql_split.cc may include SQLite"
     if top == "prometheus" and room != "service/metrics":
         yield "only service/metrics may include the library of Prometheus"
+    if top == "opentelemetry" and room != "service/traces":
+        yield "only service/traces may include OTLP"
     if top in ("grpc", "grpcpp") and folder not in ("service", "client"):
         yield "only service and client may include gRPC"
     if included.endswith(".grpc.pb.h") and folder not in ("service", "client"):

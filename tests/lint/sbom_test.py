@@ -73,6 +73,7 @@ for library, packages in owners.items():
 include = re.search(r"^SQLITE_DIR:PATH=(.*)", (build / "CMakeCache.txt").read_text(), re.M)[1]
 expect("sqlite", re.search(r'#define SQLITE_VERSION +"(.*)"', (pathlib.Path(include) / "sqlite3.h").read_text())[1], "compiled")
 expect("googleapis-common-protos", re.search(r"googleapis-common-protos==([\d.]+)", script)[1], "compiled")
+expect("@opentelemetry/otlp-grpc-exporter-base", re.search(r"otlp-grpc-exporter-base@([\d.]+)", script)[1], "compiled")
 expect("@bufbuild/buf", re.search(r"@bufbuild/buf@([\d.]+)", (root / "tests/lint/buf.sh").read_text())[1], "tests")
 expect("workerd", re.search(r"^workerd_version=(.*)", (root / "tests/differential/run.sh").read_text(), re.M)[1], "tests")
 for name, version in re.findall(r"^([\w-]+)==(.*)", (root / "tests/clients/python/requirements.txt").read_text(), re.M):

@@ -58,6 +58,8 @@ struct SendOptions {
   size_t bytes = 0;
   // The return value of CheckReply.
   absl::Status reply_check;
+  // Delivery::times; the test keeps it until the request is done.
+  TurnTimes* times = nullptr;
 };
 
 // A request with a request_id, and the names that its record uses.
@@ -113,6 +115,7 @@ class NodeTest : public ::testing::Test {
     request->deadline = send_options.deadline;
     request->bytes = send_options.bytes;
     request->reply_check = send_options.reply_check;
+    request->times = send_options.times;
     Request* const raw = request.get();
     waiting_.emplace(raw, std::move(request));
     if (together_ != nullptr) {

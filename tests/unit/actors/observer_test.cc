@@ -169,5 +169,53 @@ TEST_F(ObserverTest, TheLastAttemptThatAClassAllowsIsTheLast) {
   EXPECT_EQ(counting.counts["alarms dropped"], 1);
 }
 
+// --- Times of turns, for traces. They need no observer.
+
+TEST_F(ScriptedTest, ADeliveryIsToldWhenItsTurnBeganAndEnded) {
+  Start();
+  const absl::Time start = clock.Steady();
+  const ScriptedObject::Script wait = [](ScriptedObject& self) -> Task<absl::Status> {
+    (void)self.storage().Put("k", "");
+    co_await self.Wait(absl::Seconds(1));
+    co_return absl::OkStatus();
+  };
+  TurnTimes first;
+  TurnTimes second;
+  Send("a", wait, {.times = &first});
+  Send("a", wait, {.times = &second});
+  const auto untold = Send("a", wait);
+  EXPECT_EQ(first.began, start);
+  EXPECT_EQ(first.ended, absl::InfinitePast());
+  EXPECT_EQ(second.began, absl::InfinitePast()) << "it waits in the mailbox";
+  node->Advance(absl::Seconds(3));
+  EXPECT_TRUE(untold->ok());
+  EXPECT_EQ(first.ended, start + absl::Seconds(1));
+  EXPECT_EQ(second.began, start + absl::Seconds(1));
+  EXPECT_EQ(second.ended, start + absl::Seconds(2));
+}
+
+TEST_F(ScriptedTest, ATurnThatIsGivenUpHasItsEndAndOneThatNeverBeganHasNone) {
+  options.mailbox.requests_max = 1;
+  Start();
+  const absl::Time start = clock.Steady();
+  TurnTimes stuck;
+  TurnTimes late;
+  TurnTimes refused;
+  const ScriptedObject::Script forever = [](ScriptedObject& self) -> Task<absl::Status> {
+    (void)self.storage().Put("k", "");
+    co_await self.Wait(absl::Hours(1));
+    co_return absl::OkStatus();
+  };
+  Send("a", forever, {.times = &stuck});
+  node->Settle();
+  Send("a", forever, {.deadline = start + absl::Seconds(1), .times = &late});
+  Send("a", forever, {.times = &refused});
+  node->Advance(absl::Hours(2));
+  EXPECT_EQ(stuck.began, start);
+  EXPECT_EQ(stuck.ended, start + options.turn_timeout);
+  EXPECT_EQ(late.began, absl::InfinitePast());
+  EXPECT_EQ(refused.began, absl::InfinitePast());
+}
+
 }  // namespace
 }  // namespace holdfast::actors

@@ -92,5 +92,25 @@ TEST_F(CallLogTest, AStreamIsRefusedButNeverSlow) {
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("event=call_refused method=watch object=\"\""));
 }
 
+TEST_F(CallLogTest, TheLineOfACallWithATraceNamesTheTrace) {
+  const CallTrace trace(TraceId{0x0af7651916cd43dd, 0x8448eb211c80319c});
+  const auto lines = [&](const absl::Status& outcome) {
+    testing::internal::CaptureStderr();
+    const absl::Time began = log_.Begin();
+    now_ += absl::Seconds(1);
+    log_.Ended(
+        began, kMethod, outcome, [] { return std::string(); }, &trace);
+    log_.StreamEnded(began, "watch", outcome, &trace);
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::string slow = lines(absl::OkStatus());
+  EXPECT_THAT(slow, HasSubstr("code=OK took_ms=1000.000 trace=0af7651916cd43dd8448eb211c80319c\n"));
+  EXPECT_EQ(std::count(slow.begin(), slow.end(), '\n'), 1);
+  const std::string refused = lines(kFull);
+  EXPECT_EQ(std::count(refused.begin(), refused.end(), '\n'), 2);
+  EXPECT_THAT(refused, HasSubstr("method=watch object=\"\""));
+  EXPECT_THAT(refused.substr(refused.find('\n')), HasSubstr("trace=0af7651916cd43dd8448eb211c80319c\n"));
+}
+
 }  // namespace
 }  // namespace holdfast::service
