@@ -85,6 +85,7 @@ Recorder::Recorder(std::vector<std::string> methods, const std::vector<const act
     : methods_(std::move(methods)),
       classes_([&classes] {
         std::vector<absl::string_view> names;
+        names.reserve(classes.size() + 1);
         for (const actors::ObjectClass* object_class : classes) names.emplace_back(object_class->name);
         names.push_back(kOtherClass);
         return names;

@@ -82,7 +82,7 @@ TEST_F(AdminToolTest, Top) {
   EXPECT_EQ(request_, "order: HOT_ORDER_BYTES_WRITTEN limit: 7");
   EXPECT_EQ(result.out,
             "up 1m30s, 12 calls, 0 refused, 0 in progress, 0 commits\n"
-            "the busiest objects of the last 1m0s\n"
+            "the busiest objects of the last 1m\n"
             "REQUESTS  TIME  WRITTEN  NAMESPACE  CLASS    NAME\n"
             "5000      2ms   2.0 KiB  shop       Counter  a\\x1b[2J\n")
       << result.err;
