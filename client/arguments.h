@@ -45,7 +45,7 @@ struct GlobalOptions {
   std::string token_file;  // empty: calls carry no token
   std::string request_id;  // empty: each request gets an id of its own
 
-  // What the command line says of the connection, from which settings.h makes server, ns, tls and token_file.
+  // The options of the command line for the connection, from which settings.h makes server, ns, tls and token_file.
   config::v1::ClientContext given;
   std::string context;  // the context that --context names
 };

@@ -108,6 +108,7 @@ int RunTop(const TopArguments& top, Session& session) {
   const bool repeats = session.in().is_terminal && !session.globals().json;
   const int64_t count = top.count > 0 ? top.count : repeats ? 0 : 1;
   for (int64_t shown = 0; count == 0 || shown < count; ++shown) {
+    // The time between two looks, which is what the command is for.
     if (shown > 0) absl::SleepFor(top.refresh);
     const auto status =
         session.client().Call(CallKind::kIdempotent, &AdminService::Stub::GetStatus, v1::GetStatusRequest());
@@ -248,6 +249,7 @@ int RunBackup(Session& session) {
       session.text().Line(absl::StrCat(step, "  ", BytesText(progress.copied_bytes()), " copied"));
       if (!session.Flush()) return kExitFailed;
     }
+    // The server gives no event when a backup goes on; a person or a script waits here, and nothing else.
     absl::SleepFor(kBackupLook);
   }
 }

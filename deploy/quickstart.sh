@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh checkout to a running server: installs what is missing, builds, starts the server, shows every method of
-# it (tour.sh), and keeps serving until Ctrl-C.
+# From a fresh checkout to a running server: installs what is missing, builds, starts the server, shows its methods for
+# clients (tour.sh), and keeps serving until Ctrl-C.
 #
 #   quickstart.sh [--once] [--listen ADDRESS:PORT] [--data-dir DIR]
 #

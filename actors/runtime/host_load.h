@@ -1,4 +1,4 @@
-// What the objects of one executor hold and wait for at one moment.
+// The load of one executor at one moment: the things that its objects hold and wait for.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_HOST_LOAD_H_
 #define HOLDFAST_ACTORS_RUNTIME_HOST_LOAD_H_

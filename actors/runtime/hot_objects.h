@@ -31,7 +31,7 @@ struct HotObject {
   storage::ObjectKey key;
   uint64_t sum = 0;    // of the order
   uint64_t error = 0;  // the sum is too large by no more than this
-  // Of the time in which the object had a counter, so they may be too small.
+  // These count only while the object had a counter, so they may be too small.
   uint64_t requests = 0;
   absl::Duration time = absl::ZeroDuration();
   uint64_t bytes_written = 0;

@@ -5,7 +5,7 @@
 // principal may do. An Access never changes: when a file or the configuration does, a new one takes its place
 // (access_files.h), and a call that began under the old one ends under it.
 //
-// What was found out about a caller is kept for his next call, at most kCallersMax of them: a signature costs 30 to 100
+// A caller who was identified is remembered for his next call, at most kCallersMax of them: a signature costs 30 to 150
 // us to check. It is found again by a SHA-256 of the credentials, and holds no longer than the credentials themselves.
 //
 // Threading: any thread. Errors say to a client what is missing, and never what is wrong with the credentials that he
@@ -34,7 +34,7 @@
 
 namespace holdfast::service {
 
-// What a call brings to say who its caller is. The texts are those of the call.
+// The credentials that a call brings. The texts are those of the call.
 struct Credentials {
   // The name in the client's certificate; "" without a certificate, or if it has no name that can be a principal.
   std::string certificate;

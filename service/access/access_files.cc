@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "service/access/small_file.h"
 #include "storage/base/log.h"
 
@@ -99,6 +100,9 @@ absl::Status AccessFiles::Set(const Texts& texts) {
                              .principal_claim = jwt.principal_claim().empty() ? kDefaultClaim : jwt.principal_claim()},
                             texts.keys);
     if (!verifier.ok()) return Named("authentication.jwt.jwks_file", jwt.jwks_file(), verifier.status());
+    if (!verifier->ignored_keys().empty()) {
+      Log(LogLevel::kWarning, "jwt_keys_left_out", {{"keys", absl::StrJoin(verifier->ignored_keys(), "; ")}});
+    }
     parts.jwt = *std::move(verifier);
   }
   absl::StatusOr<Policy> policy = Policy::Compile(texts.authorization);

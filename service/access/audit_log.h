@@ -37,7 +37,7 @@ namespace holdfast::service {
 
 class AuditLog {
  public:
-  // What a line says of a call. Empty texts are left out.
+  // The contents of a line. Empty texts are left out.
   struct Entry {
     absl::string_view event;
     absl::string_view principal = {};

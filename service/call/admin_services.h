@@ -1,4 +1,5 @@
-// What the calls of administration (service/rpcs/admin_rpcs.cc) read and use. All of it outlives the calls.
+// The services that the calls of administration (service/rpcs/admin_rpcs.cc) read and use. All of them outlive the
+// calls.
 
 #ifndef HOLDFAST_SERVICE_CALL_ADMIN_SERVICES_H_
 #define HOLDFAST_SERVICE_CALL_ADMIN_SERVICES_H_

@@ -143,7 +143,7 @@ class CallGate {
     int64_t reply_bytes_ = 0;
     std::shared_ptr<const Access> access_;  // null: there is nothing to decide
     std::shared_ptr<const Caller> caller_;
-    // What a stream as a whole is for, if that is one thing.
+    // The target of a stream as a whole, if it has one.
     std::unique_ptr<OwnedTarget> stream_target_;
   };
 

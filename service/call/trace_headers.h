@@ -9,7 +9,7 @@
 
 namespace holdfast::service {
 
-// What it returns is valid as long as the call.
+// The returned texts are valid as long as the call.
 TraceHeaders ReadTraceHeaders(const grpc::ServerContext& context);
 
 }  // namespace holdfast::service

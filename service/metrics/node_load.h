@@ -1,4 +1,4 @@
-// What the server holds and waits for at the moment of a scrape: the metrics that nobody counts as they happen.
+// The load of the server at the moment of a scrape: the metrics that nobody counts as they happen.
 
 #ifndef HOLDFAST_SERVICE_METRICS_NODE_LOAD_H_
 #define HOLDFAST_SERVICE_METRICS_NODE_LOAD_H_

@@ -1,4 +1,4 @@
-// What the process uses of the machine, as /proc tells. A number that cannot be read is 0.
+// The resources that the process uses, as /proc tells. A number that cannot be read is 0.
 
 #ifndef HOLDFAST_SERVICE_METRICS_PROCESS_USAGE_H_
 #define HOLDFAST_SERVICE_METRICS_PROCESS_USAGE_H_

@@ -40,7 +40,7 @@ class MaintenanceCall final : public WatchCall {
   MaintenanceCall(const RawMethod* method, Endpoint* endpoint) : WatchCall(method, endpoint) {}
 
  private:
-  // What the thread of the work and the call share. The call may be gone before the work has ended.
+  // The state that the thread of the work and the call share. The call may be gone before the work has ended.
   struct Shared {
     std::atomic<bool> stopped = false;
     MaintenanceCall* call;  // used on the executor only; null once the call is gone

@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<Archiver>> Archiver::Open(ArchiverOptions options
   // The store and the archive do not meet. Damage of the logs is found when the store is opened.
   if (absl::IsNotFound(status) || absl::IsDataLoss(status)) {
     if (line) Log(LogLevel::kError, "archive_gap", {{"status", status.ToString()}});
-    // What is in the logs is of no use to a new line, which goes on from a backup that has it.
+    // A new line has no use for the contents of the logs: it goes on from a backup that has them.
     archiver->marks_.Reset();
     status = archiver->BeginLine();
   }

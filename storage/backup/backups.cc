@@ -140,7 +140,7 @@ absl::StatusOr<Backup> Backups::Make() {
   if (made.ok()) {
     SetStep(Step::kPruning);
     if (absl::Status status = Prune(copies->get()); !status.ok()) {
-      // What was not removed now goes after the next backup.
+      // The next backup removes whatever is left now.
       Log(LogLevel::kWarning, "backups_not_pruned", {{"status", status.ToString()}});
     }
   }

@@ -1,4 +1,4 @@
-// What a commit log and the archive of its batches (storage/backup/archiver.h) tell each other: how far the log is
+// A commit log and the archive of its batches (storage/backup/archiver.h) tell each other here how far the log is
 // durable, and how far it is archived. A segment of the log is used again only when its batches are archived.
 //
 // Threading: any thread.

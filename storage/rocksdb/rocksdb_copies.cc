@@ -111,7 +111,7 @@ class RocksDbCopies final : public StoreCopies {
     const rocksdb::Status status = engine_->CreateNewBackupWithMetadata(options, store_->db(), record, &id);
     file_system_->Arm([] {});
     if (!status.ok()) {
-      // What the failed copy has left would take room until the next one, which may never come for want of room.
+      // The remains of the failed copy would take room until the next one, which may never come for want of room.
       (void)engine_->GarbageCollect();
       return Named(directory_, status);
     }

@@ -105,7 +105,7 @@ struct OwnFamily {
   std::string name;
 };
 
-// What a store holds and has done since it was opened. A number that a store does not know is 0.
+// The contents of a store, and its work since it was opened. A number that a store does not know is 0.
 struct StoreStats {
   uint64_t block_cache_bytes = 0;
   uint64_t block_cache_bytes_max = 0;

@@ -60,7 +60,7 @@ TEST_F(ContextsTest, AContextIsSetUsedChangedAndDeleted) {
             absl::StrCat("CURRENT  NAME  SERVER", std::string(server_.address().size() - 4, ' '),
                          "NAMESPACE\n*        dev   ", server_.address(), "  n-dev\n         prod  db.example:1\n"));
   EXPECT_EQ(NamespaceOf(), "n-dev");
-  // What is not given stays.
+  // A setting that is not given stays.
   Context({"set", "dev", "--namespace", "n2"});
   EXPECT_EQ(NamespaceOf(), "n2");
   EXPECT_EQ(Context({"show"}), "name       dev\nserver     " + server_.address() + "\nnamespace  n2\n");

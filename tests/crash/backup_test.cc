@@ -67,6 +67,7 @@ TEST(BackupTest, ARestoreBringsBackEachMomentThroughKills) {
     // Backups give way to everything else, so on a busy machine the short lives below may make none.
     ServerProcess server(data_dir, Config(0, backups));
     const absl::Time until = absl::Now() + kFirstBackupMax;
+    // Only the log of the process tells that a backup was made.
     while (BackupsIn(server.Log()) == 0 && absl::Now() < until) absl::SleepFor(absl::Milliseconds(20));
     ASSERT_GT(BackupsIn(server.Log()), 0);
     server.Kill();

@@ -61,12 +61,12 @@ void CheckPolicy(Input input) {
     HOLDFAST_CHECK(!on_object || rights.InNamespace(verb, ns), "a right on an object and none in its namespace");
     HOLDFAST_CHECK(!rights.InNamespace(verb, ns) || rights.OnAnything(verb), "a right in a namespace and on nothing");
     HOLDFAST_CHECK(!rights.OnEverything(verb) || on_object, "a right on everything and not on an object");
-    // What the rules say one by one.
+    // The model: each rule by itself.
     bool allowed = false;
     for (const auto& rule : config->authorization().rule()) {
       bool has_verb = false;
       for (const int each : rule.verb()) has_verb |= each - 1 == static_cast<int>(verb);
-      // What is left out matches any.
+      // A pattern that is left out matches any.
       const auto matches = [](const std::string& pattern, const std::string& text) {
         return pattern.empty() || Matches(pattern, text);
       };

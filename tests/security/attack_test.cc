@@ -1,4 +1,4 @@
-// What somebody tries who has no rights, or not these, over TLS against the real server; and changes of certificates,
+// Attacks of somebody who has no rights, or not these, over TLS against the real server; and changes of certificates,
 // tokens and rules while it serves.
 
 #include <arpa/inet.h>
@@ -283,6 +283,7 @@ TEST_F(AttackTest, NoCallIsDecidedByAMixtureOfRules) {
   for (int i = 0; i < 40; ++i) {
     server_->SetRules(i % 2 == 0 ? rules_b : rules_a);
     server_->process().Signal(SIGHUP);
+    // Calls go on under each set of rules for a moment.
     absl::SleepFor(absl::Milliseconds(25));
   }
   ended = true;

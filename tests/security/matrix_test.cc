@@ -117,7 +117,7 @@ struct Principal {
   }
 };
 
-// Whether the one rule of the principal allows this; written without the code that it tests.
+// Returns whether the one rule of the principal allows this; written without the code that it tests.
 bool Allows(const Principal& principal, Verb verb, TargetKind kind, const std::string& ns,
             const std::string& object_class) {
   if (verb == kOpen) return true;

@@ -72,7 +72,7 @@ class Disk {
   };
   using Segments = std::map<uint64_t, Segment>;
 
-  // What becomes of the next write of this process.
+  // The fate of the next write of this process.
   Write NextWrite(Life* life);
   // Returns the bytes as a torn write leaves them.
   std::string Tear(std::string bytes);

@@ -11,7 +11,7 @@
 namespace holdfast::simulation {
 namespace {
 
-// Of the operations that may not have happened, mostly few have, one behind the other. So the search is repeated with
+// Few of the operations that may not have happened did happen, one behind the other. So the search is repeated with
 // these bounds on how many follow each other in an order, until it finds one or meets no bound.
 constexpr size_t kInARow[] = {1, 2, 3, 4, 6, std::numeric_limits<size_t>::max()};
 
@@ -248,7 +248,8 @@ Excerpt Shorten(const Model& model, const History& history) {
     if (operation.reply) ends.push_back(operation.end);
   }
   std::sort(ends.begin(), ends.end());
-  // What explains a history explains its beginning, so the first reply that nothing explains is found by halving.
+  // An order that explains a history explains its beginning, so the first reply that nothing explains is found by
+  // halving.
   const auto first = std::partition_point(ends.begin(), ends.end(),
                                           [&](Moment moment) { return !IsUnexplained(model, Until(history, moment)); });
   History shortest = first == ends.end() ? history : Until(history, *first);

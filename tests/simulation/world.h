@@ -40,7 +40,7 @@ enum class Broken {
   kTurnsInterleave,         // a context hides the writes of a turn that waits from its activation
 };
 
-// What happened in a run, for people, and to see that everything does happen.
+// Counts of the events of a run, for people, and to see that each kind of event does happen.
 struct Events {
   int64_t requests = 0;
   int64_t repeated = 0;  // attempts after the first of a request
@@ -171,7 +171,7 @@ class World {
   bool fold_failed_ = false;
   bool folding_ = false;
 
-  // What this run is like.
+  // The traits of this run.
   actors::HostOptions options_;
   int families_max_ = 0;
   size_t fold_bytes_ = 64 << 20;

@@ -1,4 +1,4 @@
-// What a failure or a kill at any step of a backup leaves: the earlier backups whole, and the archive without a gap.
+// A failure or a kill at any step of a backup leaves the earlier backups whole, and the archive without a gap.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What namespaces have, and their quotas.
+// The usage of namespaces, and their quotas.
 
 #include "storage/node/namespace_usage.h"
 
