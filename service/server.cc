@@ -87,6 +87,7 @@ actors::HostOptions HostOptionsOf(const Config& config) {
   const auto& actors = config.actors();
   actors::HostOptions options;
   options.waiting_requests_max = actors.waiting_requests_max();
+  options.waiting_time_max = absl::Milliseconds(actors.waiting_time_max_ms());
   options.mailbox = {static_cast<size_t>(actors.mailbox_requests_max()),
                      static_cast<size_t>(actors.mailbox_bytes_max())};
   options.idle_timeout = absl::Milliseconds(actors.idle_timeout_ms());

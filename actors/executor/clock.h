@@ -6,6 +6,8 @@
 #ifndef HOLDFAST_ACTORS_EXECUTOR_CLOCK_H_
 #define HOLDFAST_ACTORS_EXECUTOR_CLOCK_H_
 
+#include <time.h>
+
 #include <chrono>
 #include <cstdint>
 #include <random>
@@ -24,6 +26,9 @@ class Clock {
   // Returns the time of the monotonic clock, which never steps and never stands still. Only differences of its times
   // have a meaning, so they are not stored.
   virtual absl::Time Steady() const = 0;
+  // Returns a steady time that is up to some 10 ms old, for a few nanoseconds: for ages of seconds that are noted with
+  // every turn.
+  virtual absl::Time CoarseSteady() const { return Steady(); }
 };
 
 // Returns the system's steady time, for SystemClock and for code that has no Clock.
@@ -35,6 +40,11 @@ class SystemClock : public Clock {
  public:
   absl::Time Wall() const override { return absl::Now(); }
   absl::Time Steady() const override { return SteadyNow(); }
+  absl::Time CoarseSteady() const override {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);  // the clock of steady_clock, as of the system's last tick
+    return absl::TimeFromTimespec(now);
+  }
 };
 
 // Only one thread may use an instance.

@@ -161,16 +161,18 @@ void Activation::Pump() {
     }
     Delivery* const next = NextRequest();
     if (next == nullptr) break;
-    if (next->deadline != absl::InfiniteFuture() && next->deadline < lane_->clock().Steady()) {
-      Refuse(next, Error(absl::StatusCode::kDeadlineExceeded, v1::ERROR_REASON_DEADLINE_PASSED,
-                         "the deadline passed while the request waited for its turn; nothing was done"));
+    storage::Observer* const observer = OfRuntime(next) ? nullptr : lane_->services.observer;
+    const bool timed = next->deadline != absl::InfiniteFuture() || observer != nullptr || next->times != nullptr;
+    const absl::Time now = timed ? lane_->clock().Steady() : absl::InfinitePast();
+    if (next->deadline < now) {
+      Refuse(next, DeadlinePassed());
       continue;
     }
-    if (storage::Observer* const observer = lane_->services.observer; observer != nullptr && !OfRuntime(next)) {
+    if (observer != nullptr) {
       observer->RequestBegun(class_->name);
-      next->progress.began = lane_->clock().Steady();
+      next->progress.began = now;
     }
-    if (next->times != nullptr) next->times->began = lane_->clock().Steady();
+    if (next->times != nullptr) next->times->began = now;
     Begin(next, next->recorded() != nullptr ? RunRecorded(next) : next->Run(*object_), LimitOf(next));
   }
   pumping_ = false;
@@ -273,10 +275,11 @@ absl::Status Activation::CheckTurn(Delivery* turn) {
 bool Activation::OfRuntime(const Delivery* turn) const { return turn == alarm_turn_ || turn == move_turn_; }
 
 void Activation::TellEnded(Delivery* turn, const absl::Status& outcome, size_t bytes_written) {
-  if (turn->times != nullptr) turn->times->ended = lane_->clock().Steady();
   const std::optional<absl::Time> began = std::exchange(turn->progress.began, std::nullopt);
-  if (!began) return;
+  if (!began && turn->times == nullptr) return;
   const absl::Time now = lane_->clock().Steady();
+  if (turn->times != nullptr) turn->times->ended = now;
+  if (!began) return;
   lane_->services.observer->RequestEnded(class_->name, outcome, now - *began);
   lane_->hot.Add(key_, now, now - *began, bytes_written);
 }

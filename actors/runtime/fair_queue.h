@@ -9,8 +9,10 @@
 // (storage/sql/workers.h).
 //
 // Order: requests of one namespace, so those of one object, begin in the order in which they came.
-// Bounds: `waiting_max` requests wait; with one more the newest of the longest queue is refused.
-// Threading: the executor's. Errors: SERVER_OVERLOADED for a request that is refused; nothing of it happened.
+// Bounds: `waiting_max` requests wait; with one more the newest of the longest queue is refused. A namespace whose
+// oldest request has waited for `waiting_time_max` is refused new ones until that one's turn comes. A request whose
+// deadline has passed ends here, before it costs a load of its object.
+// Threading: the executor's. Errors: those of Refusal; nothing of such a request happened.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_FAIR_QUEUE_H_
 #define HOLDFAST_ACTORS_RUNTIME_FAIR_QUEUE_H_
@@ -21,10 +23,12 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "actors/executor/executor.h"
 #include "actors/runtime/delivery.h"
 
@@ -34,13 +38,16 @@ class FairQueue {
  public:
   struct Options {
     size_t waiting_max = 4096;
+    absl::Duration waiting_time_max = absl::Seconds(1);
     // A round delivers for this long, and at least this many: where the system gives the process little time, most of
     // round_max may pass while the thread does not run.
     absl::Duration round_max = absl::Microseconds(200);
-    size_t round_min = 32;
+    size_t round_min = 64;
   };
-  using Deliver = absl::AnyInvocable<void(const Addressed& addressed)>;
-  using Refuse = absl::AnyInvocable<void(const Addressed& addressed)>;
+  enum class Refusal { kTooMany, kTooLong, kDeadlinePassed };
+  // The requests of one object are in the order in which they are to begin. The span is valid during the call.
+  using Deliver = absl::AnyInvocable<void(absl::Span<const Addressed> requests)>;
+  using Refuse = absl::AnyInvocable<void(const Addressed& request, Refusal why)>;
 
   // Both functions are called on the executor's thread, perhaps within Add. The executor outlives the queue.
   FairQueue(Executor* executor, const Options& options, Deliver deliver, Refuse refuse)
@@ -48,10 +55,8 @@ class FairQueue {
   FairQueue(const FairQueue&) = delete;
   FairQueue& operator=(const FairQueue&) = delete;
 
-  // Delivers the request now or in a later round, or refuses it.
-  void Add(const Addressed& addressed);
-  // Returns whether a request that has come may be delivered at once. If not, it must go through Add.
-  bool HasTime();
+  // Delivers the requests, of one namespace or of many, now or in later rounds, or refuses them.
+  void Add(absl::Span<const Addressed> requests);
   // Call it at the end of each round.
   void RoundDone() {
     round_began_ = absl::InfinitePast();
@@ -62,17 +67,25 @@ class FairQueue {
   size_t waiting() const { return waiting_; }
 
  private:
+  struct Waiting {
+    Addressed request;
+    absl::Time since;
+  };
   // The requests of one namespace. It is in turns_ as long as it has any.
   struct Flow {
     std::string ns;
-    std::deque<Addressed> requests;
+    std::deque<Waiting> requests;
   };
   using Turns = std::list<Flow>;
 
-  void Wait(const Addressed& addressed);
+  // Returns how many requests may be delivered at once now.
+  size_t RoomInRound();
+  void Wait(const Addressed& request);
   void RefuseLongest();
   // Delivers from the queues in turn until the time of the round is over.
   void Drain();
+  // Takes up to round_min of the requests that wait, in turn, and delivers them.
+  void DeliverSome(absl::Time now);
   void DrainSoon();
   void Resize(Turns::iterator flow, size_t before);
 
@@ -80,7 +93,7 @@ class FairQueue {
   const Options options_;
   Deliver deliver_;
   Refuse refuse_;
-  // The steady time from which round_max counts in this round, and the requests that it has delivered at once.
+  // The steady time from which this round is timed, and the requests that it has delivered at once.
   absl::Time round_began_ = absl::InfinitePast();
   size_t delivered_ = 0;
   Turns turns_;  // the front has the next turn
@@ -89,6 +102,7 @@ class FairQueue {
   std::set<std::pair<size_t, const Flow*>> by_length_;
   size_t waiting_ = 0;
   bool draining_soon_ = false;
+  std::vector<Addressed> next_;  // of DeliverSome
 };
 
 }  // namespace holdfast::actors

@@ -43,7 +43,7 @@ class HotObjects {
   static constexpr size_t kSteps = 6;
   static constexpr size_t kCounters = 64;
   static constexpr uint64_t kAllInStep = 10'000;
-  static constexpr uint64_t kSampled = 8;
+  static constexpr uint64_t kSampled = 16;
 
   HotObjects();
 

@@ -38,6 +38,7 @@ namespace holdfast::actors {
 struct HostOptions {
   MailboxLimits mailbox;
   size_t waiting_requests_max = 4096;  // before the mailboxes
+  absl::Duration waiting_time_max = absl::Seconds(1);
   absl::Duration idle_timeout = absl::Seconds(10);
   absl::Duration load_timeout = absl::Seconds(30);
   absl::Duration turn_timeout = absl::Seconds(30);

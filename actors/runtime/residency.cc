@@ -17,7 +17,7 @@ constexpr int kBusyLookMax = 16;
 
 void Residency::Used(Activation* activation, size_t bytes) {
   Seat& seat = activation->seat();
-  seat.last_used_ = executor_->clock().Steady();
+  seat.last_used_ = executor_->clock().CoarseSteady();
   if (seat.taken_) {
     activations_.splice(activations_.end(), activations_, seat.position_);
   } else {
@@ -56,13 +56,13 @@ void Residency::SetTimer() {
 }
 
 void Residency::PassivateIdle() {
-  const absl::Time idle_since = executor_->clock().Steady() - limits_.idle_timeout;
+  const absl::Time idle_since = executor_->clock().CoarseSteady() - limits_.idle_timeout;
   for (auto it = activations_.begin(); it != activations_.end() && (*it)->seat().last_used_ <= idle_since;) {
     Activation* const activation = *it++;
     if (activation->Passivate()) continue;
     // The activation has been busy for longer than the timeout, so it counts as used now.
     Seat& seat = activation->seat();
-    seat.last_used_ = executor_->clock().Steady();
+    seat.last_used_ = executor_->clock().CoarseSteady();
     activations_.splice(activations_.end(), activations_, seat.position_);
   }
 }

@@ -29,8 +29,6 @@ class Residency {
   // The place of one activation; the activation keeps it.
   class Seat {
    public:
-    // Returns the time of the last use, by the steady clock.
-    absl::Time last_used() const { return last_used_; }
     bool taken() const { return taken_; }
 
    private:

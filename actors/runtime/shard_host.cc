@@ -20,11 +20,10 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
              .bring = [this](const storage::ObjectKey& key) { return Bring(key); },
              .remove = [this](const storage::ObjectKey& key) { Remove(key); }}),
       fair_queue_(
-          lane_.services.executor, {.waiting_max = options.waiting_requests_max},
-          [this](const Addressed& addressed) { DeliverNow(addressed); },
-          [this](const Addressed& addressed) {
-            RefuseOverloaded(addressed, "too many requests wait (actors.waiting_requests_max)");
-          }),
+          lane_.services.executor,
+          {.waiting_max = options.waiting_requests_max, .waiting_time_max = options.waiting_time_max},
+          [this](absl::Span<const Addressed> requests) { DeliverNow(requests); },
+          [this](const Addressed& request, FairQueue::Refusal why) { RefuseWaiting(request, why); }),
       alarm_loads_(
           lane_.services.executor, lane_.services.store, lane_.services.reads, options.alarms.together_min,
           [this](AlarmLoads::Alarm alarm, std::unique_ptr<const storage::Preread> preread) {
@@ -73,16 +72,17 @@ HostLoad ShardHost::load() const {
 }
 
 void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object_class, Delivery* delivery) {
-  fair_queue_.Add({&key, object_class, delivery});
+  const Addressed addressed = {&key, object_class, delivery};
+  fair_queue_.Add({&addressed, 1});
 }
 
-void ShardHost::DeliverNow(const Addressed& addressed) {
-  if (RefusedByPipeline(addressed)) return;
-  GetOrCreate(*addressed.key, addressed.object_class)->Deliver(addressed.delivery);
-}
-
-void ShardHost::Deliver(absl::Span<const Addressed> deliveries) {
-  while (!deliveries.empty() && fair_queue_.HasTime()) {
+void ShardHost::DeliverNow(absl::Span<const Addressed> deliveries) {
+  if (deliveries.size() == 1) {
+    const Addressed& one = deliveries.front();
+    if (!RefusedByPipeline(one)) GetOrCreate(*one.key, one.object_class)->Deliver(one.delivery);
+    return;
+  }
+  for (; !deliveries.empty(); deliveries.remove_prefix(std::min(deliveries.size(), kGatheredMax))) {
     std::array<Activation*, kGatheredMax> gathered;
     size_t count = 0;
     for (const Addressed& one : deliveries.subspan(0, kGatheredMax)) {
@@ -91,10 +91,10 @@ void ShardHost::Deliver(absl::Span<const Addressed> deliveries) {
       if (activation->Gather(one.delivery)) gathered[count++] = activation;
     }
     for (size_t i = 0; i < count; ++i) gathered[i]->RunGathered();
-    deliveries.remove_prefix(std::min(deliveries.size(), kGatheredMax));
   }
-  for (const Addressed& one : deliveries) fair_queue_.Add(one);
 }
+
+void ShardHost::Deliver(absl::Span<const Addressed> deliveries) { fair_queue_.Add(deliveries); }
 
 bool ShardHost::RefusedByPipeline(const Addressed& addressed) {
   if (lane_.pipeline.failed()) {
@@ -106,13 +106,27 @@ bool ShardHost::RefusedByPipeline(const Addressed& addressed) {
   return true;
 }
 
-void ShardHost::RefuseOverloaded(const Addressed& addressed, absl::string_view why) const {
-  const absl::Status overloaded =
-      Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED, why, absl::Milliseconds(100));
-  if (storage::Observer* const observer = lane_.services.observer) {
-    observer->RequestRefused(addressed.object_class->name, overloaded);
+void ShardHost::RefuseWaiting(const Addressed& addressed, FairQueue::Refusal why) const {
+  switch (why) {
+    case FairQueue::Refusal::kTooMany:
+      return RefuseOverloaded(addressed, "too many requests wait (actors.waiting_requests_max)");
+    case FairQueue::Refusal::kTooLong:
+      return RefuseOverloaded(addressed, "requests of the namespace wait for too long (actors.waiting_time_max_ms)");
+    case FairQueue::Refusal::kDeadlinePassed:
+      return Refuse(addressed, DeadlinePassed());
   }
-  addressed.delivery->Done(overloaded);
+}
+
+void ShardHost::RefuseOverloaded(const Addressed& addressed, absl::string_view why) const {
+  Refuse(addressed, Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED, why,
+                              absl::Milliseconds(100)));
+}
+
+void ShardHost::Refuse(const Addressed& addressed, const absl::Status& why) const {
+  if (storage::Observer* const observer = lane_.services.observer) {
+    observer->RequestRefused(addressed.object_class->name, why);
+  }
+  addressed.delivery->Done(why);
 }
 
 Activation* ShardHost::GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class) {

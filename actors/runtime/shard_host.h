@@ -104,8 +104,10 @@ class ShardHost {
  private:
   struct Reading;
 
-  void DeliverNow(const Addressed& addressed);
+  void DeliverNow(absl::Span<const Addressed> deliveries);
+  void RefuseWaiting(const Addressed& addressed, FairQueue::Refusal why) const;
   void RefuseOverloaded(const Addressed& addressed, absl::string_view why) const;
+  void Refuse(const Addressed& addressed, const absl::Status& why) const;
   // Ends the delivery and returns true if the commit pipeline takes no more writes.
   bool RefusedByPipeline(const Addressed& addressed);
   // Also tells alarm_loads_ of an activation that it makes.

@@ -138,6 +138,11 @@ absl::Status ObjectReset(absl::string_view why) {
   return Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OBJECT_RESET, why, absl::Milliseconds(100));
 }
 
+absl::Status DeadlinePassed() {
+  return Error(absl::StatusCode::kDeadlineExceeded, v1::ERROR_REASON_DEADLINE_PASSED,
+               "the deadline passed while the request waited for its turn; nothing was done");
+}
+
 absl::Status CommitFailed(const absl::Status& status) {
   if (storage::IsNotOwner(status)) return ObjectReset("this server does not own the object any more; nothing was done");
   return Error(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OUTCOME_UNKNOWN,

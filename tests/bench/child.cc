@@ -66,13 +66,20 @@ Child::~Child() {
   }
 }
 
+bool Child::HasEnded() const {
+  siginfo_t ended{};
+  return waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == pid_;
+}
+
+void Child::WaitForEnd(absl::Duration timeout) const {
+  const absl::Time until = absl::Now() + timeout;
+  while (!HasEnded() && absl::Now() < until) absl::SleepFor(kStep);
+}
+
 void Child::WaitForPort(int port, absl::Duration timeout) const {
   const absl::Time until = absl::Now() + timeout;
   while (!Listens(port)) {
-    siginfo_t ended{};
-    const bool gone =
-        waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == pid_;
-    if (gone || absl::Now() > until) {
+    if (HasEnded() || absl::Now() > until) {
       std::fprintf(stderr, "nothing listens on port %d:\n%s\n", port, ReadFile(log_path_).c_str());
       std::exit(1);
     }

@@ -23,10 +23,14 @@ class Child {
   Child(const Child&) = delete;
 
   pid_t pid() const { return pid_; }
+  // Waits until the process has ended by itself, or the time is over.
+  void WaitForEnd(absl::Duration timeout) const;
   // Waits until something listens on the loopback port. Prints the log and exits this program if nothing does in time.
   void WaitForPort(int port, absl::Duration timeout = absl::Seconds(60)) const;
 
  private:
+  bool HasEnded() const;
+
   const pid_t pid_;
   const std::string log_path_;
 };

@@ -9,13 +9,13 @@
 
 #include <sys/stat.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "CLI/CLI.hpp"
@@ -37,6 +37,9 @@ struct Options {
   int channels = 16;
   int outstanding = 4000;
   std::vector<double> factors = {1, 2, 5, 10};
+  // Of the part "noise".
+  std::string address;
+  double rate = 0;
 };
 
 // Holds a process to a part of a core while it lives. The machine has version 1 of cgroups, or version 2.
@@ -45,14 +48,15 @@ class CpuLimit {
   CpuLimit(pid_t pid, double share) {
     const bool v1 = std::filesystem::exists("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
     path_ = absl::StrCat(v1 ? "/sys/fs/cgroup/cpu/" : "/sys/fs/cgroup/", "holdfast-overload-", pid);
-    constexpr int kPeriodUs = 10'000;
-    const int quota_us = std::max(1'000, static_cast<int>(kPeriodUs * share));
+    // The smallest quota that the kernel takes, so that the server stands still for the shortest time at once.
+    constexpr int quota_us = 1'000;
+    const int period_us = std::max(quota_us, static_cast<int>(quota_us / share));
     std::filesystem::create_directory(path_);
     bool ok = false;
     if (v1) {
-      ok = Write("cpu.cfs_period_us", absl::StrCat(kPeriodUs)) && Write("cpu.cfs_quota_us", absl::StrCat(quota_us));
+      ok = Write("cpu.cfs_period_us", absl::StrCat(period_us)) && Write("cpu.cfs_quota_us", absl::StrCat(quota_us));
     } else {
-      ok = Write("cpu.max", absl::StrCat(quota_us, " ", kPeriodUs));
+      ok = Write("cpu.max", absl::StrCat(quota_us, " ", period_us));
     }
     if (!ok || !Write("cgroup.procs", absl::StrCat(pid))) {
       std::fprintf(stderr, "overload_bench: cannot make %s; run it as root\n", path_.c_str());
@@ -187,17 +191,32 @@ class Cut final : public MeasureHooks {
   Caller* const caller_;
 };
 
+// The most that the server does for a client that waits for its replies.
 double Peak(const Options& options, Server* server) {
-  Caller caller(server->process.address(), 4, 128, "peak");
-  Cut cut(&caller);
-  const LoadResult result = RunLoad(&caller, LoadOf(options, 128, 0), &cut);
-  return result.calls_per_s();
+  double peak = 0;
+  for (const int calls : {128, 512}) {
+    Caller caller(server->process.address(), 4, calls, "peak");
+    Cut cut(&caller);
+    peak = std::max(peak, RunLoad(&caller, LoadOf(options, calls, 0), &cut).calls_per_s());
+  }
+  return peak;
+}
+
+// Prints a line, and returns the p99 of the calls that succeeded, in us.
+double Print(const std::string& name, const Options& options, Caller::Counts counts) {
+  const auto per_s = [&](int64_t count) { return static_cast<double>(count) / options.seconds; };
+  const double p50 = Quantile(&counts.ok_us, 0.5);
+  const double p99 = Quantile(&counts.ok_us, 0.99);
+  std::printf("%-28s %8.0f ok/s %6.0f refused/s %6.0f late/s   p50 %8.1f ms   p99 %8.1f ms\n", name.c_str(),
+              per_s(counts.ok), per_s(counts.refused), per_s(counts.late), p50 / 1000, p99 / 1000);
+  std::fflush(stdout);
+  return p99;
 }
 
 void Goodput(const Options& options) {
   Server server(options);
   const double peak = Peak(options, &server);
-  std::printf("server: %.0f %% of a core; peak %.0f increments/s (closed loop of 128 calls)\n",
+  std::printf("server: %.0f %% of a core; peak %.0f increments/s (closed loop of 128 or 512 calls)\n",
               options.core_share * 100, peak);
   std::printf("%8s %10s %10s %10s %8s %10s %10s %8s %12s %12s %12s %8s\n", "factor", "offered/s", "sent/s", "ok/s",
               "of peak", "refused/s", "late/s", "other/s", "ok p50 ms", "ok p99 ms", "refused p99", "MiB");
@@ -216,6 +235,15 @@ void Goodput(const Options& options) {
   }
 }
 
+// Offers so many calls a second in the namespace "noisy", and prints how they ended.
+void Noise(const Options& options) {
+  Caller caller(options.address, options.channels, options.outstanding, "noisy");
+  Cut cut(&caller);
+  RunLoad(&caller, LoadOf(options, options.outstanding, options.rate), &cut);
+  Print("  the other", options, std::move(cut.counts));
+}
+
+// The noise comes from a process of its own: in one process the replies of both would wait for the same reader.
 void Neighbour(const Options& options) {
   Server server(options);
   const double peak = Peak(options, &server);
@@ -225,31 +253,23 @@ void Neighbour(const Options& options) {
     RunLoad(&caller, LoadOf(options, 256, peak / 10), &cut);
     return std::move(cut.counts);
   };
-  const auto print = [&](const char* name, Caller::Counts counts) {
-    std::printf("%-28s %8.0f ok/s %6.0f refused/s %6.0f late/s   p50 %8.1f ms   p99 %8.1f ms\n", name,
-                static_cast<double>(counts.ok) / options.seconds, static_cast<double>(counts.refused) / options.seconds,
-                static_cast<double>(counts.late) / options.seconds, Quantile(&counts.ok_us, 0.5) / 1000,
-                Quantile(&counts.ok_us, 0.99) / 1000);
-    std::fflush(stdout);
-    return Quantile(&counts.ok_us, 0.99);
-  };
   std::printf("peak %.0f/s; a namespace with a tenth of it\n", peak);
-  const double alone = print("alone", quiet());
+  const double alone = Print("alone", options, quiet());
   double half = 0;
   for (const double factor : {0.5, 10.0}) {
-    Caller::Counts noisy;
-    std::thread other([&] {
-      Caller caller(server.process.address(), options.channels, options.outstanding, "noisy");
-      Cut cut(&caller);
-      LoadOptions load = LoadOf(options, options.outstanding, peak * factor);
-      load.time += absl::Seconds(2);
-      RunLoad(&caller, load, &cut);
-      noisy = std::move(cut.counts);
-    });
-    const double beside = print(absl::StrCat("beside ", factor, " times the peak").c_str(), quiet());
+    const std::string log = absl::StrCat(server.directory.path(), "/noise-", factor, ".log");
+    double beside = 0;
+    {
+      const Child noise(
+          {std::filesystem::read_symlink("/proc/self/exe"), "--parts", "noise", "--address", server.process.address(),
+           "--rate", absl::StrCat(peak * factor), "--seconds", absl::StrCat(options.seconds + 2), "--channels",
+           absl::StrCat(options.channels), "--outstanding", absl::StrCat(options.outstanding)},
+          log);
+      beside = Print(absl::StrCat("beside ", factor, " times the peak"), options, quiet());
+      noise.WaitForEnd(absl::Seconds(30));
+    }
+    std::cout << std::ifstream(log).rdbuf() << std::flush;
     if (factor < 1) half = beside;
-    other.join();
-    print("  the other", std::move(noisy));
     std::printf("  p99 beside / alone: %.2f\n", alone > 0 ? beside / alone : 0);
     if (factor > 1) std::printf("  p99 beside 10 times / beside half the peak: %.2f\n", half > 0 ? beside / half : 0);
   }
@@ -259,18 +279,21 @@ int Main(int argc, char** argv) {
   Options options;
   std::vector<std::string> parts = {"goodput", "neighbour"};
   CLI::App app("What a server does when more comes than it can do", "overload_bench");
-  app.add_option("--holdfast", options.program, "The holdfastd to start")->required();
+  app.add_option("--holdfast", options.program, "The holdfastd to start");
   app.add_option("--config", options.config, "Its configuration, as text");
   app.add_option("--core-share", options.core_share, "The part of a core that it gets")->capture_default_str();
   app.add_option("--seconds", options.seconds, "The length of each measurement")->capture_default_str();
   app.add_option("--channels", options.channels, "The connections of the load")->capture_default_str();
   app.add_option("--outstanding", options.outstanding, "The most calls under way")->capture_default_str();
   app.add_option("--factors", options.factors, "How many times the peak")->delimiter(',')->capture_default_str();
-  app.add_option("--parts", parts, "goodput, neighbour")->delimiter(',')->capture_default_str();
+  app.add_option("--parts", parts, "goodput, neighbour; or noise")->delimiter(',')->capture_default_str();
+  app.add_option("--address", options.address, "The server that noise calls");
+  app.add_option("--rate", options.rate, "The calls a second that noise offers");
   CLI11_PARSE(app, argc, argv);
   for (const std::string& part : parts) {
     if (part == "goodput") Goodput(options);
     if (part == "neighbour") Neighbour(options);
+    if (part == "noise") Noise(options);
   }
   return 0;
 }
