@@ -1,6 +1,5 @@
 #include "service/server.h"
 
-#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -8,7 +7,6 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
-#include <future>
 #include <iterator>
 #include <random>
 #include <thread>
@@ -18,7 +16,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "actors/alarms/alarm_watchers.h"
-#include "actors/executor/worker_pool.h"
 #include "actors/objects/return_alarm.h"
 #include "actors/runtime/router.h"
 #include "actors/runtime/shard_host.h"
@@ -27,7 +24,6 @@
 #include "service/call/admin_services.h"
 #include "service/call/call.h"
 #include "service/call/call_gate.h"
-#include "service/call/completion_queue_executor.h"
 #include "service/call/connections.h"
 #include "service/call/endpoint.h"
 #include "service/call/flood_guard.h"
@@ -36,6 +32,7 @@
 #include "service/call/refusal_log.h"
 #include "service/call/request_parser.h"
 #include "service/descriptors.h"
+#include "service/lane.h"
 #include "service/listener.h"
 #include "service/metrics/collector.h"
 #include "service/metrics/exporter.h"
@@ -45,6 +42,7 @@
 #include "service/metrics/recorder.h"
 #include "service/metrics/version.h"
 #include "service/open_store.h"
+#include "service/options.h"
 #include "service/quiesce.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_table.h"
@@ -69,93 +67,12 @@ constexpr absl::Duration kRefuseMin = absl::Milliseconds(100);
 constexpr absl::Duration kQuiesceMax = absl::Seconds(3);
 // The most time in which calls whose SQL the drain has interrupted may send their error.
 constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
-// The nice value of the threads of imports, which give way to all others, and the number that may run beyond the bound.
-constexpr int kImportNice = 10;
-constexpr int kImportsOvertakingMax = 1;
-// A connection is closed at one more ping than this that came too soon. A ping is too soon when it comes more than one
-// kPingEarlyPart-th of the permitted interval too early.
-constexpr int kPingStrikesMax = 2;
-constexpr int kPingEarlyPart = 10;
 // The most time in which commits and running alarms may end once the calls have ended.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
 // Drain() sleeps for this step between two looks at what other threads change: the number of calls, and whether the
 // hosts are idle. Those threads tell nobody of a change, so there is nothing to be woken by. Only the thread that shuts
 // the server down sleeps here; no request waits for it.
 constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
-
-actors::HostOptions HostOptionsOf(const Config& config) {
-  const auto& actors = config.actors();
-  actors::HostOptions options;
-  options.waiting_requests_max = actors.waiting_requests_max();
-  options.waiting_time_max = absl::Milliseconds(actors.waiting_time_max_ms());
-  options.mailbox = {static_cast<size_t>(actors.mailbox_requests_max()),
-                     static_cast<size_t>(actors.mailbox_bytes_max())};
-  options.idle_timeout = absl::Milliseconds(actors.idle_timeout_ms());
-  options.load_timeout = absl::Milliseconds(actors.load_timeout_ms());
-  options.turn_timeout = absl::Milliseconds(actors.turn_timeout_ms());
-  options.alarm_timeout = absl::Milliseconds(actors.alarm_timeout_ms());
-  options.activation_bytes_max = actors.activation_bytes_max() / actors.executors();
-  options.turn_bytes_max = config.storage().turn_bytes_max();
-  options.pipeline_bytes_max = config.storage().pipeline_bytes_max();
-  options.inline_commit_max = absl::Microseconds(config.storage().inline_commit_max_us());
-  const auto& storage = config.storage();
-  options.object_bytes_max = storage.object_bytes_max();
-  const auto& sql = config.sql();
-  options.sql = {.cache_bytes = static_cast<size_t>(sql.cache_bytes()),
-                 .heap_bytes_max = static_cast<size_t>(sql.heap_bytes_max()),
-                 .temp_bytes_max = static_cast<uint64_t>(sql.temp_bytes_max()),
-                 .pages_max = static_cast<uint32_t>(std::min<int64_t>(
-                     UINT32_MAX - 1, storage.object_bytes_max() / int64_t{storage::sql::kPageBytes} + 1)),
-                 .time_max = absl::Milliseconds(sql.time_limit_ms()),
-                 .statement_bytes_max = sql.statement_bytes_max(),
-                 .columns_max = sql.columns_max(),
-                 .params_max = sql.params_max(),
-                 .like_pattern_bytes_max = sql.like_pattern_bytes_max(),
-                 .function_args_max = sql.function_args_max()};
-  options.records.age = absl::Milliseconds(storage.request_record_age_ms());
-  options.records.bytes_max = std::max<int64_t>(1, storage.request_record_bytes_max() / actors.executors());
-  options.records.namespace_bytes_max =
-      std::max<int64_t>(1, storage.request_record_bytes_per_namespace_max() / actors.executors());
-  options.objects.rate_limit_windows_max = actors.rate_limit_windows_max();
-  options.objects.rate_limit_log_requests_max = actors.rate_limit_log_requests_max();
-  options.alarms.per_second = std::max(1, actors.overdue_alarms_per_second() / actors.executors());
-  return options;
-}
-
-// Permits clients' pings, and has the server ping connections that are silent.
-void SetKeepalive(const config::v1::ServerConfig& limits, grpc::ServerBuilder* builder) {
-  // Pings that a client sends at the permitted interval arrive a little closer together now and then, and on an idle
-  // connection gRPC never forgives one that came too soon.
-  const int permitted_ms = limits.keepalive_min_interval_ms() - limits.keepalive_min_interval_ms() / kPingEarlyPart;
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, permitted_ms);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kPingStrikesMax);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, limits.keepalive_interval_ms());
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, limits.keepalive_timeout_ms());
-  // Without data it would send two pings and no more.
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-}
-
-storage::sql::WorkerLimits WorkerLimitsOf(const Config& config) {
-  storage::sql::WorkerLimits limits;
-  limits.running_max = config.sql().threads();
-  limits.statements_max = config.sql().statements_max();
-  limits.namespace_statements_max = config.sql().namespace_statements_max();
-  // A waiting statement ends before its turn times out.
-  limits.wall_max = absl::Milliseconds(config.actors().turn_timeout_ms()) * 3 / 4;
-  return limits;
-}
-
-storage::sql::WorkerLimits ImportLimitsOf(const Config& config) {
-  storage::sql::WorkerLimits limits;
-  limits.running_max = config.sql().import_threads();
-  limits.statements_max = limits.namespace_statements_max = config.sql().imports_max();
-  limits.overtaking_max = kImportsOvertakingMax;
-  // The call has the same limit and reports it.
-  limits.wall_max = absl::Milliseconds(config.sql().transfer_time_limit_ms());
-  limits.nice = kImportNice;
-  return limits;
-}
 
 // Returns the built-in classes and services, and after them those of the program.
 Extension WithBuiltIn(const Config& config, Extension program) {
@@ -177,33 +94,6 @@ RpcTable TableOf(std::vector<RpcTable::Service> services) {
 
 // Each executor and its thread for commits have copies of their own, and so have some threads of the store.
 size_t RecorderCopies(const Config& config) { return 2 * static_cast<size_t>(config.actors().executors()) + 6; }
-
-// An executor with the objects and threads that belong to it. Members are destroyed in the reverse order: first the
-// threads that post to the executor.
-struct Lane {
-  Lane(const actors::Clock* clock, std::unique_ptr<grpc::ServerCompletionQueue> queue, const Config& config)
-      : executor(clock, std::move(queue)),
-        random(std::random_device{}()),
-        reads(&executor, "reads", config.actors().io_threads()),
-        sql(
-            WorkerLimitsOf(config), [this](absl::AnyInvocable<void()> work) { executor.Post(std::move(work)); },
-            actors::SteadyNow),
-        imports(
-            ImportLimitsOf(config), [this](absl::AnyInvocable<void()> work) { executor.Post(std::move(work)); },
-            actors::SteadyNow),
-        commits(&executor, "commits", 1),
-        family_changes(&executor, "families", 1) {}
-
-  CompletionQueueExecutor executor;
-  actors::SeededRandom random;
-  std::unique_ptr<actors::ShardHost> host;
-  std::unique_ptr<Endpoint> endpoint;
-  actors::WorkerPool reads;
-  storage::sql::Workers sql;
-  storage::sql::Workers imports;
-  actors::WorkerPool commits;
-  actors::WorkerPool family_changes;
-};
 
 class RunningServer : public Server {
  public:
@@ -264,9 +154,6 @@ class RunningServer : public Server {
     for (auto& lane : lanes_) lane->executor.Stop();
     for (auto& lane : lanes_) lane->executor.Join();
   }
-  // Runs `work` on the lane's executor, waits for its end, and returns its result.
-  template <typename Work>
-  static auto OnLane(Lane* lane, Work work);
 
   const Config config_;
   const std::function<void(const absl::Status&)> on_disk_failure_;
@@ -316,20 +203,6 @@ class RunningServer : public Server {
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
 };
-
-template <typename Work>
-auto RunningServer::OnLane(Lane* lane, Work work) {
-  std::promise<decltype(work())> done;
-  lane->executor.Post([&] {
-    if constexpr (std::is_void_v<decltype(work())>) {
-      work();
-      done.set_value();
-    } else {
-      done.set_value(work());
-    }
-  });
-  return done.get_future().get();
-}
 
 absl::Status RunningServer::Start() {
   if (absl::Status status = table_.CheckComplete(); !status.ok()) return status;
@@ -413,15 +286,7 @@ absl::Status RunningServer::StartGrpc() {
   grpc::ServerBuilder builder;
   acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials_);
-  const auto& limits = config_.server();
-  builder.SetMaxReceiveMessageSize(static_cast<int>(limits.message_bytes_max()));
-  // gRPC reports a call with one request only when the request has come. Until then these three bound its memory.
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.connection_streams_max());
-  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, limits.metadata_bytes_max());
-  builder.SetResourceQuota(grpc::ResourceQuota("holdfast").Resize(static_cast<size_t>(limits.grpc_bytes_max())));
-  // A connection that does not become HTTP/2 is closed.
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, config_.server().handshake_time_limit_ms());
-  SetKeepalive(limits, &builder);
+  SetTransportLimits(config_.server(), &builder);
   table_.Register(&builder);
 
   std::vector<actors::Router::Host> hosts;
@@ -567,7 +432,7 @@ void RunningServer::Drain() {
   if (grpc_ == nullptr) return;
   gate_.Drain();
   for (auto& lane : lanes_) {
-    OnLane(lane.get(), [&lane] {
+    lane->Run([&lane] {
       lane->host->Stop();
       DrainCalls(lane->endpoint.get());
     });
@@ -594,11 +459,9 @@ void RunningServer::Drain() {
 
   // The calls have ended; alarms and commits may still be at work.
   const absl::Time until = actors::SteadyNow() + kSettleMax;
-  const auto busy = [this](Lane* lane) {
-    return OnLane(lane, [lane] { return !lane->host->idle(); }) && !disk_failed_;
-  };
+  const auto busy = [this](Lane* lane) { return lane->Run([lane] { return !lane->host->idle(); }) && !disk_failed_; };
   for (auto& lane : lanes_) {
-    OnLane(lane.get(), [&lane] { lane->host->SettleHeaders(); });
+    lane->Run([&lane] { lane->host->SettleHeaders(); });
     while (busy(lane.get()) && actors::SteadyNow() < until) absl::SleepFor(kSettleStep);
   }
   watchers_.Close();
