@@ -64,6 +64,20 @@ void AlarmScheduler::Stop() {
   timer_.reset();
 }
 
+void AlarmScheduler::OwnershipChanged() {
+  for (auto delay = delays_.begin(); delay != delays_.end();) {
+    const auto next = std::next(delay);
+    if (!owns_(delay->first)) {
+      delays_by_time_.erase({delay->second.steady_due, delay->first});
+      delays_.erase(delay);
+    }
+    delay = next;
+  }
+  if (!started_) return;
+  ReadAgain();
+  SetTimer();
+}
+
 absl::Time AlarmScheduler::HorizonTime() const {
   return horizon_.due_us == std::numeric_limits<int64_t>::min() ? absl::InfinitePast()
                                                                 : absl::FromUnixMicros(horizon_.due_us);

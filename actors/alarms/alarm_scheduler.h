@@ -81,7 +81,7 @@ class AlarmScheduler {
   enum class Fired { kBegun, kNobody, kAllBusy };
   using Fire = absl::AnyInvocable<Fired(const std::string& object)>;
   // Returns whether this executor runs the object.
-  using Owns = absl::AnyInvocable<bool(const std::string& object) const>;
+  using Owns = absl::AnyInvocable<bool(const std::string& object) const>;  // on the executor
 
   // `index` is the executor's keyspace over the alarms' family.
   AlarmScheduler(Executor* executor, storage::Store* store, storage::Background* reads, const storage::Keyspace* index,
@@ -91,6 +91,9 @@ class AlarmScheduler {
   void Start();
   // Fires nothing from now on.
   void Stop();
+  // The executor runs other objects than before: forgets the alarms of those that it has lost, and reads those that it
+  // has gained.
+  void OwnershipChanged();
 
   // The batch that is being filled adds this entry to the index, or removes it.
   void Added(const storage::AlarmEntry& entry, std::optional<absl::Time> steady_due = std::nullopt);

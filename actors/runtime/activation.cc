@@ -152,6 +152,8 @@ void Activation::Pump() {
       Unload();
     }
     if (state_ != State::kActive) {
+      // A request that repeats the id of a turn in progress has waited for that turn.
+      if (!lane_->host.owns(key_.shard())) FailWaiting(WrongOwner());
       if (queue_.empty()) break;
       state_ = State::kLoading;
       load_turn_ = std::make_unique<LoadTurn>();
@@ -375,6 +377,15 @@ bool Activation::Passivate() {
 void Activation::PassivateSoon() {
   passivate_soon_ = state_ == State::kActive || state_ == State::kLoading;
   Pump();
+}
+
+void Activation::Evict() {
+  FailWaiting(WrongOwner());
+  PassivateSoon();
+}
+
+void Activation::EvictNow() {
+  if (!turns_.empty()) GiveUp(turns_.front(), ObjectReset(absl::StrCat(key_.DebugString(), " has moved elsewhere")));
 }
 
 void Activation::Unload() {

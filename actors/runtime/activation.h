@@ -82,6 +82,10 @@ class Activation : public ObjectContext, private storage::Resumer {
   bool Passivate();
   // Discards the instance as soon as no turn is in progress. The requests that wait then get a new instance.
   void PassivateSoon();
+  // The object's shard is being given away: ends the requests that wait with WRONG_OWNER, and discards the instance as
+  // soon as no turn is in progress. EvictNow ends the turns in progress too, with OBJECT_RESET.
+  void Evict();
+  void EvictNow();
   // Returns whether the activation has no instance, nothing that waits, and no write that is not durable.
   bool removable() const;
 

@@ -29,17 +29,30 @@ constexpr absl::Duration kSweepStepMin = absl::Milliseconds(100);
 constexpr absl::Duration kSweepStepMax = absl::Seconds(1);
 // The number of sweeps within the age of a record, as far as these bounds allow.
 constexpr int kSweepsPerAge = 20;
-// The most records that one step of the count looks at.
+// The most records that one step of the count looks at; a scan of a shard reads them with their replies.
 constexpr size_t kCountMax = 10'000;
+constexpr size_t kScanMax = 1'000;
 
 // Returns the namespace of an encoded id, without a copy: a namespace has no zero bytes, so it is encoded as it is.
 absl::string_view NamespaceOf(absl::string_view encoded_id) { return encoded_id.substr(0, encoded_id.find('\0')); }
+
+// The records of a shard have keys with this prefix.
+std::string RecordPrefix(storage::ShardId shard) {
+  std::string prefix(1, storage::kRequestRecordKind);
+  storage::AppendUint16(&prefix, static_cast<uint16_t>(shard));
+  return prefix;
+}
 
 std::string AgeKey(int64_t time_us, absl::string_view record_key) {
   std::string key(1, storage::kRequestAgeKind);
   storage::AppendInt64(&key, time_us);
   absl::StrAppend(&key, record_key);
   return key;
+}
+
+// Returns the bytes of a record and of its entry in the age index.
+int64_t BytesOf(absl::string_view key, absl::string_view value) {
+  return static_cast<int64_t>(key.size() + value.size() + AgeKey(0, key).size() + sizeof(int64_t));
 }
 
 // The entry of one record in the age index.
@@ -83,8 +96,32 @@ absl::Time RequestRecords::Now() const { return began_wall_ + (executor_->clock(
 
 RequestRecords::~RequestRecords() { Stop(); }
 
+RequestRecords::Shards RequestRecords::OwnedShards() const {
+  Shards owned;
+  for (size_t shard = 0; shard < owned.size(); ++shard) owned[shard] = owns_(storage::ShardId(shard));
+  return owned;
+}
+
+void RequestRecords::Counted::Add(storage::ShardId shard, absl::string_view ns, int64_t bytes) {
+  if (runs.empty() || runs.back().shard != shard || runs.back().ns != ns) runs.push_back({shard, std::string(ns)});
+  ++runs.back().count;
+  runs.back().bytes += bytes;
+}
+
+void RequestRecords::Count(storage::ShardId shard, absl::string_view ns, int64_t count, int64_t bytes) {
+  count_ += count;
+  bytes_ += bytes;
+  counts_[static_cast<size_t>(shard)] += count;
+  namespace_bytes_.Add(ns, bytes);
+}
+
+void RequestRecords::CountRuns(const Counted& counted, int64_t sign) {
+  for (const Counted::Run& run : counted.runs) Count(run.shard, run.ns, sign * run.count, sign * run.bytes);
+}
+
 void RequestRecords::Start() {
   started_ = true;
+  counting_ = OwnedShards();
   // The cursor sees the records that are there now, and none that is added from here on.
   counted_to_ = std::string(1, storage::kRequestAgeKind);
   uncounted_ = store_->NewCursor(keyspace_.location(), KeyRange::Prefix({&storage::kRequestAgeKind, 1}),
@@ -95,17 +132,10 @@ void RequestRecords::Start() {
 void RequestRecords::CountOn(bool from_first) {
   reading_ = false;
   if (!started_) return;
-  struct Counted {
-    int64_t count = 0;
-    int64_t bytes = 0;
-    // The bytes of each run of records of one namespace, in the order of the cursor.
-    std::vector<std::pair<std::string, int64_t>> by_namespace;
-    bool more = false;
-  };
   auto counted = std::make_shared<Counted>();
   reading_ = true;
   reads_->Run(
-      [this, counted, from_first, cursor = uncounted_.get()] {
+      [this, counted, from_first, counting = counting_, cursor = uncounted_.get()] {
         if (from_first) cursor->SeekToFirst();
         for (size_t i = 0; i < kCountMax; ++i, cursor->Next()) {
           if (cursor->state() == storage::ReadResult::kError) {
@@ -116,19 +146,13 @@ void RequestRecords::CountOn(bool from_first) {
           if (cursor->state() != storage::ReadResult::kFound) return;
           counted_to_ = std::string(cursor->key()) + '\0';
           AgeEntry entry;
-          if (!ParseAgeEntry(cursor->key(), cursor->value(), &entry) || !owns_(entry.shard)) continue;
-          ++counted->count;
-          counted->bytes += entry.bytes;
-          auto& spaces = counted->by_namespace;
-          if (spaces.empty() || spaces.back().first != entry.ns()) spaces.emplace_back(std::string(entry.ns()), 0);
-          spaces.back().second += entry.bytes;
+          if (!ParseAgeEntry(cursor->key(), cursor->value(), &entry)) continue;
+          if (counting[static_cast<size_t>(entry.shard)]) counted->Add(entry.shard, entry.ns(), entry.bytes);
         }
         counted->more = true;
       },
       [this, counted] {
-        count_ += counted->count;
-        bytes_ += counted->bytes;
-        for (const auto& [ns, bytes] : counted->by_namespace) namespace_bytes_.Add(ns, bytes);
+        CountRuns(*counted, 1);
         if (counted->more) {
           CountOn(/*from_first=*/false);
           return;
@@ -137,8 +161,74 @@ void RequestRecords::CountOn(bool from_first) {
         const absl::Status status = uncounted_->error();
         uncounted_.reset();
         if (!status.ok()) Log(LogLevel::kError, "request_records_unreadable", {{"status", status.ToString()}});
-        if (count_ > 0 || !status.ok()) Sweep();
+        if (count_ > 0 || !status.ok()) {
+          Sweep();
+        } else {
+          ScanOn();
+        }
       });
+}
+
+void RequestRecords::Gained(storage::ShardId shard) {
+  scans_.push_back({shard, 1, nullptr, RecordPrefix(shard)});
+  // Its oldest record may be older than all that were swept here.
+  swept_to_ = std::string(1, storage::kRequestAgeKind);
+  ++gained_;
+  ScanOn();
+}
+
+void RequestRecords::Lost(storage::ShardId shard, absl::AnyInvocable<void()> done) {
+  scans_.push_back({shard, -1, std::move(done), RecordPrefix(shard)});
+  ScanOn();
+}
+
+void RequestRecords::ScanOn() {
+  // Until the records of the start are counted, nobody knows which of a shard's are.
+  if (reading_ || uncounted_ != nullptr || scans_.empty()) return;
+  const Scan& scan = scans_.front();
+  if (!started_ || (scan.sign < 0 && counts_[static_cast<size_t>(scan.shard)] == 0)) {
+    EndScan();
+    return;
+  }
+  const auto counted = std::make_shared<Counted>();
+  const auto next = std::make_shared<std::string>();
+  const KeyRange range{scan.from, storage::PrefixEnd(RecordPrefix(scan.shard))};
+  reading_ = true;
+  reads_->Run(
+      [this, counted, next, range, shard = scan.shard] {
+        const auto cursor = store_->NewCursor(keyspace_.location(), range, storage::ReadTier::kDisk);
+        cursor->SeekToFirst();
+        for (size_t i = 0; cursor->state() == storage::ReadResult::kFound; ++i, cursor->Next()) {
+          const absl::string_view key = cursor->key();
+          if (i == kScanMax) {
+            counted->more = true;
+            *next = std::string(key);
+            return;
+          }
+          counted->Add(shard, NamespaceOf(key.substr(RecordPrefix(shard).size())), BytesOf(key, cursor->value()));
+        }
+        if (!cursor->error().ok()) {
+          Log(LogLevel::kError, "request_records_unreadable", {{"status", cursor->error().ToString()}});
+        }
+      },
+      [this, counted, next] {
+        reading_ = false;
+        Scan& scan = scans_.front();
+        CountRuns(*counted, scan.sign);
+        if (counted->more) {
+          scan.from = *next;
+          ScanOn();
+        } else {
+          EndScan();
+        }
+      });
+}
+
+void RequestRecords::EndScan() {
+  if (scans_.front().done != nullptr) executor_->Post(std::move(scans_.front().done));
+  scans_.pop_front();
+  if (count_ > 0) SweepLater(absl::ZeroDuration());
+  ScanOn();
 }
 
 std::optional<std::string> RequestRecords::PassDamage(const std::string& place, const absl::Status& why) const {
@@ -157,10 +247,7 @@ void RequestRecords::Stop() {
 }
 
 std::string RequestRecords::Key(const storage::ObjectKey& object, absl::string_view request_id) {
-  std::string key(1, storage::kRequestRecordKind);
-  storage::AppendUint16(&key, static_cast<uint16_t>(object.shard()));
-  absl::StrAppend(&key, object.encoded(), request_id);
-  return key;
+  return absl::StrCat(RecordPrefix(object.shard()), object.encoded(), request_id);
 }
 
 absl::Status RequestRecords::CheckRoom(const storage::ObjectKey& object) const {
@@ -197,14 +284,12 @@ absl::Status RequestRecords::Add(const storage::ObjectKey& object, const Recorde
   const std::string key = Key(object, request.request_id());
   std::string value = record.SerializeAsString();
   std::string age_key = AgeKey(last_time_us_, key);
-  const int64_t bytes = static_cast<int64_t>(key.size() + value.size() + age_key.size() + sizeof(int64_t));
+  const int64_t bytes = BytesOf(key, value);
   std::string age_value;
   storage::AppendInt64(&age_value, bytes);
   writes->Put(age_key, std::move(age_value));
   writes->Put(key, std::move(value));
-  ++count_;
-  bytes_ += bytes;
-  namespace_bytes_.Add(NamespaceOf(object.encoded()), bytes);
+  Count(object.shard(), NamespaceOf(object.encoded()), 1, bytes);
   if (!timer_ && !reading_) SweepLater(options_.age);
   return absl::OkStatus();
 }
@@ -247,7 +332,7 @@ void RequestRecords::Sweep() {
   const KeyRange range{swept_to_, storage::PrefixEnd({&storage::kRequestAgeKind, 1})};
   reading_ = true;
   reads_->Run(
-      [this, swept, range, old_us] {
+      [this, swept, range, old_us, owned = OwnedShards()] {
         const storage::Location location = keyspace_.location();
         storage::View view(store_, &location, {}, storage::ReadTier::kDisk);
         swept->status = view.Scan(range, false, [&](absl::string_view key, absl::string_view value) {
@@ -258,7 +343,7 @@ void RequestRecords::Sweep() {
             return false;
           }
           swept->next = std::string(key) + '\0';
-          if (whole && owns_(entry.shard)) {
+          if (whole && owned[static_cast<size_t>(entry.shard)]) {
             swept->entries.push_back(std::move(entry));
             swept->age_keys.emplace_back(key);
           }
@@ -271,21 +356,21 @@ void RequestRecords::Sweep() {
         swept->next = *next;
         swept->seen = kSweepMax;
       },
-      [this, swept] {
+      [this, swept, gained = gained_] {
         reading_ = false;
+        ScanOn();
         if (!swept->status.ok()) {
           Log(LogLevel::kError, "request_records_unreadable", {{"status", swept->status.ToString()}});
           SweepLater(options_.age);
           return;
         }
         if (!pipeline_->failed() && started_) {
-          if (!swept->next.empty()) swept_to_ = swept->next;
+          if (!swept->next.empty() && gained == gained_) swept_to_ = swept->next;
           WriteSet writes;
           for (size_t i = 0; i < swept->entries.size(); ++i) {
             const AgeEntry& entry = swept->entries[i];
-            --count_;
-            bytes_ -= entry.bytes;
-            namespace_bytes_.Add(entry.ns(), -entry.bytes);
+            if (!owns_(entry.shard)) continue;  // the shard has gone meanwhile
+            Count(entry.shard, entry.ns(), -1, -entry.bytes);
             writes.Delete(swept->age_keys[i]);
             writes.Delete(entry.record_key);
           }

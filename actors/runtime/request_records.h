@@ -16,11 +16,15 @@
 #ifndef HOLDFAST_ACTORS_RUNTIME_REQUEST_RECORDS_H_
 #define HOLDFAST_ACTORS_RUNTIME_REQUEST_RECORDS_H_
 
+#include <array>
+#include <bitset>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -60,8 +64,14 @@ class RequestRecords {
 
   void Start();
   void Stop();
+  // The executor runs the shard from now on: counts its records, in steps. One that is added before it is counted may
+  // count twice.
+  void Gained(storage::ShardId shard);
+  // The executor does not run the shard any more, and all that it wrote there is durable: takes its records out of the
+  // count, in steps, and then calls `done`, from a posted function.
+  void Lost(storage::ShardId shard, absl::AnyInvocable<void()> done);
   // Returns whether nothing is being read.
-  bool idle() const { return !reading_; }
+  bool idle() const { return !reading_ && scans_.empty(); }
   // The records that are counted, and their bytes.
   int64_t count() const { return count_; }
   int64_t bytes() const { return bytes_; }
@@ -77,7 +87,35 @@ class RequestRecords {
   static absl::Status Replay(absl::string_view record_bytes, RecordedRequest* request);
 
  private:
+  using Shards = std::bitset<storage::kShardCount>;
+  // A shard whose records are to be counted, or taken out of the count.
+  struct Scan {
+    storage::ShardId shard;
+    int64_t sign;
+    absl::AnyInvocable<void()> done;  // may be null
+    std::string from;                 // the key at which it goes on
+  };
+  // What a step of counting has found: the records and bytes of each run of records of one shard and namespace.
+  struct Counted {
+    struct Run {
+      storage::ShardId shard;
+      std::string ns;
+      int64_t count = 0;
+      int64_t bytes = 0;
+    };
+    void Add(storage::ShardId shard, absl::string_view ns, int64_t bytes);
+
+    std::vector<Run> runs;
+    bool more = false;
+  };
+
   absl::Time Now() const;
+  Shards OwnedShards() const;
+  void Count(storage::ShardId shard, absl::string_view ns, int64_t count, int64_t bytes);
+  void CountRuns(const Counted& counted, int64_t sign);
+  // Takes the next step of the first scan, unless something is being read.
+  void ScanOn();
+  void EndScan();
   // Counts the next kCountMax of the records that were in the store at the start.
   void CountOn(bool from_first);
   // Returns the key at which to go on behind `place`, where the age index is damaged; absent: nothing more can be read.
@@ -99,12 +137,16 @@ class RequestRecords {
   int64_t count_ = 0;
   int64_t bytes_ = 0;
   NamespaceBytes namespace_bytes_;
+  std::array<int64_t, storage::kShardCount> counts_{};  // of the shards
+  std::deque<Scan> scans_;
   // The part of the age index, as of the start, that is not counted yet; null once all of it is counted.
   std::unique_ptr<storage::Cursor> uncounted_;
+  Shards counting_;  // the shards that were the executor's at the start
   std::string counted_to_;
   // Times of records never go back, so the part of the age index before swept_to_ stays empty.
   int64_t last_time_us_ = std::numeric_limits<int64_t>::min();
   std::string swept_to_;
+  int gained_ = 0;  // the shards that were gained since the start
   // A record's time is the wall clock at the start plus the steady time since then.
   const absl::Time began_wall_;
   const absl::Time began_steady_;

@@ -27,6 +27,10 @@ ShardHost::ShardHost(HostServices services, const HostOptions& options)
       alarm_loads_(
           lane_.services.executor, lane_.services.store, lane_.services.reads, options.alarms.together_min,
           [this](AlarmLoads::Alarm alarm, std::unique_ptr<const storage::Preread> preread) {
+            if (!Owns(alarm.key.shard())) {
+              lane_.alarms.Ended(alarm.key.encoded(), AlarmScheduler::End::kSettled);
+              return;
+            }
             GetOrCreate(alarm.key, alarm.object_class)->DeliverAlarm(std::move(alarm.claim), std::move(preread));
           }) {}
 
@@ -34,10 +38,18 @@ ShardHost::~ShardHost() = default;
 
 void ShardHost::Own(storage::ShardId shard) {
   auto& slot = shards_[static_cast<size_t>(shard)];
+  HOLDFAST_CHECK(slot == nullptr, absl::StrCat("shard ", static_cast<int>(shard)));
   slot = std::make_unique<Shard>();
+  if (!started_) return;
+  for (const storage::ObjectKey& key : lane_.services.families->List()) {
+    if (key.shard() == shard) lane_.placement.Add(key);
+  }
+  lane_.alarms.OwnershipChanged();
+  lane_.records.Gained(shard);
 }
 
 void ShardHost::Start() {
+  started_ = true;
   for (const storage::ObjectKey& key : lane_.services.families->List()) {
     if (Owns(key.shard())) lane_.placement.Add(key);
   }
@@ -79,14 +91,14 @@ void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object
 void ShardHost::DeliverNow(absl::Span<const Addressed> deliveries) {
   if (deliveries.size() == 1) {
     const Addressed& one = deliveries.front();
-    if (!RefusedByPipeline(one)) GetOrCreate(*one.key, one.object_class)->Deliver(one.delivery);
+    if (!RefusedAtOnce(one)) GetOrCreate(*one.key, one.object_class)->Deliver(one.delivery);
     return;
   }
   for (; !deliveries.empty(); deliveries.remove_prefix(std::min(deliveries.size(), kGatheredMax))) {
     std::array<Activation*, kGatheredMax> gathered;
     size_t count = 0;
     for (const Addressed& one : deliveries.subspan(0, kGatheredMax)) {
-      if (RefusedByPipeline(one)) continue;
+      if (RefusedAtOnce(one)) continue;
       Activation* const activation = GetOrCreate(*one.key, one.object_class);
       if (activation->Gather(one.delivery)) gathered[count++] = activation;
     }
@@ -96,7 +108,11 @@ void ShardHost::DeliverNow(absl::Span<const Addressed> deliveries) {
 
 void ShardHost::Deliver(absl::Span<const Addressed> deliveries) { fair_queue_.Add(deliveries); }
 
-bool ShardHost::RefusedByPipeline(const Addressed& addressed) {
+bool ShardHost::RefusedAtOnce(const Addressed& addressed) {
+  if (!Owns(addressed.key->shard())) {
+    Refuse(addressed, WrongOwner());
+    return true;
+  }
   if (lane_.pipeline.failed()) {
     addressed.delivery->Done(CommitFailed(lane_.pipeline.failure()));
     return true;
@@ -146,6 +162,10 @@ const Activation* ShardHost::Find(const storage::ObjectKey& key) const {
 AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
   using Fired = AlarmScheduler::Fired;
   const auto key = storage::ObjectKey::FromEncoded(encoded_id);
+  if (!Owns(key.shard())) {
+    lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kSettled);
+    return Fired::kBegun;
+  }
   storage::ObjectId id;
   const ObjectClass* object_class = key.Decode(&id) ? lane_.services.classes->Find(id.object_class) : nullptr;
   if (object_class == nullptr) {
@@ -186,15 +206,19 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
 Activation* ShardHost::ActivationOf(const storage::ObjectKey& key) { return const_cast<Activation*>(Find(key)); }
 
 Activation* ShardHost::Bring(const storage::ObjectKey& key) {
+  if (!Owns(key.shard())) return nullptr;
   storage::ObjectId id;
   const ObjectClass* const object_class = key.Decode(&id) ? lane_.services.classes->Find(id.object_class) : nullptr;
   return object_class == nullptr ? nullptr : GetOrCreate(key, object_class);
 }
 
 void ShardHost::Remove(const storage::ObjectKey& key) {
-  auto& activations = ShardOf(key).activations;
-  const auto it = activations.find(key);
-  if (it != activations.end() && (*it)->removable()) activations.erase(it);
+  const auto& shard = shards_[static_cast<size_t>(key.shard())];
+  if (shard == nullptr) return;
+  const auto it = shard->activations.find(key);
+  if (it == shard->activations.end() || !(*it)->removable()) return;
+  shard->activations.erase(it);
+  if (shard->left != nullptr) CheckReleased(key.shard());
 }
 
 void ShardHost::PassivateSoon(const storage::ObjectKey& key) {

@@ -30,7 +30,8 @@
 
 namespace holdfast::actors {
 
-// A shard is the unit of ownership: it owns the activations of its objects that are in memory.
+// A shard is the unit of ownership: it owns the activations of its objects that are in memory. While a host runs it may
+// gain shards and give them away.
 struct Shard {
   // An activation has its key itself, so that the set needs no copy.
   struct KeyHash {
@@ -46,6 +47,11 @@ struct Shard {
   };
 
   absl::flat_hash_set<std::unique_ptr<Activation>, KeyHash, SameKey> activations;
+  // While the shard is being given away: what is called at the end, whether nothing is in memory any more, and the end
+  // of the time of its turns.
+  absl::AnyInvocable<void()> left;
+  bool ending = false;
+  std::optional<Executor::TimerId> turns_end;
 };
 
 class ShardHost {
@@ -55,9 +61,17 @@ class ShardHost {
   ShardHost(const ShardHost&) = delete;
   ShardHost& operator=(const ShardHost&) = delete;
 
-  // Takes a shard over. Call it before Start().
+  // Takes a shard over, before Start() or while the host runs. Nobody else may write to it any more.
   void Own(storage::ShardId shard);
-  bool Owns(storage::ShardId shard) const { return shards_[static_cast<size_t>(shard)] != nullptr; }
+  // Gives the shard away (shard_host_release.cc). From now on its requests end with WRONG_OWNER, those that wait too;
+  // turns that have begun may go on for `turns_max`, and are then ended with OBJECT_RESET. `done` runs on the executor
+  // once nothing of the shard is in memory, all of it is durable, and this host will write nothing to it any more.
+  void Release(storage::ShardId shard, absl::Duration turns_max, absl::AnyInvocable<void()> done);
+  // Returns whether the shard is here, and not being given away.
+  bool Owns(storage::ShardId shard) const {
+    const auto& slot = shards_[static_cast<size_t>(shard)];
+    return slot != nullptr && slot->left == nullptr;
+  }
   // Begins to fire alarms, to count and remove request records, and to place objects.
   void Start();
   // From now on no alarm begins, no object moves, and no idle object is passivated.
@@ -108,8 +122,8 @@ class ShardHost {
   void RefuseWaiting(const Addressed& addressed, FairQueue::Refusal why) const;
   void RefuseOverloaded(const Addressed& addressed, absl::string_view why) const;
   void Refuse(const Addressed& addressed, const absl::Status& why) const;
-  // Ends the delivery and returns true if the commit pipeline takes no more writes.
-  bool RefusedByPipeline(const Addressed& addressed);
+  // Ends the delivery and returns true if its shard is not here, or the commit pipeline takes no more writes.
+  bool RefusedAtOnce(const Addressed& addressed);
   // Also tells alarm_loads_ of an activation that it makes.
   Activation* GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class);
   Shard& ShardOf(const storage::ObjectKey& key) { return *shards_[static_cast<size_t>(key.shard())]; }
@@ -118,6 +132,8 @@ class ShardHost {
   void DescribeRead(std::shared_ptr<Reading> reading);
   void DescribeTablesOf(std::shared_ptr<Reading> reading);
   AlarmScheduler::Fired FireAlarm(const std::string& encoded_id);
+  // Ends the shard that is being given away if nothing of it is left in memory.
+  void CheckReleased(storage::ShardId shard);
 
   // Returns the activation of an object; null if the object is not in memory.
   Activation* ActivationOf(const storage::ObjectKey& key);
@@ -127,6 +143,7 @@ class ShardHost {
 
   Lane lane_;  // outlives the activations
   FairQueue fair_queue_;
+  bool started_ = false;
   std::array<std::unique_ptr<Shard>, storage::kShardCount> shards_;
   AlarmLoads alarm_loads_;
 };

@@ -143,6 +143,11 @@ absl::Status DeadlinePassed() {
                "the deadline passed while the request waited for its turn; nothing was done");
 }
 
+absl::Status WrongOwner() {
+  return Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_WRONG_OWNER,
+                   "the object's shard is moving; nothing of the request happened", absl::Milliseconds(100));
+}
+
 absl::Status CommitFailed(const absl::Status& status) {
   if (storage::IsNotOwner(status)) return ObjectReset("this server does not own the object any more; nothing was done");
   return Error(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OUTCOME_UNKNOWN,

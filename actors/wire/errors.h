@@ -38,6 +38,8 @@ absl::Status QuotaExceeded(absl::string_view subject, absl::string_view message)
 absl::Status ObjectReset(absl::string_view why);
 // DEADLINE_EXCEEDED: the deadline passed while the request waited for its turn, which did not begin.
 absl::Status DeadlinePassed();
+// UNAVAILABLE: the object's shard is not here, or not any more; nothing happened.
+absl::Status WrongOwner();
 // UNAVAILABLE for everyone who waits for a commit that ended with `status`: OUTCOME_UNKNOWN, since the request may have
 // happened or not; OBJECT_RESET if the store refused the commit (IsNotOwner), since nothing happened then.
 absl::Status CommitFailed(const absl::Status& status);

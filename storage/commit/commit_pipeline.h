@@ -71,6 +71,8 @@ class CommitPipeline {
   // The batch that the next Join goes into.
   BatchNumber filling() const { return filling_->number; }
   BatchNumber durable() const { return durable_; }
+  // The last batch that writes have joined.
+  BatchNumber last_joined() const { return filling_->parts.empty() ? filling_->number - 1 : filling_->number; }
 
   // `waiter` is told when that batch is durable. Only for a batch that writes have joined and that is not durable yet.
   void WhenDurable(BatchNumber batch, Waiter* waiter);

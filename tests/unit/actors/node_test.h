@@ -125,12 +125,14 @@ class NodeTest : public ::testing::Test {
     }
   }
   // Delivers the requests that `send` sends together, when it has sent all of them.
-  void Together(const std::function<void()>& send) {
-    std::vector<Addressed> together;
-    together_ = &together;
+  void Together(const std::function<void()>& send) { node->Deliver(Capture(send)); }
+  // Returns the requests that `send` sends, for the test to deliver.
+  std::vector<Addressed> Capture(const std::function<void()>& send) {
+    std::vector<Addressed> captured;
+    together_ = &captured;
     send();
     together_ = nullptr;
-    node->Deliver(std::move(together));
+    return captured;
   }
 
   // A call of a handler of a class.
@@ -318,7 +320,7 @@ class NodeTest : public ::testing::Test {
 
   std::map<Request*, std::unique_ptr<Request>> waiting_;
   int done_count_ = 0;
-  std::vector<Addressed>* together_ = nullptr;  // set within Together()
+  std::vector<Addressed>* together_ = nullptr;  // set within Capture()
 };
 
 // --- Matchers for the outcome of a request
