@@ -83,6 +83,8 @@ Extension WithBuiltIn(const Config& config, Extension program) {
   all.open_store = std::move(program.open_store);
   all.clock = program.clock;
   all.read_config = std::move(program.read_config);
+  all.placement = program.placement;
+  all.owns = std::move(program.owns);
   return all;
 }
 
@@ -105,6 +107,8 @@ class RunningServer : public Server {
         classes_(extension.object_classes),
         open_store_(std::move(extension.open_store)),
         read_config_(std::move(extension.read_config)),
+        placement_(extension.placement),
+        owns_(std::move(extension.owns)),
         table_(TableOf(std::move(extension.services))),
         recorder_(table_.method_names(), extension.object_classes, RecorderCopies(config)),
         refusals_(clock_),
@@ -162,6 +166,8 @@ class RunningServer : public Server {
   const actors::ClassRegistry classes_;
   const decltype(Extension::open_store) open_store_;
   const decltype(Extension::read_config) read_config_;
+  Placement* const placement_;  // null: the server is alone
+  const decltype(Extension::owns) owns_;
   const absl::Time started_ = absl::Now();
   RpcTable table_;
   Recorder recorder_;
@@ -322,7 +328,8 @@ absl::Status RunningServer::StartGrpc() {
     lane->executor.set_on_round([host = lane->host.get()] { host->OnRound(); });
     hosts.push_back({&lane->executor, lane->host.get()});
   }
-  router_ = std::make_unique<actors::Router>(std::move(hosts));
+  router_ = std::make_unique<actors::Router>(std::move(hosts), owns_);
+  if (placement_ != nullptr) gate_.SetCluster(placement_->secret());
 
   watchers_.SetUndelivered([this](const actors::AlarmWatchers::Delivery& delivery) {
     const actors::ObjectClass* const object_class = classes_.Find(delivery.object.object_class);
@@ -352,6 +359,7 @@ absl::Status RunningServer::StartGrpc() {
                      .tracer = traces_ == nullptr ? nullptr : traces_->tracer(),
                      .parser = &parser_,
                      .admin = admin_.get(),
+                     .placement = placement_,
                      .alone = lanes_.size() == 1,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
                      .reply_bytes_max = kReplyBytesMax,

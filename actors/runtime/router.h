@@ -5,6 +5,7 @@
 #define HOLDFAST_ACTORS_RUNTIME_ROUTER_H_
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "actors/executor/executor.h"
@@ -20,10 +21,13 @@ class Router {
     ShardHost* shards;
   };
 
-  // Deals the shards out to the hosts in turn. The executors and hosts outlive the router; make it before they start.
-  explicit Router(std::vector<Host> hosts) : hosts_(std::move(hosts)) {
+  // Deals the shards out to the hosts in turn: those for which `owns` returns true, or all. A host refuses requests for
+  // the others. The executors and hosts outlive the router; make it before they start.
+  explicit Router(std::vector<Host> hosts, const std::function<bool(storage::ShardId shard)>& owns = nullptr)
+      : hosts_(std::move(hosts)) {
     for (uint32_t shard = 0; shard < storage::kShardCount; ++shard) {
-      hosts_[shard % hosts_.size()].shards->Own(storage::ShardId(shard));
+      if (owns == nullptr || owns(storage::ShardId(shard)))
+        hosts_[shard % hosts_.size()].shards->Own(storage::ShardId(shard));
     }
   }
 

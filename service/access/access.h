@@ -40,6 +40,8 @@ struct Credentials {
   std::string certificate;
   // The values of "authorization" in the metadata of the call.
   std::vector<absl::string_view> authorization;
+  // The values of "holdfast-forwarded", with which a node of a cluster sends a request on.
+  std::vector<absl::string_view> forwarded;
 };
 
 // A caller whose credentials were good, with his rights by the Access that has checked them.

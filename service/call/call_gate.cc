@@ -1,6 +1,9 @@
 #include "service/call/call_gate.h"
 
+#include <openssl/crypto.h>
+
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -52,9 +55,33 @@ absl::Status CallGate::TryAdmit(const Method& method, Shape shape, absl::string_
   const int64_t held = kCallBytes + static_cast<int64_t>(bytes);
   if (absl::Status status = AddBytes(lease->connection_, held); !status.ok()) return status;
   lease->request_bytes_ = held;
-  if (access_ == nullptr || method.open) return absl::OkStatus();
+  if (method.open) return absl::OkStatus();
+  if (!cluster_secret_.empty()) {
+    if (absl::Status status = CheckForwarded(method, lease, credentials); !status.ok()) return status;
+    if (lease->forwarded_) return absl::OkStatus();
+  }
+  if (access_ == nullptr) return absl::OkStatus();
   lease->access_ = access_->current();
   return Identify(method, lease, credentials);
+}
+
+absl::Status CallGate::CheckForwarded(const Method& method, Lease* lease, CredentialsOf credentials) const {
+  const std::vector<absl::string_view> secrets = credentials().forwarded;
+  if (secrets.empty()) return absl::OkStatus();
+  const absl::string_view secret = secrets.front();
+  if (secrets.size() == 1 && secret.size() == cluster_secret_.size() &&
+      CRYPTO_memcmp(secret.data(), cluster_secret_.data(), secret.size()) == 0) {
+    lease->forwarded_ = true;
+    return absl::OkStatus();
+  }
+  if (audit_ != nullptr) {
+    audit_->WriteRefusal({.event = "refused",
+                          .peer = lease->connection_->peer(),
+                          .method = method.name,
+                          .reason = "not the secret of this cluster"});
+  }
+  return actors::Error(absl::StatusCode::kUnauthenticated, v1::ERROR_REASON_CREDENTIALS_INVALID,
+                       "the credentials are not valid");
 }
 
 absl::Status CallGate::Identify(const Method& method, Lease* lease, CredentialsOf credentials) const {

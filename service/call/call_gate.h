@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -127,6 +128,8 @@ class CallGate {
     Connections::Connection* connection() const { return connection_; }
     // Returns whether the call has passed AdmitTarget.
     bool has_target() const { return has_target_; }
+    // Returns whether another node of the cluster has sent the call on. It is not sent on again.
+    bool forwarded() const { return forwarded_; }
     // Returns the caller; null without access control and for an open method.
     const Caller* caller() const { return caller_.get(); }
 
@@ -139,6 +142,7 @@ class CallGate {
     bool is_stream_ = false;
     bool turned_away_ = false;
     bool has_target_ = false;
+    bool forwarded_ = false;
     int64_t request_bytes_ = 0;
     int64_t reply_bytes_ = 0;
     std::shared_ptr<const Access> access_;  // null: there is nothing to decide
@@ -157,6 +161,10 @@ class CallGate {
   CallGate& operator=(const CallGate&) = delete;
 
   enum class Shape { kSingle, kStream };
+
+  // From now on requests that bring this secret come from other nodes of the cluster, where the caller and his rights
+  // were checked, and his quotas counted. Call it before the first call.
+  void SetCluster(std::string secret) { cluster_secret_ = std::move(secret); }
 
   // From now on calls need credentials and have quotas, as the files say. Both outlive the gate. Call it before the
   // first call.
@@ -195,6 +203,8 @@ class CallGate {
   // Does the same as Admit, without telling the observer.
   absl::Status TryAdmit(const Method& method, Shape shape, absl::string_view peer, size_t bytes, Lease* lease,
                         CredentialsOf credentials);
+  // Finds out whether another node has sent the call on.
+  absl::Status CheckForwarded(const Method& method, Lease* lease, CredentialsOf credentials) const;
   // Finds out who calls, and puts him into the lease.
   absl::Status Identify(const Method& method, Lease* lease, CredentialsOf credentials) const;
   // Finds out again who calls if his credentials have expired or the rules have changed.
@@ -214,7 +224,8 @@ class CallGate {
   storage::Observer* const observer_;
   const AccessFiles* access_ = nullptr;  // null: there is no access control
   const actors::Clock* clock_ = nullptr;
-  AuditLog* audit_ = nullptr;  // null: there is none
+  AuditLog* audit_ = nullptr;   // null: there is none
+  std::string cluster_secret_;  // empty: the server is no node of a cluster
   std::atomic<int64_t> calls_ = 0;
   std::atomic<int64_t> turned_away_ = 0;
   std::atomic<int64_t> streams_ = 0;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "service/call/placement.h"
 
 namespace holdfast::service {
 namespace {
@@ -29,14 +30,21 @@ std::string CertificateName(const grpc::AuthContext& context) {
   return "";
 }
 
+std::vector<absl::string_view> ValuesOf(const grpc::ServerContext& context, const char* key) {
+  std::vector<absl::string_view> values;
+  const auto [begin, end] = context.client_metadata().equal_range(key);
+  for (auto it = begin; it != end; ++it) values.push_back(View(it->second));
+  return values;
+}
+
 }  // namespace
 
 Credentials ReadCredentials(const grpc::ServerContext& context) {
   Credentials credentials;
   const std::shared_ptr<const grpc::AuthContext> certificate = context.auth_context();
   if (certificate != nullptr) credentials.certificate = CertificateName(*certificate);
-  const auto [begin, end] = context.client_metadata().equal_range(kAuthorization);
-  for (auto it = begin; it != end; ++it) credentials.authorization.push_back(View(it->second));
+  credentials.authorization = ValuesOf(context, kAuthorization);
+  credentials.forwarded = ValuesOf(context, kForwardedKey);
   return credentials;
 }
 

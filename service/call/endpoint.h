@@ -20,6 +20,7 @@
 #include "service/call/call_log.h"
 #include "service/call/completion_queue_executor.h"
 #include "service/call/import_places.h"
+#include "service/call/placement.h"
 #include "service/call/request_parser.h"
 #include "service/traces/tracer.h"
 #include "storage/base/background.h"
@@ -48,6 +49,7 @@ struct Endpoint {
   Tracer* tracer;               // null: no call is traced
   RequestParser* parser;
   AdminServices* admin;
+  Placement* placement;  // null: the server is no node of a cluster
   // There is no other executor.
   bool alone;
   size_t stream_outstanding_max;

@@ -33,9 +33,11 @@ inline grpc::ByteBuffer ToWire(const google::protobuf::MessageLite& reply) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+inline constexpr char kReplayedKey[] = "holdfast-replayed";
+
 // Marks the reply as that of an earlier request with the same request_id (types.proto, under Retries). The mark is in
 // the initial metadata, which must not be sent yet.
-inline void MarkReplayed(grpc::ServerContext* context) { context->AddInitialMetadata("holdfast-replayed", "1"); }
+inline void MarkReplayed(grpc::ServerContext* context) { context->AddInitialMetadata(kReplayedKey, "1"); }
 
 }  // namespace holdfast::service
 

@@ -13,6 +13,9 @@ namespace holdfast::service {
 
 grpc::Status ToGrpc(const absl::Status& status);
 
+// Returns the status with the details that ToGrpc, here or on another node, has put on the wire.
+absl::Status FromGrpc(const grpc::Status& status);
+
 // Writes the error as that of an item of a batch or a stream.
 void ToItemError(const absl::Status& status, v1::ItemError* error);
 

@@ -15,6 +15,7 @@
 #include "actors/executor/clock.h"
 #include "actors/object.h"
 #include "holdfast/config/v1/config.pb.h"
+#include "service/call/placement.h"
 #include "service/rpcs/rpc_table.h"
 #include "storage/base/observer.h"
 #include "storage/store/store.h"
@@ -30,6 +31,9 @@ struct Extension {
   const actors::Clock* clock = nullptr;
   // The observer of events (storage/base/observer.h). Null: there is none.
   storage::Observer* observer = nullptr;
+  // Where the objects of a cluster are, and the shards that are this node's at the start. Null: all are here.
+  Placement* placement = nullptr;
+  std::function<bool(storage::ShardId shard)> owns = nullptr;
   // Reads the configuration again, complete and checked. The rules and files of access control are taken from it while
   // the server runs. Null: the configuration stays.
   std::function<absl::StatusOr<config::v1::Config>()> read_config = nullptr;

@@ -1,0 +1,54 @@
+#include "service/call/forward.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "service/call/reply_wire.h"
+#include "service/call/status.h"
+
+namespace holdfast::service {
+namespace {
+
+// The metadata that belongs to the trace of the request.
+constexpr const char* kTraceKeys[] = {"traceparent", "tracestate"};
+
+std::string PathOf(const std::string& method) {
+  const size_t dot = method.rfind('.');
+  return absl::StrCat("/", method.substr(0, dot), "/", method.substr(dot + 1));
+}
+
+}  // namespace
+
+Forward::Forward(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, Done done)
+    : peer_(std::move(peer)), context_(grpc::ClientContext::FromServerContext(call)), done_(std::move(done)) {
+  context_->AddMetadata(kForwardedKey, peer_->secret());
+  for (const char* key : kTraceKeys) {
+    const auto [begin, end] = call.client_metadata().equal_range(key);
+    for (auto it = begin; it != end; ++it)
+      context_->AddMetadata(key, std::string(it->second.data(), it->second.size()));
+  }
+}
+
+void Forward::Send(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, const std::string& method,
+                   const grpc::ByteBuffer& request, CompletionQueueExecutor* executor, Done done) {
+  auto* const forward = new Forward(call, std::move(peer), std::move(done));
+  forward->reader_ =
+      forward->peer_->stub().PrepareUnaryCall(forward->context_.get(), PathOf(method), request, executor->queue());
+  forward->reader_->StartCall();
+  forward->reader_->Finish(&forward->outcome_.reply, &forward->status_, forward->Tag());
+}
+
+void Forward::OnEvent(bool) {
+  outcome_.status = FromGrpc(status_);
+  if (!outcome_.status.ok() && status_.error_details().empty()) {
+    outcome_.status = absl::Status(outcome_.status.code(),
+                                   absl::StrCat("from the node ", peer_->node(), ": ", outcome_.status.message()));
+  }
+  outcome_.replayed = status_.ok() && context_->GetServerInitialMetadata().contains(kReplayedKey);
+  Done done = std::move(done_);
+  Outcome outcome = std::move(outcome_);
+  delete this;
+  done(std::move(outcome));
+}
+
+}  // namespace holdfast::service
