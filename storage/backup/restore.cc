@@ -42,8 +42,6 @@ absl::Status Failed(const std::string& what, const std::error_code& error) {
   return absl::Status(code, absl::StrCat(what, ": ", error.message()));
 }
 
-std::string Text(absl::Time time) { return absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()); }
-
 // Checks that nothing is restored over a store, or over the rest of a restore.
 absl::Status CheckTarget(const std::string& data_dir, const std::string& restoring) {
   std::error_code error;
@@ -62,8 +60,8 @@ absl::StatusOr<Backup> Choose(const RestoreOptions& options) {
   if (backups.empty()) return absl::NotFoundError(absl::StrCat(options.directory, " has no backup"));
   const std::optional<Backup> found = FindBackup(backups, options.at.value_or(absl::InfiniteFuture()));
   if (found) return *found;
-  return absl::NotFoundError(absl::StrCat(options.directory, " has no backup before ", Text(*options.at),
-                                          "; the oldest is of ", Text(backups.front().time)));
+  return absl::NotFoundError(absl::StrCat(options.directory, " has no backup before ", TimeText(*options.at),
+                                          "; the oldest is of ", TimeText(backups.front().time)));
 }
 
 absl::StatusOr<Restored> RestoreTo(const std::string& restoring, const Backup& backup, const RestoreOptions& options) {
@@ -80,10 +78,10 @@ absl::StatusOr<Restored> RestoreTo(const std::string& restoring, const Backup& b
     const int64_t until_us = options.at ? absl::ToUnixMicros(*options.at) : INT64_MAX;
     absl::Status replayed = ReplayArchive(
         options.directory, backup.line, (*store)->folded(), until_us,
-        [&](uint32_t log, BatchNumber batch, int64_t time_us, absl::string_view payload) {
+        [&](const ArchiveFile& file, BatchNumber batch, int64_t time_us, absl::string_view payload) {
           ++restored.batches;
           restored.last = std::max(restored.last.value_or(absl::InfinitePast()), absl::FromUnixMicros(time_us));
-          return (*store)->Replay(log, batch, payload);
+          return (*store)->Replay(file.log, batch, payload);
         });
     if (!replayed.ok()) return replayed;
   }
