@@ -60,7 +60,9 @@ absl::Status CallGate::TryAdmit(const Method& method, Shape shape, absl::string_
 absl::Status CallGate::Identify(const Method& method, Lease* lease, CredentialsOf credentials) const {
   if (!lease->access_->authenticates()) return absl::OkStatus();
   std::string why;
-  auto caller = lease->access_->Identify(credentials(), clock_->Wall(), &why);
+  Credentials given = credentials();
+  given.peer = lease->connection_->peer();
+  auto caller = lease->access_->Identify(given, clock_->Wall(), &why);
   if (!caller.ok()) {
     if (audit_ != nullptr) {
       audit_->WriteRefusal(
