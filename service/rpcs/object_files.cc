@@ -9,6 +9,7 @@
 #include "actors/wire/deterministic.h"
 #include "actors/wire/errors.h"
 #include "holdfast/v1/object_service.pb.h"
+#include "service/call/canonical_hash.h"
 #include "service/call/import_places.h"
 #include "service/call/small_request.h"
 #include "service/rpcs/file_calls.h"
@@ -65,11 +66,9 @@ class ObjectImport final : public FileImport<v1::ImportObjectHeader, v1::ImportO
     response_.set_bytes(static_cast<int64_t>(file_.size()));
     co_await Work(endpoint_->reads, [&] {
       image = storage::DecodeObjectImage(file_);
-      XXH128_canonical_t hash;
       const std::string header = actors::SerializeDeterministically(request_);
-      XXH128_canonicalFromHash(
-          &hash, XXH3_128bits_withSeed(file_.data(), file_.size(), XXH3_64bits(header.data(), header.size())));
-      hash_.assign(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
+      hash_ =
+          CanonicalBytes(XXH3_128bits_withSeed(file_.data(), file_.size(), XXH3_64bits(header.data(), header.size())));
       file_ = std::string();
     });
     if (!image.ok()) {

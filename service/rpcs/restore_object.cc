@@ -19,6 +19,7 @@
 #include "actors/wire/errors.h"
 #include "actors/wire/wire_time.h"
 #include "service/call/admin_services.h"
+#include "service/call/canonical_hash.h"
 #include "service/call/small_request.h"
 #include "service/rpcs/admin_calls.h"
 #include "service/rpcs/file_calls.h"
@@ -78,9 +79,7 @@ class RestoreObjectCall final : public RecordedCall<v1::RestoreObjectRequest, v1
 
   std::string Hash() const override {
     const std::string request = actors::SerializeDeterministically(request_);
-    XXH128_canonical_t hash;
-    XXH128_canonicalFromHash(&hash, XXH3_128bits(request.data(), request.size()));
-    return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
+    return CanonicalBytes(XXH3_128bits(request.data(), request.size()));
   }
 
   actors::Task<absl::Status> Serve() override {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "actors/wire/sql_wire.h"
 #include "holdfast/v1/object_service.pb.h"
+#include "service/call/canonical_hash.h"
 #include "service/call/import_places.h"
 #include "service/call/small_request.h"
 #include "service/rpcs/file_calls.h"
@@ -31,11 +32,7 @@ class SqlImport final : public FileImport<v1::ImportSqlHeader, v1::ImportSqlResp
 
  private:
   void PostNext() override { PostSqlImport(method_, endpoint_); }
-  std::string Hash() const override {
-    XXH128_canonical_t hash;
-    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(hash_.get()));
-    return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
-  }
+  std::string Hash() const override { return CanonicalBytes(XXH3_128bits_digest(hash_.get())); }
 
   actors::Task<absl::Status> Serve() override {
     if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
