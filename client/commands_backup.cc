@@ -71,7 +71,9 @@ void AddBackupCommands(CommandGroup& admin) {
   });
   admin.Add(Unary<&AdminService::Stub::RestoreObject>{
       .name = "restore-object",
-      .help = "Bring one object back out of the backups into the running server, whole; prints the moment it is of",
+      .help =
+          "Bring one object back out of the backups into the running server, whole; prints the moment it is of. A long "
+          "archive takes a longer --timeout",
       .arguments =
           [](Arguments& arguments, auto& request) {
             arguments.ObjectName(request.mutable_object());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "storage/fold/logged_store.h"
 #include "storage/log/commit_logs.h"
 #include "storage/log/log_files.h"
+#include "storage/node/families.h"
 
 namespace holdfast::storage {
 namespace {
@@ -64,6 +66,14 @@ absl::StatusOr<Backup> Choose(const RestoreOptions& options) {
                                           "; the oldest is of ", TimeText(backups.front().time)));
 }
 
+// Does what the start of the next run did: drops the families that no object has, whose names that run may use again.
+absl::Status EndRun(LoggedStore* store) {
+  if (absl::Status status = store->Fold(); !status.ok()) return status;
+  Families families(store, std::numeric_limits<int>::max());
+  if (absl::Status status = families.Recover(); !status.ok()) return status;
+  return store->Fold();
+}
+
 absl::StatusOr<Restored> RestoreTo(const std::string& restoring, const Backup& backup, const RestoreOptions& options) {
   if (absl::Status status = options.copies->Restore(backup.id, restoring); !status.ok()) return status;
   auto below = options.open_store(restoring);
@@ -74,11 +84,15 @@ absl::StatusOr<Restored> RestoreTo(const std::string& restoring, const Backup& b
   auto store = LoggedStore::Open(*std::move(below), std::make_unique<NoLogs>(backup.folded), std::move(logged));
   if (!store.ok()) return store.status();
   Restored restored{.backup = backup};
+  uint32_t epoch = 0;
   if (backup.line != 0) {
     const int64_t until_us = options.at ? absl::ToUnixMicros(*options.at) : INT64_MAX;
     absl::Status replayed = ReplayArchive(
         options.directory, backup.line, (*store)->folded(), until_us,
-        [&](const ArchiveFile& file, BatchNumber batch, int64_t time_us, absl::string_view payload) {
+        [&](const ArchiveFile& file, BatchNumber batch, int64_t time_us, absl::string_view payload) -> absl::Status {
+          if (std::exchange(epoch, file.epoch) < file.epoch && restored.batches > 0) {
+            if (absl::Status status = EndRun(store->get()); !status.ok()) return status;
+          }
           ++restored.batches;
           restored.last = std::max(restored.last.value_or(absl::InfinitePast()), absl::FromUnixMicros(time_us));
           return (*store)->Replay(file.log, batch, payload);

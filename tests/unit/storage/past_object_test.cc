@@ -163,6 +163,18 @@ TEST_F(PastObjectTest, ALaterRunMayUseTheNameOfAFamilyAgain) {
   own = MakeFamily(7);
   const absl::Time made = Write({{own, OnePut("new", "2")}, {kCatalog, Catalog(7)}});
   EXPECT_EQ(KeysAt(made), (Keys{{"new", "2"}}));
+
+  // The same for a restore of everything.
+  const std::string data_dir = temp_.path() + "/restored";
+  ASSERT_THAT(RestoreTo(options_.directory, data_dir, made).status(), IsOk());
+  RocksDbOptions rocks = SmallOptions(data_dir);
+  rocks.log_above = true;
+  const auto restored = OpenOrDie(rocks);
+  const std::vector<OwnFamily> families = restored->ListOwnFamilies();
+  ASSERT_EQ(families.size(), 1u);
+  const auto cursor = restored->NewCursor(WholeFamily(families[0].id), KeyRange::All(), ReadTier::kDisk);
+  const auto entries = Walk(*cursor, /*reverse=*/false);
+  EXPECT_EQ(Keys(entries.begin(), entries.end()), (Keys{{"new", "2"}}));
 }
 
 TEST_F(PastObjectTest, TheImageHasTheSchemaAndTheAlarm) {
