@@ -43,6 +43,7 @@ Backups::~Backups() {
     if (running_ != nullptr) running_->Stop();
   }
   wake_.WakeOne();
+  changed_.WakeAll();
   thread_.join();
 }
 
@@ -142,7 +143,7 @@ absl::StatusOr<Backup> Backups::Make() {
   if (made.ok()) {
     SetStep(Step::kPruning);
     // The next backup removes whatever is left now.
-    if (absl::Status status = PruneUnlessRead(copies->get()); !status.ok()) {
+    if (absl::Status status = PruneBetweenReads(copies->get()); !status.ok()) {
       Log(LogLevel::kWarning, "backups_not_pruned", {{"status", status.ToString()}});
     }
   }
@@ -190,11 +191,16 @@ absl::StatusOr<Backup> Backups::Copy(StoreCopies* copies) {
   return backup;
 }
 
-absl::Status Backups::PruneUnlessRead(StoreCopies* copies) {
+absl::Status Backups::PruneBetweenReads(StoreCopies* copies) {
   {
     MutexLock lock(&mutex_);
-    if (reading_) return absl::UnavailableError("the backups are being read");
+    // From here on no read begins, so that reads without end don't keep the old backups.
     pruning_ = true;
+    while (reading_ && !stopping_) changed_.Wait(&mutex_);
+    if (reading_) {
+      pruning_ = false;
+      return absl::CancelledError("the server stops");
+    }
   }
   const absl::Status status = Prune(copies);
   const std::vector<Backup> left = ListBackups(copies);
@@ -209,14 +215,15 @@ absl::StatusOr<Backups::Found> Backups::ReadObject(const Wanted& wanted) {
   std::vector<Backup> backups;
   {
     MutexLock lock(&mutex_);
+    while (pruning_ && !reading_) changed_.Wait(&mutex_);
     if (reading_) return absl::FailedPreconditionError("the backups are being read already");
-    while (pruning_) changed_.Wait(&mutex_);
     reading_ = true;
     backups = backups_;
   }
   absl::StatusOr<Found> found = ReadObjectHeld(wanted, backups);
   MutexLock lock(&mutex_);
   reading_ = false;
+  changed_.WakeAll();
   return found;
 }
 

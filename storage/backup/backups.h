@@ -98,8 +98,8 @@ class Backups {
     absl::Time moment;
   };
   // Reads one object out of the backups. Blocking; one at a time. No backup is removed meanwhile, nor anything of the
-  // archive; the next one removes what is over. Errors: those of ReadPastObject; NOT_FOUND also if there is no backup,
-  // and INVALID_ARGUMENT if there is none before the time.
+  // archive: what is over is removed when the read has ended. Errors: those of ReadPastObject; NOT_FOUND also if there
+  // is no backup, and INVALID_ARGUMENT if there is none before the time.
   absl::StatusOr<Found> ReadObject(const Wanted& wanted);
 
  private:
@@ -116,7 +116,8 @@ class Backups {
   absl::StatusOr<Backup> Make();
   absl::StatusOr<Backup> Copy(StoreCopies* copies);
   absl::Status CheckRoom() const;
-  absl::Status PruneUnlessRead(StoreCopies* copies);
+  // Waits until nobody reads the backups.
+  absl::Status PruneBetweenReads(StoreCopies* copies);
   absl::Status Prune(StoreCopies* copies);
   void SetStep(Step step);
   absl::StatusOr<Found> ReadObjectHeld(const Wanted& wanted, const std::vector<Backup>& backups);

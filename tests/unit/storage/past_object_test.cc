@@ -258,17 +258,22 @@ TEST_F(PastObjectTest, NoBackupIsRemovedWhileItIsRead) {
   const auto first = life_->BackUp();
   ASSERT_THAT(first.status(), IsOk());
   int looks = 0;
-  const auto found = life_->backups->ReadObject({.key = key_, .at = first->time, .goes_on = [&] {
-                                                   if (++looks > 1) return true;
-                                                   EXPECT_THAT(life_->BackUp().status(), IsOk());
-                                                   EXPECT_EQ(life_->backups->List().size(), 2u);
-                                                   // One at a time.
-                                                   EXPECT_FALSE(Read().ok());
-                                                   return true;
-                                                 }});
+  const auto look = [&] {
+    if (++looks > 1) return true;
+    const uint64_t number = life_->backups->Request();
+    Backups::Progress progress = life_->backups->progress();
+    while (progress.number < number || progress.step != Backups::Step::kPruning) {
+      progress = life_->backups->WaitForProgress(progress, std::chrono::steady_clock::now() + std::chrono::seconds(60));
+    }
+    EXPECT_FALSE(Read().ok()) << "one at a time";
+    const auto copies = OpenRocksDbCopies({.directory = CopiesPath(options_.directory)});
+    EXPECT_EQ((*copies)->List().size(), 2u);
+    return true;
+  };
+  const auto found = life_->backups->ReadObject({.key = key_, .at = first->time, .goes_on = look});
   EXPECT_THAT(found.status(), IsOk());
   EXPECT_GE(looks, 1);
-  EXPECT_THAT(life_->BackUp().status(), IsOk());
+  ASSERT_THAT(life_->BackUp().status(), IsOk());
   EXPECT_EQ(life_->backups->List().size(), 1u);
 }
 
