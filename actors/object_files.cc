@@ -2,31 +2,13 @@
 
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "actors/object.h"
 #include "actors/wire/errors.h"
 #include "storage/object/object_image.h"
-#include "storage/store/format.h"
 
 namespace holdfast::actors {
-namespace {
-
-// Makes the alarm of a client that of an object to which no delivery belongs: an alarm that is out is due again.
-void EndDelivery(storage::v1::ClientAlarm* alarm) {
-  const storage::v1::AlarmDelivery& delivery = alarm->delivery();
-  if (alarm->has_delivery() && !alarm->has_scheduled_time_us() && !delivery.retry_stopped()) {
-    alarm->set_scheduled_time_us(delivery.scheduled_time_us());
-    alarm->set_due_time_us(delivery.scheduled_time_us());
-    alarm->set_retry_count(delivery.retry_count());
-  }
-  alarm->clear_delivery();
-  alarm->clear_expired_watcher();
-}
-
-}  // namespace
-
 Task<absl::Status> Object::Export(const ObjectClass& object_class, size_t bytes_max, storage::ObjectImage* image) {
   auto keys = co_await storage().ReadAll(bytes_max);
   if (absl::IsOutOfRange(keys.status())) {
@@ -37,19 +19,7 @@ Task<absl::Status> Object::Export(const ObjectClass& object_class, size_t bytes_
   image->object_class = object_class.name;
   image->schema_version = object_class.schema_version();
   if (const auto alarm = storage().alarm()) image->alarm_us = absl::ToUnixMicros(*alarm);
-  for (auto& [key, value] : *keys) {
-    if (key == storage::kClientAlarmKey) {
-      storage::v1::ClientAlarm alarm;
-      if (!alarm.ParseFromString(value)) co_return absl::DataLossError("the record of the alarm is garbled");
-      EndDelivery(&alarm);
-      image->alarm_us.reset();
-      if (!alarm.has_scheduled_time_us()) continue;
-      image->alarm_us = alarm.due_time_us();
-      value = alarm.SerializeAsString();
-    }
-    image->keys.emplace_back(std::move(key), std::move(value));
-  }
-  co_return absl::OkStatus();
+  co_return storage::AddKeys(*std::move(keys), image);
 }
 
 Task<absl::Status> Object::Import(const ObjectClass& object_class, storage::ObjectImage image, bool replace) {

@@ -18,6 +18,10 @@ void AddHealthCommand(CommandGroup& root);
 void AddContextCommands(CommandGroup& root);
 void AddTokenCommands(CommandGroup& root);
 
+// These add their commands to the group "admin".
+void AddBackupCommands(CommandGroup& admin);
+void AddHistoryCommand(CommandGroup& admin);
+
 // These add their commands to the group "object".
 void AddEntryCommands(CommandGroup& object);
 void AddAlarmCommands(CommandGroup& object);

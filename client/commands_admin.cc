@@ -25,20 +25,6 @@ constexpr absl::string_view kClear = "\x1b[H\x1b[2J";
 constexpr absl::Duration kRefreshDefault = absl::Seconds(2);
 constexpr absl::Duration kRefreshMin = absl::Milliseconds(100);
 
-// Returns the bytes as people read them: "512", "1.5 KiB", "3.0 GiB".
-std::string BytesText(int64_t bytes) {
-  constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
-  if (bytes < 1024) return absl::StrCat(bytes);
-  double value = static_cast<double>(bytes);
-  const char* unit = "";
-  for (const char* next : kUnits) {
-    if (value < 1024) break;
-    value /= 1024;
-    unit = next;
-  }
-  return absl::StrFormat("%.1f %s", value, unit);
-}
-
 std::string OfMost(int64_t bytes, int64_t bytes_max) {
   return bytes_max == 0 ? BytesText(bytes) : absl::StrCat(BytesText(bytes), " of ", BytesText(bytes_max));
 }
@@ -221,44 +207,6 @@ CommandBody DeclareScrub(Arguments& arguments) {
   };
 }
 
-constexpr absl::Duration kBackupLook = absl::Milliseconds(200);
-
-// Makes a backup and waits for its end; prints each step once.
-int RunBackup(Session& session) {
-  const auto begun = session.client().Call(CallKind::kMutation, &AdminService::Stub::CreateBackup, {});
-  if (!begun.ok()) return session.Failed(CallKind::kMutation, begun.status());
-  std::string step;
-  while (true) {
-    const auto listed = session.client().Call(CallKind::kIdempotent, &AdminService::Stub::ListBackups, {});
-    if (!listed.ok()) return session.Failed(CallKind::kIdempotent, listed.status());
-    const v1::BackupProgress& progress = listed->progress();
-    if (progress.number() > begun->number() || (progress.number() == begun->number() && progress.step().empty())) {
-      if (!progress.error().empty() && progress.number() == begun->number()) {
-        return session.Failed(CallKind::kIdempotent, absl::AbortedError(progress.error()));
-      }
-      if (session.globals().json) return session.PrintJson(*listed);
-      if (!listed->backups().empty()) {
-        const v1::BackupSummary& made = listed->backups(listed->backups_size() - 1);
-        session.text().Line(absl::StrCat("backup ", made.id(), " of ", TimeText(made.create_time()), ", ",
-                                         BytesText(made.size_bytes())));
-      }
-      return kExitOk;
-    }
-    if (!session.globals().json && progress.number() == begun->number() && progress.step() != step) {
-      step = progress.step();
-      session.text().Line(absl::StrCat(step, "  ", BytesText(progress.copied_bytes()), " copied"));
-      if (!session.Flush()) return kExitFailed;
-    }
-    // The server gives no event when a backup goes on; a person or a script waits here, and nothing else.
-    absl::SleepFor(kBackupLook);
-  }
-}
-
-CommandBody DeclareBackup(Arguments& arguments) {
-  arguments.TakesNoRequestId();
-  return [](Session& session) { return RunBackup(session); };
-}
-
 std::string LevelText(v1::LogLevel level) {
   return std::string(absl::StripPrefix(v1::LogLevel_Name(level), "LOG_LEVEL_"));
 }
@@ -310,26 +258,12 @@ void AddAdminCommands(CommandGroup& root) {
             text.Line(absl::StrCat(LevelText(request.level()), ", before ", LevelText(response.previous_level())));
           },
   });
-  admin.Command("backup", "Make a backup into the directory of the server's configuration, and wait for it",
-                DeclareBackup);
-  admin.Add(Unary<&AdminService::Stub::ListBackups>{
-      .name = "backups",
-      .help = "List the backups",
-      .kind = CallKind::kIdempotent,
-      .print =
-          [](const auto&, const auto& response, TextOutput& text) {
-            std::vector<std::vector<std::string>> rows;
-            for (const v1::BackupSummary& backup : response.backups()) {
-              rows.push_back(
-                  {absl::StrCat(backup.id()), TimeText(backup.create_time()), BytesText(backup.size_bytes())});
-            }
-            text.Table({"ID", "TIME", "BYTES"}, rows);
-          },
-  });
   admin.Command("compact", "Rewrite the tables of the store without what was overwritten or deleted; Ctrl-C ends it",
                 DeclareCompact);
   admin.Command("scrub", "Read every block of the store and check it; exits with 1 if one is damaged; Ctrl-C ends it",
                 DeclareScrub);
+  AddHistoryCommand(admin);
+  AddBackupCommands(admin);
 }
 
 }  // namespace holdfast::client

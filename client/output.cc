@@ -37,6 +37,19 @@ std::string DurationText(const google::protobuf::Duration& duration) {
   return value == absl::ZeroDuration() ? "0s" : absl::FormatDuration(value);
 }
 
+std::string BytesText(int64_t bytes) {
+  constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (bytes < 1024) return absl::StrCat(bytes);
+  double value = static_cast<double>(bytes);
+  const char* unit = "";
+  for (const char* next : kUnits) {
+    if (value < 1024) break;
+    value /= 1024;
+    unit = next;
+  }
+  return absl::StrFormat("%.1f %s", value, unit);
+}
+
 std::string Printable(absl::string_view text) {
   std::string result;
   while (!text.empty()) {

@@ -8,6 +8,7 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -23,6 +24,8 @@ namespace holdfast::client {
 std::string TimeText(const google::protobuf::Timestamp& time);
 // Returns the duration in the form that the tool's options take, e.g. 1.5s, 2m30s.
 std::string DurationText(const google::protobuf::Duration& duration);
+// Returns the bytes as people read them: "512", "1.5 KiB", "3.0 GiB".
+std::string BytesText(int64_t bytes);
 // Escapes (\n, \x1b) everything in the text that would steer a terminal, break a line, or is not UTF-8.
 std::string Printable(absl::string_view text);
 // Returns the columns of a terminal that the text takes when made Printable; each character counts as one.

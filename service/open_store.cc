@@ -97,6 +97,9 @@ absl::StatusOr<std::unique_ptr<storage::Backups>> OpenBackups(const Config& conf
   copies.directory = storage::CopiesPath(settings.directory());
   copies.store = below;
   copies.rate_bytes = static_cast<uint64_t>(settings.bytes_per_second_max());
+  options.open_to_read = [directory = copies.directory] {
+    return storage::OpenRocksDbCopies({.directory = directory});
+  };
   return storage::Backups::Open(std::move(options), store, archiver,
                                 [copies] { return storage::OpenRocksDbCopies(copies); });
 }
@@ -171,12 +174,11 @@ absl::Status RestoreStore(const Config& config, const std::string& directory, st
   };
   const absl::StatusOr<storage::Restored> restored = storage::Restore(options);
   if (!restored.ok()) return restored.status();
-  const auto text = [](absl::Time time) { return absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()); };
   std::printf("restored %s from backup %u of %s", config.data_dir().c_str(), restored->backup.id,
-              text(restored->backup.time).c_str());
+              storage::TimeText(restored->backup.time).c_str());
   if (restored->batches > 0) {
     std::printf(" and %llu batches of the archive, the last one of %s",
-                static_cast<unsigned long long>(restored->batches), text(*restored->last).c_str());
+                static_cast<unsigned long long>(restored->batches), storage::TimeText(*restored->last).c_str());
   }
   std::printf("\n");
   return absl::OkStatus();

@@ -25,6 +25,14 @@ absl::Status Unauthenticated(v1::ErrorReason reason, absl::string_view message) 
   return actors::Error(absl::StatusCode::kUnauthenticated, reason, message);
 }
 
+// Says nothing of what is wrong with them.
+absl::Status Invalid() {
+  return Unauthenticated(v1::ERROR_REASON_CREDENTIALS_INVALID, "the credentials of the call are not valid here");
+}
+
+// Returns whether the token is a JWT: no token of the file has a dot, and every JWT has two.
+bool IsJwt(absl::string_view token) { return absl::StrContains(token, '.'); }
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Caller>> Access::Identify(const Credentials& credentials, absl::Time now,
@@ -42,10 +50,28 @@ absl::StatusOr<std::shared_ptr<const Caller>> Access::Identify(const Credentials
     const auto it = callers_.find(key);
     if (it != callers_.end() && now < it->second->identity.expires) return it->second;
   }
+  const bool has_signature = HasSignature(credentials);
+  if (has_signature) {
+    if (const std::optional<std::string> failed = failed_checks_.Find(key)) {
+      *why = *failed;
+      return Invalid();
+    }
+    if (!failed_checks_.MayCheck(credentials.peer, parts_.steady())) {
+      *why = "too many tokens from this address have failed";
+      return actors::Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED,
+                               "too many tokens from this address were not valid within a second "
+                               "(server.failed_token_checks_per_second_max); this one was not looked at",
+                               absl::Seconds(1));
+    }
+  }
   absl::StatusOr<Identity> identity = Check(credentials, now);
   if (!identity.ok()) {
     *why = std::string(identity.status().message());
-    return Unauthenticated(v1::ERROR_REASON_CREDENTIALS_INVALID, "the credentials of the call are not valid here");
+    if (has_signature) {
+      failed_checks_.Count(credentials.peer, parts_.steady());
+      if (!absl::IsUnavailable(identity.status())) failed_checks_.Remember(key, *why);
+    }
+    return Invalid();
   }
   Rights rights = parts_.policy.RightsOf(identity->principal.name());
   auto caller = std::make_shared<const Caller>(Caller{*std::move(identity), std::move(rights), generation_});
@@ -53,6 +79,10 @@ absl::StatusOr<std::shared_ptr<const Caller>> Access::Identify(const Credentials
   if (callers_.size() >= kCallersMax) callers_.clear();
   callers_.insert_or_assign(key, caller);
   return caller;
+}
+
+bool Access::HasSignature(const Credentials& credentials) const {
+  return parts_.jwt && credentials.authorization.size() == 1 && IsJwt(credentials.authorization.front());
 }
 
 absl::StatusOr<Identity> Access::Check(const Credentials& credentials, absl::Time now) const {
@@ -77,8 +107,7 @@ absl::StatusOr<Identity> Access::CheckBearer(absl::string_view authorization, ab
     return absl::UnauthenticatedError("authorization is not of the scheme Bearer");
   }
   const absl::string_view token = authorization.substr(kScheme.size());
-  // No token of the file has a dot, and every JWT has two.
-  if (parts_.jwt && absl::StrContains(token, '.')) return parts_.jwt->Verify(token, now);
+  if (parts_.jwt && IsJwt(token)) return parts_.jwt->Verify(token, now);
   return parts_.tokens.Find(token, now);
 }
 

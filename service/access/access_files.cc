@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "service/access/small_file.h"
@@ -52,60 +53,82 @@ absl::Status AccessFiles::Check(const Config& config) {
   return Policy::Compile(config.authorization()).status();
 }
 
-std::string AccessFiles::Texts::Joined() const {
+std::string AccessFiles::Sources::Joined() const {
   std::string quotas;
-  for (const auto& one : namespaces) absl::StrAppend(&quotas, one.SerializeAsString(), "\n");
-  return absl::StrCat(authentication.SerializeAsString(), "\n", authorization.SerializeAsString(), "\n", quotas, "\n",
-                      tokens.size(), "\n", tokens, "\n", keys);
+  for (const auto& one : settings.namespaces) absl::StrAppend(&quotas, one.SerializeAsString(), "\n");
+  return absl::StrCat(settings.authentication.SerializeAsString(), "\n", settings.authorization.SerializeAsString(),
+                      "\n", quotas, "\n", settings.failed_checks_per_second_max, "\n", tokens.text.size(), "\n",
+                      tokens.text, "\n", keys.text);
 }
 
-absl::StatusOr<AccessFiles::Texts> AccessFiles::Read() const {
-  absl::StatusOr<Config> config = read_config_();
+absl::StatusOr<AccessFiles::Settings> AccessFiles::ReadSettings() const {
+  const absl::StatusOr<Config> config = read_config_();
   if (!config.ok()) return config.status();
   if (authenticates_.has_value() && *authenticates_ != Authenticates(*config)) {
     return Problem("authentication", "to begin or to end to ask for credentials takes a restart");
   }
   if (absl::Status status = Check(*config); !status.ok()) return status;
-  Texts texts{
-      .authentication = config->authentication(), .authorization = config->authorization(), .tokens = "", .keys = ""};
-  texts.namespaces = config->namespace_();
-  texts.authenticates = Authenticates(*config);
-  if (const std::string& path = texts.authentication.token_file(); !path.empty()) {
-    absl::StatusOr<std::string> text = ReadSmallFile(path, Tokens::kFileBytesMax);
-    if (!text.ok()) return Named("authentication.token_file", path, text.status());
-    texts.tokens = *std::move(text);
-  }
-  if (const std::string& path = texts.authentication.jwt().jwks_file(); !path.empty()) {
-    absl::StatusOr<std::string> text = ReadSmallFile(path, KeySet::kBytesMax);
-    if (!text.ok()) return Named("authentication.jwt.jwks_file", path, text.status());
-    texts.keys = *std::move(text);
-  }
-  return texts;
+  return Settings{.authentication = config->authentication(),
+                  .authorization = config->authorization(),
+                  .namespaces = config->namespace_(),
+                  .failed_checks_per_second_max = config->server().failed_token_checks_per_second_max(),
+                  .authenticates = Authenticates(*config)};
 }
 
-absl::Status AccessFiles::Set(const Texts& texts) {
+absl::Status AccessFiles::ReadFiles(const Settings& settings, Sources* sources, std::vector<std::string>* problems) {
+  const auto read = [problems](absl::string_view setting, const std::string& path, size_t bytes_max,
+                               absl::FunctionRef<absl::Status(const std::string&)> check, File* file) {
+    if (path.empty()) {
+      *file = {};
+      return absl::OkStatus();
+    }
+    absl::StatusOr<std::string> text = ReadSmallFile(path, bytes_max);
+    if (text.ok() && path == file->path && *text == file->text) return absl::OkStatus();
+    absl::Status status = text.status();
+    if (status.ok()) status = check(*text);
+    if (status.ok()) {
+      *file = {path, *std::move(text)};
+      return absl::OkStatus();
+    }
+    status = Named(setting, path, status);
+    if (path != file->path) return status;
+    problems->emplace_back(status.message());
+    return absl::OkStatus();
+  };
+  absl::Status status = read(
+      "authentication.token_file", settings.authentication.token_file(), Tokens::kFileBytesMax,
+      [](const std::string& text) { return Tokens::Parse(text).status(); }, &sources->tokens);
+  if (!status.ok()) return status;
+  return read(
+      "authentication.jwt.jwks_file", settings.authentication.jwt().jwks_file(), KeySet::kBytesMax,
+      [](const std::string& text) { return KeySet::Parse(text).status(); }, &sources->keys);
+}
+
+absl::Status AccessFiles::Set(const Sources& sources) {
+  const Settings& settings = sources.settings;
   Access::Parts parts;
-  parts.authenticates = texts.authenticates;
-  if (!texts.namespaces.empty()) parts.quotas = std::make_unique<Quotas>(texts.namespaces);
-  absl::StatusOr<Tokens> tokens = Tokens::Parse(texts.tokens);
+  parts.authenticates = settings.authenticates;
+  if (!settings.namespaces.empty()) parts.quotas = std::make_unique<Quotas>(settings.namespaces);
+  absl::StatusOr<Tokens> tokens = Tokens::Parse(sources.tokens.text);
   if (!tokens.ok()) {
-    return Named("authentication.token_file", texts.authentication.token_file(), tokens.status());
+    return Named("authentication.token_file", settings.authentication.token_file(), tokens.status());
   }
   parts.tokens = *std::move(tokens);
-  if (texts.authentication.has_jwt()) {
-    const auto& jwt = texts.authentication.jwt();
+  if (settings.authentication.has_jwt()) {
+    const auto& jwt = settings.authentication.jwt();
     absl::StatusOr<JwtVerifier> verifier =
         JwtVerifier::Create({.issuer = jwt.issuer(),
                              .audience = jwt.audience(),
                              .principal_claim = jwt.principal_claim().empty() ? kDefaultClaim : jwt.principal_claim()},
-                            texts.keys);
+                            sources.keys.text);
     if (!verifier.ok()) return Named("authentication.jwt.jwks_file", jwt.jwks_file(), verifier.status());
     if (!verifier->ignored_keys().empty()) {
       Log(LogLevel::kWarning, "jwt_keys_left_out", {{"keys", absl::StrJoin(verifier->ignored_keys(), "; ")}});
     }
     parts.jwt = *std::move(verifier);
+    parts.failed_checks_per_second_max = settings.failed_checks_per_second_max;
   }
-  absl::StatusOr<Policy> policy = Policy::Compile(texts.authorization);
+  absl::StatusOr<Policy> policy = Policy::Compile(settings.authorization);
   if (!policy.ok()) return policy.status();
   parts.policy = *std::move(policy);
   const uint64_t generation = generation_ + 1;
@@ -119,11 +142,15 @@ absl::Status AccessFiles::Set(const Texts& texts) {
 absl::StatusOr<std::unique_ptr<AccessFiles>> AccessFiles::Open(ReadConfig read_config, OnChange on_change) {
   std::unique_ptr<AccessFiles> files(new AccessFiles(std::move(read_config), std::move(on_change)));
   MutexLock lock(&files->reload_mutex_);
-  const absl::StatusOr<Texts> texts = files->Read();
-  if (!texts.ok()) return texts.status();
-  if (absl::Status status = files->Set(*texts); !status.ok()) return status;
-  files->authenticates_ = texts->authenticates;
-  files->seen_ = texts->Joined();
+  absl::StatusOr<Settings> settings = files->ReadSettings();
+  if (!settings.ok()) return settings.status();
+  Sources sources;
+  std::vector<std::string> problems;  // there is nothing yet that could stay
+  if (absl::Status status = ReadFiles(*settings, &sources, &problems); !status.ok()) return status;
+  sources.settings = *std::move(settings);
+  if (absl::Status status = files->Set(sources); !status.ok()) return status;
+  files->authenticates_ = sources.settings.authenticates;
+  files->sources_ = std::move(sources);
   return files;
 }
 
@@ -156,18 +183,35 @@ void AccessFiles::Run() {
 
 void AccessFiles::Reload() {
   MutexLock lock(&reload_mutex_);
-  const absl::StatusOr<Texts> texts = Read();
-  std::string read = texts.ok() ? texts->Joined() : texts.status().ToString();
-  if (read == seen_) return;
-  seen_ = std::move(read);
-  const absl::Status status = texts.ok() ? Set(*texts) : texts.status();
+  std::vector<std::string> problems;
+  absl::StatusOr<Settings> settings = ReadSettings();
+  Sources sources = sources_;
+  absl::Status status = settings.ok() ? ReadFiles(*settings, &sources, &problems) : settings.status();
   if (status.ok()) {
-    Log(LogLevel::kInfo, "access_changed");
+    sources.settings = *std::move(settings);
   } else {
-    Log(LogLevel::kWarning, "access_not_changed",
-        {{"why", std::string(status.message())}, {"what", "the rules and credentials of before stay"}});
+    // The configuration of before stays, with its files as they are now.
+    sources = sources_;
+    problems = {std::string(status.message())};
+    (void)ReadFiles(sources_.settings, &sources, &problems);
   }
-  if (on_change_ != nullptr) on_change_(status);
+  if (sources.Joined() != sources_.Joined()) {
+    status = Set(sources);
+    if (status.ok()) {
+      sources_ = std::move(sources);
+      Log(LogLevel::kInfo, "access_changed");
+      if (on_change_ != nullptr) on_change_(absl::OkStatus());
+    } else {
+      problems.emplace_back(status.message());
+    }
+  }
+  std::string problem = absl::StrJoin(problems, "; ");
+  if (problem == problem_) return;
+  problem_ = std::move(problem);
+  if (problem_.empty()) return Log(LogLevel::kInfo, "access_files_valid");
+  Log(LogLevel::kWarning, "access_not_changed",
+      {{"why", problem_}, {"what", "of what is named here, the contents of before stay"}});
+  if (on_change_ != nullptr) on_change_(absl::InvalidArgumentError(problem_));
 }
 
 std::shared_ptr<const Access> AccessFiles::current() const {

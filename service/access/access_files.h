@@ -1,8 +1,12 @@
 // Keeps the Access of a server up to date with the configuration and the files that this names.
 //
-// Every kInterval a thread reads them again and compares. Once they have changed, and are valid, a new Access takes the
-// place of the current one; if they are not valid, the current one stays, and the log says why, once. So a token that
-// is removed from its file stops working within two seconds. SIGHUP has the same effect at once.
+// Every kInterval a thread reads them again and compares. Once one of them has changed, a new Access takes the place of
+// the current one, with all of them; so no call is decided by a mixture. A file that is not valid keeps its last good
+// contents, and the log says why, once; good changes of the others take effect meanwhile. So a token that is removed
+// from its file stops working within two seconds, whatever is wrong with the rules. SIGHUP has the same effect at once.
+//
+// The configuration, with its rules and the names of the other files, counts as one file. It takes effect as a whole:
+// if it names another file than before, and that one is not valid, the configuration of before stays.
 //
 // Threading: any thread. Bounds: the thread reads at most Tokens::kFileBytesMax and JwtVerifier's bound of key sets.
 
@@ -16,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,7 +37,7 @@ class AccessFiles {
 
   // Reads the configuration as it is now.
   using ReadConfig = std::function<absl::StatusOr<config::v1::Config>()>;
-  // Is told of each change: OK for a new Access, or why there is none.
+  // Is told of each change: OK for a new Access; or what is not valid, while the last good contents of that stay.
   using OnChange = std::function<void(const absl::Status& status)>;
 
   // Returns whether there is anything to decide: `authentication`, `authorization` or `namespace`.
@@ -57,29 +62,43 @@ class AccessFiles {
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
  private:
-  // Everything that an Access is made of, as it was read.
-  struct Texts {
+  // The parts of a configuration that are valid.
+  struct Settings {
     config::v1::AuthenticationConfig authentication;
     config::v1::AuthorizationConfig authorization;
     Quotas::Config namespaces;
-    bool authenticates;
-    std::string tokens;
-    std::string keys;
+    int64_t failed_checks_per_second_max = 0;
+    bool authenticates = false;
+  };
+  // A file with its last good contents.
+  struct File {
+    std::string path;  // "": none was read
+    std::string text;
+  };
+  // Everything that an Access is made of. All of it is valid.
+  struct Sources {
+    Settings settings;
+    File tokens;
+    File keys;
     // Returns one text that is equal if and only if everything is.
     std::string Joined() const;
   };
 
   AccessFiles(ReadConfig read_config, OnChange on_change)
       : read_config_(std::move(read_config)), on_change_(std::move(on_change)) {}
-  absl::StatusOr<Texts> Read() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(reload_mutex_);
+  absl::StatusOr<Settings> ReadSettings() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(reload_mutex_);
+  // Reads the files that `settings` names into `*sources`. A file that is not valid keeps its contents, and adds to
+  // `*problems`. Returns an error if it has none of this name.
+  static absl::Status ReadFiles(const Settings& settings, Sources* sources, std::vector<std::string>* problems);
   // Makes the Access of the next generation the current one.
-  absl::Status Set(const Texts& texts);
+  absl::Status Set(const Sources& sources);
   void Run();
 
   const ReadConfig read_config_;
   const OnChange on_change_;
   Mutex reload_mutex_;
-  std::string seen_ ABSL_GUARDED_BY(reload_mutex_);                   // what was read last, or the error
+  Sources sources_ ABSL_GUARDED_BY(reload_mutex_);      // of the current Access
+  std::string problem_ ABSL_GUARDED_BY(reload_mutex_);  // what was not valid when it was read last; "": nothing
   std::optional<bool> authenticates_ ABSL_GUARDED_BY(reload_mutex_);  // as the first that was read
 
   mutable Mutex mutex_;

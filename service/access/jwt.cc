@@ -101,7 +101,7 @@ absl::StatusOr<Identity> JwtVerifier::Verify(absl::string_view token, absl::Time
   if (claims->contains("nbf")) {
     const std::optional<absl::Time> begin = TimeClaim(claims->at("nbf"));
     if (!begin.has_value()) return Refused("nbf is no time");
-    if (now < *begin - kLeeway) return Refused("the token is not valid yet (nbf)");
+    if (now < *begin - kLeeway) return absl::UnavailableError("the token is not valid yet (nbf)");
   }
   const std::string* const name = StringMember(*claims, options_.principal_claim);
   if (name == nullptr) return Refused(absl::StrCat("the claim ", options_.principal_claim, " is missing or no string"));

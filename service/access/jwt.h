@@ -46,7 +46,8 @@ class JwtVerifier {
   static absl::StatusOr<JwtVerifier> Create(JwtOptions options, absl::string_view key_set_json);
 
   // Returns whose token this is, and until when it is accepted, which is exp and the leeway. UNAUTHENTICATED with a
-  // message that is for the log only; it may quote a short piece of the token's header, escaped.
+  // message that is for the log only; it may quote a short piece of the token's header, escaped. UNAVAILABLE with such
+  // a message if the token may be good later (nbf).
   absl::StatusOr<Identity> Verify(absl::string_view token, absl::Time now) const;
 
   // See KeySet.

@@ -87,7 +87,9 @@ absl::Status CallGate::CheckForwarded(const Method& method, Lease* lease, Creden
 absl::Status CallGate::Identify(const Method& method, Lease* lease, CredentialsOf credentials) const {
   if (!lease->access_->authenticates()) return absl::OkStatus();
   std::string why;
-  auto caller = lease->access_->Identify(credentials(), clock_->Wall(), &why);
+  Credentials given = credentials();
+  given.peer = lease->connection_->peer();
+  auto caller = lease->access_->Identify(given, clock_->Wall(), &why);
   if (!caller.ok()) {
     if (audit_ != nullptr) {
       audit_->WriteRefusal(

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "actors/runtime/recorded_request.h"
 #include "actors/wire/deterministic.h"
+#include "service/call/canonical_hash.h"
 
 namespace holdfast::service {
 
@@ -33,9 +34,7 @@ class MessageRecord final : public actors::RecordedRequest {
   absl::string_view method() const override { return *method_; }
   std::string Hash() const override {
     const std::string bytes = actors::SerializeDeterministically(*request_);
-    XXH128_canonical_t hash;
-    XXH128_canonicalFromHash(&hash, XXH3_128bits(bytes.data(), bytes.size()));
-    return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
+    return CanonicalBytes(XXH3_128bits(bytes.data(), bytes.size()));
   }
   std::string SerializeReply() const override { return actors::SerializeDeterministically(*response_); }
   bool ParseReply(absl::string_view bytes) override {

@@ -14,16 +14,11 @@ namespace {
 using storage::Backup;
 using storage::Backups;
 
-absl::Status NoDirectory() {
-  return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_PRECONDITION_FAILED,
-                       "the configuration has no directory for backups (backup.directory)");
-}
-
 // Returns the backups, or null, and ends the call, if the call may not have them.
 Backups* BackupsOf(Endpoint* endpoint, Admission admit, DirectDone& done) {
   absl::Status status = admit(Target::Server());
   Backups* const backups = endpoint->admin->backups;
-  if (status.ok() && backups == nullptr) status = NoDirectory();
+  if (status.ok() && backups == nullptr) status = NoBackups();
   if (status.ok()) return backups;
   done(status);
   return nullptr;
@@ -48,6 +43,11 @@ std::string StepName(Backups::Step step) {
 }
 
 }  // namespace
+
+absl::Status NoBackups() {
+  return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_PRECONDITION_FAILED,
+                       "the configuration has no directory for backups (backup.directory)");
+}
 
 void CreateBackup(Endpoint* endpoint, Admission admit, const v1::CreateBackupRequest&,
                   v1::CreateBackupResponse* response, DirectDone done) {

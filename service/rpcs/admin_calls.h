@@ -1,5 +1,5 @@
 // The methods of AdminService, each in a file with its like: admin_status.cc, admin_objects.cc, admin_backups.cc,
-// maintenance_calls.cc.
+// restore_object.cc, maintenance_calls.cc.
 
 #ifndef HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_
 #define HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_
@@ -35,10 +35,14 @@ void ListBackups(Endpoint* endpoint, Admission admit, const v1::ListBackupsReque
 // Each waits for a call of the method, which must outlive the call.
 void PostCompactStore(const RawMethod* method, Endpoint* endpoint);
 void PostScrub(const RawMethod* method, Endpoint* endpoint);
+void PostRestoreObject(const RawMethod* method, Endpoint* endpoint);
 
 inline void SetDuration(absl::Duration from, google::protobuf::Duration* duration) {
   actors::SetDuration(absl::ToInt64Microseconds(from), duration);
 }
+
+// Returns the error of a server without a directory for backups.
+absl::Status NoBackups();
 
 // Runs `work` on the thread of administration, then ends the call with the status that it returned, on the executor of
 // the endpoint. SERVER_OVERLOADED if too many such calls wait.

@@ -34,6 +34,7 @@ void AddAdminRpcs(Extension* extension) {
   rows.Custom("Scrub", Verb::kAdmin, &PostScrub);
   rows.Direct("CreateBackup", Verb::kAdmin, &CreateBackup);
   rows.Direct("ListBackups", Verb::kAdmin, &ListBackups);
+  rows.Custom("RestoreObject", Verb::kAdmin, &PostRestoreObject);
   extension->services.push_back(rows.Take());
 }
 

@@ -78,7 +78,7 @@ class MaintenanceCall final : public WatchCall {
         [shared = shared_, executor = endpoint_->executor] { executor->Post([shared] { Ended(*shared); }); });
     if (begun) return absl::OkStatus();
     return actors::Error(absl::StatusCode::kFailedPrecondition, v1::ERROR_REASON_PRECONDITION_FAILED,
-                         "another CompactStore or Scrub is under way; nothing was done");
+                         "another CompactStore, Scrub or RestoreObject is under way; nothing was done");
   }
 
   static void Told(const Shared& shared, const Response& response) {

@@ -1,6 +1,5 @@
 #include "service/rpcs/object_files.h"
 
-#include <grpcpp/support/async_stream.h>
 #include <xxhash.h>
 
 #include <string>
@@ -10,11 +9,10 @@
 #include "actors/wire/deterministic.h"
 #include "actors/wire/errors.h"
 #include "holdfast/v1/object_service.pb.h"
-#include "service/call/coroutine_call.h"
+#include "service/call/canonical_hash.h"
 #include "service/call/import_places.h"
-#include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
-#include "service/call/status.h"
+#include "service/rpcs/file_calls.h"
 #include "storage/object/object_image.h"
 
 namespace holdfast::service {
@@ -22,15 +20,12 @@ namespace {
 
 constexpr size_t kChunkBytes = 256 << 10;
 
-class ObjectExport final : public CoroutineCall {
+class ObjectExport final : public FileExport<v1::ExportObjectResponse> {
  public:
-  ObjectExport(const RawMethod* method, Endpoint* endpoint) : CoroutineCall(method, endpoint), writer_(&context_) {
-    method->ReceiveReplyStream(&context_, &bytes_, &writer_, endpoint->executor->queue(), Tag());
-  }
+  using FileExport::FileExport;
 
  private:
   void PostNext() override { PostObjectExport(method_, endpoint_); }
-  void Send(const absl::Status& outcome, void* tag) override { writer_.Finish(ToGrpc(outcome), tag); }
 
   actors::Task<absl::Status> Serve() override {
     v1::ExportObjectRequest request;
@@ -48,54 +43,22 @@ class ObjectExport final : public CoroutineCall {
     for (size_t at = 0; at < file.size(); at += kChunkBytes) {
       if (status = CheckGoesOn(); !status.ok()) co_return status;
       response_.set_chunk(file.substr(at, kChunkBytes));
-      const bool sent = co_await Grpc([this](void* tag) {
-        BeginSending();
-        const grpc::ByteBuffer chunk = ToWire(response_);
-        CountSent(chunk.Length());
-        writer_.Write(chunk, tag);
-      });
-      EndSending();
-      if (!sent) {
-        status = CheckGoesOn();
-        co_return status.ok() ? absl::CancelledError("the client is gone") : status;
-      }
+      if (status = co_await SendChunk(); !status.ok()) co_return status;
     }
     co_return absl::OkStatus();
   }
-
-  v1::ExportObjectResponse response_;
-  grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
 };
 
-class ObjectImport final : public CoroutineCall, private actors::RecordedRequest {
+class ObjectImport final : public FileImport<v1::ImportObjectHeader, v1::ImportObjectResponse> {
  public:
   ObjectImport(const RawMethod* method, Endpoint* endpoint)
-      : CoroutineCall(method, endpoint), reader_(&context_), place_(endpoint->imports) {
-    method->ReceiveRequestStream(&context_, &reader_, endpoint->executor->queue(), Tag());
+      : RecordedCall(method, endpoint), place_(endpoint->imports) {
+    method->ReceiveRequestStream(&context_, &stream_, endpoint->executor->queue(), Tag());
   }
 
  private:
   void PostNext() override { PostObjectImport(method_, endpoint_); }
-  void Send(const absl::Status& outcome, void* tag) override {
-    if (outcome.ok()) {
-      if (replayed_) MarkReplayed(&context_);
-      const grpc::ByteBuffer reply = ToWire(response_);
-      CountSent(reply.Length());
-      reader_.Finish(reply, grpc::Status::OK, tag);
-    } else {
-      reader_.FinishWithError(ToGrpc(outcome), tag);
-    }
-  }
-
-  // RecordedRequest.
-  absl::string_view request_id() const override { return header_.request_id(); }
-  absl::string_view method() const override { return method_->name(); }
   std::string Hash() const override { return hash_; }
-  std::string SerializeReply() const override { return actors::SerializeDeterministically(response_); }
-  bool ParseReply(absl::string_view bytes) override {
-    replayed_ = response_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-    return replayed_;
-  }
 
   actors::Task<absl::Status> Serve() override {
     if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
@@ -103,11 +66,9 @@ class ObjectImport final : public CoroutineCall, private actors::RecordedRequest
     response_.set_bytes(static_cast<int64_t>(file_.size()));
     co_await Work(endpoint_->reads, [&] {
       image = storage::DecodeObjectImage(file_);
-      XXH128_canonical_t hash;
-      const std::string header = actors::SerializeDeterministically(header_);
-      XXH128_canonicalFromHash(
-          &hash, XXH3_128bits_withSeed(file_.data(), file_.size(), XXH3_64bits(header.data(), header.size())));
-      hash_.assign(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
+      const std::string header = actors::SerializeDeterministically(request_);
+      hash_ =
+          CanonicalBytes(XXH3_128bits_withSeed(file_.data(), file_.size(), XXH3_64bits(header.data(), header.size())));
       file_ = std::string();
     });
     if (!image.ok()) {
@@ -116,15 +77,15 @@ class ObjectImport final : public CoroutineCall, private actors::RecordedRequest
     if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
     co_await AnyTurn(
         [&](actors::Object& object) {
-          return object.Import(*object_.object_class, *std::move(image), header_.replace());
+          return object.Import(*object_.object_class, *std::move(image), request_.replace());
         },
-        header_.request_id().empty() ? nullptr : this);
+        recorded());
     co_return outcome();
   }
 
   actors::Task<absl::Status> Receive() {
     bool first = true;
-    while (co_await Grpc([this](void* tag) { reader_.Read(&bytes_, tag); })) {
+    while (co_await Grpc([this](void* tag) { stream_.Read(&bytes_, tag); })) {
       if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
       CountReceived(bytes_.Length());
       // The file as it has come, as it is read, and as it is written are in memory at the same time.
@@ -133,42 +94,38 @@ class ObjectImport final : public CoroutineCall, private actors::RecordedRequest
       }
       absl::Status parsed;
       if (first || bytes_.Length() <= RequestParser::kSmallBytes) {
-        parsed = ParseSmall(&bytes_, &request_);
+        parsed = ParseSmall(&bytes_, &part_);
       } else {
         co_await Work(endpoint_->reads, [&] {
-          parsed = grpc::SerializationTraits<v1::ImportObjectRequest>::Deserialize(&bytes_, &request_).ok()
+          parsed = grpc::SerializationTraits<v1::ImportObjectRequest>::Deserialize(&bytes_, &part_).ok()
                        ? absl::OkStatus()
                        : NotA<v1::ImportObjectRequest>();
         });
       }
       if (!parsed.ok()) co_return parsed;
-      if (first != request_.has_header()) {
+      if (first != part_.has_header()) {
         co_return actors::InvalidField("part", first ? "the first must be the header" : "the header comes once");
       }
       if (first) {
         first = false;
-        header_ = request_.header();
-        absl::Status status = Admit(header_);
-        if (status.ok()) status = place_.Take(NamespaceOrDefault(header_.object().namespace_()));
+        request_ = part_.header();
+        absl::Status status = Admit(request_);
+        if (status.ok()) status = place_.Take(NamespaceOrDefault(request_.object().namespace_()));
         if (!status.ok()) co_return status;
         continue;
       }
       const auto bytes_max = static_cast<size_t>(endpoint_->object_file_bytes_max);
-      if (file_.size() + request_.chunk().size() > bytes_max + kChunkBytes) {
+      if (file_.size() + part_.chunk().size() > bytes_max + kChunkBytes) {
         co_return actors::QuotaExceeded("turn_bytes_max",
                                         absl::StrCat("the file has over ", bytes_max, " bytes; nothing was done"));
       }
-      file_ += request_.chunk();
+      file_ += part_.chunk();
     }
     if (first) co_return actors::InvalidField("header", "is missing");
     co_return CheckGoesOn();
   }
 
-  grpc::ServerAsyncReader<grpc::ByteBuffer, grpc::ByteBuffer> reader_;
-  v1::ImportObjectRequest request_;
-  v1::ImportObjectHeader header_;
-  v1::ImportObjectResponse response_;
-  bool replayed_ = false;  // the reply belongs to an earlier import with the same request_id
+  v1::ImportObjectRequest part_;
   ImportPlaces::Place place_;
   std::string file_;
   std::string hash_;

@@ -1,4 +1,3 @@
-#include <grpcpp/support/async_stream.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -6,14 +5,12 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "actors/wire/deterministic.h"
 #include "actors/wire/sql_wire.h"
 #include "holdfast/v1/object_service.pb.h"
-#include "service/call/coroutine_call.h"
+#include "service/call/canonical_hash.h"
 #include "service/call/import_places.h"
-#include "service/call/reply_wire.h"
 #include "service/call/small_request.h"
-#include "service/call/status.h"
+#include "service/rpcs/file_calls.h"
 #include "service/rpcs/sql_files.h"
 #include "storage/sql/import_file.h"
 
@@ -25,43 +22,17 @@ using storage::sql::kPageBytes;
 // The most pages that one turn of the object stores.
 constexpr uint32_t kPagesAtOnce = 256;
 
-class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
+class SqlImport final : public FileImport<v1::ImportSqlHeader, v1::ImportSqlResponse> {
  public:
   SqlImport(const RawMethod* method, Endpoint* endpoint)
-      : CoroutineCall(method, endpoint),
-        reader_(&context_),
-        place_(endpoint->imports),
-        file_(endpoint->sql->temp_space) {
-    method->ReceiveRequestStream(&context_, &reader_, endpoint->executor->queue(), Tag());
+      : RecordedCall(method, endpoint), place_(endpoint->imports), file_(endpoint->sql->temp_space) {
+    method->ReceiveRequestStream(&context_, &stream_, endpoint->executor->queue(), Tag());
     XXH3_128bits_reset(hash_.get());
   }
 
  private:
   void PostNext() override { PostSqlImport(method_, endpoint_); }
-  void Send(const absl::Status& outcome, void* tag) override {
-    if (outcome.ok()) {
-      if (replayed_) MarkReplayed(&context_);
-      const grpc::ByteBuffer reply = ToWire(response_);
-      CountSent(reply.Length());
-      reader_.Finish(reply, grpc::Status::OK, tag);
-    } else {
-      reader_.FinishWithError(ToGrpc(outcome), tag);
-    }
-  }
-
-  // RecordedRequest.
-  absl::string_view request_id() const override { return header_.request_id(); }
-  absl::string_view method() const override { return method_->name(); }
-  std::string Hash() const override {
-    XXH128_canonical_t hash;
-    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(hash_.get()));
-    return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
-  }
-  std::string SerializeReply() const override { return actors::SerializeDeterministically(response_); }
-  bool ParseReply(absl::string_view bytes) override {
-    replayed_ = response_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-    return replayed_;
-  }
+  std::string Hash() const override { return CanonicalBytes(XXH3_128bits_digest(hash_.get())); }
 
   actors::Task<absl::Status> Serve() override {
     if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
@@ -78,7 +49,7 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   }
 
   // Returns the namespace of the object, or the default if it is left out.
-  absl::string_view Namespace() const { return NamespaceOrDefault(header_.object().namespace_()); }
+  absl::string_view Namespace() const { return NamespaceOrDefault(request_.object().namespace_()); }
 
   using Statement = storage::sql::Workers::Statement;
 
@@ -95,35 +66,35 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
   // Receives the header and the file.
   actors::Task<absl::Status> Receive() {
     bool first = true;
-    while (co_await Grpc([this](void* tag) { reader_.Read(&bytes_, tag); })) {
+    while (co_await Grpc([this](void* tag) { stream_.Read(&bytes_, tag); })) {
       if (absl::Status status = CheckGoesOn(); !status.ok()) co_return status;
       CountReceived(bytes_.Length());
       if (absl::Status status = lease_.ReserveReply(bytes_.Length()); !status.ok()) co_return status;
       absl::Status parsed;
       if (first || bytes_.Length() <= RequestParser::kSmallBytes) {
-        parsed = ParseSmall(&bytes_, &request_);
+        parsed = ParseSmall(&bytes_, &part_);
       } else {
         parsed = co_await InTurns([this](Statement&) {
-          return grpc::SerializationTraits<v1::ImportSqlRequest>::Deserialize(&bytes_, &request_).ok()
+          return grpc::SerializationTraits<v1::ImportSqlRequest>::Deserialize(&bytes_, &part_).ok()
                      ? absl::OkStatus()
                      : NotA<v1::ImportSqlRequest>();
         });
       }
       if (!parsed.ok()) co_return parsed;
-      if (first != request_.has_header()) {
+      if (first != part_.has_header()) {
         co_return actors::InvalidField("part", first ? "the first must be the header" : "the header comes once");
       }
       if (first) {
         first = false;
-        header_ = request_.header();
-        absl::Status status = Admit(header_);
+        request_ = part_.header();
+        absl::Status status = Admit(request_);
         if (status.ok()) status = place_.Take(Namespace());
         if (!status.ok()) co_return status;
-        const std::string object = header_.object().SerializeAsString();
+        const std::string object = request_.object().SerializeAsString();
         XXH3_128bits_update(hash_.get(), object.data(), object.size());
         continue;
       }
-      const std::string& chunk = request_.chunk();
+      const std::string& chunk = part_.chunk();
       if (file_.bytes() + chunk.size() > static_cast<uint64_t>(endpoint_->object_bytes_max)) {
         co_return actors::QuotaExceeded(
             "object_bytes_max",
@@ -186,15 +157,11 @@ class SqlImport final : public CoroutineCall, private actors::RecordedRequest {
           response_.set_bytes(static_cast<int64_t>(file_.bytes()));
           return object.EndImport(id, count);
         },
-        header_.request_id().empty() ? nullptr : this);
+        recorded());
     co_return outcome();
   }
 
-  grpc::ServerAsyncReader<grpc::ByteBuffer, grpc::ByteBuffer> reader_;
-  v1::ImportSqlRequest request_;
-  v1::ImportSqlHeader header_;
-  v1::ImportSqlResponse response_;
-  bool replayed_ = false;  // the reply belongs to an earlier import with the same request_id
+  v1::ImportSqlRequest part_;
   ImportPlaces::Place place_;
   storage::sql::ImportFile file_;
   struct FreeHash {

@@ -81,7 +81,7 @@ class Maker {
     const absl::Time ended = delivery.ended() == absl::InfinitePast() ? trace_.ended() : delivery.ended();
     SpanId parent = trace_.span().span_id;
     if (delivery.item()) {
-      Span* const item = Add({NewId()}, parent, delivery.began(), ended);
+      Span* const item = Add({NewId(bits_)}, parent, delivery.began(), ended);
       item->set_name("item");
       SetObject(delivery, item);
       SetOutcome(delivery.code(), delivery.reason(), item);
@@ -103,7 +103,7 @@ class Maker {
   }
 
   void AddPhase(const char* name, const SpanId& parent, absl::Time from, absl::Time to) {
-    Add({NewId()}, parent, from, to)->set_name(name);
+    Add({NewId(bits_)}, parent, from, to)->set_name(name);
   }
 
   Span* Add(const SpanId& id, const SpanId& parent, absl::Time from, absl::Time to) {
@@ -117,14 +117,6 @@ class Maker {
     span->set_start_time_unix_nano(static_cast<uint64_t>(absl::ToUnixNanos(trace_.WallOf(from))));
     span->set_end_time_unix_nano(static_cast<uint64_t>(absl::ToUnixNanos(trace_.WallOf(to))));
     return span;
-  }
-
-  uint64_t NewId() const {
-    uint64_t id;
-    do {
-      id = bits_();
-    } while (id == 0);
-    return id;
   }
 
   const CallTrace& trace_;

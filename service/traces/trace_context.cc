@@ -62,4 +62,12 @@ std::optional<CallerTrace> ParseTraceparent(absl::string_view text) {
   return CallerTrace{{*high, *low}, {*span_id}, (*flags & kSampled) != 0};
 }
 
+uint64_t NewId(const std::function<uint64_t()>& bits) {
+  uint64_t id;
+  do {
+    id = bits();
+  } while (id == 0);
+  return id;
+}
+
 }  // namespace holdfast::service

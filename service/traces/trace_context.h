@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -39,6 +40,9 @@ struct SpanId {
   std::string ToHex() const;
   std::string ToBytes() const;
 };
+
+// Returns a number that is not 0, for an id.
+uint64_t NewId(const std::function<uint64_t()>& bits);
 
 // The metadata of a call that tell of its trace. The views are valid as long as the call.
 struct TraceHeaders {

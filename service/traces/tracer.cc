@@ -31,13 +31,13 @@ std::unique_ptr<CallTrace> Tracer::Begin(const TraceHeaders& headers, absl::stri
     return caller && log_all ? std::make_unique<CallTrace>(caller->trace_id) : nullptr;
   }
   CallTrace::Span span;
-  span.span_id = {NewId()};
+  span.span_id = {NewId(bits_)};
   if (caller) {
     span.trace_id = caller->trace_id;
     span.parent = caller->span_id;
     if (IsTracestate(headers.tracestate)) span.tracestate = headers.tracestate;
   } else {
-    span.trace_id = {bits_(), NewId()};
+    span.trace_id = {bits_(), NewId(bits_)};
   }
   return std::make_unique<CallTrace>(std::move(span), method, clock_);
 }
@@ -58,14 +58,6 @@ bool Tracer::HasRoom() {
   if (calls_.fetch_add(1, std::memory_order_relaxed) < options_.calls_per_second_max) return true;
   left_out_.fetch_add(1, std::memory_order_relaxed);
   return false;
-}
-
-uint64_t Tracer::NewId() const {
-  uint64_t id;
-  do {
-    id = bits_();
-  } while (id == 0);
-  return id;
 }
 
 uint64_t RandomTraceBits() {

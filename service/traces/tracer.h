@@ -52,8 +52,6 @@ class Tracer {
 
  private:
   bool HasRoom();
-  // Returns random bits that are not zero.
-  uint64_t NewId() const;
 
   const Options options_;
   const actors::Clock* const clock_;

@@ -279,7 +279,7 @@ absl::Status ReplayArchive(const std::string& directory, ArchiveLine line, std::
                 " are missing or damaged", before == last_path.end() ? "" : absl::StrCat(" behind ", before->second),
                 ", before ", file.path));
           }
-          if (absl::Status replayed = replay(file.log, batch, time_us, payload); !replayed.ok()) {
+          if (absl::Status replayed = replay(file, batch, time_us, payload); !replayed.ok()) {
             return absl::Status(replayed.code(), absl::StrCat(file.path, ": batch ", batch, ": ", replayed.message()));
           }
           last = batch;

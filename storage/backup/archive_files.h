@@ -96,8 +96,8 @@ absl::StatusOr<ArchiveFileEnd> ReadArchiveFile(const ArchiveFile& file, Archived
 //
 // Errors: DATA_LOSS where a batch is missing that has a later one, and where whole records follow damage at the end of
 // the last file of a log.
-using ReplayArchived =
-    absl::FunctionRef<absl::Status(uint32_t log, BatchNumber batch, int64_t time_us, absl::string_view payload)>;
+using ReplayArchived = absl::FunctionRef<absl::Status(const ArchiveFile& file, BatchNumber batch, int64_t time_us,
+                                                      absl::string_view payload)>;
 absl::Status ReplayArchive(const std::string& directory, ArchiveLine line, std::map<uint32_t, BatchNumber> folded,
                            int64_t until_us, ReplayArchived replay);
 

@@ -195,6 +195,7 @@ void Archiver::Run() {
     }
     full_segment_ = false;
     const bool last = stopping_;
+    const uint64_t pass = ++passes_begun_;
     lock.Unlock();
     const absl::Status status = ArchiveAll();
     // One line when it begins to fail and one when it works again, however long that takes.
@@ -204,11 +205,24 @@ void Archiver::Run() {
           {{"status", status.ToString()}});
     }
     lock.Lock();
+    if (status.ok()) pass_done_ = pass;
+    passed_.WakeAll();
     if (last) return;
     // A failure is not tried again at once for a segment that fills.
     while (failed && !stopping_ && wake_.WaitUntil(&mutex_, next)) {
     }
   }
+}
+
+bool Archiver::CatchUp(CondVar::Deadline deadline) {
+  MutexLock lock(&mutex_);
+  // The pass that is under way may have looked at some logs before the call.
+  const uint64_t wanted = passes_begun_ + 1;
+  full_segment_ = true;
+  wake_.WakeOne();
+  while (pass_done_ < wanted && !stopping_ && passed_.WaitUntil(&mutex_, deadline)) {
+  }
+  return pass_done_ >= wanted;
 }
 
 absl::Status Archiver::ArchiveAll() {

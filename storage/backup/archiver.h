@@ -63,6 +63,10 @@ class Archiver {
   // Copies what is durable, and ends. Nothing is committed any more.
   void Stop();
 
+  // Waits until the archive has everything that is durable at the call. Returns false if it does not come to that
+  // before the deadline. Any thread.
+  bool CatchUp(CondVar::Deadline deadline);
+
   // The line to which the archive of this moment belongs. It changes when a batch is missing.
   ArchiveLine line() const { return line_; }
   // Removes what no restore needs that begins with a backup of `kept`: for each line that a backup has, the batches of
@@ -98,6 +102,10 @@ class Archiver {
   CondVar wake_;
   std::atomic<bool> full_segment_ = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Looks at all logs: begun so far, and the last one that copied everything.
+  uint64_t passes_begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t pass_done_ ABSL_GUARDED_BY(mutex_) = 0;
+  CondVar passed_;
 };
 
 }  // namespace holdfast::storage

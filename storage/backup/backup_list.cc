@@ -60,6 +60,8 @@ std::optional<Backup> FindBackup(const std::vector<Backup>& backups, absl::Time 
   return *found;
 }
 
+std::string TimeText(absl::Time time) { return absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()); }
+
 absl::Status CheckBackupDirectory(const std::string& directory, const std::string& data_dir) {
   const std::filesystem::path backups = Resolved(directory);
   const std::filesystem::path data = Resolved(data_dir);

@@ -38,6 +38,9 @@ std::vector<Backup> ListBackups(StoreCopies* copies);
 // Returns the newest of `backups` whose time is not after `at`; nothing if there is none.
 std::optional<Backup> FindBackup(const std::vector<Backup>& backups, absl::Time at);
 
+// Returns the time as messages have it: "2026-01-02T03:04:05.678+00:00".
+std::string TimeText(absl::Time time);
+
 // Refuses with INVALID_ARGUMENT a directory of backups that is the data directory, is in it, or has it inside: a backup
 // would copy itself, or go with the data. Missing directories are compared by name.
 absl::Status CheckBackupDirectory(const std::string& directory, const std::string& data_dir);

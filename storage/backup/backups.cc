@@ -15,6 +15,8 @@ constexpr int kBackupNice = 10;
 // The schedule is looked at so often, and a backup that failed is tried again after this time.
 constexpr std::chrono::milliseconds kLookEvery(200);
 constexpr std::chrono::seconds kTryAgainAfter(10);
+// A read waits so long until the archive has everything that was committed before.
+constexpr std::chrono::seconds kCatchUpMax(5);
 
 }  // namespace
 
@@ -41,6 +43,7 @@ Backups::~Backups() {
     if (running_ != nullptr) running_->Stop();
   }
   wake_.WakeOne();
+  changed_.WakeAll();
   thread_.join();
 }
 
@@ -104,7 +107,7 @@ void Backups::Run() {
       Log(LogLevel::kInfo, "backup_made",
           {{"backup", absl::StrCat(made->id)},
            {"bytes", absl::StrCat(made->bytes)},
-           {"time", absl::FormatTime(absl::RFC3339_full, made->time, absl::UTCTimeZone())},
+           {"time", TimeText(made->time)},
            {"took", absl::FormatDuration(time)}});
     } else {
       not_before = std::chrono::steady_clock::now() + kTryAgainAfter;
@@ -139,8 +142,8 @@ absl::StatusOr<Backup> Backups::Make() {
   absl::StatusOr<Backup> made = Copy(copies->get());
   if (made.ok()) {
     SetStep(Step::kPruning);
-    if (absl::Status status = Prune(copies->get()); !status.ok()) {
-      // The next backup removes whatever is left now.
+    // The next backup removes whatever is left now.
+    if (absl::Status status = PruneBetweenReads(copies->get()); !status.ok()) {
       Log(LogLevel::kWarning, "backups_not_pruned", {{"status", status.ToString()}});
     }
   }
@@ -186,6 +189,78 @@ absl::StatusOr<Backup> Backups::Copy(StoreCopies* copies) {
     return verified;
   }
   return backup;
+}
+
+absl::Status Backups::PruneBetweenReads(StoreCopies* copies) {
+  {
+    MutexLock lock(&mutex_);
+    // From here on no read begins, so that reads without end don't keep the old backups.
+    pruning_ = true;
+    while (reading_ && !stopping_) changed_.Wait(&mutex_);
+    if (reading_) {
+      pruning_ = false;
+      return absl::CancelledError("the server stops");
+    }
+  }
+  const absl::Status status = Prune(copies);
+  const std::vector<Backup> left = ListBackups(copies);
+  MutexLock lock(&mutex_);
+  backups_ = left;
+  pruning_ = false;
+  changed_.WakeAll();
+  return status;
+}
+
+absl::StatusOr<Backups::Found> Backups::ReadObject(const Wanted& wanted) {
+  std::vector<Backup> backups;
+  {
+    MutexLock lock(&mutex_);
+    while (pruning_ && !reading_) changed_.Wait(&mutex_);
+    if (reading_) return absl::FailedPreconditionError("the backups are being read already");
+    reading_ = true;
+    backups = backups_;
+  }
+  absl::StatusOr<Found> found = ReadObjectHeld(wanted, backups);
+  MutexLock lock(&mutex_);
+  reading_ = false;
+  changed_.WakeAll();
+  return found;
+}
+
+absl::StatusOr<Backups::Found> Backups::ReadObjectHeld(const Wanted& wanted, const std::vector<Backup>& backups) {
+  if (backups.empty()) return absl::NotFoundError("there is no backup yet");
+  const std::optional<Backup> backup = FindBackup(backups, wanted.at.value_or(absl::InfiniteFuture()));
+  if (!backup) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no backup is so old; the oldest is of ", TimeText(backups[0].time)));
+  }
+  const absl::StatusOr<std::unique_ptr<StoreCopies>> copies = options_.open_to_read();
+  if (!copies.ok()) return copies.status();
+  PastObjectOptions options;
+  options.directory = options_.directory;
+  options.copies = copies->get();
+  options.backup = *backup;
+  options.key = wanted.key;
+  options.bytes_max = wanted.bytes_max;
+  options.goes_on = wanted.goes_on;
+  // The archive reaches up to now if it goes on from the backup and has caught up; nothing may be missing then.
+  bool reaches = false;
+  if (wanted.at) {
+    options.until = std::min(*wanted.at, options_.now());
+    reaches = archiver_ != nullptr && archiver_->CatchUp(std::chrono::steady_clock::now() + kCatchUpMax) &&
+              archiver_->line() == backup->line;
+  }
+  absl::StatusOr<PastObject> object = ReadPastObject(options);
+  if (absl::IsNotFound(object.status())) {
+    return absl::NotFoundError(
+        absl::StrCat(object.status().message(), ", by the backup ", backup->id, " of ", TimeText(backup->time),
+                     reaches ? absl::StrCat(" and the archive up to ", TimeText(*options.until)) : ""));
+  }
+  if (!object.ok()) return object.status();
+  Found found{.object = *std::move(object), .moment = backup->time};
+  if (found.object.last_batch) found.moment = std::max(found.moment, *found.object.last_batch);
+  if (reaches) found.moment = std::max(found.moment, *options.until);
+  return found;
 }
 
 absl::Status Backups::Prune(StoreCopies* copies) {

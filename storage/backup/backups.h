@@ -33,9 +33,11 @@
 #include "storage/backup/archiver.h"
 #include "storage/backup/backup_list.h"
 #include "storage/backup/directory_lock.h"
+#include "storage/backup/past_object.h"
 #include "storage/base/disk_space.h"
 #include "storage/base/mutex.h"
 #include "storage/fold/logged_store.h"
+#include "storage/store/object_id.h"
 #include "storage/store/store_copies.h"
 
 namespace holdfast::storage {
@@ -50,6 +52,8 @@ struct BackupsOptions {
   uint64_t disk_reserve_bytes = 0;
   FreeBytes free_bytes;  // of the directory
   std::function<absl::Time()> now = absl::Now;
+  // Opens the copies in CopiesPath(directory) to be read only.
+  std::function<absl::StatusOr<std::unique_ptr<StoreCopies>>()> open_to_read;
 };
 
 class Backups {
@@ -80,6 +84,24 @@ class Backups {
   // Returns the backups, oldest first, as they were when the last one ended.
   std::vector<Backup> List();
 
+  struct Wanted {
+    ObjectKey key;
+    // Nothing: as the newest backup has it. Else as it was at that time, as far as the archive reaches from the newest
+    // backup that is not later; without an archive as that backup has it.
+    std::optional<absl::Time> at;
+    size_t bytes_max = SIZE_MAX;
+    std::function<bool()> goes_on;  // as of PastObjectOptions
+  };
+  struct Found {
+    PastObject object;
+    // The object is as it was at this time; it is not after Wanted::at.
+    absl::Time moment;
+  };
+  // Reads one object out of the backups. Blocking; one at a time. No backup is removed meanwhile, nor anything of the
+  // archive: what is over is removed when the read has ended. Errors: those of ReadPastObject; NOT_FOUND also if there
+  // is no backup, and INVALID_ARGUMENT if there is none before the time.
+  absl::StatusOr<Found> ReadObject(const Wanted& wanted);
+
  private:
   Backups(BackupsOptions options, LoggedStore* store, Archiver* archiver, OpenCopies open_copies, DirectoryLock lock)
       : options_(std::move(options)),
@@ -94,8 +116,11 @@ class Backups {
   absl::StatusOr<Backup> Make();
   absl::StatusOr<Backup> Copy(StoreCopies* copies);
   absl::Status CheckRoom() const;
+  // Waits until nobody reads the backups.
+  absl::Status PruneBetweenReads(StoreCopies* copies);
   absl::Status Prune(StoreCopies* copies);
   void SetStep(Step step);
+  absl::StatusOr<Found> ReadObjectHeld(const Wanted& wanted, const std::vector<Backup>& backups);
 
   const BackupsOptions options_;
   LoggedStore* const store_;
@@ -112,6 +137,9 @@ class Backups {
   Progress progress_ ABSL_GUARDED_BY(mutex_);
   std::vector<Backup> backups_ ABSL_GUARDED_BY(mutex_);     // oldest first
   StoreCopies* running_ ABSL_GUARDED_BY(mutex_) = nullptr;  // to be stopped with this
+  // Backups are read, and are removed, at different times.
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool pruning_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace holdfast::storage

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "storage/fold/logged_store.h"
 #include "storage/log/commit_logs.h"
 #include "storage/log/log_files.h"
+#include "storage/node/families.h"
 
 namespace holdfast::storage {
 namespace {
@@ -42,8 +44,6 @@ absl::Status Failed(const std::string& what, const std::error_code& error) {
   return absl::Status(code, absl::StrCat(what, ": ", error.message()));
 }
 
-std::string Text(absl::Time time) { return absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()); }
-
 // Checks that nothing is restored over a store, or over the rest of a restore.
 absl::Status CheckTarget(const std::string& data_dir, const std::string& restoring) {
   std::error_code error;
@@ -62,8 +62,16 @@ absl::StatusOr<Backup> Choose(const RestoreOptions& options) {
   if (backups.empty()) return absl::NotFoundError(absl::StrCat(options.directory, " has no backup"));
   const std::optional<Backup> found = FindBackup(backups, options.at.value_or(absl::InfiniteFuture()));
   if (found) return *found;
-  return absl::NotFoundError(absl::StrCat(options.directory, " has no backup before ", Text(*options.at),
-                                          "; the oldest is of ", Text(backups.front().time)));
+  return absl::NotFoundError(absl::StrCat(options.directory, " has no backup before ", TimeText(*options.at),
+                                          "; the oldest is of ", TimeText(backups.front().time)));
+}
+
+// Does what the start of the next run did: drops the families that no object has, whose names that run may use again.
+absl::Status EndRun(LoggedStore* store) {
+  if (absl::Status status = store->Fold(); !status.ok()) return status;
+  Families families(store, std::numeric_limits<int>::max());
+  if (absl::Status status = families.Recover(); !status.ok()) return status;
+  return store->Fold();
 }
 
 absl::StatusOr<Restored> RestoreTo(const std::string& restoring, const Backup& backup, const RestoreOptions& options) {
@@ -76,14 +84,18 @@ absl::StatusOr<Restored> RestoreTo(const std::string& restoring, const Backup& b
   auto store = LoggedStore::Open(*std::move(below), std::make_unique<NoLogs>(backup.folded), std::move(logged));
   if (!store.ok()) return store.status();
   Restored restored{.backup = backup};
+  uint32_t epoch = 0;
   if (backup.line != 0) {
     const int64_t until_us = options.at ? absl::ToUnixMicros(*options.at) : INT64_MAX;
     absl::Status replayed = ReplayArchive(
         options.directory, backup.line, (*store)->folded(), until_us,
-        [&](uint32_t log, BatchNumber batch, int64_t time_us, absl::string_view payload) {
+        [&](const ArchiveFile& file, BatchNumber batch, int64_t time_us, absl::string_view payload) -> absl::Status {
+          if (std::exchange(epoch, file.epoch) < file.epoch && restored.batches > 0) {
+            if (absl::Status status = EndRun(store->get()); !status.ok()) return status;
+          }
           ++restored.batches;
           restored.last = std::max(restored.last.value_or(absl::InfinitePast()), absl::FromUnixMicros(time_us));
-          return (*store)->Replay(log, batch, payload);
+          return (*store)->Replay(file.log, batch, payload);
         });
     if (!replayed.ok()) return replayed;
   }

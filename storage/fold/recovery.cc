@@ -103,11 +103,11 @@ absl::Status LoggedStore::ReplayBatchOf(uint32_t log, BatchNumber batch, absl::s
     Location& location = locations.emplace_back(Location{part.family, std::string(part.prefix)});
     if (part.family == FamilyId::kFirstOwn) {
       auto family = families->find(part.name);
-      if (family == families->end()) {
+      if (family == families->end() || !IsOpen(family->second)) {
         if (!make_families) return absl::DataLossError(absl::StrCat("the family ", part.name, " is missing"));
         const absl::StatusOr<FamilyId> made = CreateFamily(part.name);
         if (!made.ok()) return made.status();
-        family = families->emplace(part.name, *made).first;
+        family = families->insert_or_assign(std::string(part.name), *made).first;
       }
       location.family = family->second;
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "holdfast/storage/v1/storage.pb.h"
 #include "storage/store/format.h"
 
 namespace holdfast::storage {
@@ -49,7 +50,35 @@ std::string ChecksumOf(absl::string_view bytes) {
   return std::string(reinterpret_cast<const char*>(hash.digest), sizeof(hash.digest));
 }
 
+// Makes the alarm of a client that of an object to which no delivery belongs: an alarm that is out is due again.
+void EndDelivery(v1::ClientAlarm* alarm) {
+  const v1::AlarmDelivery& delivery = alarm->delivery();
+  if (alarm->has_delivery() && !alarm->has_scheduled_time_us() && !delivery.retry_stopped()) {
+    alarm->set_scheduled_time_us(delivery.scheduled_time_us());
+    alarm->set_due_time_us(delivery.scheduled_time_us());
+    alarm->set_retry_count(delivery.retry_count());
+  }
+  alarm->clear_delivery();
+  alarm->clear_expired_watcher();
+}
+
 }  // namespace
+
+absl::Status AddKeys(std::vector<std::pair<std::string, std::string>> keys, ObjectImage* image) {
+  for (auto& [key, value] : keys) {
+    if (key == kClientAlarmKey) {
+      v1::ClientAlarm alarm;
+      if (!alarm.ParseFromString(value)) return absl::DataLossError("the record of the alarm is garbled");
+      EndDelivery(&alarm);
+      image->alarm_us.reset();
+      if (!alarm.has_scheduled_time_us()) continue;
+      image->alarm_us = alarm.due_time_us();
+      value = alarm.SerializeAsString();
+    }
+    image->keys.emplace_back(std::move(key), std::move(value));
+  }
+  return absl::OkStatus();
+}
 
 std::string EncodeObjectImage(const ObjectImage& image) {
   std::string file(kMagic);

@@ -29,6 +29,10 @@ struct ObjectImage {
   bool operator==(const ObjectImage&) const = default;
 };
 
+// Adds the keys of an object, in order. The record of an alarm of clients is added without the delivery that is out:
+// such an alarm is due again, and becomes that of the image. DATA_LOSS if the record is garbled.
+absl::Status AddKeys(std::vector<std::pair<std::string, std::string>> keys, ObjectImage* image);
+
 // The bytes of a file beside those of the keys and values, and for each key.
 inline constexpr size_t kObjectImageBytes = 128;
 inline constexpr size_t kObjectImageBytesPerKey = 8;

@@ -1,7 +1,6 @@
 #include "storage/rocksdb/existing.h"
 
 #include <algorithm>
-#include <cstdarg>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/sst_file_reader.h"
+#include "storage/rocksdb/no_log.h"
 #include "storage/rocksdb/status.h"
 #include "storage/store/format.h"
 #include "storage/store/object_id.h"
@@ -33,13 +33,6 @@ absl::Status NoHoldfastStore(const std::string& data_dir) {
 constexpr const char* kCopiesFamily = "requests";
 
 Slice HeaderKey() { return {kStoreHeaderKey.data(), kStoreHeaderKey.size()}; }
-
-// The check of a store leaves no log of RocksDB's.
-class NoLog : public rocksdb::Logger {
- public:
-  using Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 // A store that is open to be read, with some of its families.
 struct ReadOnly {

@@ -14,6 +14,7 @@
 #include "storage/rocksdb/file_system.h"
 #include "storage/rocksdb/open_db.h"
 #include "storage/rocksdb/status.h"
+#include "storage/rocksdb/store_copy.h"
 
 namespace holdfast::storage {
 namespace {
@@ -149,6 +150,14 @@ class RocksDbCopies final : public StoreCopies {
     const rocksdb::Status status =
         Reads()->RestoreDBFromBackup(rocksdb::RestoreOptions(), id, data_dir, /*wal_dir=*/data_dir);
     return status.ok() ? absl::OkStatus() : Named(directory_, status);
+  }
+
+  absl::StatusOr<std::unique_ptr<Store>> OpenCopy(uint32_t id,
+                                                  absl::FunctionRef<bool(absl::string_view name)> wanted) override {
+    rocksdb::BackupInfo info;
+    const rocksdb::Status found = Reads()->GetBackupInfo(id, &info, /*include_file_details=*/true);
+    if (!found.ok()) return Named(directory_, found);
+    return OpenStoreCopy(info.env_for_open, info.name_for_open, wanted);
   }
 
   void Stop() override {

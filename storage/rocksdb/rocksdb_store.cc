@@ -27,8 +27,10 @@
 #include "storage/rocksdb/existing.h"
 #include "storage/rocksdb/file_system.h"
 #include "storage/rocksdb/listener.h"
+#include "storage/rocksdb/node_families.h"
 #include "storage/rocksdb/open_db.h"
 #include "storage/rocksdb/patches.h"
+#include "storage/rocksdb/rocksdb_cursor.h"
 #include "storage/rocksdb/status.h"
 #include "storage/rocksdb/table_work.h"
 #include "storage/store/format.h"
@@ -44,8 +46,6 @@ using rocksdb::ColumnFamilyHandle;
 using rocksdb::ColumnFamilyOptions;
 using rocksdb::Slice;
 
-// Names of the families, in the order of FamilyId. Every RocksDB has the first one.
-constexpr const char* kNodeFamilies[] = {"default", "catalog", "alarms", "packed", "requests"};
 constexpr size_t kOwnArenaBlockBytes = 4 << 10;
 constexpr size_t kOwnWriteBufferBytes = 8 << 20;
 constexpr int kOwnLevels = 4;
@@ -64,10 +64,6 @@ constexpr int kLockTriesMax = 40;
 constexpr absl::Duration kLockTryAfter = absl::Milliseconds(50);
 constexpr auto kUpkeepEvery = std::chrono::milliseconds(100);
 
-bool IsNodeFamily(const std::string& name) {
-  return std::find(std::begin(kNodeFamilies), std::end(kNodeFamilies), name) != std::end(kNodeFamilies);
-}
-
 StoreHeader Header() {
   StoreHeader header;
   header.set_format_version(kFormatVersion);
@@ -79,54 +75,6 @@ absl::Status InUse(const std::string& data_dir, const rocksdb::Status& status) {
   return absl::UnavailableError(
       absl::StrCat("data directory ", data_dir, " is in use by another process (", status.ToString(), ")"));
 }
-
-// A handle stays until its last reader is done, also when its family is dropped meanwhile.
-using Family = std::shared_ptr<ColumnFamilyHandle>;
-
-class RocksDbCursor : public Cursor {
- public:
-  // With `keep`, blocks that are read from the disk stay in the block cache.
-  RocksDbCursor(rocksdb::DB* db, Family family, const Location& location, const KeyRange& range, bool keep)
-      : family_(std::move(family)),
-        prefix_(location.prefix),
-        range_(location.Under(range)),
-        start_(range_.start),
-        end_(range_.end) {
-    if (family_ == nullptr) {
-      iterator_.reset(rocksdb::NewErrorIterator(rocksdb::Status::InvalidArgument("read of a dropped family")));
-      return;
-    }
-    rocksdb::ReadOptions options;
-    options.fill_cache = keep;
-    options.iterate_lower_bound = &start_;
-    if (!range_.end.empty()) options.iterate_upper_bound = &end_;
-    iterator_.reset(db->NewIterator(options, family_.get()));
-  }
-
-  void SeekToFirst() override { iterator_->SeekToFirst(); }
-  void SeekToLast() override { iterator_->SeekToLast(); }
-  void Seek(absl::string_view key) override { iterator_->Seek(absl::StrCat(prefix_, key)); }
-  void Next() override { iterator_->Next(); }
-  void Prev() override { iterator_->Prev(); }
-  ReadResult state() const override {
-    if (iterator_->Valid()) return ReadResult::kFound;
-    const rocksdb::Status status = iterator_->status();
-    return status.ok() ? ReadResult::kAbsent : ReadResult::kError;
-  }
-  absl::Status error() const override { return FromRocksDb(iterator_->status()); }
-  absl::string_view key() const override {
-    return absl::string_view(iterator_->key().data(), iterator_->key().size()).substr(prefix_.size());
-  }
-  absl::string_view value() const override { return {iterator_->value().data(), iterator_->value().size()}; }
-
- private:
-  const Family family_;
-  const std::string prefix_;
-  const KeyRange range_;  // of keys with the prefix
-  const Slice start_;
-  const Slice end_;
-  std::unique_ptr<rocksdb::Iterator> iterator_;
-};
 
 class RocksDbStore : public OpenDb {
  public:

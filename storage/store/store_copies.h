@@ -13,11 +13,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/store/store.h"
 
 namespace holdfast::storage {
 
@@ -49,6 +53,11 @@ class StoreCopies {
   virtual std::vector<Copy> List() = 0;
   // Writes the store of a copy to `data_dir`, where there is none.
   virtual absl::Status Restore(uint32_t id, const std::string& data_dir) = 0;
+  // Opens the store of a copy where it is, to be read only: nothing is written, also not beside the copy. It has the
+  // families of the node, and those of single objects that `wanted` takes; a family that it lacks is empty. Its memory
+  // is that of the copy's write-ahead logs and a small cache. The copy must not be deleted while it is open.
+  virtual absl::StatusOr<std::unique_ptr<Store>> OpenCopy(uint32_t id,
+                                                          absl::FunctionRef<bool(absl::string_view name)> wanted) = 0;
   // Ends a Create that is under way, and all later ones. Any thread.
   virtual void Stop() = 0;
 };

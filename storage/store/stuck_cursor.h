@@ -9,7 +9,8 @@
 
 namespace holdfast::storage {
 
-// The cursor of a walk that cannot begin: its state is always kNeedsDisk or kError.
+// The cursor of a walk that cannot begin, whose state is always kNeedsDisk or kError; or that has nothing to walk over,
+// whose state is always kAbsent.
 class StuckCursor : public Cursor {
  public:
   static StuckCursor NeedsDisk() { return StuckCursor(ReadResult::kNeedsDisk, absl::OkStatus()); }

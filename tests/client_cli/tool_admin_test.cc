@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "tests/client_cli/fake_server.h"
 #include "tests/client_cli/tool_test.h"
 
@@ -159,6 +161,55 @@ TEST_F(AdminToolTest, AScrubWithoutDamageEndsWithSuccess) {
   EXPECT_EQ(result.out, "checked  0 of 0, 0 tables are damaged\n");
   result = Tool({"admin", "scrub", "--json"});
   EXPECT_THAT(result.out, HasSubstr("\"done\":true"));
+}
+
+TEST_F(AdminToolTest, TheHistoryFitsIntoEightyColumns) {
+  v1::GetHistoryResponse reply;
+  v1::HistoryPoint* const quiet = reply.add_points();
+  quiet->mutable_time()->set_seconds(1'700'000'000);
+  v1::HistoryPoint* const busy = reply.add_points();
+  busy->mutable_time()->set_seconds(1'700'000'010);
+  busy->set_requests_per_second(123'456);
+  busy->set_errors_per_second(0.25);
+  busy->set_refusals_per_second(999.7);
+  busy->mutable_request_p50()->set_nanos(250'000);
+  busy->mutable_request_p99()->set_nanos(999'600'000);
+  busy->set_commits_per_second(99.96);
+  busy->mutable_commit_p99()->set_nanos(2'500'000);
+  busy->set_log_bytes_per_second(1'073'741'000);
+  busy->set_cpu(12.345);
+  busy->set_resident_bytes(int64_t{1023} << 30);
+  ReplyTo<v1::GetHistoryRequest>("GetHistory", reply);
+  Result result = Tool({"admin", "history"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("TIME      REQ   ERR  REF   P50    P99   COMM  C99    LOG   CPU    MEM\n"
+                                    "22:13:20  0     0    0     -      -     0     -      0     0.00   0\n"
+                                    "22:13:30  123K  0.2  1.0K  250us  1.0s  100   2.5ms  1.0G  12.35  1023G\n"));
+  for (const absl::string_view line : absl::StrSplit(result.out, '\n')) EXPECT_LE(line.size(), 80u) << line;
+  result = Tool({"admin", "history", "--json"});
+  EXPECT_THAT(result.out, HasSubstr("\"requests_per_second\":123456"));
+
+  ReplyTo<v1::GetHistoryRequest>("GetHistory", v1::GetHistoryResponse());
+  EXPECT_EQ(Tool({"admin", "history"}).out, "there is no point yet; one comes every 10 s\n");
+}
+
+TEST_F(AdminToolTest, RestoreObject) {
+  v1::RestoreObjectResponse reply;
+  reply.mutable_restored_to()->set_seconds(1'700'000'000);
+  reply.set_backup_id(4);
+  reply.set_bytes(1536);
+  ReplyTo<v1::RestoreObjectRequest>("RestoreObject", reply);
+  Result result = Tool({"admin", "restore-object", "cart", "--at", "2023-11-14T22:13:21Z", "--as", "old", "--replace",
+                        "--class", "Counter", "--namespace", "shop", "--request-id", "r"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(request_,
+            "object { namespace: \"shop\" name: \"cart\" object_class: \"Counter\" } "
+            "at { seconds: 1700000001 } target_name: \"old\" replace: true");
+  EXPECT_EQ(result.out, "as of 2023-11-14T22:13:20Z, out of backup 4, 1.5 KiB\n");
+  result = Tool({"admin", "restore-object", "cart", "--json"});
+  EXPECT_THAT(result.out, HasSubstr("\"restored_to\":\"2023-11-14T22:13:20Z\""));
+  ExpectUsage({"admin", "restore-object", "cart", "--at", "yesterday"},
+              "--at: 'yesterday' is not a time such as 2024-05-01T12:00:00Z, or +10m for in ten minutes");
 }
 
 }  // namespace

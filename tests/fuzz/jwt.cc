@@ -74,7 +74,9 @@ class Issuer {
 };
 
 void Check(const absl::Status& refusal) {
-  Require(refusal.code() == absl::StatusCode::kUnauthenticated && refusal.message().size() < 400);
+  const bool later = refusal.message() == "the token is not valid yet (nbf)";
+  Require(refusal.code() == (later ? absl::StatusCode::kUnavailable : absl::StatusCode::kUnauthenticated));
+  Require(refusal.message().size() < 400);
 }
 
 // Holds the claims of an accepted token against what another parser call reads.

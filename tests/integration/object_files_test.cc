@@ -15,6 +15,7 @@
 #include "holdfast/v1/object_service.grpc.pb.h"
 #include "holdfast/v1/rate_limiter_service.grpc.pb.h"
 #include "holdfast/v1/user_cache_service.grpc.pb.h"
+#include "tests/integration/object_file.h"
 #include "tests/integration/rpc.h"
 #include "tests/integration/server_process.h"
 
@@ -30,22 +31,10 @@ class ObjectFilesTest : public ::testing::Test {
         channel_(server_.NewChannel()),
         objects_(v1::ObjectService::NewStub(channel_)) {}
 
-  static v1::ObjectId Id(const std::string& name, const std::string& object_class) {
-    v1::ObjectId id;
-    id.set_name(name);
-    id.set_object_class(object_class);
-    return id;
-  }
+  static v1::ObjectId Id(const std::string& name, const std::string& object_class) { return IdOf(name, object_class); }
 
   std::pair<grpc::Status, std::string> Export(const std::string& name, const std::string& object_class) {
-    grpc::ClientContext context;
-    v1::ExportObjectRequest request;
-    *request.mutable_object() = Id(name, object_class);
-    auto stream = objects_->ExportObject(&context, request);
-    std::string file;
-    v1::ExportObjectResponse part;
-    while (stream->Read(&part)) file += part.chunk();
-    return {stream->Finish(), file};
+    return FileOf(*objects_, Id(name, object_class));
   }
 
   grpc::Status Import(const std::string& name, const std::string& object_class, const std::string& file,

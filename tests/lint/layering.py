@@ -17,17 +17,17 @@ import sys
 
 BASE, STORE = "storage/base", "storage/store"
 LOG = "storage/log"
-STORAGE = [BASE, LOG, STORE, "storage/fold", "storage/backup", "storage/object", "storage/sql", "storage/node", "storage/commit", "storage/rocksdb"]
+STORAGE = [BASE, LOG, STORE, "storage/fold", "storage/object", "storage/sql", "storage/node", "storage/backup", "storage/commit", "storage/rocksdb"]
 ACTORS = ["actors/executor", "actors/wire", "actors/alarms", "actors", "actors/runtime", "actors/objects"]
 MAY_INCLUDE = {
     BASE: [],
     LOG: [BASE],
     STORE: [BASE],
     "storage/fold": [BASE, LOG, STORE],
-    "storage/backup": [BASE, LOG, STORE, "storage/fold"],
     "storage/object": [BASE, STORE],
     "storage/sql": [BASE, STORE, "storage/object"],
     "storage/node": [BASE, STORE, "storage/object"],
+    "storage/backup": [BASE, LOG, STORE, "storage/fold", "storage/object", "storage/node"],
     "storage/commit": [BASE, STORE, "storage/object"],
     "storage/rocksdb": [BASE, STORE],
     "actors/executor": STORAGE,

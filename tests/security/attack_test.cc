@@ -167,6 +167,46 @@ TEST_F(AttackTest, WebTokensThatAreForged) {
             grpc::StatusCode::PERMISSION_DENIED);
 }
 
+// A client that sends made-up signatures takes a bounded part of a core, and nobody else's calls.
+TEST_F(AttackTest, AFloodOfForgedTokensIsRefusedWithoutChecks) {
+  const JwtSigner key("ES256");
+  const JwtSigner other("ES256");
+  nlohmann::json keys = {{"keys", {key.PublicJwk()}}};
+  Start({.authentication = "issuer: 'https://id.example' audience: 'holdfast'", .keys = keys.dump()});
+  const auto channel = server_->Channel();
+  const auto claims = [](const std::string& name) {
+    return nlohmann::json{{"iss", "https://id.example"},
+                          {"aud", "holdfast"},
+                          {"sub", name},
+                          {"exp", absl::ToUnixSeconds(absl::Now()) + 300}};
+  };
+  const std::string known = Bearer(key.Sign(claims("web"), {{"alg", "ES256"}}));
+  ASSERT_TRUE(Increment(channel, {known}).ok());
+  constexpr int kForged = 2'000;
+  std::vector<std::string> forged;
+  forged.reserve(kForged);
+  for (int i = 0; i < kForged; ++i) {
+    forged.push_back(Bearer(other.Sign(claims(absl::StrCat("web", i)), {{"alg", "ES256"}})));
+  }
+  int invalid = 0;
+  int refused = 0;
+  const absl::Time begin = absl::Now();
+  for (const std::string& token : forged) {
+    const grpc::Status status = Increment(channel, {token});
+    if (status.error_code() == grpc::StatusCode::UNAUTHENTICATED) ++invalid;
+    if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) ++refused;
+  }
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - begin);
+  std::printf("%d forged tokens in %.2f s: %d were checked, %d were refused without a check\n", kForged, seconds,
+              invalid, refused);
+  EXPECT_EQ(invalid + refused, kForged);
+  EXPECT_LE(invalid, 50 * (static_cast<int>(seconds) + 2));
+  EXPECT_TRUE(Increment(channel, {known}).ok()) << "a caller who was identified goes on";
+  // Anybody else from there has to wait for a second at most.
+  const std::string fresh = Bearer(key.Sign(claims("web"), {{"alg", "ES256"}, {"typ", "JWT"}}));
+  EXPECT_LT(Until([&] { return Increment(channel, {fresh}).ok(); }), absl::Seconds(3));
+}
+
 TEST_F(AttackTest, CertificatesThatAreNotThese) {
   Start({.rules = "authorization { rule { principal: 'spiffe://example/web' verb: WRITE } }",
          .client_certificates = true,

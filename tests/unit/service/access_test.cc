@@ -10,13 +10,17 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "actors/wire/errors.h"
 #include "proto/credentials.h"
 #include "service/access/access_files.h"
+#include "service/access/failed_checks.h"
+#include "tests/unit/service/jwt_signer.h"
 
 namespace holdfast::service {
 namespace {
@@ -123,6 +127,109 @@ TEST_F(AccessTest, CallersThatAreKeptAreBounded) {
   }
 }
 
+// Tokens whose signatures are checked, by a clock of the test.
+class FailedTokensTest : public ::testing::Test {
+ protected:
+  FailedTokensTest() {
+    nlohmann::json keys = {{"keys", {key_.PublicJwk()}}};
+    Access::Parts parts;
+    parts.jwt = *JwtVerifier::Create({.issuer = "i", .audience = "a"}, keys.dump());
+    parts.failed_checks_per_second_max = 3;
+    parts.steady = [this] { return steady_; };
+    access_ = std::make_unique<Access>(std::move(parts), 1);
+  }
+  std::string Token(const JwtSigner& key, const std::string& name, int64_t not_before = 0) {
+    return "Bearer " + key.Sign({{"iss", "i"},
+                                 {"aud", "a"},
+                                 {"sub", name},
+                                 {"exp", absl::ToUnixSeconds(kNow) + 300},
+                                 {"nbf", not_before}},
+                                {{"alg", "ES256"}});
+  }
+  absl::StatusCode Try(const std::string& header, const std::string& peer = "ipv4:192.0.2.1:1", absl::Time now = kNow) {
+    return access_->Identify({.authorization = {header}, .peer = peer}, now, &why_).status().code();
+  }
+
+  const JwtSigner key_ = JwtSigner("ES256");
+  const JwtSigner other_key_ = JwtSigner("ES256");
+  absl::Time steady_ = absl::FromUnixSeconds(100);
+  std::unique_ptr<Access> access_;
+  std::string why_;
+};
+
+constexpr absl::StatusCode kOk = absl::StatusCode::kOk;
+constexpr absl::StatusCode kInvalid = absl::StatusCode::kUnauthenticated;
+constexpr absl::StatusCode kNotNow = absl::StatusCode::kResourceExhausted;
+
+TEST_F(FailedTokensTest, ChecksThatFailAreBoundedForEachAddressAndSecond) {
+  const std::string known = Token(key_, "known");
+  EXPECT_EQ(Try(known), kOk);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Try(Token(other_key_, absl::StrCat("forged", i))), kInvalid);
+  const std::string fresh = Token(key_, "fresh");
+  // Other ports are no other address.
+  EXPECT_EQ(Try(fresh, "ipv4:192.0.2.1:2"), kNotNow);
+  EXPECT_THAT(why_, HasSubstr("too many tokens from this address"));
+  const auto refused = access_->Identify({.authorization = {fresh}, .peer = "ipv4:192.0.2.1:1"}, kNow, &why_);
+  EXPECT_EQ(actors::ReasonOf(refused.status()), v1::ERROR_REASON_SERVER_OVERLOADED);
+  EXPECT_EQ(Try(known), kOk) << "callers who were identified before go on";
+  EXPECT_EQ(Try(fresh, "ipv4:192.0.2.2:1"), kOk) << "another address has a bound of its own";
+  steady_ += absl::Seconds(1);
+  EXPECT_EQ(Try(Token(key_, "later")), kOk);
+}
+
+TEST_F(FailedTokensTest, ATokenThatFailedIsRefusedAgainWithoutACheck) {
+  const std::string forged = Token(other_key_, "forged");
+  // If these were checked, they would be over the bound.
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Try(forged), kInvalid);
+  EXPECT_THAT(why_, HasSubstr("the signature is wrong"));
+  EXPECT_EQ(Try(Token(key_, "fresh")), kOk);
+  // More than are remembered.
+  for (size_t i = 0; i < FailedChecks::kFailedMax + 10; ++i) {
+    steady_ += absl::Seconds(1);
+    EXPECT_EQ(Try(absl::StrCat("Bearer a.", i, ".c")), kInvalid);
+  }
+}
+
+TEST_F(FailedTokensTest, ATokenThatIsNotValidYetIsGoodLater) {
+  const int64_t begin = absl::ToUnixSeconds(kNow) + 100;
+  const std::string token = Token(key_, "soon", begin);
+  EXPECT_EQ(Try(token), kInvalid);
+  EXPECT_EQ(Try(token, "ipv4:192.0.2.1:1", absl::FromUnixSeconds(begin)), kOk);
+}
+
+TEST_F(FailedTokensTest, TokensOfTheFileAreNotCounted) {
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Try("Bearer " + *NewToken()), kInvalid);
+  EXPECT_EQ(Try(Token(key_, "fresh")), kOk);
+}
+
+TEST(FailedChecksTest, AnAddressIsThatOfOneClient) {
+  for (const auto& [peer, address] : {std::pair<std::string, std::string>{"ipv4:192.0.2.1:443", "192.0.2.1"},
+                                      {"ipv6:[2001:db8:1:2:3:4:5:6]:443", "2001:db8:1:2::"},
+                                      {"ipv6:%5B2001:db8:1:2:3:4:5:6%5D:443", "2001:db8:1:2::"},
+                                      {"ipv6:[fe80::1%25eth0]:443", "fe80::"},
+                                      {"ipv6:[::ffff:192.0.2.1]:443", "192.0.2.1"},
+                                      {"unix:", "unix:"},
+                                      {"ipv6:nonsense", "nonsense"},
+                                      {"", ""}}) {
+    EXPECT_EQ(FailedChecks::AddressOf(peer), address) << peer;
+  }
+}
+
+TEST(FailedChecksTest, AddressesBeyondTheBoundAreCountedAsOne) {
+  FailedChecks checks(2);
+  const absl::Time now = absl::FromUnixSeconds(5);
+  const auto peer = [](size_t i) {
+    return absl::StrCat("ipv4:10.", i / 65536, ".", i / 256 % 256, ".", i % 256, ":1");
+  };
+  for (size_t i = 0; i < FailedChecks::kAddressesMax; ++i) checks.Count(peer(i), now);
+  EXPECT_TRUE(checks.MayCheck(peer(0), now));
+  checks.Count(peer(70'000), now);
+  checks.Count(peer(70'001), now);
+  EXPECT_FALSE(checks.MayCheck(peer(70'002), now));
+  EXPECT_TRUE(checks.MayCheck(peer(1), now));
+  EXPECT_TRUE(checks.MayCheck(peer(70'002), now + absl::Seconds(1)));
+}
+
 class AccessFilesTest : public ::testing::Test {
  protected:
   AccessFilesTest() {
@@ -222,6 +329,55 @@ TEST_F(AccessFilesTest, WhatIsNotValidChangesNothing) {
   EXPECT_NE(files_->current(), before);
   EXPECT_TRUE(last_.ok());
   EXPECT_EQ(changes_, 5);
+}
+
+TEST_F(AccessFilesTest, AGoodChangeOfOneFileTakesEffectWhileAnotherIsBad) {
+  const std::string other = *NewToken();
+  Write(LineOf("web", token_) + LineOf("other", other));
+  Open();
+  const auto may_write = [&] {
+    std::string why;
+    const std::string header = "Bearer " + other;
+    const auto caller = files_->current()->Identify({.authorization = {header}}, kNow, &why);
+    return caller.ok() && (*caller)->rights.OnObject(Verb::kWrite, "a", "Counter");
+  };
+  // The rules are broken; a token is taken back all the same.
+  Set("rule { principal: 'other' }");
+  Write(LineOf("other", other));
+  files_->Reload();
+  EXPECT_FALSE(Knows(token_));
+  EXPECT_TRUE(Knows(other));
+  EXPECT_EQ(changes_, 2);
+  EXPECT_THAT(std::string(last_.message()), HasSubstr("authorization.rule[0].verb"));
+  EXPECT_FALSE(may_write());
+
+  // The tokens are broken; the rules change all the same. What is wrong is told once.
+  Write("nonsense\n");
+  Set("rule { principal: 'other' verb: VERB_WRITE }");
+  files_->Reload();
+  files_->Reload();
+  EXPECT_TRUE(may_write());
+  EXPECT_EQ(changes_, 4);
+  EXPECT_THAT(std::string(last_.message()), HasSubstr("authentication.token_file: "));
+
+  // Both are.
+  Set("rule { principal: 'other' }");
+  files_->Reload();
+  EXPECT_TRUE(may_write());
+  EXPECT_THAT(std::string(last_.message()), HasSubstr("authorization.rule[0].verb"));
+  EXPECT_THAT(std::string(last_.message()), HasSubstr("authentication.token_file: "));
+
+  // A configuration that names another file takes effect with that file or not at all.
+  Set("rule { principal: 'web' verb: VERB_WRITE }");
+  config_.mutable_authentication()->set_token_file(directory_ + "/elsewhere");
+  files_->Reload();
+  EXPECT_TRUE(may_write());
+  EXPECT_THAT(std::string(last_.message()), HasSubstr("/elsewhere: cannot be read"));
+  std::ofstream(directory_ + "/elsewhere") << LineOf("web", token_);
+  files_->Reload();
+  EXPECT_TRUE(Knows(token_));
+  EXPECT_FALSE(Knows(other));
+  EXPECT_TRUE(last_.ok());
 }
 
 TEST_F(AccessFilesTest, WhatIsNotValidStopsAStart) {

@@ -46,6 +46,10 @@ class FailingCopies final : public StoreCopies {
   absl::Status Delete(uint32_t id) override { return *at_ == FailAt::kDelete ? Failure() : copies_->Delete(id); }
   std::vector<Copy> List() override { return copies_->List(); }
   absl::Status Restore(uint32_t id, const std::string& data_dir) override { return copies_->Restore(id, data_dir); }
+  absl::StatusOr<std::unique_ptr<Store>> OpenCopy(uint32_t id,
+                                                  absl::FunctionRef<bool(absl::string_view name)> wanted) override {
+    return copies_->OpenCopy(id, wanted);
+  }
   void Stop() override { copies_->Stop(); }
 
  private:

@@ -95,6 +95,7 @@ class Life {
     backups.disk_reserve_bytes = 1 << 20;
     backups.free_bytes = options.free_bytes;
     backups.now = [time] { return time->now(); };
+    backups.open_to_read = [path = CopiesPath(options.directory)] { return OpenRocksDbCopies({.directory = path}); };
     const RocksDbCopiesOptions copies{.directory = CopiesPath(options.directory), .store = rocks_store};
     auto opened = Backups::Open(std::move(backups), life->store.get(), life->archiver.get(),
                                 [copies, around = options.around]() -> absl::StatusOr<std::unique_ptr<StoreCopies>> {
