@@ -81,13 +81,14 @@ absl::Status InUse(const Seen& seen) {
                                                     "\" at ", seen.address, ", which is alive"));
 }
 
-// Waits until the owners of all rows have been silent for their lease. Returns the rows as they are then.
+// Waits until the owners of all rows have been silent for their lease. Returns the rows as they were all the time: a
+// claim must be of these, since a row that was read later may have an owner who has just come.
 absl::StatusOr<SeenRows> WaitForSilence(const WriterOptions& options, Connection* connection) {
-  const absl::StatusOr<SeenRows> first = See(connection);
-  if (!first.ok()) return first;
+  absl::StatusOr<SeenRows> rows = See(connection);
+  if (!rows.ok()) return rows;
   const absl::Duration began = options.boot_time();
   absl::Duration lease;
-  for (const auto& [id, seen] : *first) {
+  for (const auto& [id, seen] : *rows) {
     if (!seen.owned) continue;
     if (lease == absl::ZeroDuration()) {
       Log(LogLevel::kInfo, "waiting_for_lease",
@@ -100,11 +101,14 @@ absl::StatusOr<SeenRows> WaitForSilence(const WriterOptions& options, Connection
     const absl::StatusOr<SeenRows> now = See(connection);
     if (!now.ok()) return now;
     for (const auto& [id, seen] : *now) {
-      const auto before = first->find(id);
-      if (seen.owned && (before == first->end() || !seen.SameAs(before->second))) return InUse(seen);
+      const auto before = rows->find(id);
+      if (before != rows->end() && seen.SameAs(before->second)) continue;
+      if (seen.owned) return InUse(seen);
+      // Its owner has given it back.
+      (*rows)[id] = seen;
     }
   }
-  return See(connection);
+  return rows;
 }
 
 }  // namespace
@@ -155,7 +159,7 @@ void ReleaseWriters(const WriterOptions& options, absl::Span<const std::unique_p
 }
 
 Heartbeat::Heartbeat(const WriterOptions& options, absl::Span<const std::unique_ptr<Writer>> writers,
-                     absl::AnyInvocable<void(const absl::Status&)> on_lost)
+                     std::function<void(const absl::Status&)> on_lost)
     : options_(options), writers_(writers), on_lost_(std::move(on_lost)), thread_([this] { Work(); }) {}
 
 Heartbeat::~Heartbeat() {

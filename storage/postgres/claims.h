@@ -10,11 +10,11 @@
 #ifndef HOLDFAST_STORAGE_POSTGRES_CLAIMS_H_
 #define HOLDFAST_STORAGE_POSTGRES_CLAIMS_H_
 
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -39,10 +39,10 @@ void ReleaseWriters(const WriterOptions& options, absl::Span<const std::unique_p
 // Writes to the rows of writers that have not committed for a while, three times in a lease.
 class Heartbeat {
  public:
-  // The writers outlive this. `on_lost` is called at most once, on a thread of this, when a writer is lost or the
+  // The writers outlive this. `on_lost`, which may be null, is called at most once, on a thread of this, when a writer is lost or the
   // database has lost commits; all writers have failed by then.
   Heartbeat(const WriterOptions& options, absl::Span<const std::unique_ptr<Writer>> writers,
-            absl::AnyInvocable<void(const absl::Status&)> on_lost);
+            std::function<void(const absl::Status&)> on_lost);
   ~Heartbeat();
 
  private:
@@ -52,7 +52,7 @@ class Heartbeat {
 
   const WriterOptions options_;
   const absl::Span<const std::unique_ptr<Writer>> writers_;
-  absl::AnyInvocable<void(const absl::Status&)> on_lost_;
+  const std::function<void(const absl::Status&)> on_lost_;
   std::unique_ptr<Connection> connection_;  // of the thread; null: to be opened
 
   Mutex mutex_;
