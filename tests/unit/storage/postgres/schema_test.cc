@@ -19,12 +19,14 @@ namespace {
 
 using absl::StatusCode;
 
-absl::Status OpenWith(const std::string& conninfo) { return OpenSession({.conninfo = conninfo}, SessionKind::kWriter).status(); }
+absl::Status OpenWith(const std::string& conninfo) {
+  return OpenSession({.conninfo = conninfo}, SessionKind::kWriter).status();
+}
 
 TEST(Schema, IsMadeOnce) {
   TestCluster cluster;
-  const std::string id = std::string(
-      cluster.Execute("SELECT value FROM hf_meta WHERE key = 'cluster'").rows[0].Bytes(0, 0));
+  const std::string id =
+      std::string(cluster.Execute("SELECT value FROM hf_meta WHERE key = 'cluster'").rows[0].Bytes(0, 0));
   EXPECT_EQ(id.size(), 36u);
   EXPECT_THAT(InitPostgres(cluster.NewProcess()), IsOk());
   EXPECT_EQ(cluster.Execute("SELECT value FROM hf_meta WHERE key = 'cluster'").rows[0].Bytes(0, 0), id);
@@ -36,8 +38,7 @@ TEST(Schema, SeveralProcessesMakeItAtOnce) {
   Execute(server.conninfo(), "CREATE SCHEMA made_at_once");
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
-    threads.emplace_back(
-        [&] { EXPECT_THAT(InitCluster({.conninfo = server.conninfo("made_at_once")}), IsOk()); });
+    threads.emplace_back([&] { EXPECT_THAT(InitCluster({.conninfo = server.conninfo("made_at_once")}), IsOk()); });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(Execute(server.conninfo("made_at_once"), "SELECT count(*) FROM hf_meta").rows[0].Int(0, 0), 3);
@@ -54,7 +55,8 @@ TEST(Schema, DatabaseWithoutTablesIsRefused) {
 TEST(Schema, UnknownVersionIsRefusedAndLeftAlone) {
   TestCluster cluster;
   cluster.Execute("UPDATE hf_meta SET value = '2' WHERE key = 'version'");
-  for (const absl::Status& status : {OpenPostgresStore(cluster.NewProcess()).status(), InitPostgres(cluster.NewProcess())}) {
+  for (const absl::Status& status :
+       {OpenPostgresStore(cluster.NewProcess()).status(), InitPostgres(cluster.NewProcess())}) {
     EXPECT_THAT(status, IsStatus(StatusCode::kFailedPrecondition, "have version 2, and this server knows version 1"));
   }
   EXPECT_EQ(cluster.Execute("SELECT count(*) FROM hf_writer").rows[0].Int(0, 0), 0);
@@ -115,8 +117,9 @@ TEST(Schema, SessionNeverScansTheTable) {
     for (int i = 0; i < result.rows[0].count(); ++i) absl::StrAppend(&lines, result.rows[0].Bytes(i, 0), "\n");
     return lines;
   };
-  EXPECT_THAT(plan("SELECT value FROM hf_entry WHERE family = 3 AND shard = 7 AND key >= 'a' AND key < 'b' ORDER BY key"),
-              testing::AllOf(testing::HasSubstr("Index Scan using hf_entry_pkey"), testing::Not(testing::HasSubstr("Sort"))));
+  EXPECT_THAT(
+      plan("SELECT value FROM hf_entry WHERE family = 3 AND shard = 7 AND key >= 'a' AND key < 'b' ORDER BY key"),
+      testing::AllOf(testing::HasSubstr("Index Scan using hf_entry_pkey"), testing::Not(testing::HasSubstr("Sort"))));
   EXPECT_THAT(plan("SELECT value FROM hf_entry WHERE family = 1 AND key >= 'a' ORDER BY key DESC LIMIT 5"),
               testing::HasSubstr("Index Scan Backward using hf_entry_order"));
 }
