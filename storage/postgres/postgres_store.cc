@@ -212,6 +212,8 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresO
   return std::make_unique<postgres::StoreOverLibpq>(options, *claimed);
 }
 
+absl::Status CheckPostgresConninfo(const std::string& conninfo) { return postgres::CheckConninfo(conninfo); }
+
 absl::Status InitPostgres(const PostgresOptions& options) {
   return postgres::InitCluster(postgres::SessionOf(options));
 }

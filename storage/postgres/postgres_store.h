@@ -72,6 +72,9 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresO
 // that this server does not know, or the settings of the server may lose commits.
 absl::Status InitPostgres(const PostgresOptions& options);
 
+// Returns what is wrong with a conninfo, or OK; connects to nothing.
+absl::Status CheckPostgresConninfo(const std::string& conninfo);
+
 }  // namespace holdfast::storage
 
 #endif  // HOLDFAST_STORAGE_POSTGRES_POSTGRES_STORE_H_
