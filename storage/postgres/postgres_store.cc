@@ -1,7 +1,9 @@
 #include "storage/postgres/postgres_store.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,9 @@ namespace {
 
 // The first read of an object reads so much of its beginning: all of a small object.
 constexpr Reader::PageLimits kReadAhead = {.rows_max = 32, .bytes_max = 32 << 10};
+
+// Between two tries to reach the database at the start.
+constexpr auto kConnectStep = std::chrono::milliseconds(100);
 
 absl::Status NoOwnFamilies() { return absl::UnimplementedError("objects in PostgreSQL have no families of their own"); }
 absl::Status ReadOfDropped() { return absl::InternalError("read of a dropped family"); }
@@ -202,7 +207,13 @@ std::unique_ptr<Cursor> StoreOverLibpq::NewCursor(const Location& location, KeyR
 
 absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresOptions& options) {
   const postgres::SessionOptions session = postgres::SessionOf(options);
+  // A database that is just starting, too, is worth waiting for.
+  const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options.read_timeout);
   auto connection = postgres::OpenSession(session, postgres::SessionKind::kReader);
+  while (absl::IsUnavailable(connection.status()) && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(postgres::kConnectStep);
+    connection = postgres::OpenSession(session, postgres::SessionKind::kReader);
+  }
   if (!connection.ok()) return connection.status();
   if (absl::Status status = postgres::CheckSchema(connection->get()); !status.ok()) return status;
   if (absl::Status status = postgres::CheckPooling(options.conninfo); !status.ok()) return status;
