@@ -12,7 +12,7 @@ set -euo pipefail
 build_packages=(
   clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
-  librocksdb-dev libspdlog-dev libxxhash-dev libcli11-dev libmimalloc-dev
+  librocksdb-dev libpq-dev libspdlog-dev libxxhash-dev libcli11-dev libmimalloc-dev
   libssl-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev
   prometheus-cpp-dev libcivetweb-dev
@@ -42,7 +42,7 @@ b8ea46501d3d4ba7057a1257e363eb8a335d17d7595c157802ffb0bb26c85796  opentelemetry/
 # promtool checks the metrics and the rules for alerts. It is taken out of Debian's package of Prometheus, which is not
 # installed: the package would start a server.
 promtool_dir=/usr/local/share/holdfast/promtool
-tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime)
+tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15)
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
 usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }

@@ -22,6 +22,7 @@
 #include "service/settings.h"
 #include "service/tls.h"
 #include "storage/backup/backup_list.h"
+#include "storage/postgres/postgres_store.h"
 
 namespace holdfast::service {
 namespace {
@@ -110,6 +111,20 @@ void CheckBackup(const Config& config, Problems* problems) {
   if (backup.every_ms() != 0) problems->Add("backup.every_ms", "needs backup.directory");
 }
 
+void CheckPostgres(const Config& config, Problems* problems) {
+  const auto& postgres = config.postgres();
+  if (postgres.database_size() > 1) {
+    problems->Add("postgres.database", "there may be one; this version divides the objects among no more");
+  }
+  for (const auto& database : postgres.database()) {
+    const absl::Status status = storage::CheckPostgresConninfo(database.conninfo());
+    if (!status.ok()) problems->Add("postgres.database.conninfo", status.message());
+  }
+  if (postgres.database_size() > 0 && !config.backup().directory().empty()) {
+    problems->Add("backup.directory", "with postgres.database the backups are those of the database");
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Config> ParseConfig(absl::string_view text) {
@@ -157,6 +172,12 @@ absl::Status CompleteConfig(Config* config) {
   CheckMetrics(config->metrics(), &problems);
   CheckTraces(config->traces(), &problems);
   CheckBackup(*config, &problems);
+  CheckPostgres(*config, &problems);
+  if (config->postgres().database_size() > 0) {
+    // Objects in PostgreSQL have no families of their own, and no executor waits for a database.
+    config->mutable_storage()->set_column_families_max(0);
+    config->mutable_storage()->set_inline_commit_max_us(0);
+  }
   if (config->actors().executors() == 0) {
     config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));
   }

@@ -88,6 +88,7 @@ struct Arguments {
   std::string log_level;
   std::string restore;
   std::string at;
+  bool init_cluster = false;
 };
 absl::StatusOr<Config> EffectiveConfig(const Arguments& arguments) {
   absl::StatusOr<Config> config = Config();
@@ -154,6 +155,10 @@ int main(int argc, char** argv) {
                                        "directory, and exit");
   app.add_option("--at", arguments.at, "With --restore: bring back this moment, a time as 2026-01-02T03:04:05Z")
       ->needs(restore);
+  app.add_flag("--init-cluster", arguments.init_cluster,
+               "Make the tables of a cluster in the database of the configuration, and exit; changes no tables that are "
+               "there")
+      ->excludes(restore);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -166,6 +171,11 @@ int main(int argc, char** argv) {
   holdfast::SetLogLevel(LevelOf(*config));
   holdfast::SetLogFormat(FormatOf(*config));
   if (!arguments.restore.empty()) return RestoreAndEnd(*config, arguments);
+  if (arguments.init_cluster) {
+    const absl::Status status = holdfast::service::InitCluster(*config);
+    if (!status.ok()) return Fail(absl::Status(status.code(), absl::StrCat("--init-cluster: ", status.message())));
+    return 0;
+  }
   gpr_set_log_function(LogGrpc);
   Warn(*config);
 

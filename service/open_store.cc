@@ -16,6 +16,7 @@
 #include "storage/base/log.h"
 #include "storage/fold/logged_store.h"
 #include "storage/log/file_commit_logs.h"
+#include "storage/postgres/postgres_store.h"
 #include "storage/rocksdb/rocksdb_copies.h"
 #include "storage/rocksdb/rocksdb_store.h"
 
@@ -67,6 +68,24 @@ storage::FileCommitLogOptions LogOptionsOf(const Config& config) {
   return options;
 }
 
+storage::PostgresOptions PostgresOptionsOf(const Config& config) {
+  const auto& settings = config.postgres();
+  storage::PostgresOptions options;
+  options.conninfo = settings.database(0).conninfo();
+  options.node = settings.node();
+  options.address = config.listen();
+  options.owner = absl::StrCat(absl::Hex(RandomBits(), absl::kZeroPad16), absl::Hex(RandomBits(), absl::kZeroPad16));
+  options.executors = config.actors().executors();
+  options.lease = absl::Milliseconds(settings.lease_ms());
+  options.commit_timeout = absl::Milliseconds(settings.commit_time_limit_ms());
+  options.read_timeout = absl::Milliseconds(settings.read_time_limit_ms());
+  options.outage_max = absl::Milliseconds(settings.outage_limit_ms());
+  options.read_connections_max = settings.read_connections_max();
+  options.cursor_connections_max = settings.walk_connections_max();
+  options.row_cache_bytes = static_cast<size_t>(settings.row_cache_bytes());
+  return options;
+}
+
 // Opens the archive, if there is to be one. What the last run left in the logs is archived on return.
 absl::StatusOr<std::unique_ptr<storage::Archiver>> OpenArchive(const Config& config, uint64_t run) {
   if (!config.backup().archive_log()) {
@@ -108,6 +127,15 @@ absl::StatusOr<std::unique_ptr<storage::Backups>> OpenBackups(const Config& conf
 
 absl::StatusOr<OpenedStore> OpenStore(const Config& config, storage::Observer* observer,
                                       std::function<void(const absl::Status&)> on_failure) {
+  if (config.postgres().database_size() > 0) {
+    storage::PostgresOptions options = PostgresOptionsOf(config);
+    options.on_failure = std::move(on_failure);
+    auto store = storage::OpenPostgresStore(options);
+    if (!store.ok()) return store.status();
+    OpenedStore opened;
+    opened.store = *std::move(store);
+    return opened;
+  }
   const auto& settings = config.storage();
   storage::RocksDbOptions below_options = RocksDbOptionsOf(config);
   below_options.observer = observer;
@@ -155,6 +183,15 @@ absl::StatusOr<OpenedStore> OpenStore(const Config& config, storage::Observer* o
   if (!backups.ok()) return backups.status();
   opened.backups = *std::move(backups);
   return opened;
+}
+
+absl::Status InitCluster(const Config& config) {
+  if (config.postgres().database_size() == 0) {
+    return absl::InvalidArgumentError("the configuration has no postgres.database");
+  }
+  if (absl::Status status = storage::InitPostgres(PostgresOptionsOf(config)); !status.ok()) return status;
+  std::printf("the tables of the cluster are there\n");
+  return absl::OkStatus();
 }
 
 absl::Status RestoreStore(const Config& config, const std::string& directory, std::optional<absl::Time> at) {

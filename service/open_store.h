@@ -25,11 +25,15 @@ struct OpenedStore {
   std::unique_ptr<storage::Backups> backups;  // null without a directory of backups
 };
 
-// Opens the store of a server: RocksDB in the data directory, with a commit log for each executor, and begins the
-// backups and the archive that are configured. `config` has gone through CompleteConfig. `on_failure`, if it is not
-// empty, is called once, on any thread, when a fold fails.
+// Opens the store of a server: RocksDB in the data directory, with a commit log for each executor, or the database of
+// config.postgres. Begins the backups and the archive that are configured. `config` has gone through CompleteConfig.
+// `on_failure`, if it is not empty, is called once, on any thread, when a fold fails, or when another process has taken
+// over the database.
 absl::StatusOr<OpenedStore> OpenStore(const config::v1::Config& config, storage::Observer* observer = nullptr,
                                       std::function<void(const absl::Status&)> on_failure = {});
+
+// Makes the tables of a cluster in the database of `config`.
+absl::Status InitCluster(const config::v1::Config& config);
 
 // Brings back the store from the backups in `directory` to the data directory of `config`, as of `at`, and prints what
 // it has restored.

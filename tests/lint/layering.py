@@ -5,10 +5,11 @@ service -> actors -> storage; client sees only proto; tests see all. MAY_INCLUDE
 may include beside itself; a folder without a list here may have no file. Since a room may only include rooms that are
 listed before it, there is no circle.
 
-Also: a class has friends in its own file only; only storage/rocksdb knows RocksDB, only storage/sql and
-client/sql_split.cc know SQLite, only service and client know gRPC, only service/metrics knows Prometheus, and only
-service/traces knows OTLP; options of RocksDB that lose data have no place anywhere; and the server's code locks with
-storage/base/mutex.h and ends a broken process with storage/base/check.h, never with what those stand on.
+Also: a class has friends in its own file only; only storage/rocksdb knows RocksDB, only storage/postgres knows libpq,
+only storage/sql and client/sql_split.cc know SQLite, only service and client know gRPC, only service/metrics knows
+Prometheus, and only service/traces knows OTLP; options of RocksDB that lose data have no place anywhere; and the
+server's code locks with storage/base/mutex.h and ends a broken process with storage/base/check.h, never with what those
+stand on.
 Usage: layering.py ROOT. Prints each include that breaks a rule and exits 1 if there is one.
 """
 import pathlib
@@ -17,7 +18,7 @@ import sys
 
 BASE, STORE = "storage/base", "storage/store"
 LOG = "storage/log"
-STORAGE = [BASE, LOG, STORE, "storage/fold", "storage/object", "storage/sql", "storage/node", "storage/backup", "storage/commit", "storage/rocksdb"]
+STORAGE = [BASE, LOG, STORE, "storage/fold", "storage/object", "storage/sql", "storage/node", "storage/backup", "storage/commit", "storage/rocksdb", "storage/postgres"]
 ACTORS = ["actors/executor", "actors/wire", "actors/alarms", "actors", "actors/runtime", "actors/objects"]
 MAY_INCLUDE = {
     BASE: [],
@@ -30,6 +31,7 @@ MAY_INCLUDE = {
     "storage/backup": [BASE, LOG, STORE, "storage/fold", "storage/object", "storage/node"],
     "storage/commit": [BASE, STORE, "storage/object"],
     "storage/rocksdb": [BASE, STORE],
+    "storage/postgres": [BASE, STORE],
     "actors/executor": STORAGE,
     "actors/wire": STORAGE,
     "actors/alarms": [*STORAGE, *ACTORS[:2]],
@@ -79,6 +81,9 @@ def broken_rules(room, path, included):
         yield f"{room} may not include {target}"
     if top == "rocksdb" and room != "storage/rocksdb":
         yield "only storage/rocksdb may include RocksDB"
+    if top.startswith("libpq") or top == "postgresql":
+        if room != "storage/postgres":
+            yield "only storage/postgres may include libpq"
     if included in ("sqlite3.h", "sqlite3ext.h") and not (
         room == "storage/sql" or (room == "client" and path.name == "sql_split.cc")
     ):

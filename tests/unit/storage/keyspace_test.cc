@@ -79,7 +79,8 @@ TEST_P(ViewTest, ReadsAreThoseOfAPlainMap) {
       std::vector<const WriteSet*> layers;
       for (auto set = sets.rbegin(); set != sets.rend(); ++set) layers.push_back(&*set);
 
-      for (const ReadTier tier : {ReadTier::kMemory, ReadTier::kDisk}) {
+      // What was read from the disk is in memory then.
+      for (const ReadTier tier : {ReadTier::kDisk, ReadTier::kMemory}) {
         View view(store.get(), &location, layers, tier);
         for (const std::string& key : AllKeys()) {
           const auto it = seen.find(key);

@@ -241,6 +241,8 @@ TEST_P(StoreTest, NameOfAFamilyIsTakenOnce) {
 
 TEST_P(StoreTest, WarmReadsNeedNoDisk) {
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}})}}), IsOk());
+  // A store on another machine has in memory what was read once.
+  EXPECT_THAT(FindAt(store(), WholeFamily(FamilyId::kPacked), "a"), Optional(std::string("1")));
   std::string value;
   absl::Status error;
   EXPECT_EQ(store().Get(WholeFamily(FamilyId::kPacked), "a", ReadTier::kMemory, &value, &error), ReadResult::kFound);
@@ -256,6 +258,8 @@ WriteSet Change(const std::string& key, const std::string& old, const std::strin
 }
 
 using StorePatchTest = StoreParamTest;
+// No store in a database does.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StorePatchTest);
 
 TEST_P(StorePatchTest, PatchesAreAppliedToWhatIsStored) {
   const std::string first(100, 'a');

@@ -27,6 +27,9 @@
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/status_matchers.h"
 #include "tests/unit/storage/temp_dir.h"
+#ifdef HOLDFAST_TEST_POSTGRES
+#include "tests/unit/storage/postgres/store_row.h"
+#endif
 
 namespace holdfast::storage {
 
@@ -61,7 +64,7 @@ inline WriteSet Removes(KeyRange range) {
   return set;
 }
 
-enum class StoreKind { kMemory, kRocksDb, kLate, kLogged, kLoggedFiles };
+enum class StoreKind { kMemory, kRocksDb, kLate, kLogged, kLoggedFiles, kPostgres };
 
 struct StoreRow {
   StoreKind kind;
@@ -108,13 +111,18 @@ inline void RefuseInMemory(Store& store) {
   static_cast<MemoryStore&>(store).set_commit_error(NotOwner("another process has the store"));
 }
 
-// A new store has a row here, and then runs through every suite that is instantiated with AllStores().
+// A new store has a row here, and then runs through every suite that is instantiated with AllStores(). Stores in a
+// database run in a program of their own, which starts its server once.
 inline constexpr StoreRow kStoreRows[] = {
+#ifdef HOLDFAST_TEST_POSTGRES
+    {StoreKind::kPostgres, "Postgres", postgres::OpenCluster, postgres::TakeOver, false},
+#else
     {StoreKind::kMemory, "Memory", OpenInMemory<MemoryStore>, RefuseInMemory},
     {StoreKind::kRocksDb, "RocksDb", OpenUnsynced},
     {StoreKind::kLate, "Late", OpenInMemory<LateStore>, RefuseInMemory},
     {StoreKind::kLogged, "Logged", OpenLogged, nullptr, false},
     {StoreKind::kLoggedFiles, "LoggedFiles", OpenLoggedFiles, nullptr, false},
+#endif
 };
 
 inline const StoreRow& RowOf(StoreKind kind) {

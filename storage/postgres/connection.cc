@@ -1,0 +1,263 @@
+#include "storage/postgres/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace holdfast::storage::postgres {
+namespace {
+
+std::string Trimmed(const char* message) {
+  absl::string_view text = message == nullptr ? "" : message;
+  while (absl::ConsumeSuffix(&text, "\n")) {
+  }
+  return std::string(text);
+}
+
+// Errors with which the server ends a connection: what became of the transaction is not known.
+bool EndsConnection(absl::string_view sqlstate) {
+  return absl::StartsWith(sqlstate, "57P") || absl::StartsWith(sqlstate, "08");
+}
+
+// The defaults of a conninfo, which may say otherwise.
+struct Default {
+  const char* keyword;
+  const char* value;
+};
+constexpr Default kDefaults[] = {
+    {"application_name", "holdfastd"},
+    {"connect_timeout", "2"},
+    // Of several hosts, the one that takes writes.
+    {"target_session_attrs", "read-write"},
+    // A machine that is gone is noticed within seconds by connections that wait.
+    {"tcp_user_timeout", "5000"},
+    {"keepalives_idle", "5"},
+    {"keepalives_interval", "2"},
+    {"keepalives_count", "3"},
+};
+
+}  // namespace
+
+void Rows::Clear::operator()(pg_result* result) const { PQclear(result); }
+int Rows::count() const { return PQntuples(result_.get()); }
+int64_t Rows::changed() const {
+  int64_t changed = 0;
+  return absl::SimpleAtoi(PQcmdTuples(result_.get()), &changed) ? changed : 0;
+}
+bool Rows::IsNull(int row, int column) const { return PQgetisnull(result_.get(), row, column) != 0; }
+absl::string_view Rows::Bytes(int row, int column) const {
+  return {PQgetvalue(result_.get(), row, column), static_cast<size_t>(PQgetlength(result_.get(), row, column))};
+}
+int64_t Rows::Int(int row, int column) const {
+  const absl::string_view bytes = Bytes(row, column);
+  if (bytes.empty()) return 0;
+  uint64_t value = static_cast<signed char>(bytes[0]) < 0 ? ~uint64_t{0} : 0;
+  for (char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
+  return static_cast<int64_t>(value);
+}
+bool Rows::Bool(int row, int column) const { return Bytes(row, column) == absl::string_view("\1", 1); }
+
+absl::Status TripResult::status() const {
+  switch (kind) {
+    case Kind::kOk:
+      return absl::OkStatus();
+    case Kind::kRefused:
+    case Kind::kUnknown:
+      return absl::UnavailableError(absl::StrCat("PostgreSQL: ", message));
+    case Kind::kError:
+      break;
+  }
+  const std::string text = absl::StrCat("PostgreSQL: ", message, " (", sqlstate, ")");
+  if (absl::StartsWith(sqlstate, "XX00") && sqlstate != "XX000") return absl::DataLossError(text);
+  if (absl::StartsWith(sqlstate, "53")) return absl::ResourceExhaustedError(text);
+  // The statement ran too long, or the server has just become a standby.
+  if (sqlstate == "57014" || sqlstate == "25006") return absl::UnavailableError(text);
+  return absl::InternalError(text);
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& conninfo) {
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const Default& each : kDefaults) {
+    keywords.push_back(each.keyword);
+    values.push_back(each.value);
+  }
+  // Later settings count more than earlier ones.
+  keywords.push_back("dbname");
+  values.push_back(conninfo.c_str());
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  pg_conn* const raw = PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/1);
+  if (raw == nullptr) return absl::ResourceExhaustedError("PostgreSQL: no memory for a connection");
+  std::unique_ptr<Connection> connection(new Connection(raw));
+  if (PQstatus(raw) != CONNECTION_OK) {
+    return absl::UnavailableError(absl::StrCat("PostgreSQL: ", Trimmed(PQerrorMessage(raw))));
+  }
+  if (PQsetnonblocking(raw, 1) != 0 || PQenterPipelineMode(raw) != 1) {
+    return absl::InternalError(absl::StrCat("PostgreSQL: ", Trimmed(PQerrorMessage(raw))));
+  }
+  return connection;
+}
+
+Connection::Connection(pg_conn* connection) : connection_(connection) {
+  PQsetNoticeReceiver(connection_, OnNotice, this);
+}
+
+Connection::~Connection() { PQfinish(connection_); }
+
+void Connection::OnNotice(void* self, const pg_result* notice) {
+  const char* const severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity != nullptr && absl::string_view(severity) == "WARNING") static_cast<Connection*>(self)->warned_ = true;
+}
+
+void Connection::Add(const Statement& statement, const Params& params) {
+  if (broken_ || !failure_.empty()) return;
+  const auto fail = [this] { failure_ = Trimmed(PQerrorMessage(connection_)); };
+  if (prepared_.insert(statement.name).second) {
+    if (PQsendPrepare(connection_, statement.name.c_str(), statement.text.c_str(), 0, nullptr) != 1) return fail();
+    filling_.push_back(statement.name);
+  }
+  if (PQsendQueryPrepared(connection_, statement.name.c_str(), params.count(), params.values(), params.lengths(),
+                          params.formats(), /*resultFormat=*/1) != 1) {
+    return fail();
+  }
+  filling_.emplace_back();
+}
+
+void Connection::SyncTrip() {
+  if (broken_) return;
+  if (failure_.empty() && PQpipelineSync(connection_) != 1) failure_ = Trimmed(PQerrorMessage(connection_));
+  untaken_.push_back(std::exchange(filling_, {}));
+}
+
+void Connection::Send() {
+  SyncTrip();
+  if (!broken_ && failure_.empty()) PQflush(connection_);
+}
+
+bool Connection::usable() const {
+  return !broken_ && failure_.empty() && PQstatus(connection_) == CONNECTION_OK &&
+         (!untaken_.empty() || PQtransactionStatus(connection_) == PQTRANS_IDLE);
+}
+
+int Connection::backend_pid() const { return PQbackendPID(connection_); }
+
+void Connection::Break(TripResult::Kind kind, std::string message, TripResult* result) {
+  broken_ = true;
+  result->kind = kind;
+  result->message = std::move(message);
+  result->rows.clear();
+}
+
+TripResult Connection::Run(Deadline deadline) {
+  TripResult result;
+  if (broken_ || PQstatus(connection_) != CONNECTION_OK) {
+    // Nothing of this trip has left.
+    Break(TripResult::Kind::kRefused, "the connection is lost", &result);
+    return result;
+  }
+  if (!filling_.empty() || untaken_.empty()) SyncTrip();
+  if (!failure_.empty()) {
+    Break(TripResult::Kind::kUnknown, failure_, &result);
+    return result;
+  }
+  warned_ = false;
+  while (!broken_ && !untaken_.empty()) {
+    const Trip trip = std::move(untaken_.front());
+    untaken_.erase(untaken_.begin());
+    result = {};
+    TakeResults(deadline, trip, &result);
+  }
+  result.warned = warned_;
+  return result;
+}
+
+bool Connection::WaitForSocket(Deadline deadline, bool write) {
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    if (left <= 0) return false;
+    pollfd fd = {PQsocket(connection_), static_cast<short>(POLLIN | (write ? POLLOUT : 0)), 0};
+    const int ready = poll(&fd, 1, static_cast<int>(std::min<int64_t>(left, 60'000)));
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) return false;
+  }
+}
+
+void Connection::TakeResults(Deadline deadline, const Trip& trip, TripResult* result) {
+  size_t next = 0;  // in the trip
+  while (true) {
+    int unsent = PQflush(connection_);
+    while (unsent == 1 || PQisBusy(connection_) != 0) {
+      if (unsent < 0 || PQstatus(connection_) != CONNECTION_OK) {
+        return Break(TripResult::Kind::kUnknown, Trimmed(PQerrorMessage(connection_)), result);
+      }
+      if (!WaitForSocket(deadline, unsent == 1)) {
+        return Break(TripResult::Kind::kUnknown, "no answer before the deadline", result);
+      }
+      if (PQconsumeInput(connection_) != 1) {
+        return Break(TripResult::Kind::kUnknown, Trimmed(PQerrorMessage(connection_)), result);
+      }
+      unsent = PQflush(connection_);
+    }
+    pg_result* const raw = PQgetResult(connection_);
+    if (raw == nullptr) {
+      // The end of one statement's results. In a broken connection nothing else comes.
+      if (PQstatus(connection_) != CONNECTION_OK) {
+        return Break(TripResult::Kind::kUnknown, Trimmed(PQerrorMessage(connection_)), result);
+      }
+      continue;
+    }
+    Rows rows(raw);
+    const std::string prepared = next < trip.size() ? trip[next] : "";
+    switch (PQresultStatus(raw)) {
+      case PGRES_PIPELINE_SYNC:
+        if (!result->ok()) result->rows.clear();
+        return;
+      case PGRES_COMMAND_OK:
+      case PGRES_TUPLES_OK:
+        if (prepared.empty()) result->rows.push_back(std::move(rows));
+        ++next;
+        break;
+      case PGRES_PIPELINE_ABORTED:
+        prepared_.erase(prepared);
+        ++next;
+        break;
+      default: {
+        prepared_.erase(prepared);
+        ++next;
+        const char* const state = PQresultErrorField(raw, PG_DIAG_SQLSTATE);
+        std::string message = Trimmed(PQresultErrorMessage(raw));
+        if (state == nullptr || EndsConnection(state) || PQstatus(connection_) != CONNECTION_OK) {
+          return Break(TripResult::Kind::kUnknown, std::move(message), result);
+        }
+        if (result->ok()) {
+          result->kind = TripResult::Kind::kError;
+          result->sqlstate = state;
+          result->message = std::move(message);
+        }
+      }
+    }
+  }
+}
+
+absl::Status CheckConninfo(const std::string& conninfo) {
+  char* error = nullptr;
+  PQconninfoOption* const options = PQconninfoParse(conninfo.c_str(), &error);
+  if (options == nullptr) {
+    absl::Status status = absl::InvalidArgumentError(Trimmed(error));
+    PQfreemem(error);
+    return status;
+  }
+  PQconninfoFree(options);
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::storage::postgres

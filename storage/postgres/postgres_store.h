@@ -1,0 +1,80 @@
+// A store in a PostgreSQL database, which outlives this machine: rows at once, one transaction for each commit.
+//
+// Each executor commits through a writer of its own (writer.h), whose row in the database fences it: while this process
+// is not the owner of its writers, none of its commits has an effect. Reads of the memory tier are answered by a cache
+// of rows (row_cache.h), all others on connections of their own.
+//
+// Objects have no families of their own here: a table holds millions of objects, and a family would be a table. All
+// objects are packed, CreateFamily fails with UNIMPLEMENTED, and the server's bound on families is to be 0. The packed
+// family has no order over objects (row_key.h): a cursor at its location without a prefix sees the keys of that
+// location alone, which no object has.
+//
+// A commit that fails with anything but NotOwner() ends the process, as with every store; but what the database can't
+// do now is tried again until outage_max. The backups are those of the database.
+//
+// Threading: any thread. Everything but reads of the memory tier blocks.
+
+#ifndef HOLDFAST_STORAGE_POSTGRES_POSTGRES_STORE_H_
+#define HOLDFAST_STORAGE_POSTGRES_POSTGRES_STORE_H_
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "storage/postgres/writer.h"
+#include "storage/store/store.h"
+
+namespace holdfast::storage {
+
+struct PostgresOptions {
+  // As libpq takes it. Passwords are better kept in a passfile.
+  std::string conninfo;
+  // The name of this node and where it serves, for the messages of others.
+  std::string node = "holdfastd";
+  std::string address;
+  // A number that no other process has.
+  std::string owner;
+  int executors = 1;
+  absl::Duration lease = absl::Seconds(5);
+  absl::Duration commit_timeout = absl::Seconds(3);
+  absl::Duration read_timeout = absl::Seconds(10);
+  absl::Duration outage_max = absl::Seconds(60);
+  int read_connections_max = 4;
+  int cursor_connections_max = 8;
+  size_t row_cache_bytes = 256 << 20;
+  // Called at most once, on any thread, when this process has lost a writer while it did not commit.
+  std::function<void(const absl::Status&)> on_failure = nullptr;
+  // For tests.
+  bool unsafe_settings = false;
+  std::function<absl::Duration()> boot_time = postgres::BootTime;
+  std::function<void(postgres::WriterOptions::Step)> on_step = nullptr;
+};
+
+class PostgresStore : public Store {
+ public:
+  // How long ago the last write to a writer's row that was acknowledged was sent, for the executor for which that is
+  // longest. What waits for no commit may be told to clients only while this is less than the lease.
+  virtual absl::Duration LeaseAge() const = 0;
+  // The commits whose outcome had to be found out.
+  virtual int64_t ResolvedCommits() const = 0;
+};
+
+// Opens the store of a cluster that InitPostgres has made, and takes its writers. Blocks for as long as the lease of an
+// owner that is gone without a word. Errors: FAILED_PRECONDITION if the database does not fit, or another process is
+// alive that owns it; UNAVAILABLE if it can't be reached.
+absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresOptions& options);
+
+// Makes the tables of a cluster in the database, if there are none. Errors: FAILED_PRECONDITION if there are tables
+// that this server does not know, or the settings of the server may lose commits.
+absl::Status InitPostgres(const PostgresOptions& options);
+
+// Returns what is wrong with a conninfo, or OK; connects to nothing.
+absl::Status CheckPostgresConninfo(const std::string& conninfo);
+
+}  // namespace holdfast::storage
+
+#endif  // HOLDFAST_STORAGE_POSTGRES_POSTGRES_STORE_H_

@@ -1,0 +1,162 @@
+#include "storage/postgres/reader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+namespace holdfast::storage::postgres {
+namespace {
+
+constexpr auto kRetryStep = std::chrono::milliseconds(50);
+
+const Statement kGet = {"get",
+                        "SELECT value FROM hf_entry WHERE family = $1::int2 AND shard = $2::int2 AND key = $3::bytea"};
+
+// The rows of an object lie under its shard; those of a family are in an order over all shards, which is an index for
+// families other than the packed one. A row counts while those before it have fewer bytes than the bound.
+std::string PageText(const std::string& where, bool reverse, bool end) {
+  const char* const order = reverse ? "ORDER BY key DESC" : "ORDER BY key";
+  return absl::StrCat(
+      "SELECT key, value FROM (SELECT key, value,"
+      " sum(octet_length(value)) OVER (",
+      order,
+      " ROWS UNBOUNDED PRECEDING) - octet_length(value) AS before"
+      " FROM (SELECT key, value FROM hf_entry WHERE ",
+      where, " AND key >= $1::bytea", end ? " AND key < $2::bytea" : " AND $2::bytea IS NULL", " ", order,
+      " LIMIT $3::int8) a) b WHERE before < $4::int8");
+}
+
+const Statement& PageStatement(const RowSpace& space, bool reverse, bool end) {
+  struct All {
+    Statement object[2][2];
+    Statement family[5][2][2];
+  };
+  static const All* const kAll = [] {
+    auto* const all = new All;
+    for (int reversed = 0; reversed < 2; ++reversed) {
+      for (int ended = 0; ended < 2; ++ended) {
+        all->object[reversed][ended] = {absl::StrCat("page_object_", reversed, ended),
+                                        PageText("family = 3 AND shard = $5::int2", reversed != 0, ended != 0)};
+        for (int family = 0; family < 5; ++family) {
+          all->family[family][reversed][ended] = {
+              absl::StrCat("page_", family, "_", reversed, ended),
+              PageText(absl::StrCat("family = ", family), reversed != 0, ended != 0)};
+        }
+      }
+    }
+    return all;
+  }();
+  if (space.of_one_object()) return kAll->object[reverse][end];
+  return kAll->family[space.family()][reverse][end];
+}
+
+}  // namespace
+
+Reader::Lease::~Lease() {
+  if (reader_ != nullptr) reader_->GiveBack(cursor_, std::move(connection_));
+}
+
+Deadline Reader::ReadDeadline() const {
+  return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.session.read_timeout);
+}
+
+absl::StatusOr<Reader::Lease> Reader::Acquire(bool cursor, Deadline deadline) {
+  std::unique_ptr<Connection> connection;
+  {
+    MutexLock lock(&mutex_);
+    int& taken = cursor ? taken_by_cursors_ : taken_;
+    const int most = cursor ? options_.cursor_connections_max : options_.connections_max;
+    while (taken >= most) {
+      if (!given_back_.WaitUntil(&mutex_, deadline) && taken >= most) {
+        return absl::UnavailableError(absl::StrCat(
+            "PostgreSQL: all ", most, cursor ? " connections of cursors" : " connections of reads", " are taken"));
+      }
+    }
+    ++taken;
+    while (connection == nullptr && !idle_.empty()) {
+      connection = std::move(idle_.back());
+      idle_.pop_back();
+      if (!connection->usable()) connection = nullptr;
+    }
+  }
+  absl::Status failed;
+  while (connection == nullptr) {
+    auto opened = OpenSession(options_.session, SessionKind::kReader);
+    if (opened.ok()) {
+      connection = *std::move(opened);
+    } else if (std::chrono::steady_clock::now() >= deadline) {
+      GiveBack(cursor, nullptr);
+      return opened.status();
+    } else {
+      std::this_thread::sleep_for(kRetryStep);
+    }
+  }
+  return Lease(this, cursor, std::move(connection));
+}
+
+void Reader::GiveBack(bool cursor, std::unique_ptr<Connection> connection) {
+  {
+    MutexLock lock(&mutex_);
+    --(cursor ? taken_by_cursors_ : taken_);
+    const bool room = idle_.size() < static_cast<size_t>(options_.connections_max);
+    if (room && connection != nullptr && connection->usable()) idle_.push_back(std::move(connection));
+  }
+  given_back_.WakeAll();
+}
+
+absl::StatusOr<TripResult> Reader::Try(absl::FunctionRef<void(Connection*)> add) {
+  const Deadline deadline = ReadDeadline();
+  while (true) {
+    absl::StatusOr<Lease> lease = Acquire(/*cursor=*/false, deadline);
+    if (!lease.ok()) return lease.status();
+    add(lease->get());
+    TripResult result = (*lease)->Run(deadline);
+    if (result.ok()) return result;
+    const bool lost = result.kind != TripResult::Kind::kError;
+    if (!lost || std::chrono::steady_clock::now() >= deadline) return result.status();
+    std::this_thread::sleep_for(kRetryStep);
+  }
+}
+
+absl::StatusOr<std::optional<std::string>> Reader::Get(const RowSpace& space, absl::string_view key) {
+  const absl::StatusOr<TripResult> result = Try([&](Connection* connection) {
+    connection->Add(kGet, Params().Int2(space.family()).Int2(space.ShardOf(key)).Bytes(space.RowKey(key)));
+  });
+  if (!result.ok()) return result.status();
+  const Rows& rows = result->rows.back();
+  if (rows.count() == 0) return std::nullopt;
+  return std::string(rows.Bytes(0, 0));
+}
+
+void Reader::AddPage(const RowSpace& space, const KeyRange& rows, bool reverse, PageLimits limits,
+                     Connection* connection) {
+  Params params;
+  params.Bytes(rows.start);
+  rows.end.empty() ? params.Null() : params.Bytes(rows.end);
+  params.Int8(limits.rows_max).Int8(limits.bytes_max);
+  if (space.of_one_object()) params.Int2(space.ShardOf({}));
+  connection->Add(PageStatement(space, reverse, !rows.end.empty()), params);
+}
+
+RowPage Reader::TakePage(const Rows& rows, PageLimits limits) {
+  RowPage page;
+  int64_t bytes = 0;
+  page.rows.reserve(static_cast<size_t>(rows.count()));
+  for (int i = 0; i < rows.count(); ++i) {
+    page.rows.emplace_back(std::string(rows.Bytes(i, 0)), std::string(rows.Bytes(i, 1)));
+    bytes += static_cast<int64_t>(page.rows.back().second.size());
+  }
+  page.complete = rows.count() < limits.rows_max && bytes < limits.bytes_max;
+  return page;
+}
+
+absl::StatusOr<RowPage> Reader::ReadPage(const RowSpace& space, const KeyRange& rows, PageLimits limits) {
+  const absl::StatusOr<TripResult> result =
+      Try([&](Connection* connection) { AddPage(space, rows, /*reverse=*/false, limits, connection); });
+  if (!result.ok()) return result.status();
+  return TakePage(result->rows.back(), limits);
+}
+
+}  // namespace holdfast::storage::postgres

@@ -1,0 +1,184 @@
+#include "storage/postgres/schema.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/store/object_id.h"
+
+namespace holdfast::storage::postgres {
+namespace {
+
+// For what happens once at the start, and for each new connection.
+constexpr auto kSetupTimeout = std::chrono::seconds(10);
+
+Deadline SetupDeadline() { return std::chrono::steady_clock::now() + kSetupTimeout; }
+
+// Two processes that make the tables at once do so one after the other.
+const Statement kLockSchema = {"lock_schema", "SELECT pg_advisory_xact_lock(4853219045671)"};
+
+// The keys of catalog, alarms and requests have an order over all shards, too; packed objects do not.
+//
+// fillfactor: room on each page for new versions of its rows, which then need no new entries in an index.
+const char* const kTables[] = {
+    "CREATE TABLE IF NOT EXISTS hf_meta (key text PRIMARY KEY, value text NOT NULL)",
+    ("CREATE TABLE IF NOT EXISTS hf_writer (id int8 PRIMARY KEY, epoch int8 NOT NULL, batch int8 NOT NULL,"
+     " beat int8 NOT NULL, flushed int8 NOT NULL, owner text, node text NOT NULL, address text NOT NULL,"
+     " lease_ms int8 NOT NULL) WITH (fillfactor = 50)"),
+    "CREATE TABLE IF NOT EXISTS hf_shard (id int2 PRIMARY KEY, writer int8, epoch int8 NOT NULL)",
+    ("CREATE TABLE IF NOT EXISTS hf_entry (family int2 NOT NULL, shard int2 NOT NULL, key bytea NOT NULL,"
+     " value bytea NOT NULL, PRIMARY KEY (family, shard, key)) WITH (fillfactor = 85, toast_tuple_target = 8160)"),
+    "ALTER TABLE hf_entry ALTER COLUMN value SET STORAGE MAIN",
+    "CREATE INDEX IF NOT EXISTS hf_entry_order ON hf_entry (family, key) WHERE family <> 3",
+    ("CREATE TABLE IF NOT EXISTS hf_log (writer int8 NOT NULL, batch int8 NOT NULL, bytes bytea NOT NULL,"
+     " PRIMARY KEY (writer, batch))"),
+    "ALTER TABLE hf_log ALTER COLUMN bytes SET STORAGE EXTERNAL",
+    "INSERT INTO hf_shard SELECT n, NULL, 0 FROM generate_series(0, 255) n ON CONFLICT DO NOTHING",
+};
+static_assert(kShardCount == 256, "the rows of hf_shard");
+
+const Statement kPutMeta = {"put_meta",
+                            "INSERT INTO hf_meta SELECT 'version', $1::text UNION ALL SELECT 'shards', $2::text"
+                            " UNION ALL SELECT 'cluster', gen_random_uuid()::text ON CONFLICT DO NOTHING"};
+const Statement kHasMeta = {"has_meta", "SELECT to_regclass('hf_meta') IS NOT NULL"};
+const Statement kGetMeta = {"get_meta",
+                            "SELECT (SELECT value FROM hf_meta WHERE key = 'version'),"
+                            " (SELECT value FROM hf_meta WHERE key = 'shards')"};
+
+const Statement kSettings = {
+    "settings",
+    "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),"
+    " pg_is_in_recovery(), current_setting('server_version_num')::int4, current_setting('server_encoding')"};
+
+absl::Status Unfit(absl::string_view what) { return absl::FailedPreconditionError(absl::StrCat("PostgreSQL: ", what)); }
+
+absl::Status CheckMeta(const Rows& rows) {
+  if (rows.IsNull(0, 0) || rows.IsNull(0, 1)) return Unfit("hf_meta has no version: the tables are not of a cluster");
+  if (rows.Bytes(0, 0) != absl::StrCat(kSchemaVersion)) {
+    return Unfit(absl::StrCat("the tables have version ", rows.Bytes(0, 0), ", and this server knows version ",
+                              kSchemaVersion, "; nothing was changed"));
+  }
+  if (rows.Bytes(0, 1) != absl::StrCat(kShardCount)) {
+    return Unfit(absl::StrCat("the cluster has ", rows.Bytes(0, 1), " shards, and this server has ", kShardCount,
+                              "; nothing was changed"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> HasMeta(Connection* connection) {
+  connection->Add(kHasMeta);
+  TripResult has = connection->Run(SetupDeadline());
+  if (!has.ok()) return has.status();
+  return has.rows.back().Bool(0, 0);
+}
+
+// A server before this one has no gen_random_uuid() and no commits of pipelines.
+constexpr int64_t kServerVersionMin = 140000;
+
+absl::Status CheckSettings(const Rows& rows) {
+  if (rows.Bool(0, 3)) return Unfit("the server is a standby (in recovery); name the primary");
+  if (rows.Int(0, 4) < kServerVersionMin) {
+    return Unfit(
+        absl::StrCat("the server has version ", rows.Int(0, 4) / 10000, "; 14 is the oldest that can be used"));
+  }
+  const absl::string_view synchronous = rows.Bytes(0, 0);
+  if (synchronous != "on" && synchronous != "remote_apply") {
+    return Unfit(absl::StrCat("synchronous_commit is ", synchronous,
+                              ", which can lose commits that were acknowledged; set it to on"));
+  }
+  if (rows.Bytes(0, 1) != "on") return Unfit("fsync is off, which loses commits at a power failure; set it to on");
+  if (rows.Bytes(0, 2) != "on") {
+    return Unfit("full_page_writes is off, which damages data at a power failure; set it to on");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& options, SessionKind kind) {
+  absl::StatusOr<std::unique_ptr<Connection>> opened = Connection::Open(options.conninfo);
+  if (!opened.ok()) return opened;
+  Connection& connection = **opened;
+  const int64_t timeout_ms = kind == SessionKind::kWriter ? 0 : absl::ToInt64Milliseconds(options.read_timeout);
+  const std::pair<const char*, std::string> settings[] = {
+      {"statement_timeout", absl::StrCat(timeout_ms)},
+      {"lock_timeout", "0"},
+      {"idle_in_transaction_session_timeout", "0"},
+      {"default_transaction_isolation", "read committed"},
+      // The statistics of a table that has just grown are those of an empty one, so the planner must not choose.
+      {"plan_cache_mode", "force_generic_plan"},
+      {"enable_seqscan", "off"},
+      {"enable_bitmapscan", "off"},
+      {"enable_hashjoin", "off"},
+      {"enable_mergejoin", "off"},
+      {"enable_sort", "off"},
+      {"jit", "off"},
+  };
+  const Statement set = {"set", "SELECT set_config($1::text, $2::text, false)"};
+  for (const auto& [name, value] : settings) connection.Add(set, Params().Bytes(name).Bytes(value));
+  connection.Add(kSettings);
+  TripResult result = connection.Run(SetupDeadline());
+  if (!result.ok()) return result.status();
+  if (!options.unsafe_settings) {
+    if (absl::Status status = CheckSettings(result.rows.back()); !status.ok()) return status;
+  }
+  return opened;
+}
+
+absl::Status CheckSchema(Connection* connection) {
+  const absl::StatusOr<bool> has = HasMeta(connection);
+  if (!has.ok()) return has.status();
+  if (!*has) return Unfit("the database has no tables of a cluster; make them with holdfastd --init-cluster");
+  connection->Add(kGetMeta);
+  TripResult result = connection->Run(SetupDeadline());
+  if (!result.ok()) return result.status();
+  return CheckMeta(result.rows.back());
+}
+
+absl::Status InitCluster(const SessionOptions& options) {
+  auto connection = OpenSession(options, SessionKind::kWriter);
+  if (!connection.ok()) return connection.status();
+  // Tables of another version stay as they are.
+  const absl::StatusOr<bool> has = HasMeta(connection->get());
+  if (!has.ok()) return has.status();
+  if (*has) return CheckSchema(connection->get());
+  int number = 0;
+  (*connection)->Add(kLockSchema);
+  for (const char* const table : kTables) (*connection)->Add({absl::StrCat("table", number++), table});
+  (*connection)->Add(kPutMeta, Params().Bytes(absl::StrCat(kSchemaVersion)).Bytes(absl::StrCat(kShardCount)));
+  TripResult made = (*connection)->Run(SetupDeadline());
+  if (!made.ok()) return made.status();
+  return CheckSchema(connection->get());
+}
+
+absl::Status CheckPooling(const std::string& conninfo) {
+  const Statement backend = {"backend", "SELECT pg_backend_pid()"};
+  const Statement set = {"set", "SELECT set_config('holdfast.session', $1::text, false)"};
+  const Statement get = {"get", "SELECT coalesce(current_setting('holdfast.session', true), '')"};
+  const Statement begin = {"begin", "BEGIN"};
+  auto first = Connection::Open(conninfo);
+  if (!first.ok()) return first.status();
+  (*first)->Add(backend);
+  TripResult result = (*first)->Run(SetupDeadline());
+  if (!result.ok()) return result.status();
+  if (result.rows.back().Int(0, 0) == (*first)->backend_pid()) return absl::OkStatus();
+  // There is a pooler between. The last server that the first session has used is given to the second one, and held
+  // there; a pooler of transactions gives another one to the first session then.
+  auto second = Connection::Open(conninfo);
+  if (!second.ok()) return second.status();
+  (*first)->Add(set, Params().Bytes("first"));
+  result = (*first)->Run(SetupDeadline());
+  if (!result.ok()) return result.status();
+  (*second)->Add(begin);
+  (*second)->Add(get);
+  result = (*second)->Run(SetupDeadline());
+  const bool seen_by_second = result.ok() && result.rows.back().Bytes(0, 0) == "first";
+  (*first)->Add(get);
+  result = (*first)->Run(SetupDeadline());
+  if (!seen_by_second && result.ok() && result.rows.back().Bytes(0, 0) == "first") return absl::OkStatus();
+  return Unfit(
+      "the connection goes through a pooler that pools transactions or statements; connect to the server, or to a "
+      "pooler of sessions");
+}
+
+}  // namespace holdfast::storage::postgres

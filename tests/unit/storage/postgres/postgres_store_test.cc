@@ -1,0 +1,296 @@
+// What is special in this store: where its rows lie, what is in memory, long walks, and reads while the server is gone.
+
+#include "storage/postgres/postgres_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "storage/node/alarm_index.h"
+#include "storage/node/families.h"
+#include "storage/store/format.h"
+#include "storage/store/object_id.h"
+#include "tests/unit/storage/postgres/test_cluster.h"
+#include "tests/unit/storage/stores.h"
+
+namespace holdfast::storage::postgres {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Optional;
+using testing::Pair;
+
+class PostgresStoreTest : public testing::Test {
+ protected:
+  void Open(std::function<void(PostgresOptions*)> change = [](PostgresOptions*) {}) {
+    store_ = nullptr;
+    PostgresOptions options = cluster_.NewProcess();
+    change(&options);
+    store_ = OpenOrDie(options);
+  }
+  void Put(const Location& location, WriteSet set) {
+    ASSERT_THAT(Commit(*store_, {{location, std::move(set)}}), IsOk());
+  }
+  // Returns what the store says of a key without the server.
+  ReadResult InMemory(const Location& location, absl::string_view key) {
+    std::string value;
+    absl::Status error;
+    return store_->Get(location, key, ReadTier::kMemory, &value, &error);
+  }
+
+  TestCluster cluster_;
+  std::unique_ptr<PostgresStore> store_;
+};
+
+TEST_F(PostgresStoreTest, RowsOfAnObjectSayItsShard) {
+  Open();
+  const ObjectKey object("ns", "Class", "name");
+  const auto shard = static_cast<int16_t>(object.shard());
+  std::string record_key(1, kRequestRecordKind);
+  AppendUint16(&record_key, static_cast<uint16_t>(object.shard()));
+  record_key += object.encoded() + "request";
+  std::string age_key(1, kRequestAgeKind);
+  AppendInt64(&age_key, 123456);
+  age_key += record_key;
+  ASSERT_THAT(Commit(*store_, {{PackedLocation(object), Puts({{"a", ""}, {"b", ""}})},
+                               {WholeFamily(FamilyId::kCatalog), Puts({{object.encoded(), ""}})},
+                               {WholeFamily(FamilyId::kAlarms), Puts({{AlarmIndexKey(-5, object.encoded()), ""}})},
+                               {WholeFamily(FamilyId::kRequests), Puts({{record_key, ""}, {age_key, ""}})}}),
+              IsOk());
+  const TripResult rows = cluster_.Execute("SELECT DISTINCT shard FROM hf_entry");
+  ASSERT_EQ(rows.rows[0].count(), 1);
+  EXPECT_EQ(rows.rows[0].Int(0, 0), shard);
+  // What belongs to no object is of no shard.
+  Put(WholeFamily(FamilyId::kNode), Puts({{"header", ""}}));
+  EXPECT_EQ(cluster_.Execute("SELECT shard FROM hf_entry WHERE family = 0").rows[0].Int(0, 0), -1);
+}
+
+TEST_F(PostgresStoreTest, LongestKeysOfClientsFit) {
+  Open();
+  const ObjectKey object(std::string(63, 'n'), "Object", std::string(512, '\0'));
+  std::string key(1 + 2048, '\xff');
+  key[0] = kEntryKind;
+  std::string request_key(1, kRequestAgeKind);
+  AppendInt64(&request_key, 1);
+  request_key += kRequestRecordKind;
+  AppendUint16(&request_key, static_cast<uint16_t>(object.shard()));
+  request_key += object.encoded() + std::string(128, '\xee');
+  // Nothing that a B-tree could make shorter by packing it.
+  Random random(1);
+  for (size_t i = 1; i < key.size(); ++i) key[i] = static_cast<char>(random.Bits());
+  ASSERT_THAT(Commit(*store_, {{PackedLocation(object), OnePut(key, "value")},
+                               {WholeFamily(FamilyId::kCatalog), OnePut(object.encoded(), "record")},
+                               {WholeFamily(FamilyId::kAlarms), OnePut(AlarmIndexKey(1, object.encoded()), "")},
+                               {WholeFamily(FamilyId::kRequests), OnePut(request_key, "bytes")}}),
+              IsOk());
+  Open();
+  EXPECT_THAT(FindAt(*store_, PackedLocation(object), key), Optional(std::string("value")));
+  EXPECT_THAT(FindAt(*store_, WholeFamily(FamilyId::kRequests), request_key), Optional(std::string("bytes")));
+  EXPECT_THAT(Dump(*store_, FamilyId::kCatalog), ElementsAre(Pair(object.encoded(), "record")));
+}
+
+TEST_F(PostgresStoreTest, FamiliesOfAllShardsAreInTheOrderOfTheirKeys) {
+  Open();
+  std::vector<std::string> ids;
+  WriteSet catalog;
+  WriteSet alarms;
+  for (int i = 0; i < 500; ++i) {
+    ids.push_back(ObjectKey("ns", "Class", absl::StrCat("name", i)).encoded());
+    catalog.Put(ids.back(), "");
+    alarms.Put(AlarmIndexKey(1000 - i, ids.back()), "");
+  }
+  ASSERT_THAT(Commit(*store_, {{WholeFamily(FamilyId::kCatalog), catalog}, {WholeFamily(FamilyId::kAlarms), alarms}}),
+              IsOk());
+  EXPECT_GT(cluster_.Execute("SELECT count(DISTINCT shard) FROM hf_entry").rows[0].Int(0, 0), 100);
+  std::vector<std::string> walked;
+  for (const auto& [key, value] :
+       Walk(*store_->NewCursor(WholeFamily(FamilyId::kCatalog), KeyRange::All(), ReadTier::kDisk), false)) {
+    walked.push_back(key);
+  }
+  std::vector<std::string> sorted = ids;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(walked, sorted);
+  walked.clear();
+  for (const auto& [key, value] :
+       Walk(*store_->NewCursor(WholeFamily(FamilyId::kAlarms), KeyRange::All(), ReadTier::kDisk), false)) {
+    walked.push_back(key.substr(8));
+  }
+  std::reverse(walked.begin(), walked.end());
+  EXPECT_EQ(walked, ids);
+}
+
+TEST_F(PostgresStoreTest, ThereAreNoFamiliesOfSingleObjects) {
+  Open();
+  EXPECT_EQ(store_->CreateFamily("own").status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(store_->ListOwnFamilies(), IsEmpty());
+  EXPECT_THAT(Commit(*store_, {{{FamilyId::kFirstOwn, ""}, OnePut("k", "v")}}),
+              IsStatus(absl::StatusCode::kInternal, "dropped family"));
+}
+
+TEST_F(PostgresStoreTest, FirstReadBringsASmallObjectIntoMemory) {
+  Open();
+  const Location small = PackedLocation(ObjectKey("ns", "Class", "small"));
+  Put(small, Puts({{"a", "1"}, {"b", "2"}, {"c", "3"}}));
+  Open();
+  EXPECT_EQ(InMemory(small, "a"), ReadResult::kNeedsDisk);
+  EXPECT_THAT(FindAt(*store_, small, "b"), Optional(std::string("2")));
+  EXPECT_EQ(InMemory(small, "a"), ReadResult::kFound);
+  EXPECT_EQ(InMemory(small, "never there"), ReadResult::kAbsent);
+  EXPECT_THAT(Walk(*store_->NewCursor(small, KeyRange::All(), ReadTier::kMemory), false),
+              ElementsAre(Pair("a", "1"), Pair("b", "2"), Pair("c", "3")));
+  // Of an object that does not exist it knows that, too.
+  const Location absent = PackedLocation(ObjectKey("ns", "Class", "absent"));
+  EXPECT_EQ(FindAt(*store_, absent, "a"), std::nullopt);
+  EXPECT_EQ(InMemory(absent, "b"), ReadResult::kAbsent);
+  // And commits go on from there.
+  Put(absent, OnePut("b", "now"));
+  EXPECT_EQ(InMemory(absent, "b"), ReadResult::kFound);
+  EXPECT_EQ(InMemory(absent, "c"), ReadResult::kAbsent);
+}
+
+TEST_F(PostgresStoreTest, OnlyWhatWasReadOfALargeObjectIsInMemory) {
+  Open();
+  const Location large = PackedLocation(ObjectKey("ns", "Class", "large"));
+  WriteSet set;
+  for (int i = 100; i < 400; ++i) set.Put(absl::StrCat(i), std::string(1000, 'v'));
+  Put(large, set);
+  Open();
+  EXPECT_TRUE(FindAt(*store_, large, "350").has_value());
+  EXPECT_EQ(InMemory(large, "100"), ReadResult::kFound);
+  EXPECT_EQ(InMemory(large, "350"), ReadResult::kFound);
+  EXPECT_EQ(InMemory(large, "351"), ReadResult::kNeedsDisk);
+  EXPECT_EQ(FindAt(*store_, large, "3505"), std::nullopt);
+  EXPECT_EQ(InMemory(large, "3505"), ReadResult::kAbsent);
+}
+
+// Compares walks over several pages with a plain map, while commits change what they must not see.
+TEST_F(PostgresStoreTest, LongWalksSeeOneMoment) {
+  const Location object = PackedLocation(ObjectKey("ns", "Class", "walked"));
+  Open();
+  ForEachSeed(6, [&](Random& random) {
+    Entries entries;
+    WriteSet set = Removes(KeyRange::All());
+    for (int i = 0; i < 3000; ++i) {
+      const std::string key = absl::StrCat(random.Below(100'000));
+      const std::string value = random.Bytes(random.OneIn(100) ? 20'000 : 600);
+      set.Put(key, value);
+      entries[key] = value;
+    }
+    Put(object, std::move(set));
+    KeyRange range{absl::StrCat(random.Below(3)), random.OneIn(2) ? "" : absl::StrCat(7 + random.Below(3))};
+    const auto cursor = store_->NewCursor(object, range, ReadTier::kDisk);
+    Put(object, Removes({"3", "8"}));
+    Entries seen;
+    for (const auto& entry : entries) {
+      if (range.Contains(entry.first)) seen.insert(entry);
+    }
+    auto at = seen.end();
+    for (int step = 0; step < 400; ++step) {
+      switch (at == seen.end() ? random.Below(3) : random.Below(5)) {
+        case 0:
+          cursor->SeekToFirst();
+          at = seen.begin();
+          break;
+        case 1:
+          cursor->SeekToLast();
+          at = seen.empty() ? seen.end() : std::prev(seen.end());
+          break;
+        case 2: {
+          const std::string key = absl::StrCat(random.Below(100'000));
+          cursor->Seek(key);
+          at = seen.lower_bound(key);
+          break;
+        }
+        case 3:
+          for (uint64_t n = random.Below(300); n > 0 && at != seen.end(); --n) {
+            cursor->Next();
+            ++at;
+          }
+          break;
+        default:
+          for (uint64_t n = random.Below(300); n > 0 && at != seen.end(); --n) {
+            cursor->Prev();
+            at = at == seen.begin() ? seen.end() : std::prev(at);
+          }
+      }
+      ASSERT_EQ(cursor->state(), at == seen.end() ? ReadResult::kAbsent : ReadResult::kFound) << cursor->error();
+      if (at == seen.end()) continue;
+      ASSERT_EQ(std::string(cursor->key()), at->first);
+      ASSERT_EQ(std::string(cursor->value()), at->second);
+    }
+  });
+  // No transaction is left open.
+  const std::string open = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'";
+  while (cluster_.Execute(open).rows[0].Int(0, 0) > 0) std::this_thread::yield();
+}
+
+TEST_F(PostgresStoreTest, LongWalksAreBoundedAndOtherReadsGoOn) {
+  Open([](PostgresOptions* options) {
+    options->cursor_connections_max = 2;
+    options->read_timeout = absl::Milliseconds(100);
+  });
+  const Location object = PackedLocation(ObjectKey("ns", "Class", "walked"));
+  WriteSet set;
+  for (int i = 0; i < 300; ++i) set.Put(absl::StrCat(i), std::string(2000, 'v'));
+  Put(object, std::move(set));
+  std::vector<std::unique_ptr<Cursor>> cursors;
+  for (int i = 0; i < 3; ++i) {
+    cursors.push_back(store_->NewCursor(object, KeyRange::All(), ReadTier::kDisk));
+    cursors.back()->SeekToFirst();
+    EXPECT_EQ(cursors.back()->state(), i < 2 ? ReadResult::kFound : ReadResult::kError);
+  }
+  EXPECT_THAT(cursors.back()->error(), IsStatus(absl::StatusCode::kUnavailable, "all 2 connections of cursors"));
+  EXPECT_TRUE(FindAt(*store_, object, "7").has_value());
+  EXPECT_EQ(Walk(*store_->NewCursor(object, {"10", "11"}, ReadTier::kDisk), false).size(), 11u);
+  cursors.erase(cursors.begin());
+  EXPECT_EQ(Walk(*store_->NewCursor(object, KeyRange::All(), ReadTier::kDisk), false).size(), 300u);
+}
+
+TEST(PostgresStoreFaults, ReadsWaitForAServerThatComesBack) {
+  testing_server::PostgresServer server;
+  TestCluster cluster(&server);
+  PostgresOptions options = cluster.NewProcess();
+  options.lease = absl::Hours(1);
+  const auto store = OpenOrDie(options);
+  const Location object = PackedLocation(ObjectKey("ns", "Class", "a"));
+  ASSERT_THAT(Commit(*store, {{object, Puts({{"k", "1"}})}, {WholeFamily(FamilyId::kCatalog), Puts({{"c", "2"}})}}),
+              IsOk());
+  EXPECT_THAT(Dump(*store, FamilyId::kCatalog), ElementsAre(Pair("c", "2")));
+  server.Kill();
+  std::thread reads([&] {
+    EXPECT_THAT(FindAt(*store, object, "k"), Optional(std::string("1")));
+    EXPECT_THAT(Dump(*store, FamilyId::kCatalog), ElementsAre(Pair("c", "2")));
+  });
+  server.Start();
+  reads.join();
+}
+
+TEST(PostgresStoreFaults, ReadsFailAfterTheirTimeAndLaterOnesSucceed) {
+  testing_server::PostgresServer server;
+  TestCluster cluster(&server);
+  PostgresOptions options = cluster.NewProcess();
+  options.lease = absl::Hours(1);
+  options.read_timeout = absl::Milliseconds(100);
+  const auto store = OpenOrDie(options);
+  ASSERT_THAT(Commit(*store, {{WholeFamily(FamilyId::kCatalog), Puts({{"c", "2"}})}}), IsOk());
+  server.Kill();
+  std::string value;
+  absl::Status error;
+  EXPECT_EQ(store->Get(WholeFamily(FamilyId::kCatalog), "c", ReadTier::kDisk, &value, &error), ReadResult::kError);
+  EXPECT_EQ(error.code(), absl::StatusCode::kUnavailable) << error;
+  server.Start();
+  EXPECT_THAT(FindAt(*store, WholeFamily(FamilyId::kCatalog), "c"), Optional(std::string("2")));
+}
+
+}  // namespace
+}  // namespace holdfast::storage::postgres
