@@ -29,7 +29,7 @@ using storage::WriteFile;
 
 constexpr absl::Duration kStartMax = absl::Seconds(30);
 constexpr absl::Duration kSpansMax = absl::Seconds(60);
-constexpr absl::Duration kStep = absl::Milliseconds(20);
+constexpr absl::Duration kStep = absl::Milliseconds(50);
 
 // Returns the list under `key`; an empty one if the collector left it out, as OTLP in JSON does with what is empty.
 json ListOf(const json& object, const char* key) { return object.value(key, json::array()); }
