@@ -16,6 +16,6 @@ mkdir -p "$tools"
 (
   flock 9 # two runs at a time would write the same file
   cd "$here/otelcol"
-  go build -mod=readonly -trimpath -o "$tools/otelcol" .
+  go build -mod=readonly -o "$tools/otelcol" .
 ) 9>"$tools/lock"
 echo "build.sh: $("$tools/otelcol" --version) in $tools"
