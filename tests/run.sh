@@ -23,12 +23,14 @@
 #   scale           50,000 objects
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
 #   drains          200 drains
+#   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
 #   tidy            clang-tidy over the whole tree
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
-  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash property simulation fuzz scale differential drains tidy)
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash property simulation fuzz scale differential drains
+  collector tidy)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -103,6 +105,11 @@ run_part() { # PART
       build dev holdfastd
       tests/clients/go/drains.sh "$server" -drains 200
       ;;
+    collector)
+      tests/collector/build.sh
+      build dev holdfastd collector_test
+      long_form collector/collector_test
+      ;;
     tidy)
       build dev holdfast_proto
       tests/lint/tidy.sh . --all
@@ -170,7 +177,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,28s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,29s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}

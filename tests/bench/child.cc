@@ -87,19 +87,6 @@ void Child::WaitForPort(int port, absl::Duration timeout) const {
   }
 }
 
-int FreePort() {
-  const int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof(address);
-  if (bind(socket_fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(socket_fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    std::perror("a free port");
-    std::exit(1);
-  }
-  close(socket_fd);
-  return ntohs(address.sin_port);
-}
-
 absl::Duration CpuTimeOf(pid_t pid) {
   static const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
   absl::Duration sum;

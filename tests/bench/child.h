@@ -35,9 +35,6 @@ class Child {
   const std::string log_path_;
 };
 
-// Returns a loopback port on which nobody listens.
-int FreePort();
-
 // User and system time so far, and resident memory, of a process and its descendants.
 absl::Duration CpuTimeOf(pid_t pid);
 double ResidentMbOf(pid_t pid);

@@ -7,6 +7,7 @@
 #include "tests/bench/child.h"
 #include "tests/bench/wire_workloads.h"
 #include "tests/integration/server_process.h"
+#include "tests/shared/free_port.h"
 
 namespace holdfast::bench {
 namespace {
@@ -43,7 +44,7 @@ class Echo final : public Contender {
  public:
   Echo(std::string name, const std::string& program, const std::string& directory, int held)
       : name_(std::move(name)),
-        port_(FreePort()),
+        port_(process::FreePort()),
         process_({program, absl::StrCat(port_), absl::StrCat(kEchoThreads), absl::StrCat(held)},
                  absl::StrCat(directory, "/", name_, ".log")) {
     process_.WaitForPort(port_);

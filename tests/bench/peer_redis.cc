@@ -9,6 +9,7 @@
 #include "tests/bench/peers.h"
 #include "tests/bench/redis_transport.h"
 #include "tests/bench/walk.h"
+#include "tests/shared/free_port.h"
 
 namespace holdfast::bench {
 namespace {
@@ -101,7 +102,7 @@ absl::StatusOr<std::unique_ptr<Peer>> StartRedis(const std::string& directory) {
 
   auto peer = std::make_unique<Peer>();
   peer->name = "redis";
-  peer->port = FreePort();
+  peer->port = process::FreePort();
   peer->processes.push_back(StartChild({*program, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
                                         "--port", absl::StrCat(peer->port), "--bind", "127.0.0.1", "--dir", data},
                                        log));

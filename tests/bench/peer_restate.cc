@@ -8,6 +8,7 @@
 #include "tests/bench/peer_start.h"
 #include "tests/bench/peers.h"
 #include "tests/bench/walk.h"
+#include "tests/shared/free_port.h"
 
 namespace holdfast::bench {
 namespace {
@@ -51,17 +52,17 @@ absl::StatusOr<std::unique_ptr<Peer>> StartRestate(const PeerPaths& paths, const
 
   auto peer = std::make_unique<Peer>();
   peer->name = "restate";
-  peer->port = FreePort();
+  peer->port = process::FreePort();
   peer->workloads = Workloads(peer->port);
-  const int admin_port = FreePort();
+  const int admin_port = process::FreePort();
   peer->processes.push_back(StartChild(
       {program, "--no-logo", "--base-dir", data}, server_log,
       {"RESTATE_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=1", "RESTATE_LISTEN_MODE=tcp", "RESTATE_BIND_IP=127.0.0.1",
-       absl::StrCat("RESTATE_BIND_PORT=", FreePort()), absl::StrCat("RESTATE_INGRESS__BIND_PORT=", peer->port),
+       absl::StrCat("RESTATE_BIND_PORT=", process::FreePort()), absl::StrCat("RESTATE_INGRESS__BIND_PORT=", peer->port),
        absl::StrCat("RESTATE_ADMIN__BIND_PORT=", admin_port), "RESTATE_ADMIN__DISABLE_WEB_UI=true",
        "RESTATE_LOG_FILTER=warn", "RESTATE_SHUTDOWN_TIMEOUT=5s"}));
   const Child& server = *peer->processes.back();
-  const int service_port = FreePort();
+  const int service_port = process::FreePort();
   peer->processes.push_back(StartChild({*node, paths.sources + "/restate/service.mjs", absl::StrCat(service_port),
                                         std::filesystem::absolute(paths.tools + "/restate/node_modules").string()},
                                        service_log, {"NODE_ENV=production"}));

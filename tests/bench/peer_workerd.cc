@@ -8,6 +8,7 @@
 #include "tests/bench/peer_start.h"
 #include "tests/bench/peers.h"
 #include "tests/bench/walk.h"
+#include "tests/shared/free_port.h"
 
 namespace holdfast::bench {
 namespace {
@@ -91,7 +92,7 @@ absl::StatusOr<std::unique_ptr<Peer>> StartWorkerd(const PeerPaths& paths, const
 
   auto peer = std::make_unique<Peer>();
   peer->name = "workerd";
-  peer->port = FreePort();
+  peer->port = process::FreePort();
   peer->workloads = Workloads(peer->port);
   peer->processes.push_back(StartChild(
       {program, "serve", paths.sources + "/workerd/config.capnp",
