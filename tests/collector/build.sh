@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the OpenTelemetry Collector of otelcol/ into build/tools/otelcol. go.mod has the versions of its modules, which
-# come from Go's module proxy, and go.sum their checksums. They are the last ones that Debian 12's Go builds. The first
+# come from Go's module proxy, and go.sum their checksums. They are pinned. The first
 # build takes minutes.
 #
 #   build.sh
