@@ -22,7 +22,7 @@
 //   - After a failure nobody can tell what is on disk, and clients are to see OUTCOME_UNKNOWN.
 //   - If IsNotOwner(status), the store refused the batch: nothing of it, nor of a later batch, has happened, and
 //     clients may try again elsewhere. The process cannot go on either, since activations hold the refused writes in
-//     memory; nothing here drops the pending layers of the keyspaces. No store refuses commits today.
+//     memory; nothing here drops the pending layers of the keyspaces.
 
 #ifndef HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_
 #define HOLDFAST_STORAGE_COMMIT_COMMIT_PIPELINE_H_
