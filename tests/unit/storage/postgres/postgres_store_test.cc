@@ -238,7 +238,7 @@ TEST_F(PostgresStoreTest, LongWalksSeeOneMoment) {
 TEST_F(PostgresStoreTest, LongWalksAreBoundedAndOtherReadsGoOn) {
   Open([](PostgresOptions* options) {
     options->cursor_connections_max = 2;
-    options->read_timeout = absl::Milliseconds(100);
+    options->read_timeout = absl::Seconds(2);
   });
   const Location object = PackedLocation(ObjectKey("ns", "Class", "walked"));
   WriteSet set;
