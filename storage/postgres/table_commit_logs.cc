@@ -62,6 +62,7 @@ absl::StatusOr<std::vector<uint32_t>> TableCommitLogs::List() {
   if (!result.ok()) return result.status();
   std::vector<uint32_t> logs;
   const Rows& rows = result->rows.back();
+  logs.reserve(static_cast<size_t>(rows.count()));
   for (int i = 0; i < rows.count(); ++i) logs.push_back(static_cast<uint32_t>(rows.Int(i, 0)));
   return logs;
 }
