@@ -252,7 +252,10 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresO
   if (!claimed.ok()) return claimed.status();
   // Nothing more comes to the logs of earlier processes.
   if (!options.with_log) {
-    if (absl::Status status = postgres::CheckLogIsEmpty(session); !status.ok()) return status;
+    if (absl::Status status = postgres::CheckLogIsEmpty(session); !status.ok()) {
+      postgres::ReleaseWriters(postgres::WriterOf(options), {});
+      return status;
+    }
   }
   return std::make_unique<postgres::StoreOverLibpq>(options, *claimed);
 }
