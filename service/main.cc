@@ -155,9 +155,10 @@ int main(int argc, char** argv) {
                                        "directory, and exit");
   app.add_option("--at", arguments.at, "With --restore: bring back this moment, a time as 2026-01-02T03:04:05Z")
       ->needs(restore);
-  app.add_flag("--init-cluster", arguments.init_cluster,
-               "Make the tables of a cluster in the database of the configuration, and exit; changes no tables that are "
-               "there")
+  app.add_flag(
+         "--init-cluster", arguments.init_cluster,
+         "Make the tables of a cluster in the database of the configuration, and exit; changes no tables that are "
+         "there")
       ->excludes(restore);
   try {
     app.parse(argc, argv);

@@ -83,7 +83,40 @@ storage::PostgresOptions PostgresOptionsOf(const Config& config) {
   options.read_connections_max = settings.read_connections_max();
   options.cursor_connections_max = settings.walk_connections_max();
   options.row_cache_bytes = static_cast<size_t>(settings.row_cache_bytes());
+  options.with_log = settings.commit_log();
   return options;
+}
+
+storage::LoggedStoreOptions LoggedOptionsOf(const Config& config, storage::Observer* observer,
+                                            std::function<void(const absl::Status&)> on_failure) {
+  const auto& settings = config.storage();
+  storage::LoggedStoreOptions options;
+  options.logs = static_cast<uint32_t>(config.actors().executors());
+  options.fold_every = absl::Milliseconds(settings.fold_interval_ms());
+  options.fold_bytes = static_cast<size_t>(settings.fold_bytes());
+  options.unfolded_bytes_max = static_cast<size_t>(settings.unfolded_bytes_max());
+  options.on_failure = std::move(on_failure);
+  options.observer = observer;
+  return options;
+}
+
+absl::StatusOr<OpenedStore> OpenInPostgres(const Config& config, storage::Observer* observer,
+                                           const std::function<void(const absl::Status&)>& on_failure) {
+  storage::PostgresOptions options = PostgresOptionsOf(config);
+  options.on_failure = on_failure;
+  auto rows = storage::OpenPostgresStore(options);
+  if (!rows.ok()) return rows.status();
+  OpenedStore opened;
+  if (!options.with_log) {
+    opened.store = *std::move(rows);
+    return opened;
+  }
+  std::unique_ptr<storage::CommitLogs> logs = (*rows)->NewCommitLogs();
+  auto logged =
+      storage::LoggedStore::Open(*std::move(rows), std::move(logs), LoggedOptionsOf(config, observer, on_failure));
+  if (!logged.ok()) return logged.status();
+  opened.store = *std::move(logged);
+  return opened;
 }
 
 // Opens the archive, if there is to be one. What the last run left in the logs is archived on return.
@@ -127,16 +160,7 @@ absl::StatusOr<std::unique_ptr<storage::Backups>> OpenBackups(const Config& conf
 
 absl::StatusOr<OpenedStore> OpenStore(const Config& config, storage::Observer* observer,
                                       std::function<void(const absl::Status&)> on_failure) {
-  if (config.postgres().database_size() > 0) {
-    storage::PostgresOptions options = PostgresOptionsOf(config);
-    options.on_failure = std::move(on_failure);
-    auto store = storage::OpenPostgresStore(options);
-    if (!store.ok()) return store.status();
-    OpenedStore opened;
-    opened.store = *std::move(store);
-    return opened;
-  }
-  const auto& settings = config.storage();
+  if (config.postgres().database_size() > 0) return OpenInPostgres(config, observer, on_failure);
   storage::RocksDbOptions below_options = RocksDbOptionsOf(config);
   below_options.observer = observer;
   // A store of a version before this has no commit logs.
@@ -147,13 +171,7 @@ absl::StatusOr<OpenedStore> OpenStore(const Config& config, storage::Observer* o
   storage::FileCommitLogOptions logs = LogOptionsOf(config);
   logs.faults = {below_options.sync, below_options.lose_unsynced_seed};
 
-  storage::LoggedStoreOptions options;
-  options.logs = static_cast<uint32_t>(config.actors().executors());
-  options.fold_every = absl::Milliseconds(settings.fold_interval_ms());
-  options.fold_bytes = static_cast<size_t>(settings.fold_bytes());
-  options.unfolded_bytes_max = static_cast<size_t>(settings.unfolded_bytes_max());
-  options.on_failure = std::move(on_failure);
-  options.observer = observer;
+  storage::LoggedStoreOptions options = LoggedOptionsOf(config, observer, std::move(on_failure));
 
   auto opened_below = storage::OpenRocksDbStore(below_options);
   if (!opened_below.ok()) return opened_below.status();

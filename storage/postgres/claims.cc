@@ -15,7 +15,8 @@ namespace {
 
 const Statement kMakeRows = {"make_writers",
                              "INSERT INTO hf_writer SELECT n, 0, 0, 0, 0, NULL, '', '', 0"
-                             " FROM generate_series(0::int8, $1::int8 - 1) n ON CONFLICT DO NOTHING"};
+                             " FROM generate_series(0::int8, $1::int8 - 1) n UNION ALL"
+                             " SELECT $2::int8, 0, 0, 0, 0, NULL, '', '', 0 ON CONFLICT DO NOTHING"};
 const Statement kSee = {
     "see_writers",
     "SELECT id, epoch, batch, beat, owner IS NOT NULL, node, address, lease_ms FROM hf_writer ORDER BY id"};
@@ -113,10 +114,10 @@ absl::StatusOr<SeenRows> WaitForSilence(const WriterOptions& options, Connection
 
 }  // namespace
 
-absl::StatusOr<Claimed> ClaimWriters(const WriterOptions& options, int count) {
+absl::StatusOr<Claimed> ClaimWriters(const WriterOptions& options, int executors) {
   auto connection = OpenSession(options.session, SessionKind::kWriter);
   if (!connection.ok()) return connection.status();
-  (*connection)->Add(kMakeRows, Params().Int8(count));
+  (*connection)->Add(kMakeRows, Params().Int8(executors).Int8(kNodeWriter));
   if (const TripResult made = (*connection)->Run(SetupDeadline()); !made.ok()) return made.status();
   const absl::StatusOr<SeenRows> rows = WaitForSilence(options, connection->get());
   if (!rows.ok()) return rows.status();
@@ -142,7 +143,7 @@ absl::StatusOr<Claimed> ClaimWriters(const WriterOptions& options, int count) {
   size_t next = 0;
   for (const auto& [id, seen] : *rows) {
     const Rows& row = result.rows[next++];
-    if (id < count) claimed.writers.push_back({id, row.Int(0, 0), row.Int(0, 1)});
+    if (id < executors || id == kNodeWriter) claimed.writers.push_back({id, row.Int(0, 0), row.Int(0, 1)});
   }
   return claimed;
 }

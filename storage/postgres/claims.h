@@ -28,9 +28,13 @@ struct Claimed {
   absl::Duration at;  // BootTime when the claim was sent
 };
 
-// Takes the writers 0 to count-1, and fences all others that the database has. Blocks for as long as the lease of an
-// owner that is gone without a word. Errors: FAILED_PRECONDITION if another process is alive; those of the connection.
-absl::StatusOr<Claimed> ClaimWriters(const WriterOptions& options, int count);
+// The number of the writer for what no executor commits: the node's own records, and the folds of a log.
+inline constexpr int64_t kNodeWriter = 10'000;
+
+// Takes the writers 0 to executors-1 and kNodeWriter, in this order, and fences all others that the database has.
+// Blocks for as long as the lease of an owner that is gone without a word. Errors: FAILED_PRECONDITION if another
+// process is alive; those of the connection.
+absl::StatusOr<Claimed> ClaimWriters(const WriterOptions& options, int executors);
 
 // Gives the writers back, so that the next process need not wait for their lease. Without a connection, or where
 // another process has a writer by now, nothing happens.
@@ -39,8 +43,8 @@ void ReleaseWriters(const WriterOptions& options, absl::Span<const std::unique_p
 // Writes to the rows of writers that have not committed for a while, three times in a lease.
 class Heartbeat {
  public:
-  // The writers outlive this. `on_lost`, which may be null, is called at most once, on a thread of this, when a writer is lost or the
-  // database has lost commits; all writers have failed by then.
+  // The writers outlive this. `on_lost`, which may be null, is called at most once, on a thread of this, when a writer
+  // is lost or the database has lost commits; all writers have failed by then.
   Heartbeat(const WriterOptions& options, absl::Span<const std::unique_ptr<Writer>> writers,
             std::function<void(const absl::Status&)> on_lost);
   ~Heartbeat();

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "storage/base/check.h"
 #include "storage/postgres/claims.h"
 #include "storage/postgres/page_cursor.h"
 #include "storage/postgres/reader.h"
 #include "storage/postgres/row_cache.h"
 #include "storage/postgres/row_key.h"
 #include "storage/postgres/schema.h"
+#include "storage/postgres/table_commit_logs.h"
 #include "storage/store/stuck_cursor.h"
 
 namespace holdfast::storage {
@@ -25,6 +27,25 @@ constexpr Reader::PageLimits kReadAhead = {.rows_max = 32, .bytes_max = 32 << 10
 
 // Between two tries to reach the database at the start.
 constexpr auto kConnectStep = std::chrono::milliseconds(100);
+
+// Batches up to the marks are in the rows, and may be there.
+const Statement kUnfolded = {"unfolded",
+                             "SELECT count(*) FROM hf_log l WHERE batch > coalesce((SELECT"
+                             " ('x' || encode(substring(value FOR 8), 'hex'))::bit(64)::int8 & 9223372036854775807"
+                             " FROM hf_entry WHERE family = 0 AND shard = -1 AND key ="
+                             " 'log'::bytea || int4send(l.writer::int4)), 0)"};
+
+absl::Status CheckLogIsEmpty(const SessionOptions& session) {
+  auto connection = OpenSession(session, SessionKind::kReader);
+  if (!connection.ok()) return connection.status();
+  (*connection)->Add(kUnfolded);
+  const TripResult result =
+      (*connection)->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(session.read_timeout));
+  if (!result.ok()) return result.status();
+  if (result.rows.back().Int(0, 0) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "PostgreSQL: the log of an earlier server is not folded; start once with commit logs, and end it in order");
+}
 
 absl::Status NoOwnFamilies() { return absl::UnimplementedError("objects in PostgreSQL have no families of their own"); }
 absl::Status ReadOfDropped() { return absl::InternalError("read of a dropped family"); }
@@ -59,6 +80,7 @@ class StoreOverLibpq final : public PostgresStore {
       writers_.push_back(std::make_unique<Writer>(WriterOf(options), writer, claimed.at));
       lanes_.push_back(std::make_unique<Lane>(this, writers_.back().get()));
     }
+    HOLDFAST_CHECK(claimed.writers.back().id == kNodeWriter, "the writers of a store");
     heartbeat_ = std::make_unique<Heartbeat>(WriterOf(options), writers_, options.on_failure);
   }
   ~StoreOverLibpq() override {
@@ -69,8 +91,9 @@ class StoreOverLibpq final : public PostgresStore {
   ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
                  absl::Status* error) override;
   std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) override;
+  // Several threads may do so at once.
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override {
-    return lanes_.front()->CommitSync(writes);
+    return lanes_.back()->CommitSync(writes);
   }
   Store* ForExecutor(int number) override { return lanes_[static_cast<size_t>(number)].get(); }
   bool DiskFull() override {
@@ -97,6 +120,13 @@ class StoreOverLibpq final : public PostgresStore {
     int64_t resolved = 0;
     for (const auto& writer : writers_) resolved += writer->resolved();
     return resolved;
+  }
+  std::unique_ptr<CommitLogs> NewCommitLogs() override {
+    std::vector<Writer*> writers;
+    for (const auto& writer : writers_) {
+      if (writer->id() != kNodeWriter) writers.push_back(writer.get());
+    }
+    return std::make_unique<TableCommitLogs>(std::move(writers), &reader_);
   }
 
  private:
@@ -135,7 +165,7 @@ class StoreOverLibpq final : public PostgresStore {
   const PostgresOptions options_;
   Reader reader_;
   RowCache cache_;
-  std::vector<std::unique_ptr<Writer>> writers_;
+  std::vector<std::unique_ptr<Writer>> writers_;  // of the executors, and kNodeWriter
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<Heartbeat> heartbeat_;
 };
@@ -220,6 +250,13 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresO
   const absl::StatusOr<postgres::Claimed> claimed =
       postgres::ClaimWriters(postgres::WriterOf(options), options.executors);
   if (!claimed.ok()) return claimed.status();
+  // Nothing more comes to the logs of earlier processes.
+  if (!options.with_log) {
+    if (absl::Status status = postgres::CheckLogIsEmpty(session); !status.ok()) {
+      postgres::ReleaseWriters(postgres::WriterOf(options), {});
+      return status;
+    }
+  }
   return std::make_unique<postgres::StoreOverLibpq>(options, *claimed);
 }
 

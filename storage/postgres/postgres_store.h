@@ -1,4 +1,5 @@
-// A store in a PostgreSQL database, which outlives this machine: rows at once, one transaction for each commit.
+// A store in a PostgreSQL database, which outlives this machine: rows at once, one transaction for each commit. Over it
+// a LoggedStore commits to a log in the same database, and writes rows about once a second (table_commit_logs.h).
 //
 // Each executor commits through a writer of its own (writer.h), whose row in the database fences it: while this process
 // is not the owner of its writers, none of its commits has an effect. Reads of the memory tier are answered by a cache
@@ -25,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "storage/log/commit_logs.h"
 #include "storage/postgres/writer.h"
 #include "storage/store/store.h"
 
@@ -48,6 +50,8 @@ struct PostgresOptions {
   size_t row_cache_bytes = 256 << 20;
   // Called at most once, on any thread, when this process has lost a writer while it did not commit.
   std::function<void(const absl::Status&)> on_failure = nullptr;
+  // Without it, batches of a log that are not in the rows are an error, since nobody would see them.
+  bool with_log = false;
   // For tests.
   bool unsafe_settings = false;
   std::function<absl::Duration()> boot_time = postgres::BootTime;
@@ -61,6 +65,9 @@ class PostgresStore : public Store {
   virtual absl::Duration LeaseAge() const = 0;
   // The commits whose outcome had to be found out.
   virtual int64_t ResolvedCommits() const = 0;
+  // Returns commit logs in the database, for a LoggedStore over this store: each executor's is appended to by its
+  // writer. They must end before the store.
+  virtual std::unique_ptr<CommitLogs> NewCommitLogs() = 0;
 };
 
 // Opens the store of a cluster that InitPostgres has made, and takes its writers. Blocks for as long as the lease of an

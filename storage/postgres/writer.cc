@@ -85,14 +85,18 @@ Deadline Writer::CommitDeadline() const {
 absl::Status Writer::Commit(absl::Span<const KeyspaceWrites> writes) {
   // Nothing has happened, and the writer goes on.
   if (absl::Status status = CheckWrites(writes); !status.ok()) return status;
+  return CommitStatements([&](Connection* connection) { AddWrites(writes, connection); });
+}
+
+absl::Status Writer::CommitStatements(AddStatements add) {
   MutexLock lock(&mutex_);
   if (absl::Status failed = failure(); !failed.ok()) return failed;
-  absl::Status status = CommitLocked(writes);
+  absl::Status status = CommitLocked(add);
   if (!status.ok()) Fail(status);
   return status;
 }
 
-absl::Status Writer::CommitLocked(absl::Span<const KeyspaceWrites> writes) {
+absl::Status Writer::CommitLocked(AddStatements add) {
   const int64_t number = batch() + 1;
   const Deadline give_up = std::chrono::steady_clock::now() + Nanoseconds(options_.outage_max);
   absl::Status failed;  // of the try before, which had no effect
@@ -113,7 +117,7 @@ absl::Status Writer::CommitLocked(absl::Span<const KeyspaceWrites> writes) {
     Step(WriterOptions::Step::kSend);
     const absl::Duration sent_at = options_.boot_time();
     connection_->Add(kFence, Params().Int8(id_).Int8(number).Int8(epoch_).Bytes(options_.owner));
-    AddWrites(writes, connection_.get());
+    add(connection_.get());
     connection_->Send();
     Step(WriterOptions::Step::kSent);
     const TripResult result = connection_->Run(CommitDeadline());

@@ -29,9 +29,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -76,7 +76,12 @@ class Writer {
   // The row is this process's, as claims.h has made it.
   Writer(const WriterOptions& options, const WriterState& state, absl::Duration claimed_at);
 
+  // Commits rows of hf_entry.
   absl::Status Commit(absl::Span<const KeyspaceWrites> writes);
+  // Commits the statements that `add` adds to a trip. It may be called several times, on one connection after the
+  // other, and must add the same each time.
+  using AddStatements = absl::FunctionRef<void(Connection*)>;
+  absl::Status CommitStatements(AddStatements add);
 
   int64_t id() const { return id_; }
   // The last batch that was acknowledged.
@@ -98,7 +103,7 @@ class Writer {
  private:
   enum class Outcome { kCommitted, kNotCommitted };
 
-  absl::Status CommitLocked(absl::Span<const KeyspaceWrites> writes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CommitLocked(AddStatements add) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Finds out what has become of batch `number`, and connects anew. `refused`: the fence has refused it, and it is to
   // be found out why. Errors: those of a commit.
   absl::StatusOr<Outcome> Resolve(int64_t number, bool refused, Deadline give_up) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

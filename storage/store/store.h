@@ -4,7 +4,8 @@
 // The interface leaves room for a store on another machine: such a store commits without a thread of the caller, reads
 // ahead when it is told what comes next, and refuses a node that it no longer takes for the owner.
 //
-// Servers run RocksDbStore. MemoryStore is its reference model in tests and the store of simulations.
+// Servers run RocksDbStore or PostgresStore. MemoryStore is their reference model in tests and the store of
+// simulations.
 
 #ifndef HOLDFAST_STORAGE_STORE_STORE_H_
 #define HOLDFAST_STORAGE_STORE_STORE_H_
@@ -140,8 +141,9 @@ class Store {
   virtual ~Store() = default;
 
   // In these three, `key` and `range` lack the prefix of the location. A key is read at the location at which it was
-  // written; a cursor may walk over a whole family too, at the location without a prefix. Keys are written at locations
-  // of which none has a prefix that begins another's.
+  // written; a cursor may walk over a whole family too, at the location without a prefix, but over the packed family
+  // only in a store that keeps the prefixes (storage/postgres does not). Keys are written at locations of which none
+  // has a prefix that begins another's.
   //
   // Sets `*value` on kFound and `*error` on kError.
   virtual ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
@@ -211,7 +213,8 @@ class Store {
 
   // These three handle the families of single objects. A new family is empty, and durable on return. A family must be
   // dropped only when no commit in progress or to come names it. Creating and dropping may take milliseconds: never on
-  // an executor. CreateFamily returns RESOURCE_EXHAUSTED while the disk is full.
+  // an executor. CreateFamily returns RESOURCE_EXHAUSTED while the disk is full, and UNIMPLEMENTED in a store that has
+  // no such families.
   virtual absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) = 0;
   virtual absl::Status DropFamily(FamilyId family) = 0;
   virtual std::vector<OwnFamily> ListOwnFamilies() = 0;

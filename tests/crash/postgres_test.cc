@@ -22,10 +22,11 @@
 namespace holdfast::testing {
 namespace {
 
-constexpr int kRounds = 6;
+constexpr int kRounds = 4;
 
 // A database, and servers on it one after the other.
-class PostgresCrashTest : public ::testing::Test {
+// With commit logs, or without.
+class PostgresCrashTest : public ::testing::TestWithParam<bool> {
  protected:
   PostgresCrashTest() {
     const std::string config_file = directory_.path() + "/config";
@@ -38,8 +39,9 @@ class PostgresCrashTest : public ::testing::Test {
 
   // The idle time is so short that objects are unloaded and loaded again under the load.
   std::string Config() const {
-    return absl::StrCat("actors { idle_timeout_ms: 20 } postgres { lease_ms: 500 database { conninfo: \"",
-                        absl::StrReplaceAll(database_.conninfo(), {{"\"", "\\\""}}), "\" } }");
+    return absl::StrCat(
+        "actors { idle_timeout_ms: 20 } postgres { lease_ms: 500 commit_log: ", GetParam() ? "true" : "false",
+        " database { conninfo: \"", absl::StrReplaceAll(database_.conninfo(), {{"\"", "\\\""}}), "\" } }");
   }
   std::string data_dir() const { return directory_.path() + "/data"; }
   void Verify(const ServerProcess& server, int round) {
@@ -63,7 +65,7 @@ class PostgresCrashTest : public ::testing::Test {
   Workload workload_{seed_};
 };
 
-TEST_F(PostgresCrashTest, NothingAcknowledgedIsLostByAKillOfTheServer) {
+TEST_P(PostgresCrashTest, NothingAcknowledgedIsLostByAKillOfTheServer) {
   for (int round = 0; round < Rounds(kRounds); ++round) {
     {
       ServerProcess server(data_dir(), Config());
@@ -76,7 +78,7 @@ TEST_F(PostgresCrashTest, NothingAcknowledgedIsLostByAKillOfTheServer) {
   Finish();
 }
 
-TEST_F(PostgresCrashTest, NothingAcknowledgedIsLostByKillsOfTheDatabase) {
+TEST_P(PostgresCrashTest, NothingAcknowledgedIsLostByKillsOfTheDatabase) {
   for (int round = 0; round < Rounds(kRounds); ++round) {
     ServerProcess server(data_dir(), Config());
     std::thread load([&] { workload_.RunAndKill(&server, 1500); });
@@ -94,6 +96,9 @@ TEST_F(PostgresCrashTest, NothingAcknowledgedIsLostByKillsOfTheDatabase) {
   }
   Finish();
 }
+
+INSTANTIATE_TEST_SUITE_P(Modes, PostgresCrashTest, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "Log" : "Rows"; });
 
 }  // namespace
 }  // namespace holdfast::testing

@@ -31,7 +31,7 @@ MAY_INCLUDE = {
     "storage/backup": [BASE, LOG, STORE, "storage/fold", "storage/object", "storage/node"],
     "storage/commit": [BASE, STORE, "storage/object"],
     "storage/rocksdb": [BASE, STORE],
-    "storage/postgres": [BASE, STORE],
+    "storage/postgres": [BASE, LOG, STORE],
     "actors/executor": STORAGE,
     "actors/wire": STORAGE,
     "actors/alarms": [*STORAGE, *ACTORS[:2]],

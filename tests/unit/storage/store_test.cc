@@ -239,7 +239,9 @@ TEST_P(StoreTest, NameOfAFamilyIsTakenOnce) {
   EXPECT_THAT(Commit(store(), {{{FamilyId::kNode, ""}, Puts({{"k", "1"}})}}), IsOk());
 }
 
-TEST_P(StoreTest, WarmReadsNeedNoDisk) {
+using WarmStoreTest = StoreParamTest;
+
+TEST_P(WarmStoreTest, WarmReadsNeedNoDisk) {
   ASSERT_THAT(Commit(store(), {{{FamilyId::kPacked, ""}, Puts({{"a", "1"}})}}), IsOk());
   // A store on another machine has in memory what was read once.
   EXPECT_THAT(FindAt(store(), WholeFamily(FamilyId::kPacked), "a"), Optional(std::string("1")));
@@ -388,6 +390,7 @@ TEST_P(StoreTest, PrefetchIsNotSeen) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreTest, AllStores(), StoreName);
+INSTANTIATE_TEST_SUITE_P(Stores, WarmStoreTest, WarmStores(), StoreName);
 INSTANTIATE_TEST_SUITE_P(Stores, StorePatchTest, StoresThatApplyPatches(), StoreName);
 
 TEST(MemoryStore, FailedCommitAppliesNothing) {

@@ -64,7 +64,7 @@ inline WriteSet Removes(KeyRange range) {
   return set;
 }
 
-enum class StoreKind { kMemory, kRocksDb, kLate, kLogged, kLoggedFiles, kPostgres };
+enum class StoreKind { kMemory, kRocksDb, kLate, kLogged, kLoggedFiles, kPostgres, kPostgresLogged };
 
 struct StoreRow {
   StoreKind kind;
@@ -75,6 +75,8 @@ struct StoreRow {
   void (*refuse)(Store& store) = nullptr;
   // Reads see a patch applied to the stored value at once, and not the value that was committed with it.
   bool applies_patches = true;
+  // What was read once is in memory for the next read.
+  bool warm = true;
 };
 
 inline std::unique_ptr<Store> OpenUnsynced(const std::string& dir) {
@@ -116,6 +118,7 @@ inline void RefuseInMemory(Store& store) {
 inline constexpr StoreRow kStoreRows[] = {
 #ifdef HOLDFAST_TEST_POSTGRES
     {StoreKind::kPostgres, "Postgres", postgres::OpenCluster, postgres::TakeOver, false},
+    {StoreKind::kPostgresLogged, "PostgresLogged", postgres::OpenLoggedCluster, nullptr, false, false},
 #else
     {StoreKind::kMemory, "Memory", OpenInMemory<MemoryStore>, RefuseInMemory},
     {StoreKind::kRocksDb, "RocksDb", OpenUnsynced},
@@ -145,6 +148,9 @@ auto StoresWith(Chosen chosen) {
 }
 inline auto StoresThatRefuse() {
   return StoresWith([](const StoreRow& row) { return row.refuse != nullptr; });
+}
+inline auto WarmStores() {
+  return StoresWith([](const StoreRow& row) { return row.warm; });
 }
 inline auto StoresThatApplyPatches() {
   return StoresWith([](const StoreRow& row) { return row.applies_patches; });

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "storage/fold/logged_store.h"
 #include "storage/node/alarm_index.h"
 #include "storage/node/families.h"
 #include "storage/store/format.h"
@@ -237,7 +238,7 @@ TEST_F(PostgresStoreTest, LongWalksSeeOneMoment) {
 TEST_F(PostgresStoreTest, LongWalksAreBoundedAndOtherReadsGoOn) {
   Open([](PostgresOptions* options) {
     options->cursor_connections_max = 2;
-    options->read_timeout = absl::Milliseconds(100);
+    options->read_timeout = absl::Seconds(2);
   });
   const Location object = PackedLocation(ObjectKey("ns", "Class", "walked"));
   WriteSet set;
@@ -254,6 +255,120 @@ TEST_F(PostgresStoreTest, LongWalksAreBoundedAndOtherReadsGoOn) {
   EXPECT_EQ(Walk(*store_->NewCursor(object, {"10", "11"}, ReadTier::kDisk), false).size(), 11u);
   cursors.erase(cursors.begin());
   EXPECT_EQ(Walk(*store_->NewCursor(object, KeyRange::All(), ReadTier::kDisk), false).size(), 300u);
+}
+
+// --- With commit logs.
+
+class PostgresLogTest : public PostgresStoreTest {
+ protected:
+  // Opens the store with logs. Nothing is folded before the end unless the test does it.
+  void OpenLogged(int executors, const std::string& owner = "") {
+    logged_ = nullptr;
+    PostgresOptions options = cluster_.NewProcess();
+    if (!owner.empty()) options.owner = owner;
+    options.executors = executors;
+    options.with_log = true;
+    // A process that is gone is not waited for.
+    options.boot_time = [hours = 0]() mutable { return absl::Hours(++hours); };
+    auto rows = OpenOrDie(options);
+    rows_ = rows.get();
+    std::unique_ptr<CommitLogs> logs = rows->NewCommitLogs();
+    LoggedStoreOptions with;
+    with.logs = static_cast<uint32_t>(executors);
+    with.fold_every = absl::InfiniteDuration();
+    auto logged = LoggedStore::Open(std::move(rows), std::move(logs), std::move(with));
+    ASSERT_THAT(logged, IsOk());
+    logged_ = *std::move(logged);
+  }
+  int64_t Count(const std::string& what) { return cluster_.Execute("SELECT count(*) FROM " + what).rows[0].Int(0, 0); }
+
+  PostgresStore* rows_ = nullptr;
+  std::unique_ptr<LoggedStore> logged_;
+};
+
+const Location kLogged = PackedLocation(ObjectKey("ns", "Class", "logged"));
+
+TEST_F(PostgresLogTest, CommitIsARowOfTheLogUntilItIsFolded) {
+  OpenLogged(2);
+  for (const char* value : {"1", "2", "3"}) {
+    ASSERT_THAT(Commit(*logged_->ForExecutor(1), {{kLogged, OnePut("k", value)}}), IsOk());
+  }
+  EXPECT_EQ(Count("hf_log WHERE writer = 1"), 3);
+  EXPECT_EQ(Count("hf_entry WHERE family = 3"), 0);
+  EXPECT_THAT(FindAt(*logged_, kLogged, "k"), Optional(std::string("3")));
+  ASSERT_THAT(logged_->Fold(), IsOk());
+  EXPECT_EQ(Count("hf_log"), 0);
+  EXPECT_EQ(Count("hf_entry WHERE family = 3"), 1);
+  EXPECT_THAT(FindAt(*logged_, kLogged, "k"), Optional(std::string("3")));
+}
+
+// A process that is lost leaves batches in the logs, which the next one finds; it may have fewer executors.
+TEST_F(PostgresLogTest, NextProcessFoldsWhatIsInTheLogs) {
+  OpenLogged(3);
+  auto first = std::move(logged_);
+  for (int executor = 0; executor < 3; ++executor) {
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_THAT(Commit(*first->ForExecutor(executor), {{kLogged, OnePut(absl::StrCat(executor), absl::StrCat(i))}}),
+                  IsOk());
+    }
+  }
+  OpenLogged(1);
+  for (const char* key : {"0", "1", "2"}) EXPECT_THAT(FindAt(*logged_, kLogged, key), Optional(std::string("19")));
+  // What is folded leaves the log with the next fold.
+  ASSERT_THAT(logged_->Fold(), IsOk());
+  EXPECT_EQ(Count("hf_log"), 0);
+  // The first process can neither commit nor fold any more.
+  for (int executor = 0; executor < 3; ++executor) {
+    const absl::Status refused = Commit(*first->ForExecutor(executor), {{kLogged, OnePut("0", "late")}});
+    EXPECT_TRUE(IsNotOwner(refused)) << refused;
+  }
+  EXPECT_FALSE(first->Fold().ok());
+  first = nullptr;
+  EXPECT_THAT(FindAt(*logged_, kLogged, "0"), Optional(std::string("19")));
+  ASSERT_THAT(Commit(*logged_->ForExecutor(0), {{kLogged, OnePut("0", "next")}}), IsOk());
+}
+
+// The fold alone tells a process that was taken over while it did not commit.
+TEST_F(PostgresLogTest, FoldOfAProcessThatWasTakenOverHasNoEffect) {
+  OpenLogged(1);
+  auto first = std::move(logged_);
+  ASSERT_THAT(Commit(*first->ForExecutor(0), {{kLogged, OnePut("k", "first")}}), IsOk());
+  OpenLogged(1);
+  ASSERT_THAT(Commit(*logged_->ForExecutor(0), {{kLogged, OnePut("k", "second")}}), IsOk());
+  ASSERT_THAT(logged_->Fold(), IsOk());
+  EXPECT_TRUE(IsNotOwner(first->Fold()));
+  EXPECT_THAT(FindAt(*logged_, kLogged, "k"), Optional(std::string("second")));
+  EXPECT_EQ(cluster_.Execute("SELECT value FROM hf_entry WHERE family = 3").rows[0].Bytes(0, 0), "second");
+}
+
+TEST_F(PostgresLogTest, MissingBatchIsDataLoss) {
+  OpenLogged(1);
+  auto first = std::move(logged_);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_THAT(Commit(*first->ForExecutor(0), {{kLogged, OnePut("k", absl::StrCat(i))}}), IsOk());
+  }
+  cluster_.Execute("DELETE FROM hf_log WHERE batch = 2");
+  PostgresOptions options = cluster_.NewProcess();
+  options.with_log = true;
+  options.boot_time = [hours = 0]() mutable { return absl::Hours(++hours); };
+  auto rows = OpenOrDie(options);
+  std::unique_ptr<CommitLogs> logs = rows->NewCommitLogs();
+  EXPECT_THAT(LoggedStore::Open(std::move(rows), std::move(logs), {}).status(),
+              IsStatus(absl::StatusCode::kDataLoss, "log 0 of hf_log: batch 2 is missing"));
+}
+
+TEST_F(PostgresLogTest, LogIsNotLeftBehind) {
+  OpenLogged(1);
+  auto first = std::move(logged_);
+  ASSERT_THAT(Commit(*first->ForExecutor(0), {{kLogged, OnePut("k", "v")}}), IsOk());
+  PostgresOptions without = cluster_.NewProcess();
+  without.boot_time = [hours = 0]() mutable { return absl::Hours(++hours); };
+  EXPECT_THAT(OpenPostgresStore(without).status(),
+              IsStatus(absl::StatusCode::kFailedPrecondition, "start once with commit logs"));
+  OpenLogged(1);
+  logged_ = nullptr;
+  Open();
+  EXPECT_THAT(FindAt(*store_, kLogged, "k"), Optional(std::string("v")));
 }
 
 TEST(PostgresStoreFaults, ReadsWaitForAServerThatComesBack) {
