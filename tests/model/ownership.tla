@@ -259,11 +259,14 @@ Start(n) ==
           !.process = process, !.up = TRUE, !.epoch = writer[n].epoch + 1, !.batch = writer[n].batch]]
   /\ UNCHANGED <<shard, data, late, clients, spent>>
 
+\* What a node reads of a shard. A server that has been replaced, and does not know it, would show what once was.
+Loaded(s) == IF Broken = "load_from_replaced" THEN {SubSeq(data[s], 1, i) : i \in 0..Len(data[s])} ELSE {data[s]}
+
 \* Runs a shard that is its writer's, by what the table says, unless it is about to give it away.
 Adopt(n, s) ==
   /\ node[n].up /\ shard[s] = n /\ s \notin node[n].owns
   /\ \A x \in node[n].statement : x.shard # s
-  /\ node' = [node EXCEPT ![n].owns = @ \cup {s}, ![n].cache[s] = data[s]]
+  /\ \E read \in Loaded(s) : node' = [node EXCEPT ![n].owns = @ \cup {s}, ![n].cache[s] = read]
   /\ UNCHANGED <<database, clients, spent>>
 
 -------------------------------------------------------------------------------
@@ -293,7 +296,7 @@ Move(n, s) ==
   /\ writer[n].owner = node[n].process
   /\ Free(n, shard[s])
   /\ shard' = [shard EXCEPT ![s] = n]
-  /\ node' = [node EXCEPT ![n].owns = @ \cup {s}, ![n].cache[s] = data[s]]
+  /\ \E read \in Loaded(s) : node' = [node EXCEPT ![n].owns = @ \cup {s}, ![n].cache[s] = read]
   /\ UNCHANGED <<writer, data, late, silent, clients, spent>>
 
 -------------------------------------------------------------------------------
@@ -310,6 +313,15 @@ Next ==
        \/ \E s \in Shard : Write(n, s) \/ \E to \in Node : Give(n, s, to) \/ GiveTooEarly(n, s, to)
 
 Spec == Init /\ [][Next]_vars
+
+\* Whoever is up and can do something does it one day. Nothing forces clients, faults and starts.
+FairSpec ==
+  /\ Spec
+  /\ WF_vars(Tick)
+  /\ \A n \in Node :
+       /\ WF_vars(CarryOut(n)) /\ WF_vars(Answered(n)) /\ WF_vars(Resolve(n)) /\ WF_vars(Beat(n))
+       /\ \A s \in Shard : WF_vars(Adopt(n, s)) /\ WF_vars(Move(n, s))
+       /\ \A w \in Node : WF_vars(Raise(n, w))
 
 -------------------------------------------------------------------------------
 (* What must hold. The order of all writes to a shard is that of its data. *)
@@ -344,4 +356,8 @@ WritesBuild == [][\A s \in Shard : IsPrefix(data[s], data'[s])]_data
 OnlyOwnersCommit ==
   [][\A s \in Shard : data'[s] # data[s] =>
        LET write == Last(data'[s]) IN shard[s] = write.by /\ writer[write.by].owner = write.process]_data
+
+\* While any node goes on that has its writer, each shard is run by one in the end.
+Working(n) == node[n].up /\ writer[n].owner = node[n].process
+ShardsAreServed == <>[]((\E n \in Node : Working(n)) => \A s \in Shard : \E n \in Node : Working(n) /\ s \in node[n].owns)
 ===============================================================================
