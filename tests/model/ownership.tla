@@ -75,7 +75,7 @@ Symmetry == Permutations(Node) \cup Permutations(Shard)
      cache      what it knows of their data: all acknowledged writes
      statement  what it has sent on the connection of its writer and does not know the end of: none or one
      lease      ticks since it sent the last write to its row that was acknowledged
-     raised     writers whose epoch it has raised: remembered only by the variant that relies on it *)
+     raised     writers whose epoch it has raised: remembered only by variants that rely on it *)
 
 Range(sequence) == {sequence[i] : i \in DOMAIN sequence}
 Last(sequence) == sequence[Len(sequence)]
@@ -274,14 +274,16 @@ Adopt(n, s) ==
 
 Silent(w) == silent[w] >= IF Broken = "takeover_early" THEN Lease - 1 ELSE Lease
 
+\* The variants in which a node moves the shards of writers whose epoch it has raised itself.
+Remembering == {"takeover_keeps_owner", "move_unchecked", "move_by_raiser"}
+
 \* The row is as it was seen for a whole lease. Its owner goes too, or the old process would raise the epoch again.
 Raise(n, w) ==
   /\ node[n].up /\ n # w /\ writer[w].owner # 0 /\ Silent(w)
   /\ \E s \in Shard : shard[s] = w
   /\ spent.takeovers < TakeOversMax /\ Spend("takeovers")
   /\ writer' = [writer EXCEPT ![w].epoch = @ + 1, ![w].owner = IF Broken = "takeover_keeps_owner" THEN @ ELSE 0]
-  /\ node' = IF Broken \in {"takeover_keeps_owner", "move_unchecked"} THEN [node EXCEPT ![n].raised = @ \cup {w}]
-             ELSE node
+  /\ node' = IF Broken \in Remembering THEN [node EXCEPT ![n].raised = @ \cup {w}] ELSE node
   /\ Changed(w)
   /\ UNCHANGED <<shard, data, late, clients>>
 
@@ -289,11 +291,11 @@ Raise(n, w) ==
 Free(n, w) ==
   CASE Broken = "move_before_raise" -> writer[w].owner = 0 \/ Silent(w)
     [] Broken \in {"takeover_keeps_owner", "move_unchecked"} -> w \in node[n].raised
+    [] Broken = "move_by_raiser" -> writer[w].owner = 0 /\ w \in node[n].raised
     [] OTHER -> writer[w].owner = 0
 
 Move(n, s) ==
   /\ node[n].up /\ shard[s] # n
-  /\ writer[n].owner = node[n].process
   /\ Free(n, shard[s])
   /\ shard' = [shard EXCEPT ![s] = n]
   /\ \E read \in Loaded(s) : node' = [node EXCEPT ![n].owns = @ \cup {s}, ![n].cache[s] = read]

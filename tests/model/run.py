@@ -31,16 +31,26 @@ HEAP_MIB = 2048
 SECONDS_MAX = 3600
 
 HOLDS = "holds"
+LIVENESS = "ShardsAreServed"
 INVARIANTS = ("NothingLost", "NothingTwice", "NothingStale", "OneOwner")
 NOTHING = dict(WritesMax=0, GivesMax=0, FaultsMax=0, TakeOversMax=0, RestartsMax=0)
+
+SMALL = dict(Node="{n1, n2}", Shard="{s1}")
 
 
 @dataclasses.dataclass
 class Configuration:
     name: str
-    verdict: str  # HOLDS, or the property that must be violated: the only one that is checked then
+    verdict: str  # HOLDS, or the property that must be violated
     constants: dict  # those that differ from ownership.cfg
     live: bool = False  # checks ShardsAreServed under fairness, where symmetry may not be used
+
+    @property
+    def checked(self):
+        """The only property that is checked; None: all of ownership.cfg."""
+        if self.live:
+            return LIVENESS
+        return None if self.verdict == HOLDS else self.verdict
 
 
 def broken(rule, verdict, live=False, **bounds):
@@ -50,11 +60,16 @@ def broken(rule, verdict, live=False, **bounds):
 
 CONFIGURATIONS = [
     Configuration("ownership", HOLDS, {}),
+    Configuration("two_takeovers", HOLDS, dict(GivesMax=0, TakeOversMax=2, RestartsMax=1)),
+    Configuration("two_writes", HOLDS, dict(WritesMax=2, GivesMax=0)),
+    Configuration("small_and_long", HOLDS, dict(SMALL, WritesMax=2, GivesMax=1, FaultsMax=1, TakeOversMax=2, RestartsMax=1, Lease=2)),
+    Configuration("served", HOLDS, dict(SMALL, FaultsMax=1, TakeOversMax=4, RestartsMax=1), live=True),
     broken("commit_unfenced", "NothingLost", WritesMax=2, TakeOversMax=1),
     broken("move_before_raise", "OnlyOwnersCommit", WritesMax=1),
     broken("resolve_by_read", "NothingTwice", WritesMax=1, FaultsMax=1),
     broken("resolve_keeps_epoch", "NothingTwice", WritesMax=1, FaultsMax=1),
     broken("lease_from_answer", "NothingStale", WritesMax=2, TakeOversMax=1),
+    broken("move_by_raiser", LIVENESS, live=True, **SMALL, FaultsMax=1, TakeOversMax=4, RestartsMax=1),
     broken("takeover_early", "OneOwner", Lease=2, TakeOversMax=1),
     broken("give_before_commit", "NothingLost", WritesMax=2, GivesMax=1),
     broken("cancelled_is_undone", "NothingTwice", WritesMax=1, FaultsMax=1),
@@ -98,10 +113,9 @@ def write_configuration(configuration, folder):
         text, count = re.subn(rf"^  {name} = .*$", f"  {name} = {value}", text, flags=re.M)
         if count != 1:
             fail(f"ownership.cfg has no constant {name}")
-    only = "ShardsAreServed" if configuration.live else configuration.verdict
-    if only != HOLDS:
+    if checked := configuration.checked:
         text = re.sub(r"^(INVARIANTS|PROPERTIES) .*\n", "", text, flags=re.M)
-        text += f"{'INVARIANT' if only in INVARIANTS else 'PROPERTY'} {only}\n"
+        text += f"{'INVARIANT' if checked in INVARIANTS else 'PROPERTY'} {checked}\n"
     if configuration.live:
         text = text.replace("SPECIFICATION Spec", "SPECIFICATION FairSpec").replace("SYMMETRY Symmetry\n", "")
     (folder / f"{configuration.name}.cfg").write_text(text)
@@ -114,7 +128,7 @@ def verdict_of(output, checked):
     if found := re.search(r"^Error: Invariant (\w+) is violated", output, re.M):
         return found[1]
     if found := re.search(r"^Error: (Action property|Temporal properties) .*violated", output, re.M):
-        return checked if checked != HOLDS else found[1]
+        return checked or found[1]
     return None
 
 
@@ -124,12 +138,12 @@ def check(configuration, tool, folder, trace):
     command = ["nice", "-n", "10", "java", "-XX:+UseSerialGC", f"-Xmx{HEAP_MIB}m", "-cp", tool, "tlc2.TLC"]
     command += ["-workers", "1", "-deadlock", "-cleanup", "-metadir", "states", "-config", configuration.name, "ownership"]
     began = time.monotonic()
-    run = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
+    log = folder / f"{configuration.name}.log"
+    with open(log, "w") as file:
+        subprocess.run(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, check=False, timeout=SECONDS_MAX)
     seconds = time.monotonic() - began
-    output = run.stdout + run.stderr
-    (folder / f"{configuration.name}.log").write_text(output)
-    verdict = verdict_of(output, "ShardsAreServed" if configuration.live else configuration.verdict)
+    output = log.read_text()
+    verdict = verdict_of(output, configuration.checked)
     if verdict is None:
         print(f"{configuration.name}: TLC has no verdict:\n{output[-3000:]}")
         return False
