@@ -23,16 +23,16 @@
      - Looking at rows, and beat: a row counts as seen by all nodes as soon as it has changed, which is the earliest
        moment that a watcher can count from. That it has not changed since is a step of the model; the statements know
        it by comparing epoch, batch and beat with what was seen.
-     - Nodes without shards: they do not beat, their lease counts as over and their rows as silent. One that gets a shard
-       has to beat or to commit before it answers.
+     - Nodes without shards: they do not beat, their lease counts as over and their rows as silent. One that gets a
+       shard has to beat or to commit before it answers.
      - A heartbeat takes no time. One that is on its way longer leaves less of the lease.
-     - Taking over, moving and loading a shard, and finding out an outcome, are a step of the database each, with no
-       statement on its way. They compare what they rely on, so a late one does what it would do in time, or nothing; what
-       follows when their answer is lost is what follows when the node dies after the step or repeats it.
+     - Taking over, moving and loading a shard are a step of the database each, with no statement on its way. They
+       compare what they rely on, so a late one does what it would do in time, or nothing. When its answer is lost, what
+       follows is what follows when the node dies after the step, or repeats it.
      - hf_shard.epoch: no rule here needs it. It orders the maps of nodes that forward calls.
-     - The log and its fold (hf_log), forwarding, several executors of a node, a database that loses commits (DATA_LOSS).
+     - The log and its fold (hf_log), forwarding, several writers of a node, a database that loses commits (DATA_LOSS).
      - Replies that wait for a commit. An answer of the model is one that waits for none.
-     - Clocks that run unequally: the lease of an owner needs a margin for it. *)
+     - Clocks that run unequally: who takes over has to wait a little longer than the lease of the owner. *)
 EXTENDS Naturals, Sequences, FiniteSets, TLC
 
 CONSTANTS
@@ -40,7 +40,7 @@ CONSTANTS
   Lease,        \* in ticks
   WritesMax,    \* writes of clients, in all
   GivesMax,     \* shards that are given away by a live node, in all
-  FaultsMax,    \* connections that are lost, and nodes that die, in all
+  FaultsMax,    \* connections that are lost, late writes of Resolve, and nodes that die, in all
   TakeOversMax, \* epochs that are raised by another node, in all
   RestartsMax,  \* of each node
   Broken        \* the rule that is taken away, or "nothing"
@@ -109,7 +109,7 @@ Tick ==
   /\ UNCHANGED <<tables, late, clients, spent>>
 
 -------------------------------------------------------------------------------
-(* Commits. A statement knows what the fence compares, and what it does. Giving a shard away is a batch like any other. *)
+(* Commits. A statement knows what the fence compares and what it does. Giving a shard away is a batch as any other. *)
 
 Statement(n, kind, s, write, to) ==
   [by |-> n, process |-> node[n].process, epoch |-> node[n].epoch, batch |-> node[n].batch + 1, kind |-> kind,
@@ -232,6 +232,14 @@ Resolve(n) ==
               [] OTHER -> writer' = [writer EXCEPT ![n].epoch = raised] /\ Changed(n) /\ end(row.batch, LeaseOf(n, 0))
     /\ UNCHANGED <<shard, data, late, spent>>
 
+\* A write of Resolve whose answer was lost, or which is late. Here it may come even when nothing was unknown.
+ResolveLate(n) ==
+  /\ writer[n].owner = node[n].process
+  /\ spent.faults < FaultsMax /\ Spend("faults")
+  /\ writer' = [writer EXCEPT ![n].epoch = @ + 1]
+  /\ Changed(n)
+  /\ UNCHANGED <<shard, data, late, node, clients>>
+
 -------------------------------------------------------------------------------
 (* Being alive. *)
 
@@ -311,7 +319,7 @@ Next ==
   \/ Tick
   \/ CarryOutLate
   \/ \E n \in Node :
-       \/ OfNode(n) \/ Lose(n) \/ Die(n) \/ Start(n)
+       \/ OfNode(n) \/ Lose(n) \/ ResolveLate(n) \/ Die(n) \/ Start(n)
        \/ \E s \in Shard : Write(n, s) \/ \E to \in Node : Give(n, s, to) \/ GiveTooEarly(n, s, to)
 
 Spec == Init /\ [][Next]_vars
@@ -340,8 +348,8 @@ NothingTwice ==
   /\ refused \cap Happened = {}
   /\ \A s \in Shard : Cardinality(Range(data[s])) = Len(data[s])
 
-\* A read answers what the database has, up to this node's own commit that nobody was told of yet. So it is no older than
-\* any answer before it.
+\* A read answers what the database has, up to this node's own commit that nobody was told of yet. So it is no older
+\* than any answer before it.
 NothingStale ==
   \A n \in Node, s \in Shard : MayAnswer(n, s) =>
     \/ node[n].cache[s] = data[s]
@@ -361,5 +369,6 @@ OnlyOwnersCommit ==
 
 \* While any node goes on that has its writer, each shard is run by one in the end.
 Working(n) == node[n].up /\ writer[n].owner = node[n].process
-ShardsAreServed == <>[]((\E n \in Node : Working(n)) => \A s \in Shard : \E n \in Node : Working(n) /\ s \in node[n].owns)
+ShardsAreServed ==
+  <>[]((\E n \in Node : Working(n)) => \A s \in Shard : \E n \in Node : Working(n) /\ s \in node[n].owns)
 ===============================================================================
