@@ -23,7 +23,7 @@ namespace {
 
 using storage::ReadFile;
 
-constexpr absl::Duration kStartMax = absl::Seconds(30);
+constexpr absl::Duration kStartMax = absl::Seconds(100);
 constexpr absl::Duration kStep = absl::Milliseconds(2);
 
 // Starts the program with these arguments and its own. The file gets its output in place of what it had.
@@ -86,6 +86,7 @@ ServerProcess::ServerProcess(const std::string& data_dir, const std::string& con
     int status;
     if (absl::Now() > until || waitpid(pid_, &status, WNOHANG) == pid_) {
       std::fprintf(stderr, "%s does not serve:\n%s\n", program.path.c_str(), Log().c_str());
+      kill(pid_, SIGKILL);
       std::abort();
     }
     absl::SleepFor(kStep);  // no event with a timeout tells that a process has started
