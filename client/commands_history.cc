@@ -17,7 +17,7 @@ using v1::AdminService;
 std::string Short(double value, double step) {
   constexpr const char* kUnits[] = {"", "K", "M", "G", "T"};
   size_t unit = 0;
-  // What would be rounded to the next unit is of that unit.
+  // A number that would be rounded to the next unit is of that unit.
   while (unit + 1 < std::size(kUnits) && value >= step - 0.5) {
     value /= step;
     ++unit;

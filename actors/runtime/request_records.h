@@ -95,7 +95,7 @@ class RequestRecords {
     absl::AnyInvocable<void()> done;  // may be null
     std::string from;                 // the key at which it goes on
   };
-  // What a step of counting has found: the records and bytes of each run of records of one shard and namespace.
+  // The findings of a step of counting: the records and bytes of each run of records of one shard and namespace.
   struct Counted {
     struct Run {
       storage::ShardId shard;

@@ -26,7 +26,7 @@ void ShardHost::Release(storage::ShardId number, absl::Duration turns_max, absl:
   std::vector<storage::ObjectKey> keys;
   keys.reserve(shard.activations.size());
   for (const auto& activation : shard.activations) keys.push_back(activation->key());
-  // What one activation ends may remove another one.
+  // The end of one activation may remove another one.
   for (const storage::ObjectKey& key : keys) {
     if (Activation* const activation = ActivationOf(key)) activation->Evict();
   }

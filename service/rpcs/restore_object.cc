@@ -1,8 +1,8 @@
 // RestoreObject: one object out of the backups into the running server.
 //
 // The backup is read on the thread of maintenance, so there is one restore at a time and it gives way to all others.
-// What it has read is in memory, bounded like the file of an import; the object is then changed in one turn, as an
-// import changes it. Nothing else is written, so a crash leaves nothing.
+// The object that it has read is in memory, bounded like the file of an import; the object is then changed in one turn,
+// as an import changes it. Nothing else is written, so a crash leaves nothing.
 
 #include <grpcpp/support/async_unary_call.h>
 #include <xxhash.h>

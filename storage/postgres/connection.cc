@@ -35,7 +35,7 @@ struct Default {
 constexpr Default kDefaults[] = {
     {"application_name", "holdfastd"},
     {"connect_timeout", "2"},
-    // Of several hosts, the one that takes writes.
+    // The one of several hosts that takes writes.
     {"target_session_attrs", "read-write"},
     // A machine that is gone is noticed within seconds by connections that wait.
     {"tcp_user_timeout", "5000"},

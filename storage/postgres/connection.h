@@ -5,7 +5,7 @@
 // statements up to a synchronization point are an implicit transaction; statements here never say BEGIN, but for the
 // snapshots of a cursor.) Each statement is prepared at its first use.
 //
-// What a failure means for a transaction that writes:
+// The meaning of a failure for a transaction that writes:
 //   kRefused   the server has not got the statements, and never will.
 //   kError     the server has refused a statement, and the transaction has no effect; `sqlstate` says why.
 //   kUnknown   the connection was lost or the deadline has passed: the transaction may have happened, or may still

@@ -1,6 +1,6 @@
 // A cursor over rows of hf_entry, which are read a page at a time.
 //
-// What fits into the first page, as most ranges do, is read in one trip. A longer walk reads from a snapshot: a
+// A range that fits into the first page, as most do, is read in one trip. A longer walk reads from a snapshot: a
 // transaction, with a connection of its own, that lasts until the cursor is gone. The number of those connections is
 // bounded (ReaderOptions), and the database keeps old versions of rows meanwhile, so a cursor over a long range must
 // not live for longer than it is walked.

@@ -43,7 +43,7 @@ class CachedCursor final : public Cursor {
   Entries::const_iterator at_;
 };
 
-// Whether a range that ends at `end` reaches at least as far as `other`; an empty end is behind all others.
+// Returns whether a range that ends at `end` reaches at least as far as `other`; an empty end is behind all others.
 bool ReachesEnd(const std::string& end, const std::string& other) {
   return end.empty() || (!other.empty() && end >= other);
 }

@@ -94,7 +94,7 @@ class RowCache {
     size_t bytes = 0;
     std::list<Location>::iterator used;
   };
-  // What the tickets of a group of locations are worth.
+  // The worth of the tickets of a group of locations.
   struct Gate {
     uint64_t version = 0;
     int commits = 0;  // under way

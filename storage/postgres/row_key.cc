@@ -15,7 +15,7 @@ std::string HashOf(absl::string_view prefix) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const unsigned char*>(prefix.data()), prefix.size(), digest);
   std::string hash(reinterpret_cast<const char*>(digest), kHashBytes);
-  // So that there is a key behind those of each hash.
+  // There must be a key behind those of each hash.
   if (hash[0] == '\xff') hash[0] = '\xfe';
   return hash;
 }

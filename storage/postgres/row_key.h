@@ -7,7 +7,7 @@
 //   kRequests  that of the object                   the key, of either kind
 //   kPacked    that of the object, of the prefix    16 bytes of a hash of the prefix, and the key without the prefix
 //
-// So each row of an object says which shard it belongs to, and a shard can move to another node without its rows.
+// Each row of an object thus says which shard it belongs to, and a shard can move to another node without its rows.
 //
 // A packed key has a hash in place of the object's id since a B-tree of PostgreSQL refuses keys of more than 2,700
 // bytes, and since an id in each row of an object costs more than its data. The hash is cryptographic: a client may
@@ -41,7 +41,7 @@ class RowSpace {
   explicit RowSpace(const Location& location);
 
   int16_t family() const { return family_; }
-  // Whether all rows are of one shard, and lie under one prefix. False: those of a family that is no object's.
+  // Returns whether all rows are of one shard, and lie under one prefix. False: those of a family that is no object's.
   bool of_one_object() const { return of_one_object_; }
   int16_t ShardOf(absl::string_view key) const;
   // The bytes before each key.

@@ -95,7 +95,7 @@ class Writer {
   absl::Status failure() const;
   // Ends all later commits with `why`, unless they have a failure.
   void Fail(const absl::Status& why);
-  // Whether the server has no room for the commit under way, which is tried again.
+  // Returns whether the server has no room for the commit under way, which is tried again.
   bool disk_full() const { return disk_full_.load(std::memory_order_relaxed); }
   // The outcomes that had to be found out by a write.
   int64_t resolved() const { return resolved_.load(std::memory_order_relaxed); }

@@ -37,7 +37,7 @@ struct Options {
   int channels = 16;
   int outstanding = 4000;
   std::vector<double> factors = {1, 2, 5, 10};
-  // Of the part "noise".
+  // For the part "noise".
   std::string address;
   double rate = 0;
 };

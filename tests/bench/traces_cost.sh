@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What traces cost: increments and reads of four servers in turn. One has no traces, one traces no call, one traces a
+# The cost of traces: increments and reads of four servers in turn. One has no traces, one traces no call, one traces a
 # call of a hundred, and one each call up to the bound of 1,000 a second. The spans go to a real collector on loopback.
 # Wants a quiet machine, the preset "release", and tests/collector/build.sh.
 #

@@ -134,7 +134,7 @@ WrittenSpans CollectorProcess::Spans() const {
   WrittenSpans spans;
   for (int start = 1; start <= starts_; ++start) {
     const std::string text = ReadFile(FileOf(start));
-    // What follows the last end of a line is still being written.
+    // The text after the last end of a line is still being written.
     std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
     lines.pop_back();
     for (const absl::string_view line : lines) AddExport(json::parse(line), &spans);

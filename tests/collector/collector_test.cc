@@ -1,4 +1,4 @@
-// What the real OpenTelemetry Collector has of the calls of the real server: each span once, whole, under its parent,
+// The spans that the real OpenTelemetry Collector gets from the real server: each span once, whole, under its parent,
 // without and with TLS, and also when the collector goes away and comes back.
 //
 // tests/integration/traces_test.cc has the cases of sampling, refusals and streams, with a collector in the process.

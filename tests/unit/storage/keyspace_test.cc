@@ -79,7 +79,7 @@ TEST_P(ViewTest, ReadsAreThoseOfAPlainMap) {
       std::vector<const WriteSet*> layers;
       for (auto set = sets.rbegin(); set != sets.rend(); ++set) layers.push_back(&*set);
 
-      // What was read from the disk is in memory then.
+      // A value that was read from the disk is in memory then.
       for (const ReadTier tier : {ReadTier::kDisk, ReadTier::kMemory}) {
         if (tier == ReadTier::kMemory && !RowOf(GetParam()).warm) continue;
         View view(store.get(), &location, layers, tier);

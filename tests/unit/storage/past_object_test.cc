@@ -112,7 +112,7 @@ TEST_F(PastObjectTest, AsTheBackupHasItAndAsTheArchiveHasItAtEachMoment) {
   EXPECT_EQ(KeysAt(second), (Keys{{"k", "2"}}));
   EXPECT_EQ(KeysAt(third), (Keys{{"k", "2"}, {"l", "3"}}));
   EXPECT_THAT(Read(gone).status(), IsStatus(absl::StatusCode::kNotFound, "shop/Object/cart/1 was not there"));
-  // What comes is not known yet.
+  // Nobody knows yet what comes.
   Write({{packed_, OnePut("k", "4")}, {kCatalog, Catalog(0)}});
   const auto later = Read(time_.now() + absl::Hours(1));
   ASSERT_THAT(later.status(), IsOk());

@@ -1,4 +1,5 @@
-// What is special in this store: where its rows lie, what is in memory, long walks, and reads while the server is gone.
+// The special things of this store: where its rows lie, what is in memory, long walks, and reads while the server is
+// gone.
 
 #include "storage/postgres/postgres_store.h"
 
