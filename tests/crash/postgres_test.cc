@@ -84,7 +84,7 @@ TEST_P(PostgresCrashTest, NothingAcknowledgedIsLostByKillsOfTheDatabase) {
     std::thread load([&] { workload_.RunAndKill(&server, 1500); });
     // The load goes on through the kills: commits are tried again.
     for (int kill = 0; kill < 2; ++kill) {
-      absl::SleepFor(absl::Milliseconds(50 + random_() % 300));
+      absl::SleepFor(absl::Milliseconds(50 + random_() % 300));  // the kill comes at any moment of the load
       database_.Kill();
       database_.Start();
     }

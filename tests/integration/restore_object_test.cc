@@ -346,7 +346,7 @@ TEST_F(RestoreObjectTest, AKillLeavesAWholeObjectAndNoOtherFiles) {
       (void)Restore(request);
     });
     // The moment of the kill is what the test is about; it goes through the whole of a restore.
-    absl::SleepFor(absl::Milliseconds(4 * round));
+    absl::SleepFor(absl::Milliseconds(4 * round));  // each round kills at a later step
     server_->Kill();
     client.join();
     Start("archive_log: true");

@@ -78,7 +78,7 @@ class PostgresServer {
         pid_ = StartAsUser({absl::StrCat(kPrograms, "/postgres"), "-D", data()});
       }
       if (absl::Now() > until) Die("PostgreSQL does not start");
-      absl::SleepFor(absl::Milliseconds(10));
+      absl::SleepFor(absl::Milliseconds(10));  // no event tells that it takes connections
     }
   }
   // Kills the server as a power failure would, but for what the kernel has of its files.

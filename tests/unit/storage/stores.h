@@ -75,7 +75,7 @@ struct StoreRow {
   void (*refuse)(Store& store) = nullptr;
   // Reads see a patch applied to the stored value at once, and not the value that was committed with it.
   bool applies_patches = true;
-  // What was read once is in memory for the next read.
+  // A value that was read once is in memory for the next read.
   bool warm = true;
 };
 

@@ -292,7 +292,7 @@ TEST_P(TableTest, ManyRowsAreReadAwayFromTheExecutor) {
   EXPECT_EQ(object_.disk_reads(), 3);
   // With RocksDB every walk may have to wait for the disk, and with PostgreSQL each of many rows.
   EXPECT_THAT(object_.Await(users_.Scan(KeyRange::All(), {.rows_max = 100})), IsOkAnd(SizeIs(100)));
-  // What is not folded yet is in memory anyway.
+  // Writes that are not folded yet are in memory anyway.
   if (GetParam() == StoreKind::kPostgresLogged) return;
   const bool on_disk =
       GetParam() == StoreKind::kRocksDb || GetParam() == StoreKind::kLoggedFiles || GetParam() == StoreKind::kPostgres;

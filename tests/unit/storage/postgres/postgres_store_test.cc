@@ -72,7 +72,7 @@ TEST_F(PostgresStoreTest, RowsOfAnObjectSayItsShard) {
   const TripResult rows = cluster_.Execute("SELECT DISTINCT shard FROM hf_entry");
   ASSERT_EQ(rows.rows[0].count(), 1);
   EXPECT_EQ(rows.rows[0].Int(0, 0), shard);
-  // What belongs to no object is of no shard.
+  // Entries that belong to no object are of no shard.
   Put(WholeFamily(FamilyId::kNode), Puts({{"header", ""}}));
   EXPECT_EQ(cluster_.Execute("SELECT shard FROM hf_entry WHERE family = 0").rows[0].Int(0, 0), -1);
 }
@@ -150,7 +150,7 @@ TEST_F(PostgresStoreTest, FirstReadBringsASmallObjectIntoMemory) {
   EXPECT_EQ(InMemory(small, "never there"), ReadResult::kAbsent);
   EXPECT_THAT(Walk(*store_->NewCursor(small, KeyRange::All(), ReadTier::kMemory), false),
               ElementsAre(Pair("a", "1"), Pair("b", "2"), Pair("c", "3")));
-  // Of an object that does not exist it knows that, too.
+  // It knows, too, that an object does not exist.
   const Location absent = PackedLocation(ObjectKey("ns", "Class", "absent"));
   EXPECT_EQ(FindAt(*store_, absent, "a"), std::nullopt);
   EXPECT_EQ(InMemory(absent, "b"), ReadResult::kAbsent);
@@ -315,7 +315,7 @@ TEST_F(PostgresLogTest, NextProcessFoldsWhatIsInTheLogs) {
   }
   OpenLogged(1);
   for (const char* key : {"0", "1", "2"}) EXPECT_THAT(FindAt(*logged_, kLogged, key), Optional(std::string("19")));
-  // What is folded leaves the log with the next fold.
+  // Batches that are folded leave the log with the next fold.
   ASSERT_THAT(logged_->Fold(), IsOk());
   EXPECT_EQ(Count("hf_log"), 0);
   // The first process can neither commit nor fold any more.

@@ -1,4 +1,4 @@
-// What a start finds wrong with a database, and says.
+// The things that a start finds wrong with a database, and says.
 
 #include "storage/postgres/schema.h"
 
