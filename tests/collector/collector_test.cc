@@ -332,7 +332,7 @@ TEST_F(CollectorTest, ACollectorThatIsStoppedInOrderUnderLoadLosesNothing) {
     for (WrittenSpan& span : collector.Spans()) {
       if (ids.insert(span.span_id).second) spans.push_back(std::move(span));
     }
-    absl::SleepFor(absl::Milliseconds(100));  // the calls go on for a moment
+    absl::SleepFor(absl::Milliseconds(100));  // no event tells that another process has written
   } while (spans.size() < static_cast<size_t>(calls) * kSpansOfACall && absl::Now() < until);
   ExpectCalls(spans, 0, calls);
   ExpectExported(static_cast<size_t>(calls) * kSpansOfACall);
