@@ -36,7 +36,8 @@ const Statement kOwned = {"owned",
                           "SELECT id, coalesce(owner, '') = $2::text, node, address FROM hf_writer"
                           " WHERE id = ANY($1::int8[])"};
 
-// Between two looks at the rows of an owner that may be gone.
+// Between two looks at the rows of an owner that may be gone: only looking tells whether they change. Only the start
+// waits here.
 constexpr auto kLookStep = std::chrono::milliseconds(100);
 constexpr auto kSetupTimeout = std::chrono::seconds(10);
 constexpr int kBeatsPerLease = 3;

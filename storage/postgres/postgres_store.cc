@@ -25,7 +25,7 @@ namespace {
 // The first read of an object reads so much of its beginning: all of a small object.
 constexpr Reader::PageLimits kReadAhead = {.rows_max = 32, .bytes_max = 32 << 10};
 
-// Between two tries to reach the database at the start.
+// Between two tries to reach the database at the start, which waits for nothing else.
 constexpr auto kConnectStep = std::chrono::milliseconds(100);
 
 // Batches up to the marks are in the rows, and may be there.

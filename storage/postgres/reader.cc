@@ -9,6 +9,7 @@
 namespace holdfast::storage::postgres {
 namespace {
 
+// Between two tries while the server can't be reached: no event tells that it can be. The thread is one for reads.
 constexpr auto kRetryStep = std::chrono::milliseconds(50);
 
 const Statement kGet = {"get",
@@ -81,7 +82,6 @@ absl::StatusOr<Reader::Lease> Reader::Acquire(bool cursor, Deadline deadline) {
       if (!connection->usable()) connection = nullptr;
     }
   }
-  absl::Status failed;
   while (connection == nullptr) {
     auto opened = OpenSession(options_.session, SessionKind::kReader);
     if (opened.ok()) {

@@ -31,7 +31,8 @@ const Statement kResolve = {"resolve",
                             " WHERE id = $1::int8 AND owner = $2::text RETURNING epoch, batch"};
 const Statement kLook = {"look", "SELECT epoch, batch, node, address FROM hf_writer WHERE id = $1::int8"};
 
-// Between two tries while the database can't be reached, or can't take a commit now.
+// Between two tries while the database can't be reached, or can't take a commit now: no event tells when it can. The
+// thread is the one for the commits of its executor.
 constexpr auto kRetryStep = std::chrono::milliseconds(50);
 
 // Errors that may go away: the server is short of something, ends what another session holds up, or is a standby now.

@@ -24,6 +24,7 @@
 #include "storage/store/store.h"
 #include "tests/simulation/memory_logs.h"
 #include "tests/unit/storage/late_store.h"
+#include "tests/unit/storage/open_logged.h"
 #include "tests/unit/storage/random.h"
 #include "tests/unit/storage/status_matchers.h"
 #include "tests/unit/storage/temp_dir.h"
@@ -85,17 +86,6 @@ inline std::unique_ptr<Store> OpenUnsynced(const std::string& dir) {
   return OpenOrDie(options);
 }
 
-// A store that folds all the time.
-inline std::unique_ptr<Store> OpenLoggedOrDie(std::unique_ptr<Store> below, std::unique_ptr<CommitLogs> logs) {
-  LoggedStoreOptions options;
-  options.fold_every = absl::Milliseconds(1);
-  auto store = LoggedStore::Open(std::move(below), std::move(logs), std::move(options));
-  if (!store.ok()) {
-    std::cerr << store.status() << std::endl;
-    std::abort();
-  }
-  return *std::move(store);
-}
 inline std::unique_ptr<Store> OpenLogged(const std::string&) {
   return OpenLoggedOrDie(std::make_unique<MemoryStore>(), std::make_unique<simulation::MemoryLogs>());
 }

@@ -3,13 +3,11 @@
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_POSTGRES_STORE_ROW_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_POSTGRES_STORE_ROW_H_
 
-#include <cstdlib>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "storage/fold/logged_store.h"
+#include "tests/unit/storage/open_logged.h"
 #include "tests/unit/storage/postgres/test_cluster.h"
 #include "tests/unit/storage/postgres/with_families.h"
 
@@ -40,14 +38,7 @@ inline std::unique_ptr<Store> OpenLoggedCluster(const std::string&) {
   auto cluster = std::make_unique<TestCluster>();
   auto below = std::make_unique<ClusterStore>(std::move(cluster));
   std::unique_ptr<CommitLogs> logs = static_cast<PostgresStore*>(below->below())->NewCommitLogs();
-  LoggedStoreOptions options;
-  options.fold_every = absl::Milliseconds(1);
-  auto store = LoggedStore::Open(std::move(below), std::move(logs), std::move(options));
-  if (!store.ok()) {
-    std::cerr << store.status() << std::endl;
-    std::abort();
-  }
-  return *std::move(store);
+  return OpenLoggedOrDie(std::move(below), std::move(logs));
 }
 
 }  // namespace holdfast::storage::postgres
