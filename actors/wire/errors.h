@@ -40,6 +40,9 @@ absl::Status ObjectReset(absl::string_view why);
 absl::Status DeadlinePassed();
 // UNAVAILABLE: the object's shard is not here, or not any more; nothing happened.
 absl::Status WrongOwner();
+// UNAVAILABLE, with the same reason: another server may own the object by now, so what was read here is not told. What
+// the request wrote has not happened; a handler that commits in parts may have committed some.
+absl::Status LeaseEnded();
 // UNAVAILABLE for everyone who waits for a commit that ended with `status`: OUTCOME_UNKNOWN, since the request may have
 // happened or not; OBJECT_RESET if the store refused the commit (IsNotOwner), since nothing happened then.
 absl::Status CommitFailed(const absl::Status& status);

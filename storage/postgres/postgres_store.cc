@@ -112,10 +112,11 @@ class StoreOverLibpq final : public PostgresStore {
   std::vector<OwnFamily> ListOwnFamilies() override { return {}; }
 
   absl::Duration LeaseAge() const override {
-    absl::Duration age;
-    for (const auto& writer : writers_) age = std::max(age, writer->lease_age());
-    return age;
+    absl::Duration renewed = writers_.front()->renewed();
+    for (const auto& writer : writers_) renewed = std::max(renewed, writer->renewed());
+    return options_.boot_time() - renewed;
   }
+  bool HoldsLease() override { return LeaseAge() < options_.lease; }
   int64_t ResolvedCommits() const override {
     int64_t resolved = 0;
     for (const auto& writer : writers_) resolved += writer->resolved();
@@ -148,6 +149,7 @@ class StoreOverLibpq final : public PostgresStore {
       whole_->cache_.EndCommit(writes, status.ok());
       return status;
     }
+    bool HoldsLease() override { return whole_->HoldsLease(); }
     bool DiskFull() override { return whole_->DiskFull(); }
     StoreStats Stats() override { return whole_->Stats(); }
     absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override { return whole_->CreateFamily(name); }

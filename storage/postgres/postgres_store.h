@@ -60,8 +60,10 @@ struct PostgresOptions {
 
 class PostgresStore : public Store {
  public:
-  // How long ago the last write to a writer's row that was acknowledged was sent, for the executor for which that is
-  // longest. What waits for no commit may be told to clients only while this is less than the lease.
+  // How long ago the last write to a row of any of this process's writers that was acknowledged was sent. The lease is
+  // the process's: another one takes its writers all at once, and only after none of their rows has changed for the
+  // whole lease. So the newest of these writes counts, whatever the other writers do. HoldsLease() is whether this is
+  // less than the lease.
   virtual absl::Duration LeaseAge() const = 0;
   // The commits whose outcome had to be found out.
   virtual int64_t ResolvedCommits() const = 0;

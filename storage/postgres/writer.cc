@@ -58,9 +58,7 @@ Writer::Writer(const WriterOptions& options, const WriterState& state, absl::Dur
       renewed_ns_(absl::ToInt64Nanoseconds(claimed_at)),
       epoch_(state.epoch) {}
 
-absl::Duration Writer::lease_age() const {
-  return options_.boot_time() - absl::Nanoseconds(renewed_ns_.load(std::memory_order_acquire));
-}
+absl::Duration Writer::lease_age() const { return options_.boot_time() - renewed(); }
 
 void Writer::Renew(absl::Duration sent_at) {
   const int64_t sent_ns = absl::ToInt64Nanoseconds(sent_at);

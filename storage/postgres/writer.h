@@ -86,9 +86,10 @@ class Writer {
   int64_t id() const { return id_; }
   // The last batch that was acknowledged.
   int64_t batch() const { return batch_.load(std::memory_order_acquire); }
-  // How long ago the last write to the row that was acknowledged was sent. What waits for no commit may be told to
-  // clients only while this is less than the lease.
+  // How long ago the last write to the row that was acknowledged was sent.
   absl::Duration lease_age() const;
+  // The boot_time at which that write was sent.
+  absl::Duration renewed() const { return absl::Nanoseconds(renewed_ns_.load(std::memory_order_acquire)); }
   // A write to the row, which was sent at this time, was acknowledged.
   void Renew(absl::Duration sent_at);
   // The failures that end commits: the first one, or OK.
