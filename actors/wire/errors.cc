@@ -163,6 +163,7 @@ absl::Status CommitFailed(const absl::Status& status) {
 
 absl::Status FromStorage(const absl::Status& status) {
   if (status.ok() || ReasonOf(status) != v1::ERROR_REASON_UNSPECIFIED) return status;
+  if (storage::IsNotOwner(status)) return WrongOwner();
   switch (status.code()) {
     case absl::StatusCode::kDataLoss:
       Log(LogLevel::kError, "data_loss", {{"status", status.ToString()}});

@@ -73,7 +73,9 @@ class StoreOverLibpq final : public PostgresStore {
       : options_(options),
         reader_({.session = SessionOf(options),
                  .connections_max = options.read_connections_max,
-                 .cursor_connections_max = options.cursor_connections_max}),
+                 .cursor_connections_max = options.cursor_connections_max,
+                 // The folds, and so all rows that a read depends on, are commits of this writer.
+                 .known = [this] { return writers_.back()->mark(); }}),
         cache_({.bytes_max = options.row_cache_bytes,
                 .location_bytes_max = std::min(RowCache::Options().location_bytes_max, options.row_cache_bytes / 16)}) {
     for (const WriterState& writer : claimed.writers) {

@@ -262,6 +262,21 @@ TEST_F(WriterFaultsTest, LostWriterIsDataLoss) {
   EXPECT_THAT(Put("2"), IsStatus(absl::StatusCode::kDataLoss, "is gone"));
 }
 
+// What says that the writer is another's could be lost itself with its server.
+TEST_F(WriterFaultsTest, OwnerThatIsNotOnTheStandbyDoesNotCount) {
+  options_.commit_timeout = absl::Milliseconds(300);
+  Open();
+  ASSERT_THAT(Put("1"), IsOk());
+  cluster_.Execute("UPDATE hf_writer SET owner = 'another', epoch = epoch + 1");
+  HoldCommits();
+  int resolving = 0;
+  on_step_ = [&](Step step) {
+    if (step == Step::kResolve && ++resolving == 2) ReleaseCommits();
+  };
+  EXPECT_TRUE(IsNotOwner(Put("2")));
+  EXPECT_GE(resolving, 2);
+}
+
 // The claim itself was lost, and another process has claimed the writer with the same epoch.
 TEST_F(WriterFaultsTest, EpochThatTwoProcessesHaveFencesTheFirst) {
   Open();
