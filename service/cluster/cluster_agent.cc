@@ -148,6 +148,9 @@ absl::StatusOr<bool> ClusterAgent::Step() {
   const auto is_silent = [this](const Member& member) { return IsSilent(member); };
   Gain(*map);
   if (services_.placement != nullptr) services_.placement->Update(*map, owner, is_silent);
+  if (const size_t nodes = std::max<size_t>(1, Takers(*map, is_silent).size()); nodes != std::exchange(nodes_, nodes)) {
+    services_.on_nodes(nodes);
+  }
   bool leaving;
   {
     MutexLock lock(&mutex_);
@@ -209,6 +212,10 @@ void ClusterAgent::Gain(const ClusterMap& map) {
     if (!here_[Index(shard)]) gained.push_back(shard);
   }
   if (gained.empty()) return;
+  if (absl::Status status = services_.run_clocks->Refresh(); !status.ok()) {
+    Log(LogLevel::kWarning, "shards_not_gained", {{"status", status.ToString()}});
+    return;
+  }
   auto done = std::make_shared<Released>(gained.size());
   for (ShardId shard : gained) {
     services_.rows->Forget(shard);
@@ -253,6 +260,7 @@ absl::Status ClusterAgent::Recover(const Member& dead) {
   storage::PostgresOptions options = options_.postgres;
   options.owner = absl::StrCat(options.owner, "-recovers-", dead.rows.front().id);
   options.row_cache_bytes = kRecoveryRowCacheBytes;
+  options.reads_own_shards = false;
   options.on_failure = nullptr;
   auto rows = storage::RecoverPostgresStore(options, dead);
   if (!rows.ok()) return rows.status();

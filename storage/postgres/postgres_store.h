@@ -55,6 +55,8 @@ struct PostgresOptions {
   std::function<void(const absl::Status&)> on_failure = nullptr;
   // Other nodes may join. Without it the process is alone.
   bool joins = false;
+  // Objects are read only while the map says that their shard is this member's.
+  bool reads_own_shards = false;
   // The most time between two looks at the map of the cluster.
   absl::Duration look_gap_max = absl::Seconds(1);
   // For tests.
@@ -65,9 +67,10 @@ struct PostgresOptions {
 
 class PostgresStore : public Store {
  public:
-  // How long ago the last write that was acknowledged, to a row of any writer of the member, was sent: its writers are
-  // taken over all at once, and not while one of their rows changes. What waits for no commit may be told to clients
-  // only while this is less than the lease.
+  // How long ago the last write to a row of any of this process's writers that was acknowledged was sent. The lease is
+  // the process's: another one takes its writers all at once, and only after none of their rows has changed for the
+  // whole lease. So the newest of these writes counts, whatever the other writers do. HoldsLease() is whether this is
+  // less than the lease.
   virtual absl::Duration LeaseAge() const = 0;
   // The commits whose outcome had to be found out.
   virtual int64_t ResolvedCommits() const = 0;
