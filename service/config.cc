@@ -111,8 +111,22 @@ void CheckBackup(const Config& config, Problems* problems) {
   if (backup.every_ms() != 0) problems->Add("backup.every_ms", "needs backup.directory");
 }
 
+template <typename Postgres>
+bool InCluster(const Postgres& postgres) {
+  if constexpr (requires { postgres.has_cluster(); }) return postgres.has_cluster();
+  return false;
+}
+
 void CheckPostgres(const Config& config, Problems* problems) {
   const auto& postgres = config.postgres();
+  for (const auto& one : config.namespace_()) {
+    if (!InCluster(postgres) || (one.objects_max() == 0 && one.bytes_max() == 0)) continue;
+    problems->Add(
+        one.objects_max() != 0 ? "namespace.objects_max" : "namespace.bytes_max",
+        absl::StrCat("\"", one.name(),
+                     "\" has a bound on all it stores, which the nodes of a cluster (postgres.cluster) do not "
+                     "count together in this version"));
+  }
   if (postgres.database_size() > 1) {
     problems->Add("postgres.database", "there may be one; this version divides the objects among no more");
   }
