@@ -84,7 +84,6 @@ storage::PostgresOptions PostgresOptionsOf(const Config& config) {
   options.node = settings.node();
   const auto& cluster = settings.cluster();
   options.joins = !cluster.secret_file().empty();
-  options.reads_own_shards = true;
   options.address = cluster.address().empty() ? config.listen() : cluster.address();
   options.owner = absl::StrCat(absl::Hex(RandomBits(), absl::kZeroPad16), absl::Hex(RandomBits(), absl::kZeroPad16));
   options.executors = config.actors().executors();

@@ -53,6 +53,7 @@
 #include "storage/base/disk_space.h"
 #include "storage/base/log.h"
 #include "storage/node/families.h"
+#include "storage/node/move_store.h"
 #include "storage/node/namespace_usage.h"
 
 namespace holdfast::service {
@@ -265,6 +266,7 @@ absl::Status RunningServer::Start() {
           .files_max = config_.sql().temp_files_max(),
           .disk_reserve_bytes = static_cast<uint64_t>(config_.storage().disk_reserve_bytes())},
       storage::FreeBytesOf(config_.data_dir()));
+  if (absl::Status status = storage::CheckMoved(store_.get()); !status.ok()) return status;
   families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
   if (absl::Status status = families_->Recover(); !status.ok()) return status;
   run_clocks_ = std::make_unique<storage::RunClocks>(store_.get(), ClusterRunsOf(rows_, config_));

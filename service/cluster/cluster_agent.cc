@@ -60,6 +60,7 @@ ClusterAgent::ClusterAgent(AgentServices services, AgentOptions options)
 ClusterAgent::~ClusterAgent() { Stop(); }
 
 absl::Status ClusterAgent::Start() {
+  services_.rows->ReadOwnShards();
   thread_ = std::thread([this] { Work(); });
   MutexLock lock(&mutex_);
   while (!ready_ && failure_.ok()) changed_.Wait(&mutex_);
@@ -260,7 +261,6 @@ absl::Status ClusterAgent::Recover(const Member& dead) {
   storage::PostgresOptions options = options_.postgres;
   options.owner = absl::StrCat(options.owner, "-recovers-", dead.rows.front().id);
   options.row_cache_bytes = kRecoveryRowCacheBytes;
-  options.reads_own_shards = false;
   options.on_failure = nullptr;
   auto rows = storage::RecoverPostgresStore(options, dead);
   if (!rows.ok()) return rows.status();

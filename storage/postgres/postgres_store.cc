@@ -1,6 +1,7 @@
 #include "storage/postgres/postgres_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -125,12 +126,13 @@ class StoreOverLibpq final : public PostgresStore {
   uint32_t first_log() const override { return static_cast<uint32_t>(writers_.front()->id()); }
   Membership& membership() override { return *membership_; }
   SilenceWatch& silence() override { return silence_; }
+  void ReadOwnShards() override { reads_own_shards_ = true; }
   void Forget(ShardId shard) override { cache_.Forget(shard); }
 
  private:
   // Returns the writer that a shard must have for its objects to be read.
   std::optional<int64_t> ExpectedWriter(int16_t shard) const {
-    if (!options_.reads_own_shards) return std::nullopt;
+    if (!reads_own_shards_.load(std::memory_order_relaxed)) return std::nullopt;
     const size_t executors = writers_.size() - 1;
     return writers_[static_cast<size_t>(shard) % executors]->id();
   }
@@ -149,6 +151,7 @@ class StoreOverLibpq final : public PostgresStore {
   RowCache cache_;
   SilenceWatch silence_;
   const bool recovers_;
+  std::atomic<bool> reads_own_shards_ = false;
   std::vector<std::unique_ptr<Writer>> writers_;  // of the executors; the last one is for all else
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<Heartbeat> heartbeat_;

@@ -55,8 +55,6 @@ struct PostgresOptions {
   std::function<void(const absl::Status&)> on_failure = nullptr;
   // Other nodes may join. Without it the process is alone.
   bool joins = false;
-  // Objects are read only while the map says that their shard is this member's.
-  bool reads_own_shards = false;
   // The most time between two looks at the map of the cluster.
   absl::Duration look_gap_max = absl::Seconds(1);
   // For tests.
@@ -83,6 +81,8 @@ class PostgresStore : public Store {
   virtual postgres::Membership& membership() = 0;
   // Has seen the members that were in the way at the start.
   virtual postgres::SilenceWatch& silence() = 0;
+  // From now on objects are read only from a server in whose map their shard is this member's.
+  virtual void ReadOwnShards() = 0;
   // Drops what is in memory of a shard, which comes or goes.
   virtual void Forget(ShardId shard) = 0;
 };

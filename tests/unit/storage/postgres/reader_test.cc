@@ -29,7 +29,7 @@ const Location kCatalog = WholeFamily(FamilyId::kCatalog);
 class ReaderTest : public testing::Test {
  protected:
   ReaderTest() {
-    cluster_.Execute("INSERT INTO hf_writer VALUES (7, 3, 10, 0, 0, 'me', '', '', 0)");
+    cluster_.Execute("INSERT INTO hf_writer VALUES (7, 0, 3, 10, 0, 'me', 1, '', '', 0)");
     cluster_.Execute("INSERT INTO hf_entry VALUES (0, -1, 'k', 'v')");
   }
   Reader Make(absl::Duration read_timeout = absl::Seconds(10)) {
