@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "actors/runtime/delivery.h"
@@ -27,6 +28,7 @@
 #include "service/call/reply_wire.h"
 #include "service/call/routing.h"
 #include "service/call/status.h"
+#include "storage/store/object_id.h"
 
 namespace holdfast::service {
 
@@ -106,10 +108,19 @@ class BatchCall final : public ReplyCall<Batch, Reply> {
   void Route(const std::vector<size_t>& admitted) {
     std::vector<actors::Addressed> here;
     here.reserve(admitted.size());
+    // The map of shards may change meanwhile. All items of a shard go the same way.
+    absl::flat_hash_map<storage::ShardId, std::shared_ptr<Peer>> ways;
     std::map<std::shared_ptr<Peer>, std::vector<size_t>> elsewhere;
     for (const size_t i : admitted) {
-      if (std::shared_ptr<Peer> peer = routing_.PeerFor(deliveries_[i]->shard())) {
-        elsewhere[std::move(peer)].push_back(i);
+      const std::shared_ptr<Peer>* peer = nullptr;
+      if (routing_.spreads()) {
+        const storage::ShardId shard = deliveries_[i]->shard();
+        const auto [way, added] = ways.try_emplace(shard);
+        if (added) way->second = routing_.PeerFor(shard);
+        peer = &way->second;
+      }
+      if (peer != nullptr && *peer != nullptr) {
+        elsewhere[*peer].push_back(i);
       } else {
         here.push_back(deliveries_[i]->addressed());
       }

@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
@@ -34,6 +35,7 @@
 #include "service/call/routing.h"
 #include "service/call/small_request.h"
 #include "service/call/status.h"
+#include "storage/store/object_id.h"
 
 namespace holdfast::service {
 
@@ -68,8 +70,14 @@ class StreamCall final : public Call {
     size_t bytes = 0;  // the entry's bytes in the lease
     Routing routing;
     bool admitted = false;  // it is to be delivered
-    bool routed = false;    // it was, and has not missed its object
+    bool routed = false;    // it is on its way or with its object
     bool done = false;
+  };
+
+  // The way of the routed items of a shard: to another node, or null.
+  struct Way {
+    const Peer* to;
+    int items = 0;
   };
 
   StreamCall(const Method* row, Endpoint* endpoint)
@@ -162,23 +170,34 @@ class StreamCall final : public Call {
     }
   }
 
-  // Takes the item to its object, here or on another node.
+  // Takes the item to its object, here or on another node. It waits if items of its shard went another way and are not
+  // back yet.
   void Route(Entry* entry) {
+    const storage::ShardId shard = entry->delivery->shard();
+    std::shared_ptr<Peer> peer = entry->routing.PeerFor(shard);
+    if (entry->routing.spreads()) {
+      Way& way = ways_.try_emplace(shard, Way{peer.get()}).first->second;
+      if (way.to != peer.get()) {
+        waiting_ = true;
+        return;
+      }
+      ++way.items;
+    }
     entry->routed = true;
     ++routed_;
-    if (std::shared_ptr<Peer> peer = entry->routing.PeerFor(entry->delivery->shard())) {
-      auto& items = peers_[peer];
-      if (items == nullptr) {
-        items = std::make_unique<ItemStream>(&context_, std::move(peer), &row_->raw.name(), endpoint_->executor,
-                                             [this] { Go(); });
-      }
-      items->Send(ToWire(entry->request), [this, entry](const absl::Status& status, grpc::ByteBuffer* result) {
-        OnForwarded(entry, status, result);
-      });
-    } else {
+    if (peer == nullptr) {
       const actors::Addressed item = entry->delivery->addressed();
       endpoint_->router->Deliver(*item.key, item.object_class, item.delivery);
+      return;
     }
+    auto& items = peers_[peer];
+    if (items == nullptr) {
+      items = std::make_unique<ItemStream>(&context_, std::move(peer), &row_->raw.name(), endpoint_->executor,
+                                           [this] { Go(); });
+    }
+    items->Send(ToWire(entry->request), [this, entry](const absl::Status& status, grpc::ByteBuffer* result) {
+      OnForwarded(entry, status, result);
+    });
   }
   void OnForwarded(Entry* entry, const absl::Status& status, grpc::ByteBuffer* result) {
     if (!status.ok()) return entry->delivery->Done(status);
@@ -192,33 +211,40 @@ class StreamCall final : public Call {
   // Returns whether the item is to be routed again. Any executor may call it.
   bool Missed(Entry* entry, const absl::Status& status) {
     if (!entry->routing.Misses(status)) return false;
-    entry->routing.Missed(entry->delivery->shard());
     OnExecutor([this, entry] {
-      entry->routed = false;
+      entry->routing.Missed(entry->delivery->shard());
       entry->routing.CountAgain();
       waiting_ = true;
-      OneBack();
+      OneBack(entry);
     });
     return true;
   }
-  // One of the routed items is back. Once all are, those that wait are routed, in their order.
-  void OneBack() {
+  // A routed item is back. Once all are, those that wait are routed, in their order.
+  void OneBack(Entry* entry) {
+    entry->routed = false;
     --routed_;
+    if (entry->routing.spreads()) {
+      const auto way = ways_.find(entry->delivery->shard());
+      if (--way->second.items == 0) ways_.erase(way);
+    }
     if (!waiting_ || routed_ > 0) return;
     Routing::Soon(endpoint_, [this] {
       waiting_ = false;
-      // An item may be back, and those before it gone, before the next is routed.
+      // While one is routed, others may be written and leave entries_.
       std::vector<Entry*> waiting;
-      for (const auto& entry : entries_) {
-        if (entry->admitted && !entry->routed) waiting.push_back(entry.get());
+      for (const auto& waits : entries_) {
+        if (waits->admitted && !waits->done) waiting.push_back(waits.get());
       }
-      for (Entry* const entry : waiting) Route(entry);
+      for (Entry* const waits : waiting) {
+        if (waiting_) break;
+        Route(waits);
+      }
     });
   }
 
   void OnOutcome(Entry* entry) {
     entry->done = true;
-    if (entry->routed) OneBack();
+    if (entry->routed) OneBack(entry);
     Go();
   }
 
@@ -274,10 +300,11 @@ class StreamCall final : public Call {
   absl::Time deadline_;                         // the deadline of the call and of each item
   absl::Status outcome_;
   std::map<std::shared_ptr<Peer>, std::unique_ptr<ItemStream>> peers_;
-  int routed_ = 0;        // items that are on their way or with their objects
-  bool waiting_ = false;  // items wait until routed_ is 0
-  bool ended_ = false;    // nothing more is read
-  bool broken_ = false;   // the client is gone
+  absl::flat_hash_map<storage::ShardId, Way> ways_;  // of the routed items, in a cluster
+  int routed_ = 0;                                   // items that are on their way or with their objects
+  bool waiting_ = false;                             // items wait until routed_ is 0
+  bool ended_ = false;                               // nothing more is read
+  bool broken_ = false;                              // the client is gone
 };
 
 }  // namespace holdfast::service
