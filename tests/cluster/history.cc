@@ -154,7 +154,7 @@ int64_t History::LongestUs(int64_t since_us) const {
   std::lock_guard lock(mutex_);
   int64_t longest_us = 0;
   for (const SeenCall& call : calls_) {
-    if (call.answered_us && call.sent_us >= since_us)
+    if (call.answered_us && *call.answered_us >= since_us)
       longest_us = std::max(longest_us, *call.answered_us - call.sent_us);
   }
   return longest_us;

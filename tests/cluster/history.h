@@ -27,7 +27,7 @@ struct SeenCall {
   Kind kind;
   std::string object;
   int64_t sent_us = 0;
-  std::optional<int64_t> answered_us;
+  std::optional<int64_t> answered_us = std::nullopt;
   int64_t value = 0;  // of the answer; none for kAllowed
 };
 
@@ -56,8 +56,8 @@ class History {
   void Add(SeenCall call);
   std::vector<SeenCall> calls() const;
   int64_t answered() const;
-  // The longest time from when a call was sent until it was answered, of the calls that were sent at `since_us` or
-  // later: how long a client had to wait because of a fault.
+  // The longest time from when a call was sent until it was answered, of the calls that were answered at `since_us` or
+  // later: how long a client had to wait because of a fault at that time.
   int64_t LongestUs(int64_t since_us) const;
 
  private:

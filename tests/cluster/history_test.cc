@@ -111,13 +111,14 @@ TEST(HistoryTest, ChecksOverTheLimitWithinOneWindowAreFound) {
           .empty());
 }
 
-TEST(HistoryTest, TheLongestCallIsOfThoseSince) {
+TEST(HistoryTest, TheLongestCallIsOfThoseThatWereAnsweredSince) {
   History history;
   history.Add(Call(Kind::kIncrement, 10, 1000, 1));
   history.Add(Call(Kind::kIncrement, 2000, 2300, 2));
   history.Add(Call(Kind::kIncrement, 2100, std::nullopt));
   EXPECT_EQ(history.LongestUs(0), 990);
-  EXPECT_EQ(history.LongestUs(2000), 300);
+  EXPECT_EQ(history.LongestUs(1000), 990);
+  EXPECT_EQ(history.LongestUs(1001), 300);
   EXPECT_EQ(history.answered(), 2);
 }
 

@@ -8,6 +8,7 @@
 
 #include <pwd.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,14 +30,26 @@
 
 namespace holdfast::testing_server {
 
+struct PostgresOptions {
+  std::vector<std::string> settings = {};  // lines of postgresql.conf
+  // The size of a file system of its own for the data, which only root can make; 0: none.
+  int64_t disk_bytes = 0;
+};
+
 class PostgresServer {
  public:
-  // Starts the server; ends the process if that is not possible. `settings` are lines of postgresql.conf.
-  explicit PostgresServer(const std::vector<std::string>& settings = {}) {
+  explicit PostgresServer(const std::vector<std::string>& settings = {}) : PostgresServer(PostgresOptions{settings}) {}
+  // Starts the server; ends the process if that is not possible.
+  explicit PostgresServer(const PostgresOptions& options) {
     const char* const memory = "/dev/shm";
     std::string pattern = absl::StrCat(access(memory, W_OK) == 0 ? memory : "/tmp", "/holdfast-postgres-XXXXXX");
     if (mkdtemp(pattern.data()) == nullptr) Die("no scratch directory");
     directory_ = pattern;
+    if (options.disk_bytes > 0) {
+      const std::string size = absl::StrCat("size=", options.disk_bytes);
+      if (mount("tmpfs", directory_.c_str(), "tmpfs", 0, size.c_str()) != 0) Die("a file system can't be made");
+      mounted_ = true;
+    }
     if (geteuid() == 0) {
       const passwd* const user = getpwnam("postgres");
       if (user == nullptr) Die("there is no user postgres: deploy/install-deps.sh --tools");
@@ -48,13 +61,14 @@ class PostgresServer {
     std::ofstream conf(absl::StrCat(data(), "/postgresql.conf"), std::ios::app);
     conf << "listen_addresses = ''\nunix_socket_directories = '" << directory_
          << "'\nshared_buffers = 64MB\nmax_connections = 60\nmax_wal_size = 256MB\nlog_min_messages = warning\n";
-    for (const std::string& line : settings) conf << line << "\n";
+    for (const std::string& line : options.settings) conf << line << "\n";
     conf.close();
     Start();
   }
   ~PostgresServer() {
     Kill();
     std::error_code ignored;
+    if (mounted_) umount2(directory_.c_str(), MNT_DETACH);
     std::filesystem::remove_all(directory_, ignored);
   }
   PostgresServer(const PostgresServer&) = delete;
@@ -64,6 +78,12 @@ class PostgresServer {
   std::string conninfo(const std::string& schema = "public") const {
     return absl::StrCat("host=", directory_, " dbname=postgres user=holdfast options='-csearch_path=", schema, "'");
   }
+  // The same over TCP, through something at this place that leads to socket_path().
+  std::string conninfo_at(const std::string& host, int port) const {
+    return absl::StrCat("host=", host, " port=", port,
+                        " dbname=postgres user=holdfast sslmode=disable gssencmode=disable");
+  }
+  std::string socket_path() const { return absl::StrCat(directory_, "/.s.PGSQL.5432"); }
   const std::string& directory() const { return directory_; }
   pid_t pid() const { return pid_; }
 
@@ -141,6 +161,7 @@ class PostgresServer {
   std::string directory_;
   std::vector<std::string> as_user_;
   pid_t pid_ = 0;
+  bool mounted_ = false;
 };
 
 }  // namespace holdfast::testing_server
