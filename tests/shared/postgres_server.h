@@ -111,6 +111,21 @@ class PostgresServer {
     std::error_code ignored;
     std::filesystem::remove(absl::StrCat(data(), "/postmaster.pid"), ignored);
   }
+  // Ends the server in order, without waiting for its clients.
+  void Stop() {
+    kill(pid_, SIGINT);
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+  // Starts the server if it has ended by itself.
+  void StartIfEnded() {
+    int status = 0;
+    if (waitpid(pid_, &status, WNOHANG) != pid_) return;
+    pid_ = 0;
+    std::error_code ignored;
+    std::filesystem::remove(absl::StrCat(data(), "/postmaster.pid"), ignored);
+    Start();
+  }
   // All processes of the server stop where they are, or go on.
   void Freeze() { SignalAll(SIGSTOP); }
   void Thaw() { SignalAll(SIGCONT); }
