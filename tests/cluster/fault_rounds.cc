@@ -40,6 +40,14 @@ void FaultRounds::Run(const std::function<void()>& strike) {
   Sleep(kLoadedMin, kLoadedMax);
   const int64_t struck_us = NowUs();
   strike();
+  Settle();
+  load_.End();
+  Check();
+  ++row_.rounds;
+  row_.longest_outage = std::max(row_.longest_outage, absl::Microseconds(load_.history().LongestUs(struck_us)));
+}
+
+void FaultRounds::Settle() {
   StartAll();
   if (!cluster_.WaitUntilShared(kSharedMax)) {
     findings_.push_back({Finding::Kind::kOther, "the nodes do not share the shards after the fault"});
@@ -47,9 +55,10 @@ void FaultRounds::Run(const std::function<void()>& strike) {
   Sleep(kLoadedMin, kLoadedMax);
   // A node that was fenced may find out late.
   StartAll();
-  load_.End();
+}
+
+void FaultRounds::Check() {
   for (Finding& finding : load_.Verify()) findings_.push_back(std::move(finding));
-  ++row_.rounds;
   row_.acknowledged = load_.acknowledged();
   row_.lost = row_.doubled = row_.other = 0;
   for (const Finding& finding : findings_) {
@@ -57,7 +66,6 @@ void FaultRounds::Run(const std::function<void()>& strike) {
        : finding.kind == Finding::Kind::kDoubled ? row_.doubled
                                                  : row_.other);
   }
-  row_.longest_outage = std::max(row_.longest_outage, absl::Microseconds(load_.history().LongestUs(struck_us)));
 }
 
 std::string TableOf(const std::vector<FaultRow>& rows) {

@@ -37,6 +37,10 @@ class FaultRounds {
   // Begins the load, lets `strike` do what happens, starts each node that does not run, waits until all shards are
   // served, ends the load and checks. What is wrong is in findings().
   void Run(const std::function<void()>& strike);
+  // The parts of it, for what happens while there is no load.
+  void Settle();
+  void Check();
+  Load& load() { return load_; }
 
   Cluster& cluster() { return cluster_; }
   const FaultRow& row() const { return row_; }

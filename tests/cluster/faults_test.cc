@@ -298,5 +298,38 @@ TEST_F(FaultsTest, DiskOfTheDatabaseFull) {
             {.database = {.settings = {"max_wal_size = 64MB", "min_wal_size = 32MB"}, .disk_bytes = kDiskBytes}});
 }
 
+// A standby that does not have all commits takes the place of the database. No node may go on with what it knows; and
+// the check notices what the cluster has lost when nodes start on it.
+TEST_F(FaultsTest, DatabaseThatLostCommitsEndsTheNodes) {
+  const uint64_t seed = Seed();
+  SCOPED_TRACE(absl::StrCat("HOLDFAST_TEST_SEED=", seed));
+  FaultRounds rounds("database that lost commits", {}, seed);
+  testing_server::PostgresServer& database = rounds.cluster().database();
+  const auto load = [&rounds] {
+    rounds.load().Begin();
+    rounds.Sleep(absl::Seconds(1), absl::Seconds(1));
+    rounds.load().End();
+  };
+  load();
+  database.Kill();
+  database.Save();
+  database.Start();
+  load();
+  rounds.Check();
+  ASSERT_TRUE(rounds.findings().empty()) << rounds.findings().front().what;
+  database.Kill();
+  database.GoBack();
+  database.Start();
+  for (int node = 0; node < rounds.cluster().size(); ++node) {
+    ExpectFenced(&rounds.cluster(), node);
+    EXPECT_TRUE(absl::StrContains(rounds.cluster().Log(node), "has lost commits")) << rounds.cluster().Log(node);
+  }
+  rounds.Settle();
+  rounds.Check();
+  EXPECT_GT(rounds.row().lost, 0);
+  std::printf("a database that lost commits: every node ended, and the check found %lld lost, %lld other\n",
+              static_cast<long long>(rounds.row().lost), static_cast<long long>(rounds.row().other));
+}
+
 }  // namespace
 }  // namespace holdfast::testing

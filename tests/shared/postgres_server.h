@@ -57,7 +57,8 @@ class PostgresServer {
       as_user_ = {absl::StrCat("--reuid=", user->pw_uid), absl::StrCat("--regid=", user->pw_gid), "--clear-groups"};
     }
     Run({absl::StrCat(kPrograms, "/initdb"), "-D", data(), "-U", "holdfast", "-A", "trust", "-E", "UTF8", "--no-sync",
-         "--no-locale"});
+         "--no-locale"},
+        "initdb");
     std::ofstream conf(absl::StrCat(data(), "/postgresql.conf"), std::ios::app);
     conf << "listen_addresses = ''\nunix_socket_directories = '" << directory_
          << "'\nshared_buffers = 64MB\nmax_connections = 60\nmax_wal_size = 256MB\nlog_min_messages = warning\n";
@@ -126,6 +127,13 @@ class PostgresServer {
     std::filesystem::remove(absl::StrCat(data(), "/postmaster.pid"), ignored);
     Start();
   }
+  // Keeps a copy of the data, and puts it back in place of the data as a standby that lacks the later commits would.
+  // The server must not run.
+  void Save() { Run({"cp", "-a", data(), absl::StrCat(directory_, "/saved")}, "cp"); }
+  void GoBack() {
+    std::filesystem::remove_all(data());
+    std::filesystem::rename(absl::StrCat(directory_, "/saved"), data());
+  }
   // All processes of the server stop where they are, or go on.
   void Freeze() { SignalAll(SIGSTOP); }
   void Thaw() { SignalAll(SIGCONT); }
@@ -148,9 +156,9 @@ class PostgresServer {
     all.insert(all.end(), arguments.begin(), arguments.end());
     return process::StartProcess({.arguments = std::move(all), .output_path = log()});
   }
-  void Run(std::vector<std::string> arguments) {
+  void Run(std::vector<std::string> arguments, const char* what) {
     int status = 0;
-    if (waitpid(StartAsUser(std::move(arguments)), &status, 0) < 0 || status != 0) Die("initdb fails");
+    if (waitpid(StartAsUser(std::move(arguments)), &status, 0) < 0 || status != 0) Die(what);
   }
   // The last line of the file says it.
   bool IsReady() const {
