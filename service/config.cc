@@ -111,6 +111,29 @@ void CheckBackup(const Config& config, Problems* problems) {
   if (backup.every_ms() != 0) problems->Add("backup.every_ms", "needs backup.directory");
 }
 
+void CheckCluster(const Config& config, Problems* problems) {
+  const auto& cluster = config.postgres().cluster();
+  if (cluster.secret_file().empty()) {
+    if (!cluster.address().empty()) problems->Add("postgres.cluster.address", "needs postgres.cluster.secret_file");
+    if (!cluster.ca_file().empty()) problems->Add("postgres.cluster.ca_file", "needs postgres.cluster.secret_file");
+    return;
+  }
+  if (config.postgres().database_size() == 0) problems->Add("postgres.cluster", "needs postgres.database");
+  if (!cluster.address().empty()) {
+    HostOf("postgres.cluster.address", cluster.address(), problems);
+  } else if (config.listen().rfind("0.0.0.0:", 0) == 0 || config.listen().rfind("[::]:", 0) == 0 ||
+             absl::EndsWith(config.listen(), ":0")) {
+    problems->Add("postgres.cluster.address",
+                  absl::StrCat("is empty, and other nodes can't reach this one at \"", config.listen(), "\" (listen)"));
+  }
+  if (config.has_tls() && cluster.ca_file().empty()) {
+    problems->Add("postgres.cluster.ca_file", "is empty, and other nodes' certificates are to be checked against it");
+  }
+  if (!config.has_tls() && !cluster.ca_file().empty()) {
+    problems->Add("postgres.cluster.ca_file", "needs tls, since nodes listen for each other as for clients");
+  }
+}
+
 void CheckPostgres(const Config& config, Problems* problems) {
   const auto& postgres = config.postgres();
   if (postgres.database_size() > 1) {
@@ -123,6 +146,7 @@ void CheckPostgres(const Config& config, Problems* problems) {
   if (postgres.database_size() > 0 && !config.backup().directory().empty()) {
     problems->Add("backup.directory", "with postgres.database the backups are those of the database");
   }
+  CheckCluster(config, problems);
 }
 
 }  // namespace

@@ -8,9 +8,11 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "service/access/small_file.h"
 #include "storage/backup/backup_list.h"
 #include "storage/backup/restore.h"
 #include "storage/base/log.h"
@@ -68,12 +70,21 @@ storage::FileCommitLogOptions LogOptionsOf(const Config& config) {
   return options;
 }
 
+// The secret of a cluster is not to be guessed.
+constexpr size_t kSecretBytesMin = 32;
+// What a file of it may have.
+constexpr size_t kSecretBytesMax = 4096;
+
+}  // namespace
+
 storage::PostgresOptions PostgresOptionsOf(const Config& config) {
   const auto& settings = config.postgres();
   storage::PostgresOptions options;
   options.conninfo = settings.database(0).conninfo();
   options.node = settings.node();
-  options.address = config.listen();
+  const auto& cluster = settings.cluster();
+  options.joins = !cluster.secret_file().empty();
+  options.address = cluster.address().empty() ? config.listen() : cluster.address();
   options.owner = absl::StrCat(absl::Hex(RandomBits(), absl::kZeroPad16), absl::Hex(RandomBits(), absl::kZeroPad16));
   options.executors = config.actors().executors();
   options.lease = absl::Milliseconds(settings.lease_ms());
@@ -83,9 +94,34 @@ storage::PostgresOptions PostgresOptionsOf(const Config& config) {
   options.read_connections_max = settings.read_connections_max();
   options.cursor_connections_max = settings.walk_connections_max();
   options.row_cache_bytes = static_cast<size_t>(settings.row_cache_bytes());
-  options.with_log = settings.commit_log();
+  // A look may take as long as a commit does, and a quarter of the lease at most, since each late one begins the watch
+  // over the others anew.
+  options.look_gap_max = std::max(options.lease / 4, 10 * absl::Milliseconds(cluster.look_interval_ms()));
   return options;
 }
+
+absl::StatusOr<std::string> ReadClusterSecret(const Config& config) {
+  const std::string& path = config.postgres().cluster().secret_file();
+  if (path.empty()) return "";
+  absl::StatusOr<std::string> secret = ReadSmallFile(path, kSecretBytesMax);
+  if (!secret.ok()) {
+    return absl::Status(secret.status().code(),
+                        absl::StrCat("postgres.cluster.secret_file: ", secret.status().message()));
+  }
+  absl::StripAsciiWhitespace(&*secret);
+  if (secret->size() < kSecretBytesMin) {
+    return absl::InvalidArgumentError(absl::StrCat("postgres.cluster.secret_file: ", path, " has ", secret->size(),
+                                                   " bytes; it must have ", kSecretBytesMin, " or more"));
+  }
+  for (const char c : *secret) {
+    if (c > ' ' && c <= '~') continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("postgres.cluster.secret_file: ", path, " has characters other than visible ones of ASCII"));
+  }
+  return secret;
+}
+
+namespace {
 
 storage::LoggedStoreOptions LoggedOptionsOf(const Config& config, storage::Observer* observer,
                                             std::function<void(const absl::Status&)> on_failure) {
@@ -107,14 +143,13 @@ absl::StatusOr<OpenedStore> OpenInPostgres(const Config& config, storage::Observ
   auto rows = storage::OpenPostgresStore(options);
   if (!rows.ok()) return rows.status();
   OpenedStore opened;
-  if (!options.with_log) {
-    opened.store = *std::move(rows);
-    return opened;
-  }
-  std::unique_ptr<storage::CommitLogs> logs = (*rows)->NewCommitLogs();
-  auto logged =
-      storage::LoggedStore::Open(*std::move(rows), std::move(logs), LoggedOptionsOf(config, observer, on_failure));
+  opened.rows = rows->get();
+  std::unique_ptr<storage::CommitLogs> logs = opened.rows->NewCommitLogs();
+  storage::LoggedStoreOptions logged_options = LoggedOptionsOf(config, observer, on_failure);
+  logged_options.first_log = opened.rows->first_log();
+  auto logged = storage::LoggedStore::Open(*std::move(rows), std::move(logs), std::move(logged_options));
   if (!logged.ok()) return logged.status();
+  opened.logged = logged->get();
   opened.store = *std::move(logged);
   return opened;
 }

@@ -13,6 +13,8 @@
 #include "storage/backup/archiver.h"
 #include "storage/backup/backups.h"
 #include "storage/base/observer.h"
+#include "storage/fold/logged_store.h"
+#include "storage/postgres/postgres_store.h"
 #include "storage/store/store.h"
 
 namespace holdfast::service {
@@ -23,6 +25,9 @@ struct OpenedStore {
   std::unique_ptr<storage::Archiver> archiver;  // null without an archive
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<storage::Backups> backups;  // null without a directory of backups
+  // Parts of a store in PostgreSQL; null for others.
+  storage::PostgresStore* rows = nullptr;
+  storage::LoggedStore* logged = nullptr;
 };
 
 // Opens the store of a server: RocksDB in the data directory, with a commit log for each executor, or the database of
@@ -31,6 +36,11 @@ struct OpenedStore {
 // over the database.
 absl::StatusOr<OpenedStore> OpenStore(const config::v1::Config& config, storage::Observer* observer = nullptr,
                                       std::function<void(const absl::Status&)> on_failure = {});
+
+// Returns how a server with this configuration is a member of its cluster, and reads the secret of the cluster if there
+// is to be one. Errors name the setting and the file.
+storage::PostgresOptions PostgresOptionsOf(const config::v1::Config& config);
+absl::StatusOr<std::string> ReadClusterSecret(const config::v1::Config& config);
 
 // Makes the tables of a cluster in the database of `config`.
 absl::Status InitCluster(const config::v1::Config& config);

@@ -31,6 +31,8 @@
 #include "service/call/node_reader.h"
 #include "service/call/refusal_log.h"
 #include "service/call/request_parser.h"
+#include "service/cluster/cluster_agent.h"
+#include "service/cluster/cluster_placement.h"
 #include "service/descriptors.h"
 #include "service/lane.h"
 #include "service/listener.h"
@@ -146,6 +148,9 @@ class RunningServer : public Server {
   absl::Status CountNamespaces();
   absl::Status StartAccess();
   absl::Status StartGrpc();
+  // Makes this server a member of its cluster, if its store is of one.
+  absl::Status JoinCluster();
+  absl::Status StartCluster();
   // Makes what reads the load of the node; StartMetrics, which begins to read, is for when the executors run. Both come
   // before the first call.
   void MakeAdmin();
@@ -166,8 +171,8 @@ class RunningServer : public Server {
   const actors::ClassRegistry classes_;
   const decltype(Extension::open_store) open_store_;
   const decltype(Extension::read_config) read_config_;
-  Placement* const placement_;  // null: the server is alone
-  const decltype(Extension::owns) owns_;
+  Placement* placement_;  // null: the server is alone
+  decltype(Extension::owns) owns_;
   const absl::Time started_ = absl::Now();
   RpcTable table_;
   Recorder recorder_;
@@ -186,6 +191,9 @@ class RunningServer : public Server {
   std::unique_ptr<storage::Archiver> archiver_;  // null without an archive
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Backups> backups_;  // null without a directory of backups
+  storage::PostgresStore* rows_ = nullptr;     // parts of the store; null if it is not in PostgreSQL
+  storage::LoggedStore* logged_ = nullptr;
+  std::unique_ptr<ClusterPlacement> cluster_placement_;  // null: other nodes can't join
   std::unique_ptr<storage::Families> families_;
   std::unique_ptr<storage::RunClocks> run_clocks_;
   std::unique_ptr<storage::NamespaceUsage> namespace_usage_;  // null: there are no quotas of objects and bytes
@@ -202,7 +210,8 @@ class RunningServer : public Server {
   std::unique_ptr<Exporter> exporter_;
   std::unique_ptr<AdminThread> admin_thread_;
   Maintenance maintenance_;
-  RequestParser parser_;  // ends before the executors that it posts to
+  RequestParser parser_;                 // ends before the executors that it posts to
+  std::unique_ptr<ClusterAgent> agent_;  // null: all shards are here. Ends before the executors that it posts to
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
@@ -230,7 +239,10 @@ absl::Status RunningServer::Start() {
     archiver_ = std::move(opened->archiver);
     store_ = std::move(opened->store);
     backups_ = std::move(opened->backups);
+    rows_ = opened->rows;
+    logged_ = opened->logged;
   }
+  if (absl::Status status = JoinCluster(); !status.ok()) return status;
   // A store that is not on the disk has not made the directory.
   std::error_code no_directory;
   std::filesystem::create_directories(config_.data_dir(), no_directory);
@@ -247,6 +259,41 @@ absl::Status RunningServer::Start() {
   if (absl::Status status = run_clocks_->Recover(); !status.ok()) return status;
   if (absl::Status status = CountNamespaces(); !status.ok()) return status;
   return StartGrpc();
+}
+
+absl::Status RunningServer::JoinCluster() {
+  if (rows_ == nullptr) return absl::OkStatus();
+  // The agent brings the shards.
+  owns_ = [](storage::ShardId) { return false; };
+  if (config_.postgres().cluster().secret_file().empty()) return absl::OkStatus();
+  absl::StatusOr<std::string> secret = ReadClusterSecret(config_);
+  if (!secret.ok()) return secret.status();
+  cluster_placement_ =
+      std::make_unique<ClusterPlacement>(PeerOptions{.secret = *std::move(secret),
+                                                     .credentials = PeerCredentials(config_),
+                                                     .server_name = config_.postgres().cluster().server_name()});
+  placement_ = cluster_placement_.get();
+  return absl::OkStatus();
+}
+
+absl::Status RunningServer::StartCluster() {
+  if (rows_ == nullptr) return absl::OkStatus();
+  const auto& cluster = config_.postgres().cluster();
+  AgentOptions options;
+  options.postgres = PostgresOptionsOf(config_);
+  options.look_interval = absl::Milliseconds(cluster.look_interval_ms());
+  options.moves_max = static_cast<size_t>(cluster.shards_moved_max());
+  options.turns_max = absl::Milliseconds(cluster.turn_end_ms());
+  agent_ = std::make_unique<ClusterAgent>(AgentServices{.rows = rows_,
+                                                        .store = logged_,
+                                                        .router = router_.get(),
+                                                        .run_clocks = run_clocks_.get(),
+                                                        .placement = cluster_placement_.get()},
+                                          std::move(options));
+  if (cluster_placement_ != nullptr) {
+    cluster_placement_->set_on_moved([this](storage::ShardId) { agent_->LookSoon(); });
+  }
+  return agent_->Start();
 }
 
 absl::Status RunningServer::CountNamespaces() {
@@ -360,6 +407,7 @@ absl::Status RunningServer::StartGrpc() {
                      .parser = &parser_,
                      .admin = admin_.get(),
                      .placement = placement_,
+                     .reroute_max = absl::Milliseconds(config_.postgres().cluster().reroute_time_limit_ms()),
                      .alone = lanes_.size() == 1,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
                      .reply_bytes_max = kReplyBytesMax,
@@ -381,6 +429,7 @@ absl::Status RunningServer::StartGrpc() {
     lane->executor.Start();
   }
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
+  if (absl::Status status = StartCluster(); !status.ok()) return status;
   std::vector<const CompletionQueueExecutor*> executors;
   executors.reserve(lanes_.size());
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
@@ -438,6 +487,10 @@ absl::Status RunningServer::StartMetrics() {
 
 void RunningServer::Drain() {
   if (grpc_ == nullptr) return;
+  if (agent_ != nullptr) {
+    agent_->Leave(actors::SteadyNow() + absl::Milliseconds(config_.server().drain_timeout_ms()));
+    agent_->Stop();
+  }
   gate_.Drain();
   for (auto& lane : lanes_) {
     lane->Run([&lane] {

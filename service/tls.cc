@@ -117,4 +117,16 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ListenerCredentials(con
   return tls_api::TlsServerCredentials(options);
 }
 
+std::shared_ptr<grpc::ChannelCredentials> PeerCredentials(const Config& config) {
+  const std::string& ca_file = config.postgres().cluster().ca_file();
+  if (ca_file.empty()) return grpc::InsecureChannelCredentials();
+  namespace tls_api = grpc::experimental;
+  tls_api::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(std::make_shared<tls_api::FileWatcherCertificateProvider>(
+      config.tls().private_key_file(), config.tls().certificate_file(), ca_file, kReadAgainSeconds));
+  options.watch_identity_key_cert_pairs();
+  options.watch_root_certs();
+  return tls_api::TlsCredentials(options);
+}
+
 }  // namespace holdfast::service

@@ -1,4 +1,4 @@
-// TLS at the listener, by gRPC's own credentials with its watcher of files.
+// TLS at the listener and between nodes, by gRPC's own credentials with its watcher of files.
 //
 // The watcher reads the files again every second, and what it finds holds for the connections that are made from then
 // on. It does not check whether certificate and key belong together, so a start does that here, with messages that name
@@ -9,6 +9,7 @@
 #ifndef HOLDFAST_SERVICE_TLS_H_
 #define HOLDFAST_SERVICE_TLS_H_
 
+#include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 
 #include <memory>
@@ -25,6 +26,10 @@ absl::Status CheckTlsSettings(const config::v1::Config& config);
 // Returns the credentials of the listener; without `tls` they are insecure. INVALID_ARGUMENT or NOT_FOUND names the
 // setting and the file, and says what is wrong with it.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ListenerCredentials(const config::v1::Config& config);
+
+// Returns the credentials of the connections to other nodes: TLS if there is postgres.cluster.ca_file, with this
+// server's own certificate.
+std::shared_ptr<grpc::ChannelCredentials> PeerCredentials(const config::v1::Config& config);
 
 }  // namespace holdfast::service
 

@@ -31,9 +31,8 @@ class Router {
     }
   }
 
-  const Host& HostOf(const storage::ObjectKey& key) const {
-    return hosts_[static_cast<size_t>(key.shard()) % hosts_.size()];
-  }
+  const Host& HostOf(storage::ShardId shard) const { return hosts_[static_cast<size_t>(shard) % hosts_.size()]; }
+  const Host& HostOf(const storage::ObjectKey& key) const { return HostOf(key.shard()); }
 
   // Any thread may call it. The delivery keeps `key` alive. The outcome comes on the object's executor; if that is the
   // calling thread, perhaps before this returns.

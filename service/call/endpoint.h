@@ -50,6 +50,8 @@ struct Endpoint {
   RequestParser* parser;
   AdminServices* admin;
   Placement* placement;  // null: the server is no node of a cluster
+  // The most time for which a request is routed anew while its object is on its way between nodes.
+  absl::Duration reroute_max;
   // There is no other executor.
   bool alone;
   size_t stream_outstanding_max;

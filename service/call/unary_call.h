@@ -3,16 +3,18 @@
 //
 // When its request has arrived, the call goes to its object as a delivery. When the output gate lets the outcome pass,
 // the call sends it, on the object's executor. In a cluster, a request for an object of another node is sent on to it;
-// one that finds its object gone, since its shard has just moved, is routed once more.
+// one that finds its object gone, since its shard has just moved, is routed anew.
 
 #ifndef HOLDFAST_SERVICE_CALL_UNARY_CALL_H_
 #define HOLDFAST_SERVICE_CALL_UNARY_CALL_H_
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "actors/executor/task.h"
 #include "actors/object.h"
 #include "actors/runtime/delivery.h"
@@ -40,6 +42,9 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
   static void Post(const UnaryMethod<Request, Response>* row, Endpoint* endpoint) { new UnaryCall(row, endpoint); }
 
  private:
+  // Between two tries to find an object that is on its way.
+  static constexpr absl::Duration kRerouteStep = absl::Milliseconds(20);
+
   UnaryCall(const UnaryMethod<Request, Response>* row, Endpoint* endpoint)
       : ReplyCall<Request, Response>(&row->raw, endpoint), row_(row) {}
 
@@ -77,15 +82,26 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
     }
     endpoint.router->Deliver(object_.key, object_.object_class, this);
   }
-  // Routes the request once more if its object was not where it was sought.
+  // Routes the request anew if its object was not where it was sought: at once, and then a few times while the object
+  // may be on its way.
   bool RoutedAgain(const absl::Status& status) {
     const Endpoint& endpoint = *this->endpoint_;
     if (endpoint.placement == nullptr || this->lease_.forwarded() ||
-        actors::ReasonOf(status) != v1::ERROR_REASON_WRONG_OWNER || std::exchange(routed_again_, true)) {
+        actors::ReasonOf(status) != v1::ERROR_REASON_WRONG_OWNER) {
       return false;
     }
+    const absl::Time now = endpoint.executor->clock().Steady();
+    const bool first = !reroute_until_.has_value();
+    if (first) reroute_until_ = now + endpoint.reroute_max;
+    if (!first && now + kRerouteStep > std::min(*reroute_until_, this->deadline)) return false;
     endpoint.placement->Moved(object_.key.shard());
-    endpoint.executor->Post([this] { Route(); });
+    if (first) {
+      endpoint.executor->Post([this] { Route(); });
+    } else if (endpoint.executor->IsCurrent()) {
+      endpoint.executor->After(kRerouteStep, [this] { Route(); });
+    } else {
+      endpoint.executor->Post([this] { this->endpoint_->executor->After(kRerouteStep, [this] { Route(); }); });
+    }
     return true;
   }
   void OnForwarded(Forward::Outcome outcome) {
@@ -113,7 +129,7 @@ class UnaryCall final : public ReplyCall<Request, Response>, private actors::Del
   const UnaryMethod<Request, Response>* const row_;
   std::optional<MessageRecord<Request, Response>> record_;
   RequestObject object_;
-  bool routed_again_ = false;
+  std::optional<absl::Time> reroute_until_;  // set when the object was missed
 };
 
 }  // namespace holdfast::service

@@ -22,11 +22,6 @@ namespace {
 
 // Folds give way to executors, but are never starved: at this value a thread gets a quarter of a busy core.
 constexpr int kFoldNice = 5;
-std::string LogMarkKey(uint32_t log) {
-  std::string key(kLogMarkPrefix);
-  AppendUint32(&key, log);
-  return key;
-}
 
 }  // namespace
 
@@ -120,7 +115,9 @@ absl::Status LoggedStore::FoldHeld(const LargeBatch* large) {
     options_.observer->FoldEnded(
         {fold.bytes, keyspaces, absl::FromChrono(std::chrono::steady_clock::now() - start), status.ok()});
   }
-  for (uint32_t log = 0; status.ok() && log < lanes_.size(); ++log) lanes_[log]->log()->Trim(marks_[log].folded);
+  if (status.ok()) {
+    for (const auto& lane : lanes_) lane->log()->Trim(marks_[lane->number()].folded);
+  }
   if (status.ok()) DropFamilies(dropped);
   if (!status.ok()) Fail(status);
   return status;

@@ -23,6 +23,7 @@ class LoggedStore::Lane final : public Store {
   Lane(LoggedStore* whole, uint32_t number, std::unique_ptr<CommitLog> log)
       : whole_(whole), number_(number), log_(std::move(log)) {}
 
+  uint32_t number() const { return number_; }
   CommitLog* log() { return log_.get(); }
 
   ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,

@@ -52,6 +52,8 @@ namespace holdfast::storage {
 struct LoggedStoreOptions {
   // Logs in use: one for each executor. 0: nothing is committed, but batches may be replayed.
   uint32_t logs = 1;
+  // The number of the first of them; the others follow it.
+  uint32_t first_log = 0;
   // A fold begins this long after the one before, or sooner when so many bytes are in memory or were logged. Infinite:
   // there is no thread for folds, and a commit that finds so many bytes folds first.
   absl::Duration fold_every = absl::Seconds(1);

@@ -65,7 +65,7 @@ absl::Status LoggedStore::ReadMarksIn(FamilyId family) {
     if (!ConsumeUint32(&key, &log) || !ConsumeInt64(&value, &folded) || !ConsumeUint16(&value, &in_use)) {
       return absl::DataLossError("the store's mark of a commit log is garbled");
     }
-    marks_[log] = {static_cast<BatchNumber>(folded), in_use != 0};
+    if (logs_->Covers(log)) marks_[log] = {static_cast<BatchNumber>(folded), in_use != 0};
   }
   return cursor->state() == ReadResult::kError ? cursor->error() : absl::OkStatus();
 }
@@ -144,7 +144,7 @@ absl::Status LoggedStore::OpenLogs(const std::map<uint32_t, LogContents>& conten
   MutexLock lock(&fold_mutex_);
   const std::map<uint32_t, Mark> before = marks_;
   for (auto& [log, mark] : marks_) mark.in_use = false;
-  for (uint32_t log = 0; log < options_.logs; ++log) {
+  for (uint32_t log = options_.first_log; log < options_.first_log + options_.logs; ++log) {
     const auto read = contents.find(log);
     auto opened = logs_->Open(log, read == contents.end() ? LogContents() : read->second);
     if (!opened.ok()) return opened.status();

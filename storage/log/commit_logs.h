@@ -23,6 +23,8 @@ class CommitLogs {
 
   // Returns the numbers of the logs that are there, in ascending order.
   virtual absl::StatusOr<std::vector<uint32_t>> List() = 0;
+  // Returns whether the log is one of these, though it may be missing. The store may have marks of others.
+  virtual bool Covers(uint32_t /*log*/) const { return true; }
   // Reads a log, which may be missing, as ReadLog does.
   virtual absl::StatusOr<LogContents> Read(uint32_t log, BatchNumber folded, ReplayBatch replay) = 0;
   // Opens a log to append behind `contents`, which were read from it and which the store holds by now. On return the

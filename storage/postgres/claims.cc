@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <string>
-#include <tuple>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
@@ -13,30 +11,30 @@
 namespace holdfast::storage::postgres {
 namespace {
 
-const Statement kMakeRows = {"make_writers",
-                             "INSERT INTO hf_writer SELECT n, 0, 0, 0, 0, NULL, '', '', 0"
-                             " FROM generate_series(0::int8, $1::int8 - 1) n UNION ALL"
-                             " SELECT $2::int8, 0, 0, 0, 0, NULL, '', '', 0 ON CONFLICT DO NOTHING"};
-const Statement kSee = {
-    "see_writers",
-    "SELECT id, epoch, batch, beat, owner IS NOT NULL, node, address, lease_ms FROM hf_writer ORDER BY id"};
-// Division by zero refuses all claims if one of the rows has changed.
+// Members that join do so one after the other.
+const Statement kLockJoin = {"lock_join", "SELECT pg_advisory_xact_lock(4853219045672)"};
+// The last of the new writers is the one without a lane.
+const Statement kMakeRows = {
+    "make_writers",
+    "INSERT INTO hf_writer SELECT nextval('hf_writer_id'), CASE WHEN n = $1::int4 THEN -1 ELSE n END, 1, 0, 0, "
+    "$2::text,"
+    " $3::int2, $4::text, $5::text, $6::int8 FROM generate_series(0, $1::int4) n RETURNING lane, id"};
+const Statement kRemoveRows = {"remove_writers", "DELETE FROM hf_writer WHERE owner = $1::text"};
+// Division by zero refuses the whole claim if one of the rows has changed.
 const Statement kClaim = {"claim",
                           "WITH c AS (UPDATE hf_writer SET epoch = epoch + 1, beat = beat + 1, owner = $5::text,"
-                          " node = $6::text, address = $7::text, lease_ms = $8::int8 WHERE id = $1::int8"
-                          " AND epoch = $2::int8 AND batch = $3::int8 AND beat = $4::int8 RETURNING epoch, batch)"
-                          " SELECT max(epoch), max(batch), 1 / count(*) FROM c"};
-const Statement kRelease = {"release", "UPDATE hf_writer SET epoch = epoch + 1, owner = NULL WHERE owner = $1::text"};
+                          " state = $6::int2, address = '', lease_ms = $7::int8 WHERE id = $1::int8"
+                          " AND epoch = $2::int8 AND batch = $3::int8 AND beat = $4::int8 AND owner = $8::text"
+                          " RETURNING epoch, batch) SELECT max(epoch), max(batch), 1 / count(*) FROM c"};
 // A row that a commit has locked is passed over: the commit renews the lease itself.
 const Statement kBeat = {"beat",
                          "UPDATE hf_writer SET beat = beat + 1 WHERE id IN (SELECT id FROM hf_writer"
                          " WHERE id = ANY($1::int8[]) AND owner = $2::text FOR UPDATE SKIP LOCKED)"
                          " RETURNING id, batch"};
 const Statement kOwned = {"owned",
-                          "SELECT id, coalesce(owner, '') = $2::text, node, address FROM hf_writer"
-                          " WHERE id = ANY($1::int8[])"};
+                          "SELECT id, coalesce(owner, '') = $2::text, node FROM hf_writer WHERE id = ANY($1::int8[])"};
 
-// Between two looks at the rows of an owner that may be gone: only looking tells whether they change. Only the start
+// Between two looks at the rows of a member that may be gone: only looking tells whether they change. Only the start
 // waits here.
 constexpr auto kLookStep = std::chrono::milliseconds(100);
 constexpr auto kSetupTimeout = std::chrono::seconds(10);
@@ -44,120 +42,120 @@ constexpr int kBeatsPerLease = 3;
 
 Deadline SetupDeadline() { return std::chrono::steady_clock::now() + kSetupTimeout; }
 
-// A row of hf_writer.
-struct Seen {
-  int64_t epoch;
-  int64_t batch;
-  int64_t beat;
-  bool owned;
-  std::string node;
-  std::string address;
-  absl::Duration lease;
-
-  bool SameAs(const Seen& other) const {
-    return std::tie(epoch, batch, beat, owned) == std::tie(other.epoch, other.batch, other.beat, other.owned);
-  }
-};
-using SeenRows = std::map<int64_t, Seen>;
-
-absl::StatusOr<SeenRows> See(Connection* connection) {
-  connection->Add(kSee);
-  const TripResult result = connection->Run(SetupDeadline());
-  if (!result.ok()) return result.status();
-  SeenRows seen;
-  const Rows& rows = result.rows.back();
-  for (int i = 0; i < rows.count(); ++i) {
-    seen[rows.Int(i, 0)] = {rows.Int(i, 1),
-                            rows.Int(i, 2),
-                            rows.Int(i, 3),
-                            rows.Bool(i, 4),
-                            std::string(rows.Bytes(i, 5)),
-                            std::string(rows.Bytes(i, 6)),
-                            absl::Milliseconds(rows.Int(i, 7))};
-  }
-  return seen;
+absl::Status InUse(const Member& member) {
+  return absl::FailedPreconditionError(absl::StrCat("PostgreSQL: the database is in use by the node \"", member.node,
+                                                    "\" at ", member.address, ", which is alive"));
 }
 
-absl::Status InUse(const Seen& seen) {
-  return absl::FailedPreconditionError(absl::StrCat("PostgreSQL: the database is in use by the node \"", seen.node,
-                                                    "\" at ", seen.address, ", which is alive"));
+// Returns whether a member that is alive forbids the start of this one.
+bool IsInTheWay(const WriterOptions& options, MemberState state, const Member& member) {
+  if (member.state == MemberState::kRecovery) return state == MemberState::kAlone;
+  return state == MemberState::kAlone || member.state == MemberState::kAlone || member.node == options.node;
 }
 
-// Waits until the owners of all rows have been silent for their lease. Returns the rows as they were all the time: a
-// claim must be of these, since a row that was read later may have an owner who has just come.
-absl::StatusOr<SeenRows> WaitForSilence(const WriterOptions& options, Connection* connection) {
-  absl::StatusOr<SeenRows> rows = See(connection);
-  if (!rows.ok()) return rows;
-  const absl::Duration began = options.boot_time();
-  absl::Duration lease;
-  for (const auto& [id, seen] : *rows) {
-    if (!seen.owned) continue;
-    if (lease == absl::ZeroDuration()) {
+// Waits until all members in the way are silent. Returns the map that shows it.
+absl::StatusOr<ClusterMap> WaitForSilence(const WriterOptions& options, MemberState state, Connection* connection,
+                                          SilenceWatch* watch) {
+  bool told = false;
+  std::map<std::string, Member> first;
+  while (true) {
+    const absl::Duration asked_at = options.boot_time();
+    AddReadMap(connection);
+    const TripResult result = connection->Run(SetupDeadline());
+    if (!result.ok()) return result.status();
+    ClusterMap map = TakeMap(result.rows);
+    watch->Look(map, asked_at, options.boot_time());
+    bool wait = false;
+    for (const auto& [owner, member] : map.members) {
+      if (!IsInTheWay(options, state, member) || watch->IsSilent(member)) continue;
+      const auto before = first.find(owner);
+      if (before != first.end() && before->second.rows != member.rows) return InUse(member);
+      first[owner] = member;
+      wait = true;
+      if (told) continue;
+      told = true;
       Log(LogLevel::kInfo, "waiting_for_lease",
-          {{"node", seen.node}, {"address", seen.address}, {"lease", absl::FormatDuration(seen.lease)}});
+          {{"node", member.node}, {"address", member.address}, {"lease", absl::FormatDuration(member.lease)}});
     }
-    lease = std::max(lease, seen.lease);
-  }
-  while (lease > absl::ZeroDuration() && options.boot_time() - began <= lease) {
+    if (!wait) return map;
     std::this_thread::sleep_for(kLookStep);
-    const absl::StatusOr<SeenRows> now = See(connection);
-    if (!now.ok()) return now;
-    for (const auto& [id, seen] : *now) {
-      const auto before = rows->find(id);
-      if (before != rows->end() && seen.SameAs(before->second)) continue;
-      if (seen.owned) return InUse(seen);
-      // Its owner has given it back.
-      (*rows)[id] = seen;
-    }
   }
-  return rows;
 }
 
 }  // namespace
 
-absl::StatusOr<Claimed> ClaimWriters(const WriterOptions& options, int executors) {
+absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, MemberState state, SilenceWatch* watch) {
   auto connection = OpenSession(options.session, SessionKind::kWriter);
   if (!connection.ok()) return connection.status();
-  (*connection)->Add(kMakeRows, Params().Int8(executors).Int8(kNodeWriter));
-  if (const TripResult made = (*connection)->Run(SetupDeadline()); !made.ok()) return made.status();
-  const absl::StatusOr<SeenRows> rows = WaitForSilence(options, connection->get());
-  if (!rows.ok()) return rows.status();
+  const absl::StatusOr<ClusterMap> before = WaitForSilence(options, state, connection->get(), watch);
+  if (!before.ok()) return before.status();
   Claimed claimed;
   claimed.at = options.boot_time();
-  for (const auto& [id, seen] : *rows) {
-    (*connection)
-        ->Add(kClaim, Params()
-                          .Int8(id)
-                          .Int8(seen.epoch)
-                          .Int8(seen.batch)
-                          .Int8(seen.beat)
-                          .Bytes(options.owner)
-                          .Bytes(options.node)
-                          .Bytes(options.address)
-                          .Int8(absl::ToInt64Milliseconds(options.lease)));
-  }
+  (*connection)->Add(kLockJoin);
+  (*connection)
+      ->Add(kMakeRows, Params()
+                           .Int4(executors)
+                           .Bytes(options.owner)
+                           .Int2(static_cast<int16_t>(state))
+                           .Bytes(options.node)
+                           .Bytes(options.address)
+                           .Int8(absl::ToInt64Milliseconds(options.lease)));
+  AddReadMap(connection->get());
   const TripResult result = (*connection)->Run(SetupDeadline());
-  if (result.kind == TripResult::Kind::kError && result.sqlstate == "22012") {
-    return absl::FailedPreconditionError("PostgreSQL: another process has just taken the database");
-  }
   if (!result.ok()) return result.status();
-  size_t next = 0;
-  for (const auto& [id, seen] : *rows) {
-    const Rows& row = result.rows[next++];
-    if (id < executors || id == kNodeWriter) claimed.writers.push_back({id, row.Int(0, 0), row.Int(0, 1)});
+  for (const auto& [owner, member] : TakeMap(result.rows).members) {
+    if (owner == options.owner || before->Find(owner) != nullptr || !IsInTheWay(options, state, member)) continue;
+    (*connection)->Add(kRemoveRows, Params().Bytes(options.owner));
+    (void)(*connection)->Run(SetupDeadline());
+    return absl::FailedPreconditionError(
+        absl::StrCat("PostgreSQL: the node \"", member.node, "\" has just taken the database"));
+  }
+  const Rows& made = result.rows[1];
+  for (int i = 0; i < made.count(); ++i) {
+    const WriterState writer = {.id = made.Int(i, 1), .epoch = 1, .batch = 0};
+    if (made.Int(i, 0) == kNoLane) {
+      claimed.own = writer;
+    } else {
+      claimed.executors.push_back(writer);
+    }
   }
   return claimed;
 }
 
-void ReleaseWriters(const WriterOptions& options, absl::Span<const std::unique_ptr<Writer>> writers) {
-  // A writer whose last commit may still happen is left to its lease.
-  for (const auto& writer : writers) {
-    if (!writer->failure().ok()) return;
-  }
+absl::StatusOr<Claimed> TakeOver(const WriterOptions& options, const Member& dead) {
   auto connection = OpenSession(options.session, SessionKind::kWriter);
-  if (!connection.ok()) return;
-  (*connection)->Add(kRelease, Params().Bytes(options.owner));
-  (void)(*connection)->Run(SetupDeadline());
+  if (!connection.ok()) return connection.status();
+  Claimed claimed;
+  claimed.at = options.boot_time();
+  for (const WriterRow& row : dead.rows) {
+    (*connection)
+        ->Add(kClaim, Params()
+                          .Int8(row.id)
+                          .Int8(row.epoch)
+                          .Int8(row.batch)
+                          .Int8(row.beat)
+                          .Bytes(options.owner)
+                          .Int2(static_cast<int16_t>(MemberState::kRecovery))
+                          .Int8(absl::ToInt64Milliseconds(options.lease))
+                          .Bytes(dead.owner));
+  }
+  const TripResult result = (*connection)->Run(SetupDeadline());
+  if (result.kind == TripResult::Kind::kError && result.sqlstate == "22012") {
+    return absl::AbortedError(absl::StrCat("PostgreSQL: the node ", dead.node, " is alive, or another node was first"));
+  }
+  if (!result.ok()) return result.status();
+  bool has_own = false;
+  for (size_t i = 0; i < dead.rows.size(); ++i) {
+    const WriterState writer = {dead.rows[i].id, result.rows[i].Int(0, 0), result.rows[i].Int(0, 1)};
+    if (dead.rows[i].lane == kNoLane) {
+      claimed.own = writer;
+      has_own = true;
+    } else {
+      claimed.executors.push_back(writer);
+    }
+  }
+  if (!has_own) return absl::DataLossError(absl::StrCat("PostgreSQL: rows of the writers of ", dead.node, " are gone"));
+  return claimed;
 }
 
 Heartbeat::Heartbeat(const WriterOptions& options, absl::Span<const std::unique_ptr<Writer>> writers,
@@ -238,8 +236,8 @@ absl::Status Heartbeat::Beat() {
   }
   for (int i = 0; i < owned.count(); ++i) {
     if (owned.Bool(i, 1)) continue;
-    return NotOwner(
-        absl::StrCat("writer ", owned.Int(i, 0), " was taken over by ", owned.Bytes(i, 2), " at ", owned.Bytes(i, 3)));
+    return NotOwner(absl::StrCat("writer ", owned.Int(i, 0), " of the node ", owned.Bytes(i, 2),
+                                 " was taken over by another node"));
   }
   return absl::OkStatus();
 }

@@ -1,11 +1,10 @@
-// How a process becomes the owner of writers, and stays it.
+// How a process becomes a member of a cluster, stays it, and takes over another one.
 //
-// A process takes a writer that has no owner at once. One that has an owner it takes only after it has seen the same
-// row for the whole lease of that owner, by its own clock: the owner writes to its row more often than that, and shows
-// nothing to a client that it may have lost. A row that changes meanwhile belongs to a process that is alive.
+// Each process that starts has writers of its own, whose numbers nobody had before. It keeps them by writing to their
+// rows more often than its lease, and shows nothing to a client that it may have lost.
 //
-// This is what one node needs, which owns all shards through all writers. A cluster of several nodes gives each node
-// writers of its own, and takes over those of a dead node one by one; the statements are the same.
+// The writers of a member that is silent are taken over all at once. Whoever has them writes their logs back, and then
+// gives their shards away.
 
 #ifndef HOLDFAST_STORAGE_POSTGRES_CLAIMS_H_
 #define HOLDFAST_STORAGE_POSTGRES_CLAIMS_H_
@@ -19,26 +18,26 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "storage/base/mutex.h"
+#include "storage/postgres/cluster_map.h"
 #include "storage/postgres/writer.h"
 
 namespace holdfast::storage::postgres {
 
+// The writers of a member, as the process has them that has made or claimed them.
 struct Claimed {
-  std::vector<WriterState> writers;
-  absl::Duration at;  // BootTime when the claim was sent
+  std::vector<WriterState> executors;  // by lane
+  WriterState own;                     // for all that no executor commits
+  absl::Duration at;                   // BootTime when the claim was sent
 };
 
-// The number of the writer for what no executor commits: the node's own records, and the folds of a log.
-inline constexpr int64_t kNodeWriter = 10'000;
+// Makes the writers of a new member with this state. Blocks for as long as the lease of a member that is gone without a
+// word and is in the way: all others for a server that is alone, and one of the same name for a node. `watch` has seen
+// them meanwhile. Errors: FAILED_PRECONDITION if one of them is alive; those of the connection.
+absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, MemberState state, SilenceWatch* watch);
 
-// Takes the writers 0 to executors-1 and kNodeWriter, in this order, and fences all others that the database has.
-// Blocks for as long as the lease of an owner that is gone without a word. Errors: FAILED_PRECONDITION if another
-// process is alive; those of the connection.
-absl::StatusOr<Claimed> ClaimWriters(const WriterOptions& options, int executors);
-
-// Gives the writers back, so that the next process need not wait for their lease. Without a connection, or where
-// another process has a writer by now, nothing happens.
-void ReleaseWriters(const WriterOptions& options, absl::Span<const std::unique_ptr<Writer>> writers);
+// Takes over the writers of `dead`, as `dead` has them. Their member is then that of `options`, in recovery. Errors:
+// ABORTED if one of its rows has changed; those of the connection.
+absl::StatusOr<Claimed> TakeOver(const WriterOptions& options, const Member& dead);
 
 // Writes to the rows of writers that have not committed for a while, three times in a lease.
 class Heartbeat {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/base/check.h"
+#include "storage/base/log.h"
 #include "storage/postgres/claims.h"
 #include "storage/postgres/page_cursor.h"
 #include "storage/postgres/reader.h"
@@ -27,25 +27,6 @@ constexpr Reader::PageLimits kReadAhead = {.rows_max = 32, .bytes_max = 32 << 10
 
 // Between two tries to reach the database at the start, which waits for nothing else.
 constexpr auto kConnectStep = std::chrono::milliseconds(100);
-
-// Batches up to the marks are in the rows, and may be there.
-const Statement kUnfolded = {"unfolded",
-                             "SELECT count(*) FROM hf_log l WHERE batch > coalesce((SELECT"
-                             " ('x' || encode(substring(value FOR 8), 'hex'))::bit(64)::int8 & 9223372036854775807"
-                             " FROM hf_entry WHERE family = 0 AND shard = -1 AND key ="
-                             " 'log'::bytea || int4send(l.writer::int4)), 0)"};
-
-absl::Status CheckLogIsEmpty(const SessionOptions& session) {
-  auto connection = OpenSession(session, SessionKind::kReader);
-  if (!connection.ok()) return connection.status();
-  (*connection)->Add(kUnfolded);
-  const TripResult result =
-      (*connection)->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(session.read_timeout));
-  if (!result.ok()) return result.status();
-  if (result.rows.back().Int(0, 0) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      "PostgreSQL: the log of an earlier server is not folded; start once with commit logs, and end it in order");
-}
 
 absl::Status NoOwnFamilies() { return absl::UnimplementedError("objects in PostgreSQL have no families of their own"); }
 absl::Status ReadOfDropped() { return absl::InternalError("read of a dropped family"); }
@@ -69,23 +50,32 @@ WriterOptions WriterOf(const PostgresOptions& options) {
 
 class StoreOverLibpq final : public PostgresStore {
  public:
-  StoreOverLibpq(const PostgresOptions& options, const Claimed& claimed)
+  // `recovers`: the writers are those of a member that was taken over.
+  StoreOverLibpq(const PostgresOptions& options, const Claimed& claimed, SilenceWatch silence, bool recovers)
       : options_(options),
         reader_({.session = SessionOf(options),
                  .connections_max = options.read_connections_max,
                  .cursor_connections_max = options.cursor_connections_max}),
         cache_({.bytes_max = options.row_cache_bytes,
-                .location_bytes_max = std::min(RowCache::Options().location_bytes_max, options.row_cache_bytes / 16)}) {
-    for (const WriterState& writer : claimed.writers) {
+                .location_bytes_max = std::min(RowCache::Options().location_bytes_max, options.row_cache_bytes / 16)}),
+        silence_(std::move(silence)),
+        recovers_(recovers) {
+    for (const WriterState& writer : claimed.executors) {
       writers_.push_back(std::make_unique<Writer>(WriterOf(options), writer, claimed.at));
-      lanes_.push_back(std::make_unique<Lane>(this, writers_.back().get()));
     }
-    HOLDFAST_CHECK(claimed.writers.back().id == kNodeWriter, "the writers of a store");
+    writers_.push_back(std::make_unique<Writer>(WriterOf(options), claimed.own, claimed.at));
+    membership_ = std::make_unique<Membership>(WriterOf(options), PointersOf(writers_), writers_.back().get());
     heartbeat_ = std::make_unique<Heartbeat>(WriterOf(options), writers_, options.on_failure);
   }
   ~StoreOverLibpq() override {
     heartbeat_ = nullptr;
-    ReleaseWriters(WriterOf(options_), writers_);
+    // A writer whose last commit may still happen is left to its lease.
+    for (const auto& writer : writers_) {
+      if (!writer->failure().ok()) return;
+    }
+    if (const absl::Status left = membership_->Leave(); !left.ok()) {
+      Log(LogLevel::kWarning, "cluster_not_left", {{"status", left.ToString()}});
+    }
   }
 
   ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
@@ -93,9 +83,11 @@ class StoreOverLibpq final : public PostgresStore {
   std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) override;
   // Several threads may do so at once.
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override {
-    return lanes_.back()->CommitSync(writes);
+    cache_.BeginCommit(writes);
+    absl::Status status = writers_.back()->Commit(writes);
+    cache_.EndCommit(writes, status.ok());
+    return status;
   }
-  Store* ForExecutor(int number) override { return lanes_[static_cast<size_t>(number)].get(); }
   bool DiskFull() override {
     return std::any_of(writers_.begin(), writers_.end(), [](const auto& writer) { return writer->disk_full(); });
   }
@@ -112,8 +104,8 @@ class StoreOverLibpq final : public PostgresStore {
   std::vector<OwnFamily> ListOwnFamilies() override { return {}; }
 
   absl::Duration LeaseAge() const override {
-    absl::Duration age;
-    for (const auto& writer : writers_) age = std::max(age, writer->lease_age());
+    absl::Duration age = absl::InfiniteDuration();
+    for (const auto& writer : writers_) age = std::min(age, writer->lease_age());
     return age;
   }
   int64_t ResolvedCommits() const override {
@@ -123,41 +115,21 @@ class StoreOverLibpq final : public PostgresStore {
   }
   std::unique_ptr<CommitLogs> NewCommitLogs() override {
     std::vector<Writer*> writers;
-    for (const auto& writer : writers_) {
-      if (writer->id() != kNodeWriter) writers.push_back(writer.get());
-    }
-    return std::make_unique<TableCommitLogs>(std::move(writers), &reader_);
+    for (const auto& writer : absl::MakeSpan(writers_).first(writers_.size() - 1)) writers.push_back(writer.get());
+    return std::make_unique<TableCommitLogs>(std::move(writers), &reader_, recovers_);
   }
+  uint32_t first_log() const override { return static_cast<uint32_t>(writers_.front()->id()); }
+  Membership& membership() override { return *membership_; }
+  SilenceWatch& silence() override { return silence_; }
+  void Forget(ShardId shard) override { cache_.Forget(shard); }
 
  private:
-  // The store of one executor: that of all, but for the writer through which it commits.
-  class Lane final : public Store {
-   public:
-    Lane(StoreOverLibpq* whole, Writer* writer) : whole_(whole), writer_(writer) {}
-
-    ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
-                   absl::Status* error) override {
-      return whole_->Get(location, key, tier, value, error);
-    }
-    std::unique_ptr<Cursor> NewCursor(const Location& location, KeyRange range, ReadTier tier) override {
-      return whole_->NewCursor(location, std::move(range), tier);
-    }
-    absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override {
-      whole_->cache_.BeginCommit(writes);
-      absl::Status status = writer_->Commit(writes);
-      whole_->cache_.EndCommit(writes, status.ok());
-      return status;
-    }
-    bool DiskFull() override { return whole_->DiskFull(); }
-    StoreStats Stats() override { return whole_->Stats(); }
-    absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override { return whole_->CreateFamily(name); }
-    absl::Status DropFamily(FamilyId family) override { return whole_->DropFamily(family); }
-    std::vector<OwnFamily> ListOwnFamilies() override { return {}; }
-
-   private:
-    StoreOverLibpq* const whole_;
-    Writer* const writer_;
-  };
+  static std::vector<const Writer*> PointersOf(absl::Span<const std::unique_ptr<Writer>> writers) {
+    std::vector<const Writer*> pointers;
+    pointers.reserve(writers.size());
+    for (const auto& writer : writers) pointers.push_back(writer.get());
+    return pointers;
+  }
 
   // Reads the beginning of an object of which the cache knows nothing yet, and so learns all of a small one.
   absl::Status ReadAhead(const Location& location, const RowSpace& space);
@@ -165,8 +137,10 @@ class StoreOverLibpq final : public PostgresStore {
   const PostgresOptions options_;
   Reader reader_;
   RowCache cache_;
-  std::vector<std::unique_ptr<Writer>> writers_;  // of the executors, and kNodeWriter
-  std::vector<std::unique_ptr<Lane>> lanes_;
+  SilenceWatch silence_;
+  const bool recovers_;
+  std::vector<std::unique_ptr<Writer>> writers_;  // of the executors; the last one is for all else
+  std::unique_ptr<Membership> membership_;
   std::unique_ptr<Heartbeat> heartbeat_;
 };
 
@@ -247,17 +221,20 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresO
   if (!connection.ok()) return connection.status();
   if (absl::Status status = postgres::CheckSchema(connection->get()); !status.ok()) return status;
   if (absl::Status status = postgres::CheckPooling(options.conninfo); !status.ok()) return status;
+  postgres::SilenceWatch silence(options.look_gap_max);
   const absl::StatusOr<postgres::Claimed> claimed =
-      postgres::ClaimWriters(postgres::WriterOf(options), options.executors);
+      postgres::Join(postgres::WriterOf(options), options.executors,
+                     options.joins ? postgres::MemberState::kNode : postgres::MemberState::kAlone, &silence);
   if (!claimed.ok()) return claimed.status();
-  // Nothing more comes to the logs of earlier processes.
-  if (!options.with_log) {
-    if (absl::Status status = postgres::CheckLogIsEmpty(session); !status.ok()) {
-      postgres::ReleaseWriters(postgres::WriterOf(options), {});
-      return status;
-    }
-  }
-  return std::make_unique<postgres::StoreOverLibpq>(options, *claimed);
+  return std::make_unique<postgres::StoreOverLibpq>(options, *claimed, std::move(silence), /*recovers=*/false);
+}
+
+absl::StatusOr<std::unique_ptr<PostgresStore>> RecoverPostgresStore(const PostgresOptions& options,
+                                                                    const postgres::Member& dead) {
+  const absl::StatusOr<postgres::Claimed> claimed = postgres::TakeOver(postgres::WriterOf(options), dead);
+  if (!claimed.ok()) return claimed.status();
+  return std::make_unique<postgres::StoreOverLibpq>(options, *claimed, postgres::SilenceWatch(options.look_gap_max),
+                                                    /*recovers=*/true);
 }
 
 absl::Status CheckPostgresConninfo(const std::string& conninfo) { return postgres::CheckConninfo(conninfo); }

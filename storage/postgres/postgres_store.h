@@ -1,9 +1,10 @@
-// A store in a PostgreSQL database, which outlives this machine: rows at once, one transaction for each commit. Over it
-// a LoggedStore commits to a log in the same database, and writes rows about once a second (table_commit_logs.h).
+// A store in a PostgreSQL database, which outlives this machine, and which several processes share: the members of a
+// cluster (cluster_map.h). Over it a LoggedStore commits to a log for each executor in the same database, and writes
+// rows about once a second (table_commit_logs.h).
 //
-// Each executor commits through a writer of its own (writer.h), whose row in the database fences it: while this process
-// is not the owner of its writers, none of its commits has an effect. Reads of the memory tier are answered by a cache
-// of rows (row_cache.h), all others on connections of their own.
+// This store commits rows at once, through one writer of the member (writer.h), whose row in the database fences it:
+// while this process is not the owner of its writers, none of its commits has an effect. Reads of the memory tier are
+// answered by a cache of rows (row_cache.h), all others on connections of their own.
 //
 // Objects have no families of their own here: a table holds millions of objects, and a family would be a table. All
 // objects are packed, CreateFamily fails with UNIMPLEMENTED, and the server's bound on families is to be 0. The packed
@@ -27,6 +28,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "storage/log/commit_logs.h"
+#include "storage/postgres/cluster_map.h"
+#include "storage/postgres/membership.h"
 #include "storage/postgres/writer.h"
 #include "storage/store/store.h"
 
@@ -50,8 +53,10 @@ struct PostgresOptions {
   size_t row_cache_bytes = 256 << 20;
   // Called at most once, on any thread, when this process has lost a writer while it did not commit.
   std::function<void(const absl::Status&)> on_failure = nullptr;
-  // Without it, batches of a log that are not in the rows are an error, since nobody would see them.
-  bool with_log = false;
+  // Other nodes may join. Without it the process is alone.
+  bool joins = false;
+  // The most time between two looks at the map of the cluster.
+  absl::Duration look_gap_max = absl::Seconds(1);
   // For tests.
   bool unsafe_settings = false;
   std::function<absl::Duration()> boot_time = postgres::BootTime;
@@ -60,20 +65,34 @@ struct PostgresOptions {
 
 class PostgresStore : public Store {
  public:
-  // How long ago the last write to a writer's row that was acknowledged was sent, for the executor for which that is
-  // longest. What waits for no commit may be told to clients only while this is less than the lease.
+  // How long ago the last write that was acknowledged, to a row of any writer of the member, was sent: its writers are
+  // taken over all at once, and not while one of their rows changes. What waits for no commit may be told to clients
+  // only while this is less than the lease.
   virtual absl::Duration LeaseAge() const = 0;
   // The commits whose outcome had to be found out.
   virtual int64_t ResolvedCommits() const = 0;
   // Returns commit logs in the database, for a LoggedStore over this store: each executor's is appended to by its
   // writer. They must end before the store.
   virtual std::unique_ptr<CommitLogs> NewCommitLogs() = 0;
+  // The number of the first log; those of the other executors follow it.
+  virtual uint32_t first_log() const = 0;
+  // For one thread.
+  virtual postgres::Membership& membership() = 0;
+  // Has seen the members that were in the way at the start.
+  virtual postgres::SilenceWatch& silence() = 0;
+  // Drops what is in memory of a shard, which comes or goes.
+  virtual void Forget(ShardId shard) = 0;
 };
 
-// Opens the store of a cluster that InitPostgres has made, and takes its writers. Blocks for as long as the lease of an
-// owner that is gone without a word. Errors: FAILED_PRECONDITION if the database does not fit, or another process is
-// alive that owns it; UNAVAILABLE if it can't be reached.
+// Opens the store of a cluster that InitPostgres has made, as a new member. Blocks for as long as the lease of a member
+// that is gone without a word and is in the way. Errors: FAILED_PRECONDITION if the database does not fit, or another
+// process is alive that does not let this one in; UNAVAILABLE if it can't be reached.
 absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresOptions& options);
+
+// Takes over the writers of a member that is silent. A LoggedStore over the store writes its logs back when it is
+// opened; then its shards may be given away. Errors: ABORTED if the member is alive, or was taken over.
+absl::StatusOr<std::unique_ptr<PostgresStore>> RecoverPostgresStore(const PostgresOptions& options,
+                                                                    const postgres::Member& dead);
 
 // Makes the tables of a cluster in the database, if there are none. Errors: FAILED_PRECONDITION if there are tables
 // that this server does not know, or the settings of the server may lose commits.

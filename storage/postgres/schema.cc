@@ -22,9 +22,10 @@ const Statement kLockSchema = {"lock_schema", "SELECT pg_advisory_xact_lock(4853
 // fillfactor: room on each page for new versions of its rows, which then need no new entries in an index.
 const char* const kTables[] = {
     "CREATE TABLE IF NOT EXISTS hf_meta (key text PRIMARY KEY, value text NOT NULL)",
-    ("CREATE TABLE IF NOT EXISTS hf_writer (id int8 PRIMARY KEY, epoch int8 NOT NULL, batch int8 NOT NULL,"
-     " beat int8 NOT NULL, flushed int8 NOT NULL, owner text, node text NOT NULL, address text NOT NULL,"
-     " lease_ms int8 NOT NULL) WITH (fillfactor = 50)"),
+    ("CREATE TABLE IF NOT EXISTS hf_writer (id int8 PRIMARY KEY, lane int4 NOT NULL, epoch int8 NOT NULL,"
+     " batch int8 NOT NULL, beat int8 NOT NULL, owner text, state int2 NOT NULL, node text NOT NULL,"
+     " address text NOT NULL, lease_ms int8 NOT NULL) WITH (fillfactor = 50)"),
+    "CREATE SEQUENCE IF NOT EXISTS hf_writer_id",
     "CREATE TABLE IF NOT EXISTS hf_shard (id int2 PRIMARY KEY, writer int8, epoch int8 NOT NULL)",
     ("CREATE TABLE IF NOT EXISTS hf_entry (family int2 NOT NULL, shard int2 NOT NULL, key bytea NOT NULL,"
      " value bytea NOT NULL, PRIMARY KEY (family, shard, key)) WITH (fillfactor = 85, toast_tuple_target = 8160)"),

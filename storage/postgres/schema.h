@@ -1,10 +1,12 @@
 // The tables of a cluster in its database: they are made once, and checked whenever a node starts.
 //
 //   hf_meta    the version of this format, the number of shards, and the cluster's id
-//   hf_writer  a row for each writer: an executor of a node. It is the fence of all that the writer commits (writer.h).
-//   hf_shard   which writer owns a shard
+//   hf_writer  a row for each writer of a process: one for each executor, by its number (lane), and one for all else
+//              (lane -1). It is the fence of all that the writer commits (writer.h). Numbers of writers come from
+//              hf_writer_id, and none is used twice.
+//   hf_shard   which writer owns a shard (cluster_map.h)
 //   hf_entry   the entries of the store (row_key.h)
-//   hf_log     batches that are not in hf_entry yet; empty while rows are written at once
+//   hf_log     batches that are not in hf_entry yet
 //
 // The tables lie in the first schema of the connection's search_path, so a conninfo with
 // options='-csearch_path=NAME' puts several clusters into one database.
@@ -22,7 +24,7 @@
 
 namespace holdfast::storage::postgres {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 struct SessionOptions {
   std::string conninfo;

@@ -5,15 +5,12 @@
 #include "absl/strings/str_cat.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
-#include "storage/postgres/claims.h"
 
 namespace holdfast::storage::postgres {
 namespace {
 
 const Statement kAppend = {"append", "INSERT INTO hf_log VALUES ($1::int8, $2::int8, $3::bytea)"};
 const Statement kTrim = {"trim", "DELETE FROM hf_log WHERE writer = $1::int8 AND batch <= $2::int8"};
-// Rows of earlier executors, too.
-const Statement kList = {"list_logs", "SELECT id FROM hf_writer WHERE id < $1::int8 ORDER BY id"};
 const Statement kRead = {"read_log",
                          "SELECT batch, bytes FROM hf_log WHERE writer = $1::int8 AND batch > $2::int8"
                          " ORDER BY batch LIMIT $3::int8"};
@@ -58,13 +55,18 @@ class TableCommitLog final : public CommitLog {
 }  // namespace
 
 absl::StatusOr<std::vector<uint32_t>> TableCommitLogs::List() {
-  const auto result = reader_->Try([&](Connection* connection) { connection->Add(kList, Params().Int8(kNodeWriter)); });
-  if (!result.ok()) return result.status();
   std::vector<uint32_t> logs;
-  const Rows& rows = result->rows.back();
-  logs.reserve(static_cast<size_t>(rows.count()));
-  for (int i = 0; i < rows.count(); ++i) logs.push_back(static_cast<uint32_t>(rows.Int(i, 0)));
+  if (!found_) return logs;
+  logs.reserve(writers_.size());
+  for (const Writer* writer : writers_) logs.push_back(static_cast<uint32_t>(writer->id()));
   return logs;
+}
+
+Writer* TableCommitLogs::Find(uint32_t log) const {
+  for (Writer* writer : writers_) {
+    if (writer->id() == int64_t{log}) return writer;
+  }
+  return nullptr;
 }
 
 absl::StatusOr<LogContents> TableCommitLogs::Read(uint32_t log, BatchNumber folded, ReplayBatch replay) {
@@ -89,8 +91,9 @@ absl::StatusOr<LogContents> TableCommitLogs::Read(uint32_t log, BatchNumber fold
 }
 
 absl::StatusOr<std::unique_ptr<CommitLog>> TableCommitLogs::Open(uint32_t log, const LogContents& contents) {
-  HOLDFAST_CHECK(log < writers_.size(), NameOf(log));
-  return std::make_unique<TableCommitLog>(log, contents.last, writers_[log], reader_);
+  Writer* const writer = Find(log);
+  HOLDFAST_CHECK(writer != nullptr, NameOf(log));
+  return std::make_unique<TableCommitLog>(log, contents.last, writer, reader_);
 }
 
 absl::Status TableCommitLogs::Remove(uint32_t log) {

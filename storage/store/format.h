@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "storage/store/key_codec.h"
 
 namespace holdfast::storage {
 
@@ -19,6 +20,12 @@ inline constexpr uint32_t kOldestFormatVersion = 3;
 inline constexpr absl::string_view kStoreHeaderKey = "header";
 inline constexpr absl::string_view kRunClockPrefix = "clock";
 inline constexpr absl::string_view kLogMarkPrefix = "log";
+// Returns the key of the mark that says how far the store has a log.
+inline std::string LogMarkKey(uint32_t log) {
+  std::string key(kLogMarkPrefix);
+  AppendUint32(&key, log);
+  return key;
+}
 
 // The first byte of each key in an object's keyspace is the kind of the key.
 inline constexpr char kObjectHeaderKind = 0x01;

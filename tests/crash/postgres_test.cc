@@ -25,8 +25,7 @@ namespace {
 constexpr int kRounds = 4;
 
 // A database, and servers on it one after the other.
-// With commit logs, or without.
-class PostgresCrashTest : public ::testing::TestWithParam<bool> {
+class PostgresCrashTest : public ::testing::Test {
  protected:
   PostgresCrashTest() {
     const std::string config_file = directory_.path() + "/config";
@@ -39,9 +38,8 @@ class PostgresCrashTest : public ::testing::TestWithParam<bool> {
 
   // The idle time is so short that objects are unloaded and loaded again under the load.
   std::string Config() const {
-    return absl::StrCat(
-        "actors { idle_timeout_ms: 20 } postgres { lease_ms: 500 commit_log: ", GetParam() ? "true" : "false",
-        " database { conninfo: \"", absl::StrReplaceAll(database_.conninfo(), {{"\"", "\\\""}}), "\" } }");
+    return absl::StrCat("actors { idle_timeout_ms: 20 } postgres { lease_ms: 500 database { conninfo: \"",
+                        absl::StrReplaceAll(database_.conninfo(), {{"\"", "\\\""}}), "\" } }");
   }
   std::string data_dir() const { return directory_.path() + "/data"; }
   void Verify(const ServerProcess& server, int round) {
@@ -65,7 +63,7 @@ class PostgresCrashTest : public ::testing::TestWithParam<bool> {
   Workload workload_{seed_};
 };
 
-TEST_P(PostgresCrashTest, NothingAcknowledgedIsLostByAKillOfTheServer) {
+TEST_F(PostgresCrashTest, NothingAcknowledgedIsLostByAKillOfTheServer) {
   for (int round = 0; round < Rounds(kRounds); ++round) {
     {
       ServerProcess server(data_dir(), Config());
@@ -78,7 +76,7 @@ TEST_P(PostgresCrashTest, NothingAcknowledgedIsLostByAKillOfTheServer) {
   Finish();
 }
 
-TEST_P(PostgresCrashTest, NothingAcknowledgedIsLostByKillsOfTheDatabase) {
+TEST_F(PostgresCrashTest, NothingAcknowledgedIsLostByKillsOfTheDatabase) {
   for (int round = 0; round < Rounds(kRounds); ++round) {
     ServerProcess server(data_dir(), Config());
     std::thread load([&] { workload_.RunAndKill(&server, 1500); });
@@ -96,9 +94,6 @@ TEST_P(PostgresCrashTest, NothingAcknowledgedIsLostByKillsOfTheDatabase) {
   }
   Finish();
 }
-
-INSTANTIATE_TEST_SUITE_P(Modes, PostgresCrashTest, ::testing::Bool(),
-                         [](const auto& info) { return info.param ? "Log" : "Rows"; });
 
 }  // namespace
 }  // namespace holdfast::testing

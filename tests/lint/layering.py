@@ -42,8 +42,9 @@ MAY_INCLUDE = {
     "service/metrics": [*STORAGE, *ACTORS],
     "service/traces": [*STORAGE, *ACTORS],
     "service/call": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces"],
+    "service/cluster": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call"],
     "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call"],
-    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call", "service/rpcs"],
+    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call", "service/cluster", "service/rpcs"],
     "client": [],
 }
 FOLDERS = ["storage", "actors", "service", "client"]

@@ -42,6 +42,7 @@ class Map final : public Placement {
     ++asked;
     return here(shard) ? nullptr : peer;
   }
+  std::vector<std::shared_ptr<Peer>> Peers() override { return {peer}; }
   void Moved(storage::ShardId) override {
     ++moved;
     if (on_moved != nullptr) on_moved();
@@ -79,6 +80,7 @@ class ForwardTest : public ::testing::Test {
       config.set_listen("127.0.0.1:0");
       config.set_data_dir(absl::StrCat(dir_.path(), "/", node));
       config.mutable_actors()->set_executors(2);
+      config.mutable_postgres()->mutable_cluster()->set_reroute_time_limit_ms(reroute_ms_);
       ASSERT_EQ(CompleteConfig(&config), absl::OkStatus());
       maps_[node].here = Has(node);
       Extension extension;
@@ -123,6 +125,7 @@ class ForwardTest : public ::testing::Test {
   }
 
   storage::TempDir dir_;
+  int64_t reroute_ms_ = 0;
   std::array<Map, 2> maps_;
   std::array<std::unique_ptr<Server>, 2> servers_;
   std::array<std::shared_ptr<grpc::Channel>, 2> channels_;
@@ -244,6 +247,27 @@ TEST_F(ForwardTest, ARequestThatMissesItsObjectIsRoutedOnceMore) {
   maps_[0].here = [](storage::ShardId) { return true; };
   EXPECT_EQ(Increment(0, CounterOf(1)).value, 1);
   EXPECT_EQ(maps_[0].moved, 2);
+}
+
+TEST_F(ForwardTest, ARequestWaitsForAnObjectThatIsOnItsWay) {
+  reroute_ms_ = 60'000;
+  Start();
+  // Nobody has the object until it was missed a few times.
+  maps_[0].here = [](storage::ShardId) { return true; };
+  maps_[0].on_moved = [this] {
+    if (maps_[0].moved == 4) maps_[0].here = Has(0);
+  };
+  EXPECT_EQ(Increment(0, CounterOf(1)).value, 1);
+  EXPECT_EQ(maps_[0].moved, 4);
+}
+
+TEST_F(ForwardTest, ARequestWaitsForItsObjectForABoundedTime) {
+  reroute_ms_ = 100;
+  Start();
+  maps_[0].here = [](storage::ShardId) { return true; };
+  const Reply reply = Increment(0, CounterOf(1));
+  EXPECT_EQ(actors::ReasonOf(reply.status), v1::ERROR_REASON_WRONG_OWNER) << reply.status;
+  EXPECT_GT(maps_[0].moved, 1);
 }
 
 TEST_F(ForwardTest, OnlyTheSecretMakesANodeOfACaller) {

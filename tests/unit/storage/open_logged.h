@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_TESTS_UNIT_STORAGE_OPEN_LOGGED_H_
 #define HOLDFAST_TESTS_UNIT_STORAGE_OPEN_LOGGED_H_
 
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -15,8 +16,10 @@
 namespace holdfast::storage {
 
 // A store that folds all the time.
-inline std::unique_ptr<Store> OpenLoggedOrDie(std::unique_ptr<Store> below, std::unique_ptr<CommitLogs> logs) {
+inline std::unique_ptr<Store> OpenLoggedOrDie(std::unique_ptr<Store> below, std::unique_ptr<CommitLogs> logs,
+                                              uint32_t first_log = 0) {
   LoggedStoreOptions options;
+  options.first_log = first_log;
   options.fold_every = absl::Milliseconds(1);
   auto store = LoggedStore::Open(std::move(below), std::move(logs), std::move(options));
   if (!store.ok()) {

@@ -262,114 +262,145 @@ TEST_F(PostgresStoreTest, LongWalksAreBoundedAndOtherReadsGoOn) {
 
 class PostgresLogTest : public PostgresStoreTest {
  protected:
-  // Opens the store with logs. Nothing is folded before the end unless the test does it.
-  void OpenLogged(int executors, const std::string& owner = "") {
-    logged_ = nullptr;
-    PostgresOptions options = cluster_.NewProcess();
-    if (!owner.empty()) options.owner = owner;
-    options.executors = executors;
-    options.with_log = true;
-    // A process that is gone is not waited for.
-    options.boot_time = [hours = 0]() mutable { return absl::Hours(++hours); };
-    auto rows = OpenOrDie(options);
-    rows_ = rows.get();
-    std::unique_ptr<CommitLogs> logs = rows->NewCommitLogs();
+  // A process with its logs. Nothing is folded before the end unless the test does it.
+  struct Process {
+    PostgresOptions options;
+    PostgresStore* rows = nullptr;
+    std::unique_ptr<LoggedStore> store;
+  };
+  static std::unique_ptr<LoggedStore> WithLogs(std::unique_ptr<PostgresStore> rows, int executors) {
     LoggedStoreOptions with;
     with.logs = static_cast<uint32_t>(executors);
+    with.first_log = rows->first_log();
     with.fold_every = absl::InfiniteDuration();
+    std::unique_ptr<CommitLogs> logs = rows->NewCommitLogs();
     auto logged = LoggedStore::Open(std::move(rows), std::move(logs), std::move(with));
-    ASSERT_THAT(logged, IsOk());
-    logged_ = *std::move(logged);
+    EXPECT_THAT(logged, IsOk());
+    return *std::move(logged);
+  }
+  Process Start(int executors) {
+    Process process;
+    process.options = cluster_.NewProcess();
+    process.options.node = process.options.owner;
+    process.options.executors = executors;
+    process.options.joins = true;
+    auto rows = OpenOrDie(process.options);
+    process.rows = rows.get();
+    process.store = WithLogs(std::move(rows), executors);
+    return process;
+  }
+  // Takes over the writers of `dead`, which writes nothing.
+  absl::StatusOr<std::unique_ptr<PostgresStore>> TakeOver(const Process& taker, const Process& dead) {
+    const auto map = taker.rows->membership().Look();
+    if (!map.ok()) return map.status();
+    const Member* const member = map->Find(dead.options.owner);
+    if (member == nullptr) return absl::NotFoundError("it was taken over");
+    return RecoverPostgresStore(cluster_.NewProcess(), *member);
   }
   int64_t Count(const std::string& what) { return cluster_.Execute("SELECT count(*) FROM " + what).rows[0].Int(0, 0); }
-
-  PostgresStore* rows_ = nullptr;
-  std::unique_ptr<LoggedStore> logged_;
 };
 
-const Location kLogged = PackedLocation(ObjectKey("ns", "Class", "logged"));
+const ObjectKey kLoggedObject("ns", "Class", "logged");
+const Location kLogged = PackedLocation(kLoggedObject);
 
 TEST_F(PostgresLogTest, CommitIsARowOfTheLogUntilItIsFolded) {
-  OpenLogged(2);
+  const Process process = Start(2);
   for (const char* value : {"1", "2", "3"}) {
-    ASSERT_THAT(Commit(*logged_->ForExecutor(1), {{kLogged, OnePut("k", value)}}), IsOk());
+    ASSERT_THAT(Commit(*process.store->ForExecutor(1), {{kLogged, OnePut("k", value)}}), IsOk());
   }
-  EXPECT_EQ(Count("hf_log WHERE writer = 1"), 3);
+  EXPECT_EQ(Count(absl::StrCat("hf_log WHERE writer = ", process.rows->first_log() + 1)), 3);
   EXPECT_EQ(Count("hf_entry WHERE family = 3"), 0);
-  EXPECT_THAT(FindAt(*logged_, kLogged, "k"), Optional(std::string("3")));
-  ASSERT_THAT(logged_->Fold(), IsOk());
+  EXPECT_THAT(FindAt(*process.store, kLogged, "k"), Optional(std::string("3")));
+  ASSERT_THAT(process.store->Fold(), IsOk());
   EXPECT_EQ(Count("hf_log"), 0);
   EXPECT_EQ(Count("hf_entry WHERE family = 3"), 1);
-  EXPECT_THAT(FindAt(*logged_, kLogged, "k"), Optional(std::string("3")));
+  EXPECT_THAT(FindAt(*process.store, kLogged, "k"), Optional(std::string("3")));
 }
 
-// A process that is lost leaves batches in the logs, which the next one finds; it may have fewer executors.
-TEST_F(PostgresLogTest, NextProcessFoldsWhatIsInTheLogs) {
-  OpenLogged(3);
-  auto first = std::move(logged_);
+TEST_F(PostgresLogTest, WhoTakesOverWritesTheLogsBack) {
+  const Process first = Start(3);
+  const Process second = Start(1);
   for (int executor = 0; executor < 3; ++executor) {
     for (int i = 0; i < 20; ++i) {
-      ASSERT_THAT(Commit(*first->ForExecutor(executor), {{kLogged, OnePut(absl::StrCat(executor), absl::StrCat(i))}}),
-                  IsOk());
+      ASSERT_THAT(
+          Commit(*first.store->ForExecutor(executor), {{kLogged, OnePut(absl::StrCat(executor), absl::StrCat(i))}}),
+          IsOk());
     }
+    if (executor == 1) ASSERT_THAT(first.store->Fold(), IsOk());
   }
-  OpenLogged(1);
-  for (const char* key : {"0", "1", "2"}) EXPECT_THAT(FindAt(*logged_, kLogged, key), Optional(std::string("19")));
-  // Batches that are folded leave the log with the next fold.
-  ASSERT_THAT(logged_->Fold(), IsOk());
-  EXPECT_EQ(Count("hf_log"), 0);
+  auto recovered = TakeOver(second, first);
+  ASSERT_THAT(recovered, IsOk());
+  EXPECT_FALSE(TakeOver(second, first).ok());
   // The first process can neither commit nor fold any more.
   for (int executor = 0; executor < 3; ++executor) {
-    const absl::Status refused = Commit(*first->ForExecutor(executor), {{kLogged, OnePut("0", "late")}});
+    const absl::Status refused = Commit(*first.store->ForExecutor(executor), {{kLogged, OnePut("0", "late")}});
     EXPECT_TRUE(IsNotOwner(refused)) << refused;
   }
-  EXPECT_FALSE(first->Fold().ok());
-  first = nullptr;
-  EXPECT_THAT(FindAt(*logged_, kLogged, "0"), Optional(std::string("19")));
-  ASSERT_THAT(Commit(*logged_->ForExecutor(0), {{kLogged, OnePut("0", "next")}}), IsOk());
+  EXPECT_FALSE(first.store->Fold().ok());
+  // Its logs are written back, and nothing is left of them.
+  WithLogs(*std::move(recovered), 0) = nullptr;
+  for (const char* key : {"0", "1", "2"}) EXPECT_THAT(FindAt(*second.store, kLogged, key), Optional(std::string("19")));
+  EXPECT_EQ(Count("hf_log"), 0);
+  EXPECT_EQ(Count("hf_entry WHERE family = 0"), 1);  // the mark of the second
+  const auto map = second.rows->membership().Look();
+  ASSERT_THAT(map, IsOk());
+  EXPECT_EQ(map->members.size(), 1u);
+  EXPECT_EQ(map->ownerless.size(), 4u);
+  ASSERT_THAT(second.rows->membership().RemoveWriters(map->ownerless), IsOk());
+  EXPECT_EQ(Count("hf_writer"), 2);
 }
 
 // The fold alone tells a process that was taken over while it did not commit.
 TEST_F(PostgresLogTest, FoldOfAProcessThatWasTakenOverHasNoEffect) {
-  OpenLogged(1);
-  auto first = std::move(logged_);
-  ASSERT_THAT(Commit(*first->ForExecutor(0), {{kLogged, OnePut("k", "first")}}), IsOk());
-  OpenLogged(1);
-  ASSERT_THAT(Commit(*logged_->ForExecutor(0), {{kLogged, OnePut("k", "second")}}), IsOk());
-  ASSERT_THAT(logged_->Fold(), IsOk());
-  EXPECT_TRUE(IsNotOwner(first->Fold()));
-  EXPECT_THAT(FindAt(*logged_, kLogged, "k"), Optional(std::string("second")));
+  const Process first = Start(1);
+  const Process second = Start(1);
+  ASSERT_THAT(Commit(*first.store->ForExecutor(0), {{kLogged, OnePut("k", "first")}}), IsOk());
+  WithLogs(*TakeOver(second, first), 0) = nullptr;
+  ASSERT_THAT(Commit(*second.store->ForExecutor(0), {{kLogged, OnePut("k", "second")}}), IsOk());
+  ASSERT_THAT(second.store->Fold(), IsOk());
+  EXPECT_TRUE(IsNotOwner(first.store->Fold()));
+  EXPECT_THAT(FindAt(*second.store, kLogged, "k"), Optional(std::string("second")));
   EXPECT_EQ(cluster_.Execute("SELECT value FROM hf_entry WHERE family = 3").rows[0].Bytes(0, 0), "second");
 }
 
 TEST_F(PostgresLogTest, MissingBatchIsDataLoss) {
-  OpenLogged(1);
-  auto first = std::move(logged_);
+  const Process first = Start(1);
+  const Process second = Start(1);
   for (int i = 0; i < 5; ++i) {
-    ASSERT_THAT(Commit(*first->ForExecutor(0), {{kLogged, OnePut("k", absl::StrCat(i))}}), IsOk());
+    ASSERT_THAT(Commit(*first.store->ForExecutor(0), {{kLogged, OnePut("k", absl::StrCat(i))}}), IsOk());
   }
   cluster_.Execute("DELETE FROM hf_log WHERE batch = 2");
-  PostgresOptions options = cluster_.NewProcess();
-  options.with_log = true;
-  options.boot_time = [hours = 0]() mutable { return absl::Hours(++hours); };
-  auto rows = OpenOrDie(options);
-  std::unique_ptr<CommitLogs> logs = rows->NewCommitLogs();
-  EXPECT_THAT(LoggedStore::Open(std::move(rows), std::move(logs), {}).status(),
-              IsStatus(absl::StatusCode::kDataLoss, "log 0 of hf_log: batch 2 is missing"));
+  auto rows = TakeOver(second, first);
+  ASSERT_THAT(rows, IsOk());
+  std::unique_ptr<CommitLogs> logs = (*rows)->NewCommitLogs();
+  LoggedStoreOptions replay;
+  replay.logs = 0;
+  EXPECT_THAT(LoggedStore::Open(*std::move(rows), std::move(logs), std::move(replay)).status(),
+              IsStatus(absl::StatusCode::kDataLoss, "of hf_log: batch 2 is missing"));
+  // The rest of the log stays, and its writers are not free.
+  EXPECT_EQ(Count("hf_log"), 4);
+  EXPECT_EQ(Count("hf_writer WHERE owner IS NULL"), 0);
 }
 
-TEST_F(PostgresLogTest, LogIsNotLeftBehind) {
-  OpenLogged(1);
-  auto first = std::move(logged_);
-  ASSERT_THAT(Commit(*first->ForExecutor(0), {{kLogged, OnePut("k", "v")}}), IsOk());
-  PostgresOptions without = cluster_.NewProcess();
-  without.boot_time = [hours = 0]() mutable { return absl::Hours(++hours); };
-  EXPECT_THAT(OpenPostgresStore(without).status(),
-              IsStatus(absl::StatusCode::kFailedPrecondition, "start once with commit logs"));
-  OpenLogged(1);
-  logged_ = nullptr;
-  Open();
-  EXPECT_THAT(FindAt(*store_, kLogged, "k"), Optional(std::string("v")));
+TEST_F(PostgresLogTest, NothingIsLeftOfAProcessThatEndsInOrder) {
+  Process process = Start(2);
+  const ClusterMap before = *process.rows->membership().Look();
+  std::vector<Membership::Move> moves;
+  for (uint32_t shard = 0; shard < kShardCount; ++shard) {
+    moves.push_back({ShardId(shard), 0, before.Find(process.options.owner)->WriterOf(ShardId(shard))});
+  }
+  ASSERT_THAT(process.rows->membership().MoveShards(moves), IsOk());
+  EXPECT_EQ(Count("hf_shard WHERE writer IS NOT NULL"), 256);
+  for (int executor : {0, 1}) {
+    ASSERT_THAT(Commit(*process.store->ForExecutor(executor), {{kLogged, OnePut("k", "v")}}), IsOk());
+  }
+  process.store = nullptr;
+  EXPECT_EQ(Count("hf_log"), 0);
+  EXPECT_EQ(Count("hf_shard WHERE writer IS NOT NULL"), 0);
+  EXPECT_EQ(Count("hf_writer WHERE owner IS NOT NULL"), 0);
+  EXPECT_EQ(Count("hf_entry WHERE family <> 3"), 0);
+  const Process next = Start(1);
+  EXPECT_THAT(FindAt(*next.store, kLogged, "k"), Optional(std::string("v")));
 }
 
 TEST(PostgresStoreFaults, ReadsWaitForAServerThatComesBack) {

@@ -54,13 +54,13 @@ TEST(Schema, DatabaseWithoutTablesIsRefused) {
 
 TEST(Schema, UnknownVersionIsRefusedAndLeftAlone) {
   TestCluster cluster;
-  cluster.Execute("UPDATE hf_meta SET value = '2' WHERE key = 'version'");
+  cluster.Execute("UPDATE hf_meta SET value = '1' WHERE key = 'version'");
   for (const absl::Status& status :
        {OpenPostgresStore(cluster.NewProcess()).status(), InitPostgres(cluster.NewProcess())}) {
-    EXPECT_THAT(status, IsStatus(StatusCode::kFailedPrecondition, "have version 2, and this server knows version 1"));
+    EXPECT_THAT(status, IsStatus(StatusCode::kFailedPrecondition, "have version 1, and this server knows version 2"));
   }
   EXPECT_EQ(cluster.Execute("SELECT count(*) FROM hf_writer").rows[0].Int(0, 0), 0);
-  cluster.Execute("UPDATE hf_meta SET value = '1' WHERE key = 'version'");
+  cluster.Execute("UPDATE hf_meta SET value = '2' WHERE key = 'version'");
   cluster.Execute("UPDATE hf_meta SET value = '64' WHERE key = 'shards'");
   EXPECT_THAT(OpenPostgresStore(cluster.NewProcess()).status(),
               IsStatus(StatusCode::kFailedPrecondition, "the cluster has 64 shards"));

@@ -37,8 +37,9 @@ inline void TakeOver(Store& store) {
 inline std::unique_ptr<Store> OpenLoggedCluster(const std::string&) {
   auto cluster = std::make_unique<TestCluster>();
   auto below = std::make_unique<ClusterStore>(std::move(cluster));
-  std::unique_ptr<CommitLogs> logs = static_cast<PostgresStore*>(below->below())->NewCommitLogs();
-  return OpenLoggedOrDie(std::move(below), std::move(logs));
+  auto* const rows = static_cast<PostgresStore*>(below->below());
+  std::unique_ptr<CommitLogs> logs = rows->NewCommitLogs();
+  return OpenLoggedOrDie(std::move(below), std::move(logs), rows->first_log());
 }
 
 }  // namespace holdfast::storage::postgres

@@ -1,0 +1,61 @@
+// Where the shards of a cluster are, as this node has last seen it.
+//
+// Threading: any thread; PeerFor of a shard that is here takes no lock.
+
+#ifndef HOLDFAST_SERVICE_CLUSTER_CLUSTER_PLACEMENT_H_
+#define HOLDFAST_SERVICE_CLUSTER_CLUSTER_PLACEMENT_H_
+
+#include <grpcpp/security/credentials.h>
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "service/call/placement.h"
+#include "storage/base/mutex.h"
+#include "storage/postgres/cluster_map.h"
+
+namespace holdfast::service {
+
+// How a node reaches the others.
+struct PeerOptions {
+  std::string secret;
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  std::string server_name;  // that certificates must have; empty: that of the address
+  int64_t message_bytes_max = 0;
+};
+
+class ClusterPlacement final : public Placement {
+ public:
+  explicit ClusterPlacement(PeerOptions options) : options_(std::move(options)) {}
+
+  std::shared_ptr<Peer> PeerFor(storage::ShardId shard) override;
+  std::vector<std::shared_ptr<Peer>> Peers() override;
+  void Moved(storage::ShardId shard) override { on_moved_(shard); }
+  const std::string& secret() const override { return options_.secret; }
+
+  // Called when a shard was not where this has said. Set it before the first request.
+  void set_on_moved(std::function<void(storage::ShardId)> on_moved) { on_moved_ = std::move(on_moved); }
+  // Takes a new map. The shards of members for whom `is_gone` returns true are nowhere.
+  void Update(const storage::postgres::ClusterMap& map, const std::string& self,
+              const std::function<bool(const storage::postgres::Member&)>& is_gone);
+
+ private:
+  std::shared_ptr<Peer> NewPeer(const storage::postgres::Member& member) const;
+
+  const PeerOptions options_;
+  std::function<void(storage::ShardId)> on_moved_ = [](storage::ShardId) {};
+  std::array<std::atomic<bool>, storage::kShardCount> elsewhere_ = {};
+  SharedMutex mutex_;
+  std::array<std::shared_ptr<Peer>, storage::kShardCount> of_shard_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<Peer>> peers_ ABSL_GUARDED_BY(mutex_);  // by owner
+};
+
+}  // namespace holdfast::service
+
+#endif  // HOLDFAST_SERVICE_CLUSTER_CLUSTER_PLACEMENT_H_

@@ -1,0 +1,184 @@
+// The plan of shards: each node carries out its own part of it, and all parts together are a fair map.
+
+#include "service/cluster/shard_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace holdfast::service {
+namespace {
+
+using storage::kShardCount;
+using storage::ShardId;
+using storage::postgres::kNoLane;
+using storage::postgres::MemberState;
+
+bool Nobody(const Member&) { return false; }
+
+// Carries out moves as the database does.
+class Cluster {
+ public:
+  void Add(const std::string& owner, int executors = 1, MemberState state = MemberState::kNode) {
+    Member member{.owner = owner, .state = state, .node = owner, .address = owner, .lease = {}, .rows = {}};
+    for (int lane = 0; lane < executors; ++lane) member.rows.push_back({++writers_, lane, 1, 0, 0});
+    member.rows.push_back({++writers_, kNoLane, 1, 0, 0});
+    map_.members[owner] = member;
+  }
+  void Remove(const std::string& owner) { map_.members.erase(owner); }
+  ClusterMap& map() { return map_; }
+  size_t Count(const std::string& owner) { return map_.ShardsOf(map_.members.at(owner)).size(); }
+
+  size_t Carry(const std::vector<ShardMove>& moves) {
+    for (const ShardMove& move : moves) {
+      auto& place = map_.shards[static_cast<size_t>(move.shard)];
+      if (place.epoch == move.epoch) place = {move.to, place.epoch + 1};
+    }
+    return moves.size();
+  }
+  // Each node plans by the same map. Returns the number of moves.
+  size_t Round(size_t moves_max = kShardCount, IsSilent is_silent = Nobody) {
+    const ClusterMap seen = map_;
+    size_t moves = 0;
+    for (const auto& [owner, member] : seen.members) {
+      const ShardPlan plan = PlanShards(seen, member, is_silent, moves_max);
+      EXPECT_LE(plan.give.size(), moves_max);
+      moves += Carry(plan.take) + Carry(plan.give);
+    }
+    return moves;
+  }
+
+ private:
+  ClusterMap map_;
+  int64_t writers_ = 0;
+};
+
+TEST(ShardPlan, OneNodeTakesAll) {
+  Cluster cluster;
+  cluster.Add("a", 3);
+  EXPECT_EQ(cluster.Round(), kShardCount);
+  EXPECT_EQ(cluster.Count("a"), kShardCount);
+  // Each shard is of the executor that runs it.
+  const Member& a = cluster.map().members.at("a");
+  for (uint32_t shard = 0; shard < kShardCount; ++shard) {
+    EXPECT_EQ(cluster.map().shards[shard].writer, a.rows[shard % 3].id);
+  }
+  EXPECT_EQ(cluster.Round(), 0u);
+}
+
+TEST(ShardPlan, NodesThatStartTogetherTakeDifferentShards) {
+  Cluster cluster;
+  for (const char* node : {"a", "b", "c"}) cluster.Add(node);
+  EXPECT_EQ(cluster.Round(), kShardCount);
+  EXPECT_EQ(cluster.Count("a") + cluster.Count("b") + cluster.Count("c"), kShardCount);
+  for (const char* node : {"a", "b", "c"}) EXPECT_GE(cluster.Count(node), 85u);
+  EXPECT_EQ(cluster.Round(), 0u);
+}
+
+TEST(ShardPlan, NewNodeGetsItsShareAndNoMoreThanThatMoves) {
+  Cluster cluster;
+  cluster.Add("a");
+  cluster.Add("b");
+  cluster.Round();
+  cluster.Add("c", 4);
+  EXPECT_EQ(cluster.Round(), 85u);
+  for (const char* node : {"a", "b"}) EXPECT_GE(cluster.Count(node), 85u);
+  EXPECT_EQ(cluster.Count("c"), 85u);
+  EXPECT_EQ(cluster.Round(), 0u);
+}
+
+TEST(ShardPlan, FewMoveAtATime) {
+  Cluster cluster;
+  cluster.Add("a");
+  cluster.Round();
+  cluster.Add("b");
+  int rounds = 0;
+  while (cluster.Round(16) > 0) ++rounds;
+  EXPECT_EQ(rounds, 8);
+  EXPECT_EQ(cluster.Count("a"), 128u);
+}
+
+TEST(ShardPlan, NobodyGivesToANodeThatIsSilentOrLeaves) {
+  Cluster cluster;
+  cluster.Add("a");
+  cluster.Round();
+  cluster.Add("b");
+  cluster.Add("c", 1, MemberState::kLeaving);
+  cluster.Add("d", 1, MemberState::kRecovery);
+  const auto b_is_silent = [](const Member& member) { return member.owner == "b"; };
+  EXPECT_EQ(cluster.Round(kShardCount, b_is_silent), 0u);
+  EXPECT_EQ(cluster.Count("a"), kShardCount);
+}
+
+TEST(ShardPlan, ShardsOfASilentNodeStayUntilItIsTakenOver) {
+  Cluster cluster;
+  cluster.Add("a");
+  cluster.Add("b");
+  cluster.Round();
+  const auto b_is_silent = [](const Member& member) { return member.owner == "b"; };
+  EXPECT_EQ(cluster.Round(kShardCount, b_is_silent), 0u);
+  EXPECT_EQ(cluster.Count("b"), 128u);
+  // A member that has left, or is not in the map, has none.
+  cluster.Remove("b");
+  EXPECT_EQ(cluster.Round(), 128u);
+  EXPECT_EQ(cluster.Count("a"), kShardCount);
+}
+
+TEST(ShardPlan, NodeThatLeavesGivesToThoseWithTheFewest) {
+  Cluster cluster;
+  for (const char* node : {"a", "b", "c"}) cluster.Add(node);
+  cluster.Round();
+  cluster.map().members.at("b").state = MemberState::kLeaving;
+  while (cluster.Carry(PlanLeaving(cluster.map(), cluster.map().members.at("b"), Nobody, 10)) > 0) {
+    EXPECT_EQ(cluster.Round(), 0u);
+  }
+  EXPECT_EQ(cluster.Count("a"), 128u);
+  EXPECT_EQ(cluster.Count("c"), 128u);
+  // The last ones have nobody to give to.
+  cluster.Remove("c");
+  cluster.map().members.at("a").state = MemberState::kLeaving;
+  EXPECT_TRUE(PlanLeaving(cluster.map(), cluster.map().members.at("a"), Nobody, 10).empty());
+}
+
+// Nodes come and go in any order; in the end the map is fair, and stays as it is.
+TEST(ShardPlan, EndsInAFairMap) {
+  for (uint32_t seed = 1; seed <= 300; ++seed) {
+    uint32_t state = seed * 2654435761u;
+    const auto random = [&](uint32_t n) { return (state = state * 1664525u + 1013904223u) / 65536 % n; };
+    Cluster cluster;
+    std::set<std::string> nodes;
+    for (int step = 0; step < 12; ++step) {
+      if (nodes.empty() || random(3) > 0) {
+        nodes.insert(absl::StrCat("node", step));
+        cluster.Add(absl::StrCat("node", step), 1 + static_cast<int>(random(4)));
+      } else {
+        auto gone = std::next(nodes.begin(), random(static_cast<uint32_t>(nodes.size())));
+        cluster.Remove(*gone);
+        nodes.erase(gone);
+      }
+      for (uint32_t round = random(4); round > 0; --round) cluster.Round(1 + random(40));
+    }
+    int rounds = 0;
+    while (cluster.Round(16) > 0) ASSERT_LT(++rounds, 100);
+    if (nodes.empty()) continue;
+    size_t fewest = kShardCount;
+    size_t most = 0;
+    size_t all = 0;
+    for (const std::string& node : nodes) {
+      fewest = std::min(fewest, cluster.Count(node));
+      most = std::max(most, cluster.Count(node));
+      all += cluster.Count(node);
+    }
+    EXPECT_EQ(all, kShardCount);
+    EXPECT_LE(most - fewest, 1u);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::service
