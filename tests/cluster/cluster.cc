@@ -40,7 +40,7 @@ Cluster::Cluster(const ClusterOptions& options)
   // A channel connects while some thread waits in gRPC. Calls to a node that is down fail at once, so without this a
   // client that pauses between its tries would find a node that is back only seconds later.
   setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "20", 0);
-  WriteFile(absl::StrCat(directory_.path(), "/secret"), "a secret of the nodes of this test\n");
+  WriteFile(absl::StrCat(directory_.path(), "/secret"), "the-secret-of-the-nodes-of-this-test");
   for (int i = 0; i < options.nodes; ++i) {
     Node& node = nodes_.emplace_back();
     const int port = process::FreePort();
