@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "service/config.h"
 #include "service/descriptors.h"
+#include "service/move_data.h"
 #include "service/open_store.h"
 #include "service/server.h"
 #include "service/settings.h"
@@ -88,6 +89,8 @@ struct Arguments {
   std::string log_level;
   std::string restore;
   std::string at;
+  std::string move_data;
+  std::string move_data_back;
   bool init_cluster = false;
 };
 absl::StatusOr<Config> EffectiveConfig(const Arguments& arguments) {
@@ -155,11 +158,23 @@ int main(int argc, char** argv) {
                                        "directory, and exit");
   app.add_option("--at", arguments.at, "With --restore: bring back this moment, a time as 2026-01-02T03:04:05Z")
       ->needs(restore);
+  auto* const move_data =
+      app.add_option("--move-data", arguments.move_data,
+                     "Copy all objects of this data directory into the database of the configuration, which must have "
+                     "none, and exit; no server may run on either. Begin it again if it was cut off")
+          ->excludes(restore);
+  auto* const move_data_back = app.add_option("--move-data-back", arguments.move_data_back,
+                                              "Copy all objects of the database of the configuration into this data "
+                                              "directory, which must be new, and exit; no server may run")
+                                   ->excludes(restore)
+                                   ->excludes(move_data);
   app.add_flag(
          "--init-cluster", arguments.init_cluster,
          "Make the tables of a cluster in the database of the configuration, and exit; changes no tables that are "
          "there")
-      ->excludes(restore);
+      ->excludes(restore)
+      ->excludes(move_data)
+      ->excludes(move_data_back);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -175,6 +190,16 @@ int main(int argc, char** argv) {
   if (arguments.init_cluster) {
     const absl::Status status = holdfast::service::InitCluster(*config);
     if (!status.ok()) return Fail(absl::Status(status.code(), absl::StrCat("--init-cluster: ", status.message())));
+    return 0;
+  }
+  if (!arguments.move_data.empty()) {
+    const absl::Status status = holdfast::service::MoveDataIn(*config, arguments.move_data);
+    if (!status.ok()) return Fail(absl::Status(status.code(), absl::StrCat("--move-data: ", status.message())));
+    return 0;
+  }
+  if (!arguments.move_data_back.empty()) {
+    const absl::Status status = holdfast::service::MoveDataOut(*config, arguments.move_data_back);
+    if (!status.ok()) return Fail(absl::Status(status.code(), absl::StrCat("--move-data-back: ", status.message())));
     return 0;
   }
   gpr_set_log_function(LogGrpc);

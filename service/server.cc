@@ -53,6 +53,7 @@
 #include "storage/base/disk_space.h"
 #include "storage/base/log.h"
 #include "storage/node/families.h"
+#include "storage/node/move_store.h"
 #include "storage/node/namespace_usage.h"
 
 namespace holdfast::service {
@@ -98,6 +99,18 @@ RpcTable TableOf(std::vector<RpcTable::Service> services) {
 
 // Each executor and its thread for commits have copies of their own, and so have some threads of the store.
 size_t RecorderCopies(const Config& config) { return 2 * static_cast<size_t>(config.actors().executors()) + 6; }
+
+// Returns the runs of a member of a cluster; nothing for other servers. Runs have the numbers of the writers.
+std::optional<storage::ClusterRuns> ClusterRunsOf(storage::PostgresStore* rows, const Config& config) {
+  if (rows == nullptr) return std::nullopt;
+  return storage::ClusterRuns{.first = rows->first_log(),
+                              .count = static_cast<storage::RunNumber>(config.actors().executors()),
+                              .unfinished = [rows]() -> absl::StatusOr<absl::flat_hash_set<storage::RunNumber>> {
+                                const absl::StatusOr<std::vector<int64_t>> writers = rows->membership().Unfinished();
+                                if (!writers.ok()) return writers.status();
+                                return absl::flat_hash_set<storage::RunNumber>(writers->begin(), writers->end());
+                              }};
+}
 
 class RunningServer : public Server {
  public:
@@ -253,9 +266,10 @@ absl::Status RunningServer::Start() {
           .files_max = config_.sql().temp_files_max(),
           .disk_reserve_bytes = static_cast<uint64_t>(config_.storage().disk_reserve_bytes())},
       storage::FreeBytesOf(config_.data_dir()));
+  if (absl::Status status = storage::CheckMoved(store_.get()); !status.ok()) return status;
   families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
   if (absl::Status status = families_->Recover(); !status.ok()) return status;
-  run_clocks_ = std::make_unique<storage::RunClocks>(store_.get());
+  run_clocks_ = std::make_unique<storage::RunClocks>(store_.get(), ClusterRunsOf(rows_, config_));
   if (absl::Status status = run_clocks_->Recover(); !status.ok()) return status;
   if (absl::Status status = CountNamespaces(); !status.ok()) return status;
   return StartGrpc();
@@ -284,12 +298,14 @@ absl::Status RunningServer::StartCluster() {
   options.look_interval = absl::Milliseconds(cluster.look_interval_ms());
   options.moves_max = static_cast<size_t>(cluster.shards_moved_max());
   options.turns_max = absl::Milliseconds(cluster.turn_end_ms());
-  agent_ = std::make_unique<ClusterAgent>(AgentServices{.rows = rows_,
-                                                        .store = logged_,
-                                                        .router = router_.get(),
-                                                        .run_clocks = run_clocks_.get(),
-                                                        .placement = cluster_placement_.get()},
-                                          std::move(options));
+  agent_ = std::make_unique<ClusterAgent>(
+      AgentServices{.rows = rows_,
+                    .store = logged_,
+                    .router = router_.get(),
+                    .run_clocks = run_clocks_.get(),
+                    .placement = cluster_placement_.get(),
+                    .on_nodes = [this](size_t nodes) { gate_.SetQuotaShare(1.0 / static_cast<double>(nodes)); }},
+      std::move(options));
   if (cluster_placement_ != nullptr) {
     cluster_placement_->set_on_moved([this](storage::ShardId) { agent_->LookSoon(); });
   }

@@ -25,7 +25,7 @@ Activation::Activation(const storage::ObjectKey& key, const ObjectClass* object_
       class_(object_class),
       lane_(lane),
       storage_(lane->services.store, lane->services.reads, nullptr, &lane->sql, this),
-      output_gate_(&lane->pipeline),
+      output_gate_(&lane->pipeline, lane->services.store),
       record_(&key_, object_class, lane),
       place_(&key_, &storage_, lane),
       queue_(&lane->options.mailbox),

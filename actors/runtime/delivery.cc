@@ -5,8 +5,9 @@
 namespace holdfast::actors {
 
 void Delivery::OnDurable(const absl::Status& status) {
-  const absl::Status outcome = status.ok() ? std::move(progress.outcome) : CommitFailed(status);
+  absl::Status outcome = status.ok() ? std::move(progress.outcome) : CommitFailed(status);
   progress.outcome = absl::OkStatus();
+  if (status.ok() && progress.lease != nullptr && !progress.lease->HoldsLease()) outcome = LeaseEnded();
   Done(outcome);
 }
 

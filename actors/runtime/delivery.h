@@ -17,6 +17,7 @@
 #include "actors/runtime/recorded_request.h"
 #include "storage/commit/commit_pipeline.h"
 #include "storage/store/object_id.h"
+#include "storage/store/store.h"
 
 namespace holdfast::actors {
 
@@ -62,6 +63,8 @@ class Delivery : public storage::CommitPipeline::Waiter {
     std::optional<absl::Time> began;
     // The outcome that waits behind the output gate.
     absl::Status outcome;
+    // The store that must hold its lease when the outcome has waited; null if the wait itself says who the owner is.
+    storage::Store* lease = nullptr;
   };
   Progress progress;
 

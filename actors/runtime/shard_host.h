@@ -96,7 +96,7 @@ class ShardHost {
 
   // Describes the durable state of an object without loading it or waiting for its turns; the rows of its SQL tables
   // are counted on another thread. `done` runs on this executor. Errors: DATA_LOSS if the object is damaged,
-  // CommitFailed() after a commit that failed or was refused, and those of ReadDurable
+  // CommitFailed() after a commit that failed or was refused, LeaseEnded(), and those of ReadDurable
   // (storage/sql/durable_database.h).
   void Describe(const storage::ObjectKey& key, const ObjectClass* object_class,
                 absl::AnyInvocable<void(absl::StatusOr<ObjectDescription>)> done);
@@ -131,6 +131,7 @@ class ShardHost {
   uint64_t GenerationOf(const storage::ObjectKey& key) const;
   void DescribeRead(std::shared_ptr<Reading> reading);
   void DescribeTablesOf(std::shared_ptr<Reading> reading);
+  void Tell(Reading& reading, const absl::Status& status) const;
   AlarmScheduler::Fired FireAlarm(const std::string& encoded_id);
   // Ends the shard that is being given away if nothing of it is left in memory.
   void CheckReleased(storage::ShardId shard);

@@ -135,12 +135,20 @@ void ShardHost::Describe(const storage::ObjectKey& key, const ObjectClass* objec
 }
 
 void ShardHost::DescribeRead(std::shared_ptr<Reading> reading) {
-  if (!reading->status.ok()) {
-    reading->tell(FromStorage(reading->status));
-  } else if (reading->has_sql) {
+  if (reading->status.ok() && reading->has_sql) {
     DescribeTablesOf(std::move(reading));
   } else {
-    reading->tell(std::move(reading->description));
+    Tell(*reading, FromStorage(reading->status));
+  }
+}
+
+void ShardHost::Tell(Reading& reading, const absl::Status& status) const {
+  if (!lane_.services.store->HoldsLease()) {
+    reading.tell(LeaseEnded());
+  } else if (!status.ok()) {
+    reading.tell(status);
+  } else {
+    reading.tell(std::move(reading.description));
   }
 }
 
@@ -155,10 +163,8 @@ void ShardHost::DescribeTablesOf(std::shared_ptr<Reading> reading) {
       [this, reading](const absl::Status& status) {
         if (reading->generation != GenerationOf(reading->key)) {
           Describe(reading->key, reading->object_class, std::move(reading->tell));
-        } else if (!status.ok()) {
-          reading->tell(FromStorage(SqlFailed(status, "tables")));
         } else {
-          reading->tell(std::move(reading->description));
+          Tell(*reading, status.ok() ? status : FromStorage(SqlFailed(status, "tables")));
         }
       });
 }

@@ -148,6 +148,13 @@ absl::Status WrongOwner() {
                    "the object's shard is moving; nothing of the request happened", absl::Milliseconds(100));
 }
 
+absl::Status LeaseEnded() {
+  return Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_WRONG_OWNER,
+                   "the server has lost touch with its database, and another one may own the object by now; nothing of "
+                   "the request happened",
+                   absl::Milliseconds(100));
+}
+
 absl::Status CommitFailed(const absl::Status& status) {
   if (storage::IsNotOwner(status)) return ObjectReset("this server does not own the object any more; nothing was done");
   return Error(absl::StatusCode::kUnavailable, v1::ERROR_REASON_OUTCOME_UNKNOWN,
@@ -156,6 +163,7 @@ absl::Status CommitFailed(const absl::Status& status) {
 
 absl::Status FromStorage(const absl::Status& status) {
   if (status.ok() || ReasonOf(status) != v1::ERROR_REASON_UNSPECIFIED) return status;
+  if (storage::IsNotOwner(status)) return WrongOwner();
   switch (status.code()) {
     case absl::StatusCode::kDataLoss:
       Log(LogLevel::kError, "data_loss", {{"status", status.ToString()}});

@@ -40,14 +40,17 @@ absl::Status ObjectReset(absl::string_view why);
 absl::Status DeadlinePassed();
 // UNAVAILABLE: the object's shard is not here, or not any more; nothing happened.
 absl::Status WrongOwner();
+// UNAVAILABLE, with the same reason: another server may own the object by now, so what was read here is not told. What
+// the request wrote has not happened; a handler that commits in parts may have committed some.
+absl::Status LeaseEnded();
 // UNAVAILABLE for everyone who waits for a commit that ended with `status`: OUTCOME_UNKNOWN, since the request may have
 // happened or not; OBJECT_RESET if the store refused the commit (IsNotOwner), since nothing happened then.
 absl::Status CommitFailed(const absl::Status& status);
 // DATA_LOSS of a list: items may be missing between the previous page and the page of `next_page_token`. The token is
 // in the metadata under that name; "": nothing behind the damage can be read.
 absl::Status ListDamaged(absl::string_view what, absl::string_view next_page_token);
-// Turns an error without a reason into one for clients: DATA_LOSS gets a reason, and the texts of DATA_LOSS and
-// INTERNAL go to the log only. Other errors stay as they are.
+// Turns an error without a reason into one for clients: DATA_LOSS gets a reason, NotOwner() is WrongOwner(), and the
+// texts of DATA_LOSS and INTERNAL go to the log only. Other errors stay as they are.
 absl::Status FromStorage(const absl::Status& status);
 
 // Returns the reason in a status, or ERROR_REASON_UNSPECIFIED.

@@ -45,18 +45,22 @@ std::optional<Quotas::Rate> Quotas::RateOf(const config::v1::NamespaceConfig& co
   return Rate{interval, interval * (burst - 1)};
 }
 
-absl::Duration Quotas::TakeFrom(Bucket* bucket, absl::Time now) {
+absl::Duration Quotas::TakeFrom(Bucket* bucket, absl::Time now, double share) {
   if (!bucket->rate) return absl::ZeroDuration();
+  const absl::Duration interval = bucket->rate->interval / share;
+  // The share of the burst takes as long as all of it does at the whole rate; its first request is not early.
+  const absl::Duration tolerance =
+      std::max(absl::ZeroDuration(), bucket->rate->tolerance + bucket->rate->interval - interval);
   const absl::Duration early = bucket->next - now;
-  if (early > bucket->rate->tolerance) return early - bucket->rate->tolerance;
-  bucket->next = std::max(bucket->next, now) + bucket->rate->interval;
+  if (early > tolerance) return early - tolerance;
+  bucket->next = std::max(bucket->next, now) + interval;
   return absl::ZeroDuration();
 }
 
-absl::Duration Quotas::Take(absl::string_view ns, absl::Time now) {
+absl::Duration Quotas::Take(absl::string_view ns, absl::Time now, double share) {
   MutexLock lock(&mutex_);
-  if (const auto found = named_.find(ns); found != named_.end()) return TakeFrom(&found->second, now);
-  return default_rate_ ? TakeFrom(DefaultBucket(ns, now), now) : absl::ZeroDuration();
+  if (const auto found = named_.find(ns); found != named_.end()) return TakeFrom(&found->second, now, share);
+  return default_rate_ ? TakeFrom(DefaultBucket(ns, now), now, share) : absl::ZeroDuration();
 }
 
 Quotas::Bucket* Quotas::DefaultBucket(absl::string_view ns, absl::Time now) {

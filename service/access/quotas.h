@@ -4,6 +4,11 @@
 // algorithm of ITU-T I.371, which keeps one time in place of a level and a time). Namespaces without quotas of their
 // own share the default's numbers, and have a bucket each.
 //
+// Each node of a cluster counts the calls that clients make to it, and gives them its share of the rate and the burst:
+// with n live nodes the n-th part, and one request at least at a time. So the rates hold for the cluster as a whole. A
+// namespace whose clients call one node alone gets that node's share. While nodes come and go, each has the share of
+// the number that it knows, so that for a moment the rate may be passed by what a node too many gives.
+//
 // Bounds: clients choose the names of namespaces, so at most kBucketsMax that have the default are remembered. When
 // there are more, those whose buckets are full are forgotten, which changes nothing for them; if all are in use the
 // others share one bucket.
@@ -42,8 +47,8 @@ class Quotas {
   Quotas& operator=(const Quotas&) = delete;
 
   // Takes a request of the namespace; `now` is steady time. Returns zero, or takes none and returns the time after
-  // which there is room for one.
-  absl::Duration Take(absl::string_view ns, absl::Time now);
+  // which there is room for one. `share` is this node's part of all rates, over 0 and at most 1.
+  absl::Duration Take(absl::string_view ns, absl::Time now, double share = 1);
 
  private:
   struct Rate {
@@ -56,7 +61,7 @@ class Quotas {
   };
 
   static std::optional<Rate> RateOf(const config::v1::NamespaceConfig& config);
-  static absl::Duration TakeFrom(Bucket* bucket, absl::Time now);
+  static absl::Duration TakeFrom(Bucket* bucket, absl::Time now, double share);
   // Returns the bucket of a namespace that has the default's quotas.
   Bucket* DefaultBucket(absl::string_view ns, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -156,7 +156,8 @@ absl::Status CallGate::Recheck(const Method& method, Lease* lease, CredentialsOf
 
 absl::Status CallGate::TakeQuota(const Target& target, const Access& access) const {
   if (access.quotas() == nullptr || target.ns.empty()) return absl::OkStatus();
-  const absl::Duration wait = access.quotas()->Take(target.ns, clock_->Steady());
+  const absl::Duration wait =
+      access.quotas()->Take(target.ns, clock_->Steady(), quota_share_.load(std::memory_order_relaxed));
   return wait == absl::ZeroDuration() ? absl::OkStatus()
                                       : actors::NamespaceQuota(target.ns, "requests_per_second", wait);
 }

@@ -33,6 +33,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "actors/executor/clock.h"
 #include "actors/object.h"
@@ -41,6 +42,7 @@
 #include "service/access/audit_log.h"
 #include "service/call/connections.h"
 #include "service/call/method.h"
+#include "storage/base/check.h"
 #include "storage/base/observer.h"
 
 namespace holdfast::service {
@@ -166,6 +168,13 @@ class CallGate {
   // were checked, and his quotas counted. Call it before the first call.
   void SetCluster(std::string secret) { cluster_secret_ = std::move(secret); }
 
+  // From now on namespaces get this part of their rates here, over 0 and at most 1: there are other nodes of the
+  // cluster. Any thread, at any time.
+  void SetQuotaShare(double share) {
+    HOLDFAST_CHECK(share > 0 && share <= 1, absl::StrCat(share));
+    quota_share_.store(share, std::memory_order_relaxed);
+  }
+
   // From now on calls need credentials and have quotas, as the files say. Both outlive the gate. Call it before the
   // first call.
   void SetAccess(const AccessFiles* access, const actors::Clock* clock) {
@@ -231,6 +240,7 @@ class CallGate {
   std::atomic<int64_t> streams_ = 0;
   std::atomic<int64_t> bytes_ = 0;
   std::atomic<bool> draining_ = false;
+  std::atomic<double> quota_share_ = 1;
 };
 
 }  // namespace holdfast::service

@@ -60,6 +60,7 @@ ClusterAgent::ClusterAgent(AgentServices services, AgentOptions options)
 ClusterAgent::~ClusterAgent() { Stop(); }
 
 absl::Status ClusterAgent::Start() {
+  services_.rows->ReadOwnShards();
   thread_ = std::thread([this] { Work(); });
   MutexLock lock(&mutex_);
   while (!ready_ && failure_.ok()) changed_.Wait(&mutex_);
@@ -148,6 +149,9 @@ absl::StatusOr<bool> ClusterAgent::Step() {
   const auto is_silent = [this](const Member& member) { return IsSilent(member); };
   Gain(*map);
   if (services_.placement != nullptr) services_.placement->Update(*map, owner, is_silent);
+  if (const size_t nodes = std::max<size_t>(1, Takers(*map, is_silent).size()); nodes != std::exchange(nodes_, nodes)) {
+    services_.on_nodes(nodes);
+  }
   bool leaving;
   {
     MutexLock lock(&mutex_);
@@ -209,6 +213,10 @@ void ClusterAgent::Gain(const ClusterMap& map) {
     if (!here_[Index(shard)]) gained.push_back(shard);
   }
   if (gained.empty()) return;
+  if (absl::Status status = services_.run_clocks->Refresh(); !status.ok()) {
+    Log(LogLevel::kWarning, "shards_not_gained", {{"status", status.ToString()}});
+    return;
+  }
   auto done = std::make_shared<Released>(gained.size());
   for (ShardId shard : gained) {
     services_.rows->Forget(shard);

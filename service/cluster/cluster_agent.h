@@ -45,6 +45,8 @@ struct AgentServices {
   const actors::Router* router;
   storage::RunClocks* run_clocks;
   ClusterPlacement* placement;  // null: the server is alone
+  // Told of the number of nodes that take shards, whenever it has changed.
+  std::function<void(size_t)> on_nodes;
 };
 
 struct AgentOptions {
@@ -92,6 +94,7 @@ class ClusterAgent {
   std::array<bool, storage::kShardCount> here_ = {};
   std::map<int64_t, absl::Duration> ownerless_since_;  // writers, by the clock of leases
   bool reached_ = true;                                // the last look has reached the database
+  size_t nodes_ = 1;
 
   Mutex mutex_;
   CondVar changed_;

@@ -76,6 +76,7 @@ void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespace
       endpoint,
       [store = endpoint->store, page = *std::move(page), response]() -> absl::Status {
         auto found = storage::ReadNamespacePage(store, page.position, page.size, kObjectsReadMax);
+        if (!store->HoldsLease()) return actors::LeaseEnded();
         if (absl::IsInvalidArgument(found.status())) {
           return actors::InvalidField("page_token", std::string(found.status().message()));
         }

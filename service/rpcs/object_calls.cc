@@ -164,7 +164,8 @@ void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsReque
   listing->visible = Visible(listing->query.ns, *endpoint->classes, admit);
   endpoint->reads->Run(
       [listing, store = endpoint->store] { listing->found = storage::ReadCatalogPage(store, listing->query); },
-      [listing, fingerprint = page->fingerprint, response, done = std::move(done)]() mutable {
+      [listing, store = endpoint->store, fingerprint = page->fingerprint, response, done = std::move(done)]() mutable {
+        if (!store->HoldsLease()) return done(actors::LeaseEnded());
         if (!listing->found.ok()) return done(actors::FromStorage(listing->found.status()));
         const std::string& next = listing->found->next;
         const std::string next_token = next.empty() ? "" : actors::MakePageToken(fingerprint, next);

@@ -34,6 +34,7 @@ class LoggedStore::Lane final : public Store {
     return whole_->NewCursor(location, std::move(range), tier);
   }
   void Prefetch(const Location& location, const KeyRange& range) override { whole_->Prefetch(location, range); }
+  bool HoldsLease() override { return whole_->HoldsLease(); }
   bool DiskFull() override { return whole_->DiskFull(); }
   StoreStats Stats() override { return whole_->Stats(); }
   bool Overloaded() override { return whole_->Overloaded(); }

@@ -87,6 +87,7 @@ class LoggedStore final : public Store {
   // Commits through the first log, also for several callers at once; but not while Commit of the first executor is
   // under way.
   absl::Status CommitSync(absl::Span<const KeyspaceWrites> writes) override;
+  bool HoldsLease() override { return below_->HoldsLease(); }
   bool DiskFull() override { return below_->DiskFull(); }
   StoreStats Stats() override;
   absl::Status CompactTables(TableWorkGoesOn goes_on) override { return below_->CompactTables(goes_on); }

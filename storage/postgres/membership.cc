@@ -66,6 +66,18 @@ absl::StatusOr<ClusterMap> Membership::Look() {
   return map;
 }
 
+absl::StatusOr<std::vector<int64_t>> Membership::Unfinished() {
+  const absl::StatusOr<ClusterMap> map = Look();
+  if (!map.ok()) return map.status();
+  std::vector<int64_t> unfinished;
+  for (const auto& [owner, member] : map->members) {
+    for (const WriterRow& row : member.rows) {
+      if (row.lane != kNoLane) unfinished.push_back(row.id);
+    }
+  }
+  return unfinished;
+}
+
 absl::Status Membership::MoveShards(absl::Span<const Move> moves) {
   if (moves.empty()) return absl::OkStatus();
   return own_->CommitStatements([&](Connection* connection) {

@@ -30,6 +30,9 @@ class Membership {
 
   absl::StatusOr<ClusterMap> Look();
 
+  // Returns the writers of executors that may still commit, or whose logs nobody has written back.
+  absl::StatusOr<std::vector<int64_t>> Unfinished();
+
   // Shards whose rows have this epoch go to this writer.
   struct Move {
     ShardId shard;

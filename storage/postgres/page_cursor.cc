@@ -8,7 +8,6 @@
 namespace holdfast::storage::postgres {
 namespace {
 
-const Statement kBegin = {"begin_snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 const Statement kEnd = {"end_snapshot", "COMMIT"};
 
 constexpr Reader::PageLimits kFirstPage = {.rows_max = 128, .bytes_max = 256 << 10};
@@ -41,10 +40,9 @@ absl::Status PageCursor::Begin() {
     whole_ = true;
     return absl::OkStatus();
   }
-  absl::StatusOr<Reader::Lease> lease = reader_->LeaseForCursor();
+  absl::StatusOr<Reader::Lease> lease = reader_->BeginSnapshot(space_);
   if (!lease.ok()) return lease.status();
   snapshot_.emplace(*std::move(lease));
-  (*snapshot_)->Add(kBegin);
   LoadFrom(rows_.start);
   at_ = kNone;
   return error_;

@@ -1,6 +1,7 @@
 #include "storage/postgres/postgres_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -55,7 +56,10 @@ class StoreOverLibpq final : public PostgresStore {
       : options_(options),
         reader_({.session = SessionOf(options),
                  .connections_max = options.read_connections_max,
-                 .cursor_connections_max = options.cursor_connections_max}),
+                 .cursor_connections_max = options.cursor_connections_max,
+                 // The folds, and so all rows that a read depends on, are commits of this writer.
+                 .known = [this] { return writers_.back()->mark(); },
+                 .shard_writer = [this](int16_t shard) { return ExpectedWriter(shard); }}),
         cache_({.bytes_max = options.row_cache_bytes,
                 .location_bytes_max = std::min(RowCache::Options().location_bytes_max, options.row_cache_bytes / 16)}),
         silence_(std::move(silence)),
@@ -104,10 +108,11 @@ class StoreOverLibpq final : public PostgresStore {
   std::vector<OwnFamily> ListOwnFamilies() override { return {}; }
 
   absl::Duration LeaseAge() const override {
-    absl::Duration age = absl::InfiniteDuration();
-    for (const auto& writer : writers_) age = std::min(age, writer->lease_age());
-    return age;
+    absl::Duration renewed = writers_.front()->renewed();
+    for (const auto& writer : writers_) renewed = std::max(renewed, writer->renewed());
+    return options_.boot_time() - renewed;
   }
+  bool HoldsLease() override { return LeaseAge() < options_.lease; }
   int64_t ResolvedCommits() const override {
     int64_t resolved = 0;
     for (const auto& writer : writers_) resolved += writer->resolved();
@@ -121,9 +126,16 @@ class StoreOverLibpq final : public PostgresStore {
   uint32_t first_log() const override { return static_cast<uint32_t>(writers_.front()->id()); }
   Membership& membership() override { return *membership_; }
   SilenceWatch& silence() override { return silence_; }
+  void ReadOwnShards() override { reads_own_shards_ = true; }
   void Forget(ShardId shard) override { cache_.Forget(shard); }
 
  private:
+  // Returns the writer that a shard must have for its objects to be read.
+  std::optional<int64_t> ExpectedWriter(int16_t shard) const {
+    if (!reads_own_shards_.load(std::memory_order_relaxed)) return std::nullopt;
+    const size_t executors = writers_.size() - 1;
+    return writers_[static_cast<size_t>(shard) % executors]->id();
+  }
   static std::vector<const Writer*> PointersOf(absl::Span<const std::unique_ptr<Writer>> writers) {
     std::vector<const Writer*> pointers;
     pointers.reserve(writers.size());
@@ -139,6 +151,7 @@ class StoreOverLibpq final : public PostgresStore {
   RowCache cache_;
   SilenceWatch silence_;
   const bool recovers_;
+  std::atomic<bool> reads_own_shards_ = false;
   std::vector<std::unique_ptr<Writer>> writers_;  // of the executors; the last one is for all else
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<Heartbeat> heartbeat_;

@@ -65,9 +65,10 @@ struct PostgresOptions {
 
 class PostgresStore : public Store {
  public:
-  // How long ago the last write that was acknowledged, to a row of any writer of the member, was sent: its writers are
-  // taken over all at once, and not while one of their rows changes. What waits for no commit may be told to clients
-  // only while this is less than the lease.
+  // How long ago the last write to a row of any of this process's writers that was acknowledged was sent. The lease is
+  // the process's: another one takes its writers all at once, and only after none of their rows has changed for the
+  // whole lease. So the newest of these writes counts, whatever the other writers do. HoldsLease() is whether this is
+  // less than the lease.
   virtual absl::Duration LeaseAge() const = 0;
   // The commits whose outcome had to be found out.
   virtual int64_t ResolvedCommits() const = 0;
@@ -80,6 +81,8 @@ class PostgresStore : public Store {
   virtual postgres::Membership& membership() = 0;
   // Has seen the members that were in the way at the start.
   virtual postgres::SilenceWatch& silence() = 0;
+  // From now on objects are read only from a server in whose map their shard is this member's.
+  virtual void ReadOwnShards() = 0;
   // Drops what is in memory of a shard, which comes or goes.
   virtual void Forget(ShardId shard) = 0;
 };

@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "storage/base/log.h"
+#include "storage/store/store.h"
 
 namespace holdfast::storage::postgres {
 namespace {
@@ -14,6 +16,18 @@ constexpr auto kRetryStep = std::chrono::milliseconds(50);
 
 const Statement kGet = {"get",
                         "SELECT value FROM hf_entry WHERE family = $1::int2 AND shard = $2::int2 AND key = $3::bytea"};
+
+// Division by zero refuses the read.
+constexpr absl::string_view kReplaced = "22012";
+const Statement kKnown = {"known",
+                          "SELECT 1 / count(*) FROM hf_writer WHERE id = $1::int8 AND epoch >= $2::int8"
+                          " AND batch >= $3::int8"};
+const Statement kKnownAndOwned = {"known_and_owned",
+                                  "SELECT 1 / count(*), coalesce((SELECT writer = $5::int8 FROM hf_shard"
+                                  " WHERE id = $4::int2), false) FROM hf_writer WHERE id = $1::int8"
+                                  " AND epoch >= $2::int8 AND batch >= $3::int8"};
+
+const Statement kBegin = {"begin_snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 
 // The rows of an object lie under its shard; those of a family are in an order over all shards, which is an index for
 // families other than the packed one. A row counts while those before it have fewer bytes than the bound.
@@ -83,7 +97,9 @@ absl::StatusOr<Reader::Lease> Reader::Acquire(bool cursor, Deadline deadline) {
     }
   }
   while (connection == nullptr) {
-    auto opened = OpenSession(options_.session, SessionKind::kReader);
+    SessionOptions session = options_.session;
+    session.first_host = first_host_.load(std::memory_order_relaxed);
+    auto opened = OpenSession(session, SessionKind::kReader);
     if (opened.ok()) {
       connection = *std::move(opened);
     } else if (std::chrono::steady_clock::now() >= deadline) {
@@ -106,24 +122,75 @@ void Reader::GiveBack(bool cursor, std::unique_ptr<Connection> connection) {
   given_back_.WakeAll();
 }
 
-absl::StatusOr<TripResult> Reader::Try(absl::FunctionRef<void(Connection*)> add) {
+bool Reader::AddCheck(std::optional<int16_t> shard, Connection* connection) const {
+  if (options_.known == nullptr) return false;
+  std::optional<int64_t> owner;
+  if (shard && options_.shard_writer != nullptr) owner = options_.shard_writer(*shard);
+  const WriterMark mark = options_.known();
+  Params params;
+  params.Int8(mark.id).Int8(mark.epoch).Int8(mark.batch);
+  if (owner) params.Int2(*shard).Int8(*owner);
+  connection->Add(owner ? kKnownAndOwned : kKnown, params);
+  return owner.has_value();
+}
+
+void Reader::Forget(Lease* lease) {
+  replaced_.fetch_add(1, std::memory_order_relaxed);
+  first_host_.fetch_add(1, std::memory_order_relaxed);
+  lease->Drop();
+  MutexLock lock(&mutex_);
+  idle_.clear();
+}
+
+absl::StatusOr<std::pair<Reader::Lease, TripResult>> Reader::TryWith(bool cursor,
+                                                                     absl::FunctionRef<void(Connection*)> add,
+                                                                     std::optional<int16_t> shard) {
   const Deadline deadline = ReadDeadline();
+  bool told = false;
   while (true) {
-    absl::StatusOr<Lease> lease = Acquire(/*cursor=*/false, deadline);
+    absl::StatusOr<Lease> lease = Acquire(cursor, deadline);
     if (!lease.ok()) return lease.status();
+    // The check is in the transaction of a cursor, so that the snapshot is of the moment at which it holds.
+    if (cursor) (*lease)->Add(kBegin);
+    const bool asks_for_shard = AddCheck(shard, lease->get());
     add(lease->get());
     TripResult result = (*lease)->Run(deadline);
-    if (result.ok()) return result;
-    const bool lost = result.kind != TripResult::Kind::kError;
-    if (!lost || std::chrono::steady_clock::now() >= deadline) return result.status();
+    if (result.ok()) {
+      const size_t check = cursor ? 1 : 0;
+      if (!asks_for_shard || result.rows[check].Bool(0, 1)) return std::pair(*std::move(lease), std::move(result));
+      return NotOwner(absl::StrCat("shard ", *shard, " has gone to another node"));
+    }
+    absl::Status status = result.status();
+    if (options_.known != nullptr && result.kind == TripResult::Kind::kError && result.sqlstate == kReplaced) {
+      Forget(&*lease);
+      status = absl::UnavailableError("PostgreSQL: the server was replaced, and lacks what was committed");
+      if (!std::exchange(told, true)) Log(LogLevel::kWarning, "server_replaced", {{"status", status.ToString()}});
+    } else if (result.kind == TripResult::Kind::kError) {
+      return status;
+    }
+    if (std::chrono::steady_clock::now() >= deadline) return status;
     std::this_thread::sleep_for(kRetryStep);
   }
 }
 
+absl::StatusOr<TripResult> Reader::Try(absl::FunctionRef<void(Connection*)> add, std::optional<int16_t> shard) {
+  auto tried = TryWith(/*cursor=*/false, add, shard);
+  if (!tried.ok()) return tried.status();
+  return std::move(tried->second);
+}
+
+absl::StatusOr<Reader::Lease> Reader::BeginSnapshot(const RowSpace& space) {
+  auto tried = TryWith(/*cursor=*/true, [](Connection*) {}, ShardToCheck(space));
+  if (!tried.ok()) return tried.status();
+  return std::move(tried->first);
+}
+
 absl::StatusOr<std::optional<std::string>> Reader::Get(const RowSpace& space, absl::string_view key) {
-  const absl::StatusOr<TripResult> result = Try([&](Connection* connection) {
-    connection->Add(kGet, Params().Int2(space.family()).Int2(space.ShardOf(key)).Bytes(space.RowKey(key)));
-  });
+  const absl::StatusOr<TripResult> result = Try(
+      [&](Connection* connection) {
+        connection->Add(kGet, Params().Int2(space.family()).Int2(space.ShardOf(key)).Bytes(space.RowKey(key)));
+      },
+      ShardToCheck(space));
   if (!result.ok()) return result.status();
   const Rows& rows = result->rows.back();
   if (rows.count() == 0) return std::nullopt;
@@ -154,7 +221,8 @@ RowPage Reader::TakePage(const Rows& rows, PageLimits limits) {
 
 absl::StatusOr<RowPage> Reader::ReadPage(const RowSpace& space, const KeyRange& rows, PageLimits limits) {
   const absl::StatusOr<TripResult> result =
-      Try([&](Connection* connection) { AddPage(space, rows, /*reverse=*/false, limits, connection); });
+      Try([&](Connection* connection) { AddPage(space, rows, /*reverse=*/false, limits, connection); },
+          ShardToCheck(space));
   if (!result.ok()) return result.status();
   return TakePage(result->rows.back(), limits);
 }

@@ -3,12 +3,26 @@
 // A read that finds its connection lost, or all connections taken, tries again until read_timeout. Then it fails with
 // UNAVAILABLE; it has changed nothing, and the same read may succeed later.
 //
+// A server that was replaced and runs on, since nothing has fenced it, answers reads as well as the one that takes the
+// writes. What it lacks is what was committed since. So each read asks, in the same trip, for the row of a writer of
+// this process (ReaderOptions::known), and a server that does not have it as far as it was acknowledged is not read
+// from: the connection is dropped, and the next one begins with another host of the conninfo. Such a server may still
+// be asked before this process has committed anything to its successor. What is read then is not too old: nobody but
+// this process has changed what it owns. If somebody has taken it over meanwhile, the lease has ended, and nothing is
+// told to clients.
+//
+// A read of an object asks in the same way who owns its shard (ReaderOptions::shard_writer). A server that is not
+// replaced and names another owner is right: the shard has gone, and the read fails with NotOwner().
+//
 // Threading: any thread. Blocking: never on an executor.
 
 #ifndef HOLDFAST_STORAGE_POSTGRES_READER_H_
 #define HOLDFAST_STORAGE_POSTGRES_READER_H_
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +36,7 @@
 #include "storage/postgres/connection.h"
 #include "storage/postgres/row_key.h"
 #include "storage/postgres/schema.h"
+#include "storage/postgres/writer.h"
 #include "storage/store/key_codec.h"
 
 namespace holdfast::storage::postgres {
@@ -31,6 +46,12 @@ struct ReaderOptions {
   // Connections for single reads, and those that cursors may hold for as long as they live.
   int connections_max = 4;
   int cursor_connections_max = 8;
+  // Returns how far a server must have the row of a writer: one whose commits follow on all else that reads depend on.
+  // Any thread. Null: every server that takes writes is read from.
+  std::function<WriterMark()> known = nullptr;
+  // Returns the writer that is to own this shard, by the map of shards (hf_shard); nothing if that is not to be asked.
+  // Any thread. Null: it never is.
+  std::function<std::optional<int64_t>(int16_t shard)> shard_writer = nullptr;
 };
 
 // Some rows in a row.
@@ -52,6 +73,8 @@ class Reader {
     ~Lease();
     Connection* get() { return connection_.get(); }
     Connection* operator->() { return connection_.get(); }
+    // Ends the connection.
+    void Drop() { connection_ = nullptr; }
 
    private:
     friend class Reader;
@@ -75,22 +98,36 @@ class Reader {
   };
   absl::StatusOr<RowPage> ReadPage(const RowSpace& space, const KeyRange& rows, PageLimits limits);
 
-  // Runs a read with a connection, again and again while that fails and may succeed.
-  absl::StatusOr<TripResult> Try(absl::FunctionRef<void(Connection*)> add);
-  // Waits for a connection of those that cursors may hold.
-  absl::StatusOr<Lease> LeaseForCursor() { return Acquire(/*cursor=*/true, ReadDeadline()); }
+  // Runs a read with a connection, again and again while that fails and may succeed. `shard` is that of the object
+  // which is read, if it is one. The rows of the check come before those of the read.
+  absl::StatusOr<TripResult> Try(absl::FunctionRef<void(Connection*)> add, std::optional<int16_t> shard = std::nullopt);
+  // Waits for a connection of those that cursors may hold, and begins a transaction on it that reads from one snapshot.
+  absl::StatusOr<Lease> BeginSnapshot(const RowSpace& space);
 
   // Adds the statement that reads a page; TakePage makes the page of its rows.
   static void AddPage(const RowSpace& space, const KeyRange& rows, bool reverse, PageLimits limits,
                       Connection* connection);
   static RowPage TakePage(const Rows& rows, PageLimits limits);
   Deadline ReadDeadline() const;
+  // The servers that were not read from, since they were replaced.
+  int64_t replaced() const { return replaced_.load(std::memory_order_relaxed); }
 
  private:
+  absl::StatusOr<std::pair<Lease, TripResult>> TryWith(bool cursor, absl::FunctionRef<void(Connection*)> add,
+                                                       std::optional<int16_t> shard);
+  // Adds the question whether the server is to be read from, if there is one. Returns whether it asks for the shard.
+  bool AddCheck(std::optional<int16_t> shard, Connection* connection) const;
+  static std::optional<int16_t> ShardToCheck(const RowSpace& space) {
+    return space.of_one_object() ? std::optional(space.ShardOf({})) : std::nullopt;
+  }
   absl::StatusOr<Lease> Acquire(bool cursor, Deadline deadline);
+  // The server of this connection was replaced: it, and others that may lead there, are not used again.
+  void Forget(Lease* lease);
   void GiveBack(bool cursor, std::unique_ptr<Connection> connection);
 
   const ReaderOptions options_;
+  std::atomic<size_t> first_host_ = 0;
+  std::atomic<int64_t> replaced_ = 0;
 
   Mutex mutex_;
   CondVar given_back_;

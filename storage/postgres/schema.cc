@@ -97,7 +97,7 @@ absl::Status CheckSettings(const Rows& rows) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& options, SessionKind kind) {
-  absl::StatusOr<std::unique_ptr<Connection>> opened = Connection::Open(options.conninfo);
+  absl::StatusOr<std::unique_ptr<Connection>> opened = Connection::Open(options.conninfo, options.first_host);
   if (!opened.ok()) return opened;
   Connection& connection = **opened;
   const int64_t timeout_ms = kind == SessionKind::kWriter ? 0 : absl::ToInt64Milliseconds(options.read_timeout);

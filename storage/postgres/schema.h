@@ -14,6 +14,7 @@
 #ifndef HOLDFAST_STORAGE_POSTGRES_SCHEMA_H_
 #define HOLDFAST_STORAGE_POSTGRES_SCHEMA_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,8 @@ struct SessionOptions {
   // For tests alone: the server need not be one that keeps what it acknowledges.
   bool unsafe_settings = false;
   absl::Duration read_timeout = absl::Seconds(10);
+  // The host of the conninfo that is tried first, as Connection::Open takes it.
+  size_t first_host = 0;
 };
 
 enum class SessionKind {

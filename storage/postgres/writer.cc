@@ -29,6 +29,8 @@ const Statement kLockTimeout = {"lock_timeout", "SELECT set_config('lock_timeout
 const Statement kResolve = {"resolve",
                             "UPDATE hf_writer SET epoch = greatest(epoch, $3::int8) + 1, beat = beat + 1"
                             " WHERE id = $1::int8 AND owner = $2::text RETURNING epoch, batch"};
+// A write of no row that anybody waits for: the row of this writer may be another process's, which it would renew.
+const Statement kTouch = {"touch", "UPDATE hf_meta SET value = value WHERE key = 'version' RETURNING 1"};
 const Statement kLook = {"look", "SELECT epoch, batch, node, address FROM hf_writer WHERE id = $1::int8"};
 
 // Between two tries while the database can't be reached, or can't take a commit now: no event tells when it can. The
@@ -54,13 +56,12 @@ absl::Duration BootTime() {
 Writer::Writer(const WriterOptions& options, const WriterState& state, absl::Duration claimed_at)
     : options_(options),
       id_(state.id),
+      first_epoch_(state.epoch),
       batch_(state.batch),
       renewed_ns_(absl::ToInt64Nanoseconds(claimed_at)),
       epoch_(state.epoch) {}
 
-absl::Duration Writer::lease_age() const {
-  return options_.boot_time() - absl::Nanoseconds(renewed_ns_.load(std::memory_order_acquire));
-}
+absl::Duration Writer::lease_age() const { return options_.boot_time() - renewed(); }
 
 void Writer::Renew(absl::Duration sent_at) {
   const int64_t sent_ns = absl::ToInt64Nanoseconds(sent_at);
@@ -198,9 +199,11 @@ absl::StatusOr<Writer::Outcome> Writer::Resolve(int64_t number, bool refused, De
 }
 
 absl::Status Writer::WhyLost(Connection* connection, bool refused) {
+  connection->Add(kLockTimeout);
+  connection->Add(kTouch);
   connection->Add(kLook, Params().Int8(id_));
   const TripResult result = connection->Run(CommitDeadline());
-  if (!result.ok()) return absl::OkStatus();
+  if (!result.ok() || result.warned || result.rows[1].count() == 0) return absl::OkStatus();
   const Rows& row = result.rows.back();
   if (row.count() == 0 || row.Int(0, 0) < epoch_ || row.Int(0, 1) < batch()) {
     return absl::DataLossError(absl::StrCat("PostgreSQL: the row of writer ", id_, " is ",

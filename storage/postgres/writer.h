@@ -71,6 +71,13 @@ struct WriterState {
   int64_t batch;
 };
 
+// How far a server must have the row of a writer, to have all that this process was told of.
+struct WriterMark {
+  int64_t id;
+  int64_t epoch;
+  int64_t batch;
+};
+
 class Writer {
  public:
   // The row is this process's, as claims.h has made it.
@@ -86,9 +93,12 @@ class Writer {
   int64_t id() const { return id_; }
   // The last batch that was acknowledged.
   int64_t batch() const { return batch_.load(std::memory_order_acquire); }
-  // How long ago the last write to the row that was acknowledged was sent. What waits for no commit may be told to
-  // clients only while this is less than the lease.
+  // The epoch is the one with which this process began: every server that has not been replaced has at least that.
+  WriterMark mark() const { return {id_, first_epoch_, batch()}; }
+  // How long ago the last write to the row that was acknowledged was sent.
   absl::Duration lease_age() const;
+  // The boot_time at which that write was sent.
+  absl::Duration renewed() const { return absl::Nanoseconds(renewed_ns_.load(std::memory_order_acquire)); }
   // A write to the row, which was sent at this time, was acknowledged.
   void Renew(absl::Duration sent_at);
   // The failures that end commits: the first one, or OK.
@@ -107,7 +117,8 @@ class Writer {
   // Finds out what has become of batch `number`, and connects anew. `refused`: the fence has refused it, and it is to
   // be found out why. Errors: those of a commit.
   absl::StatusOr<Outcome> Resolve(int64_t number, bool refused, Deadline give_up) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Returns why the row is no longer this process's; OK if nobody can tell now.
+  // Returns why the row is no longer this process's; OK if nobody can tell now. A server that was replaced could show
+  // what was never durable, so the look is in one transaction with a write: once that is synced, so is what it saw.
   absl::Status WhyLost(Connection* connection, bool refused) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Step(WriterOptions::Step step) {
     if (options_.on_step != nullptr) options_.on_step(step);
@@ -116,6 +127,7 @@ class Writer {
 
   const WriterOptions options_;
   const int64_t id_;
+  const int64_t first_epoch_;
   std::atomic<int64_t> batch_;
   std::atomic<int64_t> renewed_ns_;  // of BootTime
   std::atomic<int64_t> resolved_ = 0;

@@ -27,11 +27,13 @@ class MemoryStore : public Store {
   absl::StatusOr<FamilyId> CreateFamily(absl::string_view name) override;
   absl::Status DropFamily(FamilyId family) override;
   std::vector<OwnFamily> ListOwnFamilies() override;
+  bool HoldsLease() override { return holds_lease_; }
   bool DiskFull() override { return disk_full_; }
 
   // For tests: while the store is cold, reads of the memory tier return kNeedsDisk.
   void set_cold(bool cold) { cold_ = cold; }
   void set_disk_full(bool full) { disk_full_ = full; }
+  void set_holds_lease(bool holds) { holds_lease_ = holds; }
   // Commits end with `error` from now on, and apply nothing: they fail, or with NotOwner() they are refused.
   void set_commit_error(absl::Status error);
   // CreateFamily fails with `error` from now on.
@@ -50,6 +52,7 @@ class MemoryStore : public Store {
 
   std::atomic<bool> cold_ = false;
   std::atomic<bool> disk_full_ = false;
+  std::atomic<bool> holds_lease_ = true;
 
   Mutex mutex_;
   std::map<FamilyId, Family> families_ ABSL_GUARDED_BY(mutex_);

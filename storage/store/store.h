@@ -188,6 +188,11 @@ class Store {
   // and all else are the same through both.
   virtual Store* ForExecutor(int /*number*/) { return this; }
 
+  // Returns whether this process may tell clients what it has read, where that waits for no commit. A store that
+  // another process may take over answers no from the moment at which that may have happened; a commit finds out by
+  // itself. The answer counts for what was read before the call. Cheap.
+  virtual bool HoldsLease() { return true; }
+
   // Returns whether only the reserve of the disk is left. Callers then refuse new writes with RESOURCE_EXHAUSTED;
   // reads, and writes that are under way, go on. Cheap; the answer is up to some 100 ms old.
   virtual bool DiskFull() { return false; }

@@ -39,6 +39,7 @@ class FaultStore : public storage::Store {
     }
     return absl::InternalError("the disk of the test failed");
   }
+  bool HoldsLease() override { return store_->HoldsLease(); }
   bool DiskFull() override { return store_->DiskFull(); }
   absl::StatusOr<storage::FamilyId> CreateFamily(absl::string_view name) override { return store_->CreateFamily(name); }
   absl::Status DropFamily(storage::FamilyId family) override { return store_->DropFamily(family); }

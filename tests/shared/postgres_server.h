@@ -41,21 +41,7 @@ class PostgresServer {
   explicit PostgresServer(const std::vector<std::string>& settings = {}) : PostgresServer(PostgresOptions{settings}) {}
   // Starts the server; ends the process if that is not possible.
   explicit PostgresServer(const PostgresOptions& options) {
-    const char* const memory = "/dev/shm";
-    std::string pattern = absl::StrCat(access(memory, W_OK) == 0 ? memory : "/tmp", "/holdfast-postgres-XXXXXX");
-    if (mkdtemp(pattern.data()) == nullptr) Die("no scratch directory");
-    directory_ = pattern;
-    if (options.disk_bytes > 0) {
-      const std::string size = absl::StrCat("size=", options.disk_bytes);
-      if (mount("tmpfs", directory_.c_str(), "tmpfs", 0, size.c_str()) != 0) Die("a file system can't be made");
-      mounted_ = true;
-    }
-    if (geteuid() == 0) {
-      const passwd* const user = getpwnam("postgres");
-      if (user == nullptr) Die("there is no user postgres: deploy/install-deps.sh --tools");
-      if (chown(directory_.c_str(), user->pw_uid, user->pw_gid) != 0) Die("chown");
-      as_user_ = {absl::StrCat("--reuid=", user->pw_uid), absl::StrCat("--regid=", user->pw_gid), "--clear-groups"};
-    }
+    MakeDirectory(options.disk_bytes);
     Run({absl::StrCat(kPrograms, "/initdb"), "-D", data(), "-U", "holdfast", "-A", "trust", "-E", "UTF8", "--no-sync",
          "--no-locale"},
         "initdb");
@@ -64,6 +50,18 @@ class PostgresServer {
          << "'\nshared_buffers = 64MB\nmax_connections = 60\nmax_wal_size = 256MB\nlog_min_messages = warning\n";
     for (const std::string& line : options.settings) conf << line << "\n";
     conf.close();
+    Start();
+  }
+  // Starts another server with a copy of the data of one that is killed; from then on each has its own.
+  struct CopyOf {
+    const PostgresServer* killed;
+  };
+  explicit PostgresServer(CopyOf original) {
+    MakeDirectory(/*disk_bytes=*/0);
+    Run({"cp", "-a", original.killed->data(), data()}, "cp");
+    // The last line counts.
+    std::ofstream(absl::StrCat(data(), "/postgresql.conf"), std::ios::app)
+        << "unix_socket_directories = '" << directory_ << "'\n";
     Start();
   }
   ~PostgresServer() {
@@ -144,6 +142,23 @@ class PostgresServer {
   [[noreturn]] void Die(const char* what) {
     std::cerr << "tests need PostgreSQL 15: " << what << "\n" << std::ifstream(log()).rdbuf() << std::endl;
     std::exit(1);
+  }
+  void MakeDirectory(int64_t disk_bytes) {
+    const char* const memory = "/dev/shm";
+    std::string pattern = absl::StrCat(access(memory, W_OK) == 0 ? memory : "/tmp", "/holdfast-postgres-XXXXXX");
+    if (mkdtemp(pattern.data()) == nullptr) Die("no scratch directory");
+    directory_ = pattern;
+    if (disk_bytes > 0) {
+      const std::string size = absl::StrCat("size=", disk_bytes);
+      if (mount("tmpfs", directory_.c_str(), "tmpfs", 0, size.c_str()) != 0) Die("a file system can't be made");
+      mounted_ = true;
+    }
+    if (geteuid() == 0) {
+      const passwd* const user = getpwnam("postgres");
+      if (user == nullptr) Die("there is no user postgres: deploy/install-deps.sh --tools");
+      if (chown(directory_.c_str(), user->pw_uid, user->pw_gid) != 0) Die("chown");
+      as_user_ = {absl::StrCat("--reuid=", user->pw_uid), absl::StrCat("--regid=", user->pw_gid), "--clear-groups"};
+    }
   }
   std::string data() const { return directory_ + "/data"; }
   std::string log() const { return directory_ + "/log"; }

@@ -40,6 +40,7 @@ class RecordingStore : public storage::Store {
     for (const storage::KeyspaceWrites& part : writes) points[part.location->family] += part.writes->points().size();
     return store_->CommitSync(writes);
   }
+  bool HoldsLease() override { return store_->HoldsLease(); }
   bool DiskFull() override { return store_->DiskFull(); }
   absl::StatusOr<storage::FamilyId> CreateFamily(absl::string_view name) override { return store_->CreateFamily(name); }
   absl::Status DropFamily(storage::FamilyId family) override { return store_->DropFamily(family); }

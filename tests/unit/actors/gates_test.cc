@@ -82,7 +82,7 @@ class OutputGateTest : public ::testing::Test {
   storage::MemoryStore store;
   storage::CommitPipeline pipeline{&store, &commits, [](const absl::Status&) {}};
   storage::Keyspace keyspace{storage::Location{}};
-  OutputGate gate{&pipeline};
+  OutputGate gate{&pipeline, &store};
 };
 
 TEST_F(OutputGateTest, WhatDependsOnNoWriteLeavesAtOnce) {

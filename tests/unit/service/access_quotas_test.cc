@@ -57,6 +57,30 @@ TEST_F(QuotasTest, OverALongTimeTheRateHolds) {
   EXPECT_NEAR(taken, 700, 2);
 }
 
+TEST_F(QuotasTest, NodesOfAClusterShareTheRateAndTheBurst) {
+  Quotas quotas(ConfigOf("namespace { name: 'a' requests_per_second: 100 burst: 40 }").namespace_());
+  constexpr double kShare = 0.25;
+  int taken = 0;
+  while (quotas.Take("a", now_, kShare) == absl::ZeroDuration()) ++taken;
+  EXPECT_EQ(taken, 10);
+  EXPECT_EQ(quotas.Take("a", now_, kShare), absl::Milliseconds(40));
+  for (int i = 0; i < 10'000; ++i, now_ += absl::Milliseconds(1)) {
+    if (quotas.Take("a", now_, kShare) == absl::ZeroDuration()) ++taken;
+  }
+  EXPECT_NEAR(taken, 10 + 250, 2);
+  // The others have gone.
+  now_ += absl::Hours(1);
+  EXPECT_EQ(TakeAll(&quotas, "a"), 40);
+}
+
+TEST_F(QuotasTest, AShareIsOneRequestAtLeast) {
+  Quotas quotas(ConfigOf("namespace { name: 'a' requests_per_second: 1 }").namespace_());
+  EXPECT_EQ(quotas.Take("a", now_, 0.1), absl::ZeroDuration());
+  EXPECT_EQ(quotas.Take("a", now_, 0.1), absl::Seconds(10));
+  now_ += absl::Seconds(10);
+  EXPECT_EQ(quotas.Take("a", now_, 0.1), absl::ZeroDuration());
+}
+
 TEST_F(QuotasTest, OthersHaveTheDefaultEach) {
   Quotas quotas(ConfigOf("namespace { requests_per_second: 5 } namespace { name: 'free' }").namespace_());
   EXPECT_EQ(TakeAll(&quotas, "a"), 5);

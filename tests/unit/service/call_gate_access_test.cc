@@ -165,5 +165,23 @@ TEST_F(CallGateAccessTest, QuotasNeedNoCredentials) {
   EXPECT_TRUE(Target(kPut, Target::Object("a", "x", &kCounter), "", &lease).ok());
 }
 
+TEST_F(CallGateAccessTest, QuotasAreThisNodesShare) {
+  Start("namespace { name: 'a' requests_per_second: 8 }");
+  const auto admitted = [&] {
+    CallGate::Lease lease;
+    EXPECT_TRUE(Admit(kPut, "", &lease).ok());
+    int count = 0;
+    while (count < 100 && Target(kPut, Target::Object("a", "x", &kCounter), "", &lease).ok()) ++count;
+    return count;
+  };
+  gate_.SetQuotaShare(0.25);
+  EXPECT_EQ(admitted(), 2);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(admitted(), 2);
+  clock_.Advance(absl::Seconds(1));
+  gate_.SetQuotaShare(1);
+  EXPECT_EQ(admitted(), 8);
+}
+
 }  // namespace
 }  // namespace holdfast::service

@@ -47,9 +47,9 @@ class TestCluster {
  public:
   explicit TestCluster(testing_server::PostgresServer* server = &SharedServer()) {
     static int made = 0;
-    const std::string schema = absl::StrCat("test", made++);
-    postgres::Execute(server->conninfo(), "CREATE SCHEMA " + schema);
-    options_.conninfo = server->conninfo(schema);
+    schema_ = absl::StrCat("test", made++);
+    postgres::Execute(server->conninfo(), "CREATE SCHEMA " + schema_);
+    options_.conninfo = server->conninfo(schema_);
     options_.address = "127.0.0.1:1";
     options_.row_cache_bytes = 32 << 20;
     options_.outage_max = absl::Seconds(30);
@@ -64,9 +64,11 @@ class TestCluster {
     return options;
   }
   const std::string& conninfo() const { return options_.conninfo; }
+  const std::string& schema() const { return schema_; }
   TripResult Execute(const std::string& text) { return postgres::Execute(options_.conninfo, text); }
 
  private:
+  std::string schema_;
   PostgresOptions options_;
   int processes_ = 0;
 };

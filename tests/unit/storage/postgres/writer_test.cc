@@ -263,6 +263,21 @@ TEST_F(WriterFaultsTest, LostWriterIsDataLoss) {
   EXPECT_THAT(Put("2"), IsStatus(absl::StatusCode::kDataLoss, "is gone"));
 }
 
+// What says that the writer is another's could be lost itself with its server.
+TEST_F(WriterFaultsTest, OwnerThatIsNotOnTheStandbyDoesNotCount) {
+  options_.commit_timeout = absl::Milliseconds(300);
+  Open();
+  ASSERT_THAT(Put("1"), IsOk());
+  cluster_.Execute("UPDATE hf_writer SET owner = 'another', epoch = epoch + 1");
+  HoldCommits();
+  int resolving = 0;
+  on_step_ = [&](Step step) {
+    if (step == Step::kResolve && ++resolving == 2) ReleaseCommits();
+  };
+  EXPECT_TRUE(IsNotOwner(Put("2")));
+  EXPECT_GE(resolving, 2);
+}
+
 // The claim itself was lost, and another process has claimed the writer with the same epoch.
 TEST_F(WriterFaultsTest, EpochThatTwoProcessesHaveFencesTheFirst) {
   Open();
@@ -407,6 +422,22 @@ TEST_F(WriterTest, LeaseCountsFromWhenTheWriteWasSent) {
   EXPECT_EQ(store->LeaseAge(), absl::Seconds(10));
   ASSERT_THAT(Put(*store, "1"), IsOk());
   EXPECT_EQ(store->LeaseAge(), absl::Seconds(3));
+}
+
+TEST_F(WriterTest, LeaseEndsWhenNoWriteWasAcknowledgedForSoLong) {
+  std::atomic<int64_t> seconds = 1000;
+  PostgresOptions options = cluster_.NewProcess();
+  options.lease = absl::Hours(1);
+  options.boot_time = [&] { return absl::Seconds(seconds.load()); };
+  const auto store = OpenOrDie(options);
+  EXPECT_TRUE(store->HoldsLease());
+  seconds += 3599;
+  EXPECT_TRUE(store->HoldsLease());
+  ++seconds;
+  EXPECT_FALSE(store->HoldsLease());
+  // The machine may have slept: a commit finds out that the process is still the owner.
+  ASSERT_THAT(Put(*store, "1"), IsOk());
+  EXPECT_TRUE(store->HoldsLease());
 }
 
 TEST_F(WriterTest, HeartbeatRenewsTheLease) {
