@@ -83,6 +83,8 @@ std::optional<Servers> ServersFrom(const std::string& conninfo, size_t first) {
 
 void Rows::Clear::operator()(pg_result* result) const { PQclear(result); }
 int Rows::count() const { return PQntuples(result_.get()); }
+
+int Rows::columns() const { return PQnfields(result_.get()); }
 int64_t Rows::changed() const {
   int64_t changed = 0;
   return absl::SimpleAtoi(PQcmdTuples(result_.get()), &changed) ? changed : 0;

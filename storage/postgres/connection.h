@@ -51,6 +51,7 @@ class Rows {
   explicit Rows(pg_result* result) : result_(result) {}
 
   int count() const;
+  int columns() const;
   // The number of rows that an INSERT, UPDATE or DELETE has written.
   int64_t changed() const;
   bool IsNull(int row, int column) const;

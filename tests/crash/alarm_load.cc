@@ -71,34 +71,44 @@ v1::ApplyBatchRequest AlarmLoad::Acknowledgement(const v1::WatchAlarmsResponse& 
   return request;
 }
 
+bool AlarmLoad::IsExpected(const Stubs& stubs, const v1::WatchAlarmsResponse& delivery) {
+  const std::string& object = delivery.object().name();
+  {
+    std::lock_guard lock(mutex_);
+    Alarm& alarm = alarms_[object];
+    if (alarm.scheduled_us == Micros(delivery.scheduled_time())) {
+      if (std::exchange(alarm.delivered, true)) ++redelivered_;
+      return true;
+    }
+  }
+  if (watchers_ == Watchers::kOne || !IsStale(Fail(stubs, delivery).status)) {
+    Differ(absl::StrCat("an alarm of ", object, " came that is not set, or has come"));
+  }
+  return false;
+}
+
+Reply<v1::AcknowledgeAlarmResponse> AlarmLoad::Fail(const Stubs& stubs, const v1::WatchAlarmsResponse& delivery) {
+  v1::AcknowledgeAlarmRequest request;
+  *request.mutable_object() = delivery.object();
+  request.set_delivery_token(delivery.delivery_token());
+  request.mutable_error()->set_code(grpc::StatusCode::INTERNAL);
+  return Call(stubs, &Stubs::objects, &ObjectService::Stub::AcknowledgeAlarm, request);
+}
+
 bool AlarmLoad::Handle(const Stubs& stubs, const v1::WatchAlarmsResponse& delivery, bool* acknowledged) {
   const std::string& object = delivery.object().name();
   const int64_t scheduled_us = Micros(delivery.scheduled_time());
   const int64_t early_us = scheduled_us - absl::ToUnixMicros(absl::Now());
   if (early_us > 0) Differ(absl::StrCat("the alarm of ", object, " came ", early_us, " us early"));
-  bool fails;
-  {
-    std::lock_guard lock(mutex_);
-    Alarm& alarm = alarms_[object];
-    if (alarm.scheduled_us != scheduled_us) {
-      differences_.push_back(absl::StrCat("an alarm of ", object, " came that is not set, or has come"));
-      return true;
-    }
-    if (std::exchange(alarm.delivered, true)) ++redelivered_;
-    fails = scheduled_us % kFailedOneIn == 0 && delivery.retry_count() == 0;
-  }
-  if (fails) {
-    v1::AcknowledgeAlarmRequest request;
-    *request.mutable_object() = delivery.object();
-    request.set_delivery_token(delivery.delivery_token());
-    request.mutable_error()->set_code(grpc::StatusCode::INTERNAL);
-    const auto reply = Invoke(*stubs.objects, &ObjectService::Stub::AcknowledgeAlarm, request);
+  if (!IsExpected(stubs, delivery)) return true;
+  if (scheduled_us % kFailedOneIn == 0 && delivery.retry_count() == 0) {
+    const auto reply = Fail(stubs, delivery);
     return reply.ok() || IsStale(reply.status);
   }
   v1::GetEntriesRequest get;
   *get.mutable_object() = delivery.object();
   get.add_keys("count");
-  const auto found = Invoke(*stubs.objects, &ObjectService::Stub::GetEntries, get);
+  const auto found = Call(stubs, &Stubs::objects, &ObjectService::Stub::GetEntries, get);
   if (!found.ok()) {
     std::lock_guard lock(mutex_);
     ++interrupted_;
@@ -107,7 +117,7 @@ bool AlarmLoad::Handle(const Stubs& stubs, const v1::WatchAlarmsResponse& delive
   int64_t count = 0;
   if (found->entries_size() == 1) (void)absl::SimpleAtoi(found->entries(0).value(), &count);
   const v1::ApplyBatchRequest request = Acknowledgement(delivery, count + 1);
-  const auto reply = Invoke(*stubs.objects, &ObjectService::Stub::ApplyBatch, request);
+  const auto reply = Call(stubs, &Stubs::objects, &ObjectService::Stub::ApplyBatch, request);
   if (reply.ok()) {
     Handled(object);
     *acknowledged = true;
@@ -127,7 +137,7 @@ std::vector<std::string> AlarmLoad::Verify(const Stubs& stubs) {
   for (std::string& difference : std::exchange(sets_.differences, {})) Differ(difference);
   if (const auto request = std::exchange(unanswered_, std::nullopt)) {
     ++repeated_;
-    const auto reply = Invoke(*stubs.objects, &ObjectService::Stub::ApplyBatch, *request);
+    const auto reply = Call(stubs, &Stubs::objects, &ObjectService::Stub::ApplyBatch, *request);
     if (reply.ok()) {
       Handled(request->object().name());
     } else if (!IsStale(reply.status)) {
@@ -140,7 +150,7 @@ std::vector<std::string> AlarmLoad::Verify(const Stubs& stubs) {
     list.mutable_object()->set_name(object);
     list.set_page_size(1000);
     list.set_prefix("count");
-    const auto found = Invoke(*stubs.objects, &ObjectService::Stub::ListEntries, list);
+    const auto found = Call(stubs, &Stubs::objects, &ObjectService::Stub::ListEntries, list);
     int64_t count = 0;
     if (found->entries_size() == 1) (void)absl::SimpleAtoi(found->entries(0).value(), &count);
     if (!found.ok() || count != alarm.count) {
@@ -148,7 +158,7 @@ std::vector<std::string> AlarmLoad::Verify(const Stubs& stubs) {
     }
     v1::DescribeObjectRequest describe;
     describe.mutable_object()->set_name(object);
-    const auto described = Invoke(*stubs.objects, &ObjectService::Stub::DescribeObject, describe);
+    const auto described = Call(stubs, &Stubs::objects, &ObjectService::Stub::DescribeObject, describe);
     if (described->key_count() != alarm.count + (alarm.count > 0 ? 1 : 0)) {
       Differ(absl::StrCat(object, " has ", described->key_count(), " keys after ", alarm.count, " alarms"));
     }

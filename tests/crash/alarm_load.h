@@ -22,7 +22,10 @@ namespace holdfast::testing {
 
 class AlarmLoad {
  public:
-  explicit AlarmLoad(uint64_t seed) : random_(seed) {}
+  // With several watchers, a delivery may wait unread in one stream until another watcher has handled a later one of
+  // the same alarm. The check is then that its token is no longer good for anything.
+  enum class Watchers { kOne, kSeveral };
+  explicit AlarmLoad(uint64_t seed, Watchers watchers = Watchers::kOne) : watchers_(watchers), random_(seed) {}
 
   // Sets an alarm of an object that has none; returns false if there was no answer. One thread calls this.
   bool Set(const Stubs& stubs);
@@ -49,10 +52,15 @@ class AlarmLoad {
   };
 
   bool Handle(const Stubs& stubs, const v1::WatchAlarmsResponse& delivery, bool* acknowledged);
+  // Returns whether the delivery is of the alarm that is set; one that is not is a difference, or stale.
+  bool IsExpected(const Stubs& stubs, const v1::WatchAlarmsResponse& delivery);
+  // Reports the delivery as failed.
+  Reply<v1::AcknowledgeAlarmResponse> Fail(const Stubs& stubs, const v1::WatchAlarmsResponse& delivery);
   v1::ApplyBatchRequest Acknowledgement(const v1::WatchAlarmsResponse& delivery, int64_t count);
   void Handled(const std::string& object);
   void Differ(const std::string& what);
 
+  const Watchers watchers_;
   std::mt19937_64 random_;
   RetriedCalls sets_;
   int64_t next_id_ = 0;

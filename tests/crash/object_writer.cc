@@ -177,7 +177,7 @@ std::map<std::string, std::string> ObjectWriter::ReadAll(const Stubs& stubs, con
   v1::ListEntriesRequest request;
   request.mutable_object()->set_name(object);
   do {
-    const auto page = Invoke(*stubs.objects, &ObjectService::Stub::ListEntries, request);
+    const auto page = Call(stubs, &Stubs::objects, &ObjectService::Stub::ListEntries, request);
     if (!page.ok()) {
       calls_.differences.push_back(absl::StrCat(object, ": ", page.status.error_message()));
       break;
@@ -236,7 +236,7 @@ void ObjectWriter::VerifyCount(const Stubs& stubs) {
   }
   v1::GetValueRequest get;
   get.mutable_object()->set_name(Name("increments"));
-  const auto value = Invoke(*stubs.counters, &CounterService::Stub::GetValue, get);
+  const auto value = Call(stubs, &Stubs::counters, &CounterService::Stub::GetValue, get);
   if (!value.ok() || value->value() != increments_) {
     calls_.differences.push_back(
         absl::StrCat(Name("increments"), " is at ", value->value(), "; acknowledged was ", increments_));
@@ -246,7 +246,7 @@ void ObjectWriter::VerifyCount(const Stubs& stubs) {
 int64_t ObjectWriter::PendingItems(const Stubs& stubs) {
   v1::GetBatchStatusRequest request;
   request.mutable_object()->set_name(Name("batch"));
-  const auto status = Invoke(*stubs.batches, &BatchProcessorService::Stub::GetBatchStatus, request);
+  const auto status = Call(stubs, &Stubs::batches, &BatchProcessorService::Stub::GetBatchStatus, request);
   const int64_t all = status->processed_count() + status->pending_count();
   if (!status.ok() || all != static_cast<int64_t>(items_.size())) {
     calls_.differences.push_back(
@@ -262,7 +262,7 @@ void ObjectWriter::VerifyItems(const Stubs& stubs) {
   list.mutable_object()->set_name(Name("batch"));
   list.set_page_size(1000);
   do {
-    const auto page = Invoke(*stubs.batches, &BatchProcessorService::Stub::ListProcessedItems, list);
+    const auto page = Call(stubs, &Stubs::batches, &BatchProcessorService::Stub::ListProcessedItems, list);
     for (const v1::ProcessedItem& item : page->items()) {
       const auto known = items_.find(item.item());
       if (!seen.insert(item.item()).second || known == items_.end()) {
@@ -280,7 +280,7 @@ void ObjectWriter::NotePlaces(const Stubs& stubs) {
   for (const char* what : {"together", "large", "brief", "count"}) {
     v1::DescribeObjectRequest request;
     request.mutable_object()->set_name(Name(what));
-    const auto described = Invoke(*stubs.objects, &ObjectService::Stub::DescribeObject, request);
+    const auto described = Call(stubs, &Stubs::objects, &ObjectService::Stub::DescribeObject, request);
     const auto [it, added] = places_.emplace(what, described->placement());
     if (!added && std::exchange(it->second, described->placement()) != described->placement()) ++moves_seen_;
   }

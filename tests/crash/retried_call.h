@@ -4,6 +4,7 @@
 #ifndef HOLDFAST_TESTS_CRASH_RETRIED_CALL_H_
 #define HOLDFAST_TESTS_CRASH_RETRIED_CALL_H_
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -13,26 +14,51 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "holdfast/v1/object_service.grpc.pb.h"
+#include "holdfast/v1/rate_limiter_service.grpc.pb.h"
 #include "tests/integration/rpc.h"
 #include "tests/integration/server_process.h"
 
 namespace holdfast::testing {
 
-// The services of one life of a server.
+// The services of one life of a server, or of a node of a cluster.
 struct Stubs {
   explicit Stubs(const ServerProcess& server) : Stubs(server.NewChannel()) {}
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
       : objects(v1::ObjectService::NewStub(channel)),
         counters(v1::CounterService::NewStub(channel)),
-        batches(v1::BatchProcessorService::NewStub(channel)) {}
+        batches(v1::BatchProcessorService::NewStub(channel)),
+        limits(v1::RateLimiterService::NewStub(channel)) {}
 
   std::unique_ptr<v1::ObjectService::Stub> objects;
   std::unique_ptr<v1::CounterService::Stub> counters;
   std::unique_ptr<v1::BatchProcessorService::Stub> batches;
+  std::unique_ptr<v1::RateLimiterService::Stub> limits;
+  // The longest time that an attempt of a call may take.
+  std::chrono::milliseconds attempt_max = std::chrono::seconds(20);
+  // Returns where to send a call again that has failed, when it is time for it; null if there will be no other answer.
+  // `since` is the time since it was first sent. Without this function, a call is sent once.
+  std::function<const Stubs*(const grpc::Status& failure, absl::Duration since)> again = nullptr;
 };
+
+// Calls a method of the stub that is this member of Stubs, again as `stubs` says.
+template <typename Stub, typename Request, typename Response>
+Reply<Response> Call(const Stubs& stubs, std::unique_ptr<Stub> Stubs::*stub,
+                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                     const Request& request) {
+  const absl::Time began = absl::Now();
+  const Stubs* target = &stubs;
+  while (true) {
+    Reply<Response> reply = Invoke(*(target->*stub), method, request, target->attempt_max);
+    if (reply.ok() || target->again == nullptr) return reply;
+    target = target->again(reply.status, absl::Now() - began);
+    if (target == nullptr) return reply;
+  }
+}
 
 struct RetriedCall {
   struct Answer {
@@ -53,7 +79,7 @@ RetriedCall MakeRetried(std::unique_ptr<Stub> Stubs::*stub,
   RetriedCall call;
   call.what = absl::StrCat(request.GetTypeName(), " ", request.request_id(), " of ", request.object().name());
   call.send = [stub, method, request](const Stubs& stubs) -> RetriedCall::Answer {
-    const auto reply = Invoke(*(stubs.*stub), method, request);
+    const auto reply = Call(stubs, stub, method, request);
     return {reply.status, reply.response.SerializeAsString()};
   };
   call.done = [done = std::move(done)](const RetriedCall::Answer& answer) {

@@ -206,7 +206,7 @@ void SqlWriter::CheckWhole(const Stubs& stubs, const Tested& object) {
   v1::ExecuteSqlRequest request;
   request.mutable_object()->set_name(object.name);
   request.add_statements()->set_sql("PRAGMA quick_check");
-  const auto found = Invoke(*stubs.objects, &ObjectService::Stub::ExecuteSql, request);
+  const auto found = Call(stubs, &Stubs::objects, &ObjectService::Stub::ExecuteSql, request);
   ++databases_checked_;
   if (!found.ok()) return Differ(object, found.status.error_message());
   for (const v1::SqlRow& row : found->results(0).rows()) {
@@ -224,7 +224,7 @@ void SqlWriter::Compare(const Stubs& stubs, const Tested& object) {
                           "SELECT tag, count(*) FROM items NOT INDEXED GROUP BY tag ORDER BY tag"}) {
     request.add_statements()->set_sql(sql);
   }
-  const auto found = Invoke(*stubs.objects, &ObjectService::Stub::ExecuteSql, request);
+  const auto found = Call(stubs, &Stubs::objects, &ObjectService::Stub::ExecuteSql, request);
   if (!found.ok()) return Differ(object, found.status.error_message());
 
   std::map<int64_t, Item> rows;
@@ -267,7 +267,7 @@ void SqlWriter::Compare(const Stubs& stubs, const Tested& object) {
   v1::GetEntriesRequest get;
   get.mutable_object()->set_name(object.name);
   get.add_keys("batches");
-  const auto entries = Invoke(*stubs.objects, &ObjectService::Stub::GetEntries, get);
+  const auto entries = Call(stubs, &Stubs::objects, &ObjectService::Stub::GetEntries, get);
   const std::string batches = entries->entries_size() == 1 ? entries->entries(0).value() : "0";
   if (!entries.ok() || batches != absl::StrCat(object.batches)) {
     Differ(object, absl::StrCat("the key of its batches says ", batches, "; acknowledged was ", object.batches));

@@ -80,7 +80,7 @@ ServerProcess::ServerProcess(const std::string& data_dir, const std::string& con
   // Tests read the log as text. Another program may be an earlier version, which has no other.
   const bool has_format = &program != &Holdfastd() || absl::StrContains(config, "log_format");
   std::ofstream(config_path) << config << (has_format ? "" : "\nlog_format: TEXT\n");
-  pid_ = Spawn(program, {"--config", config_path, "--listen", "127.0.0.1:0", "--data-dir", data_dir}, log_path_);
+  pid_ = Spawn(program, {"--config", config_path, "--listen", program.listen, "--data-dir", data_dir}, log_path_);
   const absl::Time until = absl::Now() + kStartMax;
   while ((address_ = ServingAddress(Log())).empty()) {
     int status;
@@ -122,11 +122,20 @@ std::shared_ptr<grpc::Channel> ServerProcess::NewChannel() const {
 
 std::string ServerProcess::Log() const { return ReadFile(log_path_); }
 
-void ServerProcess::Signal(int signal) { kill(pid_, signal); }
+void ServerProcess::Signal(int signal) {
+  if (pid_ > 0) kill(pid_, signal);
+}
 
 int ServerProcess::Wait() {
   int status = 0;
-  waitpid(pid_, &status, 0);
+  if (pid_ > 0) waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return StatusOf(status);
+}
+
+std::optional<int> ServerProcess::Ended() {
+  int status = 0;
+  if (pid_ <= 0 || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
   pid_ = -1;
   return StatusOf(status);
 }

@@ -37,6 +37,7 @@ struct ServerProgram {
   int open_files_max = 0;
   // The user id under which the program runs, in group 0 alone, which only root can ask for; none: the test's user.
   std::optional<uid_t> user = {};
+  std::string listen = "127.0.0.1:0";
 };
 const ServerProgram& Holdfastd();
 
@@ -70,6 +71,8 @@ class ServerProcess {
   void Signal(int signal);
   // Waits for the end. Returns the exit status, or minus the signal that ended the server.
   int Wait();
+  // Returns what Wait() returns if the server has ended by itself, and nothing while it runs or after another end.
+  std::optional<int> Ended();
 
  private:
   pid_t pid_ = -1;

@@ -8,6 +8,7 @@
 
 #include <pwd.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,17 +30,25 @@
 
 namespace holdfast::testing_server {
 
+struct PostgresOptions {
+  std::vector<std::string> settings = {};  // lines of postgresql.conf
+  // The size of a file system of its own for the data, which only root can make; 0: none.
+  int64_t disk_bytes = 0;
+};
+
 class PostgresServer {
  public:
-  // Starts the server; ends the process if that is not possible. `settings` are lines of postgresql.conf.
-  explicit PostgresServer(const std::vector<std::string>& settings = {}) {
-    MakeDirectory();
+  explicit PostgresServer(const std::vector<std::string>& settings = {}) : PostgresServer(PostgresOptions{settings}) {}
+  // Starts the server; ends the process if that is not possible.
+  explicit PostgresServer(const PostgresOptions& options) {
+    MakeDirectory(options.disk_bytes);
     Run({absl::StrCat(kPrograms, "/initdb"), "-D", data(), "-U", "holdfast", "-A", "trust", "-E", "UTF8", "--no-sync",
-         "--no-locale"});
+         "--no-locale"},
+        "initdb");
     std::ofstream conf(absl::StrCat(data(), "/postgresql.conf"), std::ios::app);
     conf << "listen_addresses = ''\nunix_socket_directories = '" << directory_
          << "'\nshared_buffers = 64MB\nmax_connections = 60\nmax_wal_size = 256MB\nlog_min_messages = warning\n";
-    for (const std::string& line : settings) conf << line << "\n";
+    for (const std::string& line : options.settings) conf << line << "\n";
     conf.close();
     Start();
   }
@@ -48,8 +57,8 @@ class PostgresServer {
     const PostgresServer* killed;
   };
   explicit PostgresServer(CopyOf original) {
-    MakeDirectory();
-    Run({"cp", "-a", original.killed->data(), data()});
+    MakeDirectory(/*disk_bytes=*/0);
+    Run({"cp", "-a", original.killed->data(), data()}, "cp");
     // The last line counts.
     std::ofstream(absl::StrCat(data(), "/postgresql.conf"), std::ios::app)
         << "unix_socket_directories = '" << directory_ << "'\n";
@@ -58,6 +67,7 @@ class PostgresServer {
   ~PostgresServer() {
     Kill();
     std::error_code ignored;
+    if (mounted_) umount2(directory_.c_str(), MNT_DETACH);
     std::filesystem::remove_all(directory_, ignored);
   }
   PostgresServer(const PostgresServer&) = delete;
@@ -67,6 +77,12 @@ class PostgresServer {
   std::string conninfo(const std::string& schema = "public") const {
     return absl::StrCat("host=", directory_, " dbname=postgres user=holdfast options='-csearch_path=", schema, "'");
   }
+  // The same over TCP, through something at this place that leads to socket_path().
+  std::string conninfo_at(const std::string& host, int port) const {
+    return absl::StrCat("host=", host, " port=", port,
+                        " dbname=postgres user=holdfast sslmode=disable gssencmode=disable");
+  }
+  std::string socket_path() const { return absl::StrCat(directory_, "/.s.PGSQL.5432"); }
   const std::string& directory() const { return directory_; }
   pid_t pid() const { return pid_; }
 
@@ -94,6 +110,28 @@ class PostgresServer {
     std::error_code ignored;
     std::filesystem::remove(absl::StrCat(data(), "/postmaster.pid"), ignored);
   }
+  // Ends the server in order, without waiting for its clients.
+  void Stop() {
+    kill(pid_, SIGINT);
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+  // Starts the server if it has ended by itself.
+  void StartIfEnded() {
+    int status = 0;
+    if (waitpid(pid_, &status, WNOHANG) != pid_) return;
+    pid_ = 0;
+    std::error_code ignored;
+    std::filesystem::remove(absl::StrCat(data(), "/postmaster.pid"), ignored);
+    Start();
+  }
+  // Keeps a copy of the data, and puts it back in place of the data as a standby that lacks the later commits would.
+  // The server must not run.
+  void Save() { Run({"cp", "-a", data(), absl::StrCat(directory_, "/saved")}, "cp"); }
+  void GoBack() {
+    std::filesystem::remove_all(data());
+    std::filesystem::rename(absl::StrCat(directory_, "/saved"), data());
+  }
   // All processes of the server stop where they are, or go on.
   void Freeze() { SignalAll(SIGSTOP); }
   void Thaw() { SignalAll(SIGCONT); }
@@ -105,11 +143,16 @@ class PostgresServer {
     std::cerr << "tests need PostgreSQL 15: " << what << "\n" << std::ifstream(log()).rdbuf() << std::endl;
     std::exit(1);
   }
-  void MakeDirectory() {
+  void MakeDirectory(int64_t disk_bytes) {
     const char* const memory = "/dev/shm";
     std::string pattern = absl::StrCat(access(memory, W_OK) == 0 ? memory : "/tmp", "/holdfast-postgres-XXXXXX");
     if (mkdtemp(pattern.data()) == nullptr) Die("no scratch directory");
     directory_ = pattern;
+    if (disk_bytes > 0) {
+      const std::string size = absl::StrCat("size=", disk_bytes);
+      if (mount("tmpfs", directory_.c_str(), "tmpfs", 0, size.c_str()) != 0) Die("a file system can't be made");
+      mounted_ = true;
+    }
     if (geteuid() == 0) {
       const passwd* const user = getpwnam("postgres");
       if (user == nullptr) Die("there is no user postgres: deploy/install-deps.sh --tools");
@@ -128,9 +171,9 @@ class PostgresServer {
     all.insert(all.end(), arguments.begin(), arguments.end());
     return process::StartProcess({.arguments = std::move(all), .output_path = log()});
   }
-  void Run(std::vector<std::string> arguments) {
+  void Run(std::vector<std::string> arguments, const char* what) {
     int status = 0;
-    if (waitpid(StartAsUser(std::move(arguments)), &status, 0) < 0 || status != 0) Die("initdb fails");
+    if (waitpid(StartAsUser(std::move(arguments)), &status, 0) < 0 || status != 0) Die(what);
   }
   // The last line of the file says it.
   bool IsReady() const {
@@ -156,6 +199,7 @@ class PostgresServer {
   std::string directory_;
   std::vector<std::string> as_user_;
   pid_t pid_ = 0;
+  bool mounted_ = false;
 };
 
 }  // namespace holdfast::testing_server

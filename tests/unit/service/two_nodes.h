@@ -61,13 +61,14 @@ class TwoNodesTest : public ::testing::Test {
   static auto Has(size_t node) {
     return [node](storage::ShardId shard) { return IsOdd(shard) == (node == 1); };
   }
-  // Returns the name of a counter that the node has.
-  static std::string CounterOf(size_t node, int number = 0) {
+  // Returns the name of an object that the node has; another one for each number.
+  static std::string NameOf(size_t node, const std::string& object_class, int number) {
     for (int i = 0;; ++i) {
-      std::string name = absl::StrCat("c", i);
-      if (Has(node)(storage::ObjectKey("default", "Counter", name).shard()) && number-- == 0) return name;
+      std::string name = absl::StrCat("o", i);
+      if (Has(node)(storage::ObjectKey("default", object_class, name).shard()) && number-- == 0) return name;
     }
   }
+  static std::string CounterOf(size_t node, int number = 0) { return NameOf(node, "Counter", number); }
 
   void Start(const std::string& secret_of_peers = kClusterSecret) {
     for (size_t node = 0; node < 2; ++node) {

@@ -1,0 +1,335 @@
+// Every kind of fault of a cluster under load, in as many rounds as HOLDFAST_CLUSTER_ROUNDS says: nothing acknowledged
+// is lost or done twice. The end prints a table.
+//
+// This takes minutes for each kind, so ctest does not run it: `tests/run.sh --full cluster` does.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "storage/postgres/connection.h"
+#include "tests/cluster/fault_rounds.h"
+#include "tests/crash/rounds.h"
+
+namespace holdfast::testing {
+namespace {
+
+constexpr int kRounds = 2;
+// How long a node may take to find out that another one has its writers.
+constexpr absl::Duration kFencedMax = absl::Seconds(20);
+
+int RoundsOfKind() {
+  int rounds = kRounds;
+  if (const char* const text = std::getenv("HOLDFAST_CLUSTER_ROUNDS")) (void)absl::SimpleAtoi(text, &rounds);
+  return rounds;
+}
+
+class FaultsTest : public ::testing::Test {
+ protected:
+  static void TearDownTestSuite() { std::printf("\n%s", TableOf(Rows()).c_str()); }
+
+  static std::vector<FaultRow>& Rows() {
+    static auto* const rows = new std::vector<FaultRow>();
+    return *rows;
+  }
+
+  // Makes a cluster and lets the same happen to it in each round.
+  void RunRounds(const std::string& kind, const std::function<void(FaultRounds*)>& strike,
+                 const ClusterOptions& options = {}) {
+    const uint64_t seed = Seed();
+    SCOPED_TRACE(absl::StrCat("HOLDFAST_TEST_SEED=", seed));
+    FaultRounds rounds(kind, options, seed);
+    for (int round = 0; round < RoundsOfKind() && !HasFatalFailure(); ++round) {
+      rounds.Run([&] { strike(&rounds); });
+      if (!rounds.findings().empty()) break;
+    }
+    for (const Finding& finding : rounds.findings()) ADD_FAILURE() << finding.what;
+    if (HasFailure()) {
+      for (int node = 0; node < rounds.cluster().size(); ++node) {
+        std::printf("--- n%d\n%s\n", node, rounds.cluster().Log(node).c_str());
+      }
+    }
+    Rows().push_back(rounds.row());
+    std::printf("%s", TableOf({rounds.row()}).c_str());
+  }
+
+  // The node has lost its writers, and must end by itself.
+  static void ExpectFenced(Cluster* cluster, int node) {
+    const std::optional<int> status = cluster->Wait(node, kFencedMax);
+    EXPECT_TRUE(status.has_value() && *status != 0) << "n" << node << " goes on though it was taken over";
+  }
+};
+
+// --- Nodes
+
+TEST_F(FaultsTest, KillOfAnOwner) {
+  RunRounds("kill -9 of an owner", [](FaultRounds* rounds) {
+    rounds->cluster().Kill(rounds->AnyNode());
+    rounds->Sleep(absl::ZeroDuration(), 2 * rounds->lease());
+  });
+}
+
+TEST_F(FaultsTest, KillOfTwoOwners) {
+  RunRounds("kill -9 of two owners", [](FaultRounds* rounds) {
+    const int node = rounds->AnyNode();
+    rounds->cluster().Kill(node);
+    rounds->cluster().Kill(rounds->Other(node));
+    rounds->Sleep(absl::ZeroDuration(), 2 * rounds->lease());
+  });
+}
+
+TEST_F(FaultsTest, KillOfAllNodes) {
+  RunRounds("kill -9 of all nodes", [](FaultRounds* rounds) {
+    for (int node = 0; node < rounds->cluster().size(); ++node) rounds->cluster().Kill(node);
+  });
+}
+
+TEST_F(FaultsTest, Drain) {
+  RunRounds("SIGTERM (drain)", [](FaultRounds* rounds) {
+    EXPECT_EQ(rounds->cluster().Terminate(rounds->AnyNode()), 0);
+    rounds->Sleep(absl::ZeroDuration(), rounds->lease());
+  });
+}
+
+TEST_F(FaultsTest, KillDuringAHandOver) {
+  RunRounds("drain and kill -9 in it", [](FaultRounds* rounds) {
+    const int node = rounds->AnyNode();
+    rounds->cluster().BeginToTerminate(node);
+    rounds->Sleep(absl::ZeroDuration(), absl::Milliseconds(300));
+    rounds->cluster().Kill(node);
+    rounds->Sleep(absl::ZeroDuration(), rounds->lease());
+  });
+}
+
+TEST_F(FaultsTest, KillOfTheReceiverDuringAHandOver) {
+  RunRounds("drain, and kill -9 of another node in it", [](FaultRounds* rounds) {
+    const int node = rounds->AnyNode();
+    rounds->cluster().BeginToTerminate(node);
+    rounds->Sleep(absl::ZeroDuration(), absl::Milliseconds(300));
+    rounds->cluster().Kill(rounds->Other(node));
+    EXPECT_EQ(rounds->cluster().Wait(node, kFencedMax), 0);
+  });
+}
+
+TEST_F(FaultsTest, PauseOverTheLease) {
+  RunRounds("SIGSTOP over the lease, SIGCONT", [](FaultRounds* rounds) {
+    const int node = rounds->AnyNode();
+    rounds->cluster().Freeze(node);
+    rounds->Sleep(1.5 * rounds->lease(), 3 * rounds->lease());
+    rounds->cluster().Thaw(node);
+    ExpectFenced(&rounds->cluster(), node);
+  });
+}
+
+TEST_F(FaultsTest, PauseAboutAsLongAsTheLease) {
+  RunRounds("SIGSTOP for about the lease, SIGCONT", [](FaultRounds* rounds) {
+    const int node = rounds->AnyNode();
+    rounds->cluster().Freeze(node);
+    rounds->Sleep(0.8 * rounds->lease(), 1.3 * rounds->lease());
+    rounds->cluster().Thaw(node);
+    rounds->Sleep(rounds->lease(), 2 * rounds->lease());
+  });
+}
+
+TEST_F(FaultsTest, TwoNodesSeeTheSameOwnerDead) {
+  RunRounds("two nodes that see the same owner dead", [](FaultRounds* rounds) {
+    const int dead = rounds->AnyNode();
+    rounds->cluster().Kill(dead);
+    // Both wake when the lease has ended, at the same moment.
+    absl::SleepFor(0.7 * rounds->lease());
+    for (const int step : {1, 2}) rounds->cluster().Freeze(rounds->Other(dead, step));
+    absl::SleepFor(0.5 * rounds->lease());
+    for (const int step : {1, 2}) rounds->cluster().Thaw(rounds->Other(dead, step));
+    rounds->Sleep(rounds->lease(), 2 * rounds->lease());
+  });
+}
+
+// --- The network
+
+// Cuts a node off from its database for so long that others take it over.
+void CutDatabase(FaultRounds* rounds, Proxy::Cut cut) {
+  const int node = rounds->AnyNode();
+  rounds->cluster().to_database(node).Set(cut);
+  rounds->Sleep(2 * rounds->lease(), 4 * rounds->lease());
+  rounds->cluster().to_database(node).Set(Proxy::Cut::kNone);
+}
+
+TEST_F(FaultsTest, DatabaseCutOff) {
+  RunRounds("node cut off from the database", [](FaultRounds* rounds) { CutDatabase(rounds, Proxy::Cut::kBoth); });
+}
+
+TEST_F(FaultsTest, DatabaseDoesNotHear) {
+  RunRounds("one way: the database does not hear a node",
+            [](FaultRounds* rounds) { CutDatabase(rounds, Proxy::Cut::kForth); });
+}
+
+TEST_F(FaultsTest, DatabaseIsNotHeard) {
+  RunRounds("one way: a node does not hear the database",
+            [](FaultRounds* rounds) { CutDatabase(rounds, Proxy::Cut::kBack); });
+}
+
+TEST_F(FaultsTest, DatabaseConnectionsReset) {
+  RunRounds("connections of a node to the database reset", [](FaultRounds* rounds) {
+    const int node = rounds->AnyNode();
+    for (int i = 0; i < 10; ++i) {
+      rounds->cluster().to_database(node).Reset();
+      rounds->Sleep(absl::ZeroDuration(), 0.2 * rounds->lease());
+    }
+    EXPECT_EQ(rounds->cluster().Wait(node, absl::ZeroDuration()), std::nullopt) << "a lost connection ended n" << node;
+  });
+}
+
+// Cuts a node off from calls of the others.
+void CutPeers(FaultRounds* rounds, Proxy::Cut cut) {
+  const int node = rounds->AnyNode();
+  rounds->cluster().from_peers(node).Set(cut);
+  rounds->Sleep(rounds->lease(), 3 * rounds->lease());
+  rounds->cluster().from_peers(node).Set(Proxy::Cut::kNone);
+  for (int each = 0; each < rounds->cluster().size(); ++each) {
+    EXPECT_EQ(rounds->cluster().Wait(each, absl::ZeroDuration()), std::nullopt)
+        << "a cut between nodes ended n" << each;
+  }
+}
+
+TEST_F(FaultsTest, PeersCutOff) {
+  RunRounds("node cut off from other nodes", [](FaultRounds* rounds) { CutPeers(rounds, Proxy::Cut::kBoth); });
+}
+
+TEST_F(FaultsTest, PeersAreNotAnswered) {
+  RunRounds("one way: other nodes do not hear a node",
+            [](FaultRounds* rounds) { CutPeers(rounds, Proxy::Cut::kBack); });
+}
+
+// --- The database
+
+TEST_F(FaultsTest, DatabaseKilled) {
+  RunRounds("database killed and started", [](FaultRounds* rounds) {
+    rounds->cluster().database().Kill();
+    rounds->Sleep(absl::ZeroDuration(), rounds->lease());
+    rounds->cluster().database().Start();
+  });
+}
+
+TEST_F(FaultsTest, DatabaseRestarted) {
+  RunRounds("database restarted", [](FaultRounds* rounds) {
+    rounds->cluster().database().Stop();
+    rounds->cluster().database().Start();
+  });
+}
+
+TEST_F(FaultsTest, DatabaseHangs) {
+  RunRounds("database hung over the lease", [](FaultRounds* rounds) {
+    rounds->cluster().database().Freeze();
+    rounds->Sleep(rounds->lease(), 4 * rounds->lease());
+    rounds->cluster().database().Thaw();
+  });
+}
+
+TEST_F(FaultsTest, DatabaseHangsAndANodeDies) {
+  RunRounds("database hung, and kill -9 of an owner", [](FaultRounds* rounds) {
+    rounds->cluster().database().Freeze();
+    rounds->Sleep(absl::ZeroDuration(), rounds->lease());
+    rounds->cluster().Kill(rounds->AnyNode());
+    rounds->Sleep(absl::ZeroDuration(), 2 * rounds->lease());
+    rounds->cluster().database().Thaw();
+    rounds->Sleep(absl::ZeroDuration(), 2 * rounds->lease());
+  });
+}
+
+// Connections to the database until it takes no more.
+using Connections = std::vector<std::unique_ptr<storage::postgres::Connection>>;
+
+void TakeAll(const std::string& conninfo, Connections* taken) {
+  while (true) {
+    auto opened = storage::postgres::Connection::Open(conninfo);
+    if (!opened.ok()) return;
+    taken->push_back(*std::move(opened));
+  }
+}
+
+TEST_F(FaultsTest, ConnectionsExhausted) {
+  RunRounds("connections to the database exhausted", [](FaultRounds* rounds) {
+    const std::string conninfo = rounds->cluster().database().conninfo();
+    Connections taken;
+    TakeAll(conninfo, &taken);
+    std::string own = "0";
+    for (const auto& connection : taken) absl::StrAppend(&own, ",", connection->backend_pid());
+    taken.front()->Add({"end", absl::StrCat("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                                            " WHERE backend_type = 'client backend' AND pid NOT IN (",
+                                            own, ")")});
+    EXPECT_TRUE(taken.front()->Run(std::chrono::steady_clock::now() + std::chrono::seconds(10)).ok());
+    const absl::Time until = absl::Now() + 2 * rounds->lease();
+    while (absl::Now() < until) {
+      TakeAll(conninfo, &taken);
+      absl::SleepFor(absl::Milliseconds(10));  // until a node has given one up
+    }
+  });
+}
+
+TEST_F(FaultsTest, DiskOfTheDatabaseFull) {
+  constexpr int64_t kDiskBytes = 400 << 20;
+  constexpr size_t kBlockBytes = 1 << 20;
+  RunRounds("disk of the database full",
+            [](FaultRounds* rounds) {
+              const std::string ballast = rounds->cluster().database().directory() + "/ballast";
+              {
+                std::ofstream file(ballast);
+                const std::string block(kBlockBytes, 'x');
+                while (file.write(block.data(), kBlockBytes).flush()) {
+                }
+              }
+              rounds->Sleep(rounds->lease(), 3 * rounds->lease());
+              std::remove(ballast.c_str());
+              // PostgreSQL ends when it has no room for its log.
+              rounds->cluster().database().StartIfEnded();
+            },
+            {.database = {.settings = {"max_wal_size = 64MB", "min_wal_size = 32MB"}, .disk_bytes = kDiskBytes}});
+}
+
+// A standby that does not have all commits takes the place of the database. No node may go on with what it knows; and
+// the check notices what the cluster has lost when nodes start on it.
+TEST_F(FaultsTest, DatabaseThatLostCommitsEndsTheNodes) {
+  const uint64_t seed = Seed();
+  SCOPED_TRACE(absl::StrCat("HOLDFAST_TEST_SEED=", seed));
+  FaultRounds rounds("database that lost commits", {}, seed);
+  testing_server::PostgresServer& database = rounds.cluster().database();
+  const auto load = [&rounds] {
+    rounds.load().Begin();
+    rounds.Sleep(absl::Seconds(1), absl::Seconds(1));
+    rounds.load().End();
+  };
+  load();
+  database.Kill();
+  database.Save();
+  database.Start();
+  load();
+  rounds.Check();
+  ASSERT_TRUE(rounds.findings().empty()) << rounds.findings().front().what;
+  database.Kill();
+  database.GoBack();
+  database.Start();
+  for (int node = 0; node < rounds.cluster().size(); ++node) {
+    ExpectFenced(&rounds.cluster(), node);
+    EXPECT_TRUE(absl::StrContains(rounds.cluster().Log(node), "has lost commits")) << rounds.cluster().Log(node);
+  }
+  rounds.Settle();
+  rounds.Check();
+  EXPECT_GT(rounds.row().lost, 0);
+  std::printf("a database that lost commits: every node ended, and the check found %lld lost, %lld other\n",
+              static_cast<long long>(rounds.row().lost), static_cast<long long>(rounds.row().other));
+}
+
+}  // namespace
+}  // namespace holdfast::testing
