@@ -10,6 +10,7 @@ namespace holdfast::service {
 std::shared_ptr<Peer> ClusterPlacement::PeerFor(storage::ShardId shard) {
   const auto index = static_cast<size_t>(shard);
   if (!elsewhere_[index].load(std::memory_order_acquire)) return nullptr;
+  forwarded_.fetch_add(1, std::memory_order_relaxed);
   ReaderLock lock(&mutex_);
   return of_shard_[index];
 }
