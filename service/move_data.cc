@@ -11,6 +11,8 @@
 #include "service/open_store.h"
 #include "storage/base/log.h"
 #include "storage/node/move_store.h"
+#include "storage/postgres/cluster_map.h"
+#include "storage/postgres/postgres_store.h"
 #include "storage/store/store.h"
 
 namespace holdfast::service {
@@ -29,8 +31,7 @@ Config InDirectory(Config config, const std::string& directory) {
   return config;
 }
 
-// The database, by a server alone: it is refused while another one is alive. What a server that was killed has left in
-// its log, the next server writes back.
+// The database, by a server alone: it is refused while another one is alive.
 absl::StatusOr<OpenedStore> OpenDatabase(Config config) {
   if (config.postgres().database_size() == 0) {
     return absl::InvalidArgumentError("the configuration has no postgres.database");
@@ -38,11 +39,14 @@ absl::StatusOr<OpenedStore> OpenDatabase(Config config) {
   config.mutable_postgres()->clear_cluster();
   absl::StatusOr<OpenedStore> opened = OpenStore(config);
   if (!opened.ok()) return opened;
-  const auto map = opened->rows->membership().Look();
+  // What a server that was killed has in its logs is in none of the rows.
+  const absl::StatusOr<storage::postgres::ClusterMap> map = opened->rows->membership().Look();
   if (!map.ok()) return map.status();
-  if (map->members.size() > 1) {
-    return absl::FailedPreconditionError(
-        "a server of this database was not ended in order; start one, and end it, before the data is moved");
+  for (const auto& [owner, member] : map->members) {
+    if (owner == opened->rows->membership().owner()) continue;
+    return absl::FailedPreconditionError(absl::StrCat("the node \"", member.node, "\" at ", member.address,
+                                                      " has not ended in order; start a server with this database "
+                                                      "once more, and end it with SIGTERM"));
   }
   return opened;
 }

@@ -6,6 +6,7 @@ namespace holdfast::service {
 
 CoroutineCall::CoroutineCall(const RawMethod* method, Endpoint* endpoint)
     : Call(method, CallGate::Shape::kStream, endpoint),
+      routing_(endpoint, &lease_),
       step_(this, &CoroutineCall::OnStep),
       gone_(this, &CoroutineCall::OnGone) {
   // This must come before the call is asked for.
@@ -42,6 +43,7 @@ void CoroutineCall::OnGone(bool) {
 void CoroutineCall::TimeOut() {
   stopped_ = timed_out_ = true;
   context_.TryCancel();
+  if (peer_) peer_->Cancel();
 }
 
 void CoroutineCall::OnStep(bool ok) {
@@ -60,6 +62,41 @@ CoroutineCall::Step CoroutineCall::Grpc(absl::AnyInvocable<void(void* tag)> begi
     });
     begin(step_.Begin());
   });
+}
+
+CoroutineCall::Step CoroutineCall::Peers(absl::AnyInvocable<void(void* tag)> begin) {
+  return Step(this, [this, begin = std::move(begin)]() mutable { begin(step_.Begin()); });
+}
+
+bool CoroutineCall::IsElsewhere() {
+  std::shared_ptr<Peer> peer = routing_.PeerFor(object_.key.shard());
+  if (peer == nullptr) return false;
+  peer_.emplace(context_, std::move(peer), method_->name(), endpoint_->executor);
+  return true;
+}
+
+actors::Task<bool> CoroutineCall::OpenPeer(const grpc::ByteBuffer& message, bool only) {
+  if (!co_await Peers([this](void* tag) { (*peer_)->StartCall(tag); })) co_return false;
+  co_return co_await Peers([&](void* tag) {
+    if (only) {
+      (*peer_)->WriteLast(message, grpc::WriteOptions(), tag);
+    } else {
+      (*peer_)->Write(message, tag);
+    }
+  });
+}
+
+actors::Task<absl::Status> CoroutineCall::ClosePeer(absl::Status status) {
+  if (!status.ok()) peer_->Cancel();
+  // gRPC tells the outcome when all messages were read.
+  grpc::ByteBuffer dropped;
+  while (co_await Peers([&](void* tag) { (*peer_)->Read(&dropped, tag); })) {
+  }
+  co_await Peers([this](void* tag) { peer_->Finish(tag); });
+  if (status.ok()) status = peer_->outcome();
+  // The other node does not know why a call was cancelled.
+  if (absl::Status ended = CheckGoesOn(); !status.ok() && !ended.ok()) status = ended;
+  co_return status;
 }
 
 CoroutineCall::Step CoroutineCall::Work(storage::Background* background, absl::AnyInvocable<void()> work) {

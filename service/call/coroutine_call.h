@@ -1,6 +1,8 @@
 // A call of several steps on one object, written as a coroutine: reading and writing its stream, turns of the object,
 // and work that may block, one after the other.
 //
+// In a cluster a call for an object of another node passes its messages on to that node (peer_stream.h).
+//
 // All of a call runs on the executor of its completion queue. The call has a time limit, and each step that
 // waits for the client has one of its own. When a limit is reached, the client is gone, or the server drains, the call
 // ends after its current step.
@@ -23,8 +25,10 @@
 #include "actors/objects/plain_object.h"
 #include "service/call/call.h"
 #include "service/call/endpoint.h"
+#include "service/call/peer_stream.h"
 #include "service/call/raw_method.h"
 #include "service/call/request_object.h"
+#include "service/call/routing.h"
 
 namespace holdfast::service {
 
@@ -63,6 +67,8 @@ class CoroutineCall : public Call {
   };
   // An operation of gRPC, begun with this tag.
   Step Grpc(absl::AnyInvocable<void(void* tag)> begin);
+  // An operation of the stream to the other node, begun with this tag. That node bounds the time of the operation.
+  Step Peers(absl::AnyInvocable<void(void* tag)> begin);
   // Work that may block, on these threads.
   Step Work(storage::Background* background, absl::AnyInvocable<void()> work);
   // A turn of the object; its outcome is in outcome().
@@ -77,7 +83,18 @@ class CoroutineCall : public Call {
   // Returns whether CheckGoesOn() will return an error, for work that may end early. Any thread may call it.
   bool stopped() const { return stopped_; }
 
+  // --- The object may be on another node of the cluster. That node then does the work: the call passes messages on,
+  // one at a time, and its outcome is that of the other node. Looks where the object is, and returns whether it is
+  // elsewhere.
+  bool IsElsewhere();
+  // Opens the stream to that node and sends the first message. `only`: there is no other.
+  actors::Task<bool> OpenPeer(const grpc::ByteBuffer& message, bool only);
+  // Ends the stream to that node, at once if `status` is an error, and returns the outcome of the call.
+  actors::Task<absl::Status> ClosePeer(absl::Status status);
+
   RequestObject object_;
+  std::optional<PeerStream> peer_;  // the stream to the node of the object
+  Routing routing_;
 
  private:
   void Arrived(const absl::Status& admitted) final;

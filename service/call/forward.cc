@@ -12,22 +12,33 @@ namespace {
 // The metadata that belongs to the trace of the request.
 constexpr const char* kTraceKeys[] = {"traceparent", "tracestate"};
 
+}  // namespace
+
+std::unique_ptr<grpc::ClientContext> ContextToPeer(const grpc::ServerContext& call, const Peer& peer) {
+  std::unique_ptr<grpc::ClientContext> context = grpc::ClientContext::FromServerContext(call);
+  context->AddMetadata(kForwardedKey, peer.secret());
+  for (const char* key : kTraceKeys) {
+    const auto [begin, end] = call.client_metadata().equal_range(key);
+    for (auto it = begin; it != end; ++it) {
+      context->AddMetadata(key, std::string(it->second.data(), it->second.size()));
+    }
+  }
+  return context;
+}
+
 std::string PathOf(const std::string& method) {
   const size_t dot = method.rfind('.');
   return absl::StrCat("/", method.substr(0, dot), "/", method.substr(dot + 1));
 }
 
-}  // namespace
+absl::Status FromPeer(const Peer& peer, const grpc::Status& status) {
+  absl::Status outcome = FromGrpc(status);
+  if (outcome.ok() || !status.error_details().empty()) return outcome;
+  return absl::Status(outcome.code(), absl::StrCat("from the node ", peer.node(), ": ", outcome.message()));
+}
 
 Forward::Forward(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, Done done)
-    : peer_(std::move(peer)), context_(grpc::ClientContext::FromServerContext(call)), done_(std::move(done)) {
-  context_->AddMetadata(kForwardedKey, peer_->secret());
-  for (const char* key : kTraceKeys) {
-    const auto [begin, end] = call.client_metadata().equal_range(key);
-    for (auto it = begin; it != end; ++it)
-      context_->AddMetadata(key, std::string(it->second.data(), it->second.size()));
-  }
-}
+    : peer_(std::move(peer)), context_(ContextToPeer(call, *peer_)), done_(std::move(done)) {}
 
 void Forward::Send(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, const std::string& method,
                    const grpc::ByteBuffer& request, CompletionQueueExecutor* executor, Done done) {
@@ -39,11 +50,7 @@ void Forward::Send(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, 
 }
 
 void Forward::OnEvent(bool) {
-  outcome_.status = FromGrpc(status_);
-  if (!outcome_.status.ok() && status_.error_details().empty()) {
-    outcome_.status = absl::Status(outcome_.status.code(),
-                                   absl::StrCat("from the node ", peer_->node(), ": ", outcome_.status.message()));
-  }
+  outcome_.status = FromPeer(*peer_, status_);
   outcome_.replayed = status_.ok() && context_->GetServerInitialMetadata().contains(kReplayedKey);
   Done done = std::move(done_);
   Outcome outcome = std::move(outcome_);

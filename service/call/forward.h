@@ -27,6 +27,13 @@
 
 namespace holdfast::service {
 
+// Returns the context of a call to another node on behalf of `call`, which must not have ended.
+std::unique_ptr<grpc::ClientContext> ContextToPeer(const grpc::ServerContext& call, const Peer& peer);
+// Returns "/holdfast.v1.CounterService/Increment" for "holdfast.v1.CounterService.Increment".
+std::string PathOf(const std::string& method);
+// Returns the outcome of a call to another node. An error that is not that node's answer names the node.
+absl::Status FromPeer(const Peer& peer, const grpc::Status& status);
+
 class Forward final : public Event {
  public:
   struct Outcome {

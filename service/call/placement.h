@@ -46,10 +46,10 @@ class Placement {
 
   // Returns the node that runs the shard's objects; null: this one, or nobody knows another.
   virtual std::shared_ptr<Peer> PeerFor(storage::ShardId shard) = 0;
-  // Returns all other nodes that are alive.
-  virtual std::vector<std::shared_ptr<Peer>> Peers() = 0;
   // The shard is not where PeerFor has said: find out anew.
   virtual void Moved(storage::ShardId shard) = 0;
+  // Returns all other nodes that are alive, for what all nodes answer together.
+  virtual std::vector<std::shared_ptr<Peer>> Peers() = 0;
   // The secret by which nodes of the cluster know each other.
   virtual const std::string& secret() const = 0;
 };

@@ -25,6 +25,13 @@ void Fill(const absl::Status& status, Wire* wire) {
   });
 }
 
+template <typename Wire>
+absl::Status Read(int code, const std::string& message, const Wire& wire) {
+  absl::Status status(static_cast<absl::StatusCode>(code), message);
+  for (const auto& detail : wire.details()) status.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+  return status;
+}
+
 }  // namespace
 
 grpc::Status ToGrpc(const absl::Status& status) {
@@ -36,13 +43,13 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
   google::rpc::Status details;
-  if (!details.ParseFromString(status.error_details())) return result;
-  for (const auto& detail : details.details()) result.SetPayload(detail.type_url(), absl::Cord(detail.value()));
-  return result;
+  if (!details.ParseFromString(status.error_details())) details.clear_details();
+  return Read(static_cast<int>(status.error_code()), status.error_message(), details);
 }
 
 void ToItemError(const absl::Status& status, v1::ItemError* error) { Fill(status, error); }
+
+absl::Status FromItemError(const v1::ItemError& error) { return Read(error.code(), error.message(), error); }
 
 }  // namespace holdfast::service

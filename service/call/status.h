@@ -18,6 +18,8 @@ absl::Status FromGrpc(const grpc::Status& status);
 
 // Writes the error as that of an item of a batch or a stream.
 void ToItemError(const absl::Status& status, v1::ItemError* error);
+// Returns the status of which ToItemError, on another node, has made the error.
+absl::Status FromItemError(const v1::ItemError& error);
 
 }  // namespace holdfast::service
 

@@ -35,7 +35,9 @@ void AddCounterRpcs(Extension* extension) {
                                                           .items = &v1::BatchIncrementRequest::increments,
                                                           .items_field = "increments",
                                                           .items_max = kIncrementsMax,
+                                                          .add_item = &v1::BatchIncrementRequest::add_increments,
                                                           .add_result = &v1::BatchIncrementResponse::add_results,
+                                                          .results = &v1::BatchIncrementResponse::mutable_results,
                                                           .handle = HandlerTraits<&Counter::Increment>::Handle,
                                                           .item_method = kIncrement,
                                                           .object_class = counter});

@@ -16,12 +16,13 @@
 #include "actors/wire/deterministic.h"
 #include "service/call/coroutine_call.h"
 #include "service/call/reply_wire.h"
+#include "service/call/small_request.h"
 #include "service/call/status.h"
 
 namespace holdfast::service {
 
 // A call that sends a file as a stream of `Response`s, each a chunk.
-template <typename Response>
+template <typename Request, typename Response>
 class FileExport : public CoroutineCall {
  public:
   FileExport(const RawMethod* method, Endpoint* endpoint) : CoroutineCall(method, endpoint), writer_(&context_) {
@@ -29,11 +30,51 @@ class FileExport : public CoroutineCall {
   }
 
  protected:
+  // Sends the file of object_, which is on this node.
+  virtual actors::Task<absl::Status> Export() = 0;
+
   // Sends response_. An error ends the call.
-  actors::Task<absl::Status> SendChunk() {
-    const bool sent = co_await Grpc([this](void* tag) {
+  actors::Task<absl::Status> SendChunk() { return Send(ToWire(response_)); }
+
+  Response response_;
+
+ private:
+  actors::Task<absl::Status> Serve() final {
+    const grpc::ByteBuffer wire = bytes_;
+    Request request;
+    absl::Status status = ParseSmall(&bytes_, &request);
+    if (status.ok()) status = Admit(request);
+    if (!status.ok()) co_return status;
+    while (true) {
+      if (IsElsewhere()) {
+        status = co_await PassOn(wire);
+      } else {
+        status = co_await Export();
+      }
+      if (sent_ || !routing_.Misses(status)) co_return status;
+      routing_.Missed(object_.key.shard());
+      routing_.CountAgain();
+    }
+  }
+
+  // Passes on the chunks that the node of the object sends.
+  actors::Task<absl::Status> PassOn(const grpc::ByteBuffer& request) {
+    absl::Status status;
+    if (co_await OpenPeer(request, /*only=*/true)) {
+      grpc::ByteBuffer chunk;
+      while (status.ok() && co_await Peers([&](void* tag) { (*peer_)->Read(&chunk, tag); })) {
+        status = CheckGoesOn();
+        if (status.ok()) status = lease_.ReserveReply(chunk.Length());
+        if (status.ok()) status = co_await Send(chunk);
+      }
+    }
+    co_return co_await ClosePeer(status);
+  }
+
+  actors::Task<absl::Status> Send(grpc::ByteBuffer chunk) {
+    sent_ = true;
+    const bool sent = co_await Grpc([&](void* tag) {
       BeginSending();
-      const grpc::ByteBuffer chunk = ToWire(response_);
       CountSent(chunk.Length());
       writer_.Write(chunk, tag);
     });
@@ -42,13 +83,10 @@ class FileExport : public CoroutineCall {
     const absl::Status status = CheckGoesOn();
     co_return status.ok() ? absl::CancelledError("the client is gone") : status;
   }
-
-  Response response_;
-
- private:
   void Send(const absl::Status& outcome, void* tag) final { writer_.Finish(ToGrpc(outcome), tag); }
 
   grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
+  bool sent_ = false;  // a chunk was sent, so the export can't begin again
 };
 
 // A call with one reply that changes an object once for a request_id, which `Request` has. `Stream` sends the reply: it
@@ -61,6 +99,31 @@ class RecordedCall : public CoroutineCall, private actors::RecordedRequest {
 
   // For the turn that changes the object; null for a request without an id.
   actors::RecordedRequest* recorded() { return request_.request_id().empty() ? nullptr : this; }
+
+  // Passes the client's stream, whose first message is `first`, on to the node of the object, and its reply back.
+  actors::Task<absl::Status> PassOn(const google::protobuf::Message& first) {
+    absl::Status status;
+    bool open = co_await OpenPeer(ToWire(first), /*only=*/false);
+    while (open && co_await Grpc([this](void* tag) { stream_.Read(&bytes_, tag); })) {
+      status = CheckGoesOn();
+      CountReceived(bytes_.Length());
+      if (status.ok()) status = lease_.ReserveReply(bytes_.Length());
+      if (!status.ok()) break;
+      // The other node may end the call at any message.
+      open = co_await Peers([this](void* tag) { (*peer_)->Write(bytes_, tag); });
+    }
+    if (status.ok()) status = CheckGoesOn();
+    if (status.ok() && open && co_await Peers([this](void* tag) { (*peer_)->WritesDone(tag); })) {
+      grpc::ByteBuffer reply;
+      if (co_await Peers([&](void* tag) { (*peer_)->Read(&reply, tag); }) &&
+          !grpc::SerializationTraits<Response>::Deserialize(&reply, &response_).ok()) {
+        status = absl::InternalError("the reply of another node is not one of this method");
+      }
+    }
+    status = co_await ClosePeer(status);
+    replayed_ = status.ok() && peer_->replayed();
+    co_return status;
+  }
 
   Request request_;
   Response response_;

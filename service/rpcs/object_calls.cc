@@ -120,14 +120,18 @@ class Visible {
   std::vector<std::string> hidden_;
 };
 
-// Runs `work` on the executor of the object's shard, with its host.
+// Runs `work` on the executor of the object's shard, with its host, or ends the call if the shard is not here.
 template <typename Work>
-void OnHost(Endpoint* endpoint, const storage::ObjectKey& key, Work work) {
+void OnHost(Endpoint* endpoint, const storage::ObjectKey& key, DirectDone done, Work work) {
   const actors::Router::Host& host = endpoint->router->HostOf(key);
+  auto on_host = [shards = host.shards, &key, done = std::move(done), work = std::move(work)]() mutable {
+    if (!shards->Owns(key.shard())) return done(actors::WrongOwner());
+    work(shards, std::move(done));
+  };
   if (host.executor->IsCurrent()) {
-    work(host.shards);
+    on_host();
   } else {
-    host.executor->Post([shards = host.shards, work = std::move(work)]() mutable { work(shards); });
+    host.executor->Post(std::move(on_host));
   }
 }
 
@@ -186,29 +190,22 @@ void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsReque
       });
 }
 
-void DescribeObject(Endpoint* endpoint, Admission admit, const v1::DescribeObjectRequest& request,
-                    v1::DescribeObjectResponse* response, DirectDone done) {
-  RequestObject object;
-  if (absl::Status status = AdmitObject(request, nullptr, *endpoint->classes, admit, &object); !status.ok())
-    return done(status);
-  OnHost(endpoint, object.key, [object, response, done = std::move(done)](actors::ShardHost* host) mutable {
+void DescribeObject(Endpoint* endpoint, const RequestObject& object, v1::DescribeObjectResponse* response,
+                    DirectDone done) {
+  OnHost(endpoint, object.key, std::move(done), [&object, response](actors::ShardHost* host, DirectDone end) {
     host->Describe(object.key, object.object_class,
-                   [key = object.key, response,
-                    done = std::move(done)](absl::StatusOr<actors::ObjectDescription> description) mutable {
+                   [&key = object.key, response,
+                    end = std::move(end)](const absl::StatusOr<actors::ObjectDescription>& description) mutable {
                      if (description.ok()) FillDescription(key, *description, response);
-                     done(description.status());
+                     end(description.status());
                    });
   });
 }
 
-void PassivateObject(Endpoint* endpoint, Admission admit, const v1::PassivateObjectRequest& request,
-                     v1::PassivateObjectResponse*, DirectDone done) {
-  RequestObject object;
-  if (absl::Status status = AdmitObject(request, nullptr, *endpoint->classes, admit, &object); !status.ok())
-    return done(status);
-  OnHost(endpoint, object.key, [key = object.key, done = std::move(done)](actors::ShardHost* host) mutable {
-    host->PassivateSoon(key);
-    done(absl::OkStatus());
+void PassivateObject(Endpoint* endpoint, const RequestObject& object, v1::PassivateObjectResponse*, DirectDone done) {
+  OnHost(endpoint, object.key, std::move(done), [&object](actors::ShardHost* host, DirectDone end) {
+    host->PassivateSoon(object.key);
+    end(absl::OkStatus());
   });
 }
 

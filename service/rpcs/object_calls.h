@@ -6,15 +6,16 @@
 #include "holdfast/v1/object_service.pb.h"
 #include "service/call/direct_call.h"
 #include "service/call/endpoint.h"
+#include "service/call/request_object.h"
 
 namespace holdfast::service {
 
 void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsRequest& request,
                  v1::ListObjectsResponse* response, DirectDone done);
-void DescribeObject(Endpoint* endpoint, Admission admit, const v1::DescribeObjectRequest& request,
-                    v1::DescribeObjectResponse* response, DirectDone done);
-void PassivateObject(Endpoint* endpoint, Admission admit, const v1::PassivateObjectRequest& request,
-                     v1::PassivateObjectResponse* response, DirectDone done);
+void DescribeObject(Endpoint* endpoint, const RequestObject& object, v1::DescribeObjectResponse* response,
+                    DirectDone done);
+void PassivateObject(Endpoint* endpoint, const RequestObject& object, v1::PassivateObjectResponse* response,
+                     DirectDone done);
 
 }  // namespace holdfast::service
 

@@ -20,18 +20,15 @@ namespace {
 
 constexpr size_t kChunkBytes = 256 << 10;
 
-class ObjectExport final : public FileExport<v1::ExportObjectResponse> {
+class ObjectExport final : public FileExport<v1::ExportObjectRequest, v1::ExportObjectResponse> {
  public:
   using FileExport::FileExport;
 
  private:
   void PostNext() override { PostObjectExport(method_, endpoint_); }
 
-  actors::Task<absl::Status> Serve() override {
-    v1::ExportObjectRequest request;
-    absl::Status status = ParseSmall(&bytes_, &request);
-    if (status.ok()) status = Admit(request);
-    if (!status.ok()) co_return status;
+  actors::Task<absl::Status> Export() override {
+    absl::Status status;
     storage::ObjectImage image;
     co_await AnyTurn([this, &image](actors::Object& object) {
       return object.Export(*object_.object_class, static_cast<size_t>(endpoint_->object_file_bytes_max), &image);
@@ -61,7 +58,7 @@ class ObjectImport final : public FileImport<v1::ImportObjectHeader, v1::ImportO
   std::string Hash() const override { return hash_; }
 
   actors::Task<absl::Status> Serve() override {
-    if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
+    if (absl::Status status = co_await Receive(); !status.ok() || peer_) co_return status;
     absl::StatusOr<storage::ObjectImage> image = absl::InternalError("not read");
     response_.set_bytes(static_cast<int64_t>(file_.size()));
     co_await Work(endpoint_->reads, [&] {
@@ -83,6 +80,7 @@ class ObjectImport final : public FileImport<v1::ImportObjectHeader, v1::ImportO
     co_return outcome();
   }
 
+  // Receives the header and the file, or passes all on to the node of the object.
   actors::Task<absl::Status> Receive() {
     bool first = true;
     while (co_await Grpc([this](void* tag) { stream_.Read(&bytes_, tag); })) {
@@ -110,6 +108,7 @@ class ObjectImport final : public FileImport<v1::ImportObjectHeader, v1::ImportO
         first = false;
         request_ = part_.header();
         absl::Status status = Admit(request_);
+        if (status.ok() && IsElsewhere()) co_return co_await PassOn(part_);
         if (status.ok()) status = place_.Take(NamespaceOrDefault(request_.object().namespace_()));
         if (!status.ok()) co_return status;
         continue;

@@ -23,6 +23,7 @@
 #include "actors/objects/plain_object.h"
 #include "service/call/direct_call.h"
 #include "service/call/method.h"
+#include "service/call/object_call.h"
 #include "service/call/raw_method.h"
 #include "service/call/unary_call.h"
 #include "service/rpcs/rpc_table.h"
@@ -73,6 +74,13 @@ class RpcRows {
         DirectMethod<Request, Response>{.raw = Raw(method, verb, /*for_clients=*/false, /*open=*/answers_always),
                                         .handle = handle,
                                         .answers_always = answers_always});
+  }
+
+  // Adds a method with one request for one object, which it names with its class, that the server itself answers.
+  template <typename Request, typename Response>
+  void OfObject(absl::string_view method, Verb verb,
+                void (*handle)(Endpoint*, const RequestObject&, Response*, DirectDone)) {
+    Add<ObjectCall<Request, Response>>(ObjectMethod<Request, Response>{.raw = Raw(method, verb), .handle = handle});
   }
 
   // Adds a method whose calls are a class of their own; `post` waits for one. `for_clients`, `open`: as Method has

@@ -12,18 +12,15 @@ namespace {
 // The most pages in one message.
 constexpr uint32_t kPagesAtOnce = 64;
 
-class SqlExport final : public FileExport<v1::ExportSqlResponse> {
+class SqlExport final : public FileExport<v1::ExportSqlRequest, v1::ExportSqlResponse> {
  public:
   using FileExport::FileExport;
 
  private:
   void PostNext() override { PostSqlExport(method_, endpoint_); }
 
-  actors::Task<absl::Status> Serve() override {
-    v1::ExportSqlRequest request;
-    absl::Status status = ParseSmall(&bytes_, &request);
-    if (status.ok()) status = Admit(request);
-    if (!status.ok()) co_return status;
+  actors::Task<absl::Status> Export() override {
+    absl::Status status;
     std::shared_ptr<storage::sql::Snapshot> snapshot;
     co_await Turn([&snapshot](actors::PlainObject& object) { return object.TakeSnapshot(&snapshot); });
     if (!outcome().ok()) co_return outcome();

@@ -35,7 +35,7 @@ class SqlImport final : public FileImport<v1::ImportSqlHeader, v1::ImportSqlResp
   std::string Hash() const override { return CanonicalBytes(XXH3_128bits_digest(hash_.get())); }
 
   actors::Task<absl::Status> Serve() override {
-    if (absl::Status status = co_await Receive(); !status.ok()) co_return status;
+    if (absl::Status status = co_await Receive(); !status.ok() || peer_) co_return status;
     if (absl::Status status = co_await Check(); !status.ok()) co_return status;
 
     storage::sql::ImportId id;
@@ -63,7 +63,7 @@ class SqlImport final : public FileImport<v1::ImportSqlHeader, v1::ImportSqlResp
     co_return status;
   }
 
-  // Receives the header and the file.
+  // Receives the header and the file, or passes all on to the node of the object.
   actors::Task<absl::Status> Receive() {
     bool first = true;
     while (co_await Grpc([this](void* tag) { stream_.Read(&bytes_, tag); })) {
@@ -88,6 +88,7 @@ class SqlImport final : public FileImport<v1::ImportSqlHeader, v1::ImportSqlResp
         first = false;
         request_ = part_.header();
         absl::Status status = Admit(request_);
+        if (status.ok() && IsElsewhere()) co_return co_await PassOn(part_);
         if (status.ok()) status = place_.Take(Namespace());
         if (!status.ok()) co_return status;
         const std::string object = request_.object().SerializeAsString();

@@ -8,10 +8,8 @@
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,113 +21,14 @@
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "holdfast/v1/object_service.grpc.pb.h"
 #include "service/call/status.h"
-#include "service/config.h"
-#include "service/server.h"
-#include "storage/store/memory_store.h"
-#include "tests/unit/storage/temp_dir.h"
+#include "tests/unit/service/two_nodes.h"
 
 namespace holdfast::service {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kSecret[] = "the secret of this cluster";
-
-// The map of one node: a test says where the shards are.
-class Map final : public Placement {
- public:
-  std::shared_ptr<Peer> PeerFor(storage::ShardId shard) override {
-    ++asked;
-    return here(shard) ? nullptr : peer;
-  }
-  std::vector<std::shared_ptr<Peer>> Peers() override { return {peer}; }
-  void Moved(storage::ShardId) override {
-    ++moved;
-    if (on_moved != nullptr) on_moved();
-  }
-  const std::string& secret() const override { return secret_; }
-
-  std::function<bool(storage::ShardId)> here;
-  std::function<void()> on_moved;
-  std::shared_ptr<Peer> peer;
-  std::atomic<int> asked = 0;
-  std::atomic<int> moved = 0;
-
- private:
-  const std::string secret_ = kSecret;
-};
-
-class ForwardTest : public ::testing::Test {
- protected:
-  static bool IsOdd(storage::ShardId shard) { return static_cast<int>(shard) % 2 == 1; }
-  // Returns whether the node has the shard.
-  static auto Has(size_t node) {
-    return [node](storage::ShardId shard) { return IsOdd(shard) == (node == 1); };
-  }
-  // Returns the name of a counter that the node has.
-  static std::string CounterOf(size_t node, int number = 0) {
-    for (int i = 0;; ++i) {
-      std::string name = absl::StrCat("c", i);
-      if (Has(node)(storage::ObjectKey("default", "Counter", name).shard()) && number-- == 0) return name;
-    }
-  }
-
-  void Start(const std::string& secret_of_peers = kSecret) {
-    for (size_t node = 0; node < 2; ++node) {
-      config::v1::Config config;
-      config.set_listen("127.0.0.1:0");
-      config.set_data_dir(absl::StrCat(dir_.path(), "/", node));
-      config.mutable_actors()->set_executors(2);
-      config.mutable_postgres()->mutable_cluster()->set_reroute_time_limit_ms(reroute_ms_);
-      ASSERT_EQ(CompleteConfig(&config), absl::OkStatus());
-      maps_[node].here = Has(node);
-      Extension extension;
-      extension.open_store = [](const config::v1::Config&) -> absl::StatusOr<std::unique_ptr<storage::Store>> {
-        return std::make_unique<storage::MemoryStore>();
-      };
-      extension.placement = &maps_[node];
-      extension.owns = Has(node);
-      auto server = Server::Start(
-          config, [](const absl::Status& status) { ADD_FAILURE() << status; }, std::move(extension));
-      ASSERT_TRUE(server.ok()) << server.status();
-      servers_[node] = *std::move(server);
-      channels_[node] = grpc::CreateChannel(servers_[node]->address(), grpc::InsecureChannelCredentials());
-    }
-    for (size_t node = 0; node < 2; ++node) {
-      maps_[node].peer = std::make_shared<Peer>(
-          absl::StrCat("node-", 1 - node), secret_of_peers,
-          grpc::CreateChannel(servers_[1 - node]->address(), grpc::InsecureChannelCredentials()));
-    }
-  }
-  ~ForwardTest() override {
-    for (auto& server : servers_) {
-      if (server != nullptr) server->Drain();
-    }
-  }
-
-  struct Reply {
-    absl::Status status;
-    int64_t value = 0;
-    bool replayed = false;
-  };
-  Reply Increment(size_t node, const std::string& name, const std::string& id = "", const std::string& secret = "") {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    if (!secret.empty()) context.AddMetadata(kForwardedKey, secret);
-    v1::IncrementRequest request;
-    v1::IncrementResponse response;
-    request.mutable_object()->set_name(name);
-    request.set_request_id(id);
-    const grpc::Status status = v1::CounterService::NewStub(channels_[node])->Increment(&context, request, &response);
-    return {FromGrpc(status), response.value(), context.GetServerInitialMetadata().contains("holdfast-replayed")};
-  }
-
-  storage::TempDir dir_;
-  int64_t reroute_ms_ = 0;
-  std::array<Map, 2> maps_;
-  std::array<std::unique_ptr<Server>, 2> servers_;
-  std::array<std::shared_ptr<grpc::Channel>, 2> channels_;
-};
+using ForwardTest = TwoNodesTest;
 
 TEST_F(ForwardTest, EitherNodeTakesARequestForAnyObject) {
   Start();
@@ -205,7 +104,7 @@ class WaitingNode final : public v1::CounterService::Service {
 TEST_F(ForwardTest, DeadlineAndCancellationAreThoseOfTheClient) {
   Start();
   WaitingNode other;
-  maps_[0].peer = std::make_shared<Peer>("other", kSecret,
+  maps_[0].peer = std::make_shared<Peer>("other", kClusterSecret,
                                          grpc::CreateChannel(other.address(), grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
   const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(60);
@@ -250,7 +149,9 @@ TEST_F(ForwardTest, ARequestThatMissesItsObjectIsRoutedOnceMore) {
 }
 
 TEST_F(ForwardTest, ARequestWaitsForAnObjectThatIsOnItsWay) {
-  reroute_ms_ = 60'000;
+  configure_ = [](config::v1::Config* config) {
+    config->mutable_postgres()->mutable_cluster()->set_reroute_time_limit_ms(60'000);
+  };
   Start();
   // Nobody has the object until it was missed a few times.
   maps_[0].here = [](storage::ShardId) { return true; };
@@ -262,7 +163,9 @@ TEST_F(ForwardTest, ARequestWaitsForAnObjectThatIsOnItsWay) {
 }
 
 TEST_F(ForwardTest, ARequestWaitsForItsObjectForABoundedTime) {
-  reroute_ms_ = 100;
+  configure_ = [](config::v1::Config* config) {
+    config->mutable_postgres()->mutable_cluster()->set_reroute_time_limit_ms(100);
+  };
   Start();
   maps_[0].here = [](storage::ShardId) { return true; };
   const Reply reply = Increment(0, CounterOf(1));
@@ -277,7 +180,7 @@ TEST_F(ForwardTest, OnlyTheSecretMakesANodeOfACaller) {
   EXPECT_EQ(actors::ReasonOf(Increment(1, CounterOf(1), "", "the secret").status),
             v1::ERROR_REASON_CREDENTIALS_INVALID);
   EXPECT_TRUE(Increment(1, CounterOf(1)).status.ok());
-  EXPECT_TRUE(Increment(1, CounterOf(1), "", kSecret).status.ok());
+  EXPECT_TRUE(Increment(1, CounterOf(1), "", kClusterSecret).status.ok());
 }
 
 TEST_F(ForwardTest, ANodeThatIsGoneIsNamed) {

@@ -23,11 +23,10 @@ TEST(MoveStore, IntoADatabaseAndBack) {
   TempDir second;
   TestCluster cluster;
   const auto open_database = [&] {
-    PostgresOptions options = cluster.NewProcess();
-    options.with_log = true;
-    auto rows = OpenOrDie(options);
+    auto rows = OpenOrDie(cluster.NewProcess());
     auto logs = rows->NewCommitLogs();
-    return OpenLoggedOrDie(std::move(rows), std::move(logs));
+    const uint32_t first_log = rows->first_log();
+    return OpenLoggedOrDie(std::move(rows), std::move(logs), first_log);
   };
   {
     const auto from = OpenDirectory(first.path());
