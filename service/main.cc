@@ -63,6 +63,10 @@ void Warn(const Config& config) {
     Log(LogLevel::kWarning, "lose_unsynced",
         {{"what", "unsynced writes are kept from the disk; for crash tests only"}});
   }
+  if (config.testing().fence_off()) {
+    Log(LogLevel::kWarning, "fence_off",
+        {{"what", "commits have an effect though another node has taken over; for tests of clusters only"}});
+  }
 }
 
 // Writes gRPC's messages to the server's own log.

@@ -17,6 +17,7 @@
 #   blackbox-tsan   integration, blackbox and upgrade under the thread sanitizer
 #   unit-long       200,000 statements with joins, 20,000 damaged files
 #   crash           100 rounds of kills
+#   cluster         20 rounds of each kind of fault of three nodes on PostgreSQL, and a session that shows a cluster
 #   property        1,000 sequences of 200 steps, of calls and of SQL
 #   simulation      10,000 seeds of the simulation
 #   fuzz            a minute of each fuzz target
@@ -30,7 +31,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
-  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash property simulation fuzz scale differential drains
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster property simulation fuzz scale differential drains
   collector model tidy)
 readonly part_seconds_max=7200
 
@@ -80,6 +81,11 @@ run_part() { # PART
     crash)
       build dev holdfastd crash_test
       HOLDFAST_CRASH_ROUNDS=100 long_form crash/crash_test
+      ;;
+    cluster)
+      build dev holdfastd cluster_faults_test
+      HOLDFAST_CLUSTER_ROUNDS=${HOLDFAST_CLUSTER_ROUNDS:-20} long_form cluster/cluster_faults_test
+      tests/cluster/show.sh "$server"
       ;;
     property)
       build dev property_test

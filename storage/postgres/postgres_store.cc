@@ -46,6 +46,7 @@ WriterOptions WriterOf(const PostgresOptions& options) {
           .commit_timeout = options.commit_timeout,
           .outage_max = options.outage_max,
           .boot_time = options.boot_time,
+          .fence_off = options.fence_off,
           .on_step = options.on_step};
 }
 

@@ -59,6 +59,8 @@ struct PostgresOptions {
   absl::Duration look_gap_max = absl::Seconds(1);
   // For tests.
   bool unsafe_settings = false;
+  // For tests: commits whoever owns the writers.
+  bool fence_off = false;
   std::function<absl::Duration()> boot_time = postgres::BootTime;
   std::function<void(postgres::WriterOptions::Step)> on_step = nullptr;
 };

@@ -59,6 +59,8 @@ struct WriterOptions {
   // The most time that a commit goes on to try while the database can't be reached.
   absl::Duration outage_max = absl::Seconds(60);
   std::function<absl::Duration()> boot_time = BootTime;
+  // For tests: commits whoever owns the writer, as if there were no fence.
+  bool fence_off = false;
   // For tests: called at each step of a commit.
   enum class Step { kSend, kSent, kResolve };
   std::function<void(Step)> on_step = nullptr;

@@ -26,7 +26,8 @@ namespace holdfast::testing {
 
 struct ClusterOptions {
   int nodes = 3;
-  absl::Duration lease = absl::Seconds(1);
+  // Longer than a busy machine keeps a process from its work.
+  absl::Duration lease = absl::Seconds(2);
   // Further settings of each node, and further ones of `postgres`.
   std::string config = "";
   std::string postgres_config = "";
