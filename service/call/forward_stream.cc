@@ -10,7 +10,7 @@ ForwardStream::ForwardStream(const grpc::ServerContext& call, std::shared_ptr<Pe
                              CompletionQueueExecutor* executor, Owner* owner)
     : peer_(std::move(peer)),
       context_(ContextToPeer(call, *peer_)),
-      stream_(peer_->stub().PrepareCall(context_.get(), PathOf(method), executor->queue())),
+      stream_(peer_.stub().PrepareCall(context_.get(), PathOf(method), executor->queue())),
       owner_(owner),
       start_(this, &ForwardStream::OnStarted),
       write_(this, &ForwardStream::OnWritten),

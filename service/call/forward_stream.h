@@ -87,7 +87,7 @@ class ForwardStream final {
   void OnRead(bool ok);
   void OnFinished(bool ok);
 
-  const std::shared_ptr<Peer> peer_;
+  const PeerCall peer_;
   const std::unique_ptr<grpc::ClientContext> context_;
   const std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
   Owner* const owner_;

@@ -27,7 +27,7 @@ class PeerStream {
              CompletionQueueExecutor* executor)
       : peer_(std::move(peer)),
         context_(ContextToPeer(call, *peer_)),
-        stream_(peer_->stub().PrepareCall(context_.get(), PathOf(method), executor->queue())) {}
+        stream_(peer_.stub().PrepareCall(context_.get(), PathOf(method), executor->queue())) {}
 
   // Its operations: StartCall, Write, WriteLast, WritesDone, Read.
   grpc::GenericClientAsyncReaderWriter* operator->() { return stream_.get(); }
@@ -41,7 +41,7 @@ class PeerStream {
   bool replayed() const { return context_->GetServerInitialMetadata().contains(kReplayedKey); }
 
  private:
-  const std::shared_ptr<Peer> peer_;
+  const PeerCall peer_;
   const std::unique_ptr<grpc::ClientContext> context_;
   const std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
   grpc::Status status_;
