@@ -6,7 +6,7 @@
 #   HOLDFAST_TEST_HOLDFASTD  the server
 #   HOLDFAST_TEST_DATABASE   a conninfo of libpq without options
 #
-# tests/run.sh --full postgres starts a database and sets them.
+# tests/shared/with_postgres.sh starts a database and sets them; tests/run.sh --full postgres runs the blackbox suite so.
 set -eu
 
 config="" data=""
