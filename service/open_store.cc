@@ -1,6 +1,9 @@
 #include "service/open_store.h"
 
+#include <openssl/sha.h>
+
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -68,6 +72,12 @@ storage::FileCommitLogOptions LogOptionsOf(const Config& config) {
   options.segments_max =
       std::max(kSegmentsMin, static_cast<int>(settings.log_bytes_max() / settings.log_segment_bytes()));
   return options;
+}
+
+std::string HashOf(const std::string& secret) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> hash;
+  SHA256(reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), hash.data());
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(hash.data()), hash.size()));
 }
 
 // The secret of a cluster is not to be guessed.
@@ -141,6 +151,9 @@ absl::StatusOr<OpenedStore> OpenInPostgres(const Config& config, storage::Observ
                                            const std::function<void(const absl::Status&)>& on_failure) {
   storage::PostgresOptions options = PostgresOptionsOf(config);
   options.on_failure = on_failure;
+  const absl::StatusOr<std::string> secret = ReadClusterSecret(config);
+  if (!secret.ok()) return secret.status();
+  options.cluster_mark = secret->empty() ? "" : HashOf(*secret);
   auto rows = storage::OpenPostgresStore(options);
   if (!rows.ok()) return rows.status();
   OpenedStore opened;

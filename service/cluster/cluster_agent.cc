@@ -216,6 +216,8 @@ absl::StatusOr<bool> ClusterAgent::Step() {
   for (uint32_t shard = 0; shard < kShardCount; ++shard) {
     const Member* const has = map->OwnerOf(ShardId(shard));
     if (has == nullptr || has->state == MemberState::kRecovery) all_owned = false;
+    // Nobody else is to answer for a shard that a server alone does not have.
+    if (self->state == MemberState::kAlone && has != self) all_owned = false;
   }
   if (all_owned) {
     MutexLock lock(&mutex_);

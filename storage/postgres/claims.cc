@@ -13,6 +13,10 @@ namespace {
 
 // Members that join do so one after the other.
 const Statement kLockJoin = {"lock_join", "SELECT pg_advisory_xact_lock(4853219045672)"};
+const Statement kMark = {"mark_cluster",
+                         "INSERT INTO hf_meta VALUES ('mark', $1::text) ON CONFLICT (key) DO UPDATE SET value = CASE"
+                         " WHEN EXISTS (SELECT FROM hf_writer WHERE owner IS NOT NULL) THEN hf_meta.value"
+                         " ELSE excluded.value END RETURNING value = $1::text"};
 // The last of the new writers is the one without a lane.
 const Statement kMakeRows = {
     "make_writers",
@@ -92,6 +96,7 @@ absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, Member
   Claimed claimed;
   claimed.at = options.boot_time();
   (*connection)->Add(kLockJoin);
+  (*connection)->Add(kMark, Params().Bytes(options.cluster_mark));
   (*connection)
       ->Add(kMakeRows, Params()
                            .Int4(executors)
@@ -103,14 +108,21 @@ absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, Member
   AddReadMap(connection->get());
   const TripResult result = (*connection)->Run(SetupDeadline());
   if (!result.ok()) return result.status();
-  for (const auto& [owner, member] : TakeMap(result.rows).members) {
-    if (owner == options.owner || before->Find(owner) != nullptr || !IsInTheWay(options, state, member)) continue;
+  const auto refused = [&](absl::string_view why) {
     (*connection)->Add(kRemoveRows, Params().Bytes(options.owner));
     (void)(*connection)->Run(SetupDeadline());
-    return absl::FailedPreconditionError(
-        absl::StrCat("PostgreSQL: the node \"", member.node, "\" has just taken the database"));
+    return absl::FailedPreconditionError(absl::StrCat("PostgreSQL: ", why));
+  };
+  if (!result.rows[1].Bool(0, 0)) {
+    return refused(
+        "nodes with another secret (postgres.cluster.secret_file) are members of the cluster in this database; it "
+        "can be changed once all have ended in order");
   }
-  const Rows& made = result.rows[1];
+  for (const auto& [owner, member] : TakeMap(result.rows).members) {
+    if (owner == options.owner || before->Find(owner) != nullptr || !IsInTheWay(options, state, member)) continue;
+    return refused(absl::StrCat("the node \"", member.node, "\" has just taken the database"));
+  }
+  const Rows& made = result.rows[2];
   for (int i = 0; i < made.count(); ++i) {
     const WriterState writer = {.id = made.Int(i, 1), .epoch = 1, .batch = 0};
     if (made.Int(i, 0) == kNoLane) {
@@ -202,8 +214,11 @@ absl::Status Heartbeat::Beat() {
   }
   if (silent.empty()) return absl::OkStatus();
   if (connection_ == nullptr || !connection_->usable()) {
-    auto opened = OpenSession(options_.session, SessionKind::kWriter);
+    SessionOptions session = options_.session;
+    session.first_host = first_host_;
+    auto opened = OpenSession(session, SessionKind::kWriter);
     if (!opened.ok()) {
+      ++first_host_;
       Log(LogLevel::kWarning, "no_heartbeat", {{"status", opened.status().ToString()}});
       return absl::OkStatus();
     }
@@ -211,13 +226,15 @@ absl::Status Heartbeat::Beat() {
   }
   const absl::Duration sent_at = options_.boot_time();
   ArrayParam again = ids;
-  connection_->Add(kBeat, Params().Array(&ids).Bytes(options_.owner));
+  ArrayParam beaten_ids = ids;
+  connection_->Add(kBeat, Params().Array(&beaten_ids).Bytes(options_.owner));
   connection_->Add(kOwned, Params().Array(&again).Bytes(options_.owner));
   const TripResult result =
       connection_->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.commit_timeout));
   if (!result.ok() || result.warned) {
     Log(LogLevel::kWarning, "no_heartbeat", {{"status", result.status().ToString()}});
     connection_ = nullptr;
+    ++first_host_;
     return absl::OkStatus();
   }
   const Rows& beaten = result.rows[0];
@@ -231,7 +248,23 @@ absl::Status Heartbeat::Beat() {
     silent[id]->Renew(sent_at);
   }
   const Rows& owned = result.rows[1];
-  if (static_cast<size_t>(owned.count()) < silent.size()) {
+  bool lost = static_cast<size_t>(owned.count()) < silent.size();
+  for (int i = 0; i < owned.count(); ++i) lost = lost || !owned.Bool(i, 1);
+  return lost ? WhyLost(std::move(ids), silent.size()) : absl::OkStatus();
+}
+
+absl::Status Heartbeat::WhyLost(ArrayParam ids, size_t count) {
+  AddSyncedWrite(connection_.get());
+  connection_->Add(kOwned, Params().Array(&ids).Bytes(options_.owner));
+  const TripResult result =
+      connection_->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.commit_timeout));
+  if (!result.ok() || result.warned || result.rows[0].count() == 0) {
+    connection_ = nullptr;
+    ++first_host_;
+    return absl::OkStatus();
+  }
+  const Rows& owned = result.rows[1];
+  if (static_cast<size_t>(owned.count()) < count) {
     return absl::DataLossError("PostgreSQL: rows of writers are gone: the database has lost commits");
   }
   for (int i = 0; i < owned.count(); ++i) {

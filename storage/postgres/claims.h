@@ -52,11 +52,14 @@ class Heartbeat {
   void Work();
   // Returns why a writer is lost; OK too if the database can't be reached.
   absl::Status Beat();
+  // Returns why writers are lost, of which a server has said so that may have been replaced.
+  absl::Status WhyLost(ArrayParam ids, size_t count);
 
   const WriterOptions options_;
   const absl::Span<const std::unique_ptr<Writer>> writers_;
   const std::function<void(const absl::Status&)> on_lost_;
   std::unique_ptr<Connection> connection_;  // of the thread; null: to be opened
+  size_t first_host_ = 0;                   // of the conninfo, for the next connection
 
   Mutex mutex_;
   CondVar ending_changed_;

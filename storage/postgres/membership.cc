@@ -38,14 +38,22 @@ const Statement kLeave = {"leave", "UPDATE hf_writer SET epoch = epoch + 1, owne
 absl::StatusOr<TripResult> Membership::Ask(absl::FunctionRef<void(Connection*)> add) {
   if (connection_ == nullptr || !connection_->usable()) {
     connection_ = nullptr;
-    auto opened = OpenSession(options_.session, SessionKind::kWriter);
-    if (!opened.ok()) return opened.status();
+    SessionOptions session = options_.session;
+    session.first_host = first_host_;
+    auto opened = OpenSession(session, SessionKind::kWriter);
+    if (!opened.ok()) {
+      ++first_host_;
+      return opened.status();
+    }
     connection_ = *std::move(opened);
   }
   add(connection_.get());
   TripResult result =
       connection_->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.commit_timeout));
-  if (!result.ok()) return result.status();
+  if (!result.ok()) {
+    ++first_host_;
+    return result.status();
+  }
   return result;
 }
 
@@ -61,6 +69,7 @@ absl::StatusOr<ClusterMap> Membership::Look() {
     const auto found = acknowledged.find(row.id);
     if (found == acknowledged.end() || row.batch >= found->second) continue;
     connection_ = nullptr;
+    ++first_host_;
     return absl::UnavailableError("PostgreSQL: the server does not know the last commits; it was replaced");
   }
   return map;

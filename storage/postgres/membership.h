@@ -56,6 +56,7 @@ class Membership {
   const std::vector<const Writer*> writers_;
   Writer* const own_;
   std::unique_ptr<Connection> connection_;  // null: to be opened
+  size_t first_host_ = 0;                   // of the conninfo, for the next connection
 };
 
 }  // namespace holdfast::storage::postgres

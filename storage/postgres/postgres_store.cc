@@ -42,6 +42,7 @@ WriterOptions WriterOf(const PostgresOptions& options) {
           .owner = options.owner,
           .node = options.node,
           .address = options.address,
+          .cluster_mark = options.cluster_mark,
           .lease = options.lease,
           .commit_timeout = options.commit_timeout,
           .outage_max = options.outage_max,

@@ -55,6 +55,9 @@ struct PostgresOptions {
   std::function<void(const absl::Status&)> on_failure = nullptr;
   // Other nodes may join. Without it the process is alone.
   bool joins = false;
+  // A text that all nodes of a cluster have in common, such as a hash of its secret, so that no node of another cluster
+  // joins; empty: none. It changes while nobody is a member.
+  std::string cluster_mark = "";
   // The most time between two looks at the map of the cluster.
   absl::Duration look_gap_max = absl::Seconds(1);
   // For tests.

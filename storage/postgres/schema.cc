@@ -41,6 +41,7 @@ static_assert(kShardCount == 256, "the rows of hf_shard");
 const Statement kPutMeta = {"put_meta",
                             "INSERT INTO hf_meta SELECT 'version', $1::text UNION ALL SELECT 'shards', $2::text"
                             " UNION ALL SELECT 'cluster', gen_random_uuid()::text ON CONFLICT DO NOTHING"};
+const Statement kTouch = {"touch", "UPDATE hf_meta SET value = value WHERE key = 'version' RETURNING 1"};
 const Statement kHasMeta = {"has_meta", "SELECT to_regclass('hf_meta') IS NOT NULL"};
 const Statement kGetMeta = {"get_meta",
                             "SELECT (SELECT value FROM hf_meta WHERE key = 'version'),"
@@ -125,6 +126,8 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& op
   }
   return opened;
 }
+
+void AddSyncedWrite(Connection* connection) { connection->Add(kTouch); }
 
 absl::Status CheckSchema(Connection* connection) {
   const absl::StatusOr<bool> has = HasMeta(connection);

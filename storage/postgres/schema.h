@@ -46,6 +46,10 @@ enum class SessionKind {
 // there is no connection; FAILED_PRECONDITION if the server is a standby, or its settings may lose a commit.
 absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& options, SessionKind kind);
 
+// Adds a write to a trip, which returns a row. What a trip with it shows is of the server that takes the writes: one
+// that was replaced can't commit.
+void AddSyncedWrite(Connection* connection);
+
 // Makes the tables if there are none, in one transaction; several processes may do so at once. Blocking. Errors:
 // FAILED_PRECONDITION if there are tables of a version that this server does not know, or of another number of shards;
 // those of OpenSession.

@@ -34,7 +34,6 @@ const Statement kResolve = {"resolve",
                             "UPDATE hf_writer SET epoch = greatest(epoch, $3::int8) + 1, beat = beat + 1"
                             " WHERE id = $1::int8 AND owner = $2::text RETURNING epoch, batch"};
 // A write of no row that anybody waits for: the row of this writer may be another process's, which it would renew.
-const Statement kTouch = {"touch", "UPDATE hf_meta SET value = value WHERE key = 'version' RETURNING 1"};
 const Statement kLook = {"look", "SELECT epoch, batch, node, address FROM hf_writer WHERE id = $1::int8"};
 
 // Between two tries while the database can't be reached, or can't take a commit now: no event tells when it can. The
@@ -88,6 +87,14 @@ Deadline Writer::CommitDeadline() const {
   return std::chrono::steady_clock::now() + Nanoseconds(options_.commit_timeout);
 }
 
+absl::StatusOr<std::unique_ptr<Connection>> Writer::Open() {
+  SessionOptions session = options_.session;
+  session.first_host = first_host_;
+  auto opened = OpenSession(session, SessionKind::kWriter);
+  if (!opened.ok()) ++first_host_;
+  return opened;
+}
+
 absl::Status Writer::Commit(absl::Span<const KeyspaceWrites> writes) {
   // Nothing has happened, and the writer goes on.
   if (absl::Status status = CheckWrites(writes); !status.ok()) return status;
@@ -113,7 +120,7 @@ absl::Status Writer::CommitLocked(AddStatements add) {
       if (absl::Status ended = failure(); !ended.ok()) return ended;
     }
     if (connection_ == nullptr || !connection_->usable()) {
-      auto opened = OpenSession(options_.session, SessionKind::kWriter);
+      auto opened = Open();
       if (!opened.ok()) {
         failed = opened.status();
         continue;
@@ -169,7 +176,7 @@ absl::StatusOr<Writer::Outcome> Writer::Resolve(int64_t number, bool refused, De
     // The old connection ends here without a word to its server, which may still be at work for it.
     connection_ = nullptr;
     Step(WriterOptions::Step::kResolve);
-    auto opened = OpenSession(options_.session, SessionKind::kWriter);
+    auto opened = Open();
     if (!opened.ok()) {
       failed = opened.status();
       continue;
@@ -180,6 +187,7 @@ absl::StatusOr<Writer::Outcome> Writer::Resolve(int64_t number, bool refused, De
     const TripResult result = (*opened)->Run(CommitDeadline());
     failed = result.status();
     if (!result.ok() || result.warned) {
+      ++first_host_;
       if (result.warned) failed = absl::UnavailableError("PostgreSQL: a standby may not have the commit");
       continue;
     }
@@ -205,7 +213,7 @@ absl::StatusOr<Writer::Outcome> Writer::Resolve(int64_t number, bool refused, De
 
 absl::Status Writer::WhyLost(Connection* connection, bool refused) {
   connection->Add(kLockTimeout);
-  connection->Add(kTouch);
+  AddSyncedWrite(connection);
   connection->Add(kLook, Params().Int8(id_));
   const TripResult result = connection->Run(CommitDeadline());
   if (!result.ok() || result.warned || result.rows[1].count() == 0) return absl::OkStatus();

@@ -52,6 +52,8 @@ struct WriterOptions {
   std::string owner;
   std::string node;
   std::string address;
+  // A text that all members of the cluster have in common; empty: none.
+  std::string cluster_mark;
   // Others leave a writer alone for so long after its row has changed.
   absl::Duration lease = absl::Seconds(5);
   // The most time that a commit may take until its outcome is asked for.
@@ -116,6 +118,8 @@ class Writer {
   enum class Outcome { kCommitted, kNotCommitted };
 
   absl::Status CommitLocked(AddStatements add) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Connects; after a failure to the next host of the conninfo, since one may hang that was replaced.
+  absl::StatusOr<std::unique_ptr<Connection>> Open() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Finds out what has become of batch `number`, and connects anew. `refused`: the fence has refused it, and it is to
   // be found out why. Errors: those of a commit.
   absl::StatusOr<Outcome> Resolve(int64_t number, bool refused, Deadline give_up) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -138,6 +142,7 @@ class Writer {
   Mutex mutex_;
   int64_t epoch_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Connection> connection_ ABSL_GUARDED_BY(mutex_);  // null: to be opened
+  size_t first_host_ ABSL_GUARDED_BY(mutex_) = 0;
 
   mutable Mutex failure_mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(failure_mutex_);

@@ -134,6 +134,25 @@ TEST_F(MembershipTest, ServerThatIsAloneStaysAlone) {
               IsStatus(absl::StatusCode::kFailedPrecondition, "in use by the node"));
 }
 
+TEST_F(MembershipTest, NodeOfAnotherClusterIsRefused) {
+  const auto with_mark = [this](const std::string& node, const std::string& mark) {
+    PostgresOptions options = cluster_.NewProcess();
+    options.node = node;
+    options.joins = true;
+    options.cluster_mark = mark;
+    return OpenPostgresStore(options);
+  };
+  {
+    const auto a = with_mark("a", "one");
+    ASSERT_THAT(a, IsOk());
+    EXPECT_THAT(with_mark("b", "one"), IsOk());
+    EXPECT_THAT(with_mark("c", "two").status(),
+                IsStatus(absl::StatusCode::kFailedPrecondition, "nodes with another secret"));
+    EXPECT_EQ(MapOf(**a).members.size(), 1u);
+  }
+  EXPECT_THAT(with_mark("c", "two"), IsOk());
+}
+
 TEST_F(MembershipTest, ServerThatDoesNotKnowTheLastCommitsIsNotAsked) {
   const auto a = Join("a");
   const ClusterMap map = MapOf(*a);
