@@ -54,6 +54,14 @@ void PrintStatus(const v1::GetStatusResponse& status, TextOutput& text) {
   for (const v1::MemoryUse& use : status.memory()) {
     fields.emplace_back(absl::StrCat("memory: ", use.owner()), OfMost(use.bytes(), use.bytes_max()));
   }
+  for (const v1::NodeStatus& node : status.other_nodes()) {
+    const v1::GetStatusResponse& other = node.status();
+    fields.emplace_back(absl::StrCat("node: ", node.node()),
+                        node.error().empty()
+                            ? absl::StrCat(other.draining() ? "draining" : "serving", ", up ",
+                                           DurationText(other.uptime()), ", ", other.calls().in_progress(), " calls")
+                            : absl::StrCat("does not answer: ", node.error()));
+  }
   text.Fields(fields);
   std::vector<std::vector<std::string>> rows;
   for (const v1::ExecutorStatus& executor : status.executors()) {

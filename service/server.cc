@@ -163,7 +163,8 @@ class RunningServer : public Server {
   absl::Status StartGrpc();
   // Makes this server a member of its cluster, if its store is of one.
   absl::Status JoinCluster();
-  absl::Status StartCluster();
+  // Makes what brings the shards of the cluster, which begins once the executors run.
+  void MakeAgent();
   // Makes what reads the load of the node; StartMetrics, which begins to read, is for when the executors run. Both come
   // before the first call.
   void MakeAdmin();
@@ -290,8 +291,8 @@ absl::Status RunningServer::JoinCluster() {
   return absl::OkStatus();
 }
 
-absl::Status RunningServer::StartCluster() {
-  if (rows_ == nullptr) return absl::OkStatus();
+void RunningServer::MakeAgent() {
+  if (rows_ == nullptr) return;
   const auto& cluster = config_.postgres().cluster();
   AgentOptions options;
   options.postgres = PostgresOptionsOf(config_);
@@ -304,12 +305,12 @@ absl::Status RunningServer::StartCluster() {
                     .router = router_.get(),
                     .run_clocks = run_clocks_.get(),
                     .placement = cluster_placement_.get(),
-                    .on_nodes = [this](size_t nodes) { gate_.SetQuotaShare(1.0 / static_cast<double>(nodes)); }},
+                    .on_nodes = [this](size_t nodes) { gate_.SetQuotaShare(1.0 / static_cast<double>(nodes)); },
+                    .on_failure = [this](const absl::Status& status) { DiskFailed(status); }},
       std::move(options));
   if (cluster_placement_ != nullptr) {
     cluster_placement_->set_on_moved([this](storage::ShardId) { agent_->LookSoon(); });
   }
-  return agent_->Start();
 }
 
 absl::Status RunningServer::CountNamespaces() {
@@ -392,6 +393,7 @@ absl::Status RunningServer::StartGrpc() {
     hosts.push_back({&lane->executor, lane->host.get()});
   }
   router_ = std::make_unique<actors::Router>(std::move(hosts), owns_);
+  MakeAgent();
   if (placement_ != nullptr) gate_.SetCluster(placement_->secret());
 
   watchers_.SetUndelivered([this](const actors::AlarmWatchers::Delivery& delivery) {
@@ -445,7 +447,9 @@ absl::Status RunningServer::StartGrpc() {
     lane->executor.Start();
   }
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
-  if (absl::Status status = StartCluster(); !status.ok()) return status;
+  if (agent_ != nullptr) {
+    if (absl::Status status = agent_->Start(); !status.ok()) return status;
+  }
   std::vector<const CompletionQueueExecutor*> executors;
   executors.reserve(lanes_.size());
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
@@ -470,6 +474,7 @@ void RunningServer::MakeAdmin() {
                               .families_max = config_.storage().column_families_max(),
                               .request_record_bytes_max = config_.storage().request_record_bytes_max(),
                               .traces = traces_.get()};
+  if (agent_ != nullptr) sources.cluster = [this] { return agent_->load(); };
   for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
   node_reader_ = std::make_unique<NodeReader>(
       std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);

@@ -18,6 +18,7 @@
 #   unit-long       200,000 statements with joins, 20,000 damaged files
 #   crash           100 rounds of kills
 #   cluster         20 rounds of each kind of fault of three nodes on PostgreSQL, and a session that shows a cluster
+#   postgres        blackbox, with the objects of all servers in PostgreSQL; moves to families of their own are left out
 #   property        1,000 sequences of 200 steps, of calls and of SQL
 #   simulation      10,000 seeds of the simulation
 #   fuzz            a minute of each fuzz target
@@ -31,7 +32,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
-  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster property simulation fuzz scale differential drains
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster postgres property simulation fuzz scale differential drains
   collector model tidy)
 readonly part_seconds_max=7200
 
@@ -51,10 +52,14 @@ all_of() { # PRESET LABELS
 
 # Runs a program of dev by itself, since its tests take longer here than ctest gives them; fails if one is skipped.
 long_form() { # PROGRAM [GTEST ARGUMENTS...]
-  local program=$1 results=$PWD/build/dev/results.xml
+  local program=$1
   shift
+  long_form_on "build/dev/tests/$program" "$@"
+}
+long_form_on() { # COMMAND... [GTEST ARGUMENTS...]
+  local results=$PWD/build/dev/results.xml
   rm -f "$results"
-  "build/dev/tests/$program" --gtest_output="xml:$results" "$@"
+  "$@" --gtest_output="xml:$results"
   python3 tests/results.py skips "$results"
 }
 
@@ -86,6 +91,11 @@ run_part() { # PART
       build dev holdfastd cluster_faults_test
       HOLDFAST_CLUSTER_ROUNDS=${HOLDFAST_CLUSTER_ROUNDS:-20} long_form cluster/cluster_faults_test
       tests/cluster/show.sh "$server"
+      ;;
+    postgres)
+      build dev holdfastd blackbox_test
+      long_form_on tests/shared/with_postgres.sh "$server" \
+        build/dev/tests/blackbox/blackbox_test --gtest_filter='-*WhileItMovesLosesNothing'
       ;;
     property)
       build dev property_test

@@ -1,5 +1,7 @@
 #include "actors/runtime/router.h"
 
+#include <atomic>
+#include <memory>
 #include <utility>
 
 namespace holdfast::actors {
@@ -24,6 +26,29 @@ void Router::Deliver(const Host& host, std::vector<Addressed> deliveries) {
     host.shards->Deliver(deliveries);
   } else {
     host.executor->Post([shards = host.shards, deliveries = std::move(deliveries)] { shards->Deliver(deliveries); });
+  }
+}
+
+void Router::AskOwned(absl::AnyInvocable<void(const storage::ShardSet& shards)> done) const {
+  struct Asked {
+    std::atomic<size_t> left;
+    std::vector<storage::ShardSet> owned;  // of each host
+    absl::AnyInvocable<void(const storage::ShardSet& shards)> done;
+  };
+  auto asked = std::make_shared<Asked>();
+  asked->left = hosts_.size();
+  asked->owned.resize(hosts_.size());
+  asked->done = std::move(done);
+  for (size_t i = 0; i < hosts_.size(); ++i) {
+    hosts_[i].executor->Post([asked, i, host = hosts_[i].shards] {
+      for (uint32_t shard = 0; shard < storage::kShardCount; ++shard) {
+        asked->owned[i][shard] = host->Owns(storage::ShardId(shard));
+      }
+      if (asked->left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+      storage::ShardSet all;
+      for (const storage::ShardSet& owned : asked->owned) all |= owned;
+      asked->done(all);
+    });
   }
 }
 

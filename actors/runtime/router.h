@@ -8,9 +8,11 @@
 #include <functional>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "actors/executor/executor.h"
 #include "actors/runtime/delivery.h"
 #include "actors/runtime/shard_host.h"
+#include "storage/store/shard_set.h"
 
 namespace holdfast::actors {
 
@@ -46,6 +48,9 @@ class Router {
   }
   // Does the same with many deliveries. Those of one object begin in their order.
   void Deliver(std::vector<Addressed> deliveries) const;
+
+  // Finds out which shards the hosts own. Any thread; `done` is called on one of the executors.
+  void AskOwned(absl::AnyInvocable<void(const storage::ShardSet& shards)> done) const;
 
  private:
   static void Deliver(const Host& host, std::vector<Addressed> deliveries);

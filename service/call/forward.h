@@ -22,8 +22,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "service/call/completion_queue_executor.h"
 #include "service/call/placement.h"
+#include "storage/store/shard_set.h"
 
 namespace holdfast::service {
 
@@ -34,6 +36,9 @@ std::string PathOf(const std::string& method);
 // Returns the outcome of a call to another node. An error that is not that node's answer names the node.
 absl::Status FromPeer(const Peer& peer, const grpc::Status& status);
 
+// Says in the reply of `call`, whose initial metadata must not be sent yet, that it is about these shards.
+void MarkShards(const storage::ShardSet& shards, grpc::ServerContext* call);
+
 class Forward final : public Event {
  public:
   struct Outcome {
@@ -41,23 +46,27 @@ class Forward final : public Event {
     grpc::ByteBuffer reply;
     // The reply is that of an earlier request with the same request_id.
     bool replayed = false;
+    // The shards that the reply is about, if it says so (gather_call.h).
+    storage::ShardSet shards;
   };
   using Done = absl::AnyInvocable<void(Outcome outcome)>;
 
   // `method` is "holdfast.v1.CounterService.Increment". `call`, whose request this is, lives until `done` has been
   // called, on the executor. The executor's thread only.
+  // An answer that takes longer than `time_max` is UNAVAILABLE.
   static void Send(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, const std::string& method,
-                   const grpc::ByteBuffer& request, CompletionQueueExecutor* executor, Done done);
+                   const grpc::ByteBuffer& request, CompletionQueueExecutor* executor, Done done,
+                   absl::Duration time_max = absl::InfiniteDuration());
 
   void OnEvent(bool ok) override;
 
  private:
-  Forward(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, Done done);
+  Forward(const grpc::ServerContext& call, const std::shared_ptr<Peer>& peer, Done done);
 
-  const std::shared_ptr<Peer> peer_;
-  const std::unique_ptr<grpc::ClientContext> context_;
+  const PeerCall peer_;
   std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader_;
   grpc::Status status_;
+  bool timed_ = false;  // it has a deadline of its own
   Outcome outcome_;
   Done done_;
 };

@@ -6,11 +6,10 @@
 
 namespace holdfast::service {
 
-ForwardStream::ForwardStream(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, const std::string& method,
-                             CompletionQueueExecutor* executor, Owner* owner)
-    : peer_(std::move(peer)),
-      context_(ContextToPeer(call, *peer_)),
-      stream_(peer_->stub().PrepareCall(context_.get(), PathOf(method), executor->queue())),
+ForwardStream::ForwardStream(const grpc::ServerContext& call, const std::shared_ptr<Peer>& peer,
+                             const std::string& method, CompletionQueueExecutor* executor, Owner* owner)
+    : peer_(peer, ContextToPeer(call, *peer)),
+      stream_(peer_.stub().PrepareCall(peer_.context(), PathOf(method), executor->queue())),
       owner_(owner),
       start_(this, &ForwardStream::OnStarted),
       write_(this, &ForwardStream::OnWritten),
@@ -41,7 +40,7 @@ void ForwardStream::Read() {
 
 void ForwardStream::Cancel() {
   cancelled_ = true;
-  context_->TryCancel();
+  peer_.context()->TryCancel();
   Go();
 }
 

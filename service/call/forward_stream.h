@@ -76,7 +76,7 @@ class ForwardStream final {
     bool pending_ = false;
   };
 
-  ForwardStream(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, const std::string& method,
+  ForwardStream(const grpc::ServerContext& call, const std::shared_ptr<Peer>& peer, const std::string& method,
                 CompletionQueueExecutor* executor, Owner* owner);
   ~ForwardStream() = default;
 
@@ -87,8 +87,7 @@ class ForwardStream final {
   void OnRead(bool ok);
   void OnFinished(bool ok);
 
-  const std::shared_ptr<Peer> peer_;
-  const std::unique_ptr<grpc::ClientContext> context_;
+  const PeerCall peer_;
   const std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
   Owner* const owner_;
   Operation start_;

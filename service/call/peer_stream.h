@@ -25,24 +25,22 @@ class PeerStream {
  public:
   PeerStream(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, const std::string& method,
              CompletionQueueExecutor* executor)
-      : peer_(std::move(peer)),
-        context_(ContextToPeer(call, *peer_)),
-        stream_(peer_->stub().PrepareCall(context_.get(), PathOf(method), executor->queue())) {}
+      : peer_(peer, ContextToPeer(call, *peer)),
+        stream_(peer_.stub().PrepareCall(peer_.context(), PathOf(method), executor->queue())) {}
 
   // Its operations: StartCall, Write, WriteLast, WritesDone, Read.
   grpc::GenericClientAsyncReaderWriter* operator->() { return stream_.get(); }
   // The last operation, once nothing more can be read.
   void Finish(void* tag) { stream_->Finish(&status_, tag); }
-  void Cancel() { context_->TryCancel(); }
+  void Cancel() { peer_.context()->TryCancel(); }
 
   // Returns the outcome. Call it when Finish has ended.
   absl::Status outcome() const { return FromPeer(*peer_, status_); }
   // Returns whether the reply is that of an earlier request with the same request_id.
-  bool replayed() const { return context_->GetServerInitialMetadata().contains(kReplayedKey); }
+  bool replayed() const { return peer_.context()->GetServerInitialMetadata().contains(kReplayedKey); }
 
  private:
-  const std::shared_ptr<Peer> peer_;
-  const std::unique_ptr<grpc::ClientContext> context_;
+  const PeerCall peer_;
   const std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
   grpc::Status status_;
 };

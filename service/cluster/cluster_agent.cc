@@ -21,6 +21,8 @@ using storage::postgres::MemberState;
 // Rows of writers whose owner was taken over stay for so long, so that a process that was paused finds out what has
 // happened to it.
 constexpr absl::Duration kKeepOwnerless = absl::Hours(1);
+// Between two looks that requests have asked for.
+constexpr absl::Duration kLookIntervalMin = absl::Milliseconds(10);
 // A recovery gives shards to nodes that may die meanwhile, so it may take some tries.
 constexpr int kRecoveryTries = 20;
 constexpr size_t kRecoveryRowCacheBytes = 16 << 20;
@@ -92,6 +94,17 @@ void ClusterAgent::Stop() {
   thread_.join();
 }
 
+ClusterLoad ClusterAgent::load() const {
+  return {.nodes = nodes_,
+          .shards = shards_,
+          .lease_age = services_.rows->LeaseAge(),
+          .shards_gained = gained_,
+          .shards_given = given_,
+          .recoveries = recoveries_,
+          .forwarded = services_.placement == nullptr ? 0 : services_.placement->forwarded(),
+          .commits_resolved = services_.rows->ResolvedCommits()};
+}
+
 bool ClusterAgent::ending() {
   MutexLock lock(&mutex_);
   return ending_ || !failure_.ok();
@@ -101,17 +114,24 @@ void ClusterAgent::Work() {
   pthread_setname_np(pthread_self(), "cluster");
   while (true) {
     const absl::StatusOr<bool> more = Step();
-    const auto next = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.look_interval);
+    const auto now = std::chrono::steady_clock::now();
+    const auto next = now + absl::ToChronoNanoseconds(options_.look_interval);
+    const auto soonest = now + absl::ToChronoNanoseconds(std::min(kLookIntervalMin, options_.look_interval));
     MutexLock lock(&mutex_);
     if (!more.ok() && !absl::IsUnavailable(more.status())) {
-      // The store has told the process of it, too.
       Log(LogLevel::kError, "cluster_agent_ended", {{"status", more.status().ToString()}});
       failure_ = more.status();
       changed_.WakeAll();
+      lock.Unlock();
+      services_.on_failure(more.status());
       return;
     }
-    if (more.ok() && *more) look_now_ = true;
-    while (!ending_ && !look_now_ && changed_.WaitUntil(&mutex_, next)) {
+    if (!more.ok() || !*more) {
+      // Many requests that miss their shards ask for one look.
+      while (!ending_ && changed_.WaitUntil(&mutex_, soonest)) {
+      }
+      while (!ending_ && !look_now_ && changed_.WaitUntil(&mutex_, next)) {
+      }
     }
     look_now_ = false;
     if (ending_) return;
@@ -149,9 +169,9 @@ absl::StatusOr<bool> ClusterAgent::Step() {
   const auto is_silent = [this](const Member& member) { return IsSilent(member); };
   Gain(*map);
   if (services_.placement != nullptr) services_.placement->Update(*map, owner, is_silent);
-  if (const size_t nodes = std::max<size_t>(1, Takers(*map, is_silent).size()); nodes != std::exchange(nodes_, nodes)) {
-    services_.on_nodes(nodes);
-  }
+  shards_ = map->ShardsOf(*self).size();
+  const size_t nodes = std::max<size_t>(1, Takers(*map, is_silent).size());
+  if (nodes_.exchange(nodes) != nodes) services_.on_nodes(nodes);
   bool leaving;
   {
     MutexLock lock(&mutex_);
@@ -229,6 +249,7 @@ void ClusterAgent::Gain(const ClusterMap& map) {
   }
   while (!done->WaitFor(kReleaseStep) && !ending()) {
   }
+  gained_ += gained.size();
   Log(LogLevel::kInfo, "shards_gained", {{"count", absl::StrCat(gained.size())}});
 }
 
@@ -250,6 +271,7 @@ absl::Status ClusterAgent::Give(absl::Span<const ShardMove> moves) {
   for (const ShardMove& move : moves) here_[Index(move.shard)] = false;
   if (absl::Status status = services_.rows->membership().MoveShards(moves); !status.ok()) return status;
   for (const ShardMove& move : moves) services_.rows->Forget(move.shard);
+  given_ += moves.size();
   Log(LogLevel::kInfo, "shards_given",
       {{"count", absl::StrCat(moves.size())}, {"pause", absl::FormatDuration(actors::SteadyNow() - began)}});
   return absl::OkStatus();
@@ -285,6 +307,7 @@ absl::Status ClusterAgent::Recover(const Member& dead) {
     shards += moves.size();
     if (absl::Status status = recovered->membership().MoveShards(moves); !status.ok()) return status;
   }
+  ++recoveries_;
   Log(LogLevel::kWarning, "node_recovered",
       {{"node", dead.node},
        {"shards", absl::StrCat(shards)},

@@ -17,6 +17,7 @@
 #define HOLDFAST_SERVICE_CLUSTER_CLUSTER_AGENT_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -31,6 +32,7 @@
 #include "actors/runtime/router.h"
 #include "service/cluster/cluster_placement.h"
 #include "service/cluster/shard_plan.h"
+#include "service/metrics/node_load.h"
 #include "storage/base/mutex.h"
 #include "storage/fold/logged_store.h"
 #include "storage/node/run_clocks.h"
@@ -47,6 +49,8 @@ struct AgentServices {
   ClusterPlacement* placement;  // null: the server is alone
   // Told of the number of nodes that take shards, whenever it has changed.
   std::function<void(size_t)> on_nodes;
+  // Told once, on the agent's thread, when it can't go on: the node must end.
+  std::function<void(const absl::Status&)> on_failure;
 };
 
 struct AgentOptions {
@@ -70,6 +74,8 @@ class ClusterAgent {
   void Leave(absl::Time until);
   // Ends the thread. Shards stay where they are.
   void Stop();
+  // Any thread.
+  ClusterLoad load() const;
 
  private:
   using ClusterMap = storage::postgres::ClusterMap;
@@ -94,7 +100,12 @@ class ClusterAgent {
   std::array<bool, storage::kShardCount> here_ = {};
   std::map<int64_t, absl::Duration> ownerless_since_;  // writers, by the clock of leases
   bool reached_ = true;                                // the last look has reached the database
-  size_t nodes_ = 1;
+  std::atomic<size_t> nodes_ = 1;
+
+  std::atomic<size_t> shards_ = 0;
+  std::atomic<uint64_t> gained_ = 0;
+  std::atomic<uint64_t> given_ = 0;
+  std::atomic<uint64_t> recoveries_ = 0;
 
   Mutex mutex_;
   CondVar changed_;

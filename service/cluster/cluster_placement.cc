@@ -10,6 +10,7 @@ namespace holdfast::service {
 std::shared_ptr<Peer> ClusterPlacement::PeerFor(storage::ShardId shard) {
   const auto index = static_cast<size_t>(shard);
   if (!elsewhere_[index].load(std::memory_order_acquire)) return nullptr;
+  forwarded_.fetch_add(1, std::memory_order_relaxed);
   ReaderLock lock(&mutex_);
   return of_shard_[index];
 }
@@ -31,7 +32,9 @@ std::shared_ptr<Peer> ClusterPlacement::NewPeer(const storage::postgres::Member&
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!options_.server_name.empty()) arguments.SetSslTargetNameOverride(options_.server_name);
   return std::make_shared<Peer>(member.node, options_.secret,
-                                grpc::CreateCustomChannel(member.address, options_.credentials, arguments));
+                                [address = member.address, credentials = options_.credentials, arguments] {
+                                  return grpc::CreateCustomChannel(address, credentials, arguments);
+                                });
 }
 
 void ClusterPlacement::Update(const storage::postgres::ClusterMap& map, const std::string& self,
@@ -44,7 +47,9 @@ void ClusterPlacement::Update(const storage::postgres::ClusterMap& map, const st
   }
   std::erase_if(peers, [&](const auto& peer) {
     const storage::postgres::Member* const member = map.Find(peer.first);
-    return member == nullptr || is_gone(*member);
+    if (member != nullptr && !is_gone(*member)) return false;
+    peer.second->Gone();
+    return true;
   });
   for (const auto& [owner, member] : map.members) {
     if (owner == self || member.address.empty() || is_gone(member)) continue;

@@ -38,6 +38,8 @@ class ClusterPlacement final : public Placement {
   std::vector<std::shared_ptr<Peer>> Peers() override;
   void Moved(storage::ShardId shard) override { on_moved_(shard); }
   const std::string& secret() const override { return options_.secret; }
+  // The requests for which PeerFor has named a node.
+  uint64_t forwarded() const { return forwarded_.load(std::memory_order_relaxed); }
 
   // Called when a shard was not where this has said. Set it before the first request.
   void set_on_moved(std::function<void(storage::ShardId)> on_moved) { on_moved_ = std::move(on_moved); }
@@ -51,6 +53,7 @@ class ClusterPlacement final : public Placement {
   const PeerOptions options_;
   std::function<void(storage::ShardId)> on_moved_ = [](storage::ShardId) {};
   std::array<std::atomic<bool>, storage::kShardCount> elsewhere_ = {};
+  std::atomic<uint64_t> forwarded_ = 0;
   SharedMutex mutex_;
   std::array<std::shared_ptr<Peer>, storage::kShardCount> of_shard_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<Peer>> peers_ ABSL_GUARDED_BY(mutex_);  // by owner

@@ -86,6 +86,29 @@ ClientMetric ToClient(const MetricRow& row, Series series) {
   return metric;
 }
 
+// The metrics of a member of a cluster; other servers have none.
+std::vector<Series> ReadCluster(Metric metric, const ClusterLoad& load) {
+  switch (metric) {
+    case Metric::kClusterNodes:
+      return One(uint64_t{load.nodes});
+    case Metric::kClusterShards:
+      return One(uint64_t{load.shards});
+    case Metric::kClusterLeaseAge:
+      return One(absl::ToDoubleSeconds(load.lease_age));
+    case Metric::kClusterShardsMoved:
+      return {{.labels = {"gained"}, .value = static_cast<double>(load.shards_gained)},
+              {.labels = {"given"}, .value = static_cast<double>(load.shards_given)}};
+    case Metric::kClusterRecoveries:
+      return One(load.recoveries);
+    case Metric::kClusterForwarded:
+      return One(load.forwarded);
+    case Metric::kClusterCommitsResolved:
+      return One(load.commits_resolved);
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
@@ -169,7 +192,7 @@ std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
     case Metric::kTracesLeftOut:
       return One(load.traces_left_out);
     default:
-      return {};
+      return load.cluster ? ReadCluster(metric, *load.cluster) : std::vector<Series>();
   }
 }
 

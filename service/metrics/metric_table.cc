@@ -31,6 +31,7 @@ constexpr string_view kByClass[] = {"class"};
 constexpr string_view kByExecutor[] = {"executor"};
 constexpr string_view kByEnd[] = {"to", "outcome"};
 constexpr string_view kByPlace[] = {"place"};
+constexpr string_view kByDirection[] = {"direction"};
 constexpr string_view kByVersion[] = {"version", "storage_format"};
 
 constexpr MetricKind kCounter = MetricKind::kCounter;
@@ -131,6 +132,32 @@ constexpr MetricRow kRows[] = {
      kGauge,
      {},
      "The bound on holdfast_unfolded_bytes, at which commits wait."},
+
+    {Metric::kClusterNodes, "holdfast_cluster_nodes", kGauge, {}, "Nodes that take shards, as this one has last seen."},
+    {Metric::kClusterShards, "holdfast_cluster_shards", kGauge, {}, "Shards whose objects this node runs."},
+    {Metric::kClusterLeaseAge,
+     "holdfast_cluster_lease_age_seconds",
+     kGauge,
+     {},
+     "Time since the node has sent the last write to the database that was acknowledged. At postgres.lease_ms it "
+     "answers nothing more until it can write, and others may take it over."},
+    {Metric::kClusterShardsMoved, "holdfast_cluster_shards_moved_total", kCounter, kByDirection,
+     "Shards that this node has gained, and those that it has given away."},
+    {Metric::kClusterRecoveries,
+     "holdfast_cluster_recoveries_total",
+     kCounter,
+     {},
+     "Dead nodes that this one has taken over."},
+    {Metric::kClusterForwarded,
+     "holdfast_cluster_forwarded_total",
+     kCounter,
+     {},
+     "Requests, and items of batches and streams, that were sent on to other nodes."},
+    {Metric::kClusterCommitsResolved,
+     "holdfast_cluster_commits_resolved_total",
+     kCounter,
+     {},
+     "Commits whose outcome the database did not tell, and that were looked for on a new connection."},
 
     {Metric::kStoreStalls,
      "holdfast_store_stalls_total",

@@ -55,6 +55,14 @@ enum class Metric : size_t {
   kFoldBytes,
   kUnfoldedBytes,
   kUnfoldedBytesMax,
+  // --- A cluster on PostgreSQL.
+  kClusterNodes,
+  kClusterShards,
+  kClusterLeaseAge,
+  kClusterShardsMoved,
+  kClusterRecoveries,
+  kClusterForwarded,
+  kClusterCommitsResolved,
   // --- The store below and its disk.
   kStoreStalls,
   kStoreStalledFamilies,

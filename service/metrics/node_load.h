@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -12,6 +13,18 @@
 #include "storage/store/store.h"
 
 namespace holdfast::service {
+
+// A node as a member of its cluster.
+struct ClusterLoad {
+  size_t nodes = 0;   // that take shards, as this node has last seen
+  size_t shards = 0;  // of this node
+  absl::Duration lease_age;
+  uint64_t shards_gained = 0;
+  uint64_t shards_given = 0;
+  uint64_t recoveries = 0;  // dead nodes that this one has taken over
+  uint64_t forwarded = 0;   // requests, and items, sent on to other nodes
+  int64_t commits_resolved = 0;
+};
 
 struct NodeLoad {
   struct Executor {
@@ -32,6 +45,7 @@ struct NodeLoad {
   int64_t families_max = 0;
   size_t alarm_watchers = 0;
   int64_t request_record_bytes_max = 0;
+  std::optional<ClusterLoad> cluster;  // of a server whose objects are in PostgreSQL
   // Spans that the collector has taken, and those that were dropped; calls that were too many to be traced.
   uint64_t spans_exported = 0;
   uint64_t spans_dropped_queue_full = 0;

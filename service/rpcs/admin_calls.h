@@ -4,6 +4,8 @@
 #ifndef HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_
 #define HOLDFAST_SERVICE_RPCS_ADMIN_CALLS_H_
 
+#include <vector>
+
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -12,18 +14,25 @@
 #include "service/call/call_gate.h"
 #include "service/call/direct_call.h"
 #include "service/call/endpoint.h"
+#include "service/call/gather_call.h"
 #include "service/call/raw_method.h"
+#include "storage/store/shard_set.h"
 
 namespace holdfast::service {
 
-void GetStatus(Endpoint* endpoint, Admission admit, const v1::GetStatusRequest& request,
-               v1::GetStatusResponse* response, DirectDone done);
+void GetStatus(Endpoint* endpoint, Admission admit, const storage::ShardSet& shards,
+               const v1::GetStatusRequest& request, v1::GetStatusResponse* response, DirectDone done);
+absl::Status MergeStatus(const Endpoint& endpoint, Admission admit, const v1::GetStatusRequest& request,
+                         std::vector<PeerAnswer<v1::GetStatusResponse>> others, v1::GetStatusResponse* response);
 void GetHistory(Endpoint* endpoint, Admission admit, const v1::GetHistoryRequest& request,
                 v1::GetHistoryResponse* response, DirectDone done);
 void SetServerLogLevel(Endpoint* endpoint, Admission admit, const v1::SetLogLevelRequest& request,
                        v1::SetLogLevelResponse* response, DirectDone done);
-void ListHotObjects(Endpoint* endpoint, Admission admit, const v1::ListHotObjectsRequest& request,
-                    v1::ListHotObjectsResponse* response, DirectDone done);
+void ListHotObjects(Endpoint* endpoint, Admission admit, const storage::ShardSet& shards,
+                    const v1::ListHotObjectsRequest& request, v1::ListHotObjectsResponse* response, DirectDone done);
+absl::Status MergeHotObjects(const Endpoint& endpoint, Admission admit, const v1::ListHotObjectsRequest& request,
+                             std::vector<PeerAnswer<v1::ListHotObjectsResponse>> others,
+                             v1::ListHotObjectsResponse* response);
 void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespacesRequest& request,
                     v1::ListNamespacesResponse* response, DirectDone done);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "actors/wire/errors.h"
@@ -31,14 +32,30 @@ actors::HotOrder OrderOf(v1::HotOrder order) {
   }
 }
 
+int LimitOf(const v1::ListHotObjectsRequest& request) {
+  return request.limit() == 0 ? kHotDefault : std::min(request.limit(), kHotMax);
+}
+
+// Returns the number by which the request orders.
+int64_t HeatOf(const v1::HotObject& object, v1::HotOrder order) {
+  switch (order) {
+    case v1::HOT_ORDER_TIME:
+      return object.time().seconds() * 1'000'000'000 + object.time().nanos();
+    case v1::HOT_ORDER_BYTES_WRITTEN:
+      return object.bytes_written();
+    default:
+      return object.requests();
+  }
+}
+
 }  // namespace
 
-void ListHotObjects(Endpoint* endpoint, Admission admit, const v1::ListHotObjectsRequest& request,
-                    v1::ListHotObjectsResponse* response, DirectDone done) {
+void ListHotObjects(Endpoint* endpoint, Admission admit, const storage::ShardSet&,
+                    const v1::ListHotObjectsRequest& request, v1::ListHotObjectsResponse* response, DirectDone done) {
   if (absl::Status status = admit(Target::Server()); !status.ok()) return done(status);
   if (!v1::HotOrder_IsValid(request.order())) return done(actors::InvalidField("order", "is none of its values"));
   if (request.limit() < 0) return done(actors::InvalidField("limit", "must not be negative"));
-  const int32_t limit = request.limit() == 0 ? kHotDefault : std::min(request.limit(), kHotMax);
+  const int limit = LimitOf(request);
   OnAdminThread(
       endpoint,
       [admin = endpoint->admin, order = OrderOf(request.order()), limit, response] {
@@ -65,6 +82,18 @@ void ListHotObjects(Endpoint* endpoint, Admission admit, const v1::ListHotObject
         return absl::OkStatus();
       },
       std::move(done));
+}
+
+absl::Status MergeHotObjects(const Endpoint&, Admission, const v1::ListHotObjectsRequest& request,
+                             std::vector<PeerAnswer<v1::ListHotObjectsResponse>> others,
+                             v1::ListHotObjectsResponse* response) {
+  auto* const objects = response->mutable_objects();
+  // An object that has moved within the last minute is in the lists of two nodes, each for its time there.
+  for (auto& other : others) objects->MergeFrom(other.response.objects());
+  std::sort(objects->begin(), objects->end(),
+            [order = request.order()](const auto& a, const auto& b) { return HeatOf(a, order) > HeatOf(b, order); });
+  if (objects->size() > LimitOf(request)) objects->DeleteSubrange(LimitOf(request), objects->size() - LimitOf(request));
+  return absl::OkStatus();
 }
 
 void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespacesRequest& request,

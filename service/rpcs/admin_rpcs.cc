@@ -25,8 +25,8 @@ void OnAdminThread(Endpoint* endpoint, absl::AnyInvocable<absl::Status()> work, 
 
 void AddAdminRpcs(Extension* extension) {
   RpcRows<v1::AdminService> rows;
-  rows.Direct("GetStatus", Verb::kAdmin, &GetStatus);
-  rows.Direct("ListHotObjects", Verb::kAdmin, &ListHotObjects);
+  rows.Gather("GetStatus", Verb::kAdmin, &GetStatus, &MergeStatus, GatherKind::kTakesErrors);
+  rows.Gather("ListHotObjects", Verb::kAdmin, &ListHotObjects, &MergeHotObjects, GatherKind::kAll);
   rows.Direct("ListNamespaces", Verb::kAdmin, &ListNamespaces);
   rows.Direct("GetHistory", Verb::kAdmin, &GetHistory);
   rows.Direct("SetLogLevel", Verb::kAdmin, &SetServerLogLevel);

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "actors/wire/errors.h"
+#include "actors/wire/utf8.h"
 #include "service/call/admin_services.h"
 #include "service/metrics/process_usage.h"
 #include "service/metrics/version.h"
@@ -108,8 +110,8 @@ v1::LogLevel LevelNow() {
 
 }  // namespace
 
-void GetStatus(Endpoint* endpoint, Admission admit, const v1::GetStatusRequest&, v1::GetStatusResponse* response,
-               DirectDone done) {
+void GetStatus(Endpoint* endpoint, Admission admit, const storage::ShardSet&, const v1::GetStatusRequest&,
+               v1::GetStatusResponse* response, DirectDone done) {
   if (absl::Status status = admit(Target::Server()); !status.ok()) return done(status);
   OnAdminThread(
       endpoint,
@@ -128,6 +130,20 @@ void GetStatus(Endpoint* endpoint, Admission admit, const v1::GetStatusRequest&,
         return absl::OkStatus();
       },
       std::move(done));
+}
+
+absl::Status MergeStatus(const Endpoint&, Admission, const v1::GetStatusRequest&,
+                         std::vector<PeerAnswer<v1::GetStatusResponse>> others, v1::GetStatusResponse* response) {
+  for (auto& other : others) {
+    v1::NodeStatus* const node = response->add_other_nodes();
+    node->set_node(other.node);
+    if (other.status.ok()) {
+      node->mutable_status()->Swap(&other.response);
+    } else {
+      node->set_error(actors::ValidUtf8(other.status.message()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 void GetHistory(Endpoint* endpoint, Admission admit, const v1::GetHistoryRequest&, v1::GetHistoryResponse* response,

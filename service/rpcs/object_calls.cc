@@ -137,8 +137,8 @@ void OnHost(Endpoint* endpoint, const storage::ObjectKey& key, DirectDone done, 
 
 }  // namespace
 
-void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsRequest& request,
-                 v1::ListObjectsResponse* response, DirectDone done) {
+void ListObjects(Endpoint* endpoint, Admission admit, const storage::ShardSet& shards,
+                 const v1::ListObjectsRequest& request, v1::ListObjectsResponse* response, DirectDone done) {
   if (absl::Status status = CheckNamespace(request.namespace_(), "namespace"); !status.ok()) return done(status);
   if (!request.object_class().empty() && endpoint->classes->Find(request.object_class()) == nullptr) {
     return done(actors::InvalidField("object_class", "is no class of this server"));
@@ -164,7 +164,8 @@ void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsReque
                     .name_prefix = request.name_prefix(),
                     .after = page->position,
                     .count_max = page->size,
-                    .bytes_max = actors::kPageBytesMax};
+                    .bytes_max = actors::kPageBytesMax,
+                    .shards = shards};
   listing->visible = Visible(listing->query.ns, *endpoint->classes, admit);
   endpoint->reads->Run(
       [listing, store = endpoint->store] { listing->found = storage::ReadCatalogPage(store, listing->query); },
@@ -188,6 +189,53 @@ void ListObjects(Endpoint* endpoint, Admission admit, const v1::ListObjectsReque
         response->set_next_page_token(next_token);
         done(absl::OkStatus());
       });
+}
+
+absl::Status MergeObjects(const Endpoint& endpoint, Admission admit, const v1::ListObjectsRequest& request,
+                          std::vector<PeerAnswer<v1::ListObjectsResponse>> others, v1::ListObjectsResponse* response) {
+  const auto page = actors::BeginPage(request);
+  if (!page.ok()) return page.status();
+  // Each node has listed its objects up to its end, "" for all of them; the merged page ends at the first of these.
+  std::string end;
+  std::vector<std::pair<std::string, v1::ObjectSummary*>> found;
+  const auto add = [&](v1::ListObjectsResponse* from) -> absl::Status {
+    for (v1::ObjectSummary& summary : *from->mutable_objects()) {
+      const v1::ObjectId& id = summary.object();
+      found.emplace_back(storage::ObjectKey(id.namespace_(), id.object_class(), id.name()).encoded(), &summary);
+    }
+    if (from->next_page_token().empty()) return absl::OkStatus();
+    absl::StatusOr<std::string> position = actors::ParsePageToken(from->next_page_token(), page->fingerprint);
+    if (!position.ok()) return absl::InternalError("a page token of another node is none of this request");
+    if (end.empty() || *position < end) end = *std::move(position);
+    return absl::OkStatus();
+  };
+  absl::Status status = add(response);
+  for (auto& other : others) status.Update(add(&other.response));
+  if (!status.ok()) return status;
+  // No two nodes own a shard, but it may have moved while they answered.
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  found.erase(std::unique(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first == b.first; }),
+              found.end());
+  // The other nodes do not know what the caller may see.
+  const Visible visible(NamespaceOrDefault(request.namespace_()), *endpoint.classes, admit);
+  v1::ListObjectsResponse merged;
+  size_t count = 0;
+  size_t bytes = 0;
+  std::string last;
+  for (auto& [key, summary] : found) {
+    if (!end.empty() && key > end) break;
+    if (count >= page->size || bytes >= actors::kPageBytesMax) {
+      end = last;
+      break;
+    }
+    last = key;
+    ++count;
+    bytes += summary->ByteSizeLong();
+    if (visible.Has(summary->object().object_class())) merged.add_objects()->Swap(summary);
+  }
+  if (!end.empty()) merged.set_next_page_token(actors::MakePageToken(page->fingerprint, end));
+  response->Swap(&merged);
+  return absl::OkStatus();
 }
 
 void DescribeObject(Endpoint* endpoint, const RequestObject& object, v1::DescribeObjectResponse* response,

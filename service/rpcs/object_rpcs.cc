@@ -42,7 +42,7 @@ void AddObjectRpcs(Extension* extension) {
 
   rows.Unary<&Object::DeleteAll>("DeleteAll", Verb::kWrite, named);
   rows.Unary<&Object::Cleanup>("Cleanup", Verb::kWrite, named);
-  rows.Direct("ListObjects", Verb::kRead, &ListObjects);
+  rows.Gather("ListObjects", Verb::kRead, &ListObjects, &MergeObjects, GatherKind::kWhole);
   rows.OfObject<v1::DescribeObjectRequest>("DescribeObject", Verb::kRead, &DescribeObject);
   rows.OfObject<v1::PassivateObjectRequest>("PassivateObject", Verb::kWrite, &PassivateObject);
   extension->services.push_back(rows.Take());

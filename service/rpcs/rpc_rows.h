@@ -14,6 +14,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -22,11 +23,13 @@
 #include "actors/object.h"
 #include "actors/objects/plain_object.h"
 #include "service/call/direct_call.h"
+#include "service/call/gather_call.h"
 #include "service/call/method.h"
 #include "service/call/object_call.h"
 #include "service/call/raw_method.h"
 #include "service/call/unary_call.h"
 #include "service/rpcs/rpc_table.h"
+#include "storage/store/shard_set.h"
 
 namespace holdfast::service {
 
@@ -81,6 +84,17 @@ class RpcRows {
   void OfObject(absl::string_view method, Verb verb,
                 void (*handle)(Endpoint*, const RequestObject&, Response*, DirectDone)) {
     Add<ObjectCall<Request, Response>>(ObjectMethod<Request, Response>{.raw = Raw(method, verb), .handle = handle});
+  }
+
+  // Adds a method that all nodes of a cluster answer together.
+  template <typename Request, typename Response>
+  void Gather(absl::string_view method, Verb verb,
+              void (*handle)(Endpoint*, Admission, const storage::ShardSet&, const Request&, Response*, DirectDone),
+              absl::Status (*merge)(const Endpoint&, Admission, const Request&, std::vector<PeerAnswer<Response>>,
+                                    Response*),
+              GatherKind kind) {
+    Add<GatherCall<Request, Response>>(
+        GatherMethod<Request, Response>{.raw = Raw(method, verb), .handle = handle, .merge = merge, .kind = kind});
   }
 
   // Adds a method whose calls are a class of their own; `post` waits for one. `for_clients`, `open`: as Method has

@@ -59,17 +59,25 @@ class PageReader {
     View view(store_, &location, {}, ReadTier::kDisk);
     const KeyRange part = range;
     absl::Status status = view.Scan(part, false, [&](absl::string_view key, absl::string_view value) {
-      if (page_.items.size() >= query_.count_max || bytes_ >= query_.bytes_max) {
+      if (page_.items.size() >= query_.count_max || bytes_ >= query_.bytes_max ||
+          left_out_ >= CatalogPage::kLeftOutMax) {
         EndPage();
         return false;
       }
       CatalogPage::Item item;
-      if (!ObjectKey::FromEncoded(std::string(key)).Decode(&item.id) ||
-          !item.record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+      const ObjectKey object = ObjectKey::FromEncoded(std::string(key));
+      if (!Has(query_.shards, object.shard())) {
+        ++left_out_;
+        range.start = std::string(key) + '\0';
+        last_ = std::string(key);
+        return true;
+      }
+      if (!object.Decode(&item.id) || !item.record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
         MeetGarbled(key);
         return false;
       }
       range.start = std::string(key) + '\0';
+      last_ = std::string(key);
       page_.items.push_back(std::move(item));
       bytes_ += key.size() + value.size();
       return true;
@@ -103,12 +111,12 @@ class PageReader {
   }
 
   void EndPage() {
-    page_.next = ObjectKey(page_.items.back().id).encoded();
+    page_.next = last_;
     done_ = true;
   }
 
   void MeetGarbled(absl::string_view key) {
-    if (!page_.items.empty()) return EndPage();
+    if (!last_.empty()) return EndPage();
     done_ = true;
     page_.damage = absl::DataLossError("a record of the catalog is garbled");
     page_.next = std::string(key);
@@ -116,7 +124,7 @@ class PageReader {
 
   // The beginning of `rest` cannot be read.
   void MeetDamage(const absl::Status& why, const KeyRange& rest) {
-    if (!page_.items.empty()) return EndPage();
+    if (!last_.empty()) return EndPage();
     done_ = true;
     page_.damage = why;
     const std::optional<std::string> next = ReadableFrom(store_, WholeFamily(FamilyId::kCatalog), rest);
@@ -128,6 +136,8 @@ class PageReader {
   const CatalogPage::Query& query_;
   CatalogPage page_;
   size_t bytes_ = 0;
+  size_t left_out_ = 0;
+  std::string last_;  // the key of the last object that was read; "" before the first
   bool done_ = false;
 };
 

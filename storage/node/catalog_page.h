@@ -10,12 +10,15 @@
 #include "absl/status/statusor.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "storage/store/object_id.h"
+#include "storage/store/shard_set.h"
 #include "storage/store/store.h"
 
 namespace holdfast::storage {
 
 // A page of the objects of one namespace, in the order of (class, name).
 struct CatalogPage {
+  static constexpr size_t kLeftOutMax = 20'000;
+
   struct Query {
     std::string ns;
     std::string object_class;  // empty: all
@@ -23,6 +26,8 @@ struct CatalogPage {
     std::string after;  // `next` of the page before, or ""
     size_t count_max;
     size_t bytes_max;  // ends after the item with which ids and records reach this many bytes
+    // Objects of other shards are left out. A page ends after kLeftOutMax of them, perhaps without items.
+    ShardSet shards = ShardSet().set();
   };
   struct Item {
     ObjectId id;

@@ -1,5 +1,7 @@
 #include "storage/node/move_store.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -217,7 +219,14 @@ absl::StatusOr<std::string> StoreMove::Settled(const Location& location, absl::s
   *header.mutable_usage() = *std::move(usage);
   header.set_clock_us(std::max(header.clock_us(), clocks_.Of(header.run())));
   header.set_run(0);
-  return header.SerializeAsString();
+  // The usage has a map, and the same bytes are to come again when the copy is compared.
+  std::string settled;
+  google::protobuf::io::StringOutputStream stream(&settled);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  header.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return settled;
 }
 
 absl::Status StoreMove::WalkObject(const Location& location, NewEntry visit) {

@@ -58,7 +58,9 @@ std::string ServingAddress(const std::string& log) {
 }  // namespace
 
 const ServerProgram& Holdfastd() {
-  static const auto* const program = new ServerProgram{HOLDFASTD_PATH};
+  // A program in place of holdfastd (tests/shared/on_postgres.sh).
+  static const char* const instead = std::getenv("HOLDFAST_TEST_SERVER");
+  static const auto* const program = new ServerProgram{instead == nullptr ? HOLDFASTD_PATH : instead};
   return *program;
 }
 

@@ -124,6 +124,25 @@ TEST_F(ForwardTest, DeadlineAndCancellationAreThoseOfTheClient) {
   EXPECT_TRUE(other.cancelled);
 }
 
+// A node that was stopped keeps its connections and answers nothing.
+TEST_F(ForwardTest, CallsOfANodeThatHasLeftTheClusterEnd) {
+  Start();
+  WaitingNode other;
+  maps_[0].peer = std::make_shared<Peer>("other", kClusterSecret,
+                                         grpc::CreateChannel(other.address(), grpc::InsecureChannelCredentials()));
+  std::thread client([&] {
+    const Reply reply = Increment(0, CounterOf(1));
+    EXPECT_EQ(reply.status.code(), absl::StatusCode::kUnavailable) << reply.status;
+    EXPECT_THAT(std::string(reply.status.message()), HasSubstr("from the node other: it has left the cluster"));
+  });
+  other.arrived.WaitForNotification();
+  maps_[0].peer->Gone();
+  client.join();
+  other.ended.WaitForNotification();
+  EXPECT_TRUE(other.cancelled);
+  EXPECT_EQ(Increment(0, CounterOf(1)).status.code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(ForwardTest, ARequestIsSentOnOnce) {
   Start();
   // Each takes the other for the owner of everything, though one of them has the object.

@@ -41,8 +41,14 @@ class TestMap final : public Placement {
     ++moved;
     if (on_moved != nullptr) on_moved();
   }
-  std::vector<std::shared_ptr<Peer>> Peers() override { return {peer}; }
+  std::vector<std::shared_ptr<Peer>> Peers() override {
+    if (!joined_) return {};
+    return {peer};
+  }
   const std::string& secret() const override { return secret_; }
+
+  // Says whether the other node is alive, as far as this one knows.
+  void set_joined(bool joined) { joined_ = joined; }
 
   std::function<bool(storage::ShardId)> here;
   std::function<void()> on_moved;
@@ -51,6 +57,7 @@ class TestMap final : public Placement {
   std::atomic<int> moved = 0;
 
  private:
+  std::atomic<bool> joined_ = true;
   const std::string secret_ = kClusterSecret;
 };
 
@@ -70,6 +77,13 @@ class TwoNodesTest : public ::testing::Test {
   }
   static std::string CounterOf(size_t node, int number = 0) { return NameOf(node, "Counter", number); }
 
+  // Opens a connection of its own.
+  static std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  }
+
   void Start(const std::string& secret_of_peers = kClusterSecret) {
     for (size_t node = 0; node < 2; ++node) {
       config::v1::Config config;
@@ -85,17 +99,18 @@ class TwoNodesTest : public ::testing::Test {
         return std::make_unique<storage::MemoryStore>();
       };
       extension.placement = &maps_[node];
-      extension.owns = Has(node);
+      extension.owns = [this, node](storage::ShardId shard) {
+        return owns_ == nullptr ? Has(node)(shard) : owns_(node, shard);
+      };
       auto server = Server::Start(
           config, [](const absl::Status& status) { ADD_FAILURE() << status; }, std::move(extension));
       ASSERT_TRUE(server.ok()) << server.status();
       servers_[node] = *std::move(server);
-      channels_[node] = grpc::CreateChannel(servers_[node]->address(), grpc::InsecureChannelCredentials());
+      channels_[node] = Connect(servers_[node]->address());
     }
     for (size_t node = 0; node < 2; ++node) {
-      maps_[node].peer = std::make_shared<Peer>(
-          absl::StrCat("node-", 1 - node), secret_of_peers,
-          grpc::CreateChannel(servers_[1 - node]->address(), grpc::InsecureChannelCredentials()));
+      maps_[node].peer = std::make_shared<Peer>(absl::StrCat("node-", 1 - node), secret_of_peers,
+                                                [address = servers_[1 - node]->address()] { return Connect(address); });
     }
   }
   ~TwoNodesTest() override {
@@ -134,6 +149,7 @@ class TwoNodesTest : public ::testing::Test {
     EXPECT_EQ(Streams(node), count);
   }
 
+  std::function<bool(size_t node, storage::ShardId)> owns_;  // says which shards the nodes have; null: half each
   storage::TempDir dir_;
   std::function<void(config::v1::Config*)> configure_;  // changes the configuration of a node, before Start
   std::array<TestMap, 2> maps_;

@@ -66,6 +66,28 @@ TEST_P(CatalogPageTest, AnEmptyCatalogHasOneEmptyPage) {
   EXPECT_EQ(page->next, "");
 }
 
+TEST_P(CatalogPageTest, ListsTheObjectsOfSomeShards) {
+  std::vector<Id> wanted;
+  CatalogPage::Query query = All();
+  query.shards.reset();
+  for (int i = 10; i < 60; ++i) {
+    const Id id{"default", "Object", std::to_string(i)};
+    Add(id);
+    if (i % 5 != 0) continue;
+    query.shards.set(static_cast<size_t>(ObjectKey("default", "Object", std::get<2>(id)).shard()));
+  }
+  for (int i = 10; i < 60; ++i) {
+    if (Has(query.shards, ObjectKey("default", "Object", std::to_string(i)).shard())) {
+      wanted.emplace_back("default", "Object", std::to_string(i));
+    }
+  }
+  for (const size_t count_max : {1, 3, 100}) {
+    query.count_max = count_max;
+    query.after = "";
+    EXPECT_EQ(List(query), wanted);
+  }
+}
+
 TEST_P(CatalogPageTest, ListsOneNamespaceInTheOrderOfClassAndName) {
   for (const Id& id : std::vector<Id>{{"default", "Object", "b"},
                                       {"default", "Object", std::string("a\0z", 3)},
