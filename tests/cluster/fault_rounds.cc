@@ -12,6 +12,7 @@ namespace {
 constexpr absl::Duration kLoadedMin = absl::Milliseconds(300);
 constexpr absl::Duration kLoadedMax = absl::Milliseconds(900);
 constexpr absl::Duration kSharedMax = absl::Seconds(60);
+constexpr absl::Duration kSharedStep = absl::Seconds(1);
 
 }  // namespace
 
@@ -48,12 +49,15 @@ void FaultRounds::Run(const std::function<void()>& strike) {
 }
 
 void FaultRounds::Settle() {
-  StartAll();
-  if (!cluster_.WaitUntilShared(kSharedMax)) {
+  const absl::Time until = absl::Now() + kSharedMax;
+  // A node that was fenced may find out, and end, late.
+  do {
+    StartAll();
+  } while (!cluster_.WaitUntilShared(kSharedStep) && absl::Now() < until);
+  if (!cluster_.WaitUntilShared(absl::ZeroDuration())) {
     findings_.push_back({Finding::Kind::kOther, "the nodes do not share the shards after the fault"});
   }
   Sleep(kLoadedMin, kLoadedMax);
-  // A node that was fenced may find out late.
   StartAll();
 }
 

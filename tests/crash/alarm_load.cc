@@ -173,6 +173,17 @@ int64_t AlarmLoad::outstanding() {
   return count;
 }
 
+std::string AlarmLoad::DescribeOutstanding() {
+  std::lock_guard lock(mutex_);
+  std::string text;
+  for (const auto& [object, alarm] : alarms_) {
+    if (!alarm.scheduled_us) continue;
+    absl::StrAppend(&text, " ", object, " (due ", (absl::ToUnixMicros(absl::Now()) - *alarm.scheduled_us) / 1000,
+                    " ms ago, ", alarm.delivered ? "delivered" : "not delivered", ")");
+  }
+  return text;
+}
+
 void AlarmLoad::Handled(const std::string& object) {
   std::lock_guard lock(mutex_);
   ++handled_;

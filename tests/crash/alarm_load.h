@@ -37,6 +37,8 @@ class AlarmLoad {
 
   // Alarms that are set and have not had their effect.
   int64_t outstanding();
+  // Returns their objects, and how long ago they were due, for a message.
+  std::string DescribeOutstanding();
   int64_t handled() const { return handled_; }
   // Deliveries of an alarm that had been delivered before.
   int64_t redelivered() const { return redelivered_; }
