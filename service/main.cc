@@ -91,6 +91,8 @@ struct Arguments {
   std::string listen;
   std::string data_dir;
   std::string log_level;
+  std::string node;
+  std::string cluster_address;
   std::string restore;
   std::string at;
   std::string move_data;
@@ -103,6 +105,10 @@ absl::StatusOr<Config> EffectiveConfig(const Arguments& arguments) {
   if (!config.ok()) return config;
   if (!arguments.listen.empty()) config->set_listen(arguments.listen);
   if (!arguments.data_dir.empty()) config->set_data_dir(arguments.data_dir);
+  if (!arguments.node.empty()) config->mutable_postgres()->set_node(arguments.node);
+  if (!arguments.cluster_address.empty()) {
+    config->mutable_postgres()->mutable_cluster()->set_address(arguments.cluster_address);
+  }
   if (!arguments.log_level.empty()) {
     absl::Status status = holdfast::service::SetLogLevel(arguments.log_level, &*config);
     if (!status.ok()) return absl::Status(status.code(), absl::StrCat("--log-level: ", status.message()));
@@ -155,6 +161,10 @@ int main(int argc, char** argv) {
                  "Where the data is; overrides the file. Default " + DefaultText("data_dir"));
   app.add_option("--log-level", arguments.log_level,
                  "DEBUG, INFO, WARNING or ERROR; overrides the file. Default " + DefaultText("log_level"));
+  app.add_option("--node", arguments.node,
+                 "The name of this node of its cluster (postgres.node); overrides the file, which nodes may share so");
+  app.add_option("--cluster-address", arguments.cluster_address,
+                 "HOST:PORT where other nodes reach this one (postgres.cluster.address); overrides the file");
   app.add_flag("--check-config", check_config,
                "Print the complete configuration, or what is wrong with it, and exit with 0 or 1; opens nothing");
   auto* const restore = app.add_option("--restore", arguments.restore,

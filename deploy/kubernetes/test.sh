@@ -8,6 +8,8 @@
 #   test.sh --base-image NAME      builds on NAME; otherwise on a Debian 12 that debootstrap makes once, so that no
 #                                  image registry is needed
 #
+#   test.sh --cluster              proves overlays/cluster instead: three nodes on PostgreSQL, replaced under load
+#
 # Needs root, about 2 GB of disk, and what `cluster.sh install` installs (which it calls).
 set -euo pipefail
 
@@ -20,9 +22,9 @@ readonly namespace=holdfast-test pod=holdfast-0
 readonly local_authorities=/usr/local/share/ca-certificates
 local_base=localhost/holdfast-base:bookworm-$(cat "$local_authorities"/*.crt 2>/dev/null | sha256sum | cut -c1-12)
 readonly local_base
-base_image='' binary_dir=''
+base_image='' binary_dir='' several=false
 
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
 step() { printf '\n== %s\n' "$*"; }
 fail() { echo "test: $*" >&2; exit 1; }
 
@@ -30,6 +32,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --binary-dir) binary_dir=${2:?--binary-dir needs a folder}; shift ;;
     --base-image) base_image=${2:?--base-image needs a name}; shift ;;
+    --cluster) several=true ;;
     -h | --help) usage; exit 0 ;;
     *) echo "test: unknown argument '$1'" >&2; usage >&2; exit 2 ;;
   esac
@@ -41,7 +44,7 @@ if [ -n "$binary_dir" ]; then
 fi
 
 work=$(mktemp -d)
-client_container='' image_name='' cluster_started=false
+client_container='' image_name='' cluster_started=false load_pids=''
 cluster() { "$here/cluster.sh" "$@"; }
 kube() { cluster kubectl -n "$namespace" "$@"; }
 # Neither buildah's overlay driver nor its usual isolation works everywhere; these need only root.
@@ -49,18 +52,22 @@ image() { buildah --storage-driver vfs "$@"; }
 
 show_what_went_wrong() {
   step "FAILED; what the cluster says"
+  local each
   kube get all,pvc 2>&1
   kube get events 2>&1 | tail -20
-  kube describe pod "$pod" 2>&1 | tail -60
-  echo "-- log of the pod, and of the one before it"
-  kube logs "$pod" --tail=50 2>&1
-  kube logs "$pod" --tail=50 --previous 2>&1
+  for each in $(kube get pods -o name); do
+    kube describe "$each" 2>&1 | tail -60
+    echo "-- log of $each, and of its container before"
+    kube logs "$each" --tail=50 2>&1
+    kube logs "$each" --tail=50 --previous 2>&1
+  done
 }
 
 clean_up() {
   local status=$?
   trap - EXIT
   set +e
+  touch "$work/end"  # for what goes on in the background
   if [ "$status" -ne 0 ] && $cluster_started; then show_what_went_wrong >&2; fi
   # The base image stays for the next run.
   [ -z "$client_container" ] || image rm "$client_container" >/dev/null
@@ -69,6 +76,7 @@ clean_up() {
     step "Stopping the cluster"
     cluster stop
   fi
+  for pid in $load_pids; do kill "$pid" 2>/dev/null; done
   rm -rf "$work"
   if [ "$status" -eq 0 ]; then echo "PASSED: deploy/kubernetes works on a real cluster"; else echo "FAILED ($status)"; fi
   exit "$status"
@@ -166,7 +174,6 @@ step "The cluster"
 cluster_started=true
 cluster start
 cluster load "$work/image.tar"
-cluster volume holdfast-data "$namespace/data-$pod" 10Gi 10001
 cluster kubectl create namespace "$namespace"
 cluster kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted \
   pod-security.kubernetes.io/enforce-version=latest
@@ -179,7 +186,14 @@ if kube run loose --image="$image_name" --dry-run=server >"$work/loose.log" 2>&1
 fi
 grep -F 'violates PodSecurity "restricted' "$work/loose.log" || { cat "$work/loose.log"; fail "refused for another reason"; }
 
+if $several; then
+  # shellcheck source=deploy/kubernetes/overlays/cluster/test-steps.sh
+  . "$here/overlays/cluster/test-steps.sh"
+  exit
+fi
+
 step "kubectl apply -k deploy/kubernetes"
+cluster volume holdfast-data "$namespace/data-$pod" 10Gi 10001
 kube apply -k "$here" --dry-run=server
 kube apply -k "$here" 2>&1 | tee "$work/apply.log"
 if grep -qi warning "$work/apply.log"; then fail "applying the base warns"; fi

@@ -2,10 +2,16 @@
 // threads of its own that would also take over connections from the executors, and then hand over each of their
 // requests.
 //
-// The whole server ("") and each of its services have the same state: SERVING until the server drains. A watch gets the
-// state when it begins and NOT_SERVING when the server drains, and ends then.
+// The whole server ("") and each of its services have the same state: SERVING while the server holds the lease of its
+// store, until it begins to drain. A node of a cluster that has lost its database is not ready: it could not even tell
+// a client what it has in memory. A restart would not help it, so "liveness" is a service of its own, which is SERVING
+// as long as the process answers.
+//
+// A watch gets the state when it begins, and each change within a second. It gets NOT_SERVING when the server drains,
+// and ends then.
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,21 +34,28 @@ namespace {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-HealthCheckResponse::ServingStatus StateOf(const Endpoint& endpoint) {
-  return endpoint.gate->draining() ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING;
-}
+// The name that tells whether the process answers, and nothing of what it can do.
+constexpr char kLiveness[] = "liveness";
+// A watch looks this often whether the server still holds its lease: the store tells nobody when the time is over.
+constexpr absl::Duration kLookStep = absl::Seconds(1);
 
-// Returns true for the server as a whole, "", and for each of its services.
+// Returns true for the server as a whole, "", for each of its services, and for its liveness.
 bool HasService(const Endpoint& endpoint, const std::string& name) {
   const std::vector<std::string>& names = *endpoint.service_names;
-  return name.empty() || std::find(names.begin(), names.end(), name) != names.end();
+  return name.empty() || name == kLiveness || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+HealthCheckResponse::ServingStatus StateOf(const Endpoint& endpoint, const std::string& name) {
+  if (name == kLiveness) return HealthCheckResponse::SERVING;
+  const bool ready = !endpoint.gate->draining() && endpoint.store->HoldsLease();
+  return ready ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }
 
 void Check(Endpoint* endpoint, Admission admit, const HealthCheckRequest& request, HealthCheckResponse* response,
            DirectDone done) {
   if (absl::Status status = admit(Target::Server()); !status.ok()) return done(status);
   if (!HasService(*endpoint, request.service())) return done(actors::NotFound("no service of that name"));
-  response->set_status(StateOf(*endpoint));
+  response->set_status(StateOf(*endpoint, request.service()));
   done(absl::OkStatus());
 }
 
@@ -57,8 +70,24 @@ class HealthWatchCall final : public WatchCall {
     HealthCheckRequest request;
     if (absl::Status status = ParseSmall(&bytes_, &request); !status.ok()) return status;
     if (absl::Status status = AdmitTarget(Target::Server()); !status.ok()) return status;
-    next_ = HasService(*endpoint_, request.service()) ? StateOf(*endpoint_) : HealthCheckResponse::SERVICE_UNKNOWN;
+    service_ = request.service();
+    const bool known = HasService(*endpoint_, service_);
+    next_ = told_ = known ? StateOf(*endpoint_, service_) : HealthCheckResponse::SERVICE_UNKNOWN;
+    if (known) LookLater();
     return absl::OkStatus();
+  }
+
+  // Looks for a change of the state after a while, again and again.
+  void LookLater() {
+    endpoint_->executor->After(kLookStep, [this, alive = std::weak_ptr<bool>(alive_)] {
+      if (alive.expired() || ended()) return;
+      const HealthCheckResponse::ServingStatus state = StateOf(*endpoint_, service_);
+      if (state != told_) {
+        next_ = told_ = state;
+        Go();
+      }
+      LookLater();
+    });
   }
 
   bool TakeReply(grpc::ByteBuffer* reply) override {
@@ -77,7 +106,10 @@ class HealthWatchCall final : public WatchCall {
     Go();
   }
 
-  std::optional<HealthCheckResponse::ServingStatus> next_;  // the state that is to be sent
+  std::string service_;
+  HealthCheckResponse::ServingStatus told_ = HealthCheckResponse::UNKNOWN;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // goes with the watch
+  std::optional<HealthCheckResponse::ServingStatus> next_;            // the state that is to be sent
 };
 
 }  // namespace

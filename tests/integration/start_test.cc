@@ -87,6 +87,22 @@ TEST_F(StartTest, SettingsThatAreUnknownOrImpossibleAreNamed) {
   EXPECT_EQ(ServerProcess::RunToEnd({"--help"}).status, 0);
 }
 
+// Nodes of a cluster may share a file, and have their names and addresses from what starts them.
+TEST_F(StartTest, ANodeHasItsNameAndAddressFromTheCommandLine) {
+  const std::string path = directory_.path() + "/config";
+  std::ofstream(path)
+      << "postgres { database { conninfo: 'host=db' } node: 'file' cluster { secret_file: '/secret' } }";
+  const auto exit = ServerProcess::RunToEnd(
+      {"--config", path, "--node", "pod-7", "--cluster-address", "10.0.0.7:50051", "--check-config"});
+  EXPECT_EQ(exit.status, 0) << exit.output;
+  EXPECT_NE(exit.output.find("node: \"pod-7\""), std::string::npos) << exit.output;
+  EXPECT_NE(exit.output.find("address: \"10.0.0.7:50051\""), std::string::npos) << exit.output;
+  ExpectRefused(ServerProcess::RunToEnd({"--config", path, "--cluster-address", "10.0.0.7", "--check-config"}),
+                "postgres.cluster.address");
+  ExpectRefused(ServerProcess::RunToEnd({"--cluster-address", "10.0.0.7:1", "--check-config"}),
+                "postgres.cluster.address: needs postgres.cluster.secret_file");
+}
+
 TEST_F(StartTest, WithoutTlsOnlyLoopbackIsServed) {
   const std::string data_dir = directory_.path() + "/data";
   ExpectRefused(ServerProcess::RunToEnd({"--listen", "0.0.0.0:0", "--data-dir", data_dir}), "insecure_listen");
