@@ -34,6 +34,7 @@
 #include "service/cluster/cluster_agent.h"
 #include "service/cluster/cluster_placement.h"
 #include "service/descriptors.h"
+#include "service/join_cluster.h"
 #include "service/lane.h"
 #include "service/listener.h"
 #include "service/metrics/collector.h"
@@ -99,18 +100,6 @@ RpcTable TableOf(std::vector<RpcTable::Service> services) {
 
 // Each executor and its thread for commits have copies of their own, and so have some threads of the store.
 size_t RecorderCopies(const Config& config) { return 2 * static_cast<size_t>(config.actors().executors()) + 6; }
-
-// Returns the runs of a member of a cluster; nothing for other servers. Runs have the numbers of the writers.
-std::optional<storage::ClusterRuns> ClusterRunsOf(storage::PostgresStore* rows, const Config& config) {
-  if (rows == nullptr) return std::nullopt;
-  return storage::ClusterRuns{.first = rows->first_log(),
-                              .count = static_cast<storage::RunNumber>(config.actors().executors()),
-                              .unfinished = [rows]() -> absl::StatusOr<absl::flat_hash_set<storage::RunNumber>> {
-                                const absl::StatusOr<std::vector<int64_t>> writers = rows->membership().Unfinished();
-                                if (!writers.ok()) return writers.status();
-                                return absl::flat_hash_set<storage::RunNumber>(writers->begin(), writers->end());
-                              }};
-}
 
 class RunningServer : public Server {
  public:
@@ -280,25 +269,15 @@ absl::Status RunningServer::JoinCluster() {
   if (rows_ == nullptr) return absl::OkStatus();
   // The agent brings the shards.
   owns_ = [](storage::ShardId) { return false; };
-  if (config_.postgres().cluster().secret_file().empty()) return absl::OkStatus();
-  absl::StatusOr<std::string> secret = ReadClusterSecret(config_);
-  if (!secret.ok()) return secret.status();
-  cluster_placement_ =
-      std::make_unique<ClusterPlacement>(PeerOptions{.secret = *std::move(secret),
-                                                     .credentials = PeerCredentials(config_),
-                                                     .server_name = config_.postgres().cluster().server_name()});
+  auto placement = MakePlacement(config_);
+  if (!placement.ok()) return placement.status();
+  cluster_placement_ = *std::move(placement);
   placement_ = cluster_placement_.get();
   return absl::OkStatus();
 }
 
 void RunningServer::MakeAgent() {
   if (rows_ == nullptr) return;
-  const auto& cluster = config_.postgres().cluster();
-  AgentOptions options;
-  options.postgres = PostgresOptionsOf(config_);
-  options.look_interval = absl::Milliseconds(cluster.look_interval_ms());
-  options.moves_max = static_cast<size_t>(cluster.shards_moved_max());
-  options.turns_max = absl::Milliseconds(cluster.turn_end_ms());
   agent_ = std::make_unique<ClusterAgent>(
       AgentServices{.rows = rows_,
                     .store = logged_,
@@ -307,10 +286,9 @@ void RunningServer::MakeAgent() {
                     .placement = cluster_placement_.get(),
                     .on_nodes = [this](size_t nodes) { gate_.SetQuotaShare(1.0 / static_cast<double>(nodes)); },
                     .on_failure = [this](const absl::Status& status) { DiskFailed(status); }},
-      std::move(options));
-  if (cluster_placement_ != nullptr) {
-    cluster_placement_->set_on_moved([this](storage::ShardId) { agent_->LookSoon(); });
-  }
+      AgentOptionsOf(config_));
+  if (cluster_placement_ == nullptr) return;
+  cluster_placement_->set_on_moved([this](storage::ShardId) { agent_->LookSoon(); });
 }
 
 absl::Status RunningServer::CountNamespaces() {

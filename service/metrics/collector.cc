@@ -86,7 +86,7 @@ ClientMetric ToClient(const MetricRow& row, Series series) {
   return metric;
 }
 
-// The metrics of a member of a cluster; other servers have none.
+// The metrics of a member of a cluster.
 std::vector<Series> ReadCluster(Metric metric, const ClusterLoad& load) {
   switch (metric) {
     case Metric::kClusterNodes:
@@ -192,7 +192,7 @@ std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
     case Metric::kTracesLeftOut:
       return One(load.traces_left_out);
     default:
-      return load.cluster ? ReadCluster(metric, *load.cluster) : std::vector<Series>();
+      return ReadCluster(metric, load.cluster);
   }
 }
 

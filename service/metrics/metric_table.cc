@@ -133,7 +133,11 @@ constexpr MetricRow kRows[] = {
      {},
      "The bound on holdfast_unfolded_bytes, at which commits wait."},
 
-    {Metric::kClusterNodes, "holdfast_cluster_nodes", kGauge, {}, "Nodes that take shards, as this one has last seen."},
+    {Metric::kClusterNodes,
+     "holdfast_cluster_nodes",
+     kGauge,
+     {},
+     "Nodes that take shards, as this one has last seen; 0 for a server whose objects are in its data directory."},
     {Metric::kClusterShards, "holdfast_cluster_shards", kGauge, {}, "Shards whose objects this node runs."},
     {Metric::kClusterLeaseAge,
      "holdfast_cluster_lease_age_seconds",

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -45,7 +44,7 @@ struct NodeLoad {
   int64_t families_max = 0;
   size_t alarm_watchers = 0;
   int64_t request_record_bytes_max = 0;
-  std::optional<ClusterLoad> cluster;  // of a server whose objects are in PostgreSQL
+  ClusterLoad cluster;  // all 0 for a server whose objects are in its data directory
   // Spans that the collector has taken, and those that were dropped; calls that were too many to be traced.
   uint64_t spans_exported = 0;
   uint64_t spans_dropped_queue_full = 0;

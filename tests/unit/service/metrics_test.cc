@@ -38,7 +38,7 @@ TEST(MetricTableTest, NamesFollowTheConventions) {
     EXPECT_TRUE(absl::EndsWith(row.help, ".")) << "help is a sentence";
     for (absl::string_view label : row.labels) {
       EXPECT_THAT((std::set<absl::string_view>{"service", "method", "code", "reason", "class", "executor", "to",
-                                               "outcome", "place", "version", "storage_format"}),
+                                               "outcome", "place", "direction", "version", "storage_format"}),
                   ::testing::Contains(label))
           << "a label must have few values, which clients don't choose";
     }
