@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -157,6 +158,28 @@ TEST_F(FaultsTest, TwoNodesSeeTheSameOwnerDead) {
     absl::SleepFor(0.5 * rounds->lease());
     for (const int step : {1, 2}) rounds->cluster().Thaw(rounds->Other(dead, step));
     rounds->Sleep(rounds->lease(), 2 * rounds->lease());
+  });
+}
+
+// A node whose clock is an hour off is refused, and leaves the others alone. Its own was right before, so what it has
+// is taken over.
+TEST_F(FaultsTest, ClocksApart) {
+  ASSERT_NE(std::string(HOLDFAST_FAKETIME), "") << "libfaketime is not installed: deploy/install-deps.sh --tools";
+  TemporaryDirectory directory;
+  RunRounds("clock of a node an hour off", [&directory](FaultRounds* rounds) {
+    const int node = rounds->AnyNode();
+    const std::string script = directory.path() + "/holdfastd";
+    std::ofstream(script) << "#!/bin/sh\nexport LD_PRELOAD=" HOLDFAST_FAKETIME
+                             " DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME="
+                          << (rounds->row().rounds % 2 == 0 ? "+" : "-") << "3600s\nexec " << Holdfastd().path
+                          << " \"$@\"\n";
+    std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+    rounds->cluster().Kill(node);
+    rounds->cluster().SetProgram(node, script);
+    const ServerProcess::Exit exit = rounds->cluster().StartInVain(node);
+    rounds->cluster().SetProgram(node, Holdfastd().path);
+    EXPECT_NE(exit.status, 0);
+    EXPECT_TRUE(absl::StrContains(exit.output, "that of the database")) << exit.output;
   });
 }
 
