@@ -73,6 +73,14 @@ class FaultsTest : public ::testing::Test {
   }
 };
 
+// What has happened is no reason for a node to end. On a machine that is so busy that it could not write for a whole
+// lease, others may have taken it over.
+void ExpectGoesOn(Cluster* cluster, int node) {
+  if (!cluster->Wait(node, absl::ZeroDuration())) return;
+  EXPECT_TRUE(absl::StrContains(cluster->Log(node), "taken over")) << "n" << node << " has ended\n"
+                                                                   << cluster->Log(node);
+}
+
 // --- Nodes
 
 TEST_F(FaultsTest, KillOfAnOwner) {
@@ -214,7 +222,7 @@ TEST_F(FaultsTest, DatabaseConnectionsReset) {
       rounds->cluster().to_database(node).Reset();
       rounds->Sleep(absl::ZeroDuration(), 0.2 * rounds->lease());
     }
-    EXPECT_EQ(rounds->cluster().Wait(node, absl::ZeroDuration()), std::nullopt) << "a lost connection ended n" << node;
+    ExpectGoesOn(&rounds->cluster(), node);
   });
 }
 
@@ -224,10 +232,7 @@ void CutPeers(FaultRounds* rounds, Proxy::Cut cut) {
   rounds->cluster().from_peers(node).Set(cut);
   rounds->Sleep(rounds->lease(), 3 * rounds->lease());
   rounds->cluster().from_peers(node).Set(Proxy::Cut::kNone);
-  for (int each = 0; each < rounds->cluster().size(); ++each) {
-    EXPECT_EQ(rounds->cluster().Wait(each, absl::ZeroDuration()), std::nullopt)
-        << "a cut between nodes ended n" << each;
-  }
+  for (int each = 0; each < rounds->cluster().size(); ++each) ExpectGoesOn(&rounds->cluster(), each);
 }
 
 TEST_F(FaultsTest, PeersCutOff) {
