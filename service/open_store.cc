@@ -104,6 +104,7 @@ storage::PostgresOptions PostgresOptionsOf(const Config& config) {
   options.read_connections_max = settings.read_connections_max();
   options.cursor_connections_max = settings.walk_connections_max();
   options.row_cache_bytes = static_cast<size_t>(settings.row_cache_bytes());
+  options.clock_apart_max = absl::Milliseconds(settings.clock_apart_max_ms());
   options.fence_off = config.testing().fence_off();
   // A look may take as long as a commit does, and a quarter of the lease at most, since each late one begins the watch
   // over the others anew.

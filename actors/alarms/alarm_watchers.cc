@@ -124,6 +124,19 @@ void AlarmWatchers::Ended(const storage::ObjectKey& object, absl::string_view to
   GiveBack(watcher, end);
 }
 
+void AlarmWatchers::Left(storage::ShardId shard) {
+  std::vector<WatcherId> holders;
+  {
+    MutexLock lock(&mutex_);
+    absl::erase_if(out_, [&](const auto& entry) {
+      if (storage::ObjectKey::FromEncoded(entry.first).shard() != shard) return false;
+      holders.push_back(entry.second.watcher);
+      return true;
+    });
+  }
+  for (const WatcherId holder : holders) GiveBack(holder);
+}
+
 void AlarmWatchers::GiveBack(WatcherId watcher, End end) {
   {
     MutexLock lock(&mutex_);

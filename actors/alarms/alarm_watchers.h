@@ -114,6 +114,8 @@ class AlarmWatchers {
   enum class End { kAcknowledged, kExpired, kWithdrawn };
   // The object's delivery with this token has ended.
   void Ended(const storage::ObjectKey& object, absl::string_view token, End end);
+  // The shard has gone to another node, which ends the deliveries of its objects. Their places are free.
+  void Left(storage::ShardId shard);
 
  private:
   struct Watcher {

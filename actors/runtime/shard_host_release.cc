@@ -48,6 +48,7 @@ void ShardHost::CheckReleased(storage::ShardId number) {
     lane_.records.Lost(number, [this, number] {
       const std::unique_ptr<Shard> shard = std::move(shards_[static_cast<size_t>(number)]);
       if (shard->turns_end) lane_.services.executor->Cancel(*shard->turns_end);
+      lane_.services.watchers->Left(number);
       shard->left();
     });
   };

@@ -23,6 +23,7 @@ const Statement kMakeRows = {
     "INSERT INTO hf_writer SELECT nextval('hf_writer_id'), CASE WHEN n = $1::int4 THEN -1 ELSE n END, 1, 0, 0, "
     "$2::text,"
     " $3::int2, $4::text, $5::text, $6::int8 FROM generate_series(0, $1::int4) n RETURNING lane, id"};
+const Statement kClock = {"clock", "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"};
 const Statement kRemoveRows = {"remove_writers", "DELETE FROM hf_writer WHERE owner = $1::text"};
 // Division by zero refuses the whole claim if one of the rows has changed.
 const Statement kClaim = {"claim",
@@ -49,6 +50,26 @@ Deadline SetupDeadline() { return std::chrono::steady_clock::now() + kSetupTimeo
 absl::Status InUse(const Member& member) {
   return absl::FailedPreconditionError(absl::StrCat("PostgreSQL: the database is in use by the node \"", member.node,
                                                     "\" at ", member.address, ", which is alive"));
+}
+
+// Alarms are due by the clock of the node that has their object, so the nodes must agree on the time. The database's
+// clock is the one that all of them can ask; nothing but this check depends on it.
+absl::Status CheckClock(const WriterOptions& options, Connection* connection) {
+  const absl::Time before = options.wall_clock();
+  connection->Add(kClock);
+  const TripResult result = connection->Run(SetupDeadline());
+  if (!result.ok()) return result.status();
+  const absl::Time after = options.wall_clock();
+  const absl::Time database = absl::FromUnixMicros(result.rows.back().Int(0, 0));
+  const absl::Duration ahead = before - database;
+  const absl::Duration behind = database - after;
+  if (std::max(ahead, behind) <= options.clock_apart_max) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("PostgreSQL: the clock of this machine is ",
+                   absl::FormatDuration(absl::Trunc(std::max(ahead, behind), absl::Milliseconds(1))),
+                   ahead > behind ? " ahead of" : " behind", " that of the database, and ",
+                   absl::FormatDuration(options.clock_apart_max),
+                   " are allowed (postgres.clock_apart_max_ms): alarms would come early or late; set the clocks"));
 }
 
 // Returns whether a member that is alive forbids the start of this one.
@@ -91,6 +112,7 @@ absl::StatusOr<ClusterMap> WaitForSilence(const WriterOptions& options, MemberSt
 absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, MemberState state, SilenceWatch* watch) {
   auto connection = OpenSession(options.session, SessionKind::kWriter);
   if (!connection.ok()) return connection.status();
+  if (absl::Status clock = CheckClock(options, connection->get()); !clock.ok()) return clock;
   const absl::StatusOr<ClusterMap> before = WaitForSilence(options, state, connection->get(), watch);
   if (!before.ok()) return before.status();
   Claimed claimed;

@@ -47,6 +47,8 @@ WriterOptions WriterOf(const PostgresOptions& options) {
           .commit_timeout = options.commit_timeout,
           .outage_max = options.outage_max,
           .boot_time = options.boot_time,
+          .wall_clock = options.wall_clock,
+          .clock_apart_max = options.clock_apart_max,
           .fence_off = options.fence_off,
           .on_step = options.on_step};
 }

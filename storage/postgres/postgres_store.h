@@ -26,6 +26,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "storage/log/commit_logs.h"
 #include "storage/postgres/cluster_map.h"
@@ -60,6 +61,9 @@ struct PostgresOptions {
   std::string cluster_mark = "";
   // The most time between two looks at the map of the cluster.
   absl::Duration look_gap_max = absl::Seconds(1);
+  // How far the wall clock may be from that of the database at the start. The nodes of a cluster have one time then.
+  absl::Duration clock_apart_max = absl::Seconds(10);
+  std::function<absl::Time()> wall_clock = absl::Now;
   // For tests.
   bool unsafe_settings = false;
   // For tests: commits whoever owns the writers.

@@ -34,6 +34,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/base/mutex.h"
@@ -61,6 +62,9 @@ struct WriterOptions {
   // The most time that a commit goes on to try while the database can't be reached.
   absl::Duration outage_max = absl::Seconds(60);
   std::function<absl::Duration()> boot_time = BootTime;
+  // The clock by which alarms are due, and how far it may be from that of the database when the process starts.
+  std::function<absl::Time()> wall_clock = absl::Now;
+  absl::Duration clock_apart_max = absl::Seconds(10);
   // For tests: commits whoever owns the writer, as if there were no fence.
   bool fence_off = false;
   // For tests: called at each step of a commit.

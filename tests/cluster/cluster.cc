@@ -84,6 +84,15 @@ void Cluster::Start(int node) {
                                                     absl::StrCat("-", ++started.lives), started.program);
 }
 
+ServerProcess::Exit Cluster::StartInVain(int node) {
+  const std::string config = absl::StrCat(directory_.path(), "/in-vain");
+  WriteFile(config, Config(node));
+  const ServerProgram& program = nodes_[Index(node)].program;
+  return ServerProcess::RunToEnd(
+      {"--config", config, "--listen", program.listen, "--data-dir", absl::StrCat(directory_.path(), "/n", node)},
+      program);
+}
+
 void Cluster::Ended(Node* node) {
   node->last_log = node->process->Log();
   node->process = nullptr;

@@ -48,6 +48,8 @@ class Cluster {
 
   // Starts a node that does not run. It serves on return.
   void Start(int node);
+  // Starts a node that does not run and is to refuse to; returns how it ended.
+  ServerProcess::Exit StartInVain(int node);
   bool runs(int node) const { return nodes_[Index(node)].process != nullptr; }
   // SIGKILL.
   void Kill(int node);

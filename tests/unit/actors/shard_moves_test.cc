@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -212,6 +213,31 @@ TEST_F(ShardMovesTest, AlarmsMoveToo) {
   node->Advance(absl::Minutes(1));
   EXPECT_THAT(board().notes, ElementsAre(absl::StrCat("c ", began + 2), absl::StrCat("a ", began + 10),
                                          absl::StrCat("b ", began + 20)));
+}
+
+// The next owner ends the deliveries that are out, and the watcher here never hears of it.
+TEST_F(ShardMovesTest, DeliveriesOfAShardThatHasLeftTakeNoPlaces) {
+  StartTwo();
+  AlarmWatchers::Filter filter;
+  filter.ns = "default";
+  filter.outstanding_max = 1;
+  ASSERT_TRUE(node->watchers().Add(filter, [](const AlarmWatchers::Delivery&) {}).ok());
+  const auto place_for = [this](const std::string& name) {
+    const storage::ObjectId id{"default", scripted.name, name};
+    std::optional<AlarmWatchers::Claim> claim;
+    const AlarmWatchers::Place place = node->watchers().TakePlace(id, /*avoided=*/0, &claim);
+    if (claim) claim->Deliver({.object = id, .token = "token of " + name});
+    return place;
+  };
+  EXPECT_EQ(place_for("a"), AlarmWatchers::Place::kTaken);
+  EXPECT_EQ(place_for("b"), AlarmWatchers::Place::kNone);
+  BeginMove("b");
+  node->Settle();
+  EXPECT_EQ(place_for("b"), AlarmWatchers::Place::kNone) << "the delivery is of another shard";
+  BeginMove("a");
+  node->Settle();
+  EXPECT_EQ(moves_, 2);
+  EXPECT_EQ(place_for("b"), AlarmWatchers::Place::kTaken);
 }
 
 // Any number of moves at any moment of commits and turns: each request has one effect, however often it is sent.

@@ -122,6 +122,20 @@ TEST_F(MembershipTest, NameOfANodeThatIsAliveIsTaken) {
   EXPECT_THAT(TryToJoin("b"), IsOk());
 }
 
+TEST_F(MembershipTest, ClockThatIsFarFromTheDatabaseIsRefused) {
+  const auto joins_at = [this](absl::Duration apart) {
+    PostgresOptions options = cluster_.NewProcess();
+    options.wall_clock = [apart] { return absl::Now() + apart; };
+    return OpenPostgresStore(options).status();
+  };
+  EXPECT_THAT(joins_at(absl::Hours(1)),
+              IsStatus(absl::StatusCode::kFailedPrecondition, "ahead of that of the database"));
+  EXPECT_THAT(joins_at(-absl::Hours(1)),
+              IsStatus(absl::StatusCode::kFailedPrecondition, "behind that of the database"));
+  EXPECT_EQ(cluster_.Execute("SELECT count(*) FROM hf_writer").rows[0].Int(0, 0), 0);
+  EXPECT_THAT(joins_at(absl::Seconds(1)), IsOk());
+}
+
 TEST_F(MembershipTest, ServerThatIsAloneStaysAlone) {
   const auto alone = Join("a", 1, /*joins=*/false);
   EXPECT_THAT(TryToJoin("b").status(), IsStatus(absl::StatusCode::kFailedPrecondition, "in use by the node \"a\""));
