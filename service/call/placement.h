@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "service/call/placement_map.h"
 #include "storage/base/mutex.h"
 #include "storage/store/object_id.h"
 
@@ -132,6 +133,12 @@ class Placement {
   virtual std::vector<std::shared_ptr<Peer>> Peers() = 0;
   // The secret by which nodes of the cluster know each other.
   virtual const std::string& secret() const = 0;
+
+  // The map for clients, which the kind of placement sets.
+  PlacementMaps& maps() { return maps_; }
+
+ private:
+  PlacementMaps maps_;
 };
 
 }  // namespace holdfast::service

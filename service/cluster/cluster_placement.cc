@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace holdfast::service {
@@ -37,8 +38,35 @@ std::shared_ptr<Peer> ClusterPlacement::NewPeer(const storage::postgres::Member&
                                 });
 }
 
+namespace {
+
+// Returns the map for clients. The shards of a dead node that another one recovers are nowhere: nobody serves them.
+PlacementMap ForClients(const storage::postgres::ClusterMap& map, const std::string& self,
+                        const std::function<bool(const storage::postgres::Member&)>& is_gone) {
+  std::vector<const storage::postgres::Member*> members;
+  for (const auto& [owner, member] : map.members) {
+    if (member.state == storage::postgres::MemberState::kRecovery) continue;
+    if (owner == self || !(member.address.empty() || is_gone(member))) members.push_back(&member);
+  }
+  std::ranges::stable_sort(members, {}, &storage::postgres::Member::node);
+  PlacementMap result;
+  std::map<int64_t, int32_t> of_writer;
+  for (const storage::postgres::Member* const member : members) {
+    for (const auto& row : member->rows) of_writer[row.id] = static_cast<int32_t>(result.nodes.size());
+    result.nodes.push_back({.name = member->node, .address = member->address});
+  }
+  for (size_t shard = 0; shard < storage::kShardCount; ++shard) {
+    const auto found = of_writer.find(map.shards[shard].writer);
+    result.node_of_shard[shard] = found == of_writer.end() ? PlacementMap::kNobody : found->second;
+  }
+  return result;
+}
+
+}  // namespace
+
 void ClusterPlacement::Update(const storage::postgres::ClusterMap& map, const std::string& self,
                               const std::function<bool(const storage::postgres::Member&)>& is_gone) {
+  maps().Set(ForClients(map, self, is_gone));
   std::map<std::string, std::shared_ptr<Peer>> peers;
   std::map<int64_t, std::shared_ptr<Peer>> of_writer;
   {

@@ -10,6 +10,7 @@ Extension BuiltIn(bool reflection) {
   AddUserCacheRpcs(&extension);
   AddObjectRpcs(&extension);
   AddAdminRpcs(&extension);
+  AddPlacementRpcs(&extension);
   AddHealthRpcs(&extension);
   if (reflection) AddReflectionRpcs(&extension);
   return extension;

@@ -18,6 +18,7 @@ void AddBatchProcessorRpcs(Extension* extension);
 void AddUserCacheRpcs(Extension* extension);
 void AddObjectRpcs(Extension* extension);
 void AddAdminRpcs(Extension* extension);
+void AddPlacementRpcs(Extension* extension);
 void AddHealthRpcs(Extension* extension);
 void AddReflectionRpcs(Extension* extension);  // both versions
 

@@ -92,7 +92,7 @@ TEST_F(ContainmentTest, ReflectionAnswersInBothVersions) {
     const auto stream = stub->ServerReflectionInfo(&context);
     request.set_list_services("");
     EXPECT_TRUE(stream->Write(request) && stream->Read(&response));
-    EXPECT_EQ(response.list_services_response().service_size(), 9);
+    EXPECT_EQ(response.list_services_response().service_size(), 10);
     request.set_file_containing_symbol("holdfast.v1.CounterService.Increment");
     EXPECT_TRUE(stream->Write(request) && stream->Read(&response));
     EXPECT_EQ(response.file_descriptor_response().file_descriptor_proto_size(), 3);

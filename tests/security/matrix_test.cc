@@ -80,6 +80,7 @@ const std::map<std::string, Verb>& ExpectedVerbs() {
       {"holdfast.v1.AdminService.CreateBackup", kAdmin},
       {"holdfast.v1.AdminService.ListBackups", kAdmin},
       {"holdfast.v1.AdminService.RestoreObject", kAdmin},
+      {"holdfast.v1.PlacementService.WatchPlacement", kRead},
       {"grpc.health.v1.Health.Check", kOpen},
       {"grpc.health.v1.Health.Watch", kOpen},
       {"grpc.reflection.v1.ServerReflection.ServerReflectionInfo", kRead},

@@ -46,11 +46,12 @@ class BuiltInTest : public ::testing::Test {
 TEST_F(BuiltInTest, EveryMethodHasARowAndAVerb) { EXPECT_EQ(table_.CheckComplete(), absl::OkStatus()); }
 
 TEST_F(BuiltInTest, TheServicesAndClassesInTheirOrder) {
-  EXPECT_THAT(table_.service_names(),
-              ElementsAre("holdfast.v1.CounterService", "holdfast.v1.RateLimiterService",
-                          "holdfast.v1.BatchProcessorService", "holdfast.v1.UserCacheService",
-                          "holdfast.v1.ObjectService", "holdfast.v1.AdminService", "grpc.health.v1.Health",
-                          "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"));
+  EXPECT_THAT(
+      table_.service_names(),
+      ElementsAre("holdfast.v1.CounterService", "holdfast.v1.RateLimiterService", "holdfast.v1.BatchProcessorService",
+                  "holdfast.v1.UserCacheService", "holdfast.v1.ObjectService", "holdfast.v1.AdminService",
+                  "holdfast.v1.PlacementService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+                  "grpc.reflection.v1alpha.ServerReflection"));
   std::vector<std::string> classes;
   for (const actors::ObjectClass* object_class : built_in_.object_classes) {
     classes.emplace_back(object_class->name);
@@ -85,6 +86,7 @@ TEST_F(BuiltInTest, TheVerbOfEachMethod) {
       ElementsAre(P("GetStatus", kAdmin), P("ListHotObjects", kAdmin), P("ListNamespaces", kAdmin),
                   P("GetHistory", kAdmin), P("SetLogLevel", kAdmin), P("CompactStore", kAdmin), P("Scrub", kAdmin),
                   P("CreateBackup", kAdmin), P("ListBackups", kAdmin), P("RestoreObject", kAdmin)));
+  EXPECT_THAT(VerbsOf("holdfast.v1.PlacementService"), ElementsAre(P("WatchPlacement", kRead)));
   EXPECT_THAT(VerbsOf("grpc.health.v1.Health"), ElementsAre(P("Check", kRead), P("Watch", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1alpha.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));
