@@ -24,7 +24,7 @@ inline testing_server::PostgresServer& SharedServer() {
   return server;
 }
 
-inline Deadline Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(10); }
+inline Deadline Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(60); }
 
 // Carries out one statement; ends the process if that is not possible.
 inline TripResult Execute(const std::string& conninfo, const std::string& text) {
