@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <future>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "client/shard.h"
 #include "client/status.h"
 #include "tests/client_cli/fake_server.h"
+#include "tests/client_cli/tool_test.h"
 
 namespace holdfast::client {
 namespace {
@@ -236,6 +238,19 @@ TEST_F(DirectTest, CallsOfANodeThatLeavesTheMapAreRepeated) {
   ASSERT_TRUE(client.AwaitDirect(kWait));
   EXPECT_EQ(Get(client).value(), 1);
   EXPECT_GE(watches, 2);
+}
+
+// A command waits for the map, since it makes one call and ends.
+TEST_F(DirectTest, TheToolGoesToTheNodeWithDirect) {
+  setenv("HOLDFAST_CONFIG", "/nonexistent/config", 1);  // not the contexts of whoever runs the tests
+  TellMap(MapTo(node_.address()));
+  const std::vector<std::string> words = {"--server", ordinary_.address(), "counter", "get", "a"};
+  EXPECT_EQ(Tool(words).out, "1\n");
+  std::vector<std::string> direct = words;
+  direct.push_back("--direct");
+  const Result result = Tool(direct);
+  EXPECT_EQ(result.out, "2\n") << result.err;
+  unsetenv("HOLDFAST_CONFIG");
 }
 
 }  // namespace
