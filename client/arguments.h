@@ -41,6 +41,7 @@ struct GlobalOptions {
   absl::Duration timeout = absl::Seconds(10);
   std::optional<int> retries;  // absent: retries until the timeout
   bool json = false;
+  bool direct = false;
   std::optional<TlsOptions> tls;
   std::string token_file;  // empty: calls carry no token
   std::string request_id;  // empty: each request gets an id of its own

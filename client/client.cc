@@ -33,33 +33,17 @@ ClientOptions Clamped(ClientOptions options) {
   return options;
 }
 
-// Makes the channel, or sets `unusable`, with a channel that is never used.
-std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options, absl::Status* unusable) {
-  grpc::ChannelArguments arguments;
-  // gRPC answers from its own connection backoff without trying; it must not be longer than ours, or our retries would
-  // all fail within one pause.
-  const auto backoff_ms =
-      static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(options.retry.backoff_initial), 1, 1000));
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_ms);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+// Makes the credentials of the channels, or sets `unusable`, with credentials that are never used.
+std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const ClientOptions& options, absl::Status* unusable) {
   if (options.tls.has_value()) {
     const absl::StatusOr<TlsFiles> files = ReadTlsFiles(*options.tls, absl::Now());
-    if (files.ok()) {
-      credentials = TlsCredentials(*files);
-    } else {
-      *unusable = files.status();
-    }
-    if (!options.tls->server_name.empty()) arguments.SetSslTargetNameOverride(options.tls->server_name);
-  } else if (options.token) {
-    if (!IsLocal(options.address)) {
-      *unusable = absl::InvalidArgumentError(absl::StrCat("a token is not sent to ", options.address,
-                                                          " without TLS: whoever reads it on its way can use it"));
-    }
-    // A proxy that the environment names would see it.
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    if (files.ok()) return TlsCredentials(*files);
+    *unusable = files.status();
+  } else if (options.token && !IsLocal(options.address)) {
+    *unusable = absl::InvalidArgumentError(absl::StrCat("a token is not sent to ", options.address,
+                                                        " without TLS: whoever reads it on its way can use it"));
   }
-  return grpc::CreateCustomChannel(options.address, credentials, arguments);
+  return grpc::InsecureChannelCredentials();
 }
 
 // Takes what belongs to a connection of our own out of the options of a channel that is made elsewhere.
@@ -102,18 +86,38 @@ absl::Status StillUnknown(const absl::Status& unknown, const absl::Status& last)
 }  // namespace
 
 Client::Client(ClientOptions options)
-    : options_(Clamped(std::move(options))), channel_(MakeChannel(options_, &unusable_)), stubs_(Stubs(channel_)) {}
+    : options_(Clamped(std::move(options))),
+      credentials_(MakeCredentials(options_, &unusable_)),
+      channel_(NewChannel(options_.address)),
+      stubs_(channel_),
+      routes_(!options_.direct || !unusable_.ok()
+                  ? nullptr
+                  : std::make_unique<DirectRoutes>(
+                        channel_, [this](grpc::ClientContext* context) { return Prepare(context); },
+                        [this](const std::string& address) -> std::shared_ptr<grpc::Channel> {
+                          const bool open = options_.token && !options_.tls.has_value() && !IsLocal(address);
+                          return open ? nullptr : NewChannel(address);
+                        })) {}
 
 Client::Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
-    : options_(WithoutCredentials(Clamped(std::move(options)))),
-      channel_(std::move(channel)),
-      stubs_(Stubs(channel_)) {}
+    : options_(WithoutCredentials(Clamped(std::move(options)))), channel_(std::move(channel)), stubs_(channel_) {}
 
-Client::StubsOfAll Client::Stubs(const std::shared_ptr<grpc::Channel>& channel) {
-  return {v1::CounterService::NewStub(channel),        v1::RateLimiterService::NewStub(channel),
-          v1::BatchProcessorService::NewStub(channel), v1::UserCacheService::NewStub(channel),
-          v1::ObjectService::NewStub(channel),         v1::AdminService::NewStub(channel),
-          grpc::health::v1::Health::NewStub(channel)};
+std::shared_ptr<grpc::Channel> Client::NewChannel(const std::string& address) const {
+  grpc::ChannelArguments arguments;
+  // gRPC answers from its own connection backoff without trying; it must not be longer than ours, or our retries would
+  // all fail within one pause.
+  const auto backoff_ms =
+      static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(options_.retry.backoff_initial), 1, 1000));
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_ms);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  if (!options_.tls.has_value() && options_.token) {
+    // A proxy that the environment names would see it.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  if (options_.tls.has_value() && !options_.tls->server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options_.tls->server_name);
+  }
+  return grpc::CreateCustomChannel(address, credentials_, arguments);
 }
 
 absl::Status Client::Prepare(grpc::ClientContext* context) const {
@@ -131,20 +135,41 @@ absl::Status Client::Outcome(const grpc::Status& status) const {
   return options_.tls.has_value() ? ExplainTlsFailure(outcome, *options_.tls, options_.address) : outcome;
 }
 
-absl::Status Client::Run(CallKind kind, const RetryOptions& retry,
-                         absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) {
+absl::Status Client::Try(DirectRoute* route, absl::Time deadline, Attempt attempt) const {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + (deadline - SteadyNow())));
+  if (absl::Status status = Prepare(&context); !status.ok()) return status;
+  if (route == nullptr) return Outcome(attempt(&context, stubs_));
+  route->Begin(&context);
+  const grpc::Status status = attempt(&context, route->stubs());
+  route->End(&context);
+  if (status.error_code() == grpc::StatusCode::CANCELLED && route->left()) {
+    return absl::UnavailableError(absl::StrCat("the node ", route->node(), " has left the cluster during the call"));
+  }
+  return FromGrpcStatus(status);
+}
+
+absl::Status Client::Run(CallKind kind, const RetryOptions& retry, std::optional<uint32_t> shard, Attempt attempt) {
   const absl::Time start = SteadyNow();
   const absl::Time deadline = start + options_.timeout;
   absl::InsecureBitGen random;
-  RetrySchedule schedule(retry, kind == CallKind::kMutation ? std::min(deadline, start + kReplayWindow) : deadline,
-                         random);
+  const absl::Time again_until = kind == CallKind::kMutation ? std::min(deadline, start + kReplayWindow) : deadline;
+  RetrySchedule schedule(retry, again_until, random);
   absl::Status unknown;  // the error of an earlier attempt at a mutation, which may have happened
+  bool direct = shard.has_value();
   while (true) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + (deadline - SteadyNow())));
-    absl::Status status = Prepare(&context);
-    if (status.ok()) status = Outcome(attempt(&context));
+    const std::shared_ptr<DirectRoute> route = direct ? routes_->Find(*shard) : nullptr;
+    const absl::Status status = Try(route.get(), deadline, attempt);
     if (status.ok()) return status;
+    if (route != nullptr && absl::IsUnavailable(status) && SteadyNow() < again_until) {
+      direct = false;
+      // The ordinary way is open at once, unless the call may have happened and must not happen twice.
+      const bool maybe = kind == CallKind::kMutation && OutcomeUnknown(status);
+      if (!maybe || retry.retries != 0) {
+        if (maybe) unknown = status;
+        continue;
+      }
+    }
     const std::optional<absl::Duration> wait = schedule.Next(status, SteadyNow());
     if (!wait.has_value()) {
       return unknown.ok() || TellsOfEarlierAttempts(status) ? status : StillUnknown(unknown, status);
@@ -163,7 +188,7 @@ absl::Status Client::StreamIncrement(absl::FunctionRef<bool(v1::IncrementRequest
   grpc::ClientContext context;
   if (absl::Status status = Prepare(&context); !status.ok()) return status;
   context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
-  auto stream = std::get<std::unique_ptr<v1::CounterService::Stub>>(stubs_)->StreamIncrement(&context);
+  auto stream = stubs_.Get<v1::CounterService::Stub>().StreamIncrement(&context);
 
   // The writer owns these until it is joined.
   int64_t sent = 0;
@@ -207,7 +232,7 @@ absl::Status Client::WatchAlarms(const v1::WatchAlarmsRequest& request,
                                  absl::FunctionRef<bool(const v1::WatchAlarmsResponse&)> on_alarm) {
   grpc::ClientContext context;
   if (absl::Status status = Prepare(&context); !status.ok()) return status;
-  auto stream = std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_)->WatchAlarms(&context, request);
+  auto stream = stubs_.Get<v1::ObjectService::Stub>().WatchAlarms(&context, request);
   v1::WatchAlarmsResponse alarm;
   while (stream->Read(&alarm)) {
     if (on_alarm(alarm)) continue;
@@ -226,7 +251,7 @@ absl::Status Client::ReadChunks(ReadingMethod<Request, Response> method, const R
                                 absl::FunctionRef<bool(const std::string&)> on_chunk) {
   grpc::ClientContext context;
   if (absl::Status status = Prepare(&context); !status.ok()) return status;
-  auto stream = (std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_).get()->*method)(&context, request);
+  auto stream = (stubs_.Get<v1::ObjectService::Stub>().*method)(&context, request);
   Response part;
   bool cancelled = false;
   while (stream->Read(&part)) {
@@ -244,7 +269,7 @@ absl::StatusOr<Response> Client::WriteChunks(WritingMethod<Request, Response> me
   grpc::ClientContext context;
   if (absl::Status status = Prepare(&context); !status.ok()) return status;
   Response response;
-  auto stream = (std::get<std::unique_ptr<v1::ObjectService::Stub>>(stubs_).get()->*method)(&context, &response);
+  auto stream = (stubs_.Get<v1::ObjectService::Stub>().*method)(&context, &response);
   Request part;
   *part.mutable_header() = header;
   // If a write fails, the call has ended; Finish tells why.

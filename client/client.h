@@ -11,28 +11,25 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/security/credentials.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <type_traits>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/direct_routes.h"
 #include "client/request_id.h"
 #include "client/retry.h"
+#include "client/shard.h"
+#include "client/stubs.h"
 #include "client/tls.h"
 #include "client/token_file.h"
-#include "grpc/health/v1/health.grpc.pb.h"
-#include "holdfast/v1/admin_service.grpc.pb.h"
-#include "holdfast/v1/batch_processor_service.grpc.pb.h"
-#include "holdfast/v1/counter_service.grpc.pb.h"
-#include "holdfast/v1/object_service.grpc.pb.h"
-#include "holdfast/v1/rate_limiter_service.grpc.pb.h"
-#include "holdfast/v1/user_cache_service.grpc.pb.h"
 
 namespace holdfast::client {
 
@@ -47,6 +44,11 @@ struct ClientOptions {
   // The bearer token of each call, e.g. TokenFromFile(path); empty: none. Without TLS the address must be local
   // (IsLocal in address.h), since whoever reads a token can use it.
   TokenSource token = {};
+  // A cluster's client: calls for one object go to the node of the object, over connections of their own, as far as the
+  // server tells the map of the cluster (direct_routes.h). Whatever can't go there goes to `address`: while there is no
+  // map, or no connection to the node stands, and for the rest of a call whose node was UNAVAILABLE. The other nodes
+  // get the same token, and must have certificates that `tls` trusts; without TLS only local ones get a token.
+  bool direct = false;
 };
 
 // The reason why a call may be repeated. Both kinds are retried as `retry` says.
@@ -77,8 +79,8 @@ class Client {
  public:
   // The client connects on its first call.
   explicit Client(ClientOptions options);
-  // Uses a channel that is made elsewhere, with credentials of its own; the options address, tls and token are not
-  // used.
+  // Uses a channel that is made elsewhere, with credentials of its own; the options address, tls, token and direct are
+  // not used.
   Client(ClientOptions options, std::shared_ptr<grpc::Channel> channel);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -86,12 +88,15 @@ class Client {
   // Returns the error of options that can't be used, which each call would return.
   const absl::Status& Usable() const { return unusable_; }
 
+  // Waits until calls go to the nodes of their objects, or it is known that they can't. Returns whether they do. A
+  // program that ends after a few calls begins with this; others need not wait.
+  bool AwaitDirect(absl::Duration timeout) const { return routes_ != nullptr && routes_->Await(timeout); }
+
   // Calls a unary method of one of the stubs.
   template <class Stub, class Request, class Response>
   absl::StatusOr<Response> Call(CallKind kind,
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const Request& request) {
-    Stub& stub = *std::get<std::unique_ptr<Stub>>(stubs_);
     RetryOptions retry = options_.retry;
     const Request* sent = &request;
     Request with_ids;
@@ -107,9 +112,10 @@ class Client {
       }
     }
     Response response;
-    absl::Status status = Run(kind, retry, [&](grpc::ClientContext* context) {
+    const std::optional<uint32_t> shard = routes_ == nullptr ? std::nullopt : ShardOfRequest<Stub>(request);
+    absl::Status status = Run(kind, retry, shard, [&](grpc::ClientContext* context, const Stubs& stubs) {
       response.Clear();
-      return (stub.*method)(context, *sent, &response);
+      return (stubs.Get<Stub>().*method)(context, *sent, &response);
     });
     if (!status.ok()) return status;
     return response;
@@ -123,7 +129,7 @@ class Client {
                     const Request& request, std::type_identity_t<absl::FunctionRef<bool(const Response&)>> on_reply) {
     grpc::ClientContext context;
     if (absl::Status status = Prepare(&context); !status.ok()) return status;
-    auto stream = (*std::get<std::unique_ptr<Stub>>(stubs_).*method)(&context, request);
+    auto stream = (stubs_.Get<Stub>().*method)(&context, request);
     Response reply;
     bool ended = false;
     while (stream->Read(&reply)) {
@@ -174,11 +180,7 @@ class Client {
   template <typename Request, typename Response>
   using WritingMethod = std::unique_ptr<grpc::ClientWriter<Request>> (v1::ObjectService::Stub::*)(grpc::ClientContext*,
                                                                                                   Response*);
-  using StubsOfAll =
-      std::tuple<std::unique_ptr<v1::CounterService::Stub>, std::unique_ptr<v1::RateLimiterService::Stub>,
-                 std::unique_ptr<v1::BatchProcessorService::Stub>, std::unique_ptr<v1::UserCacheService::Stub>,
-                 std::unique_ptr<v1::ObjectService::Stub>, std::unique_ptr<v1::AdminService::Stub>,
-                 std::unique_ptr<grpc::health::v1::Health::Stub>>;
+  using Attempt = absl::FunctionRef<grpc::Status(grpc::ClientContext*, const Stubs&)>;
 
   // The calls that move a file in chunks.
   template <typename Request, typename Response>
@@ -187,18 +189,22 @@ class Client {
   template <typename Request, typename Response, typename Header>
   absl::StatusOr<Response> WriteChunks(WritingMethod<Request, Response> method, const Header& header,
                                        absl::FunctionRef<bool(std::string*)> next);
-  static StubsOfAll Stubs(const std::shared_ptr<grpc::Channel>& channel);
+  std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) const;
   // Returns the error of options that can't be used; otherwise gives the call its token.
   absl::Status Prepare(grpc::ClientContext* context) const;
   // Converts the outcome of a call, with a sentence in place of gRPC's words for what TLS refuses.
   absl::Status Outcome(const grpc::Status& status) const;
-  absl::Status Run(CallKind kind, const RetryOptions& retry,
-                   absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt);
+  // `shard` is that of the call's object, if the call may go to its node.
+  absl::Status Run(CallKind kind, const RetryOptions& retry, std::optional<uint32_t> shard, Attempt attempt);
+  // Makes one attempt, to a node or, if `route` is null, the ordinary way.
+  absl::Status Try(DirectRoute* route, absl::Time deadline, Attempt attempt) const;
 
   const ClientOptions options_;
-  absl::Status unusable_;  // why the options can't be used
+  absl::Status unusable_;                                        // why the options can't be used
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;  // null: the channel is made elsewhere
   const std::shared_ptr<grpc::Channel> channel_;
-  const StubsOfAll stubs_;
+  const Stubs stubs_;
+  const std::unique_ptr<DirectRoutes> routes_;  // null: all calls go the ordinary way
 };
 
 }  // namespace holdfast::client

@@ -22,7 +22,8 @@ Session::Session(GlobalOptions globals, Input in, std::ostream& out, std::ostrea
                .timeout = globals_.timeout,
                .retry = {.retries = globals_.retries},
                .tls = globals_.tls,
-               .token = globals_.token_file.empty() ? TokenSource() : TokenFromFile(globals_.token_file)}),
+               .token = globals_.token_file.empty() ? TokenSource() : TokenFromFile(globals_.token_file),
+               .direct = globals_.direct}),
       text_(out) {}
 
 int Session::PrintJson(const google::protobuf::Message& message) {

@@ -35,6 +35,9 @@ constexpr char kFooter[] =
 
 constexpr char kCommandFooter[] = "The global options (--server, --namespace, --timeout, --json ...): holdfast --help";
 
+// The most time that a command with --direct waits for the map of the cluster. Without it, it goes the ordinary way.
+constexpr absl::Duration kDirectWaitMax = absl::Seconds(1);
+
 void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
   DeclareConnection(arguments, globals);
   arguments.Value("--timeout", "DURATION",
@@ -64,6 +67,11 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
         globals.request_id = id;
         return id.empty() ? absl::InvalidArgumentError("is empty") : absl::OkStatus();
       });
+  arguments.Flag(
+      "--direct",
+      "Of a cluster: call the node that has the object, as far as it can be reached from here, and not by way "
+      "of the server",
+      [&globals] { globals.direct = true; });
   arguments.Flag(
       "--json", "Print replies and errors as JSON, one object a line; of a listing, an object and a line for each item",
       [&globals] { globals.json = true; });
@@ -190,6 +198,8 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   Session session(globals, in, out, err);
   if (!resolved.ok()) return session.BadUsage(resolved);
   if (absl::Status usable = CheckConnection(session); !usable.ok()) return session.BadUsage(usable);
+  if (globals.direct && !selected.offline)
+    (void)session.client().AwaitDirect(std::min(globals.timeout, kDirectWaitMax));
   const int status = selected.body(session);
   if (!out.flush()) {
     err << "holdfast: the output could not be written\n";

@@ -91,7 +91,7 @@ TEST(PlacementMapsTest, TheMapOfAClusterHasTheNodesThatAreAliveAndTheirShards) {
   cluster.shards[3].writer = recovery;
   cluster.shards[4].writer = 0;
 
-  ClusterPlacement placement({.secret = "s", .credentials = grpc::InsecureChannelCredentials()});
+  ClusterPlacement placement({.secret = "s", .credentials = grpc::InsecureChannelCredentials(), .server_name = ""});
   placement.Update(cluster, "2", [](const Member& member) { return member.node == "dead"; });
   const auto map = placement.maps().Newest().map;
   ASSERT_NE(map, nullptr);
