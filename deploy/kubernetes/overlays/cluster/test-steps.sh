@@ -12,16 +12,15 @@ readonly operator=github.com/cloudnative-pg/cloudnative-pg operator_version=v1.2
 readonly call_timeout=5s
 # The most time that an increment may take, tries included. After a kill the lease has to end.
 readonly outage_ms_max=$((lease_ms + 10000))
-database_pid=''
 
 now_ms() { date +%s%3N; }
 sql() { as_postgres psql -h "$work/postgres" -d holdfast -Atc "$1"; }
 as_postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
 
 end_database() {
-  [ -z "$database_pid" ] || kill -INT "$database_pid" 2>/dev/null || true
-  wait "$database_pid" 2>/dev/null || true
-  database_pid=''
+  # The process that was started here is the one that runs PostgreSQL in the network of the node.
+  kill -INT "$(head -1 "$work/postgres/data/postmaster.pid")"
+  wait "$database_pid" || true
 }
 start_database() {
   local try
