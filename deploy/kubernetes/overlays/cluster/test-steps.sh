@@ -41,9 +41,9 @@ make_database() {
   [ -x "$postgres/initdb" ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql-15
   chmod 711 "$work"
   mkdir "$work/postgres"
-  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "$subject-ca" \
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "$subject-ca" \
     -keyout "$work/ca.key" -out "$work/ca.crt" 2>/dev/null
-  openssl req -newkey rsa:2048 -nodes -subj "$subject" \
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$subject" \
     -keyout "$work/postgres/server.key" -out "$work/server.csr" 2>/dev/null
   openssl x509 -req -in "$work/server.csr" -CA "$work/ca.crt" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
     -extfile <(echo "subjectAltName=IP:$database_address") -out "$work/postgres/server.crt" 2>/dev/null
