@@ -12,16 +12,15 @@ readonly operator=github.com/cloudnative-pg/cloudnative-pg operator_version=v1.2
 readonly call_timeout=5s
 # The most time that an increment may take, tries included. After a kill the lease has to end.
 readonly outage_ms_max=$((lease_ms + 10000))
-database_pid=''
 
 now_ms() { date +%s%3N; }
 sql() { as_postgres psql -h "$work/postgres" -d holdfast -Atc "$1"; }
 as_postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
 
 end_database() {
-  [ -z "$database_pid" ] || kill -INT "$database_pid" 2>/dev/null || true
-  wait "$database_pid" 2>/dev/null || true
-  database_pid=''
+  # The process that was started here is the one that runs PostgreSQL in the network of the node.
+  kill -INT "$(head -1 "$work/postgres/data/postmaster.pid")"
+  wait "$database_pid" || true
 }
 start_database() {
   local try
@@ -42,9 +41,9 @@ make_database() {
   [ -x "$postgres/initdb" ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql-15
   chmod 711 "$work"
   mkdir "$work/postgres"
-  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "$subject-ca" \
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "$subject-ca" \
     -keyout "$work/ca.key" -out "$work/ca.crt" 2>/dev/null
-  openssl req -newkey rsa:2048 -nodes -subj "$subject" \
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$subject" \
     -keyout "$work/postgres/server.key" -out "$work/server.csr" 2>/dev/null
   openssl x509 -req -in "$work/server.csr" -CA "$work/ca.crt" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
     -extfile <(echo "subjectAltName=IP:$database_address") -out "$work/postgres/server.crt" 2>/dev/null
