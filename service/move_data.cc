@@ -39,7 +39,7 @@ absl::StatusOr<OpenedStore> OpenDatabase(Config config) {
   config.mutable_postgres()->clear_cluster();
   absl::StatusOr<OpenedStore> opened = OpenStore(config);
   if (!opened.ok()) return opened;
-  // What a server that was killed has in its logs is in none of the rows.
+  // The logs of a server that was killed have writes that are in none of the rows.
   const absl::StatusOr<storage::postgres::ClusterMap> map = opened->rows->membership().Look();
   if (!map.ok()) return map.status();
   for (const auto& [owner, member] : map->members) {

@@ -82,7 +82,7 @@ std::string HashOf(const std::string& secret) {
 
 // The secret of a cluster is not to be guessed.
 constexpr size_t kSecretBytesMin = 32;
-// What a file of it may have.
+// The most bytes of its file.
 constexpr size_t kSecretBytesMax = 4096;
 
 }  // namespace

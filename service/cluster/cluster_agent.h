@@ -1,4 +1,4 @@
-// What a node does for its cluster: it looks at the map, takes the shards that are its own, gives those away that
+// The work of a node for its cluster: it looks at the map, takes the shards that are its own, gives those away that
 // others are to have, and takes over nodes that have died.
 //
 //   look     every look_interval, and at once when a request has missed its shard
@@ -96,7 +96,7 @@ class ClusterAgent {
   const AgentServices services_;
   const AgentOptions options_;
 
-  // Of the agent's thread.
+  // The agent's thread only.
   std::array<bool, storage::kShardCount> here_ = {};
   std::map<int64_t, absl::Duration> ownerless_since_;  // writers, by the clock of leases
   bool reached_ = true;                                // the last look has reached the database

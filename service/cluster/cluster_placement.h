@@ -22,7 +22,7 @@
 
 namespace holdfast::service {
 
-// How a node reaches the others.
+// The means by which a node reaches the others.
 struct PeerOptions {
   std::string secret;
   std::shared_ptr<grpc::ChannelCredentials> credentials;

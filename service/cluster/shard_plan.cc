@@ -32,7 +32,7 @@ ShardPlan PlanShards(const ClusterMap& map, const Member& self, IsSilent is_sile
   if (me == takers.end()) return plan;
   const auto rank = static_cast<size_t>(me - takers.begin());
 
-  // What nobody has is dealt out in turn.
+  // Shards that nobody has are dealt out in turn.
   size_t free = 0;
   for (uint32_t shard = 0; shard < storage::kShardCount; ++shard) {
     if (map.OwnerOf(ShardId(shard)) != nullptr) continue;

@@ -16,7 +16,7 @@
 
 namespace holdfast::testing {
 
-// What a kind of fault came to.
+// The outcome of the rounds of a kind of fault.
 struct FaultRow {
   std::string kind;
   int rounds = 0;

@@ -73,7 +73,7 @@ class FaultsTest : public ::testing::Test {
   }
 };
 
-// What has happened is no reason for a node to end. On a machine that is so busy that it could not write for a whole
+// The fault is no reason for a node to end. On a machine that is so busy that it could not write for a whole
 // lease, others may have taken it over.
 void ExpectGoesOn(Cluster* cluster, int node) {
   if (!cluster->Wait(node, absl::ZeroDuration())) return;
@@ -161,9 +161,9 @@ TEST_F(FaultsTest, TwoNodesSeeTheSameOwnerDead) {
     const int dead = rounds->AnyNode();
     rounds->cluster().Kill(dead);
     // Both wake when the lease has ended, at the same moment.
-    absl::SleepFor(0.7 * rounds->lease());
+    absl::SleepFor(0.7 * rounds->lease());  // until shortly before the lease has ended
     for (const int step : {1, 2}) rounds->cluster().Freeze(rounds->Other(dead, step));
-    absl::SleepFor(0.5 * rounds->lease());
+    absl::SleepFor(0.5 * rounds->lease());  // until it has ended
     for (const int step : {1, 2}) rounds->cluster().Thaw(rounds->Other(dead, step));
     rounds->Sleep(rounds->lease(), 2 * rounds->lease());
   });

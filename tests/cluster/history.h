@@ -1,4 +1,4 @@
-// What several clients have seen of a cluster, and a check of whether it can be true.
+// The history that several clients have seen of a cluster, and a check of whether it can be true.
 //
 // A call lasts from when it was first sent until it was answered; what was sent again with the same request id is one
 // call. All times are of one monotonic clock. A call without an answer may have happened or not.
@@ -9,7 +9,7 @@
 //   unique numbers  are a counter that begins at 0.
 //   rate limits     No span of the window's length has more allowed checks than the limit.
 //
-// That is every wrong order that can be told apart for objects which only count up: values are their own order.
+// These are all wrong orders that can be told apart for objects which only count up: values are their own order.
 
 #ifndef HOLDFAST_TESTS_CLUSTER_HISTORY_H_
 #define HOLDFAST_TESTS_CLUSTER_HISTORY_H_

@@ -18,7 +18,7 @@ using Kind = SeenCall::Kind;
 constexpr int kSharedClients = 4;
 constexpr int kObjectWriters = 2;
 constexpr int kSqlWriters = 2;
-// So many that every node has some of them.
+// Every node has some of so many.
 constexpr uint64_t kCounters = 16;
 constexpr uint64_t kLimits = 6;
 constexpr Limit kLimit = {.checks = 20, .window_us = 1'000'000};
@@ -66,7 +66,7 @@ void Load::Run(std::function<bool(Route*)> call) {
     Route route(cluster_, seed);
     while (!ending_) {
       if (!call(&route)) return Find({Finding::Kind::kOther, "a call was not answered at all"});
-      std::this_thread::sleep_for(kBetweenCalls);
+      std::this_thread::sleep_for(kBetweenCalls);  // the load is not to take all of the machine
     }
   });
 }
@@ -84,7 +84,7 @@ void Load::Watch(int node) {
       std::lock_guard lock(mutex_);
       watches_.erase(std::find(watches_.begin(), watches_.end(), &context));
     }
-    std::this_thread::sleep_for(absl::ToChronoMilliseconds(kStep));
+    std::this_thread::sleep_for(absl::ToChronoMilliseconds(kStep));  // a node that is dead is asked again
   }
 }
 

@@ -22,7 +22,7 @@ namespace holdfast::testing {
 
 class Proxy {
  public:
-  // Which bytes are lost: those to the target, those from it, or both.
+  // The bytes that are lost: those to the target, those from it, or both.
   enum class Cut { kNone, kForth, kBack, kBoth };
 
   // Carries connections to a port of this machine, or to a Unix socket.

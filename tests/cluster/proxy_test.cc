@@ -16,7 +16,7 @@
 namespace holdfast::testing {
 namespace {
 
-// How long nothing has to come for it to be held back.
+// Bytes that have not come after this time are held back.
 constexpr int kNothingMs = 100;
 constexpr int kSomethingMs = 10'000;
 

@@ -1,4 +1,4 @@
-// What a server under load has acknowledged is there after a move of its data into a database, and back.
+// Writes that a server under load has acknowledged are there after a move of its data into a database, and back.
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// What waits for no commit is told only while the store holds its lease.
+// Replies that wait for no commit are told only while the store holds its lease.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -233,7 +233,7 @@ TEST_F(ForwardFilesTest, AnObjectIsDescribedByTheNodeThatHasIt) {
     request.mutable_object()->set_name(ObjectOf(1));
     ASSERT_TRUE(Stub(0)->DescribeObject(&again, request, &response).ok());
     if (response.activation_state() == v1::ACTIVATION_STATE_INACTIVE) break;
-    absl::SleepFor(absl::Milliseconds(10));
+    absl::SleepFor(absl::Milliseconds(10));  // only asking again tells
   }
   EXPECT_EQ(response.activation_state(), v1::ACTIVATION_STATE_INACTIVE);
 }

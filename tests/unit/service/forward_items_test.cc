@@ -197,7 +197,7 @@ TEST_F(ForwardItemsTest, AStreamGoesOnWhereTheOtherNodeHasEndedItsPart) {
   for (int i = 0; i < 1000 && Streams(1) > 0; ++i) {
     stream.Write(CounterOf(0));
     EXPECT_EQ(stream.Read().response().value(), ++near);
-    absl::SleepFor(absl::Milliseconds(10));
+    absl::SleepFor(absl::Milliseconds(10));  // only asking again tells
   }
   EXPECT_EQ(Streams(1), 0);
   stream.Write(CounterOf(1));

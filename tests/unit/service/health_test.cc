@@ -1,4 +1,4 @@
-// What a server says of its health, by the lease of its store.
+// The health that a server tells, by the lease of its store.
 
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>

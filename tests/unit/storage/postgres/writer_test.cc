@@ -263,7 +263,7 @@ TEST_F(WriterFaultsTest, LostWriterIsDataLoss) {
   EXPECT_THAT(Put("2"), IsStatus(absl::StatusCode::kDataLoss, "is gone"));
 }
 
-// What says that the writer is another's could be lost itself with its server.
+// The row that says that the writer is another's could be lost itself with its server.
 TEST_F(WriterFaultsTest, OwnerThatIsNotOnTheStandbyDoesNotCount) {
   options_.commit_timeout = absl::Milliseconds(300);
   Open();
