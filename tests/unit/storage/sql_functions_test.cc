@@ -100,7 +100,8 @@ TEST(SqlFunctions, BombsEndSoon) {
                                 "SELECT length(rtrim(?1))", "SELECT json_patch(?1, '{}')"}) {
     EXPECT_EQ(FailureOf(object.Do(sql, {std::string(2'000'000, '0')})).kind, FailureKind::kTimeLimit) << sql;
   }
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
+  // Without the bounds it would be hours. A busy machine and a sanitizer take their time, too.
+  EXPECT_LT(absl::Now() - begin, absl::Minutes(2));
 }
 
 }  // namespace
