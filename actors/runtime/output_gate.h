@@ -12,8 +12,8 @@
 // says that this process was the owner even then. The outcome of a turn that has written is always of that kind, and so
 // is the delivery of an alarm to a watcher, which its turn stores (Object::AfterCommit).
 //
-// What leaves by another way than a turn asks for the lease itself: descriptions and lists of objects. A file that is
-// exported in many messages is of one snapshot, which is taken in a turn.
+// Replies that leave by another way than a turn ask for the lease themselves: descriptions and lists of objects. A file
+// that is exported in many messages is of one snapshot, which is taken in a turn.
 
 #ifndef HOLDFAST_ACTORS_RUNTIME_OUTPUT_GATE_H_
 #define HOLDFAST_ACTORS_RUNTIME_OUTPUT_GATE_H_

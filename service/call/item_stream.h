@@ -30,7 +30,8 @@ class ItemStream final : private ForwardStream::Owner {
   // Takes the item's result, or an error without one. An error of the stream is that of all its items.
   using Done = absl::AnyInvocable<void(const absl::Status& status, grpc::ByteBuffer* result)>;
 
-  // Of the method `method`, on behalf of `call`. `on_closed` is called each time that the stream has ended, last.
+  // A stream of the method `method`, on behalf of `call`. `on_closed` is called each time that the stream has ended,
+  // last.
   ItemStream(const grpc::ServerContext* call, std::shared_ptr<Peer> peer, const std::string* method,
              CompletionQueueExecutor* executor, absl::AnyInvocable<void()> on_closed);
   ItemStream(const ItemStream&) = delete;

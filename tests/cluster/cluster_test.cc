@@ -40,7 +40,7 @@ TEST(ClusterTest, NothingIsLostOrDoubledByAKillAndADrain) {
   ASSERT_TRUE(cluster.WaitUntilShared(kSharedMax));
   Load load(cluster, seed);
   load.Begin();
-  absl::SleepFor(kLoaded);
+  absl::SleepFor(kLoaded);  // the load works meanwhile
 
   const std::optional<int> owner = cluster.OwnerOf(storage::ObjectKey("default", "Counter", "shared0"));
   ASSERT_TRUE(owner.has_value());

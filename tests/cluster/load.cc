@@ -99,7 +99,7 @@ void Load::End() {
     return count;
   };
   const absl::Time until = absl::Now() + kQuietMax;
-  while (waiting() > 0 && absl::Now() < until) absl::SleepFor(kStep);
+  while (waiting() > 0 && absl::Now() < until) absl::SleepFor(kStep);  // alarms come when they are due
   if (const int64_t left = waiting()) {
     Find({Finding::Kind::kLost, absl::StrCat(left, " alarms and items never came:", alarms_.DescribeOutstanding())});
   }

@@ -178,7 +178,7 @@ void Proxy::Work() {
     std::vector<pollfd> polled = ToPoll();
     lock.unlock();
     poll(polled.data(), polled.size(), -1);
-    // What was sent after Set has returned is carried as Set says, so the lock is held over the moves.
+    // Bytes that were sent after Set has returned are carried as Set says, so the lock is held over the moves.
     lock.lock();
     if (polled[0].revents != 0) {
       eventfd_t ignored;

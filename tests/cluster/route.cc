@@ -42,6 +42,7 @@ const Stubs* Route::Again(const grpc::Status& failure, absl::Duration since) {
   if (!MayBeSentAgain(failure) || since > kAnswerMax) return nullptr;
   const auto& delay = DetailOf<google::rpc::RetryInfo>(failure).retry_delay();
   const absl::Duration asked = absl::Seconds(delay.seconds()) + absl::Nanoseconds(delay.nanos());
+  // As the server has asked a client to wait.
   std::this_thread::sleep_for(absl::ToChronoMicroseconds(std::clamp(asked, kPause, kPauseMax)));
   return &Any();
 }

@@ -52,6 +52,7 @@ chmod 755 "$scratch"
 "${as_user[@]}" "$programs/postgres" -D "$scratch/data" -c listen_addresses= -c unix_socket_directories="$scratch" \
   >"$scratch/postgres.log" 2>&1 &
 database_pid=$!
+# Only another try tells that the database takes connections.
 for _ in $(seq 100); do sql 'SELECT 1' >/dev/null 2>&1 && break; sleep 0.1; done
 sql 'SELECT version()'
 
@@ -89,7 +90,7 @@ shards_of_nodes() {
 }
 for _ in $(seq 300); do
   [ "$(shards_of_nodes | wc -l)" = 3 ] && serves a && serves b && serves c && break
-  sleep 0.1
+  sleep 0.1  # only looking again tells
 done
 echo "shards of each node:"
 shards_of_nodes
@@ -126,7 +127,7 @@ while [ $(($(now_ms) - began_ms)) -lt $((seconds * 1000)) ]; do
     '{"object":{"name":"shown"},"request_id":"loop-'"$count"'"}' 2>&1); do
     failed=$((failed + 1)) turn=$((turn + 1))
     [ $(($(now_ms) - sent_ms)) -lt $((2 * outage_ms_max)) ] || fail "increment $count was not answered: $reply"
-    sleep 0.02
+    sleep 0.02  # as a client waits before another try
   done
   turn=$((turn + 1))
   took_ms=$(($(now_ms) - sent_ms))
@@ -153,7 +154,7 @@ say "the killed node comes back and gets its share"
 start "$killed"
 for _ in $(seq 300); do
   [ "$(shards_of_nodes | wc -l)" = 3 ] && serves "$killed" && break
-  sleep 0.1
+  sleep 0.1  # only looking again tells
 done
 shards_of_nodes
 shown "$killed" CounterService/GetValue '{"object":{"name":"shown"}}'

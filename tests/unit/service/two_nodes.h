@@ -145,6 +145,7 @@ class TwoNodesTest : public ::testing::Test {
   }
   // Waits until the node serves so many streams, which it tells with a delay.
   void AwaitStreams(size_t node, int64_t count) {
+    // Only asking again tells.
     for (int i = 0; i < 1000 && Streams(node) != count; ++i) absl::SleepFor(absl::Milliseconds(10));
     EXPECT_EQ(Streams(node), count);
   }

@@ -31,7 +31,7 @@ start_database() {
   database_pid=$!
   for try in $(seq 100); do
     if as_postgres psql -h "$work/postgres" -d postgres -Atc 'SELECT 1' >/dev/null 2>&1; then return; fi
-    sleep 0.1
+    sleep 0.1  # only another try tells that it takes connections
   done
   cat "$work/postgres.log" >&2
   fail "PostgreSQL does not start after $try tries"
@@ -90,7 +90,7 @@ wait_shared() { # what else must be gone or be there is in the map
   local try
   for try in $(seq 300); do
     if [ "$(shards_of_nodes | wc -l)" = 3 ] && ! shards_of_nodes | grep -qvE '\|8[56]$'; then return; fi
-    sleep 0.2
+    sleep 0.2  # only looking again tells
   done
   shards_of_nodes
   fail "the shards are not shared equally after $try looks"
@@ -103,7 +103,7 @@ ready_addresses() {
 follow_endpoints() {
   while true; do
     ready_addresses >"$work/addresses.new" 2>/dev/null && mv "$work/addresses.new" "$work/addresses"
-    sleep 0.2
+    sleep 0.2  # the addresses change as pods come and go
   done
 }
 # One client: increments a counter of its own, and writes a line for each: the time, the value, the tries and the
@@ -116,13 +116,13 @@ increment_for_ever() { # worker
     while [ -z "$value" ] && [ $(($(now_ms) - sent)) -lt $((4 * outage_ms_max)) ]; do
       tries=$((tries + 1))
       address=$(shuf -n 1 "$work/addresses")
-      if [ -z "$address" ]; then sleep 0.1; continue; fi
+      if [ -z "$address" ]; then sleep 0.1; continue; fi  # until a pod is ready
       if reply=$(cluster exec chroot "$client_root" /usr/local/bin/holdfast --server "$address:50051" --json --retries 0 \
         --timeout "$call_timeout" --request-id "load-$1-$count" counter increment "load-$1" 2>&1); then
         value=$(number value <<<"$reply")
       else
         echo "$(date +%T.%3N) worker $1: $address: $reply" >>"$work/errors"
-        sleep 0.05
+        sleep 0.05  # as a client waits before another try
       fi
     done
     echo "$(now_ms) ${value:-none} $tries $(($(now_ms) - sent))" >>"$work/load-$1"
@@ -194,7 +194,7 @@ shards_of_nodes
 
 step "A load of $workers clients, each with a counter of its own"
 start_load
-sleep 5
+sleep 5  # the load works meanwhile
 
 step "A rolling update"
 before=$(kube get pods -l app.kubernetes.io/name=holdfast -o name | sort)
@@ -223,7 +223,7 @@ step "A node is killed"
 began=$(now_ms)
 victim=$(kube get pods -l app.kubernetes.io/name=holdfast -o name | head -1)
 kube delete "$victim" --grace-period=0 --force
-sleep 12
+sleep 12  # longer than the lease, under load
 tell_load "$began" "after the kill" "$outage_ms_max"
 wait_replaced
 wait_shared
@@ -233,14 +233,14 @@ step "The database is away for 20 s"
 began=$(now_ms)
 restarts_before=$(restarts)
 end_database
-sleep 15
+sleep 15  # longer than the lease
 [ -z "$(ready_addresses)" ] || fail "nodes without a lease are called ready"
-sleep 5
+sleep 5  # the readiness probes have their period
 start_database
 kube wait pods -l app.kubernetes.io/name=holdfast --for=condition=Ready --timeout=60s
 [ "$(restarts)" = "$restarts_before" ] || fail "pods were started again: $(restarts), before it $restarts_before"
 echo "no pod was ready meanwhile, and none was started again"
-sleep 5
+sleep 5  # the load works meanwhile
 tell_load "$began" "meanwhile and after it" $((outage_ms_max + 25000))
 
 step "What the clients got"
