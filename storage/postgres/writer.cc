@@ -34,7 +34,7 @@ const Statement kResolve = {"resolve",
                             "UPDATE hf_writer SET epoch = greatest(epoch, $3::int8) + 1, beat = beat + 1"
                             " WHERE id = $1::int8 AND owner = $2::text RETURNING epoch, batch"};
 // A write of no row that anybody waits for: the row of this writer may be another process's, which it would renew.
-const Statement kLook = {"look", "SELECT epoch, batch, node, address FROM hf_writer WHERE id = $1::int8"};
+const Statement kLook = {"look", "SELECT epoch, batch, node FROM hf_writer WHERE id = $1::int8"};
 
 // Between two tries while the database can't be reached, or can't take a commit now: no event tells when it can. The
 // thread is the one for the commits of its executor.
@@ -223,7 +223,8 @@ absl::Status Writer::WhyLost(Connection* connection, bool refused) {
                                             row.count() == 0 ? "gone" : "older than what was acknowledged",
                                             ": the database has lost commits"));
   }
-  const std::string why = absl::StrCat("writer ", id_, " was taken over by ", row.Bytes(0, 2), " at ", row.Bytes(0, 3));
+  const std::string why =
+      absl::StrCat("writer ", id_, " of the node ", row.Bytes(0, 2), " was taken over by another node");
   // A higher batch is that of the commit under way, or one of the next owner's.
   if (refused || row.Int(0, 1) == batch()) return NotOwner(why);
   return absl::UnavailableError(why);
