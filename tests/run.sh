@@ -98,8 +98,10 @@ run_part() { # PART
         build/dev/tests/blackbox/blackbox_test --gtest_filter='-*WhileItMovesLosesNothing'
       ;;
     property)
-      build dev property_test
-      HOLDFAST_PROPERTY_SEQUENCES=1000 HOLDFAST_PROPERTY_STEPS=200 long_form property/property_test
+      build dev property_test property_postgres_test
+      for program in property_test property_postgres_test; do
+        HOLDFAST_PROPERTY_SEQUENCES=1000 HOLDFAST_PROPERTY_STEPS=200 long_form "property/$program"
+      done
       ;;
     simulation)
       build dev simulation_test

@@ -1,5 +1,7 @@
-// Every kind of fault of a cluster under load, in as many rounds as HOLDFAST_CLUSTER_ROUNDS says: nothing acknowledged
-// is lost or done twice. The end prints a table.
+// Every kind of fault of a cluster under load: nothing acknowledged is lost or done twice. The end prints a table.
+//
+//   HOLDFAST_CLUSTER_ROUNDS        rounds of each kind; default 2
+//   HOLDFAST_CLUSTER_OTHER_SERVER  holdfastd of a neighbouring version, for rolling updates; default: the same one
 //
 // This takes minutes for each kind, so ctest does not run it: `tests/run.sh --full cluster` does.
 
@@ -189,6 +191,23 @@ TEST_F(FaultsTest, ClocksApart) {
     EXPECT_NE(exit.status, 0);
     EXPECT_TRUE(absl::StrContains(exit.output, "that of the database")) << exit.output;
   });
+}
+
+// Replaces all nodes, one after the other and in order, by those of another version, and goes back again.
+TEST_F(FaultsTest, RollingUpdates) {
+  const char* const other = std::getenv("HOLDFAST_CLUSTER_OTHER_SERVER");
+  const std::string versions[] = {other != nullptr ? other : Holdfastd().path, Holdfastd().path};
+  RunRounds(other != nullptr ? "update to another version, and back" : "all nodes restarted in order",
+            [&versions](FaultRounds* rounds) {
+              for (const std::string& version : versions) {
+                for (int node = 0; node < rounds->cluster().size(); ++node) {
+                  EXPECT_EQ(rounds->cluster().Terminate(node), 0);
+                  rounds->cluster().SetProgram(node, version);
+                  rounds->cluster().Start(node);
+                  rounds->Sleep(absl::ZeroDuration(), 0.5 * rounds->lease());
+                }
+              }
+            });
 }
 
 // --- The network

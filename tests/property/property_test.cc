@@ -1,4 +1,4 @@
-// Random sequences of operations on objects run against a plain model, over both stores. In sequences of SQL the model
+// Random sequences of operations on objects run against a plain model, over each store. In sequences of SQL the model
 // of each object's database is plain SQLite in memory.
 //
 //   HOLDFAST_PROPERTY_SEQUENCES   the number of sequences on each store; default 30, or 20 of SQL
@@ -102,9 +102,12 @@ TEST_P(PropertyTest, SqlDatabasesAreWhatPlainSqliteSays) {
   EXPECT_GT(counts.sql_failed, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, PropertyTest,
-                         ::testing::Values(storage::StoreKind::kMemory, storage::StoreKind::kRocksDb),
-                         storage::StoreName);
+#ifdef HOLDFAST_TEST_POSTGRES
+constexpr storage::StoreKind kKinds[] = {storage::StoreKind::kPostgres};
+#else
+constexpr storage::StoreKind kKinds[] = {storage::StoreKind::kMemory, storage::StoreKind::kRocksDb};
+#endif
+INSTANTIATE_TEST_SUITE_P(Stores, PropertyTest, ::testing::ValuesIn(kKinds), storage::StoreName);
 
 }  // namespace
 }  // namespace holdfast::property

@@ -24,8 +24,13 @@ actors::HostOptions Options(uint64_t seed) {
 }  // namespace
 
 void Subject::OpenStore() {
-  if (kind_ == storage::StoreKind::kMemory) {
-    if (store_ == nullptr) store_ = std::make_unique<storage::MemoryStore>();
+  const storage::StoreRow& row = storage::RowOf(kind_);
+  if (kind_ != storage::StoreKind::kRocksDb) {
+    if (store_ == nullptr) {
+      store_ = row.open(dir_.path());
+    } else if (row.reopen != nullptr) {
+      row.reopen(*store_);
+    }
   } else {
     store_.reset();
     // The machine does not lose power here; a kill of the node loses only writes that it had not committed.

@@ -1,4 +1,4 @@
-// The subject of the test: a node over a store of either kind, with its lives and its ends. Several sequences share one
+// The subject of the test: a node over a store of some kind, with its lives and its ends. Several sequences share one
 // subject, one after the other; each leaves the store empty.
 
 #ifndef HOLDFAST_TESTS_PROPERTY_SUBJECT_H_
@@ -9,8 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "storage/rocksdb/rocksdb_store.h"
-#include "storage/store/memory_store.h"
 #include "tests/property/counting_store.h"
 #include "tests/simulation/node.h"
 #include "tests/unit/storage/stores.h"

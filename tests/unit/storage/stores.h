@@ -78,6 +78,8 @@ struct StoreRow {
   bool applies_patches = true;
   // A value that was read once is in memory for the next read.
   bool warm = true;
+  // Closes the store and opens it again. Null if a store lasts as long as its object, or a test opens it by itself.
+  void (*reopen)(Store& store) = nullptr;
 };
 
 inline std::unique_ptr<Store> OpenUnsynced(const std::string& dir) {
@@ -107,7 +109,7 @@ inline void RefuseInMemory(Store& store) {
 // database run in a program of their own, which starts its server once.
 inline constexpr StoreRow kStoreRows[] = {
 #ifdef HOLDFAST_TEST_POSTGRES
-    {StoreKind::kPostgres, "Postgres", postgres::OpenCluster, postgres::TakeOver, false},
+    {StoreKind::kPostgres, "Postgres", postgres::OpenCluster, postgres::TakeOver, false, true, postgres::ReopenCluster},
     {StoreKind::kPostgresLogged, "PostgresLogged", postgres::OpenLoggedCluster, nullptr, false, false},
 #else
     {StoreKind::kMemory, "Memory", OpenInMemory<MemoryStore>, RefuseInMemory},

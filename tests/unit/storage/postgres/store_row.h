@@ -19,6 +19,11 @@ class ClusterStore : public WithFamilies {
   explicit ClusterStore(std::unique_ptr<TestCluster> cluster)
       : WithFamilies(OpenOrDie(cluster->NewProcess())), cluster_(std::move(cluster)) {}
   TestCluster& cluster() { return *cluster_; }
+  // The process ends in order, and another one begins.
+  void Reopen() {
+    SetBelow(nullptr);
+    SetBelow(OpenOrDie(cluster_->NewProcess()));
+  }
 
  private:
   const std::unique_ptr<TestCluster> cluster_;
@@ -32,6 +37,9 @@ inline std::unique_ptr<Store> OpenCluster(const std::string&) {
 inline void TakeOver(Store& store) {
   static_cast<ClusterStore&>(store).cluster().Execute("UPDATE hf_writer SET epoch = epoch + 1, owner = 'another'");
 }
+
+// Closes a store that OpenCluster has made, and opens it again.
+inline void ReopenCluster(Store& store) { static_cast<ClusterStore&>(store).Reopen(); }
 
 // The same with commit logs. It folds all the time.
 inline std::unique_ptr<Store> OpenLoggedCluster(const std::string&) {

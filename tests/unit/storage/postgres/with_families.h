@@ -26,6 +26,8 @@ class WithFamilies : public Store {
   explicit WithFamilies(std::unique_ptr<Store> store) : store_(std::move(store)) {}
 
   Store* below() { return store_.get(); }
+  // Puts another store below, with the same contents; null: nothing until the next call.
+  void SetBelow(std::unique_ptr<Store> store) { store_ = std::move(store); }
 
   ReadResult Get(const Location& location, absl::string_view key, ReadTier tier, std::string* value,
                  absl::Status* error) override {
@@ -103,7 +105,7 @@ class WithFamilies : public Store {
     return cursor;
   }
 
-  const std::unique_ptr<Store> store_;
+  std::unique_ptr<Store> store_;
   Mutex mutex_;
   std::map<FamilyId, std::string> families_ ABSL_GUARDED_BY(mutex_);
   uint32_t next_ ABSL_GUARDED_BY(mutex_) = static_cast<uint32_t>(FamilyId::kFirstOwn);
