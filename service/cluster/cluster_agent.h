@@ -1,37 +1,20 @@
-// The work of a node for its cluster: it looks at the map, takes the shards that are its own, gives those away that
-// others are to have, and takes over nodes that have died.
-//
-//   look     every look_interval, and at once when a request has missed its shard
-//   gain     a shard that the map gives to this node: its host owns it from then on (ShardHost::Own)
-//   give     the hosts release shards, their writes are folded into the rows, and one commit moves them in the map;
-//            requests for them go to their new owner when he has seen the map
-//   recover  a node that was silent for its lease: its writers are taken over, its logs written back, its shards given
-//            away (storage/postgres/claims.h)
-//   leave    gives everything away; the node goes on to send requests on
-//
-// A node that has lost its writers is told so by its store, and ends.
+// The thread on which a node works for its cluster. It takes the steps of cluster_steps.h every look_interval, and at
+// once when a request has missed its shard.
 //
 // Threading: a thread of its own, which may block; Start, Leave and Stop are called by one other thread.
 
 #ifndef HOLDFAST_SERVICE_CLUSTER_CLUSTER_AGENT_H_
 #define HOLDFAST_SERVICE_CLUSTER_CLUSTER_AGENT_H_
 
-#include <array>
-#include <atomic>
 #include <cstddef>
 #include <functional>
-#include <map>
-#include <memory>
-#include <string>
 #include <thread>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "actors/runtime/router.h"
 #include "service/cluster/cluster_placement.h"
-#include "service/cluster/shard_plan.h"
+#include "service/cluster/cluster_steps.h"
 #include "service/metrics/node_load.h"
 #include "storage/base/mutex.h"
 #include "storage/fold/logged_store.h"
@@ -53,13 +36,6 @@ struct AgentServices {
   std::function<void(const absl::Status&)> on_failure;
 };
 
-struct AgentOptions {
-  storage::PostgresOptions postgres;
-  absl::Duration look_interval = absl::Milliseconds(100);
-  size_t moves_max = 16;
-  absl::Duration turns_max = absl::Milliseconds(200);
-};
-
 class ClusterAgent {
  public:
   ClusterAgent(AgentServices services, AgentOptions options);
@@ -78,34 +54,15 @@ class ClusterAgent {
   ClusterLoad load() const;
 
  private:
-  using ClusterMap = storage::postgres::ClusterMap;
-  using Member = storage::postgres::Member;
-
+  StepServices ServicesOfSteps();
   void Work();
-  // Does all that the map asks for, one kind of it at a time. Returns whether there is more to do at once.
-  absl::StatusOr<bool> Step();
-  absl::StatusOr<ClusterMap> Look();
-  bool IsSilent(const Member& member) const;
-  void Gain(const ClusterMap& map);
-  // Releases the shards, folds, and moves them in the map.
-  absl::Status Give(absl::Span<const ShardMove> moves);
-  absl::Status Recover(const Member& dead);
-  absl::Status RemoveOldWriters(const ClusterMap& map);
+  bool WaitForHosts(ShardCountdown* countdown);
   bool ending();
+  bool leaving();
 
   const AgentServices services_;
-  const AgentOptions options_;
-
-  // The agent's thread only.
-  std::array<bool, storage::kShardCount> here_ = {};
-  std::map<int64_t, absl::Duration> ownerless_since_;  // writers, by the clock of leases
-  bool reached_ = true;                                // the last look has reached the database
-  std::atomic<size_t> nodes_ = 1;
-
-  std::atomic<size_t> shards_ = 0;
-  std::atomic<uint64_t> gained_ = 0;
-  std::atomic<uint64_t> given_ = 0;
-  std::atomic<uint64_t> recoveries_ = 0;
+  const absl::Duration look_interval_;
+  ClusterSteps steps_;
 
   Mutex mutex_;
   CondVar changed_;
