@@ -69,6 +69,7 @@ const std::vector<Case>& Cases() {
       {.name = "increment-hot",
        .workload = "increment-hot",
        .at_least = {{"echo", 0.90}, {"workerd", 0}, {"restate", 0}}},
+      {.name = "increment-cold", .workload = "increment-cold"},
       {.name = "get-value", .workload = "get-value", .at_least = {{"echo", 0.95}, {"workerd", 0}}},
       {.name = "check-limit",
        .workload = "check-limit",

@@ -15,6 +15,8 @@ namespace holdfast::bench {
 namespace {
 
 constexpr int64_t kObjects = 1000;
+// Where each object is to leave memory before its next turn.
+constexpr int64_t kColdObjects = 50'000;
 constexpr int64_t kBatchObjects = 100;
 constexpr int64_t kKeysPerObject = 100;
 constexpr int64_t kRows = 100;
@@ -172,6 +174,7 @@ WireWorkload GetValues() {
 const WireWorkload& WireWorkloadNamed(const std::string& name) {
   static const auto* const all = new std::vector<WireWorkload>{Increments("increment", kObjects),
                                                                Increments("increment-hot", 1),
+                                                               Increments("increment-cold", kColdObjects),
                                                                GetValues(),
                                                                CheckLimits(),
                                                                UpdateUsers(),
