@@ -39,10 +39,12 @@ otlp_sums="93bf485272d0785e3c4f5de3fcea8c60898faac604497fa1dd062fadea14a448  ope
 f89f498d0d90b5dda496a4d367018229c1ca3f2cb7f5e613033e45a28ac7e9ca  opentelemetry/proto/trace/v1/trace.proto
 6e37601a9fd16ff872d167d525d0ed87647dbfd09510e82f6b63ae92a72ec02e  opentelemetry/proto/common/v1/common.proto
 b8ea46501d3d4ba7057a1257e363eb8a335d17d7595c157802ffb0bb26c85796  opentelemetry/proto/resource/v1/resource.proto"
-# promtool checks the metrics and the rules for alerts. It is taken out of Debian's package of Prometheus, which is not
-# installed: the package would start a server.
+# promtool checks the metrics and the rules for alerts, and etcd is what Patroni keeps its state in. They are taken out of
+# Debian's packages, which are not installed: those would start servers.
 promtool_dir=/usr/local/share/holdfast/promtool
-tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15)
+etcd_dir=/usr/local/share/holdfast/etcd
+# Patroni starts nothing as long as /etc/patroni has no configuration.
+tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15 patroni)
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
 usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
@@ -95,10 +97,13 @@ protos_missing=false
 sqlite_is_right() { (cd "$1" 2>/dev/null && sha256sum --check --status <<<"$sqlite_sums"); }
 promtool_missing=false
 ! $tools || [ -x "$promtool_dir/promtool" ] || promtool_missing=true
+etcd_missing=false
+! $tools || [ -x "$etcd_dir/etcd" ] || etcd_missing=true
 sqlite_missing=false
 sqlite_is_right "$sqlite_dir" || sqlite_missing=true
 
-if [ ${#missing[@]} -eq 0 ] && ! $protos_missing && ! $otlp_missing && ! $sqlite_missing && ! $promtool_missing; then
+if [ ${#missing[@]} -eq 0 ] && ! $protos_missing && ! $otlp_missing && ! $sqlite_missing && ! $promtool_missing &&
+  ! $etcd_missing; then
   echo "install-deps: nothing is missing (${#wanted[@]} packages, $googleapis, SQLite $sqlite_version)"
   exit 0
 fi
@@ -107,6 +112,7 @@ fi
 ! $otlp_missing || echo "install-deps: missing: the .proto files of $otlp_package in $googleapis_dir"
 ! $sqlite_missing || echo "install-deps: missing: SQLite $sqlite_version in $sqlite_dir"
 ! $promtool_missing || echo "install-deps: missing: promtool in $promtool_dir"
+! $etcd_missing || echo "install-deps: missing: etcd in $etcd_dir"
 if $check; then exit 1; fi
 
 as_root=()
@@ -156,10 +162,13 @@ if $otlp_missing; then
     "${as_root[@]}" install -D -m 644 "$scratch/otlp/package/build/protos/$file" "$googleapis_dir/$file"
   done <<<"$otlp_sums"
 fi
-if $promtool_missing; then
-  echo "install-deps: installing promtool into $promtool_dir"
+unpack() { # PACKAGE FILE DIRECTORY
+  echo "install-deps: installing ${2##*/} into $3"
   apt update
-  (cd "$scratch" && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb prometheus)
-  "${as_root[@]}" install -D "$scratch/prometheus/usr/bin/promtool" "$promtool_dir/promtool"
-fi
+  mkdir "$scratch/$1"
+  (cd "$scratch/$1" && apt-get -q download "$1" && dpkg-deb -x "$1"_*.deb .)
+  "${as_root[@]}" install -D "$scratch/$1/$2" "$3/${2##*/}"
+}
+! $promtool_missing || unpack prometheus usr/bin/promtool "$promtool_dir"
+! $etcd_missing || unpack etcd-server usr/bin/etcd "$etcd_dir"
 echo "install-deps: done"

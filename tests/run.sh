@@ -18,6 +18,7 @@
 #   unit-long       200,000 statements with joins, 20,000 damaged files
 #   crash           100 rounds of kills
 #   cluster         20 rounds of each kind of fault of three nodes on PostgreSQL, and a session that shows a cluster
+#   patroni         20 rounds of each kind of fail-over of three PostgreSQL under Patroni, with three nodes on them
 #   postgres        blackbox, with the objects of all servers in PostgreSQL; moves to families of their own are left out
 #   property        1,000 sequences of 200 steps, of calls and of SQL
 #   simulation      10,000 seeds of the simulation
@@ -32,7 +33,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
-  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster postgres property simulation fuzz scale differential drains
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains
   collector model tidy)
 readonly part_seconds_max=7200
 
@@ -91,6 +92,10 @@ run_part() { # PART
       build dev holdfastd cluster_faults_test
       HOLDFAST_CLUSTER_ROUNDS=${HOLDFAST_CLUSTER_ROUNDS:-20} long_form cluster/cluster_faults_test
       tests/cluster/show.sh "$server"
+      ;;
+    patroni)
+      build dev holdfastd patroni_faults_test
+      HOLDFAST_CLUSTER_ROUNDS=${HOLDFAST_CLUSTER_ROUNDS:-20} long_form cluster/patroni_faults_test
       ;;
     postgres)
       build dev holdfastd blackbox_test
@@ -200,7 +205,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,30s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,31s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}

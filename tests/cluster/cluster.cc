@@ -35,8 +35,20 @@ void WriteFile(const std::string& path, const std::string& text) {
 
 }  // namespace
 
+std::vector<std::unique_ptr<Proxy>> Cluster::OneServer::NewProxies() const {
+  std::vector<std::unique_ptr<Proxy>> proxies;
+  proxies.push_back(std::make_unique<Proxy>(server.socket_path()));
+  return proxies;
+}
+
+std::string Cluster::OneServer::ConninfoAt(const std::vector<int>& ports) const {
+  return server.conninfo_at("127.0.0.1", ports.front());
+}
+
 Cluster::Cluster(const ClusterOptions& options)
-    : options_(options), database_(std::make_unique<testing_server::PostgresServer>(options.database)) {
+    : options_(options),
+      own_database_(options.other_database == nullptr ? std::make_unique<OneServer>(options.database) : nullptr),
+      database_(options.other_database == nullptr ? own_database_.get() : options.other_database) {
   // A channel connects while some thread waits in gRPC. Calls to a node that is down fail at once, so without this a
   // client that pauses between its tries would find a node that is back only seconds later.
   setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "20", 0);
@@ -46,7 +58,7 @@ Cluster::Cluster(const ClusterOptions& options)
     const int port = process::FreePort();
     node.program = Holdfastd();
     node.program.listen = absl::StrCat("127.0.0.1:", port);
-    node.to_database = std::make_unique<Proxy>(database_->socket_path());
+    node.to_database = database_->NewProxies();
     node.from_peers = std::make_unique<Proxy>(port);
   }
   const std::string config = absl::StrCat(directory_.path(), "/init");
@@ -64,7 +76,9 @@ Cluster::~Cluster() {
 }
 
 std::string Cluster::Conninfo(int node) const {
-  return database_->conninfo_at("127.0.0.1", nodes_[Index(node)].to_database->port());
+  std::vector<int> ports;
+  for (const auto& proxy : nodes_[Index(node)].to_database) ports.push_back(proxy->port());
+  return database_->ConninfoAt(ports);
 }
 
 std::string Cluster::Config(int node) const {

@@ -1,6 +1,6 @@
-// A cluster of a test: one PostgreSQL, and several holdfastd on it, each with a data directory, a name and a port of
-// its own. Between a node and the database, and between a node and the others that call it, is a proxy, so that a test
-// can cut them off.
+// A cluster of a test: a database, which is one PostgreSQL unless the test has another one, and several holdfastd on
+// it, each with a data directory, a name and a port of its own. Between a node and each server of the database, and
+// between a node and the others that call it, is a proxy, so that a test can cut them off.
 //
 // The nodes have names n0, n1 and so on. With one node there is no `cluster` in its configuration.
 //
@@ -18,6 +18,7 @@
 
 #include "absl/time/time.h"
 #include "storage/store/object_id.h"
+#include "tests/cluster/database.h"
 #include "tests/cluster/proxy.h"
 #include "tests/integration/server_process.h"
 #include "tests/shared/postgres_server.h"
@@ -32,6 +33,8 @@ struct ClusterOptions {
   std::string config = "";
   std::string postgres_config = "";
   testing_server::PostgresOptions database = {};
+  // Outlives the cluster; null: a PostgreSQL of the cluster's own.
+  Database* other_database = nullptr;
 };
 
 class Cluster {
@@ -44,7 +47,8 @@ class Cluster {
 
   int size() const { return static_cast<int>(nodes_.size()); }
   const ClusterOptions& options() const { return options_; }
-  testing_server::PostgresServer& database() { return *database_; }
+  // The cluster's own database.
+  testing_server::PostgresServer& database() { return own_database_->server; }
 
   // Starts a node that does not run. It serves on return.
   void Start(int node);
@@ -67,8 +71,8 @@ class Cluster {
   // The program that the node runs from its next start on, in place of holdfastd.
   void SetProgram(int node, const std::string& path) { nodes_[Index(node)].program.path = path; }
 
-  // The way from the node to the database, and the way of other nodes to this one.
-  Proxy& to_database(int node) { return *nodes_[Index(node)].to_database; }
+  // The way from the node to a server of the database, and the way of other nodes to this one.
+  Proxy& to_database(int node, int server = 0) { return *nodes_[Index(node)].to_database[Index(server)]; }
   Proxy& from_peers(int node) { return *nodes_[Index(node)].from_peers; }
 
   // Returns a new channel to a node, which finds its later processes too.
@@ -83,9 +87,18 @@ class Cluster {
   std::vector<std::vector<std::string>> Query(const std::string& sql);
 
  private:
+  // One PostgreSQL.
+  struct OneServer final : Database {
+    explicit OneServer(const testing_server::PostgresOptions& options) : server(options) {}
+    std::string conninfo() const override { return server.conninfo(); }
+    std::vector<std::unique_ptr<Proxy>> NewProxies() const override;
+    std::string ConninfoAt(const std::vector<int>& ports) const override;
+
+    testing_server::PostgresServer server;
+  };
   struct Node {
     ServerProgram program;
-    std::unique_ptr<Proxy> to_database;
+    std::vector<std::unique_ptr<Proxy>> to_database;  // one for each of its servers
     std::unique_ptr<Proxy> from_peers;
     std::unique_ptr<ServerProcess> process;  // null: does not run
     int lives = 0;
@@ -100,7 +113,8 @@ class Cluster {
 
   const ClusterOptions options_;
   TemporaryDirectory directory_;
-  std::unique_ptr<testing_server::PostgresServer> database_;
+  std::unique_ptr<OneServer> own_database_;
+  Database* const database_;
   std::vector<Node> nodes_;
 };
 

@@ -3,12 +3,18 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace holdfast::testing {
+namespace {
+
+constexpr int kAnswerSecondsMax = 10;  // for each part of an answer
+
+}  // namespace
 
 int ConnectTo(const std::string& address) {
   int port = 0;
@@ -27,6 +33,9 @@ int ConnectTo(const std::string& address) {
 std::string HttpGet(const std::string& address, const std::string& path) {
   const int fd = ConnectTo(address);
   if (fd < 0) return "";
+  // A server that holds still gives no answer.
+  const timeval most{kAnswerSecondsMax, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most));
   const std::string request = absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
   std::string answer;
   if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
