@@ -5,15 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "storage/postgres/connect.h"
 
 namespace holdfast::storage::postgres {
 namespace {
@@ -28,55 +26,6 @@ std::string Trimmed(const char* message) {
 // Errors with which the server ends a connection: what became of the transaction is not known.
 bool EndsConnection(absl::string_view sqlstate) {
   return absl::StartsWith(sqlstate, "57P") || absl::StartsWith(sqlstate, "08");
-}
-
-// The defaults of a conninfo, which may say otherwise.
-struct Default {
-  const char* keyword;
-  const char* value;
-};
-constexpr Default kDefaults[] = {
-    {"application_name", "holdfastd"},
-    {"connect_timeout", "2"},
-    // The one of several hosts that takes writes.
-    {"target_session_attrs", "read-write"},
-    // A machine that is gone is noticed within seconds by connections that wait.
-    {"tcp_user_timeout", "5000"},
-    {"keepalives_idle", "5"},
-    {"keepalives_interval", "2"},
-    {"keepalives_count", "3"},
-};
-
-// The settings of a conninfo that say where its servers are, in another order.
-struct Servers {
-  std::string host;
-  std::string hostaddr;
-  std::string port;
-};
-
-// Returns the servers of a conninfo with the one of this number first; nothing if there are not several.
-std::optional<Servers> ServersFrom(const std::string& conninfo, size_t first) {
-  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(conninfo.c_str(), nullptr),
-                                                                             &PQconninfoFree);
-  std::vector<std::string> host;
-  std::vector<std::string> hostaddr;
-  std::vector<std::string> port;
-  for (const PQconninfoOption* each = options.get(); each != nullptr && each->keyword != nullptr; ++each) {
-    if (each->val == nullptr) continue;
-    const absl::string_view keyword = each->keyword;
-    if (keyword == "host") host = absl::StrSplit(each->val, ',');
-    if (keyword == "hostaddr") hostaddr = absl::StrSplit(each->val, ',');
-    if (keyword == "port") port = absl::StrSplit(each->val, ',');
-  }
-  const size_t count = std::max(host.size(), hostaddr.size());
-  if (count < 2 || first % count == 0) return std::nullopt;
-  const auto rotated = [&](std::vector<std::string> list) {
-    // Lists of another length are one port for all, or an error that libpq tells.
-    if (list.size() == count)
-      std::rotate(list.begin(), list.begin() + static_cast<ptrdiff_t>(first % count), list.end());
-    return absl::StrJoin(list, ",");
-  };
-  return Servers{rotated(std::move(host)), rotated(std::move(hostaddr)), rotated(std::move(port))};
 }
 
 }  // namespace
@@ -121,34 +70,11 @@ absl::Status TripResult::status() const {
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& conninfo, size_t first_host) {
-  std::vector<const char*> keywords;
-  std::vector<const char*> values;
-  for (const Default& each : kDefaults) {
-    keywords.push_back(each.keyword);
-    values.push_back(each.value);
-  }
-  // Later settings count more than earlier ones.
-  keywords.push_back("dbname");
-  values.push_back(conninfo.c_str());
-  const std::optional<Servers> servers = ServersFrom(conninfo, first_host);
-  if (servers) {
-    for (const auto& [keyword, value] :
-         {std::pair("host", &servers->host), {"hostaddr", &servers->hostaddr}, {"port", &servers->port}}) {
-      if (value->empty()) continue;
-      keywords.push_back(keyword);
-      values.push_back(value->c_str());
-    }
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  pg_conn* const raw = PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/1);
-  if (raw == nullptr) return absl::ResourceExhaustedError("PostgreSQL: no memory for a connection");
-  std::unique_ptr<Connection> connection(new Connection(raw));
-  if (PQstatus(raw) != CONNECTION_OK) {
-    return absl::UnavailableError(absl::StrCat("PostgreSQL: ", Trimmed(PQerrorMessage(raw))));
-  }
-  if (PQsetnonblocking(raw, 1) != 0 || PQenterPipelineMode(raw) != 1) {
-    return absl::InternalError(absl::StrCat("PostgreSQL: ", Trimmed(PQerrorMessage(raw))));
+  const absl::StatusOr<pg_conn*> connected = Connect(conninfo, first_host);
+  if (!connected.ok()) return connected.status();
+  std::unique_ptr<Connection> connection(new Connection(*connected));
+  if (PQsetnonblocking(*connected, 1) != 0 || PQenterPipelineMode(*connected) != 1) {
+    return absl::InternalError(absl::StrCat("PostgreSQL: ", Trimmed(PQerrorMessage(*connected))));
   }
   return connection;
 }

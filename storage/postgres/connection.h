@@ -86,9 +86,7 @@ struct TripResult {
 
 class Connection {
  public:
-  // Connects to the first server of `conninfo` that fits, beginning with the host of this number, modulo the number of
-  // hosts, and going round. A host that does not answer takes connect_timeout of the conninfo, or 2 s. Errors:
-  // UNAVAILABLE with libpq's message, which has no password.
+  // Connects to a server as Connect does (connect.h). Errors: UNAVAILABLE with libpq's message, which has no password.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& conninfo, size_t first_host = 0);
   ~Connection();
   Connection(const Connection&) = delete;

@@ -42,7 +42,7 @@ constexpr absl::Duration kStartMax = absl::Seconds(120);
 constexpr absl::Duration kControlMax = absl::Seconds(90);
 constexpr absl::Duration kStep = absl::Milliseconds(100);
 constexpr auto kQueryMax = std::chrono::seconds(5);
-constexpr size_t kLogBytesMax = 16 << 10;
+constexpr size_t kLogBytesMax = 64 << 10;
 
 // A primary that can't renew its key in etcd for `ttl` seconds is replaced; one that can't reach etcd for
 // `retry_timeout` seconds gives up by itself. Patroni's documentation wants loop_wait + 2 * retry_timeout <= ttl. With
@@ -96,7 +96,7 @@ Patroni::Patroni(const PatroniOptions& options) : options_(options) {
     StartMachine(i);
   }
   std::ofstream(directory_ + "/control.yml")
-      << "scope: " << kScope << "\netcd3: {hosts: '" << Address(etcd_port_) << "', use_proxies: true}\n";
+      << "scope: " << kScope << "\netcd: {hosts: '" << Address(etcd_port_) << "', use_proxies: true}\n";
   if (!WaitUntilWell(kStartMax)) Die(absl::StrCat("Patroni does not start: ", told_));
 }
 
@@ -129,8 +129,11 @@ void Patroni::StartEtcd() {
   const std::string own = absl::StrCat("http://", Address(etcd_port_));
   const std::string peers = absl::StrCat("http://", Address(process::FreePort()));
   etcd_ = std::make_unique<Machine>(directory_ + "/etcd.log");
-  etcd_->Start({kEtcd, "--name=e", absl::StrCat("--data-dir=", directory_, "/etcd"), "--listen-client-urls=" + own,
-                "--advertise-client-urls=" + own, "--listen-peer-urls=" + peers,
+  // Debian's Patroni 3.0.2 overwrites the key of the primary through etcd's third API, whoever has it (Patroni's pull
+  // request 2689): a primary that hung may take it back, and the commits of the new one are lost. Through the second
+  // API it compares first.
+  etcd_->Start({kEtcd, "--enable-v2", "--name=e", absl::StrCat("--data-dir=", directory_, "/etcd"),
+                "--listen-client-urls=" + own, "--advertise-client-urls=" + own, "--listen-peer-urls=" + peers,
                 "--initial-advertise-peer-urls=" + peers, "--initial-cluster=e=" + peers});
 }
 
@@ -144,7 +147,7 @@ void Patroni::WriteConfig(int server) const {
   std::ofstream(path + ".yml") << "scope: " << kScope << "\nname: p" << server
                                << "\nrestapi:\n  listen: " << Address(At(server).rest_port)
                                << "\n  connect_address: " << Address(At(server).from_patroni->port())
-                               << "\netcd3:\n  hosts: " << Address(At(server).to_etcd->port())
+                               << "\netcd:\n  hosts: " << Address(At(server).to_etcd->port())
                                << "\n  use_proxies: true\nbootstrap:\n  dcs:" << kClusterSettings
                                << "    synchronous_mode: " << synchronous
                                << "\n    synchronous_mode_strict: " << synchronous
