@@ -160,14 +160,13 @@ int64_t History::LongestUs(int64_t since_us) const {
   return longest_us;
 }
 
-std::map<std::string, int64_t> History::FirstChangesUs(int64_t since_us) const {
+std::optional<int64_t> History::FirstChangeUs(int64_t since_us) const {
   std::lock_guard lock(mutex_);
-  std::map<std::string, int64_t> first_us;
+  std::optional<int64_t> first_us;
   for (const SeenCall& call : calls_) {
     if (call.kind != Kind::kIncrement && call.kind != Kind::kUniqueNumber) continue;
     if (!call.answered_us || *call.answered_us < since_us) continue;
-    int64_t& first = first_us.emplace(call.object, *call.answered_us).first->second;
-    first = std::min(first, *call.answered_us);
+    first_us = std::min(first_us.value_or(*call.answered_us), *call.answered_us);
   }
   return first_us;
 }

@@ -15,7 +15,6 @@
 #define HOLDFAST_TESTS_CLUSTER_HISTORY_H_
 
 #include <cstdint>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -60,9 +59,9 @@ class History {
   // The longest time from when a call was sent until it was answered, of the calls that were answered at `since_us` or
   // later: how long a client had to wait because of a fault at that time.
   int64_t LongestUs(int64_t since_us) const;
-  // For each counter, when the first change was answered at `since_us` or later. A change takes a commit; a read may
-  // take none.
-  std::map<std::string, int64_t> FirstChangesUs(int64_t since_us) const;
+  // When the first change of a counter was answered at `since_us` or later. A change takes a commit; a read may take
+  // none.
+  std::optional<int64_t> FirstChangeUs(int64_t since_us) const;
 
  private:
   mutable std::mutex mutex_;

@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -123,19 +122,18 @@ TEST(HistoryTest, TheLongestCallIsOfThoseThatWereAnsweredSince) {
   EXPECT_EQ(history.answered(), 2);
 }
 
-TEST(HistoryTest, TheFirstChangesAreThoseThatWereAnsweredSince) {
+TEST(HistoryTest, TheFirstChangeIsOfThoseThatWereAnsweredSince) {
   History history;
   history.Add(Call(Kind::kIncrement, 10, 20, 1));
   history.Add(Call(Kind::kIncrement, 15, 400, 2));
   history.Add(Call(Kind::kUniqueNumber, 25, 300, 0));
   history.Add(Call(Kind::kRead, 30, 40, 1));
   history.Add(Call(Kind::kAllowed, 30, 40));
-  history.Add(Call(Kind::kIncrement, 35, std::nullopt, 0, "other"));
-  EXPECT_EQ(history.FirstChangesUs(30), (std::map<std::string, int64_t>{{"c", 300}}));
-  history.Add(Call(Kind::kIncrement, 35, 50, 1, "other"));
-  EXPECT_EQ(history.FirstChangesUs(30), (std::map<std::string, int64_t>{{"c", 300}, {"other", 50}}));
-  EXPECT_EQ(history.FirstChangesUs(20), (std::map<std::string, int64_t>{{"c", 20}, {"other", 50}}));
-  EXPECT_TRUE(history.FirstChangesUs(401).empty());
+  history.Add(Call(Kind::kIncrement, 35, std::nullopt, 0));
+  EXPECT_EQ(history.FirstChangeUs(20), 20);
+  EXPECT_EQ(history.FirstChangeUs(21), 300);
+  EXPECT_EQ(history.FirstChangeUs(301), 400);
+  EXPECT_EQ(history.FirstChangeUs(401), std::nullopt);
 }
 
 }  // namespace
