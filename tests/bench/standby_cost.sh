@@ -79,7 +79,8 @@ PROGRAM
 contender alone
 contender replicated
 
-"$build/tests/bench/wire_bench" --peers "" --cases increment,increment-one,get-value,sql-update,batch-increment-64 "$@" \
+[ $# -gt 0 ] || set -- --cases increment,increment-one,get-value,sql-update,batch-increment-64
+"$build/tests/bench/wire_bench" --peers "" "$@" \
   --holdfast "holdfast=$build/service/holdfastd" --holdfast "postgres=$work/holdfastd-alone" \
   --holdfast "standby=$work/holdfastd-replicated"
 psql -qAt "$(conninfo replicated)" -c "SELECT 'the standby is ' || sync_state || ', ' || state FROM pg_stat_replication"
