@@ -132,13 +132,6 @@ void CheckCluster(const Config& config, Problems* problems) {
   if (!config.has_tls() && !cluster.ca_file().empty()) {
     problems->Add("postgres.cluster.ca_file", "needs tls, since nodes listen for each other as for clients");
   }
-  for (const auto& one : config.namespace_()) {
-    if (one.objects_max() == 0 && one.bytes_max() == 0) continue;
-    problems->Add(one.objects_max() != 0 ? "namespace.objects_max" : "namespace.bytes_max",
-                  absl::StrCat("\"", one.name(),
-                               "\" has a bound on all that it stores, which the nodes of a cluster (postgres.cluster) "
-                               "do not count together in this version"));
-  }
 }
 
 void CheckPostgres(const Config& config, Problems* problems) {

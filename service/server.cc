@@ -33,6 +33,7 @@
 #include "service/call/request_parser.h"
 #include "service/cluster/cluster_agent.h"
 #include "service/cluster/cluster_placement.h"
+#include "service/cluster/namespace_rounds.h"
 #include "service/descriptors.h"
 #include "service/join_cluster.h"
 #include "service/lane.h"
@@ -148,6 +149,10 @@ class RunningServer : public Server {
  private:
   // Counts what namespaces have, if there are quotas of that.
   absl::Status CountNamespaces();
+  // Does so for a shard that comes.
+  absl::Status CountShard(storage::ShardId shard, int64_t epoch);
+  // Begins to learn what other nodes count, if there may be some.
+  void StartRounds();
   absl::Status StartAccess();
   absl::Status StartGrpc();
   // Makes this server a member of its cluster, if its store is of one.
@@ -213,8 +218,9 @@ class RunningServer : public Server {
   std::unique_ptr<Exporter> exporter_;
   std::unique_ptr<AdminThread> admin_thread_;
   Maintenance maintenance_;
-  RequestParser parser_;                 // ends before the executors that it posts to
-  std::unique_ptr<ClusterAgent> agent_;  // null: all shards are here. Ends before the executors that it posts to
+  RequestParser parser_;                     // ends before the executors that it posts to
+  std::unique_ptr<ClusterAgent> agent_;      // null: all shards are here. Ends before the executors that it posts to
+  std::unique_ptr<NamespaceRounds> rounds_;  // null: no other node counts what this one does
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
@@ -284,6 +290,11 @@ void RunningServer::MakeAgent() {
                     .router = router_.get(),
                     .run_clocks = run_clocks_.get(),
                     .placement = cluster_placement_.get(),
+                    .on_gain = [this](storage::ShardId shard, int64_t epoch) { return CountShard(shard, epoch); },
+                    .on_lose =
+                        [this](storage::ShardId shard) {
+                          if (namespace_usage_ != nullptr) namespace_usage_->Lose(shard);
+                        },
                     .on_nodes = [this](size_t nodes) { gate_.SetQuotaShare(1.0 / static_cast<double>(nodes)); },
                     .on_failure = [this](const absl::Status& status) { DiskFailed(status); }},
       AgentOptionsOf(config_));
@@ -299,9 +310,27 @@ absl::Status RunningServer::CountNamespaces() {
   const bool wanted = absl::c_any_of(
       quotas, [](const auto& quota) { return quota.second.objects_max > 0 || quota.second.bytes_max > 0; });
   if (!wanted) return absl::OkStatus();
-  namespace_usage_ = std::make_unique<storage::NamespaceUsage>();
-  namespace_usage_->SetQuotas(std::move(quotas));
+  uint64_t run = 0;
+  while (run == 0 && rows_ != nullptr) run = uint64_t{std::random_device{}()} << 32 | std::random_device{}();
+  namespace_usage_ = std::make_unique<storage::NamespaceUsage>(std::move(quotas), run);
   return namespace_usage_->Count(store_.get());
+}
+
+absl::Status RunningServer::CountShard(storage::ShardId shard, int64_t epoch) {
+  if (namespace_usage_ == nullptr) return absl::OkStatus();
+  storage::NamespaceUsage::Counts counts;
+  absl::Status status = rows_->ReadCatalog(shard, [&](absl::string_view key, absl::string_view value) {
+    storage::NamespaceUsage::CountRecord(key, value, &counts);
+  });
+  if (status.ok()) namespace_usage_->Gain(shard, epoch, counts);
+  return status;
+}
+
+void RunningServer::StartRounds() {
+  if (namespace_usage_ == nullptr || rows_ == nullptr) return;
+  if (cluster_placement_ == nullptr) return namespace_usage_->EndRound(1);
+  rounds_ = std::make_unique<NamespaceRounds>(namespace_usage_.get(), [this] { return cluster_placement_->Owners(); });
+  rounds_->Start();
 }
 
 absl::Status RunningServer::StartAccess() {
@@ -428,6 +457,7 @@ absl::Status RunningServer::StartGrpc() {
   if (agent_ != nullptr) {
     if (absl::Status status = agent_->Start(); !status.ok()) return status;
   }
+  StartRounds();
   std::vector<const CompletionQueueExecutor*> executors;
   executors.reserve(lanes_.size());
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
@@ -463,6 +493,7 @@ void RunningServer::MakeAdmin() {
                                                     .thread = nullptr,
                                                     .maintenance = &maintenance_,
                                                     .backups = backups_.get(),
+                                                    .namespace_usage = namespace_usage_.get(),
                                                     .started = started_,
                                                     .activation_bytes_max = config_.actors().activation_bytes_max(),
                                                     .call_bytes_max = config_.server().call_bytes_max(),
@@ -490,6 +521,7 @@ void RunningServer::Drain() {
     agent_->Leave(actors::SteadyNow() + absl::Milliseconds(config_.server().drain_timeout_ms()));
     agent_->Stop();
   }
+  rounds_ = nullptr;
   gate_.Drain();
   for (auto& lane : lanes_) {
     lane->Run([&lane] {

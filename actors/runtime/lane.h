@@ -27,11 +27,14 @@
 #include "storage/base/observer.h"
 #include "storage/commit/commit_pipeline.h"
 #include "storage/node/families.h"
-#include "storage/node/namespace_usage.h"
 #include "storage/node/run_clocks.h"
 #include "storage/object/keyspace.h"
 #include "storage/sql/database.h"
 #include "storage/store/store.h"
+
+namespace holdfast::storage {
+class NamespaceUsage;
+}  // namespace holdfast::storage
 
 namespace holdfast::actors {
 

@@ -11,6 +11,7 @@
 #include "actors/wire/errors.h"
 #include "storage/base/log.h"
 #include "storage/node/catalog.h"
+#include "storage/node/namespace_usage.h"
 #include "storage/store/format.h"
 
 namespace holdfast::actors {
@@ -228,7 +229,7 @@ void ObjectRecord::Stage(uint64_t generation, storage::ObjectStorage* storage, W
 
 void ObjectRecord::CountChange(int64_t objects, int64_t bytes) {
   storage::NamespaceUsage* const usage = lane_->services.namespace_usage;
-  if (usage != nullptr) usage->Add(key_->encoded_namespace(), objects, bytes);
+  if (usage != nullptr) usage->Add(*key_, objects, bytes);
 }
 
 bool ObjectRecord::MayLag() const {

@@ -3,21 +3,23 @@
 #include "absl/strings/str_cat.h"
 #include "actors/runtime/lane.h"
 #include "actors/wire/errors.h"
+#include "storage/node/namespace_usage.h"
 
 namespace holdfast::actors {
 namespace {
 
-// Room in a namespace comes when somebody removes something.
+// Room in a namespace comes when somebody removes something; another part of it, with the next round of the nodes.
 constexpr absl::Duration kRoomRetry = absl::Seconds(10);
+constexpr absl::Duration kPartRetry = absl::Seconds(1);
 
 absl::Status CheckNamespace(const storage::ObjectKey& key, bool new_object, int64_t more_bytes, const Lane& lane) {
   using Reached = storage::NamespaceUsage::Reached;
   const storage::NamespaceUsage* const usage = lane.services.namespace_usage;
   if (usage == nullptr) return absl::OkStatus();
-  const Reached reached = usage->Check(key.encoded_namespace(), new_object, more_bytes);
+  const auto [reached, until_next_round] = usage->Check(key.encoded_namespace(), new_object, more_bytes);
   if (reached == Reached::kNo) return absl::OkStatus();
   return NamespaceQuota(key.encoded_namespace(), reached == Reached::kObjects ? "objects_max" : "bytes_max",
-                        kRoomRetry);
+                        until_next_round ? kPartRetry : kRoomRetry);
 }
 
 }  // namespace

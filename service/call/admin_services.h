@@ -11,6 +11,7 @@
 #include "service/metrics/history.h"
 #include "service/metrics/recorder.h"
 #include "storage/backup/backups.h"
+#include "storage/node/namespace_usage.h"
 
 namespace holdfast::service {
 
@@ -21,6 +22,8 @@ struct AdminServices {
   AdminThread* thread;
   Maintenance* maintenance;
   storage::Backups* backups;  // null: there is no directory for them
+  // Null: namespaces have no quotas of objects and bytes, or there are no other nodes.
+  const storage::NamespaceUsage* namespace_usage;
   absl::Time started;
   // The bounds of memory that GetStatus tells.
   int64_t activation_bytes_max;

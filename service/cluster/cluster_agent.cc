@@ -29,6 +29,8 @@ StepServices ClusterAgent::ServicesOfSteps() {
   return {.rows = services_.rows,
           .router = services_.router,
           .run_clocks = services_.run_clocks,
+          .on_gain = services_.on_gain,
+          .on_lose = services_.on_lose,
           .fold = [this] { return services_.store->Fold(); },
           .wait = [this](ShardCountdown* countdown) { return WaitForHosts(countdown); },
           .ending = [this] { return ending(); },

@@ -7,6 +7,7 @@
 #define HOLDFAST_SERVICE_CLUSTER_CLUSTER_AGENT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <thread>
 
@@ -30,6 +31,9 @@ struct AgentServices {
   const actors::Router* router;
   storage::RunClocks* run_clocks;
   ClusterPlacement* placement;  // null: the server is alone
+  // As StepServices has them.
+  std::function<absl::Status(storage::ShardId, int64_t epoch)> on_gain = nullptr;
+  std::function<void(storage::ShardId)> on_lose = nullptr;
   // Told of the number of nodes that take shards, whenever it has changed.
   std::function<void(size_t)> on_nodes;
   // Told once, on the agent's thread, when it can't go on: the node must end.

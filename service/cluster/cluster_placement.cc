@@ -4,6 +4,7 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace holdfast::service {
@@ -22,6 +23,16 @@ std::vector<std::shared_ptr<Peer>> ClusterPlacement::Peers() {
   peers.reserve(peers_.size());
   for (const auto& [owner, peer] : peers_) peers.push_back(peer);
   return peers;
+}
+
+std::vector<std::shared_ptr<Peer>> ClusterPlacement::Owners() {
+  std::set<std::shared_ptr<Peer>> owners;
+  {
+    ReaderLock lock(&mutex_);
+    owners.insert(of_shard_.begin(), of_shard_.end());
+  }
+  owners.erase(nullptr);
+  return {owners.begin(), owners.end()};
 }
 
 std::shared_ptr<Peer> ClusterPlacement::NewPeer(const storage::postgres::Member& member) const {

@@ -37,6 +37,8 @@ class ClusterPlacement final : public Placement {
   std::shared_ptr<Peer> PeerFor(storage::ShardId shard) override;
   std::vector<std::shared_ptr<Peer>> Peers() override;
   void Moved(storage::ShardId shard) override { on_moved_(shard); }
+  // Returns the other nodes that have shards.
+  std::vector<std::shared_ptr<Peer>> Owners();
   const std::string& secret() const override { return options_.secret; }
   // The requests for which PeerFor has named a node.
   uint64_t forwarded() const { return forwarded_.load(std::memory_order_relaxed); }

@@ -136,8 +136,12 @@ void ClusterSteps::Gain(const ClusterMap& map) {
     if (!here_[Index(shard)]) gained.push_back(shard);
   }
   if (gained.empty()) return;
-  if (absl::Status status = services_.run_clocks->Refresh(); !status.ok()) {
-    Log(LogLevel::kWarning, "shards_not_gained", {{"status", status.ToString()}});
+  absl::Status ready = services_.run_clocks->Refresh();
+  for (ShardId shard : gained) {
+    if (ready.ok() && services_.on_gain != nullptr) ready = services_.on_gain(shard, map.shards[Index(shard)].epoch);
+  }
+  if (!ready.ok()) {
+    Log(LogLevel::kWarning, "shards_not_gained", {{"status", ready.ToString()}});
     return;
   }
   auto done = std::make_shared<ShardCountdown>(gained.size());
@@ -168,7 +172,10 @@ absl::Status ClusterSteps::Give(absl::Span<const ShardMove> moves) {
   }
   if (!services_.wait(released.get())) return absl::UnavailableError("the node ends");
   if (absl::Status status = services_.fold(); !status.ok()) return status;
-  for (const ShardMove& move : moves) here_[Index(move.shard)] = false;
+  for (const ShardMove& move : moves) {
+    here_[Index(move.shard)] = false;
+    if (services_.on_lose != nullptr) services_.on_lose(move.shard);
+  }
   if (absl::Status status = services_.rows->membership().MoveShards(moves); !status.ok()) return status;
   for (const ShardMove& move : moves) services_.rows->Forget(move.shard);
   given_ += moves.size();

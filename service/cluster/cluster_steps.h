@@ -57,6 +57,10 @@ struct StepServices {
   storage::PostgresStore* rows;
   const actors::Router* router;
   storage::RunClocks* run_clocks;
+  // Told of a shard that comes, with the epoch of its row, before anything of it runs here, and of one that goes, when
+  // nothing runs here any more. If the first fails, the shard is gained at a later step. Both may be null.
+  std::function<absl::Status(storage::ShardId, int64_t epoch)> on_gain = nullptr;
+  std::function<void(storage::ShardId)> on_lose = nullptr;
   // Writes all that was committed before the call to the rows.
   std::function<absl::Status()> fold;
   // Waits until all shards are counted. Returns false if the node ends before that.

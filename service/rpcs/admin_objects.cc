@@ -1,4 +1,4 @@
-// ListHotObjects and ListNamespaces.
+// ListHotObjects, ListNamespaces and ListNamespaceChanges.
 
 #include <algorithm>
 #include <string>
@@ -8,10 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "actors/wire/errors.h"
 #include "actors/wire/page_token.h"
+#include "actors/wire/utf8.h"
 #include "service/call/admin_services.h"
 #include "service/rpcs/admin_calls.h"
 #include "storage/base/log.h"
 #include "storage/node/namespace_page.h"
+#include "storage/node/namespace_usage.h"
 
 namespace holdfast::service {
 namespace {
@@ -121,6 +123,37 @@ void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespace
           summary->set_size_bytes(count.size_bytes);
         }
         if (!found->next.empty()) response->set_next_page_token(actors::MakePageToken(page.fingerprint, found->next));
+        return absl::OkStatus();
+      },
+      std::move(done));
+}
+
+void ListNamespaceChanges(Endpoint* endpoint, Admission admit, const v1::ListNamespaceChangesRequest& request,
+                          v1::ListNamespaceChangesResponse* response, DirectDone done) {
+  if (absl::Status status = admit(Target::Server()); !status.ok()) return done(status);
+  const storage::NamespaceUsage* const usage = endpoint->admin->namespace_usage;
+  if (usage == nullptr) return done(absl::OkStatus());
+  if (request.first_shard() < 0) return done(actors::InvalidField("first_shard", "must be 0 or more"));
+  OnAdminThread(
+      endpoint,
+      [usage, run = request.run(), since = request.since_version(), first = static_cast<size_t>(request.first_shard()),
+       response] {
+        const storage::NamespaceUsage::News news = usage->Tell(run, since, first);
+        response->set_run(news.run);
+        response->set_version(news.version);
+        response->set_next_shard(static_cast<int32_t>(news.next));
+        for (const auto& shard : news.shards) {
+          v1::ShardNamespaces* const told = response->add_shards();
+          told->set_shard(static_cast<int32_t>(shard.shard));
+          told->set_epoch(shard.epoch);
+          told->set_whole(shard.whole);
+          for (const auto& [ns, has] : shard.namespaces) {
+            v1::NamespaceSummary* const summary = told->add_namespaces();
+            summary->set_namespace_(actors::ValidUtf8(ns));
+            summary->set_objects(has.objects);
+            summary->set_size_bytes(has.bytes);
+          }
+        }
         return absl::OkStatus();
       },
       std::move(done));

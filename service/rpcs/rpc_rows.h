@@ -68,15 +68,15 @@ class RpcRows {
   }
 
   // Adds a method with one request and one reply that the server itself answers. `answers_always`: also when it is full
-  // or drains, and without credentials.
+  // or drains, and without credentials. `between_nodes`: as Method has it.
   template <typename Request, typename Response>
   void Direct(absl::string_view method, Verb verb,
-              void (*handle)(Endpoint*, Admission, const Request&, Response*, DirectDone),
-              bool answers_always = false) {
-    Add<DirectCall<Request, Response>>(
-        DirectMethod<Request, Response>{.raw = Raw(method, verb, /*for_clients=*/false, /*open=*/answers_always),
-                                        .handle = handle,
-                                        .answers_always = answers_always});
+              void (*handle)(Endpoint*, Admission, const Request&, Response*, DirectDone), bool answers_always = false,
+              bool between_nodes = false) {
+    Add<DirectCall<Request, Response>>(DirectMethod<Request, Response>{
+        .raw = Raw(method, verb, /*for_clients=*/false, /*open=*/answers_always, between_nodes),
+        .handle = handle,
+        .answers_always = answers_always});
   }
 
   // Adds a method with one request for one object, which it names with its class, that the server itself answers.
@@ -115,8 +115,10 @@ class RpcRows {
                              [shared](Endpoint* endpoint) { Call::Post(shared.get(), endpoint); },
                              [shared](size_t number) { shared->raw.set_number(number); }});
   }
-  RawMethod Raw(absl::string_view method, Verb verb, bool for_clients = false, bool open = false) const {
-    return RawMethod(service_.service.get(), {absl::StrCat(service_.name, ".", method), verb, for_clients, open});
+  RawMethod Raw(absl::string_view method, Verb verb, bool for_clients = false, bool open = false,
+                bool between_nodes = false) const {
+    return RawMethod(service_.service.get(),
+                     {absl::StrCat(service_.name, ".", method), verb, for_clients, open, between_nodes});
   }
 
   // Returns the service with its rows. Call it last.

@@ -26,6 +26,9 @@ namespace {
 // The first read of an object reads so much of its beginning: all of a small object.
 constexpr Reader::PageLimits kReadAhead = {.rows_max = 32, .bytes_max = 32 << 10};
 
+// A page of a walk over the catalog of a shard.
+constexpr Reader::PageLimits kCatalogPage = {.rows_max = 1024, .bytes_max = 1 << 20};
+
 // Between two tries to reach the database at the start, which waits for nothing else.
 constexpr auto kConnectStep = std::chrono::milliseconds(100);
 
@@ -131,6 +134,8 @@ class StoreOverLibpq final : public PostgresStore {
   Membership& membership() override { return *membership_; }
   SilenceWatch& silence() override { return silence_; }
   void ReadOwnShards() override { reads_own_shards_ = true; }
+  absl::Status ReadCatalog(ShardId shard,
+                           absl::FunctionRef<void(absl::string_view key, absl::string_view value)> visit) override;
   void Forget(ShardId shard) override { cache_.Forget(shard); }
 
  private:
@@ -221,6 +226,18 @@ std::unique_ptr<Cursor> StoreOverLibpq::NewCursor(const Location& location, KeyR
     cache_.Add(location, ticket, range, entries);
   }
   return cursor;
+}
+
+absl::Status StoreOverLibpq::ReadCatalog(
+    ShardId shard, absl::FunctionRef<void(absl::string_view key, absl::string_view value)> visit) {
+  std::string from;
+  while (true) {
+    const absl::StatusOr<RowPage> page = reader_.ReadCatalogPage(static_cast<int16_t>(shard), from, kCatalogPage);
+    if (!page.ok()) return page.status();
+    for (const auto& [key, value] : page->rows) visit(key, value);
+    if (page->complete) return absl::OkStatus();
+    from = page->rows.back().first + '\0';
+  }
 }
 
 }  // namespace

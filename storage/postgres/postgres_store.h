@@ -24,8 +24,10 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "storage/log/commit_logs.h"
@@ -92,6 +94,10 @@ class PostgresStore : public Store {
   virtual postgres::SilenceWatch& silence() = 0;
   // From now on objects are read only from a server in whose map their shard is this member's.
   virtual void ReadOwnShards() = 0;
+  // Calls `visit` with each record of the catalog for an object of a shard that is this member's, and that nobody
+  // writes to meanwhile. Blocking. Errors: NotOwner(), and those of reads.
+  virtual absl::Status ReadCatalog(ShardId shard,
+                                   absl::FunctionRef<void(absl::string_view key, absl::string_view value)> visit) = 0;
   // Drops what is in memory of a shard, which comes or goes.
   virtual void Forget(ShardId shard) = 0;
 };

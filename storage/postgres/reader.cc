@@ -43,6 +43,13 @@ std::string PageText(const std::string& where, bool reverse, bool end) {
       " LIMIT $3::int8) a) b WHERE before < $4::int8");
 }
 
+const Statement& CatalogPageStatement() {
+  static const auto* const kStatement = new Statement{
+      "page_catalog_of_shard", PageText("family = 1 AND shard = $5::int2", /*reverse=*/false, /*end=*/false)};
+  return *kStatement;
+}
+static_assert(static_cast<int>(FamilyId::kCatalog) == 1);
+
 const Statement& PageStatement(const RowSpace& space, bool reverse, bool end) {
   struct All {
     Statement object[2][2];
@@ -223,6 +230,18 @@ absl::StatusOr<RowPage> Reader::ReadPage(const RowSpace& space, const KeyRange& 
   const absl::StatusOr<TripResult> result =
       Try([&](Connection* connection) { AddPage(space, rows, /*reverse=*/false, limits, connection); },
           ShardToCheck(space));
+  if (!result.ok()) return result.status();
+  return TakePage(result->rows.back(), limits);
+}
+
+absl::StatusOr<RowPage> Reader::ReadCatalogPage(int16_t shard, absl::string_view from, PageLimits limits) {
+  const absl::StatusOr<TripResult> result = Try(
+      [&](Connection* connection) {
+        Params params;
+        params.Bytes(from).Null().Int8(limits.rows_max).Int8(limits.bytes_max).Int2(shard);
+        connection->Add(CatalogPageStatement(), params);
+      },
+      shard);
   if (!result.ok()) return result.status();
   return TakePage(result->rows.back(), limits);
 }

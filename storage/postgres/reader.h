@@ -98,6 +98,10 @@ class Reader {
   };
   absl::StatusOr<RowPage> ReadPage(const RowSpace& space, const KeyRange& rows, PageLimits limits);
 
+  // Returns the first rows of the catalog for objects of a shard, from a key on. The shard must be this process's, as
+  // for the objects themselves.
+  absl::StatusOr<RowPage> ReadCatalogPage(int16_t shard, absl::string_view from, PageLimits limits);
+
   // Runs a read with a connection, again and again while that fails and may succeed. `shard` is that of the object
   // which is read, if it is one. The rows of the check come before those of the read.
   absl::StatusOr<TripResult> Try(absl::FunctionRef<void(Connection*)> add, std::optional<int16_t> shard = std::nullopt);

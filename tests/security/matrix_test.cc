@@ -73,6 +73,7 @@ const std::map<std::string, Verb>& ExpectedVerbs() {
       {"holdfast.v1.AdminService.GetStatus", kAdmin},
       {"holdfast.v1.AdminService.ListHotObjects", kAdmin},
       {"holdfast.v1.AdminService.ListNamespaces", kAdmin},
+      {"holdfast.v1.AdminService.ListNamespaceChanges", kAdmin},
       {"holdfast.v1.AdminService.GetHistory", kAdmin},
       {"holdfast.v1.AdminService.SetLogLevel", kAdmin},
       {"holdfast.v1.AdminService.CompactStore", kAdmin},

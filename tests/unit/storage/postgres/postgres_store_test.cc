@@ -131,6 +131,42 @@ TEST_F(PostgresStoreTest, FamiliesOfAllShardsAreInTheOrderOfTheirKeys) {
   EXPECT_EQ(walked, ids);
 }
 
+TEST_F(PostgresStoreTest, TheCatalogOfAShardIsReadInPages) {
+  Open();
+  const auto read = [this](ShardId shard) {
+    std::vector<std::string> keys;
+    EXPECT_THAT(store_->ReadCatalog(shard,
+                                    [&](absl::string_view key, absl::string_view value) {
+                                      EXPECT_EQ(value, "record");
+                                      keys.emplace_back(key);
+                                    }),
+                IsOk());
+    return keys;
+  };
+  EXPECT_THAT(read(ShardId(7)), IsEmpty());
+  // More than two pages, among those of other shards and of the other families.
+  std::vector<std::string> wanted;
+  WriteSet catalog;
+  WriteSet alarms;
+  for (int i = 0; wanted.size() < 2500; ++i) {
+    const ObjectKey object("ns", "Class", absl::StrCat("name", i));
+    if (object.shard() == ShardId(7)) {
+      wanted.push_back(object.encoded());
+    } else if (i % 256 != 0) {
+      continue;
+    }
+    catalog.Put(object.encoded(), "record");
+    alarms.Put(AlarmIndexKey(i, object.encoded()), "");
+  }
+  Put(WholeFamily(FamilyId::kCatalog), std::move(catalog));
+  Put(WholeFamily(FamilyId::kAlarms), std::move(alarms));
+  std::sort(wanted.begin(), wanted.end());
+  EXPECT_EQ(read(ShardId(7)), wanted);
+  // A shard of another process, once each reads its own ones.
+  store_->ReadOwnShards();
+  EXPECT_TRUE(IsNotOwner(store_->ReadCatalog(ShardId(7), [](absl::string_view, absl::string_view) {})));
+}
+
 TEST_F(PostgresStoreTest, ThereAreNoFamiliesOfSingleObjects) {
   Open();
   EXPECT_EQ(store_->CreateFamily("own").status().code(), absl::StatusCode::kUnimplemented);
