@@ -295,7 +295,11 @@ void RunningServer::MakeAgent() {
                         [this](storage::ShardId shard) {
                           if (namespace_usage_ != nullptr) namespace_usage_->Lose(shard);
                         },
-                    .on_nodes = [this](size_t nodes) { gate_.SetQuotaShare(1.0 / static_cast<double>(nodes)); },
+                    .on_nodes =
+                        [this](size_t nodes) {
+                          gate_.SetQuotaShare(1.0 / static_cast<double>(nodes));
+                          if (namespace_usage_ != nullptr) namespace_usage_->SetTakers(nodes);
+                        },
                     .on_failure = [this](const absl::Status& status) { DiskFailed(status); }},
       AgentOptionsOf(config_));
   if (cluster_placement_ == nullptr) return;

@@ -1,5 +1,6 @@
 #include "storage/node/namespace_usage.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "holdfast/storage/v1/storage.pb.h"
@@ -28,7 +29,7 @@ int64_t SizeOf(absl::string_view catalog_record) {
 }  // namespace
 
 NamespaceUsage::NamespaceUsage(Quotas quotas, uint64_t run)
-    : quotas_(std::move(quotas)), run_(run), nodes_(run == 0 ? 1 : kShardCount) {}
+    : quotas_(std::move(quotas)), run_(run), owners_(run == 0 ? 1 : kShardCount) {}
 
 absl::Status NamespaceUsage::Count(Store* store) {
   const Location location = WholeFamily(FamilyId::kCatalog);
@@ -54,12 +55,13 @@ NamespaceUsage::Verdict NamespaceUsage::Check(absl::string_view ns, bool new_obj
   const auto found = totals_.find(ns);
   const Total total = found == totals_.end() ? Total() : found->second;
   const Usage added = total.round == round_ ? total.added : Usage();
+  const auto nodes = static_cast<int64_t>(std::max(owners_, takers_));
   if (new_object && quota->objects_max > 0) {
-    const Fit fit = FitOf(quota->objects_max, total.usage.objects, added.objects, 1, nodes_);
+    const Fit fit = FitOf(quota->objects_max, total.usage.objects, added.objects, 1, nodes);
     if (fit != Fit::kFits) return {Reached::kObjects, fit == Fit::kNotInPart};
   }
   if (more_bytes > 0 && quota->bytes_max > 0) {
-    const Fit fit = FitOf(quota->bytes_max, total.usage.bytes, added.bytes, more_bytes, nodes_);
+    const Fit fit = FitOf(quota->bytes_max, total.usage.bytes, added.bytes, more_bytes, nodes);
     if (fit != Fit::kFits) return {Reached::kBytes, fit == Fit::kNotInPart};
   }
   return {};
@@ -187,7 +189,12 @@ void NamespaceUsage::Hear(const ShardNews& news) {
 void NamespaceUsage::EndRound(size_t nodes) {
   MutexLock lock(&mutex_);
   ++round_;
-  nodes_ = static_cast<int64_t>(nodes);
+  owners_ = nodes;
+}
+
+void NamespaceUsage::SetTakers(size_t nodes) {
+  MutexLock lock(&mutex_);
+  takers_ = nodes;
 }
 
 }  // namespace holdfast::storage

@@ -110,6 +110,9 @@ class NamespaceUsage {
   void Hear(const ShardNews& news);
   // All others that have shards have told what they have: this node is one of so many.
   void EndRound(size_t nodes);
+  // So many nodes take shards. A part is smaller at once where they are more than at the end of the last round: a node
+  // that has come may have its part by now.
+  void SetTakers(size_t nodes);
 
  private:
   struct Entry {
@@ -146,7 +149,9 @@ class NamespaceUsage {
   std::array<Shard, kShardCount> shards_ ABSL_GUARDED_BY(mutex_);  // empty if the server is alone
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t round_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t nodes_ ABSL_GUARDED_BY(mutex_);
+  // The nodes among which the room is divided: the larger of the two numbers.
+  size_t owners_ ABSL_GUARDED_BY(mutex_);
+  size_t takers_ ABSL_GUARDED_BY(mutex_) = 1;
 };
 
 }  // namespace holdfast::storage

@@ -207,6 +207,16 @@ TEST(NamespaceUsageTest, ANodeGivesItsPartOfTheRoomInARound) {
   for (int i = 0; i < 13; ++i) usage.Add(object, 1, 0);
   EXPECT_EQ(Check(usage, "a", true), Reached::kObjects);
 
+  // Where another node has come, the part is smaller at once; where one has gone, once the others have told.
+  usage.EndRound(3);
+  for (int i = 0; i < 8; ++i) usage.Add(object, 1, 0);  // of 22, a third of 65
+  EXPECT_EQ(Check(usage, "a", true), Reached::kNo);
+  usage.SetTakers(9);
+  EXPECT_EQ(Check(usage, "a", true), Reached::kObjects);
+  usage.SetTakers(2);
+  EXPECT_EQ(Check(usage, "a", true), Reached::kNo);
+  usage.Add(object, -8, 0);
+
   // The first turn of a round may take all bytes that are left.
   usage.EndRound(3);
   EXPECT_EQ(Check(usage, "a", false, 1001), Reached::kBytes);
@@ -312,7 +322,7 @@ TEST(NamespaceUsageTest, TheBoundByWhichAQuotaMayBePassed) {
   // It is no bound that is never reached.
   EXPECT_GT(most, kQuota + kQuota / 4);
   Random random(1);
-  for (int life = 0; life < 200; ++life) {
+  for (int life = 0; life < 50; ++life) {
     const int count = static_cast<int>(2 + random.Below(6));
     Nodes nodes(count, kQuota);
     // In each second each node has a round, at a moment of its own.
