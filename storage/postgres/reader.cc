@@ -43,12 +43,13 @@ std::string PageText(const std::string& where, bool reverse, bool end) {
       " LIMIT $3::int8) a) b WHERE before < $4::int8");
 }
 
+// The family is a parameter, so that the planner can't take the index without the shard, which is for families other
+// than the packed one: that would walk over the objects of all shards.
 const Statement& CatalogPageStatement() {
   static const auto* const kStatement = new Statement{
-      "page_catalog_of_shard", PageText("family = 1 AND shard = $5::int2", /*reverse=*/false, /*end=*/false)};
+      "page_catalog_of_shard", PageText("family = $6::int2 AND shard = $5::int2", /*reverse=*/false, /*end=*/false)};
   return *kStatement;
 }
-static_assert(static_cast<int>(FamilyId::kCatalog) == 1);
 
 const Statement& PageStatement(const RowSpace& space, bool reverse, bool end) {
   struct All {
@@ -239,6 +240,7 @@ absl::StatusOr<RowPage> Reader::ReadCatalogPage(int16_t shard, absl::string_view
       [&](Connection* connection) {
         Params params;
         params.Bytes(from).Null().Int8(limits.rows_max).Int8(limits.bytes_max).Int2(shard);
+        params.Int2(static_cast<int16_t>(FamilyId::kCatalog));
         connection->Add(CatalogPageStatement(), params);
       },
       shard);
