@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -22,6 +23,7 @@
 #include "service/settings.h"
 #include "service/tls.h"
 #include "storage/backup/backup_list.h"
+#include "storage/postgres/database_part.h"
 #include "storage/postgres/postgres_store.h"
 
 namespace holdfast::service {
@@ -136,12 +138,21 @@ void CheckCluster(const Config& config, Problems* problems) {
 
 void CheckPostgres(const Config& config, Problems* problems) {
   const auto& postgres = config.postgres();
-  if (postgres.database_size() > 1) {
-    problems->Add("postgres.database", "there may be one; this version divides the objects among no more");
+  if (postgres.database_size() > static_cast<int>(storage::postgres::kDatabasesMax)) {
+    problems->Add("postgres.database",
+                  absl::StrCat("there are ", postgres.database_size(), "; at most ", storage::postgres::kDatabasesMax));
   }
+  absl::flat_hash_set<std::string> conninfos;
   for (const auto& database : postgres.database()) {
     const absl::Status status = storage::CheckPostgresConninfo(database.conninfo());
     if (!status.ok()) problems->Add("postgres.database.conninfo", status.message());
+    if (!conninfos.insert(database.conninfo()).second) {
+      problems->Add("postgres.database.conninfo", "two databases have the same");
+    }
+  }
+  if (postgres.database_size() > 1 && config.actors().executors() % postgres.database_size() != 0) {
+    problems->Add("actors.executors", absl::StrCat(config.actors().executors(), " is no multiple of the ",
+                                                   postgres.database_size(), " databases (postgres.database)"));
   }
   if (postgres.database_size() > 0 && !config.backup().directory().empty()) {
     problems->Add("backup.directory", "with postgres.database the backups are those of the database");
@@ -203,7 +214,10 @@ absl::Status CompleteConfig(Config* config) {
     config->mutable_storage()->set_inline_commit_max_us(0);
   }
   if (config->actors().executors() == 0) {
-    config->mutable_actors()->set_executors(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4));
+    const int executors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 4);
+    // Each database has as many of them as the others.
+    const int databases = std::max(1, config->postgres().database_size());
+    config->mutable_actors()->set_executors((executors + databases - 1) / databases * databases);
   }
   return problems.ToStatus();
 }

@@ -20,6 +20,17 @@ constexpr int64_t kConnectionsMin = 64;
 constexpr int64_t kTempFilesMin = 32;
 constexpr int64_t kTablesMin = 128;
 
+// Connections of a node in one database beside those of its executors and its reads: folds, heartbeat, map, and one
+// that is being opened.
+constexpr int64_t kDatabaseConnections = 4;
+
+// Returns the descriptors for databases. Those for the first are in the reserve, in place of the logs of a store on the
+// disk. A node that takes another one over has all connections twice.
+int64_t DatabaseDescriptors(const config::v1::PostgresConfig& postgres) {
+  const int64_t of_one = postgres.read_connections_max() + postgres.walk_connections_max() + kDatabaseConnections;
+  return std::max(0, postgres.database_size() - 1) * 2 * of_one;
+}
+
 // Returns the number that the setting gets if the limit has room.
 template <typename Section>
 int64_t ChosenMost(int field_number) {
@@ -43,7 +54,8 @@ absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config) {
   const int64_t connections = config->server().connections_max();
   const int64_t temp_files = config->sql().temp_files_max();
   const int64_t tables = config->storage().open_tables_max();
-  const int64_t reserve = kDescriptorReserve + static_cast<int64_t>(Connections::kClosingMax);
+  const int64_t reserve =
+      kDescriptorReserve + static_cast<int64_t>(Connections::kClosingMax) + DatabaseDescriptors(config->postgres());
   const int64_t needed = reserve + (connections > 0 ? connections : kConnectionsMin) +
                          (temp_files > 0 ? temp_files : kTempFilesMin) + (tables > 0 ? tables : kTablesMin);
   if (needed > limit) {

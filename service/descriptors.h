@@ -3,7 +3,7 @@
 // fit into the limit of the process.
 //
 //   a reserve     logs of the store, files being written, event queues, files that libraries open for a moment, the
-//                 endpoint of the metrics, the collector of traces
+//                 endpoint of the metrics, the collector of traces; connections to databases
 //   connections   server.connections_max
 //   temporary     sql.temp_files_max: sorts and imports
 //   tables        storage.open_tables_max: table files of the store that are kept open

@@ -13,10 +13,10 @@ namespace holdfast::service {
 
 using config::v1::Config;
 
-std::optional<storage::ClusterRuns> ClusterRunsOf(storage::PostgresStore* rows, const Config& config) {
-  if (rows == nullptr) return std::nullopt;
+storage::ClusterRuns ClusterRunsOf(storage::PostgresStore* rows, const Config& config) {
+  const int executors = config.actors().executors() / config.postgres().database_size();
   return storage::ClusterRuns{.first = rows->first_log(),
-                              .count = static_cast<storage::RunNumber>(config.actors().executors()),
+                              .count = static_cast<storage::RunNumber>(executors),
                               .unfinished = [rows]() -> absl::StatusOr<absl::flat_hash_set<storage::RunNumber>> {
                                 const absl::StatusOr<std::vector<int64_t>> writers = rows->membership().Unfinished();
                                 if (!writers.ok()) return writers.status();
@@ -33,14 +33,16 @@ absl::StatusOr<std::unique_ptr<ClusterPlacement>> MakePlacement(const Config& co
       .secret = *std::move(secret), .credentials = PeerCredentials(config), .server_name = cluster.server_name()});
 }
 
-AgentOptions AgentOptionsOf(const Config& config) {
+std::vector<AgentOptions> AgentOptionsOf(const Config& config) {
   const auto& cluster = config.postgres().cluster();
-  AgentOptions options;
-  options.postgres = PostgresOptionsOf(config);
-  options.look_interval = absl::Milliseconds(cluster.look_interval_ms());
-  options.moves_max = static_cast<size_t>(cluster.shards_moved_max());
-  options.turns_max = absl::Milliseconds(cluster.turn_end_ms());
-  return options;
+  std::vector<AgentOptions> all;
+  for (storage::PostgresOptions& database : PostgresOptionsOf(config)) {
+    all.push_back({.postgres = std::move(database),
+                   .look_interval = absl::Milliseconds(cluster.look_interval_ms()),
+                   .moves_max = static_cast<size_t>(cluster.shards_moved_max()),
+                   .turns_max = absl::Milliseconds(cluster.turn_end_ms())});
+  }
+  return all;
 }
 
 }  // namespace holdfast::service

@@ -4,7 +4,7 @@
 #define HOLDFAST_SERVICE_JOIN_CLUSTER_H_
 
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "holdfast/config/v1/config.pb.h"
@@ -15,14 +15,14 @@
 
 namespace holdfast::service {
 
-// Returns the runs of a member; nothing if `rows` is null, and the store of the server is its own. Runs have the
-// numbers of the writers. `rows` outlives the runs.
-std::optional<storage::ClusterRuns> ClusterRunsOf(storage::PostgresStore* rows, const config::v1::Config& config);
+// Returns the runs of a member in one of its databases. Runs have the numbers of the writers. `rows` outlives the runs.
+storage::ClusterRuns ClusterRunsOf(storage::PostgresStore* rows, const config::v1::Config& config);
 
 // Returns where the shards are, and how to reach the other nodes; null if the server is alone. Errors name the setting.
 absl::StatusOr<std::unique_ptr<ClusterPlacement>> MakePlacement(const config::v1::Config& config);
 
-AgentOptions AgentOptionsOf(const config::v1::Config& config);
+// Returns the options of the agent in each database.
+std::vector<AgentOptions> AgentOptionsOf(const config::v1::Config& config);
 
 }  // namespace holdfast::service
 

@@ -31,7 +31,7 @@ Config InDirectory(Config config, const std::string& directory) {
   return config;
 }
 
-// The database, by a server alone: it is refused while another one is alive.
+// The databases, by a server alone: it is refused while another one is alive.
 absl::StatusOr<OpenedStore> OpenDatabase(Config config) {
   if (config.postgres().database_size() == 0) {
     return absl::InvalidArgumentError("the configuration has no postgres.database");
@@ -40,13 +40,15 @@ absl::StatusOr<OpenedStore> OpenDatabase(Config config) {
   absl::StatusOr<OpenedStore> opened = OpenStore(config);
   if (!opened.ok()) return opened;
   // The logs of a server that was killed have writes that are in none of the rows.
-  const absl::StatusOr<storage::postgres::ClusterMap> map = opened->rows->membership().Look();
-  if (!map.ok()) return map.status();
-  for (const auto& [owner, member] : map->members) {
-    if (owner == opened->rows->membership().owner()) continue;
-    return absl::FailedPreconditionError(absl::StrCat("the node \"", member.node, "\" at ", member.address,
-                                                      " has not ended in order; start a server with this database "
-                                                      "once more, and end it with SIGTERM"));
+  for (storage::PostgresStore* const rows : opened->rows) {
+    const absl::StatusOr<storage::postgres::ClusterMap> map = rows->membership().Look();
+    if (!map.ok()) return map.status();
+    for (const auto& [owner, member] : map->members) {
+      if (owner == rows->membership().owner()) continue;
+      return absl::FailedPreconditionError(absl::StrCat("the node \"", member.node, "\" at ", member.address,
+                                                        " has not ended in order; start a server with this database "
+                                                        "once more, and end it with SIGTERM"));
+    }
   }
   return opened;
 }

@@ -22,7 +22,8 @@
 #include "storage/base/log.h"
 #include "storage/fold/logged_store.h"
 #include "storage/log/file_commit_logs.h"
-#include "storage/postgres/postgres_store.h"
+#include "storage/postgres/databases.h"
+#include "storage/postgres/divided_store.h"
 #include "storage/rocksdb/rocksdb_copies.h"
 #include "storage/rocksdb/rocksdb_store.h"
 
@@ -87,29 +88,34 @@ constexpr size_t kSecretBytesMax = 4096;
 
 }  // namespace
 
-storage::PostgresOptions PostgresOptionsOf(const Config& config) {
+std::vector<storage::PostgresOptions> PostgresOptionsOf(const Config& config) {
   const auto& settings = config.postgres();
+  const int databases = settings.database_size();
   storage::PostgresOptions options;
-  options.conninfo = settings.database(0).conninfo();
   options.node = settings.node();
   const auto& cluster = settings.cluster();
   options.joins = !cluster.secret_file().empty();
   options.address = cluster.address().empty() ? config.listen() : cluster.address();
   options.owner = absl::StrCat(absl::Hex(RandomBits(), absl::kZeroPad16), absl::Hex(RandomBits(), absl::kZeroPad16));
-  options.executors = config.actors().executors();
+  options.executors = config.actors().executors() / databases;
   options.lease = absl::Milliseconds(settings.lease_ms());
   options.commit_timeout = absl::Milliseconds(settings.commit_time_limit_ms());
   options.read_timeout = absl::Milliseconds(settings.read_time_limit_ms());
   options.outage_max = absl::Milliseconds(settings.outage_limit_ms());
   options.read_connections_max = settings.read_connections_max();
   options.cursor_connections_max = settings.walk_connections_max();
-  options.row_cache_bytes = static_cast<size_t>(settings.row_cache_bytes());
+  options.row_cache_bytes = static_cast<size_t>(settings.row_cache_bytes() / databases);
   options.clock_apart_max = absl::Milliseconds(settings.clock_apart_max_ms());
   options.fence_off = config.testing().fence_off();
   // A look may take as long as a commit does, and a quarter of the lease at most, since each late one begins the watch
   // over the others anew.
   options.look_gap_max = std::max(options.lease / 4, 10 * absl::Milliseconds(cluster.look_interval_ms()));
-  return options;
+  std::vector<storage::PostgresOptions> all(static_cast<size_t>(databases), options);
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i].conninfo = settings.database(static_cast<int>(i)).conninfo();
+    all[i].part = {static_cast<uint32_t>(i), static_cast<uint32_t>(databases)};
+  }
+  return all;
 }
 
 absl::StatusOr<std::string> ReadClusterSecret(const Config& config) {
@@ -150,22 +156,33 @@ storage::LoggedStoreOptions LoggedOptionsOf(const Config& config, storage::Obser
 
 absl::StatusOr<OpenedStore> OpenInPostgres(const Config& config, storage::Observer* observer,
                                            const std::function<void(const absl::Status&)>& on_failure) {
-  storage::PostgresOptions options = PostgresOptionsOf(config);
-  options.on_failure = on_failure;
   const absl::StatusOr<std::string> secret = ReadClusterSecret(config);
   if (!secret.ok()) return secret.status();
-  options.cluster_mark = secret->empty() ? "" : HashOf(*secret);
-  auto rows = storage::OpenPostgresStore(options);
-  if (!rows.ok()) return rows.status();
+  std::vector<storage::PostgresOptions> databases = PostgresOptionsOf(config);
+  for (storage::PostgresOptions& database : databases) {
+    database.on_failure = on_failure;
+    database.cluster_mark = secret->empty() ? "" : HashOf(*secret);
+  }
+  auto all_rows = storage::OpenDatabases(databases);
+  if (!all_rows.ok()) return all_rows.status();
   OpenedStore opened;
-  opened.rows = rows->get();
-  std::unique_ptr<storage::CommitLogs> logs = opened.rows->NewCommitLogs();
-  storage::LoggedStoreOptions logged_options = LoggedOptionsOf(config, observer, on_failure);
-  logged_options.first_log = opened.rows->first_log();
-  auto logged = storage::LoggedStore::Open(*std::move(rows), std::move(logs), std::move(logged_options));
-  if (!logged.ok()) return logged.status();
-  opened.logged = logged->get();
-  opened.store = *std::move(logged);
+  std::vector<std::unique_ptr<storage::Store>> parts;
+  for (std::unique_ptr<storage::PostgresStore>& rows : *all_rows) {
+    opened.rows.push_back(rows.get());
+    std::unique_ptr<storage::CommitLogs> logs = rows->NewCommitLogs();
+    storage::LoggedStoreOptions options = LoggedOptionsOf(config, observer, on_failure);
+    // Bounds of the node as a whole are shared out; each part folds by itself.
+    options.logs /= static_cast<uint32_t>(databases.size());
+    options.fold_bytes /= databases.size();
+    options.unfolded_bytes_max /= databases.size();
+    options.first_log = rows->first_log();
+    auto logged = storage::LoggedStore::Open(std::move(rows), std::move(logs), std::move(options));
+    if (!logged.ok()) return logged.status();
+    opened.logged.push_back(logged->get());
+    parts.push_back(*std::move(logged));
+  }
+  opened.store =
+      parts.size() == 1 ? std::move(parts.front()) : std::make_unique<storage::DividedStore>(std::move(parts));
   return opened;
 }
 
@@ -257,7 +274,7 @@ absl::Status InitCluster(const Config& config) {
   if (config.postgres().database_size() == 0) {
     return absl::InvalidArgumentError("the configuration has no postgres.database");
   }
-  if (absl::Status status = storage::InitPostgres(PostgresOptionsOf(config)); !status.ok()) return status;
+  if (absl::Status status = storage::InitDatabases(PostgresOptionsOf(config)); !status.ok()) return status;
   std::printf("the tables of the cluster are there\n");
   return absl::OkStatus();
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,24 +26,24 @@ struct OpenedStore {
   std::unique_ptr<storage::Archiver> archiver;  // null without an archive
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<storage::Backups> backups;  // null without a directory of backups
-  // Parts of a store in PostgreSQL; null for others.
-  storage::PostgresStore* rows = nullptr;
-  storage::LoggedStore* logged = nullptr;
+  // Parts of a store in PostgreSQL, for each database; none for others.
+  std::vector<storage::PostgresStore*> rows;
+  std::vector<storage::LoggedStore*> logged;
 };
 
-// Opens the store of a server: RocksDB in the data directory, with a commit log for each executor, or the database of
+// Opens the store of a server: RocksDB in the data directory, with a commit log for each executor, or the databases of
 // config.postgres. Begins the backups and the archive that are configured. `config` has gone through CompleteConfig.
 // `on_failure`, if it is not empty, is called once, on any thread, when a fold fails, or when another process has taken
-// over the database.
+// over a database.
 absl::StatusOr<OpenedStore> OpenStore(const config::v1::Config& config, storage::Observer* observer = nullptr,
                                       std::function<void(const absl::Status&)> on_failure = {});
 
-// Returns how a server with this configuration is a member of its cluster, and reads the secret of the cluster if there
-// is to be one. Errors name the setting and the file.
-storage::PostgresOptions PostgresOptionsOf(const config::v1::Config& config);
+// Returns how a server with this configuration is a member of its cluster, in each database.
+std::vector<storage::PostgresOptions> PostgresOptionsOf(const config::v1::Config& config);
+// Reads the secret of the cluster if there is to be one. Errors name the setting and the file.
 absl::StatusOr<std::string> ReadClusterSecret(const config::v1::Config& config);
 
-// Makes the tables of a cluster in the database of `config`.
+// Makes the tables of a cluster in the databases of `config`.
 absl::Status InitCluster(const config::v1::Config& config);
 
 // Brings back the store from the backups in `directory` to the data directory of `config`, as of `at`, and prints what

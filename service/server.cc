@@ -31,7 +31,7 @@
 #include "service/call/node_reader.h"
 #include "service/call/refusal_log.h"
 #include "service/call/request_parser.h"
-#include "service/cluster/cluster_agent.h"
+#include "service/cluster/cluster_agents.h"
 #include "service/cluster/cluster_placement.h"
 #include "service/cluster/namespace_rounds.h"
 #include "service/descriptors.h"
@@ -157,12 +157,18 @@ class RunningServer : public Server {
   absl::Status StartGrpc();
   // Makes this server a member of its cluster, if its store is of one.
   absl::Status JoinCluster();
+  // Reads the clocks of earlier runs.
+  absl::Status RecoverClocks();
   // Makes what brings the shards of the cluster, which begins once the executors run.
-  void MakeAgent();
+  void MakeAgents();
   // Makes what reads the load of the node; StartMetrics, which begins to read, is for when the executors run. Both come
   // before the first call.
   void MakeAdmin();
   absl::Status StartMetrics();
+  // Returns whether some executor may answer reads: each has the lease of its own database.
+  bool HoldsSomeLease() const {
+    return absl::c_any_of(executor_stores_, [](storage::Store* store) { return store->HoldsLease(); });
+  }
   void DiskFailed(const absl::Status& status) {
     if (!disk_failed_.exchange(true)) on_disk_failure_(status);
   }
@@ -198,12 +204,15 @@ class RunningServer : public Server {
   std::atomic<bool> disk_failed_ = false;
   std::unique_ptr<storage::Archiver> archiver_;  // null without an archive
   std::unique_ptr<storage::Store> store_;
-  std::unique_ptr<storage::Backups> backups_;  // null without a directory of backups
-  storage::PostgresStore* rows_ = nullptr;     // parts of the store; null if it is not in PostgreSQL
-  storage::LoggedStore* logged_ = nullptr;
+  std::unique_ptr<storage::Backups> backups_;     // null without a directory of backups
+  std::vector<storage::Store*> executor_stores_;  // those through which the executors commit
+  // Parts of the store, for each of its databases; none if it is not in PostgreSQL.
+  std::vector<storage::PostgresStore*> rows_;
+  std::vector<storage::LoggedStore*> logged_;
   std::unique_ptr<ClusterPlacement> cluster_placement_;  // null: other nodes can't join
   std::unique_ptr<storage::Families> families_;
-  std::unique_ptr<storage::RunClocks> run_clocks_;
+  // Those of each database, or of the store that has none. Executors are dealt out to them in turn, as to databases.
+  std::vector<std::unique_ptr<storage::RunClocks>> run_clocks_;
   std::unique_ptr<storage::NamespaceUsage> namespace_usage_;  // null: there are no quotas of objects and bytes
   std::unique_ptr<storage::sql::TempSpace> sql_temp_space_;
   storage::sql::HeapTotal sql_heap_total_;
@@ -219,7 +228,7 @@ class RunningServer : public Server {
   std::unique_ptr<AdminThread> admin_thread_;
   Maintenance maintenance_;
   RequestParser parser_;                     // ends before the executors that it posts to
-  std::unique_ptr<ClusterAgent> agent_;      // null: all shards are here. Ends before the executors that it posts to
+  std::unique_ptr<ClusterAgents> agents_;    // null: all shards are here. End before the executors that they post to
   std::unique_ptr<NamespaceRounds> rounds_;  // null: no other node counts what this one does
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
@@ -265,15 +274,14 @@ absl::Status RunningServer::Start() {
   if (absl::Status status = storage::CheckMoved(store_.get()); !status.ok()) return status;
   families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
   if (absl::Status status = families_->Recover(); !status.ok()) return status;
-  run_clocks_ = std::make_unique<storage::RunClocks>(store_.get(), ClusterRunsOf(rows_, config_));
-  if (absl::Status status = run_clocks_->Recover(); !status.ok()) return status;
+  if (absl::Status status = RecoverClocks(); !status.ok()) return status;
   if (absl::Status status = CountNamespaces(); !status.ok()) return status;
   return StartGrpc();
 }
 
 absl::Status RunningServer::JoinCluster() {
-  if (rows_ == nullptr) return absl::OkStatus();
-  // The agent brings the shards.
+  if (rows_.empty()) return absl::OkStatus();
+  // The agents bring the shards.
   owns_ = [](storage::ShardId) { return false; };
   auto placement = MakePlacement(config_);
   if (!placement.ok()) return placement.status();
@@ -282,28 +290,35 @@ absl::Status RunningServer::JoinCluster() {
   return absl::OkStatus();
 }
 
-void RunningServer::MakeAgent() {
-  if (rows_ == nullptr) return;
-  agent_ = std::make_unique<ClusterAgent>(
-      AgentServices{.rows = rows_,
-                    .store = logged_,
-                    .router = router_.get(),
-                    .run_clocks = run_clocks_.get(),
-                    .placement = cluster_placement_.get(),
-                    .on_gain = [this](storage::ShardId shard, int64_t epoch) { return CountShard(shard, epoch); },
-                    .on_lose =
-                        [this](storage::ShardId shard) {
-                          if (namespace_usage_ != nullptr) namespace_usage_->Lose(shard);
-                        },
-                    .on_nodes =
-                        [this](size_t nodes) {
-                          gate_.SetQuotaShare(1.0 / static_cast<double>(nodes));
-                          if (namespace_usage_ != nullptr) namespace_usage_->SetTakers(nodes);
-                        },
-                    .on_failure = [this](const absl::Status& status) { DiskFailed(status); }},
-      AgentOptionsOf(config_));
+absl::Status RunningServer::RecoverClocks() {
+  if (rows_.empty()) run_clocks_.push_back(std::make_unique<storage::RunClocks>(store_.get()));
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    run_clocks_.push_back(std::make_unique<storage::RunClocks>(logged_[i], ClusterRunsOf(rows_[i], config_)));
+  }
+  for (const auto& clocks : run_clocks_) {
+    if (absl::Status status = clocks->Recover(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void RunningServer::MakeAgents() {
+  if (rows_.empty()) return;
+  std::vector<AgentServices> services;
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    services.push_back({.rows = rows_[i],
+                        .store = logged_[i],
+                        .router = router_.get(),
+                        .run_clocks = run_clocks_[i].get(),
+                        .placement = cluster_placement_.get(),
+                        .on_nodes = nullptr,
+                        .on_failure = [this](const absl::Status& status) { DiskFailed(status); }});
+  }
+  agents_ = std::make_unique<ClusterAgents>(std::move(services), AgentOptionsOf(config_), [this](size_t nodes) {
+    gate_.SetQuotaShare(1.0 / static_cast<double>(nodes));
+    if (namespace_usage_ != nullptr) namespace_usage_->SetTakers(nodes);
+  });
   if (cluster_placement_ == nullptr) return;
-  cluster_placement_->set_on_moved([this](storage::ShardId) { agent_->LookSoon(); });
+  cluster_placement_->set_on_moved([this](storage::ShardId shard) { agents_->LookSoon(shard); });
 }
 
 absl::Status RunningServer::CountNamespaces() {
@@ -315,7 +330,7 @@ absl::Status RunningServer::CountNamespaces() {
       quotas, [](const auto& quota) { return quota.second.objects_max > 0 || quota.second.bytes_max > 0; });
   if (!wanted) return absl::OkStatus();
   uint64_t run = 0;
-  while (run == 0 && rows_ != nullptr) run = uint64_t{std::random_device{}()} << 32 | std::random_device{}();
+  while (run == 0 && !rows_.empty()) run = uint64_t{std::random_device{}()} << 32 | std::random_device{}();
   namespace_usage_ = std::make_unique<storage::NamespaceUsage>(std::move(quotas), run);
   return namespace_usage_->Count(store_.get());
 }
@@ -323,7 +338,8 @@ absl::Status RunningServer::CountNamespaces() {
 absl::Status RunningServer::CountShard(storage::ShardId shard, int64_t epoch) {
   if (namespace_usage_ == nullptr) return absl::OkStatus();
   storage::NamespaceUsage::Counts counts;
-  absl::Status status = rows_->ReadCatalog(shard, [&](absl::string_view key, absl::string_view value) {
+  storage::PostgresStore* const rows = rows_[static_cast<size_t>(shard) % rows_.size()];
+  absl::Status status = rows->ReadCatalog(shard, [&](absl::string_view key, absl::string_view value) {
     storage::NamespaceUsage::CountRecord(key, value, &counts);
   });
   if (status.ok()) namespace_usage_->Gain(shard, epoch, counts);
@@ -331,7 +347,7 @@ absl::Status RunningServer::CountShard(storage::ShardId shard, int64_t epoch) {
 }
 
 void RunningServer::StartRounds() {
-  if (namespace_usage_ == nullptr || rows_ == nullptr) return;
+  if (namespace_usage_ == nullptr || rows_.empty()) return;
   if (cluster_placement_ == nullptr) return namespace_usage_->EndRound(1);
   rounds_ = std::make_unique<NamespaceRounds>(namespace_usage_.get(), [this] { return cluster_placement_->Owners(); });
   rounds_->Start();
@@ -372,14 +388,15 @@ absl::Status RunningServer::StartGrpc() {
 
   std::vector<actors::Router::Host> hosts;
   for (int i = 0; i < config_.actors().executors(); ++i) {
+    executor_stores_.push_back(store_->ForExecutor(i));
     lanes_.push_back(std::make_unique<Lane>(clock_, builder.AddCompletionQueue(), config_));
     Lane* const lane = lanes_.back().get();
     lane->host = std::make_unique<actors::ShardHost>(
         actors::HostServices{
             .executor = &lane->executor,
-            .store = store_->ForExecutor(i),
+            .store = executor_stores_.back(),
             .families = families_.get(),
-            .run_clocks = run_clocks_.get(),
+            .run_clocks = run_clocks_[static_cast<size_t>(i) % run_clocks_.size()].get(),
             .reads = &lane->reads,
             .sql = nullptr,
             .sql_temp_space = sql_temp_space_.get(),
@@ -404,7 +421,7 @@ absl::Status RunningServer::StartGrpc() {
     hosts.push_back({&lane->executor, lane->host.get()});
   }
   router_ = std::make_unique<actors::Router>(std::move(hosts), owns_);
-  MakeAgent();
+  MakeAgents();
   if (placement_ != nullptr) gate_.SetCluster(placement_->secret());
 
   watchers_.SetUndelivered([this](const actors::AlarmWatchers::Delivery& delivery) {
@@ -436,6 +453,7 @@ absl::Status RunningServer::StartGrpc() {
                      .parser = &parser_,
                      .admin = admin_.get(),
                      .placement = placement_,
+                     .serves = [this] { return HoldsSomeLease(); },
                      .reroute_max = absl::Milliseconds(config_.postgres().cluster().reroute_time_limit_ms()),
                      .alone = lanes_.size() == 1,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
@@ -458,8 +476,8 @@ absl::Status RunningServer::StartGrpc() {
     lane->executor.Start();
   }
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
-  if (agent_ != nullptr) {
-    if (absl::Status status = agent_->Start(); !status.ok()) return status;
+  if (agents_ != nullptr) {
+    if (absl::Status status = agents_->Start(); !status.ok()) return status;
   }
   StartRounds();
   std::vector<const CompletionQueueExecutor*> executors;
@@ -486,7 +504,7 @@ void RunningServer::MakeAdmin() {
                               .families_max = config_.storage().column_families_max(),
                               .request_record_bytes_max = config_.storage().request_record_bytes_max(),
                               .traces = traces_.get()};
-  if (agent_ != nullptr) sources.cluster = [this] { return agent_->load(); };
+  if (agents_ != nullptr) sources.cluster = [this] { return agents_->load(); };
   for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
   node_reader_ = std::make_unique<NodeReader>(
       std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);
@@ -521,9 +539,9 @@ absl::Status RunningServer::StartMetrics() {
 
 void RunningServer::Drain() {
   if (grpc_ == nullptr) return;
-  if (agent_ != nullptr) {
-    agent_->Leave(actors::SteadyNow() + absl::Milliseconds(config_.server().drain_timeout_ms()));
-    agent_->Stop();
+  if (agents_ != nullptr) {
+    agents_->Leave(actors::SteadyNow() + absl::Milliseconds(config_.server().drain_timeout_ms()));
+    agents_->Stop();
   }
   rounds_ = nullptr;
   gate_.Drain();

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,8 @@ struct Endpoint {
   RequestParser* parser;
   AdminServices* admin;
   Placement* placement;  // null: the server is no node of a cluster
+  // Returns whether the server holds the lease of some of its objects, and so can answer for them. Any thread.
+  std::function<bool()> serves;
   // The most time for which a request is routed anew while its object is on its way between nodes.
   absl::Duration reroute_max;
   // There is no other executor.

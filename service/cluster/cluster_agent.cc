@@ -15,6 +15,13 @@ namespace {
 constexpr absl::Duration kLookIntervalMin = absl::Milliseconds(10);
 // Between two looks whether a node that waits for its executors is to end after all.
 constexpr absl::Duration kReleaseStep = absl::Milliseconds(100);
+constexpr absl::Duration kWaitMax = absl::Hours(24 * 365);
+
+CondVar::Deadline SteadyDeadline(absl::Time until) {
+  // A time without end would overflow.
+  const absl::Duration left = std::min(until - actors::SteadyNow(), kWaitMax);
+  return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(left);
+}
 
 }  // namespace
 
@@ -42,11 +49,16 @@ StepServices ClusterAgent::ServicesOfSteps() {
           .on_nodes = services_.on_nodes};
 }
 
-absl::Status ClusterAgent::Start() {
+void ClusterAgent::Begin() {
   services_.rows->ReadOwnShards();
   thread_ = std::thread([this] { Work(); });
+}
+
+absl::Status ClusterAgent::WaitUntilReady(absl::Time until) {
+  const auto steady_until = SteadyDeadline(until);
   MutexLock lock(&mutex_);
-  while (!ready_ && failure_.ok()) changed_.Wait(&mutex_);
+  while (!ready_ && failure_.ok() && changed_.WaitUntil(&mutex_, steady_until)) {
+  }
   return failure_;
 }
 
@@ -56,11 +68,15 @@ void ClusterAgent::LookSoon() {
   changed_.WakeAll();
 }
 
-void ClusterAgent::Leave(absl::Time until) {
-  const auto steady_until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(until - actors::SteadyNow());
+void ClusterAgent::BeginToLeave() {
   MutexLock lock(&mutex_);
   leaving_ = true;
   changed_.WakeAll();
+}
+
+void ClusterAgent::WaitUntilLeft(absl::Time until) {
+  const auto steady_until = SteadyDeadline(until);
+  MutexLock lock(&mutex_);
   while (!left_ && failure_.ok() && changed_.WaitUntil(&mutex_, steady_until)) {
   }
 }

@@ -1,7 +1,7 @@
-// The thread on which a node works for its cluster. It takes the steps of cluster_steps.h every look_interval, and at
-// once when a request has missed its shard.
+// The thread on which a node works for its cluster in one database (cluster_agents.h has those of all). It takes the
+// steps of cluster_steps.h every look_interval, and at once when a request has missed its shard.
 //
-// Threading: a thread of its own, which may block; Start, Leave and Stop are called by one other thread.
+// Threading: a thread of its own, which may block; one other thread begins, waits and stops.
 
 #ifndef HOLDFAST_SERVICE_CLUSTER_CLUSTER_AGENT_H_
 #define HOLDFAST_SERVICE_CLUSTER_CLUSTER_AGENT_H_
@@ -45,13 +45,17 @@ class ClusterAgent {
   ClusterAgent(AgentServices services, AgentOptions options);
   ~ClusterAgent();
 
-  // Begins, and waits until each shard has an owner that may be alive. The executors run. Errors: those that end the
-  // first steps, other than that the database can't be reached.
-  absl::Status Start();
+  // Begins. The executors run.
+  void Begin();
+  // Waits until each shard has an owner that may be alive, or until `until` by the steady clock. Errors: those that end
+  // the first steps, other than that the database can't be reached.
+  absl::Status WaitUntilReady(absl::Time until);
   // Looks at the map soon. Any thread.
   void LookSoon();
-  // Gives all shards away, until `until` by the steady clock, if there is a node to take them.
-  void Leave(absl::Time until);
+  // Begins to give all shards away, if there is a node to take them.
+  void BeginToLeave();
+  // Waits until that is done, or until `until` by the steady clock.
+  void WaitUntilLeft(absl::Time until);
   // Ends the thread. Shards stay where they are.
   void Stop();
   // Any thread.

@@ -49,60 +49,81 @@ std::shared_ptr<Peer> ClusterPlacement::NewPeer(const storage::postgres::Member&
                                 });
 }
 
-namespace {
-
-// Returns the map for clients. The shards of a dead node that another one recovers are nowhere: nobody serves them.
-PlacementMap ForClients(const storage::postgres::ClusterMap& map, const std::string& self,
-                        const std::function<bool(const storage::postgres::Member&)>& is_gone) {
-  std::vector<const storage::postgres::Member*> members;
+template <typename Visit>
+void ClusterPlacement::Seen::ForEachAlive(Visit visit) const {
   for (const auto& [owner, member] : map.members) {
-    if (member.state == storage::postgres::MemberState::kRecovery) continue;
-    if (owner == self || !(member.address.empty() || is_gone(member))) members.push_back(&member);
+    if (member.state != storage::postgres::MemberState::kRecovery && !gone.contains(owner)) visit(member);
   }
-  std::ranges::stable_sort(members, {}, &storage::postgres::Member::node);
+}
+
+// The shards of a dead node that another one recovers are nowhere: nobody serves them.
+PlacementMap ClusterPlacement::ForClients(const std::string& self) const {
+  std::map<std::string, PlacementMap::Node> by_owner;
+  for (const auto& [database, seen] : seen_) {
+    seen.ForEachAlive([&](const storage::postgres::Member& member) {
+      if (member.owner == self || !member.address.empty()) by_owner[member.owner] = {member.node, member.address};
+    });
+  }
+  std::vector<std::pair<std::string, PlacementMap::Node>> nodes(by_owner.begin(), by_owner.end());
+  std::ranges::stable_sort(nodes, {}, [](const auto& node) { return node.second.name; });
   PlacementMap result;
-  std::map<int64_t, int32_t> of_writer;
-  for (const storage::postgres::Member* const member : members) {
-    for (const auto& row : member->rows) of_writer[row.id] = static_cast<int32_t>(result.nodes.size());
-    result.nodes.push_back({.name = member->node, .address = member->address});
+  std::map<std::string, int32_t> of_owner;
+  for (auto& [owner, node] : nodes) {
+    of_owner[owner] = static_cast<int32_t>(result.nodes.size());
+    result.nodes.push_back(std::move(node));
   }
-  for (size_t shard = 0; shard < storage::kShardCount; ++shard) {
-    const auto found = of_writer.find(map.shards[shard].writer);
-    result.node_of_shard[shard] = found == of_writer.end() ? PlacementMap::kNobody : found->second;
+  result.node_of_shard.fill(PlacementMap::kNobody);
+  for (const auto& [database, seen] : seen_) {
+    seen.ForEachAlive([&, &map = seen.map](const storage::postgres::Member& member) {
+      const auto node = of_owner.find(member.owner);
+      if (node == of_owner.end()) return;
+      for (const storage::ShardId shard : map.ShardsOf(member)) {
+        result.node_of_shard[static_cast<size_t>(shard)] = node->second;
+      }
+    });
   }
   return result;
 }
 
-}  // namespace
-
-void ClusterPlacement::Update(const storage::postgres::ClusterMap& map, const std::string& self,
-                              const std::function<bool(const storage::postgres::Member&)>& is_gone) {
-  maps().Set(ForClients(map, self, is_gone));
-  std::map<std::string, std::shared_ptr<Peer>> peers;
-  std::map<int64_t, std::shared_ptr<Peer>> of_writer;
+void ClusterPlacement::UpdatePeers(const std::string& self) {
+  std::map<std::string, std::shared_ptr<Peer>> before;
   {
     ReaderLock lock(&mutex_);
-    peers = peers_;
+    before = peers_;
   }
-  std::erase_if(peers, [&](const auto& peer) {
-    const storage::postgres::Member* const member = map.Find(peer.first);
-    if (member != nullptr && !is_gone(*member)) return false;
-    peer.second->Gone();
-    return true;
-  });
-  for (const auto& [owner, member] : map.members) {
-    if (owner == self || member.address.empty() || is_gone(member)) continue;
-    std::shared_ptr<Peer>& peer = peers[owner];
-    if (peer == nullptr) peer = NewPeer(member);
-    for (const auto& row : member.rows) of_writer[row.id] = peer;
+  std::map<std::string, std::shared_ptr<Peer>> peers;
+  std::array<std::shared_ptr<Peer>, storage::kShardCount> of_shard;
+  for (const auto& [database, seen] : seen_) {
+    seen.ForEachAlive([&, &map = seen.map](const storage::postgres::Member& member) {
+      if (member.owner == self || member.address.empty()) return;
+      std::shared_ptr<Peer>& peer = peers[member.owner];
+      if (const auto found = before.find(member.owner); found != before.end()) peer = found->second;
+      if (peer == nullptr) peer = NewPeer(member);
+      for (const storage::ShardId shard : map.ShardsOf(member)) of_shard[static_cast<size_t>(shard)] = peer;
+    });
+  }
+  for (const auto& [owner, peer] : before) {
+    if (!peers.contains(owner)) peer->Gone();
   }
   WriterLock lock(&mutex_);
   peers_ = std::move(peers);
   for (size_t shard = 0; shard < storage::kShardCount; ++shard) {
-    const auto found = of_writer.find(map.shards[shard].writer);
-    of_shard_[shard] = found == of_writer.end() ? nullptr : found->second;
+    of_shard_[shard] = std::move(of_shard[shard]);
     elsewhere_[shard].store(of_shard_[shard] != nullptr, std::memory_order_release);
   }
+}
+
+void ClusterPlacement::Update(const storage::postgres::ClusterMap& map, const std::string& self,
+                              const std::function<bool(const storage::postgres::Member&)>& is_gone) {
+  MutexLock lock(&update_mutex_);
+  Seen& seen = seen_[map.part.database];
+  seen.map = map;
+  seen.gone.clear();
+  for (const auto& [owner, member] : map.members) {
+    if (owner != self && is_gone(member)) seen.gone.insert(owner);
+  }
+  maps().Set(ForClients(self));
+  UpdatePeers(self);
 }
 
 }  // namespace holdfast::service

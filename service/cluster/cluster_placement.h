@@ -1,4 +1,5 @@
-// Where the shards of a cluster are, as this node has last seen it.
+// Where the shards of a cluster are, as this node has last seen it: the maps of all of its databases together. A node
+// that is gone from one database, and alive in another, is still a node.
 //
 // Threading: any thread; PeerFor of a shard that is here takes no lock.
 
@@ -9,9 +10,11 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,17 +48,31 @@ class ClusterPlacement final : public Placement {
 
   // Called when a shard was not where this has said. Set it before the first request.
   void set_on_moved(std::function<void(storage::ShardId)> on_moved) { on_moved_ = std::move(on_moved); }
-  // Takes a new map. The shards of members for whom `is_gone` returns true are nowhere.
+  // Takes a new map of one database. The shards of members for whom `is_gone` returns true are nowhere. Any thread.
   void Update(const storage::postgres::ClusterMap& map, const std::string& self,
               const std::function<bool(const storage::postgres::Member&)>& is_gone);
 
  private:
+  // The map of a database.
+  struct Seen {
+    storage::postgres::ClusterMap map;
+    std::set<std::string> gone;  // owners
+
+    // Calls `visit` with each member that is there; not with one that only recovers another.
+    template <typename Visit>
+    void ForEachAlive(Visit visit) const;
+  };
+
+  PlacementMap ForClients(const std::string& self) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(update_mutex_);
+  void UpdatePeers(const std::string& self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(update_mutex_);
   std::shared_ptr<Peer> NewPeer(const storage::postgres::Member& member) const;
 
   const PeerOptions options_;
   std::function<void(storage::ShardId)> on_moved_ = [](storage::ShardId) {};
   std::array<std::atomic<bool>, storage::kShardCount> elsewhere_ = {};
   std::atomic<uint64_t> forwarded_ = 0;
+  Mutex update_mutex_;                                            // taken before mutex_
+  std::map<uint32_t, Seen> seen_ ABSL_GUARDED_BY(update_mutex_);  // by number of the database
   SharedMutex mutex_;
   std::array<std::shared_ptr<Peer>, storage::kShardCount> of_shard_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<Peer>> peers_ ABSL_GUARDED_BY(mutex_);  // by owner

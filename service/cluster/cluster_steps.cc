@@ -119,8 +119,8 @@ absl::StatusOr<ClusterSteps::Result> ClusterSteps::Step(bool leaving) {
     return more;
   }
   bool all_owned = true;
-  for (uint32_t shard = 0; shard < kShardCount; ++shard) {
-    const Member* const has = map->OwnerOf(ShardId(shard));
+  for (const ShardId shard : map->part.Shards()) {
+    const Member* const has = map->OwnerOf(shard);
     if (has == nullptr || has->state == MemberState::kRecovery) all_owned = false;
     // Nobody else is to answer for a shard that a server alone does not have.
     if (self->state == MemberState::kAlone && has != self) all_owned = false;

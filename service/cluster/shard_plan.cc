@@ -34,9 +34,9 @@ ShardPlan PlanShards(const ClusterMap& map, const Member& self, IsSilent is_sile
 
   // Shards that nobody has are dealt out in turn.
   size_t free = 0;
-  for (uint32_t shard = 0; shard < storage::kShardCount; ++shard) {
-    if (map.OwnerOf(ShardId(shard)) != nullptr) continue;
-    if (free++ % takers.size() == rank) plan.take.push_back(MoveTo(map, ShardId(shard), self));
+  for (const ShardId shard : map.part.Shards()) {
+    if (map.OwnerOf(shard) != nullptr) continue;
+    if (free++ % takers.size() == rank) plan.take.push_back(MoveTo(map, shard, self));
   }
   if (free > 0) return plan;
 

@@ -143,15 +143,15 @@ constexpr MetricRow kRows[] = {
      "holdfast_cluster_lease_age_seconds",
      kGauge,
      {},
-     "Time since the node has sent the last write to the database that was acknowledged. At postgres.lease_ms it "
-     "answers nothing more until it can write, and others may take it over."},
+     "Time since the node has sent the last write to the database that was acknowledged; of several databases the "
+     "longest. At postgres.lease_ms it answers nothing more until it can write, and others may take it over."},
     {Metric::kClusterShardsMoved, "holdfast_cluster_shards_moved_total", kCounter, kByDirection,
      "Shards that this node has gained, and those that it has given away."},
     {Metric::kClusterRecoveries,
      "holdfast_cluster_recoveries_total",
      kCounter,
      {},
-     "Dead nodes that this one has taken over."},
+     "Dead nodes that this one has taken over; in each of several databases one."},
     {Metric::kClusterForwarded,
      "holdfast_cluster_forwarded_total",
      kCounter,

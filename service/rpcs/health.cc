@@ -47,7 +47,7 @@ bool HasService(const Endpoint& endpoint, const std::string& name) {
 
 HealthCheckResponse::ServingStatus StateOf(const Endpoint& endpoint, const std::string& name) {
   if (name == kLiveness) return HealthCheckResponse::SERVING;
-  const bool ready = !endpoint.gate->draining() && endpoint.store->HoldsLease();
+  const bool ready = !endpoint.gate->draining() && endpoint.serves();
   return ready ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }
 

@@ -88,7 +88,7 @@ absl::StatusOr<ClusterMap> WaitForSilence(const WriterOptions& options, MemberSt
     AddReadMap(connection);
     const TripResult result = connection->Run(SetupDeadline());
     if (!result.ok()) return result.status();
-    ClusterMap map = TakeMap(result.rows);
+    ClusterMap map = TakeMap(result.rows, options.part);
     watch->Look(map, asked_at, options.boot_time());
     bool wait = false;
     for (const auto& [owner, member] : map.members) {
@@ -108,6 +108,12 @@ absl::StatusOr<ClusterMap> WaitForSilence(const WriterOptions& options, MemberSt
 }
 
 }  // namespace
+
+absl::Status AwaitSilence(const WriterOptions& options, MemberState state, SilenceWatch* watch) {
+  auto connection = OpenSession(options.session, SessionKind::kWriter);
+  if (!connection.ok()) return connection.status();
+  return WaitForSilence(options, state, connection->get(), watch).status();
+}
 
 absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, MemberState state, SilenceWatch* watch) {
   auto connection = OpenSession(options.session, SessionKind::kWriter);
@@ -140,7 +146,7 @@ absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, Member
         "nodes with another secret (postgres.cluster.secret_file) are members of the cluster in this database; it "
         "can be changed once all have ended in order");
   }
-  for (const auto& [owner, member] : TakeMap(result.rows).members) {
+  for (const auto& [owner, member] : TakeMap(result.rows, options.part).members) {
     if (owner == options.owner || before->Find(owner) != nullptr || !IsInTheWay(options, state, member)) continue;
     return refused(absl::StrCat("the node \"", member.node, "\" has just taken the database"));
   }

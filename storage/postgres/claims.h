@@ -30,9 +30,12 @@ struct Claimed {
   absl::Duration at;                   // BootTime when the claim was sent
 };
 
-// Makes the writers of a new member with this state. Blocks for as long as the lease of a member that is gone without a
-// word and is in the way: all others for a server that is alone, and one of the same name for a node. `watch` has seen
-// them meanwhile. Errors: FAILED_PRECONDITION if one of them is alive; those of the connection.
+// Blocks for as long as the lease of a member that is gone without a word and is in the way of one with this state: all
+// others for a server that is alone, and one of the same name for a node. `watch` has seen them meanwhile. Errors:
+// FAILED_PRECONDITION if one of them is alive; those of the connection.
+absl::Status AwaitSilence(const WriterOptions& options, MemberState state, SilenceWatch* watch);
+
+// Makes the writers of a new member with this state, after AwaitSilence. Other nodes may give it shards from then on.
 absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, MemberState state, SilenceWatch* watch);
 
 // Takes over the writers of `dead`, as `dead` has them. Their member is then that of `options`, in recovery. Errors:

@@ -25,7 +25,7 @@ int64_t Member::WriterOf(ShardId shard) const {
   const auto lanes = static_cast<int32_t>(absl::c_count_if(rows, [](const auto& row) { return row.lane != kNoLane; }));
   HOLDFAST_CHECK(lanes > 0, node);
   const auto row = absl::c_find_if(
-      rows, [lane = static_cast<int32_t>(shard) % lanes](const WriterRow& writer) { return writer.lane == lane; });
+      rows, [lane = part.LaneOf(shard, lanes)](const WriterRow& writer) { return writer.lane == lane; });
   return row == rows.end() ? 0 : row->id;
 }
 
@@ -59,8 +59,9 @@ void AddReadMap(Connection* connection) {
   connection->Add(kSeeShards);
 }
 
-ClusterMap TakeMap(absl::Span<const Rows> results) {
+ClusterMap TakeMap(absl::Span<const Rows> results, const DatabasePart& part) {
   ClusterMap map;
+  map.part = part;
   const Rows& writers = results[results.size() - 2];
   for (int i = 0; i < writers.count(); ++i) {
     const WriterRow row = {.id = writers.Int(i, 0),
@@ -74,6 +75,7 @@ ClusterMap TakeMap(absl::Span<const Rows> results) {
     }
     Member& member = map.members[std::string(writers.Bytes(i, 5))];
     member.owner = std::string(writers.Bytes(i, 5));
+    member.part = part;
     // The state of a member is that of the row which it commits to with its moves.
     if (row.lane == kNoLane || member.rows.empty()) member.state = static_cast<MemberState>(writers.Int(i, 6));
     member.node = std::string(writers.Bytes(i, 7));

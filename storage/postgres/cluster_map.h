@@ -4,6 +4,9 @@
 // each executor (by its number, the lane), and one for all else. A shard belongs to a writer of an executor; in a
 // process shard s is always of the executor s modulo their number.
 //
+// A cluster in several databases has a map in each, of the shards there (database_part.h). A process is a member in
+// each with the executors that work there, whose lanes are counted from 0, and has the same owner everywhere.
+//
 // The lease is of the member as a whole. Whoever has seen none of its rows change for a whole lease, by his own clock,
 // may take all of them over in one transaction, which fails if one of them has changed.
 
@@ -19,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/postgres/database_part.h"
 #include "storage/store/object_id.h"
 
 namespace holdfast::storage::postgres {
@@ -52,6 +56,7 @@ struct Member {
   std::string address;
   absl::Duration lease;
   std::vector<WriterRow> rows;  // by id
+  DatabasePart part = {};       // the database in which it is a member
 
   // Returns the writer that has the shard if this member has it.
   int64_t WriterOf(ShardId shard) const;
@@ -68,6 +73,7 @@ struct ClusterMap {
   std::map<std::string, Member> members;  // those that have an owner, by owner
   std::vector<int64_t> ownerless;         // writers whose owner is gone, and whose logs are written back
   std::array<Place, kShardCount> shards;
+  DatabasePart part = {};  // the shards that are in the map; those of other databases have no place in it
 
   // Returns the member that has the shard; null if nobody has it, and any member may take it.
   const Member* OwnerOf(ShardId shard) const;
@@ -75,9 +81,9 @@ struct ClusterMap {
   std::vector<ShardId> ShardsOf(const Member& member) const;
 };
 
-// Adds the statements that read the map to a trip; the map is made of the last two results.
+// Adds the statements that read the map of a database to a trip; the map is made of the last two results.
 void AddReadMap(Connection* connection);
-ClusterMap TakeMap(absl::Span<const Rows> results);
+ClusterMap TakeMap(absl::Span<const Rows> results, const DatabasePart& part);
 
 // Finds the members that have been silent for their lease. A member is watched from the answer to the first look at it,
 // for its lease and a little more, since two clocks do not run equally fast. While nobody looks, as when the database

@@ -62,7 +62,7 @@ absl::StatusOr<ClusterMap> Membership::Look() {
   for (const Writer* writer : writers_) acknowledged[writer->id()] = writer->batch();
   const absl::StatusOr<TripResult> result = Ask(AddReadMap);
   if (!result.ok()) return result.status();
-  ClusterMap map = TakeMap(result->rows);
+  ClusterMap map = TakeMap(result->rows, options_.part);
   const Member* const self = map.Find(owner());
   if (self == nullptr) return absl::UnavailableError("PostgreSQL: this node is not in the map of the cluster");
   for (const WriterRow& row : self->rows) {

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -29,22 +27,15 @@ constexpr Reader::PageLimits kReadAhead = {.rows_max = 32, .bytes_max = 32 << 10
 // A page of a walk over the catalog of a shard.
 constexpr Reader::PageLimits kCatalogPage = {.rows_max = 1024, .bytes_max = 1 << 20};
 
-// Between two tries to reach the database at the start, which waits for nothing else.
-constexpr auto kConnectStep = std::chrono::milliseconds(100);
-
 absl::Status NoOwnFamilies() { return absl::UnimplementedError("objects in PostgreSQL have no families of their own"); }
 absl::Status ReadOfDropped() { return absl::InternalError("read of a dropped family"); }
-
-SessionOptions SessionOf(const PostgresOptions& options) {
-  return {
-      .conninfo = options.conninfo, .unsafe_settings = options.unsafe_settings, .read_timeout = options.read_timeout};
-}
 
 WriterOptions WriterOf(const PostgresOptions& options) {
   return {.session = SessionOf(options),
           .owner = options.owner,
           .node = options.node,
           .address = options.address,
+          .part = options.part,
           .cluster_mark = options.cluster_mark,
           .lease = options.lease,
           .commit_timeout = options.commit_timeout,
@@ -55,6 +46,8 @@ WriterOptions WriterOf(const PostgresOptions& options) {
           .fence_off = options.fence_off,
           .on_step = options.on_step};
 }
+
+MemberState StateOf(const PostgresOptions& options) { return options.joins ? MemberState::kNode : MemberState::kAlone; }
 
 class StoreOverLibpq final : public PostgresStore {
  public:
@@ -142,8 +135,8 @@ class StoreOverLibpq final : public PostgresStore {
   // Returns the writer that a shard must have for its objects to be read.
   std::optional<int64_t> ExpectedWriter(int16_t shard) const {
     if (!reads_own_shards_.load(std::memory_order_relaxed)) return std::nullopt;
-    const size_t executors = writers_.size() - 1;
-    return writers_[static_cast<size_t>(shard) % executors]->id();
+    const auto executors = static_cast<int32_t>(writers_.size() - 1);
+    return writers_[static_cast<size_t>(options_.part.LaneOf(ShardId(static_cast<uint16_t>(shard)), executors))]->id();
   }
   static std::vector<const Writer*> PointersOf(absl::Span<const std::unique_ptr<Writer>> writers) {
     std::vector<const Writer*> pointers;
@@ -241,24 +234,31 @@ absl::Status StoreOverLibpq::ReadCatalog(
 }
 
 }  // namespace
+
+SessionOptions SessionOf(const PostgresOptions& options) {
+  return {
+      .conninfo = options.conninfo, .unsafe_settings = options.unsafe_settings, .read_timeout = options.read_timeout};
+}
+
 }  // namespace postgres
 
-absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresOptions& options) {
-  const postgres::SessionOptions session = postgres::SessionOf(options);
-  // A database that is just starting, too, is worth waiting for.
-  const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options.read_timeout);
-  auto connection = postgres::OpenSession(session, postgres::SessionKind::kReader);
-  while (absl::IsUnavailable(connection.status()) && std::chrono::steady_clock::now() < give_up) {
-    std::this_thread::sleep_for(postgres::kConnectStep);
-    connection = postgres::OpenSession(session, postgres::SessionKind::kReader);
-  }
-  if (!connection.ok()) return connection.status();
-  if (absl::Status status = postgres::CheckSchema(connection->get()); !status.ok()) return status;
-  if (absl::Status status = postgres::CheckPooling(options.conninfo); !status.ok()) return status;
+absl::StatusOr<postgres::SilenceWatch> AwaitSilence(const PostgresOptions& options) {
   postgres::SilenceWatch silence(options.look_gap_max);
+  absl::Status status = postgres::AwaitSilence(postgres::WriterOf(options), postgres::StateOf(options), &silence);
+  if (!status.ok()) return status;
+  return silence;
+}
+
+absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresOptions& options,
+                                                                 std::optional<postgres::SilenceWatch> seen) {
+  auto connection = postgres::OpenFirstSession(postgres::SessionOf(options), options.read_timeout);
+  if (!connection.ok()) return connection.status();
+  const auto mark = postgres::CheckSchema(connection->get(), options.part);
+  if (!mark.ok()) return mark.status();
+  if (absl::Status status = postgres::CheckPooling(options.conninfo); !status.ok()) return status;
+  postgres::SilenceWatch silence = std::move(seen).value_or(postgres::SilenceWatch(options.look_gap_max));
   const absl::StatusOr<postgres::Claimed> claimed =
-      postgres::Join(postgres::WriterOf(options), options.executors,
-                     options.joins ? postgres::MemberState::kNode : postgres::MemberState::kAlone, &silence);
+      postgres::Join(postgres::WriterOf(options), options.executors, postgres::StateOf(options), &silence);
   if (!claimed.ok()) return claimed.status();
   return std::make_unique<postgres::StoreOverLibpq>(options, *claimed, std::move(silence), /*recovers=*/false);
 }
@@ -272,9 +272,5 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> RecoverPostgresStore(const Postgr
 }
 
 absl::Status CheckPostgresConninfo(const std::string& conninfo) { return postgres::CheckConninfo(conninfo); }
-
-absl::Status InitPostgres(const PostgresOptions& options) {
-  return postgres::InitCluster(postgres::SessionOf(options));
-}
 
 }  // namespace holdfast::storage

@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -32,7 +33,9 @@
 #include "absl/time/time.h"
 #include "storage/log/commit_logs.h"
 #include "storage/postgres/cluster_map.h"
+#include "storage/postgres/database_part.h"
 #include "storage/postgres/membership.h"
+#include "storage/postgres/schema.h"
 #include "storage/postgres/writer.h"
 #include "storage/store/store.h"
 
@@ -41,11 +44,14 @@ namespace holdfast::storage {
 struct PostgresOptions {
   // As libpq takes it. Passwords are better kept in a passfile.
   std::string conninfo;
+  // Which of the databases of the cluster this is (databases.h).
+  postgres::DatabasePart part = {};
   // The name of this node and where it serves, for the messages of others.
   std::string node = "holdfastd";
   std::string address;
-  // A number that no other process has.
+  // A number that no other process has; the same in all databases.
   std::string owner;
+  // Executors that work in this database.
   int executors = 1;
   absl::Duration lease = absl::Seconds(5);
   absl::Duration commit_timeout = absl::Seconds(3);
@@ -102,19 +108,24 @@ class PostgresStore : public Store {
   virtual void Forget(ShardId shard) = 0;
 };
 
-// Opens the store of a cluster that InitPostgres has made, as a new member. Blocks for as long as the lease of a member
-// that is gone without a word and is in the way. Errors: FAILED_PRECONDITION if the database does not fit, or another
-// process is alive that does not let this one in; UNAVAILABLE if it can't be reached.
-absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresOptions& options);
+// Opens the store of a cluster whose tables InitDatabases (databases.h) has made, as a new member. Blocks for as long
+// as the lease of a member that is gone without a word and is in the way; not for one that `seen` has seen silent.
+// Errors: FAILED_PRECONDITION if the database does not fit, or another process is alive that does not let this one in;
+// UNAVAILABLE if it can't be reached.
+absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(
+    const PostgresOptions& options, std::optional<postgres::SilenceWatch> seen = std::nullopt);
+
+// Blocks as OpenPostgresStore does, and opens nothing. Returns what it has seen. Errors: the same.
+absl::StatusOr<postgres::SilenceWatch> AwaitSilence(const PostgresOptions& options);
 
 // Takes over the writers of a member that is silent. A LoggedStore over the store writes its logs back when it is
 // opened; then its shards may be given away. Errors: ABORTED if the member is alive, or was taken over.
 absl::StatusOr<std::unique_ptr<PostgresStore>> RecoverPostgresStore(const PostgresOptions& options,
                                                                     const postgres::Member& dead);
 
-// Makes the tables of a cluster in the database, if there are none. Errors: FAILED_PRECONDITION if there are tables
-// that this server does not know, or the settings of the server may lose commits.
-absl::Status InitPostgres(const PostgresOptions& options);
+namespace postgres {
+SessionOptions SessionOf(const PostgresOptions& options);
+}  // namespace postgres
 
 // Returns what is wrong with a conninfo, or OK; connects to nothing.
 absl::Status CheckPostgresConninfo(const std::string& conninfo);

@@ -1,8 +1,11 @@
 #include "storage/postgres/schema.h"
 
 #include <chrono>
+#include <thread>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "storage/store/object_id.h"
 
@@ -12,6 +15,9 @@ namespace {
 // For what happens once at the start, and for each new connection.
 constexpr auto kSetupTimeout = std::chrono::seconds(10);
 
+// Between two tries to reach the database at the start, which waits for nothing else.
+constexpr auto kConnectStep = std::chrono::milliseconds(100);
+
 Deadline SetupDeadline() { return std::chrono::steady_clock::now() + kSetupTimeout; }
 
 // Two processes that make the tables at once do so one after the other.
@@ -20,32 +26,47 @@ const Statement kLockSchema = {"lock_schema", "SELECT pg_advisory_xact_lock(4853
 // The keys of catalog, alarms and requests have an order over all shards, too; packed objects do not.
 //
 // fillfactor: room on each page for new versions of its rows, which then need no new entries in an index.
-const char* const kTables[] = {
-    "CREATE TABLE IF NOT EXISTS hf_meta (key text PRIMARY KEY, value text NOT NULL)",
-    ("CREATE TABLE IF NOT EXISTS hf_writer (id int8 PRIMARY KEY, lane int4 NOT NULL, epoch int8 NOT NULL,"
-     " batch int8 NOT NULL, beat int8 NOT NULL, owner text, state int2 NOT NULL, node text NOT NULL,"
-     " address text NOT NULL, lease_ms int8 NOT NULL) WITH (fillfactor = 50)"),
-    "CREATE SEQUENCE IF NOT EXISTS hf_writer_id",
-    "CREATE TABLE IF NOT EXISTS hf_shard (id int2 PRIMARY KEY, writer int8, epoch int8 NOT NULL)",
-    ("CREATE TABLE IF NOT EXISTS hf_entry (family int2 NOT NULL, shard int2 NOT NULL, key bytea NOT NULL,"
-     " value bytea NOT NULL, PRIMARY KEY (family, shard, key)) WITH (fillfactor = 85, toast_tuple_target = 8160)"),
-    "ALTER TABLE hf_entry ALTER COLUMN value SET STORAGE MAIN",
-    "CREATE INDEX IF NOT EXISTS hf_entry_order ON hf_entry (family, key) WHERE family <> 3",
-    ("CREATE TABLE IF NOT EXISTS hf_log (writer int8 NOT NULL, batch int8 NOT NULL, bytes bytea NOT NULL,"
-     " PRIMARY KEY (writer, batch))"),
-    "ALTER TABLE hf_log ALTER COLUMN bytes SET STORAGE EXTERNAL",
-    "INSERT INTO hf_shard SELECT n, NULL, 0 FROM generate_series(0, 255) n ON CONFLICT DO NOTHING",
-};
-static_assert(kShardCount == 256, "the rows of hf_shard");
+std::vector<std::string> TablesOf(const DatabasePart& part) {
+  std::string writer_id = "CREATE SEQUENCE IF NOT EXISTS hf_writer_id";
+  if (part.databases > 1) {
+    const int64_t before = part.database * kWritersOfDatabase;
+    absl::StrAppend(&writer_id, " MINVALUE ", before + 1, " MAXVALUE ", before + kWritersOfDatabase - 1);
+  }
+  return {
+      "CREATE TABLE IF NOT EXISTS hf_meta (key text PRIMARY KEY, value text NOT NULL)",
+      ("CREATE TABLE IF NOT EXISTS hf_writer (id int8 PRIMARY KEY, lane int4 NOT NULL, epoch int8 NOT NULL,"
+       " batch int8 NOT NULL, beat int8 NOT NULL, owner text, state int2 NOT NULL, node text NOT NULL,"
+       " address text NOT NULL, lease_ms int8 NOT NULL) WITH (fillfactor = 50)"),
+      writer_id,
+      "CREATE TABLE IF NOT EXISTS hf_shard (id int2 PRIMARY KEY, writer int8, epoch int8 NOT NULL)",
+      ("CREATE TABLE IF NOT EXISTS hf_entry (family int2 NOT NULL, shard int2 NOT NULL, key bytea NOT NULL,"
+       " value bytea NOT NULL, PRIMARY KEY (family, shard, key)) WITH (fillfactor = 85, toast_tuple_target = 8160)"),
+      "ALTER TABLE hf_entry ALTER COLUMN value SET STORAGE MAIN",
+      "CREATE INDEX IF NOT EXISTS hf_entry_order ON hf_entry (family, key) WHERE family <> 3",
+      ("CREATE TABLE IF NOT EXISTS hf_log (writer int8 NOT NULL, batch int8 NOT NULL, bytes bytea NOT NULL,"
+       " PRIMARY KEY (writer, batch))"),
+      "ALTER TABLE hf_log ALTER COLUMN bytes SET STORAGE EXTERNAL",
+      absl::StrCat("INSERT INTO hf_shard SELECT n, NULL, 0 FROM generate_series(", part.database, ", ", kShardCount - 1,
+                   ", ", part.databases, ") n ON CONFLICT DO NOTHING"),
+  };
+}
 
 const Statement kPutMeta = {"put_meta",
                             "INSERT INTO hf_meta SELECT 'version', $1::text UNION ALL SELECT 'shards', $2::text"
-                            " UNION ALL SELECT 'cluster', gen_random_uuid()::text ON CONFLICT DO NOTHING"};
+                            " UNION ALL SELECT 'cluster', coalesce(nullif($3::text, ''), gen_random_uuid()::text)"
+                            " ON CONFLICT DO NOTHING"};
+const Statement kPutPart = {"put_part",
+                            "INSERT INTO hf_meta SELECT 'databases', $1::text UNION ALL SELECT 'database', $2::text"
+                            " ON CONFLICT DO NOTHING"};
 const Statement kTouch = {"touch", "UPDATE hf_meta SET value = value WHERE key = 'version' RETURNING 1"};
 const Statement kHasMeta = {"has_meta", "SELECT to_regclass('hf_meta') IS NOT NULL"};
 const Statement kGetMeta = {"get_meta",
                             "SELECT (SELECT value FROM hf_meta WHERE key = 'version'),"
-                            " (SELECT value FROM hf_meta WHERE key = 'shards')"};
+                            " (SELECT value FROM hf_meta WHERE key = 'shards'),"
+                            " coalesce((SELECT value FROM hf_meta WHERE key = 'cluster'), ''),"
+                            " coalesce((SELECT value FROM hf_meta WHERE key = 'databases'), ''),"
+                            " coalesce((SELECT value FROM hf_meta WHERE key = 'database'), '')"};
+const Statement kIsUsed = {"is_used", "SELECT is_called FROM hf_writer_id"};
 
 const Statement kSettings = {
     "settings",
@@ -54,17 +75,25 @@ const Statement kSettings = {
 
 absl::Status Unfit(absl::string_view what) { return absl::FailedPreconditionError(absl::StrCat("PostgreSQL: ", what)); }
 
-absl::Status CheckMeta(const Rows& rows) {
+absl::StatusOr<ClusterMark> TakeMark(const Rows& rows) {
   if (rows.IsNull(0, 0) || rows.IsNull(0, 1)) return Unfit("hf_meta has no version: the tables are not of a cluster");
-  if (rows.Bytes(0, 0) != absl::StrCat(kSchemaVersion)) {
-    return Unfit(absl::StrCat("the tables have version ", rows.Bytes(0, 0), ", and this server knows version ",
-                              kSchemaVersion, "; nothing was changed"));
+  const absl::string_view version = rows.Bytes(0, 0);
+  const bool several = version == absl::StrCat(kSchemaVersionOfSeveral);
+  if (!several && version != absl::StrCat(kSchemaVersion)) {
+    return Unfit(absl::StrCat("the tables have version ", version, ", and this server knows versions ", kSchemaVersion,
+                              " and ", kSchemaVersionOfSeveral, "; nothing was changed"));
   }
   if (rows.Bytes(0, 1) != absl::StrCat(kShardCount)) {
     return Unfit(absl::StrCat("the cluster has ", rows.Bytes(0, 1), " shards, and this server has ", kShardCount,
                               "; nothing was changed"));
   }
-  return absl::OkStatus();
+  ClusterMark mark = {.cluster = std::string(rows.Bytes(0, 2)), .part = {}};
+  if (!several) return mark;
+  if (!absl::SimpleAtoi(rows.Bytes(0, 3), &mark.part.databases) ||
+      !absl::SimpleAtoi(rows.Bytes(0, 4), &mark.part.database) || mark.part.database >= mark.part.databases) {
+    return Unfit("hf_meta does not say which of the databases of its cluster this is");
+  }
+  return mark;
 }
 
 absl::StatusOr<bool> HasMeta(Connection* connection) {
@@ -127,32 +156,76 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& op
   return opened;
 }
 
+absl::StatusOr<std::unique_ptr<Connection>> OpenFirstSession(const SessionOptions& options, absl::Duration patience) {
+  const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(patience);
+  auto connection = OpenSession(options, SessionKind::kReader);
+  while (absl::IsUnavailable(connection.status()) && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(kConnectStep);
+    connection = OpenSession(options, SessionKind::kReader);
+  }
+  return connection;
+}
+
 void AddSyncedWrite(Connection* connection) { connection->Add(kTouch); }
 
-absl::Status CheckSchema(Connection* connection) {
+absl::StatusOr<std::optional<ClusterMark>> ReadMark(Connection* connection) {
   const absl::StatusOr<bool> has = HasMeta(connection);
   if (!has.ok()) return has.status();
-  if (!*has) return Unfit("the database has no tables of a cluster; make them with holdfastd --init-cluster");
+  if (!*has) return std::nullopt;
   connection->Add(kGetMeta);
   TripResult result = connection->Run(SetupDeadline());
   if (!result.ok()) return result.status();
-  return CheckMeta(result.rows.back());
+  return TakeMark(result.rows.back());
 }
 
-absl::Status InitCluster(const SessionOptions& options) {
+absl::StatusOr<bool> IsUsed(Connection* connection) {
+  connection->Add(kIsUsed);
+  TripResult result = connection->Run(SetupDeadline());
+  if (!result.ok()) return result.status();
+  return result.rows.back().Bool(0, 0);
+}
+
+absl::Status CheckPart(const ClusterMark& mark, const DatabasePart& part) {
+  if (mark.part.databases != part.databases) {
+    return Unfit(absl::StrCat("the cluster of this database has ", mark.part.databases,
+                              mark.part.databases == 1 ? " database" : " databases", ", and the configuration has ",
+                              part.databases, " (postgres.database); the number can't be changed"));
+  }
+  if (mark.part.database != part.database) {
+    return Unfit(absl::StrCat("this is database ", mark.part.database,
+                              " of its cluster, and the configuration has it as ", part.database,
+                              ", counted from 0: their order (postgres.database) can't be changed"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ClusterMark> CheckSchema(Connection* connection, const DatabasePart& part) {
+  const absl::StatusOr<std::optional<ClusterMark>> mark = ReadMark(connection);
+  if (!mark.ok()) return mark.status();
+  if (!*mark) return Unfit("the database has no tables of a cluster; make them with holdfastd --init-cluster");
+  if (absl::Status status = CheckPart(**mark, part); !status.ok()) return status;
+  return **mark;
+}
+
+absl::StatusOr<ClusterMark> InitDatabase(const SessionOptions& options, const DatabasePart& part,
+                                         const std::string& cluster) {
   auto connection = OpenSession(options, SessionKind::kWriter);
   if (!connection.ok()) return connection.status();
   // Tables of another version stay as they are.
   const absl::StatusOr<bool> has = HasMeta(connection->get());
   if (!has.ok()) return has.status();
-  if (*has) return CheckSchema(connection->get());
+  if (*has) return CheckSchema(connection->get(), part);
   int number = 0;
   (*connection)->Add(kLockSchema);
-  for (const char* const table : kTables) (*connection)->Add({absl::StrCat("table", number++), table});
-  (*connection)->Add(kPutMeta, Params().Bytes(absl::StrCat(kSchemaVersion)).Bytes(absl::StrCat(kShardCount)));
+  for (std::string& table : TablesOf(part)) (*connection)->Add({absl::StrCat("table", number++), std::move(table)});
+  const int version = part.databases > 1 ? kSchemaVersionOfSeveral : kSchemaVersion;
+  (*connection)->Add(kPutMeta, Params().Bytes(absl::StrCat(version)).Bytes(absl::StrCat(kShardCount)).Bytes(cluster));
+  if (part.databases > 1) {
+    (*connection)->Add(kPutPart, Params().Bytes(absl::StrCat(part.databases)).Bytes(absl::StrCat(part.database)));
+  }
   TripResult made = (*connection)->Run(SetupDeadline());
   if (!made.ok()) return made.status();
-  return CheckSchema(connection->get());
+  return CheckSchema(connection->get(), part);
 }
 
 absl::Status CheckPooling(const std::string& conninfo) {

@@ -1,10 +1,11 @@
-// The tables of a cluster in its database: they are made once, and checked whenever a node starts.
+// The tables of a cluster in one of its databases: they are made once, and checked whenever a node starts.
 //
-//   hf_meta    the version of this format, the number of shards, and the cluster's id
+//   hf_meta    the version of this format, the number of shards, and the cluster's id; where the cluster has several
+//              databases, their number and which of them this is
 //   hf_writer  a row for each writer of a process: one for each executor, by its number (lane), and one for all else
 //              (lane -1). It is the fence of all that the writer commits (writer.h). Numbers of writers come from
-//              hf_writer_id, and none is used twice.
-//   hf_shard   which writer owns a shard (cluster_map.h)
+//              hf_writer_id, and none is used twice, nor in two databases of a cluster.
+//   hf_shard   which writer owns a shard (cluster_map.h), for the shards that lie in this database
 //   hf_entry   the entries of the store (row_key.h)
 //   hf_log     batches that are not in hf_entry yet
 //
@@ -16,16 +17,20 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "storage/postgres/connection.h"
+#include "storage/postgres/database_part.h"
 
 namespace holdfast::storage::postgres {
 
+// The version of the tables of a cluster with one database, and of those of one with several.
 inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersionOfSeveral = 3;
 
 struct SessionOptions {
   std::string conninfo;
@@ -46,17 +51,37 @@ enum class SessionKind {
 // there is no connection; FAILED_PRECONDITION if the server is a standby, or its settings may lose a commit.
 absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& options, SessionKind kind);
 
+// Does the same for a reader at the start, where a database that is just starting, too, is worth waiting for: tries
+// again for so long while there is no connection.
+absl::StatusOr<std::unique_ptr<Connection>> OpenFirstSession(const SessionOptions& options, absl::Duration patience);
+
 // Adds a write to a trip, which returns a row. What a trip with it shows is of the server that takes the writes: one
 // that was replaced can't commit.
 void AddSyncedWrite(Connection* connection);
 
-// Makes the tables if there are none, in one transaction; several processes may do so at once. Blocking. Errors:
-// FAILED_PRECONDITION if there are tables of a version that this server does not know, or of another number of shards;
-// those of OpenSession.
-absl::Status InitCluster(const SessionOptions& options);
+// The cluster of a database, as its tables say.
+struct ClusterMark {
+  std::string cluster;  // a random id, the same in all databases of the cluster
+  DatabasePart part;
+};
 
-// Errors: FAILED_PRECONDITION if the database has no tables of a cluster, or others than this server's.
-absl::Status CheckSchema(Connection* connection);
+// Makes the tables if there are none, in one transaction; several processes may do so at once. An empty `cluster`
+// stands for a new id. Returns the mark that the tables have now. Blocking. Errors: FAILED_PRECONDITION if there are
+// tables of a version that this server does not know, or of another number of shards; those of OpenSession.
+absl::StatusOr<ClusterMark> InitDatabase(const SessionOptions& options, const DatabasePart& part,
+                                         const std::string& cluster);
+
+// Returns the mark of a database, or nothing if it has no tables. Errors: FAILED_PRECONDITION if it has tables that
+// this server does not know.
+absl::StatusOr<std::optional<ClusterMark>> ReadMark(Connection* connection);
+
+// Returns whether a process has been a member of the cluster of these tables.
+absl::StatusOr<bool> IsUsed(Connection* connection);
+
+// Returns the mark of a database that is to be this part of a cluster. Errors: FAILED_PRECONDITION if it has no tables,
+// others than this server's, or those of another part.
+absl::StatusOr<ClusterMark> CheckSchema(Connection* connection, const DatabasePart& part);
+absl::Status CheckPart(const ClusterMark& mark, const DatabasePart& part);
 
 // Errors: FAILED_PRECONDITION if there is a pooler between that hands a session's transactions to several servers.
 // Such a pooler would spread what a session prepares and sets.

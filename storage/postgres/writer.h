@@ -39,6 +39,7 @@
 #include "absl/types/span.h"
 #include "storage/base/mutex.h"
 #include "storage/postgres/connection.h"
+#include "storage/postgres/database_part.h"
 #include "storage/postgres/schema.h"
 #include "storage/store/store.h"
 
@@ -53,6 +54,8 @@ struct WriterOptions {
   std::string owner;
   std::string node;
   std::string address;
+  // The database of the writer.
+  DatabasePart part = {};
   // A text that all members of the cluster have in common; empty: none.
   std::string cluster_mark;
   // Others leave a writer alone for so long after its row has changed.

@@ -52,6 +52,9 @@ Cluster::Cluster(const ClusterOptions& options)
   // A channel connects while some thread waits in gRPC. Calls to a node that is down fail at once, so without this a
   // client that pauses between its tries would find a node that is back only seconds later.
   setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "20", 0);
+  for (int i = 0; i < options.more_databases; ++i) {
+    more_databases_.push_back(std::make_unique<testing_server::PostgresServer>(options.database));
+  }
   WriteFile(absl::StrCat(directory_.path(), "/secret"), "the-secret-of-the-nodes-of-this-test");
   for (int i = 0; i < options.nodes; ++i) {
     Node& node = nodes_.emplace_back();
@@ -86,10 +89,15 @@ std::string Cluster::Config(int node) const {
       options_.nodes == 1 ? ""
                           : absl::StrCat(" cluster { address: \"127.0.0.1:", nodes_[Index(node)].from_peers->port(),
                                          "\" secret_file: \"", directory_.path(), "/secret\" }");
+  std::vector<std::string> conninfos = {Conninfo(node)};
+  for (const auto& database : more_databases_) conninfos.push_back(database->conninfo());
+  std::string all;
+  for (const std::string& conninfo : conninfos) {
+    absl::StrAppend(&all, " database { conninfo: \"", absl::StrReplaceAll(conninfo, {{"\"", "\\\""}}), "\" } ");
+  }
   return absl::StrCat("log_format: TEXT ", options_.config, " postgres { node: \"n", node,
-                      "\" lease_ms: ", absl::ToInt64Milliseconds(options_.lease), " database { conninfo: \"",
-                      absl::StrReplaceAll(Conninfo(node), {{"\"", "\\\""}}), "\" } ", options_.postgres_config, cluster,
-                      " }\n");
+                      "\" lease_ms: ", absl::ToInt64Milliseconds(options_.lease), all, options_.postgres_config,
+                      cluster, " }\n");
 }
 
 void Cluster::Start(int node) {
@@ -152,9 +160,10 @@ std::shared_ptr<grpc::Channel> Cluster::NewChannel(int node) const {
   return grpc::CreateCustomChannel(nodes_[Index(node)].program.listen, grpc::InsecureChannelCredentials(), arguments);
 }
 
-std::vector<std::vector<std::string>> Cluster::Query(const std::string& sql) {
+std::vector<std::vector<std::string>> Cluster::Query(const std::string& sql, int database) {
   std::vector<std::vector<std::string>> found;
-  auto connection = postgres::Connection::Open(database_->conninfo());
+  auto connection = postgres::Connection::Open(database == 0 ? database_->conninfo()
+                                                             : more_databases_[Index(database - 1)]->conninfo());
   EXPECT_TRUE(connection.ok()) << connection.status();
   if (!connection.ok()) return found;
   (*connection)->Add({"query", sql});
@@ -173,22 +182,26 @@ std::vector<std::vector<std::string>> Cluster::Query(const std::string& sql) {
 
 std::vector<int> Cluster::ShardsOfNodes() {
   std::vector<int> shards(nodes_.size(), 0);
-  for (const auto& row : Query("SELECT w.node, count(*)::text FROM hf_shard s JOIN hf_writer w ON w.id = s.writer"
-                               " WHERE w.owner IS NOT NULL GROUP BY w.node")) {
-    int node = 0;
-    int count = 0;
-    if (absl::SimpleAtoi(absl::string_view(row[0]).substr(1), &node) && absl::SimpleAtoi(row[1], &count) &&
-        node < size()) {
-      shards[Index(node)] = count;
+  for (int database = 0; database < databases(); ++database) {
+    for (const auto& row : Query("SELECT w.node, count(*)::text FROM hf_shard s JOIN hf_writer w ON w.id = s.writer"
+                                 " WHERE w.owner IS NOT NULL GROUP BY w.node",
+                                 database)) {
+      int node = 0;
+      int count = 0;
+      if (absl::SimpleAtoi(absl::string_view(row[0]).substr(1), &node) && absl::SimpleAtoi(row[1], &count) &&
+          node < size()) {
+        shards[Index(node)] += count;
+      }
     }
   }
   return shards;
 }
 
 std::optional<int> Cluster::OwnerOf(const storage::ObjectKey& object) {
+  const int shard = static_cast<int>(object.shard());
   const auto rows =
-      Query(absl::StrCat("SELECT w.node FROM hf_shard s JOIN hf_writer w ON w.id = s.writer WHERE s.id = ",
-                         static_cast<int>(object.shard())));
+      Query(absl::StrCat("SELECT w.node FROM hf_shard s JOIN hf_writer w ON w.id = s.writer WHERE s.id = ", shard),
+            shard % databases());
   int node = 0;
   if (rows.empty() || !absl::SimpleAtoi(absl::string_view(rows[0][0]).substr(1), &node)) return std::nullopt;
   return node;

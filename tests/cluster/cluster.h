@@ -35,6 +35,8 @@ struct ClusterOptions {
   testing_server::PostgresOptions database = {};
   // Outlives the cluster; null: a PostgreSQL of the cluster's own.
   Database* other_database = nullptr;
+  // Further databases of the cluster, each a PostgreSQL of its own, which the nodes reach without proxies.
+  int more_databases = 0;
 };
 
 class Cluster {
@@ -49,6 +51,8 @@ class Cluster {
   const ClusterOptions& options() const { return options_; }
   // The cluster's own database.
   testing_server::PostgresServer& database() { return own_database_->server; }
+  // One of the further ones, from 0.
+  testing_server::PostgresServer& more_database(int number) { return *more_databases_[Index(number)]; }
 
   // Starts a node that does not run. It serves on return.
   void Start(int node);
@@ -77,14 +81,15 @@ class Cluster {
 
   // Returns a new channel to a node, which finds its later processes too.
   std::shared_ptr<grpc::Channel> NewChannel(int node) const;
-  // For each node the number of shards that the database says are its own.
+  // For each node the number of shards that the databases say are its own.
   std::vector<int> ShardsOfNodes();
   // Returns the node that owns the object's shard by the database.
   std::optional<int> OwnerOf(const storage::ObjectKey& object);
   // Waits until every shard is a node's that runs, and every node that runs has some. Returns false after `timeout`.
   bool WaitUntilShared(absl::Duration timeout);
-  // Runs one statement that returns text, or nothing; for tests that look at the tables or disturb them.
-  std::vector<std::vector<std::string>> Query(const std::string& sql);
+  // Runs one statement that returns text, or nothing; for tests that look at the tables or disturb them. With several
+  // databases: in this one, from 0.
+  std::vector<std::vector<std::string>> Query(const std::string& sql, int database = 0);
 
  private:
   // One PostgreSQL.
@@ -110,11 +115,13 @@ class Cluster {
   // The node's process is no more.
   void Ended(Node* node);
   std::string Conninfo(int node) const;
+  int databases() const { return 1 + static_cast<int>(more_databases_.size()); }
 
   const ClusterOptions options_;
   TemporaryDirectory directory_;
   std::unique_ptr<OneServer> own_database_;
   Database* const database_;
+  std::vector<std::unique_ptr<testing_server::PostgresServer>> more_databases_;
   std::vector<Node> nodes_;
 };
 

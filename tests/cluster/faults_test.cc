@@ -1,6 +1,7 @@
 // Every kind of fault of a cluster under load: nothing acknowledged is lost or done twice. The end prints a table.
 //
 //   HOLDFAST_CLUSTER_ROUNDS        rounds of each kind; default 2
+//   HOLDFAST_CLUSTER_DATABASES     databases of the cluster; default 1. Faults of the database are those of the first
 //   HOLDFAST_CLUSTER_OTHER_SERVER  holdfastd of a neighbouring version, for rolling updates; default: the same one
 //
 // This takes minutes for each kind, so ctest does not run it: `tests/run.sh --full cluster` does.
@@ -33,10 +34,19 @@ constexpr int kRounds = 2;
 // How long a node may take to find out that another one has its writers.
 constexpr absl::Duration kFencedMax = absl::Seconds(20);
 
-int RoundsOfKind() {
-  int rounds = kRounds;
-  if (const char* const text = std::getenv("HOLDFAST_CLUSTER_ROUNDS")) (void)absl::SimpleAtoi(text, &rounds);
-  return rounds;
+int NumberOf(const char* name, int by_default) {
+  int number = by_default;
+  if (const char* const text = std::getenv(name)) (void)absl::SimpleAtoi(text, &number);
+  return number;
+}
+int RoundsOfKind() { return NumberOf("HOLDFAST_CLUSTER_ROUNDS", kRounds); }
+
+// Adds the further databases that the environment asks for.
+ClusterOptions WithDatabases(ClusterOptions options) {
+  const int databases = NumberOf("HOLDFAST_CLUSTER_DATABASES", 1);
+  options.more_databases = databases - 1;
+  if (databases > 1) absl::StrAppend(&options.config, " actors { executors: ", databases, " }");
+  return options;
 }
 
 class FaultsTest : public ::testing::Test {
@@ -53,7 +63,7 @@ class FaultsTest : public ::testing::Test {
                  const ClusterOptions& options = {}) {
     const uint64_t seed = Seed();
     SCOPED_TRACE(absl::StrCat("HOLDFAST_TEST_SEED=", seed));
-    FaultRounds rounds(kind, options, seed);
+    FaultRounds rounds(kind, WithDatabases(options), seed);
     for (int round = 0; round < RoundsOfKind() && !HasFatalFailure(); ++round) {
       rounds.Run([&] { strike(&rounds); });
       if (!rounds.findings().empty()) break;

@@ -134,6 +134,32 @@ TEST(SettingsTest, QuotasOfNamespacesAreForAClusterToo) {
   }
 }
 
+TEST(SettingsTest, SeveralDatabasesShareTheExecutors) {
+  const auto databases = [](int number) {
+    std::string text = "postgres { ";
+    for (int i = 0; i < number; ++i) absl::StrAppend(&text, "database { conninfo: 'host=db", i, "' } ");
+    return text + "} ";
+  };
+  EXPECT_TRUE(StatusOf(databases(16)).ok());
+  EXPECT_TRUE(StatusOf(databases(3) + "actors { executors: 6 }").ok());
+  for (const int number : {1, 2, 16}) {
+    auto config = ParseConfig(databases(number));
+    ASSERT_TRUE(config.ok() && CompleteConfig(&*config).ok());
+    EXPECT_GE(config->actors().executors(), number);
+    EXPECT_EQ(config->actors().executors() % number, 0);
+  }
+  const std::pair<std::string, std::string> refused[] = {
+      {databases(17), "postgres.database: there are 17; at most 16"},
+      {databases(3) + "actors { executors: 4 }", "actors.executors: 4 is no multiple of the 3 databases"},
+      {"postgres { database { conninfo: 'host=a' } database { conninfo: 'host=a' } }",
+       "postgres.database.conninfo: two databases have the same"},
+  };
+  for (const auto& [text, why] : refused) {
+    const absl::Status status = StatusOf(text);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(why)) << status;
+  }
+}
+
 TEST(SettingsTest, ASettingThatIsNotSetHasItsDefault) {
   Config config;
   ASSERT_TRUE(CompleteConfig(&config).ok());

@@ -41,6 +41,15 @@ TEST(Descriptors, WhatIsSetIsKeptAndTheRestFitsBesideIt) {
   EXPECT_LE(Sum(config), 1100);
 }
 
+TEST(Descriptors, EachFurtherDatabaseHasItsConnectionsTwice) {
+  Config config;
+  config.mutable_postgres()->set_read_connections_max(10);
+  config.mutable_postgres()->set_walk_connections_max(6);
+  for (int i = 0; i < 3; ++i) config.mutable_postgres()->add_database();
+  EXPECT_FALSE(DivideDescriptors(448 + 2 * 2 * 20 - 1, &config).ok());
+  EXPECT_TRUE(DivideDescriptors(448 + 2 * 2 * 20, &config).ok());
+}
+
 TEST(Descriptors, TooFewAreRefusedWithTheNumberNeeded) {
   Config config;
   EXPECT_EQ(DivideDescriptors(447, &config).message().substr(0, 66),

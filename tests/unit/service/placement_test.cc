@@ -101,6 +101,58 @@ TEST(PlacementMapsTest, TheMapOfAClusterHasTheNodesThatAreAliveAndTheirShards) {
               ElementsAre(1, 0, -1, -1, -1));
 }
 
+// A node may be gone from one database and alive in another.
+TEST(PlacementMapsTest, TheMapsOfAllDatabasesAreOne) {
+  const auto member = [](const std::string& owner, int64_t writer) {
+    return Member{.owner = owner,
+                  .node = absl::StrCat("node", owner),
+                  .address = absl::StrCat(owner, ":1"),
+                  .lease = {},
+                  .rows = {{writer, 0, 1, 0, 0}}};
+  };
+  ClusterMap first;
+  first.part = {.database = 0, .databases = 2};
+  ClusterMap second;
+  second.part = {.database = 1, .databases = 2};
+  for (const std::string owner : {"1", "2", "3"}) {
+    first.members[owner] = member(owner, owner[0] - '0');
+    second.members[owner] = member(owner, 10 + owner[0] - '0');
+  }
+  first.shards[0].writer = 1;
+  first.shards[2].writer = 2;
+  first.shards[4].writer = 3;
+  second.shards[1].writer = 12;
+  second.shards[3].writer = 13;
+
+  ClusterPlacement placement({.secret = "s", .credentials = grpc::InsecureChannelCredentials(), .server_name = ""});
+  const auto nobody = [](const Member&) { return false; };
+  const auto without = [](const std::string& owner) {
+    return [owner](const Member& each) { return each.owner == owner; };
+  };
+  const auto shards = [&] {
+    const auto map = placement.maps().Newest().map;
+    return std::vector<int32_t>(map->node_of_shard.begin(), map->node_of_shard.begin() + 6);
+  };
+  placement.Update(first, "1", nobody);
+  EXPECT_THAT(shards(), ElementsAre(0, -1, 1, -1, 2, -1));
+  placement.Update(second, "1", nobody);
+  EXPECT_THAT(shards(), ElementsAre(0, 1, 1, 2, 2, -1));
+  EXPECT_THAT(placement.Peers(), SizeIs(2));
+  const auto peer = placement.PeerFor(ShardId(1));
+  ASSERT_NE(peer, nullptr);
+  EXPECT_EQ(placement.PeerFor(ShardId(2)), peer) << "a node is one peer in all databases";
+  EXPECT_EQ(placement.PeerFor(ShardId(0)), nullptr);
+
+  placement.Update(second, "1", without("2"));
+  EXPECT_THAT(shards(), ElementsAre(0, -1, 1, 2, 2, -1));
+  EXPECT_EQ(placement.PeerFor(ShardId(1)), nullptr);
+  EXPECT_EQ(placement.PeerFor(ShardId(2)), peer);
+  EXPECT_THAT(placement.Peers(), SizeIs(2));
+  placement.Update(first, "1", without("2"));
+  EXPECT_THAT(shards(), ElementsAre(0, -1, -1, 1, 1, -1));
+  EXPECT_THAT(placement.Peers(), SizeIs(1));
+}
+
 class PlacementTest : public TwoNodesTest {
  protected:
   struct Watch {

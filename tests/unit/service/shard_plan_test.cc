@@ -17,6 +17,7 @@ namespace {
 
 using storage::kShardCount;
 using storage::ShardId;
+using storage::postgres::DatabasePart;
 using storage::postgres::kNoLane;
 using storage::postgres::MemberState;
 
@@ -25,8 +26,11 @@ bool Nobody(const Member&) { return false; }
 // Carries out moves as the database does.
 class Cluster {
  public:
+  // The map of one of several databases.
+  explicit Cluster(const DatabasePart& part = {}) { map_.part = part; }
   void Add(const std::string& owner, int executors = 1, MemberState state = MemberState::kNode) {
     Member member{.owner = owner, .state = state, .node = owner, .address = owner, .lease = {}, .rows = {}};
+    member.part = map_.part;
     for (int lane = 0; lane < executors; ++lane) member.rows.push_back({++writers_, lane, 1, 0, 0});
     member.rows.push_back({++writers_, kNoLane, 1, 0, 0});
     map_.members[owner] = member;
@@ -70,6 +74,27 @@ TEST(ShardPlan, OneNodeTakesAll) {
     EXPECT_EQ(cluster.map().shards[shard].writer, a.rows[shard % 3].id);
   }
   EXPECT_EQ(cluster.Round(), 0u);
+}
+
+TEST(ShardPlan, OfSeveralDatabasesEachHasItsShards) {
+  for (uint32_t database = 0; database < 3; ++database) {
+    Cluster cluster({database, 3});
+    cluster.Add("a", 2);
+    const size_t shards = database == 0 ? 86 : 85;
+    EXPECT_EQ(cluster.Round(), shards);
+    const Member& a = cluster.map().members.at("a");
+    for (uint32_t shard = 0; shard < kShardCount; ++shard) {
+      // The node has six executors: two for each database, in turn.
+      const int64_t writer = shard % 3 == database ? a.rows[shard % 6 / 3].id : 0;
+      EXPECT_EQ(cluster.map().shards[shard].writer, writer);
+    }
+    cluster.Add("b");
+    EXPECT_EQ(cluster.Round(), shards / 2);
+    EXPECT_EQ(cluster.Round(), 0u);
+    cluster.map().members.at("a").state = MemberState::kLeaving;
+    cluster.Carry(PlanLeaving(cluster.map(), cluster.map().members.at("a"), Nobody, kShardCount));
+    EXPECT_EQ(cluster.Count("b"), shards);
+  }
 }
 
 TEST(ShardPlan, NodesThatStartTogetherTakeDifferentShards) {

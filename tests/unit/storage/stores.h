@@ -65,7 +65,7 @@ inline WriteSet Removes(KeyRange range) {
   return set;
 }
 
-enum class StoreKind { kMemory, kRocksDb, kLate, kLogged, kLoggedFiles, kPostgres, kPostgresLogged };
+enum class StoreKind { kMemory, kRocksDb, kLate, kLogged, kLoggedFiles, kPostgres, kPostgresLogged, kPostgresDivided };
 
 struct StoreRow {
   StoreKind kind;
@@ -111,6 +111,7 @@ inline constexpr StoreRow kStoreRows[] = {
 #ifdef HOLDFAST_TEST_POSTGRES
     {StoreKind::kPostgres, "Postgres", postgres::OpenCluster, postgres::TakeOver, false, true, postgres::ReopenCluster},
     {StoreKind::kPostgresLogged, "PostgresLogged", postgres::OpenLoggedCluster, nullptr, false, false},
+    {StoreKind::kPostgresDivided, "PostgresDivided", postgres::OpenDividedCluster, nullptr, false, false},
 #else
     {StoreKind::kMemory, "Memory", OpenInMemory<MemoryStore>, RefuseInMemory},
     {StoreKind::kRocksDb, "RocksDb", OpenUnsynced},

@@ -293,7 +293,7 @@ TEST_P(TableTest, ManyRowsAreReadAwayFromTheExecutor) {
   // With RocksDB every walk may have to wait for the disk, and with PostgreSQL each of many rows.
   EXPECT_THAT(object_.Await(users_.Scan(KeyRange::All(), {.rows_max = 100})), IsOkAnd(SizeIs(100)));
   // Writes that are not folded yet are in memory anyway.
-  if (GetParam() == StoreKind::kPostgresLogged) return;
+  if (GetParam() == StoreKind::kPostgresLogged || GetParam() == StoreKind::kPostgresDivided) return;
   const bool on_disk =
       GetParam() == StoreKind::kRocksDb || GetParam() == StoreKind::kLoggedFiles || GetParam() == StoreKind::kPostgres;
   EXPECT_EQ(object_.disk_reads(), on_disk ? 4 : 3);

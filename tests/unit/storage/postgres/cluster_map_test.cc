@@ -72,6 +72,27 @@ TEST_F(MembershipTest, EachMemberHasWritersOfItsOwn) {
   EXPECT_EQ(map.OwnerOf(ShardId(0)), nullptr);
 }
 
+TEST(MembershipInOneOfSeveralDatabases, HasTheShardsOfThatDatabase) {
+  TestDatabases databases(2);
+  PostgresOptions options = databases.Init().NewProcess()[1];
+  options.executors = 3;
+  const auto store = OpenOrDie(options);
+  const auto map = store->membership().Look();
+  ASSERT_THAT(map, IsOk());
+  EXPECT_EQ(map->part, options.part);
+  const Member& self = *map->Find(options.owner);
+  // The node has six executors, of which every other one works here.
+  for (const int shard : {1, 3, 5, 7, 255}) {
+    EXPECT_EQ(self.WriterOf(ShardId(shard)), store->first_log() + shard % 6 / 2) << shard;
+  }
+  std::vector<Membership::Move> moves;
+  for (const ShardId shard : options.part.Shards()) moves.push_back({shard, 0, self.WriterOf(shard)});
+  // A shard of the other database is not there.
+  moves.push_back({ShardId(0), 0, self.WriterOf(ShardId(1))});
+  ASSERT_THAT(store->membership().MoveShards(moves), IsOk());
+  EXPECT_EQ(store->membership().Look()->ShardsOf(self), options.part.Shards());
+}
+
 TEST_F(MembershipTest, ShardsMoveFromNobodyAndFromTheirOwnerOnly) {
   const auto a = Join("a");
   const auto b = Join("b");

@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "storage/log/file_commit_logs.h"
 #include "tests/unit/storage/moved_objects.h"
 #include "tests/unit/storage/open_logged.h"
@@ -18,16 +20,10 @@ namespace {
 
 std::unique_ptr<Store> OpenDirectory(const std::string& dir) { return OpenLoggedFiles(dir); }
 
-TEST(MoveStore, IntoADatabaseAndBack) {
+// Moves the objects into the store that `open_database` opens, and back.
+void MoveIntoAndBack(const std::function<std::unique_ptr<Store>()>& open_database) {
   TempDir first;
   TempDir second;
-  TestCluster cluster;
-  const auto open_database = [&] {
-    auto rows = OpenOrDie(cluster.NewProcess());
-    auto logs = rows->NewCommitLogs();
-    const uint32_t first_log = rows->first_log();
-    return OpenLoggedOrDie(std::move(rows), std::move(logs), first_log);
-  };
   {
     const auto from = OpenDirectory(first.path());
     MakeObjects(from.get());
@@ -56,6 +52,26 @@ TEST(MoveStore, IntoADatabaseAndBack) {
   const auto again = OpenDirectory(second.path());
   EXPECT_THAT(CheckMoved(again.get()), IsOk());
   ExpectObjects(*again);
+}
+
+TEST(MoveStore, IntoADatabaseAndBack) {
+  TestCluster cluster;
+  MoveIntoAndBack([&] {
+    auto rows = OpenOrDie(cluster.NewProcess());
+    auto logs = rows->NewCommitLogs();
+    const uint32_t first_log = rows->first_log();
+    return OpenLoggedOrDie(std::move(rows), std::move(logs), first_log);
+  });
+}
+
+TEST(MoveStore, IntoSeveralDatabasesAndBack) {
+  TestDatabases databases(3);
+  databases.Init();
+  MoveIntoAndBack([&] { return DividedCluster::OpenDivided(databases.NewProcess()); });
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_GT(databases.Count(i, "hf_entry WHERE family = 3"), 0);
+    EXPECT_EQ(databases.Count(i, absl::StrCat("hf_entry WHERE shard >= 0 AND shard % 3 <> ", i)), 0);
+  }
 }
 
 }  // namespace

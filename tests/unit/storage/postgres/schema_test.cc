@@ -28,7 +28,7 @@ TEST(Schema, IsMadeOnce) {
   const std::string id =
       std::string(cluster.Execute("SELECT value FROM hf_meta WHERE key = 'cluster'").rows[0].Bytes(0, 0));
   EXPECT_EQ(id.size(), 36u);
-  EXPECT_THAT(InitPostgres(cluster.NewProcess()), IsOk());
+  EXPECT_THAT(InitDatabases({cluster.NewProcess()}), IsOk());
   EXPECT_EQ(cluster.Execute("SELECT value FROM hf_meta WHERE key = 'cluster'").rows[0].Bytes(0, 0), id);
   EXPECT_EQ(cluster.Execute("SELECT count(*) FROM hf_shard").rows[0].Int(0, 0), 256);
 }
@@ -38,7 +38,8 @@ TEST(Schema, SeveralProcessesMakeItAtOnce) {
   Execute(server.conninfo(), "CREATE SCHEMA made_at_once");
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] { EXPECT_THAT(InitCluster({.conninfo = server.conninfo("made_at_once")}), IsOk()); });
+    threads.emplace_back(
+        [&] { EXPECT_THAT(InitDatabase({.conninfo = server.conninfo("made_at_once")}, {}, ""), IsOk()); });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(Execute(server.conninfo("made_at_once"), "SELECT count(*) FROM hf_meta").rows[0].Int(0, 0), 3);
@@ -56,8 +57,9 @@ TEST(Schema, UnknownVersionIsRefusedAndLeftAlone) {
   TestCluster cluster;
   cluster.Execute("UPDATE hf_meta SET value = '1' WHERE key = 'version'");
   for (const absl::Status& status :
-       {OpenPostgresStore(cluster.NewProcess()).status(), InitPostgres(cluster.NewProcess())}) {
-    EXPECT_THAT(status, IsStatus(StatusCode::kFailedPrecondition, "have version 1, and this server knows version 2"));
+       {OpenPostgresStore(cluster.NewProcess()).status(), InitDatabases({cluster.NewProcess()})}) {
+    EXPECT_THAT(status,
+                IsStatus(StatusCode::kFailedPrecondition, "have version 1, and this server knows versions 2 and 3"));
   }
   EXPECT_EQ(cluster.Execute("SELECT count(*) FROM hf_writer").rows[0].Int(0, 0), 0);
   cluster.Execute("UPDATE hf_meta SET value = '2' WHERE key = 'version'");

@@ -6,14 +6,17 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "storage/postgres/connection.h"
+#include "storage/postgres/databases.h"
 #include "storage/postgres/postgres_store.h"
 #include "tests/shared/postgres_server.h"
 
@@ -53,7 +56,7 @@ class TestCluster {
     options_.address = "127.0.0.1:1";
     options_.row_cache_bytes = 32 << 20;
     options_.outage_max = absl::Seconds(30);
-    const absl::Status made_tables = InitPostgres(options_);
+    const absl::Status made_tables = InitDatabases({options_});
     EXPECT_TRUE(made_tables.ok()) << made_tables;
   }
 
@@ -70,6 +73,51 @@ class TestCluster {
  private:
   std::string schema_;
   PostgresOptions options_;
+  int processes_ = 0;
+};
+
+// A cluster in several databases: schemas of one server, unless `servers` has one for each.
+class TestDatabases {
+ public:
+  explicit TestDatabases(uint32_t databases, std::vector<testing_server::PostgresServer*> servers = {}) {
+    static int made = 0;
+    for (uint32_t i = 0; i < databases; ++i) {
+      testing_server::PostgresServer& server = servers.empty() ? SharedServer() : *servers[i];
+      const std::string schema = absl::StrCat("part", made, "_", i);
+      postgres::Execute(server.conninfo(), "CREATE SCHEMA " + schema);
+      PostgresOptions& options = options_.emplace_back();
+      options.conninfo = server.conninfo(schema);
+      options.part = {i, databases};
+      options.address = "127.0.0.1:1";
+      options.row_cache_bytes = 16 << 20;
+      options.outage_max = absl::Seconds(30);
+    }
+    ++made;
+  }
+  // Makes the tables.
+  TestDatabases& Init() {
+    const absl::Status made = InitDatabases(options_);
+    EXPECT_TRUE(made.ok()) << made;
+    return *this;
+  }
+
+  // The options of another process each time.
+  std::vector<PostgresOptions> NewProcess() {
+    const std::string owner = absl::StrCat("process", ++processes_);
+    for (PostgresOptions& options : options_) options.owner = owner;
+    return options_;
+  }
+  const std::vector<PostgresOptions>& options() const { return options_; }
+  TripResult Execute(size_t database, const std::string& text) {
+    return postgres::Execute(options_[database].conninfo, text);
+  }
+  // Returns the number of rows.
+  int64_t Count(size_t database, const std::string& what) {
+    return Execute(database, "SELECT count(*) FROM " + what).rows[0].Int(0, 0);
+  }
+
+ private:
+  std::vector<PostgresOptions> options_;
   int processes_ = 0;
 };
 
