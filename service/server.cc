@@ -149,8 +149,8 @@ class RunningServer : public Server {
  private:
   // Counts what namespaces have, if there are quotas of that.
   absl::Status CountNamespaces();
-  // Does so for a shard that comes.
-  absl::Status CountShard(storage::ShardId shard, int64_t epoch);
+  // Does so for a shard that comes, whose objects lie in these rows. Any thread.
+  absl::Status CountShard(storage::PostgresStore* rows, storage::ShardId shard, int64_t epoch);
   // Begins to learn what other nodes count, if there may be some.
   void StartRounds();
   absl::Status StartAccess();
@@ -310,6 +310,12 @@ void RunningServer::MakeAgents() {
                         .router = router_.get(),
                         .run_clocks = run_clocks_[i].get(),
                         .placement = cluster_placement_.get(),
+                        .on_gain = [this, rows = rows_[i]](storage::ShardId shard,
+                                                           int64_t epoch) { return CountShard(rows, shard, epoch); },
+                        .on_lose =
+                            [this](storage::ShardId shard) {
+                              if (namespace_usage_ != nullptr) namespace_usage_->Lose(shard);
+                            },
                         .on_nodes = nullptr,
                         .on_failure = [this](const absl::Status& status) { DiskFailed(status); }});
   }
@@ -335,10 +341,9 @@ absl::Status RunningServer::CountNamespaces() {
   return namespace_usage_->Count(store_.get());
 }
 
-absl::Status RunningServer::CountShard(storage::ShardId shard, int64_t epoch) {
+absl::Status RunningServer::CountShard(storage::PostgresStore* rows, storage::ShardId shard, int64_t epoch) {
   if (namespace_usage_ == nullptr) return absl::OkStatus();
   storage::NamespaceUsage::Counts counts;
-  storage::PostgresStore* const rows = rows_[static_cast<size_t>(shard) % rows_.size()];
   absl::Status status = rows->ReadCatalog(shard, [&](absl::string_view key, absl::string_view value) {
     storage::NamespaceUsage::CountRecord(key, value, &counts);
   });
