@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -38,7 +39,8 @@ constexpr absl::Duration kTold = absl::Seconds(3);
 // the room, one for each node, and the turns of these clients that are under way at once.
 constexpr int PassedMax(int room, int clients) { return room / 3 + kNodes + clients; }
 
-class QuotaTest : public ::testing::Test {
+// With one database, and with two.
+class QuotaTest : public ::testing::TestWithParam<int> {
  protected:
   QuotaTest() {
     EXPECT_TRUE(cluster_.WaitUntilShared(kWait));
@@ -91,29 +93,38 @@ class QuotaTest : public ::testing::Test {
     absl::SleepFor(kTold);  // they tell each other meanwhile
     for (int node = 0; node < kNodes; ++node) {
       if (!cluster_.runs(node)) continue;
-      // Each of them is an object of a node that is another one than that which the client calls, too.
+      // Ten names are objects of several nodes.
       for (int i = 0; i < 10; ++i) {
         EXPECT_FALSE(Make(node, absl::StrCat("more", named_++))) << "n" << node;
       }
       EXPECT_TRUE(Increment(node, names_.front()).ok());
     }
   }
-  // Waits until the database has as many objects of the namespace as were made.
+  // Waits until the databases have as many objects of the namespace as were made.
   void ExpectCounted() {
     const absl::Time until = absl::Now() + kWait;
-    std::string count;
+    int count = 0;
     do {
       absl::SleepFor(absl::Milliseconds(100));  // nothing tells that all is folded
-      count = cluster_.Query(
-          "SELECT count(*)::text FROM hf_entry WHERE family = 1 AND key >= 'shop'::bytea AND key <"
-          " 'shoq'::bytea")[0][0];
-    } while (count != absl::StrCat(made_) && absl::Now() < until);
-    EXPECT_EQ(count, absl::StrCat(made_));
+      count = 0;
+      for (int database = 0; database < GetParam(); ++database) {
+        const auto rows = cluster_.Query(
+            "SELECT count(*)::text FROM hf_entry WHERE family = 1 AND key >= 'shop'::bytea AND key < 'shoq'::bytea",
+            database);
+        int part = 0;
+        EXPECT_TRUE(absl::SimpleAtoi(rows[0][0], &part));
+        count += part;
+      }
+    } while (count != made_ && absl::Now() < until);
+    EXPECT_EQ(count, made_);
   }
 
   static size_t Index(int node) { return static_cast<size_t>(node); }
 
-  Cluster cluster_{{.nodes = kNodes, .config = absl::StrCat("namespace { name: 'shop' objects_max: ", kQuota, " }")}};
+  Cluster cluster_{
+      {.nodes = kNodes,
+       .config = absl::StrCat("actors { executors: 2 } namespace { name: 'shop' objects_max: ", kQuota, " }"),
+       .more_databases = GetParam() - 1}};
   std::vector<std::unique_ptr<Counters>> counters_;
   std::vector<std::unique_ptr<Objects>> objects_;
   std::vector<std::string> names_;  // of objects that were made
@@ -121,7 +132,7 @@ class QuotaTest : public ::testing::Test {
   int named_ = 0;
 };
 
-TEST_F(QuotaTest, ObjectsOfANamespaceOverAllNodes) {
+TEST_P(QuotaTest, ObjectsOfANamespaceOverAllNodes) {
   // Clients of all nodes at once.
   std::vector<std::thread> clients;
   std::vector<std::vector<std::string>> made(kNodes * kClientsOfNode);
@@ -176,6 +187,8 @@ TEST_F(QuotaTest, ObjectsOfANamespaceOverAllNodes) {
               kNodes * kClientsOfNode, made_, kLeft);
   for (int node = 0; HasFailure() && node < kNodes; ++node) std::printf("n%d\n%s\n", node, cluster_.Log(node).c_str());
 }
+
+INSTANTIATE_TEST_SUITE_P(Databases, QuotaTest, ::testing::Values(1, 2));
 
 }  // namespace
 }  // namespace holdfast::testing
