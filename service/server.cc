@@ -310,6 +310,11 @@ void RunningServer::MakeAgents() {
                         .router = router_.get(),
                         .run_clocks = run_clocks_[i].get(),
                         .placement = cluster_placement_.get(),
+                        .on_gain = [this](storage::ShardId shard, int64_t epoch) { return CountShard(shard, epoch); },
+                        .on_lose =
+                            [this](storage::ShardId shard) {
+                              if (namespace_usage_ != nullptr) namespace_usage_->Lose(shard);
+                            },
                         .on_nodes = nullptr,
                         .on_failure = [this](const absl::Status& status) { DiskFailed(status); }});
   }
