@@ -35,7 +35,7 @@ constexpr absl::Duration kLease = absl::Seconds(4);
 constexpr absl::Duration kPromotionMax = absl::Seconds(60);
 // A server that was the primary goes back to where the new one began, and follows it.
 constexpr absl::Duration kRejoinMax = absl::Seconds(40);
-// What is lost is missed by many calls.
+// Many calls miss a commit that is lost.
 constexpr size_t kFindingsShownMax = 20;
 // How long a node may take to find out that commits are gone: it looks within a third of its lease, and may wait for
 // the answer of a server that is gone before.
