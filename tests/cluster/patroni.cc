@@ -156,8 +156,9 @@ void Patroni::WriteConfig(int server) const {
                                << "\n  connect_address: " << Address(At(server).from_standbys->port())
                                << "\n  data_dir: " << path << "/data\n  bin_dir: " << kPostgres
                                << "\n  pgpass: " << path
-                               << "/pgpass\n  use_unix_socket: true\n  parameters: {unix_socket_directories: " << path
-                               << "}\n  authentication:\n    superuser: " << user("holdfast")
+                               << "/pgpass\n  basebackup: [{checkpoint: fast}]\n  use_unix_socket: true\n  parameters: "
+                                  "{unix_socket_directories: "
+                               << path << "}\n  authentication:\n    superuser: " << user("holdfast")
                                << "\n    replication: " << user("replication") << "\n    rewind: " << user("rewind")
                                << "\n  pg_hba: ['local all all trust', 'host all all 127.0.0.1/32 scram-sha-256',"
                                   " 'host replication all 127.0.0.1/32 scram-sha-256']\n";
