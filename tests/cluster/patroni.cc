@@ -284,6 +284,8 @@ void Patroni::StartMachine(int server) { At(server).machine->Start({kPatroni, Pa
 
 void Patroni::KillMachine(int server) {
   At(server).machine->Kill();
+  // The bytes on their way to a standby are lost with it.
+  At(server).from_standbys->Reset();
   // A machine that starts again has other processes, and one of them could have the number that is in this file.
   std::error_code ignored;
   std::filesystem::remove(PathOf(server) + "/data/postmaster.pid", ignored);
