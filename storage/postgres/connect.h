@@ -3,7 +3,8 @@
 // libpq asks its hosts one after the other, and each that does not answer costs connect_timeout. While a primary hangs,
 // the server that is promoted in its place would be found up to twice that late. So several hosts are asked side by
 // side here: the next one after a head start, or when the one before has said no; and who has said no, such as a
-// standby that may be promoted, is asked again as long as another one has not answered.
+// standby that may be promoted, is asked again as long as another one has not answered. Of the addresses of all hosts
+// the first 32 are asked.
 //
 // Threading: any thread. Blocking, for connect_timeout at most (2 s where the conninfo has none) and what the names of
 // hosts take to be looked up.

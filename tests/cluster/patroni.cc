@@ -156,8 +156,9 @@ void Patroni::WriteConfig(int server) const {
                                << "\n  connect_address: " << Address(At(server).from_standbys->port())
                                << "\n  data_dir: " << path << "/data\n  bin_dir: " << kPostgres
                                << "\n  pgpass: " << path
-                               << "/pgpass\n  use_unix_socket: true\n  parameters: {unix_socket_directories: " << path
-                               << "}\n  authentication:\n    superuser: " << user("holdfast")
+                               << "/pgpass\n  basebackup: [{checkpoint: fast}]\n  use_unix_socket: true\n  parameters: "
+                                  "{unix_socket_directories: "
+                               << path << "}\n  authentication:\n    superuser: " << user("holdfast")
                                << "\n    replication: " << user("replication") << "\n    rewind: " << user("rewind")
                                << "\n  pg_hba: ['local all all trust', 'host all all 127.0.0.1/32 scram-sha-256',"
                                   " 'host replication all 127.0.0.1/32 scram-sha-256']\n";
@@ -283,6 +284,8 @@ void Patroni::StartMachine(int server) { At(server).machine->Start({kPatroni, Pa
 
 void Patroni::KillMachine(int server) {
   At(server).machine->Kill();
+  // The bytes on their way to a standby are lost with it.
+  At(server).from_standbys->Reset();
   // A machine that starts again has other processes, and one of them could have the number that is in this file.
   std::error_code ignored;
   std::filesystem::remove(PathOf(server) + "/data/postmaster.pid", ignored);

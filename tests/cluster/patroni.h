@@ -51,7 +51,7 @@ class Patroni final : public Database {
   std::optional<int> WaitUntilWell(absl::Duration timeout);
   // Makes the standbys that do not follow the primary anew from a copy of it, and returns how many there were.
   int MakeStandbysAnew();
-  // What Patroni last told of its servers, for messages.
+  // The last answer of Patroni about its servers, for messages.
   const std::string& told() const { return told_; }
   // The end of the log of a machine.
   std::string Log(int server) const;
@@ -78,7 +78,7 @@ class Patroni final : public Database {
     std::unique_ptr<Proxy> to_etcd;
     std::unique_ptr<Machine> machine;
   };
-  // One line of what Patroni tells.
+  // A server in an answer of Patroni.
   struct Told {
     int server;
     std::string role;
@@ -91,7 +91,7 @@ class Patroni final : public Database {
   std::string PathOf(int server) const;
   void StartEtcd();
   void WriteConfig(int server) const;
-  // Returns what the first machine that answers tells.
+  // Asks the machines one after the other until one answers.
   std::vector<Told> Ask();
   std::optional<int> Well();
   int Streaming(int primary) const;

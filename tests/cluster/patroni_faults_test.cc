@@ -34,8 +34,10 @@ constexpr absl::Duration kLease = absl::Seconds(4);
 // The time of Patroni's key in etcd, and some for those who are busy.
 constexpr absl::Duration kPromotionMax = absl::Seconds(60);
 // A server that was the primary goes back to where the new one began, and follows it.
-constexpr absl::Duration kRejoinMax = absl::Seconds(40);
-// What is lost is missed by many calls.
+constexpr absl::Duration kRejoinMax = absl::Seconds(30);
+// A standby that is made anew copies the whole database.
+constexpr absl::Duration kCopyMax = absl::Seconds(120);
+// Many calls miss a commit that is lost.
 constexpr size_t kFindingsShownMax = 20;
 // How long a node may take to find out that commits are gone: it looks within a third of its lease, and may wait for
 // the answer of a server that is gone before.
@@ -136,12 +138,13 @@ class PatroniFaultsTest : public ::testing::Test {
     return standbys;
   }
 
-  // A server that does not follow the new primary by itself is made anew, as an operator would.
+  // A server that does not follow the new primary by itself is made anew, as an operator would: Patroni 3.0.2 at times
+  // starts one that was cut off with commits that nobody else has, and does not take them back.
   static void WaitUntilWell(Patroni* patroni, FailOvers* figures) {
     if (patroni->WaitUntilWell(kRejoinMax)) return;
     std::printf("standbys did not rejoin: %s\n", patroni->told().c_str());
     figures->made_anew += patroni->MakeStandbysAnew();
-    EXPECT_TRUE(patroni->WaitUntilWell(kRejoinMax)) << patroni->told();
+    EXPECT_TRUE(patroni->WaitUntilWell(kCopyMax)) << patroni->told();
   }
 
   // A fail-over is no reason for a node to end. On a machine that is so busy that it could not write for a whole lease,

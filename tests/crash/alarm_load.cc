@@ -52,6 +52,8 @@ void AlarmLoad::Watch(const Stubs& stubs, grpc::ClientContext* context, const st
   while (stream->Read(&delivery)) {
     bool acknowledged = false;
     if (alive) alive = Handle(stubs, delivery, &acknowledged);
+    // One that handles nothing would keep the deliveries from other watches.
+    if (!alive) context->TryCancel();
     if (acknowledged) on_handled();
   }
   (void)stream->Finish();
