@@ -1,6 +1,5 @@
 #include "storage/postgres/membership.h"
 
-#include <chrono>
 #include <map>
 #include <utility>
 
@@ -49,7 +48,7 @@ absl::StatusOr<TripResult> Membership::Ask(absl::FunctionRef<void(Connection*)> 
   }
   add(connection_.get());
   TripResult result =
-      connection_->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.commit_timeout));
+      connection_->Run(options_.session.driver->After(absl::ToChronoNanoseconds(options_.commit_timeout)));
   if (!result.ok()) {
     ++first_host_;
     return result.status();

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,8 +32,10 @@ absl::Status NoOwnFamilies() { return absl::UnimplementedError("objects in Postg
 absl::Status ReadOfDropped() { return absl::InternalError("read of a dropped family"); }
 
 SessionOptions SessionOf(const PostgresOptions& options) {
-  return {
-      .conninfo = options.conninfo, .unsafe_settings = options.unsafe_settings, .read_timeout = options.read_timeout};
+  return {.conninfo = options.conninfo,
+          .unsafe_settings = options.unsafe_settings,
+          .read_timeout = options.read_timeout,
+          .driver = options.driver};
 }
 
 WriterOptions WriterOf(const PostgresOptions& options) {
@@ -229,15 +230,18 @@ std::unique_ptr<Cursor> StoreOverLibpq::NewCursor(const Location& location, KeyR
 absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresOptions& options) {
   const postgres::SessionOptions session = postgres::SessionOf(options);
   // A database that is just starting, too, is worth waiting for.
-  const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options.read_timeout);
+  const postgres::Deadline give_up = session.driver->After(absl::ToChronoNanoseconds(options.read_timeout));
   auto connection = postgres::OpenSession(session, postgres::SessionKind::kReader);
-  while (absl::IsUnavailable(connection.status()) && std::chrono::steady_clock::now() < give_up) {
-    std::this_thread::sleep_for(postgres::kConnectStep);
+  while (absl::IsUnavailable(connection.status()) && session.driver->Now() < give_up) {
+    session.driver->Sleep(postgres::kConnectStep);
     connection = postgres::OpenSession(session, postgres::SessionKind::kReader);
   }
   if (!connection.ok()) return connection.status();
-  if (absl::Status status = postgres::CheckSchema(connection->get()); !status.ok()) return status;
-  if (absl::Status status = postgres::CheckPooling(options.conninfo); !status.ok()) return status;
+  if (absl::Status status = postgres::CheckSchema(
+          connection->get(), session.driver->After(absl::ToChronoNanoseconds(options.read_timeout)));
+      !status.ok())
+    return status;
+  if (absl::Status status = postgres::CheckPooling(session); !status.ok()) return status;
   postgres::SilenceWatch silence(options.look_gap_max);
   const absl::StatusOr<postgres::Claimed> claimed =
       postgres::Join(postgres::WriterOf(options), options.executors,

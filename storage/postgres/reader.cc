@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "storage/base/log.h"
@@ -74,7 +73,7 @@ Reader::Lease::~Lease() {
 }
 
 Deadline Reader::ReadDeadline() const {
-  return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.session.read_timeout);
+  return options_.session.driver->After(absl::ToChronoNanoseconds(options_.session.read_timeout));
 }
 
 absl::StatusOr<Reader::Lease> Reader::Acquire(bool cursor, Deadline deadline) {
@@ -102,11 +101,11 @@ absl::StatusOr<Reader::Lease> Reader::Acquire(bool cursor, Deadline deadline) {
     auto opened = OpenSession(session, SessionKind::kReader);
     if (opened.ok()) {
       connection = *std::move(opened);
-    } else if (std::chrono::steady_clock::now() >= deadline) {
+    } else if (options_.session.driver->Now() >= deadline) {
       GiveBack(cursor, nullptr);
       return opened.status();
     } else {
-      std::this_thread::sleep_for(kRetryStep);
+      options_.session.driver->Sleep(kRetryStep);
     }
   }
   return Lease(this, cursor, std::move(connection));
@@ -168,8 +167,8 @@ absl::StatusOr<std::pair<Reader::Lease, TripResult>> Reader::TryWith(bool cursor
     } else if (result.kind == TripResult::Kind::kError) {
       return status;
     }
-    if (std::chrono::steady_clock::now() >= deadline) return status;
-    std::this_thread::sleep_for(kRetryStep);
+    if (options_.session.driver->Now() >= deadline) return status;
+    options_.session.driver->Sleep(kRetryStep);
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 // For what happens once at the start, and for each new connection.
 constexpr auto kSetupTimeout = std::chrono::seconds(10);
 
-Deadline SetupDeadline() { return std::chrono::steady_clock::now() + kSetupTimeout; }
+Deadline SetupDeadline(const SessionOptions& options) { return options.driver->After(kSetupTimeout); }
 
 // Two processes that make the tables at once do so one after the other.
 const Statement kLockSchema = {"lock_schema", "SELECT pg_advisory_xact_lock(4853219045671)"};
@@ -67,9 +67,9 @@ absl::Status CheckMeta(const Rows& rows) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> HasMeta(Connection* connection) {
+absl::StatusOr<bool> HasMeta(Connection* connection, Deadline deadline) {
   connection->Add(kHasMeta);
-  TripResult has = connection->Run(SetupDeadline());
+  TripResult has = connection->Run(deadline);
   if (!has.ok()) return has.status();
   return has.rows.back().Bool(0, 0);
 }
@@ -98,7 +98,7 @@ absl::Status CheckSettings(const Rows& rows) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& options, SessionKind kind) {
-  absl::StatusOr<std::unique_ptr<Connection>> opened = Connection::Open(options.conninfo, options.first_host);
+  absl::StatusOr<std::unique_ptr<Connection>> opened = options.driver->Connect(options.conninfo, options.first_host);
   if (!opened.ok()) return opened;
   Connection& connection = **opened;
   const int64_t timeout_ms = kind == SessionKind::kWriter ? 0 : absl::ToInt64Milliseconds(options.read_timeout);
@@ -119,7 +119,7 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& op
   const Statement set = {"set", "SELECT set_config($1::text, $2::text, false)"};
   for (const auto& [name, value] : settings) connection.Add(set, Params().Bytes(name).Bytes(value));
   connection.Add(kSettings);
-  TripResult result = connection.Run(SetupDeadline());
+  TripResult result = connection.Run(SetupDeadline(options));
   if (!result.ok()) return result.status();
   if (!options.unsafe_settings) {
     if (absl::Status status = CheckSettings(result.rows.back()); !status.ok()) return status;
@@ -129,12 +129,12 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& op
 
 void AddSyncedWrite(Connection* connection) { connection->Add(kTouch); }
 
-absl::Status CheckSchema(Connection* connection) {
-  const absl::StatusOr<bool> has = HasMeta(connection);
+absl::Status CheckSchema(Connection* connection, Deadline deadline) {
+  const absl::StatusOr<bool> has = HasMeta(connection, deadline);
   if (!has.ok()) return has.status();
   if (!*has) return Unfit("the database has no tables of a cluster; make them with holdfastd --init-cluster");
   connection->Add(kGetMeta);
-  TripResult result = connection->Run(SetupDeadline());
+  TripResult result = connection->Run(deadline);
   if (!result.ok()) return result.status();
   return CheckMeta(result.rows.back());
 }
@@ -143,42 +143,42 @@ absl::Status InitCluster(const SessionOptions& options) {
   auto connection = OpenSession(options, SessionKind::kWriter);
   if (!connection.ok()) return connection.status();
   // Tables of another version stay as they are.
-  const absl::StatusOr<bool> has = HasMeta(connection->get());
+  const absl::StatusOr<bool> has = HasMeta(connection->get(), SetupDeadline(options));
   if (!has.ok()) return has.status();
-  if (*has) return CheckSchema(connection->get());
+  if (*has) return CheckSchema(connection->get(), SetupDeadline(options));
   int number = 0;
   (*connection)->Add(kLockSchema);
   for (const char* const table : kTables) (*connection)->Add({absl::StrCat("table", number++), table});
   (*connection)->Add(kPutMeta, Params().Bytes(absl::StrCat(kSchemaVersion)).Bytes(absl::StrCat(kShardCount)));
-  TripResult made = (*connection)->Run(SetupDeadline());
+  TripResult made = (*connection)->Run(SetupDeadline(options));
   if (!made.ok()) return made.status();
-  return CheckSchema(connection->get());
+  return CheckSchema(connection->get(), SetupDeadline(options));
 }
 
-absl::Status CheckPooling(const std::string& conninfo) {
+absl::Status CheckPooling(const SessionOptions& options) {
   const Statement backend = {"backend", "SELECT pg_backend_pid()"};
   const Statement set = {"set", "SELECT set_config('holdfast.session', $1::text, false)"};
   const Statement get = {"get", "SELECT coalesce(current_setting('holdfast.session', true), '')"};
   const Statement begin = {"begin", "BEGIN"};
-  auto first = Connection::Open(conninfo);
+  auto first = options.driver->Connect(options.conninfo, /*first_host=*/0);
   if (!first.ok()) return first.status();
   (*first)->Add(backend);
-  TripResult result = (*first)->Run(SetupDeadline());
+  TripResult result = (*first)->Run(SetupDeadline(options));
   if (!result.ok()) return result.status();
   if (result.rows.back().Int(0, 0) == (*first)->backend_pid()) return absl::OkStatus();
   // There is a pooler between. The last server that the first session has used is given to the second one, and held
   // there; a pooler of transactions gives another one to the first session then.
-  auto second = Connection::Open(conninfo);
+  auto second = options.driver->Connect(options.conninfo, /*first_host=*/0);
   if (!second.ok()) return second.status();
   (*first)->Add(set, Params().Bytes("first"));
-  result = (*first)->Run(SetupDeadline());
+  result = (*first)->Run(SetupDeadline(options));
   if (!result.ok()) return result.status();
   (*second)->Add(begin);
   (*second)->Add(get);
-  result = (*second)->Run(SetupDeadline());
+  result = (*second)->Run(SetupDeadline(options));
   const bool seen_by_second = result.ok() && result.rows.back().Bytes(0, 0) == "first";
   (*first)->Add(get);
-  result = (*first)->Run(SetupDeadline());
+  result = (*first)->Run(SetupDeadline(options));
   if (!seen_by_second && result.ok() && result.rows.back().Bytes(0, 0) == "first") return absl::OkStatus();
   return Unfit(
       "the connection goes through a pooler that pools transactions or statements; connect to the server, or to a "

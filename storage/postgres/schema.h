@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "storage/postgres/connection.h"
+#include "storage/postgres/driver.h"
 
 namespace holdfast::storage::postgres {
 
@@ -34,6 +35,7 @@ struct SessionOptions {
   absl::Duration read_timeout = absl::Seconds(10);
   // The host of the conninfo that is tried first, as Connection::Open takes it.
   size_t first_host = 0;
+  Driver* driver = LibpqDriver();
 };
 
 enum class SessionKind {
@@ -56,11 +58,11 @@ void AddSyncedWrite(Connection* connection);
 absl::Status InitCluster(const SessionOptions& options);
 
 // Errors: FAILED_PRECONDITION if the database has no tables of a cluster, or others than this server's.
-absl::Status CheckSchema(Connection* connection);
+absl::Status CheckSchema(Connection* connection, Deadline deadline);
 
 // Errors: FAILED_PRECONDITION if there is a pooler between that hands a session's transactions to several servers.
 // Such a pooler would spread what a session prepares and sets.
-absl::Status CheckPooling(const std::string& conninfo);
+absl::Status CheckPooling(const SessionOptions& options);
 
 }  // namespace holdfast::storage::postgres
 
