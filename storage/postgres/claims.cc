@@ -35,7 +35,7 @@ const Statement kClaim = {"claim",
 const Statement kBeat = {"beat",
                          "UPDATE hf_writer SET beat = beat + 1 WHERE id IN (SELECT id FROM hf_writer"
                          " WHERE id = ANY($1::int8[]) AND owner = $2::text FOR UPDATE SKIP LOCKED)"
-                         " RETURNING id, batch"};
+                         " RETURNING id, batch, beat"};
 const Statement kOwned = {"owned",
                           "SELECT id, coalesce(owner, '') = $2::text, node FROM hf_writer WHERE id = ANY($1::int8[])"};
 
@@ -252,7 +252,7 @@ absl::Status Heartbeat::Beat() {
                                               ", and ", acknowledged[id],
                                               " was acknowledged: the database has lost commits"));
     }
-    silent[id]->Renew(sent_at);
+    silent[id]->RenewByBeat(sent_at, beaten.Int(i, 2));
   }
   const Rows& owned = result.rows[1];
   bool lost = static_cast<size_t>(owned.count()) < silent.size();

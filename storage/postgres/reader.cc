@@ -20,11 +20,11 @@ const Statement kGet = {"get",
 constexpr absl::string_view kReplaced = "22012";
 const Statement kKnown = {"known",
                           "SELECT 1 / count(*) FROM hf_writer WHERE id = $1::int8 AND epoch >= $2::int8"
-                          " AND batch >= $3::int8"};
+                          " AND batch >= $3::int8 AND beat >= $4::int8"};
 const Statement kKnownAndOwned = {"known_and_owned",
-                                  "SELECT 1 / count(*), coalesce((SELECT writer = $5::int8 FROM hf_shard"
-                                  " WHERE id = $4::int2), false) FROM hf_writer WHERE id = $1::int8"
-                                  " AND epoch >= $2::int8 AND batch >= $3::int8"};
+                                  "SELECT 1 / count(*), coalesce((SELECT writer = $6::int8 FROM hf_shard"
+                                  " WHERE id = $5::int2), false) FROM hf_writer WHERE id = $1::int8"
+                                  " AND epoch >= $2::int8 AND batch >= $3::int8 AND beat >= $4::int8"};
 
 const Statement kBegin = {"begin_snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 
@@ -127,7 +127,7 @@ bool Reader::AddCheck(std::optional<int16_t> shard, Connection* connection) cons
   if (shard && options_.shard_writer != nullptr) owner = options_.shard_writer(*shard);
   const WriterMark mark = options_.known();
   Params params;
-  params.Int8(mark.id).Int8(mark.epoch).Int8(mark.batch);
+  params.Int8(mark.id).Int8(mark.epoch).Int8(mark.batch).Int8(mark.beat);
   if (owner) params.Int2(*shard).Int8(*owner);
   connection->Add(owner ? kKnownAndOwned : kKnown, params);
   return owner.has_value();
