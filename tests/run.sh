@@ -20,7 +20,7 @@
 #   cluster         20 rounds of each kind of fault of three nodes on PostgreSQL, and a session that shows a cluster
 #   postgres        blackbox, with the objects of all servers in PostgreSQL; moves to families of their own are left out
 #   property        1,000 sequences of 200 steps, of calls and of SQL
-#   simulation      10,000 seeds of the simulation
+#   simulation      10,000 seeds of the simulations of one node and of a cluster
 #   fuzz            a minute of each fuzz target
 #   scale           50,000 objects
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
@@ -102,8 +102,9 @@ run_part() { # PART
       HOLDFAST_PROPERTY_SEQUENCES=1000 HOLDFAST_PROPERTY_STEPS=200 long_form property/property_test
       ;;
     simulation)
-      build dev simulation_test
+      build dev simulation_test cluster_simulation_test
       HOLDFAST_SIMULATION_SEEDS=10000 long_form simulation/simulation_test
+      HOLDFAST_SIMULATION_SEEDS=10000 long_form simulation/cluster_simulation_test
       ;;
     fuzz)
       build fuzz fuzz_targets
