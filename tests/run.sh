@@ -21,7 +21,7 @@
 #   patroni         20 rounds of each kind of fail-over of three PostgreSQL under Patroni, with three nodes on them
 #   postgres        blackbox, with the objects of all servers in PostgreSQL; moves to families of their own are left out
 #   property        1,000 sequences of 200 steps, of calls and of SQL
-#   simulation      10,000 seeds of the simulation
+#   simulation      10,000 seeds of the simulations of one node and of a cluster
 #   fuzz            a minute of each fuzz target
 #   scale           50,000 objects
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
@@ -109,8 +109,9 @@ run_part() { # PART
       done
       ;;
     simulation)
-      build dev simulation_test
+      build dev simulation_test cluster_simulation_test
       HOLDFAST_SIMULATION_SEEDS=10000 long_form simulation/simulation_test
+      HOLDFAST_SIMULATION_SEEDS=10000 long_form simulation/cluster_simulation_test
       ;;
     fuzz)
       build fuzz fuzz_targets

@@ -33,6 +33,11 @@ void ShardCountdown::One() {
   if (--left_ == 0) all_.WakeAll();
 }
 
+bool ShardCountdown::done() {
+  MutexLock lock(&mutex_);
+  return left_ == 0;
+}
+
 bool ShardCountdown::WaitFor(absl::Duration time) {
   const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(time);
   MutexLock lock(&mutex_);
@@ -83,7 +88,7 @@ absl::StatusOr<ClusterSteps::Result> ClusterSteps::Step(bool leaving) {
   if (!map.ok()) return map.status();
   const Member* const self = map->Find(services_.rows->membership().owner());
   const auto is_silent = [this](const Member& member) { return IsSilent(member); };
-  Gain(*map);
+  const absl::Status gained = Gain(*map);
   services_.on_map(*map, is_silent);
   shards_ = map->ShardsOf(*self).size();
   const size_t nodes = std::max<size_t>(1, Takers(*map, is_silent).size());
@@ -97,6 +102,8 @@ absl::StatusOr<ClusterSteps::Result> ClusterSteps::Step(bool leaving) {
     }
     return more;
   }
+  // A shard that is not here yet can't be given away.
+  if (!gained.ok()) return gained;
   if (leaving) {
     if (self->state != MemberState::kLeaving) {
       if (absl::Status status = services_.rows->membership().SetState(MemberState::kLeaving); !status.ok()) {
@@ -129,20 +136,20 @@ absl::StatusOr<ClusterSteps::Result> ClusterSteps::Step(bool leaving) {
   return Result{.ready = all_owned};
 }
 
-void ClusterSteps::Gain(const ClusterMap& map) {
+absl::Status ClusterSteps::Gain(const ClusterMap& map) {
   const Member* const self = map.Find(services_.rows->membership().owner());
   std::vector<ShardId> gained;
   for (ShardId shard : map.ShardsOf(*self)) {
     if (!here_[Index(shard)]) gained.push_back(shard);
   }
-  if (gained.empty()) return;
+  if (gained.empty()) return absl::OkStatus();
   absl::Status ready = services_.run_clocks->Refresh();
   for (ShardId shard : gained) {
     if (ready.ok() && services_.on_gain != nullptr) ready = services_.on_gain(shard, map.shards[Index(shard)].epoch);
   }
   if (!ready.ok()) {
     Log(LogLevel::kWarning, "shards_not_gained", {{"status", ready.ToString()}});
-    return;
+    return absl::UnavailableError(ready.message());
   }
   auto done = std::make_shared<ShardCountdown>(gained.size());
   for (ShardId shard : gained) {
@@ -157,6 +164,7 @@ void ClusterSteps::Gain(const ClusterMap& map) {
   (void)services_.wait(done.get());
   gained_ += gained.size();
   Log(LogLevel::kInfo, "shards_gained", {{"count", absl::StrCat(gained.size())}});
+  return absl::OkStatus();
 }
 
 absl::Status ClusterSteps::Give(absl::Span<const ShardMove> moves) {

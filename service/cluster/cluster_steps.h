@@ -43,6 +43,8 @@ class ShardCountdown {
   explicit ShardCountdown(size_t shards) : left_(shards) {}
 
   void One();
+  // Returns whether all are counted.
+  bool done();
   // Waits until all are counted, for this time at most. Returns whether they are.
   bool WaitFor(absl::Duration time);
 
@@ -99,7 +101,8 @@ class ClusterSteps {
  private:
   absl::StatusOr<ClusterMap> Look();
   bool IsSilent(const Member& member) const;
-  void Gain(const ClusterMap& map);
+  // Errors: UNAVAILABLE if it is to be tried again.
+  absl::Status Gain(const ClusterMap& map);
   // Releases the shards, folds, and moves them in the map.
   absl::Status Give(absl::Span<const ShardMove> moves);
   absl::Status Recover(const Member& dead);

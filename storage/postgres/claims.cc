@@ -35,7 +35,7 @@ const Statement kClaim = {"claim",
 const Statement kBeat = {"beat",
                          "UPDATE hf_writer SET beat = beat + 1 WHERE id IN (SELECT id FROM hf_writer"
                          " WHERE id = ANY($1::int8[]) AND owner = $2::text FOR UPDATE SKIP LOCKED)"
-                         " RETURNING id, batch"};
+                         " RETURNING id, batch, beat"};
 const Statement kOwned = {"owned",
                           "SELECT id, coalesce(owner, '') = $2::text, node FROM hf_writer WHERE id = ANY($1::int8[])"};
 
@@ -45,7 +45,7 @@ constexpr auto kLookStep = std::chrono::milliseconds(100);
 constexpr auto kSetupTimeout = std::chrono::seconds(10);
 constexpr int kBeatsPerLease = 3;
 
-Deadline SetupDeadline() { return std::chrono::steady_clock::now() + kSetupTimeout; }
+Deadline SetupDeadline(const WriterOptions& options) { return options.session.driver->After(kSetupTimeout); }
 
 absl::Status InUse(const Member& member) {
   return absl::FailedPreconditionError(absl::StrCat("PostgreSQL: the database is in use by the node \"", member.node,
@@ -57,7 +57,7 @@ absl::Status InUse(const Member& member) {
 absl::Status CheckClock(const WriterOptions& options, Connection* connection) {
   const absl::Time before = options.wall_clock();
   connection->Add(kClock);
-  const TripResult result = connection->Run(SetupDeadline());
+  const TripResult result = connection->Run(SetupDeadline(options));
   if (!result.ok()) return result.status();
   const absl::Time after = options.wall_clock();
   const absl::Time database = absl::FromUnixMicros(result.rows.back().Int(0, 0));
@@ -86,7 +86,7 @@ absl::StatusOr<ClusterMap> WaitForSilence(const WriterOptions& options, MemberSt
   while (true) {
     const absl::Duration asked_at = options.boot_time();
     AddReadMap(connection);
-    const TripResult result = connection->Run(SetupDeadline());
+    const TripResult result = connection->Run(SetupDeadline(options));
     if (!result.ok()) return result.status();
     ClusterMap map = TakeMap(result.rows, options.part);
     watch->Look(map, asked_at, options.boot_time());
@@ -103,7 +103,7 @@ absl::StatusOr<ClusterMap> WaitForSilence(const WriterOptions& options, MemberSt
           {{"node", member.node}, {"address", member.address}, {"lease", absl::FormatDuration(member.lease)}});
     }
     if (!wait) return map;
-    std::this_thread::sleep_for(kLookStep);
+    options.session.driver->Sleep(kLookStep);
   }
 }
 
@@ -134,11 +134,11 @@ absl::StatusOr<Claimed> Join(const WriterOptions& options, int executors, Member
                            .Bytes(options.address)
                            .Int8(absl::ToInt64Milliseconds(options.lease)));
   AddReadMap(connection->get());
-  const TripResult result = (*connection)->Run(SetupDeadline());
+  const TripResult result = (*connection)->Run(SetupDeadline(options));
   if (!result.ok()) return result.status();
   const auto refused = [&](absl::string_view why) {
     (*connection)->Add(kRemoveRows, Params().Bytes(options.owner));
-    (void)(*connection)->Run(SetupDeadline());
+    (void)(*connection)->Run(SetupDeadline(options));
     return absl::FailedPreconditionError(absl::StrCat("PostgreSQL: ", why));
   };
   if (!result.rows[1].Bool(0, 0)) {
@@ -179,7 +179,7 @@ absl::StatusOr<Claimed> TakeOver(const WriterOptions& options, const Member& dea
                           .Int8(absl::ToInt64Milliseconds(options.lease))
                           .Bytes(dead.owner));
   }
-  const TripResult result = (*connection)->Run(SetupDeadline());
+  const TripResult result = (*connection)->Run(SetupDeadline(options));
   if (result.kind == TripResult::Kind::kError && result.sqlstate == "22012") {
     return absl::AbortedError(absl::StrCat("PostgreSQL: the node ", dead.node, " is alive, or another node was first"));
   }
@@ -200,33 +200,18 @@ absl::StatusOr<Claimed> TakeOver(const WriterOptions& options, const Member& dea
 
 Heartbeat::Heartbeat(const WriterOptions& options, absl::Span<const std::unique_ptr<Writer>> writers,
                      std::function<void(const absl::Status&)> on_lost)
-    : options_(options), writers_(writers), on_lost_(std::move(on_lost)), thread_([this] { Work(); }) {}
+    : options_(options),
+      writers_(writers),
+      on_lost_(std::move(on_lost)),
+      repeated_(options.session.driver->Repeat(options.lease / kBeatsPerLease, [this] { return Work(); })) {}
 
-Heartbeat::~Heartbeat() {
-  {
-    MutexLock lock(&mutex_);
-    ending_ = true;
-  }
-  ending_changed_.WakeAll();
-  thread_.join();
-}
-
-void Heartbeat::Work() {
-  while (true) {
-    const Deadline next = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.lease / kBeatsPerLease);
-    {
-      MutexLock lock(&mutex_);
-      while (!ending_ && ending_changed_.WaitUntil(&mutex_, next)) {
-      }
-      if (ending_) return;
-    }
-    const absl::Status lost = Beat();
-    if (lost.ok()) continue;
-    Log(LogLevel::kError, "writer_lost", {{"status", lost.ToString()}});
-    for (const auto& writer : writers_) writer->Fail(lost);
-    if (on_lost_ != nullptr) on_lost_(lost);
-    return;
-  }
+bool Heartbeat::Work() {
+  const absl::Status lost = Beat();
+  if (lost.ok()) return true;
+  Log(LogLevel::kError, "writer_lost", {{"status", lost.ToString()}});
+  for (const auto& writer : writers_) writer->Fail(lost);
+  if (on_lost_ != nullptr) on_lost_(lost);
+  return false;
 }
 
 absl::Status Heartbeat::Beat() {
@@ -258,7 +243,7 @@ absl::Status Heartbeat::Beat() {
   connection_->Add(kBeat, Params().Array(&beaten_ids).Bytes(options_.owner));
   connection_->Add(kOwned, Params().Array(&again).Bytes(options_.owner));
   const TripResult result =
-      connection_->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.commit_timeout));
+      connection_->Run(options_.session.driver->After(absl::ToChronoNanoseconds(options_.commit_timeout)));
   if (!result.ok() || result.warned) {
     Log(LogLevel::kWarning, "no_heartbeat", {{"status", result.status().ToString()}});
     connection_ = nullptr;
@@ -273,7 +258,7 @@ absl::Status Heartbeat::Beat() {
                                               ", and ", acknowledged[id],
                                               " was acknowledged: the database has lost commits"));
     }
-    silent[id]->Renew(sent_at);
+    silent[id]->RenewByBeat(sent_at, beaten.Int(i, 2));
   }
   const Rows& owned = result.rows[1];
   bool lost = static_cast<size_t>(owned.count()) < silent.size();
@@ -285,7 +270,7 @@ absl::Status Heartbeat::WhyLost(ArrayParam ids, size_t count) {
   AddSyncedWrite(connection_.get());
   connection_->Add(kOwned, Params().Array(&ids).Bytes(options_.owner));
   const TripResult result =
-      connection_->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.commit_timeout));
+      connection_->Run(options_.session.driver->After(absl::ToChronoNanoseconds(options_.commit_timeout)));
   if (!result.ok() || result.warned || result.rows[0].count() == 0) {
     connection_ = nullptr;
     ++first_host_;

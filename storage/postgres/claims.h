@@ -11,14 +11,13 @@
 
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "storage/base/mutex.h"
 #include "storage/postgres/cluster_map.h"
+#include "storage/postgres/driver.h"
 #include "storage/postgres/writer.h"
 
 namespace holdfast::storage::postgres {
@@ -49,10 +48,10 @@ class Heartbeat {
   // is lost or the database has lost commits; all writers have failed by then.
   Heartbeat(const WriterOptions& options, absl::Span<const std::unique_ptr<Writer>> writers,
             std::function<void(const absl::Status&)> on_lost);
-  ~Heartbeat();
 
  private:
-  void Work();
+  // Returns whether to go on.
+  bool Work();
   // Returns why a writer is lost; OK too if the database can't be reached.
   absl::Status Beat();
   // Returns why writers are lost, of which a server has said so that may have been replaced.
@@ -61,13 +60,9 @@ class Heartbeat {
   const WriterOptions options_;
   const absl::Span<const std::unique_ptr<Writer>> writers_;
   const std::function<void(const absl::Status&)> on_lost_;
-  std::unique_ptr<Connection> connection_;  // of the thread; null: to be opened
+  std::unique_ptr<Connection> connection_;  // null: to be opened
   size_t first_host_ = 0;                   // of the conninfo, for the next connection
-
-  Mutex mutex_;
-  CondVar ending_changed_;
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::unique_ptr<Repeated> repeated_;      // ends before all else of this
 };
 
 }  // namespace holdfast::storage::postgres

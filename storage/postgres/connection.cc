@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -27,6 +28,40 @@ std::string Trimmed(const char* message) {
 bool EndsConnection(absl::string_view sqlstate) {
   return absl::StartsWith(sqlstate, "57P") || absl::StartsWith(sqlstate, "08");
 }
+
+// A connection over libpq.
+class LibpqConnection final : public Connection {
+ public:
+  explicit LibpqConnection(pg_conn* connection);
+  ~LibpqConnection() override { PQfinish(connection_); }
+  LibpqConnection(const LibpqConnection&) = delete;
+  LibpqConnection& operator=(const LibpqConnection&) = delete;
+
+  void Add(const Statement& statement, const Params& params) override;
+  TripResult Run(Deadline deadline) override;
+  void Send() override;
+  bool usable() const override;
+  int backend_pid() const override { return PQbackendPID(connection_); }
+
+ private:
+  static void OnNotice(void* self, const pg_result* notice);
+  void SyncTrip();
+  // Waits until the socket can be read, or written if there is something to write. Returns false at the deadline.
+  bool WaitForSocket(Deadline deadline, bool write);
+  // The messages of one trip: for each the statement that it prepares, or nothing if it executes one.
+  using Trip = std::vector<std::string>;
+  // Takes the results of one trip.
+  void TakeResults(Deadline deadline, const Trip& trip, TripResult* result);
+  void Break(TripResult::Kind kind, std::string message, TripResult* result);
+
+  pg_conn* const connection_;
+  bool broken_ = false;
+  bool warned_ = false;
+  absl::flat_hash_set<std::string> prepared_;
+  Trip filling_;
+  std::vector<Trip> untaken_;  // the trips that were sent and whose results nobody has taken
+  std::string failure_;        // of a statement that could not be added
+};
 
 }  // namespace
 
@@ -72,25 +107,24 @@ absl::Status TripResult::status() const {
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& conninfo, size_t first_host) {
   const absl::StatusOr<pg_conn*> connected = Connect(conninfo, first_host);
   if (!connected.ok()) return connected.status();
-  std::unique_ptr<Connection> connection(new Connection(*connected));
+  auto connection = std::make_unique<LibpqConnection>(*connected);
   if (PQsetnonblocking(*connected, 1) != 0 || PQenterPipelineMode(*connected) != 1) {
     return absl::InternalError(absl::StrCat("PostgreSQL: ", Trimmed(PQerrorMessage(*connected))));
   }
   return connection;
 }
 
-Connection::Connection(pg_conn* connection) : connection_(connection) {
+LibpqConnection::LibpqConnection(pg_conn* connection) : connection_(connection) {
   PQsetNoticeReceiver(connection_, OnNotice, this);
 }
 
-Connection::~Connection() { PQfinish(connection_); }
-
-void Connection::OnNotice(void* self, const pg_result* notice) {
+void LibpqConnection::OnNotice(void* self, const pg_result* notice) {
   const char* const severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity != nullptr && absl::string_view(severity) == "WARNING") static_cast<Connection*>(self)->warned_ = true;
+  if (severity != nullptr && absl::string_view(severity) == "WARNING")
+    static_cast<LibpqConnection*>(self)->warned_ = true;
 }
 
-void Connection::Add(const Statement& statement, const Params& params) {
+void LibpqConnection::Add(const Statement& statement, const Params& params) {
   if (broken_ || !failure_.empty()) return;
   const auto fail = [this] { failure_ = Trimmed(PQerrorMessage(connection_)); };
   if (prepared_.insert(statement.name).second) {
@@ -104,32 +138,30 @@ void Connection::Add(const Statement& statement, const Params& params) {
   filling_.emplace_back();
 }
 
-void Connection::SyncTrip() {
+void LibpqConnection::SyncTrip() {
   if (broken_) return;
   if (failure_.empty() && PQpipelineSync(connection_) != 1) failure_ = Trimmed(PQerrorMessage(connection_));
   untaken_.push_back(std::exchange(filling_, {}));
 }
 
-void Connection::Send() {
+void LibpqConnection::Send() {
   SyncTrip();
   if (!broken_ && failure_.empty()) PQflush(connection_);
 }
 
-bool Connection::usable() const {
+bool LibpqConnection::usable() const {
   return !broken_ && failure_.empty() && PQstatus(connection_) == CONNECTION_OK &&
          (!untaken_.empty() || PQtransactionStatus(connection_) == PQTRANS_IDLE);
 }
 
-int Connection::backend_pid() const { return PQbackendPID(connection_); }
-
-void Connection::Break(TripResult::Kind kind, std::string message, TripResult* result) {
+void LibpqConnection::Break(TripResult::Kind kind, std::string message, TripResult* result) {
   broken_ = true;
   result->kind = kind;
   result->message = std::move(message);
   result->rows.clear();
 }
 
-TripResult Connection::Run(Deadline deadline) {
+TripResult LibpqConnection::Run(Deadline deadline) {
   TripResult result;
   if (broken_ || PQstatus(connection_) != CONNECTION_OK) {
     // Nothing of this trip has left.
@@ -152,7 +184,7 @@ TripResult Connection::Run(Deadline deadline) {
   return result;
 }
 
-bool Connection::WaitForSocket(Deadline deadline, bool write) {
+bool LibpqConnection::WaitForSocket(Deadline deadline, bool write) {
   while (true) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     if (left <= 0) return false;
@@ -163,7 +195,7 @@ bool Connection::WaitForSocket(Deadline deadline, bool write) {
   }
 }
 
-void Connection::TakeResults(Deadline deadline, const Trip& trip, TripResult* result) {
+void LibpqConnection::TakeResults(Deadline deadline, const Trip& trip, TripResult* result) {
   size_t next = 0;  // in the trip
   while (true) {
     int unsent = PQflush(connection_);

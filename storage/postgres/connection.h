@@ -25,14 +25,12 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "storage/postgres/params.h"
 
-// libpq's own types, whose header only the .cc files include.
-struct pg_conn;
+// libpq's own type, whose header only the .cc files include.
 struct pg_result;
 
 namespace holdfast::storage::postgres {
@@ -88,42 +86,20 @@ class Connection {
  public:
   // Connects to a server as Connect does (connect.h). Errors: UNAVAILABLE with libpq's message, which has no password.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& conninfo, size_t first_host = 0);
-  ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+  virtual ~Connection() = default;
 
   // Adds a statement to the next trip.
-  void Add(const Statement& statement, const Params& params = {});
+  void Add(const Statement& statement) { Add(statement, Params()); }
+  virtual void Add(const Statement& statement, const Params& params) = 0;
   // Sends the statements that were added, if any were since Send, and waits for the results of the last trip.
-  TripResult Run(Deadline deadline);
+  virtual TripResult Run(Deadline deadline) = 0;
   // Sends the statements that were added, and does not wait.
-  void Send();
+  virtual void Send() = 0;
 
   // Returns whether the connection can be used again: it is not broken, and no transaction is open.
-  bool usable() const;
+  virtual bool usable() const = 0;
   // Returns the process that serves this connection, as the server or a pooler has told it.
-  int backend_pid() const;
-
- private:
-  explicit Connection(pg_conn* connection);
-
-  static void OnNotice(void* self, const pg_result* notice);
-  void SyncTrip();
-  // Waits until the socket can be read, or written if there is something to write. Returns false at the deadline.
-  bool WaitForSocket(Deadline deadline, bool write);
-  // The messages of one trip: for each the statement that it prepares, or nothing if it executes one.
-  using Trip = std::vector<std::string>;
-  // Takes the results of one trip.
-  void TakeResults(Deadline deadline, const Trip& trip, TripResult* result);
-  void Break(TripResult::Kind kind, std::string message, TripResult* result);
-
-  pg_conn* const connection_;
-  bool broken_ = false;
-  bool warned_ = false;
-  absl::flat_hash_set<std::string> prepared_;
-  Trip filling_;
-  std::vector<Trip> untaken_;  // the trips that were sent and whose results nobody has taken
-  std::string failure_;        // of a statement that could not be added
+  virtual int backend_pid() const = 0;
 };
 
 // Returns an error that says what is wrong with a conninfo, or OK.

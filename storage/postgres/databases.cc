@@ -38,15 +38,17 @@ void CheckParts(absl::Span<const PostgresOptions> databases) {
 // Checks the tables that a database has. Sets `*cluster` to its id, if that is empty. Returns whether a process has
 // been a member there; nothing if there are no tables.
 absl::StatusOr<std::optional<bool>> CheckTables(const PostgresOptions& database, std::string* cluster) {
-  auto connection = postgres::OpenSession(postgres::SessionOf(database), postgres::SessionKind::kReader);
+  const postgres::SessionOptions session = postgres::SessionOf(database);
+  auto connection = postgres::OpenSession(session, postgres::SessionKind::kReader);
   if (!connection.ok()) return connection.status();
-  const auto mark = postgres::ReadMark(connection->get());
+  const postgres::Deadline deadline = session.driver->After(absl::ToChronoNanoseconds(database.read_timeout));
+  const auto mark = postgres::ReadMark(connection->get(), deadline);
   if (!mark.ok()) return mark.status();
   if (!*mark) return std::nullopt;
   if (absl::Status status = postgres::CheckPart(**mark, database.part); !status.ok()) return status;
   if (cluster->empty()) *cluster = (*mark)->cluster;
   if ((*mark)->cluster != *cluster) return OfAnotherCluster();
-  const absl::StatusOr<bool> used = postgres::IsUsed(connection->get());
+  const absl::StatusOr<bool> used = postgres::IsUsed(connection->get(), deadline);
   if (!used.ok()) return used.status();
   return *used;
 }
@@ -62,9 +64,11 @@ void AtOnce(size_t count, absl::FunctionRef<void(size_t)> run) {
 absl::Status CheckCluster(absl::Span<const PostgresOptions> databases) {
   std::string cluster;
   for (const PostgresOptions& database : databases) {
-    auto connection = postgres::OpenFirstSession(postgres::SessionOf(database), database.read_timeout);
+    const postgres::SessionOptions session = postgres::SessionOf(database);
+    auto connection = postgres::OpenFirstSession(session);
     if (!connection.ok()) return At(database, connection.status());
-    const absl::StatusOr<ClusterMark> mark = postgres::CheckSchema(connection->get(), database.part);
+    const absl::StatusOr<ClusterMark> mark = postgres::CheckSchema(
+        connection->get(), database.part, session.driver->After(absl::ToChronoNanoseconds(database.read_timeout)));
     if (!mark.ok()) return At(database, mark.status());
     if (cluster.empty()) cluster = mark->cluster;
     if (mark->cluster != cluster) return At(database, OfAnotherCluster());

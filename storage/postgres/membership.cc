@@ -1,6 +1,5 @@
 #include "storage/postgres/membership.h"
 
-#include <chrono>
 #include <map>
 #include <utility>
 
@@ -49,7 +48,7 @@ absl::StatusOr<TripResult> Membership::Ask(absl::FunctionRef<void(Connection*)> 
   }
   add(connection_.get());
   TripResult result =
-      connection_->Run(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.commit_timeout));
+      connection_->Run(options_.session.driver->After(absl::ToChronoNanoseconds(options_.commit_timeout)));
   if (!result.ok()) {
     ++first_host_;
     return result.status();
@@ -58,19 +57,24 @@ absl::StatusOr<TripResult> Membership::Ask(absl::FunctionRef<void(Connection*)> 
 }
 
 absl::StatusOr<ClusterMap> Membership::Look() {
-  std::map<int64_t, int64_t> acknowledged;
-  for (const Writer* writer : writers_) acknowledged[writer->id()] = writer->batch();
+  std::map<int64_t, WriterMark> acknowledged;
+  for (const Writer* writer : writers_) acknowledged[writer->id()] = writer->mark();
   const absl::StatusOr<TripResult> result = Ask(AddReadMap);
   if (!result.ok()) return result.status();
   ClusterMap map = TakeMap(result->rows, options_.part);
   const Member* const self = map.Find(owner());
-  if (self == nullptr) return absl::UnavailableError("PostgreSQL: this node is not in the map of the cluster");
-  for (const WriterRow& row : self->rows) {
-    const auto found = acknowledged.find(row.id);
-    if (found == acknowledged.end() || row.batch >= found->second) continue;
+  const auto replaced = [this](absl::string_view why) {
     connection_ = nullptr;
     ++first_host_;
-    return absl::UnavailableError("PostgreSQL: the server does not know the last commits; it was replaced");
+    return absl::UnavailableError(absl::StrCat("PostgreSQL: ", why));
+  };
+  // The heartbeat finds out if that is true.
+  if (self == nullptr) return replaced("this node is not in the map of the cluster");
+  for (const WriterRow& row : self->rows) {
+    const auto found = acknowledged.find(row.id);
+    if (found == acknowledged.end()) continue;
+    if (row.batch >= found->second.batch && row.beat >= found->second.beat) continue;
+    return replaced("the server does not know the last writes of this node; it was replaced");
   }
   return map;
 }

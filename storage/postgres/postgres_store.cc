@@ -236,8 +236,10 @@ absl::Status StoreOverLibpq::ReadCatalog(
 }  // namespace
 
 SessionOptions SessionOf(const PostgresOptions& options) {
-  return {
-      .conninfo = options.conninfo, .unsafe_settings = options.unsafe_settings, .read_timeout = options.read_timeout};
+  return {.conninfo = options.conninfo,
+          .unsafe_settings = options.unsafe_settings,
+          .read_timeout = options.read_timeout,
+          .driver = options.driver};
 }
 
 }  // namespace postgres
@@ -251,11 +253,13 @@ absl::StatusOr<postgres::SilenceWatch> AwaitSilence(const PostgresOptions& optio
 
 absl::StatusOr<std::unique_ptr<PostgresStore>> OpenPostgresStore(const PostgresOptions& options,
                                                                  std::optional<postgres::SilenceWatch> seen) {
-  auto connection = postgres::OpenFirstSession(postgres::SessionOf(options), options.read_timeout);
+  const postgres::SessionOptions session = postgres::SessionOf(options);
+  auto connection = postgres::OpenFirstSession(session);
   if (!connection.ok()) return connection.status();
-  const auto mark = postgres::CheckSchema(connection->get(), options.part);
+  const auto mark = postgres::CheckSchema(connection->get(), options.part,
+                                          session.driver->After(absl::ToChronoNanoseconds(options.read_timeout)));
   if (!mark.ok()) return mark.status();
-  if (absl::Status status = postgres::CheckPooling(options.conninfo); !status.ok()) return status;
+  if (absl::Status status = postgres::CheckPooling(session); !status.ok()) return status;
   postgres::SilenceWatch silence = std::move(seen).value_or(postgres::SilenceWatch(options.look_gap_max));
   const absl::StatusOr<postgres::Claimed> claimed =
       postgres::Join(postgres::WriterOf(options), options.executors, postgres::StateOf(options), &silence);

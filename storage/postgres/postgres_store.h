@@ -34,6 +34,7 @@
 #include "storage/log/commit_logs.h"
 #include "storage/postgres/cluster_map.h"
 #include "storage/postgres/database_part.h"
+#include "storage/postgres/driver.h"
 #include "storage/postgres/membership.h"
 #include "storage/postgres/schema.h"
 #include "storage/postgres/writer.h"
@@ -73,6 +74,7 @@ struct PostgresOptions {
   absl::Duration clock_apart_max = absl::Seconds(10);
   std::function<absl::Time()> wall_clock = absl::Now;
   // For tests.
+  postgres::Driver* driver = postgres::LibpqDriver();
   bool unsafe_settings = false;
   // For tests: commits whoever owns the writers.
   bool fence_off = false;

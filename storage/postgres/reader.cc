@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "storage/base/log.h"
@@ -21,11 +20,11 @@ const Statement kGet = {"get",
 constexpr absl::string_view kReplaced = "22012";
 const Statement kKnown = {"known",
                           "SELECT 1 / count(*) FROM hf_writer WHERE id = $1::int8 AND epoch >= $2::int8"
-                          " AND batch >= $3::int8"};
+                          " AND batch >= $3::int8 AND beat >= $4::int8"};
 const Statement kKnownAndOwned = {"known_and_owned",
-                                  "SELECT 1 / count(*), coalesce((SELECT writer = $5::int8 FROM hf_shard"
-                                  " WHERE id = $4::int2), false) FROM hf_writer WHERE id = $1::int8"
-                                  " AND epoch >= $2::int8 AND batch >= $3::int8"};
+                                  "SELECT 1 / count(*), coalesce((SELECT writer = $6::int8 FROM hf_shard"
+                                  " WHERE id = $5::int2), false) FROM hf_writer WHERE id = $1::int8"
+                                  " AND epoch >= $2::int8 AND batch >= $3::int8 AND beat >= $4::int8"};
 
 const Statement kBegin = {"begin_snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 
@@ -82,7 +81,7 @@ Reader::Lease::~Lease() {
 }
 
 Deadline Reader::ReadDeadline() const {
-  return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.session.read_timeout);
+  return options_.session.driver->After(absl::ToChronoNanoseconds(options_.session.read_timeout));
 }
 
 absl::StatusOr<Reader::Lease> Reader::Acquire(bool cursor, Deadline deadline) {
@@ -110,11 +109,11 @@ absl::StatusOr<Reader::Lease> Reader::Acquire(bool cursor, Deadline deadline) {
     auto opened = OpenSession(session, SessionKind::kReader);
     if (opened.ok()) {
       connection = *std::move(opened);
-    } else if (std::chrono::steady_clock::now() >= deadline) {
+    } else if (options_.session.driver->Now() >= deadline) {
       GiveBack(cursor, nullptr);
       return opened.status();
     } else {
-      std::this_thread::sleep_for(kRetryStep);
+      options_.session.driver->Sleep(kRetryStep);
     }
   }
   return Lease(this, cursor, std::move(connection));
@@ -136,7 +135,7 @@ bool Reader::AddCheck(std::optional<int16_t> shard, Connection* connection) cons
   if (shard && options_.shard_writer != nullptr) owner = options_.shard_writer(*shard);
   const WriterMark mark = options_.known();
   Params params;
-  params.Int8(mark.id).Int8(mark.epoch).Int8(mark.batch);
+  params.Int8(mark.id).Int8(mark.epoch).Int8(mark.batch).Int8(mark.beat);
   if (owner) params.Int2(*shard).Int8(*owner);
   connection->Add(owner ? kKnownAndOwned : kKnown, params);
   return owner.has_value();
@@ -176,8 +175,8 @@ absl::StatusOr<std::pair<Reader::Lease, TripResult>> Reader::TryWith(bool cursor
     } else if (result.kind == TripResult::Kind::kError) {
       return status;
     }
-    if (std::chrono::steady_clock::now() >= deadline) return status;
-    std::this_thread::sleep_for(kRetryStep);
+    if (options_.session.driver->Now() >= deadline) return status;
+    options_.session.driver->Sleep(kRetryStep);
   }
 }
 

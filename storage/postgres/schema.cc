@@ -1,7 +1,6 @@
 #include "storage/postgres/schema.h"
 
 #include <chrono>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,7 +17,7 @@ constexpr auto kSetupTimeout = std::chrono::seconds(10);
 // Between two tries to reach the database at the start, which waits for nothing else.
 constexpr auto kConnectStep = std::chrono::milliseconds(100);
 
-Deadline SetupDeadline() { return std::chrono::steady_clock::now() + kSetupTimeout; }
+Deadline SetupDeadline(const SessionOptions& options) { return options.driver->After(kSetupTimeout); }
 
 // Two processes that make the tables at once do so one after the other.
 const Statement kLockSchema = {"lock_schema", "SELECT pg_advisory_xact_lock(4853219045671)"};
@@ -96,9 +95,9 @@ absl::StatusOr<ClusterMark> TakeMark(const Rows& rows) {
   return mark;
 }
 
-absl::StatusOr<bool> HasMeta(Connection* connection) {
+absl::StatusOr<bool> HasMeta(Connection* connection, Deadline deadline) {
   connection->Add(kHasMeta);
-  TripResult has = connection->Run(SetupDeadline());
+  TripResult has = connection->Run(deadline);
   if (!has.ok()) return has.status();
   return has.rows.back().Bool(0, 0);
 }
@@ -127,7 +126,7 @@ absl::Status CheckSettings(const Rows& rows) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& options, SessionKind kind) {
-  absl::StatusOr<std::unique_ptr<Connection>> opened = Connection::Open(options.conninfo, options.first_host);
+  absl::StatusOr<std::unique_ptr<Connection>> opened = options.driver->Connect(options.conninfo, options.first_host);
   if (!opened.ok()) return opened;
   Connection& connection = **opened;
   const int64_t timeout_ms = kind == SessionKind::kWriter ? 0 : absl::ToInt64Milliseconds(options.read_timeout);
@@ -148,7 +147,7 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& op
   const Statement set = {"set", "SELECT set_config($1::text, $2::text, false)"};
   for (const auto& [name, value] : settings) connection.Add(set, Params().Bytes(name).Bytes(value));
   connection.Add(kSettings);
-  TripResult result = connection.Run(SetupDeadline());
+  TripResult result = connection.Run(SetupDeadline(options));
   if (!result.ok()) return result.status();
   if (!options.unsafe_settings) {
     if (absl::Status status = CheckSettings(result.rows.back()); !status.ok()) return status;
@@ -156,11 +155,11 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& op
   return opened;
 }
 
-absl::StatusOr<std::unique_ptr<Connection>> OpenFirstSession(const SessionOptions& options, absl::Duration patience) {
-  const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(patience);
+absl::StatusOr<std::unique_ptr<Connection>> OpenFirstSession(const SessionOptions& options) {
+  const Deadline give_up = options.driver->After(absl::ToChronoNanoseconds(options.read_timeout));
   auto connection = OpenSession(options, SessionKind::kReader);
-  while (absl::IsUnavailable(connection.status()) && std::chrono::steady_clock::now() < give_up) {
-    std::this_thread::sleep_for(kConnectStep);
+  while (absl::IsUnavailable(connection.status()) && options.driver->Now() < give_up) {
+    options.driver->Sleep(kConnectStep);
     connection = OpenSession(options, SessionKind::kReader);
   }
   return connection;
@@ -168,19 +167,19 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenFirstSession(const SessionOption
 
 void AddSyncedWrite(Connection* connection) { connection->Add(kTouch); }
 
-absl::StatusOr<std::optional<ClusterMark>> ReadMark(Connection* connection) {
-  const absl::StatusOr<bool> has = HasMeta(connection);
+absl::StatusOr<std::optional<ClusterMark>> ReadMark(Connection* connection, Deadline deadline) {
+  const absl::StatusOr<bool> has = HasMeta(connection, deadline);
   if (!has.ok()) return has.status();
   if (!*has) return std::nullopt;
   connection->Add(kGetMeta);
-  TripResult result = connection->Run(SetupDeadline());
+  TripResult result = connection->Run(deadline);
   if (!result.ok()) return result.status();
   return TakeMark(result.rows.back());
 }
 
-absl::StatusOr<bool> IsUsed(Connection* connection) {
+absl::StatusOr<bool> IsUsed(Connection* connection, Deadline deadline) {
   connection->Add(kIsUsed);
-  TripResult result = connection->Run(SetupDeadline());
+  TripResult result = connection->Run(deadline);
   if (!result.ok()) return result.status();
   return result.rows.back().Bool(0, 0);
 }
@@ -199,8 +198,8 @@ absl::Status CheckPart(const ClusterMark& mark, const DatabasePart& part) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ClusterMark> CheckSchema(Connection* connection, const DatabasePart& part) {
-  const absl::StatusOr<std::optional<ClusterMark>> mark = ReadMark(connection);
+absl::StatusOr<ClusterMark> CheckSchema(Connection* connection, const DatabasePart& part, Deadline deadline) {
+  const absl::StatusOr<std::optional<ClusterMark>> mark = ReadMark(connection, deadline);
   if (!mark.ok()) return mark.status();
   if (!*mark) return Unfit("the database has no tables of a cluster; make them with holdfastd --init-cluster");
   if (absl::Status status = CheckPart(**mark, part); !status.ok()) return status;
@@ -212,9 +211,9 @@ absl::StatusOr<ClusterMark> InitDatabase(const SessionOptions& options, const Da
   auto connection = OpenSession(options, SessionKind::kWriter);
   if (!connection.ok()) return connection.status();
   // Tables of another version stay as they are.
-  const absl::StatusOr<bool> has = HasMeta(connection->get());
+  const absl::StatusOr<bool> has = HasMeta(connection->get(), SetupDeadline(options));
   if (!has.ok()) return has.status();
-  if (*has) return CheckSchema(connection->get(), part);
+  if (*has) return CheckSchema(connection->get(), part, SetupDeadline(options));
   int number = 0;
   (*connection)->Add(kLockSchema);
   for (std::string& table : TablesOf(part)) (*connection)->Add({absl::StrCat("table", number++), std::move(table)});
@@ -223,35 +222,35 @@ absl::StatusOr<ClusterMark> InitDatabase(const SessionOptions& options, const Da
   if (part.databases > 1) {
     (*connection)->Add(kPutPart, Params().Bytes(absl::StrCat(part.databases)).Bytes(absl::StrCat(part.database)));
   }
-  TripResult made = (*connection)->Run(SetupDeadline());
+  TripResult made = (*connection)->Run(SetupDeadline(options));
   if (!made.ok()) return made.status();
-  return CheckSchema(connection->get(), part);
+  return CheckSchema(connection->get(), part, SetupDeadline(options));
 }
 
-absl::Status CheckPooling(const std::string& conninfo) {
+absl::Status CheckPooling(const SessionOptions& options) {
   const Statement backend = {"backend", "SELECT pg_backend_pid()"};
   const Statement set = {"set", "SELECT set_config('holdfast.session', $1::text, false)"};
   const Statement get = {"get", "SELECT coalesce(current_setting('holdfast.session', true), '')"};
   const Statement begin = {"begin", "BEGIN"};
-  auto first = Connection::Open(conninfo);
+  auto first = options.driver->Connect(options.conninfo, /*first_host=*/0);
   if (!first.ok()) return first.status();
   (*first)->Add(backend);
-  TripResult result = (*first)->Run(SetupDeadline());
+  TripResult result = (*first)->Run(SetupDeadline(options));
   if (!result.ok()) return result.status();
   if (result.rows.back().Int(0, 0) == (*first)->backend_pid()) return absl::OkStatus();
   // There is a pooler between. The last server that the first session has used is given to the second one, and held
   // there; a pooler of transactions gives another one to the first session then.
-  auto second = Connection::Open(conninfo);
+  auto second = options.driver->Connect(options.conninfo, /*first_host=*/0);
   if (!second.ok()) return second.status();
   (*first)->Add(set, Params().Bytes("first"));
-  result = (*first)->Run(SetupDeadline());
+  result = (*first)->Run(SetupDeadline(options));
   if (!result.ok()) return result.status();
   (*second)->Add(begin);
   (*second)->Add(get);
-  result = (*second)->Run(SetupDeadline());
+  result = (*second)->Run(SetupDeadline(options));
   const bool seen_by_second = result.ok() && result.rows.back().Bytes(0, 0) == "first";
   (*first)->Add(get);
-  result = (*first)->Run(SetupDeadline());
+  result = (*first)->Run(SetupDeadline(options));
   if (!seen_by_second && result.ok() && result.rows.back().Bytes(0, 0) == "first") return absl::OkStatus();
   return Unfit(
       "the connection goes through a pooler that pools transactions or statements; connect to the server, or to a "

@@ -25,6 +25,7 @@
 #include "absl/time/time.h"
 #include "storage/postgres/connection.h"
 #include "storage/postgres/database_part.h"
+#include "storage/postgres/driver.h"
 
 namespace holdfast::storage::postgres {
 
@@ -39,6 +40,7 @@ struct SessionOptions {
   absl::Duration read_timeout = absl::Seconds(10);
   // The host of the conninfo that is tried first, as Connection::Open takes it.
   size_t first_host = 0;
+  Driver* driver = LibpqDriver();
 };
 
 enum class SessionKind {
@@ -52,8 +54,8 @@ enum class SessionKind {
 absl::StatusOr<std::unique_ptr<Connection>> OpenSession(const SessionOptions& options, SessionKind kind);
 
 // Does the same for a reader at the start, where a database that is just starting, too, is worth waiting for: tries
-// again for so long while there is no connection.
-absl::StatusOr<std::unique_ptr<Connection>> OpenFirstSession(const SessionOptions& options, absl::Duration patience);
+// again for the read timeout while there is no connection.
+absl::StatusOr<std::unique_ptr<Connection>> OpenFirstSession(const SessionOptions& options);
 
 // Adds a write to a trip, which returns a row. What a trip with it shows is of the server that takes the writes: one
 // that was replaced can't commit.
@@ -73,19 +75,19 @@ absl::StatusOr<ClusterMark> InitDatabase(const SessionOptions& options, const Da
 
 // Returns the mark of a database, or nothing if it has no tables. Errors: FAILED_PRECONDITION if it has tables that
 // this server does not know.
-absl::StatusOr<std::optional<ClusterMark>> ReadMark(Connection* connection);
+absl::StatusOr<std::optional<ClusterMark>> ReadMark(Connection* connection, Deadline deadline);
 
 // Returns whether a process has been a member of the cluster of these tables.
-absl::StatusOr<bool> IsUsed(Connection* connection);
+absl::StatusOr<bool> IsUsed(Connection* connection, Deadline deadline);
 
 // Returns the mark of a database that is to be this part of a cluster. Errors: FAILED_PRECONDITION if it has no tables,
 // others than this server's, or those of another part.
-absl::StatusOr<ClusterMark> CheckSchema(Connection* connection, const DatabasePart& part);
+absl::StatusOr<ClusterMark> CheckSchema(Connection* connection, const DatabasePart& part, Deadline deadline);
 absl::Status CheckPart(const ClusterMark& mark, const DatabasePart& part);
 
 // Errors: FAILED_PRECONDITION if there is a pooler between that hands a session's transactions to several servers.
 // Such a pooler would spread what a session prepares and sets.
-absl::Status CheckPooling(const std::string& conninfo);
+absl::Status CheckPooling(const SessionOptions& options);
 
 }  // namespace holdfast::storage::postgres
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <thread>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -83,9 +82,7 @@ void Writer::Fail(const absl::Status& why) {
   if (failure_.ok()) failure_ = why;
 }
 
-Deadline Writer::CommitDeadline() const {
-  return std::chrono::steady_clock::now() + Nanoseconds(options_.commit_timeout);
-}
+Deadline Writer::CommitDeadline() const { return options_.session.driver->After(Nanoseconds(options_.commit_timeout)); }
 
 absl::StatusOr<std::unique_ptr<Connection>> Writer::Open() {
   SessionOptions session = options_.session;
@@ -111,12 +108,13 @@ absl::Status Writer::CommitStatements(AddStatements add) {
 
 absl::Status Writer::CommitLocked(AddStatements add) {
   const int64_t number = batch() + 1;
-  const Deadline give_up = std::chrono::steady_clock::now() + Nanoseconds(options_.outage_max);
+  Driver& driver = *options_.session.driver;
+  const Deadline give_up = driver.After(Nanoseconds(options_.outage_max));
   absl::Status failed;  // of the try before, which had no effect
   while (true) {
     if (!failed.ok()) {
-      if (std::chrono::steady_clock::now() >= give_up) return failed;
-      std::this_thread::sleep_for(kRetryStep);
+      if (driver.Now() >= give_up) return failed;
+      driver.Sleep(kRetryStep);
       if (absl::Status ended = failure(); !ended.ok()) return ended;
     }
     if (connection_ == nullptr || !connection_->usable()) {
@@ -166,11 +164,12 @@ absl::Status Writer::CommitLocked(AddStatements add) {
 
 absl::StatusOr<Writer::Outcome> Writer::Resolve(int64_t number, bool refused, Deadline give_up) {
   resolved_.fetch_add(1, std::memory_order_relaxed);
+  Driver& driver = *options_.session.driver;
   absl::Status failed;
   while (true) {
     if (!failed.ok()) {
-      if (std::chrono::steady_clock::now() >= give_up) return failed;
-      std::this_thread::sleep_for(kRetryStep);
+      if (driver.Now() >= give_up) return failed;
+      driver.Sleep(kRetryStep);
       if (absl::Status ended = failure(); !ended.ok()) return ended;
     }
     // The old connection ends here without a word to its server, which may still be at work for it.

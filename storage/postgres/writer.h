@@ -82,11 +82,13 @@ struct WriterState {
   int64_t batch;
 };
 
-// How far a server must have the row of a writer, to have all that this process was told of.
+// How far a server must have the row of a writer, to have all that this process was told of. A writer that does not
+// commit has beats, so a server that was replaced is found out by the next one at the latest.
 struct WriterMark {
   int64_t id;
   int64_t epoch;
   int64_t batch;
+  int64_t beat;
 };
 
 class Writer {
@@ -105,13 +107,18 @@ class Writer {
   // The last batch that was acknowledged.
   int64_t batch() const { return batch_.load(std::memory_order_acquire); }
   // The epoch is the one with which this process began: every server that has not been replaced has at least that.
-  WriterMark mark() const { return {id_, first_epoch_, batch()}; }
+  WriterMark mark() const { return {id_, first_epoch_, batch(), beat_.load(std::memory_order_acquire)}; }
   // How long ago the last write to the row that was acknowledged was sent.
   absl::Duration lease_age() const;
   // The boot_time at which that write was sent.
   absl::Duration renewed() const { return absl::Nanoseconds(renewed_ns_.load(std::memory_order_acquire)); }
   // A write to the row, which was sent at this time, was acknowledged.
   void Renew(absl::Duration sent_at);
+  // The same of a beat, with its number. One thread.
+  void RenewByBeat(absl::Duration sent_at, int64_t beat) {
+    Renew(sent_at);
+    beat_.store(beat, std::memory_order_release);
+  }
   // The failures that end commits: the first one, or OK.
   absl::Status failure() const;
   // Ends all later commits with `why`, unless they have a failure.
@@ -142,6 +149,7 @@ class Writer {
   const int64_t id_;
   const int64_t first_epoch_;
   std::atomic<int64_t> batch_;
+  std::atomic<int64_t> beat_ = 0;    // the last one that was acknowledged
   std::atomic<int64_t> renewed_ns_;  // of BootTime
   std::atomic<int64_t> resolved_ = 0;
   std::atomic<bool> disk_full_ = false;

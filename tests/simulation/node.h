@@ -138,12 +138,14 @@ struct NodeLane {
 
 class Node {
  public:
-  // `store` and `clock` must outlive the node: a second node on the same store is a restart, after a crash if the first
-  // was destroyed with commits that had not run. Deliveries that are not done must be destroyed before the node.
+  // With `cluster` the node is a member of one, and owns no shard yet. `store` and `clock` must outlive the node: a
+  // second node on the same store is a restart, after a crash if the first was destroyed with commits that had not run.
+  // Deliveries that are not done must be destroyed before the node.
   Node(storage::Store* store, VirtualClock* clock, std::vector<const actors::ObjectClass*> classes,
        const actors::HostOptions& options = {}, int families_max = 0, uint64_t seed = 1,
-       storage::Observer* observer = nullptr, int executors = 1)
-      : clock_(clock), classes_(std::move(classes)), families_(store, families_max), run_clocks_(store) {
+       storage::Observer* observer = nullptr, int executors = 1,
+       std::optional<storage::ClusterRuns> cluster = std::nullopt)
+      : clock_(clock), classes_(std::move(classes)), families_(store, families_max), run_clocks_(store, cluster) {
     recovered_ = families_.Recover();
     if (recovered_.ok()) recovered_ = run_clocks_.Recover();
     actors::HostOptions host_options = options;
@@ -163,7 +165,9 @@ class Node {
           host_options);
       hosts.push_back({&lane.executor, lane.host.get()});
     }
-    router_ = std::make_unique<actors::Router>(std::move(hosts));
+    // A member of a cluster gains its shards later.
+    router_ = std::make_unique<actors::Router>(std::move(hosts),
+                                               [&cluster](storage::ShardId) { return !cluster.has_value(); });
     watchers_.AddListener([this](const actors::AlarmWatchers::Filter* added) {
       for (const auto& lane : lanes_) {
         lane->executor.Post(
@@ -239,6 +243,12 @@ class Node {
   }
   void Deliver(std::vector<actors::Addressed> deliveries) { router_->Deliver(std::move(deliveries)); }
 
+  absl::Time NextTimer() const {
+    absl::Time next = absl::InfiniteFuture();
+    for (const auto& lane : lanes_) next = std::min(next, lane->executor.NextTimer());
+    return next;
+  }
+
   int lanes() const { return static_cast<int>(lanes_.size()); }
   NodeLane& lane(int number) { return *lanes_[static_cast<size_t>(number)]; }
   // These are of the first lane.
@@ -252,6 +262,8 @@ class Node {
   // Returns the shards that have the object.
   actors::ShardHost& host_of(const storage::ObjectKey& key) { return *router_->HostOf(key).shards; }
   storage::Families& families() { return families_; }
+  storage::RunClocks& run_clocks() { return run_clocks_; }
+  const actors::Router& router() const { return *router_; }
   actors::AlarmWatchers& watchers() { return watchers_; }
   const absl::Status& recovered() const { return recovered_; }
   const std::optional<absl::Status>& disk_failure() const { return disk_failure_; }
@@ -274,11 +286,6 @@ class Node {
       return lane->reads.RunOne() || lane->sql.RunOne() || lane->family_changes.RunOne() ||
              (commits && lane->commits.RunOne());
     });
-  }
-  absl::Time NextTimer() const {
-    absl::Time next = absl::InfiniteFuture();
-    for (const auto& lane : lanes_) next = std::min(next, lane->executor.NextTimer());
-    return next;
   }
   bool Counted(int* steps) {
     if (++*steps < kStepsMax) return true;

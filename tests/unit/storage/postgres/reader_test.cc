@@ -39,7 +39,7 @@ class ReaderTest : public testing::Test {
   }
 
   TestCluster cluster_;
-  WriterMark mark_ = {.id = 7, .epoch = 3, .batch = 10};
+  WriterMark mark_ = {.id = 7, .epoch = 3, .batch = 10, .beat = 0};
   std::optional<int64_t> shard_writer_;
 };
 
@@ -53,7 +53,8 @@ TEST_F(ReaderTest, ServerWithAllThatWasAcknowledgedIsRead) {
 }
 
 TEST_F(ReaderTest, ServerThatLacksSomethingIsNot) {
-  for (const WriterMark& ahead : {WriterMark{7, 3, 11}, WriterMark{7, 4, 10}, WriterMark{8, 0, 0}}) {
+  for (const WriterMark& ahead :
+       {WriterMark{7, 3, 11, 0}, WriterMark{7, 4, 10, 0}, WriterMark{7, 3, 10, 1}, WriterMark{8, 0, 0, 0}}) {
     mark_ = ahead;
     Reader reader = Make(absl::Milliseconds(100));
     EXPECT_EQ(reader.Get(RowSpace(kNodes), "k").status().code(), absl::StatusCode::kUnavailable);

@@ -103,7 +103,7 @@ TEST(Schema, ServerThatIsNotThereIsNamed) {
   EXPECT_THAT(CheckConninfo("postgresql://user@host:7001,other/db?sslmode=verify-full"), IsOk());
 }
 
-TEST(Schema, ServerItselfPoolsNothing) { EXPECT_THAT(CheckPooling(SharedServer().conninfo()), IsOk()); }
+TEST(Schema, ServerItselfPoolsNothing) { EXPECT_THAT(CheckPooling({.conninfo = SharedServer().conninfo()}), IsOk()); }
 
 // The plan of each statement goes through an index, however small or large the table is.
 TEST(Schema, SessionNeverScansTheTable) {
