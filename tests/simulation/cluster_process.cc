@@ -65,6 +65,10 @@ class ClusterProcess::Rows final : public storage::PostgresStore {
   storage::postgres::Membership& membership() override { return rows_->membership(); }
   storage::postgres::SilenceWatch& silence() override { return rows_->silence(); }
   void ReadOwnShards() override { rows_->ReadOwnShards(); }
+  absl::Status ReadCatalog(storage::ShardId shard,
+                           absl::FunctionRef<void(absl::string_view key, absl::string_view value)> visit) override {
+    return rows_->ReadCatalog(shard, visit);
+  }
   void Forget(storage::ShardId shard) override {
     if (process_->services_.broken != ClusterBroken::kNotForgotten) rows_->Forget(shard);
   }
