@@ -11,7 +11,6 @@ enum class ClusterBroken {
   // In the database.
   kCommitUnfenced,     // a commit compares nothing with its writer's row
   kEpochUnchecked,     // a commit compares the batch alone, so a take-over fences nobody
-  kClaimUnchecked,     // a take-over goes on though the rows have changed
   kTakeOverEarly,      // members seem to have a third of their lease
   kMoveUnchecked,      // a move does not ask who has the shard
   kGiveUnfenced,       // a move has no fence either

@@ -389,7 +389,7 @@ std::optional<Rows> DatabaseServer::Claim(const Command& command, Transaction* t
   WriterRow& writer = row->second;
   const bool same = writer.epoch == Int(command, 2) && writer.batch == Int(command, 3) &&
                     writer.beat == Int(command, 4) && writer.owner == Text(command, 8);
-  if (!same && broken_ != ClusterBroken::kClaimUnchecked) return std::nullopt;
+  if (!same) return std::nullopt;
   if (!transaction->writers_before) transaction->writers_before = writers_;
   ++writer.epoch;
   ++writer.beat;
