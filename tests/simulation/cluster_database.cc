@@ -336,7 +336,9 @@ std::optional<Rows> DatabaseServer::Run(const Command& command, Transaction* tra
   if (name == "clock") return Result(1).Row().Int(clock_us_).Take();
   if (name == "touch") return Result(1).Row().Int(1).Take();
   if (name == "has_meta") return Result(1).Row().Bool(true).Take();
-  if (name == "get_meta") return Result(2).Row().Bytes("2").Bytes(absl::StrCat(storage::kShardCount)).Take();
+  if (name == "get_meta") {
+    return Result(5).Row().Bytes("2").Bytes(absl::StrCat(storage::kShardCount)).Bytes("sim").Bytes("").Bytes("").Take();
+  }
   if (name == "settings") {
     return Result(6).Row().Bytes("on").Bytes("on").Bytes("on").Bool(false).Int(150'000).Bytes("UTF8").Take();
   }
