@@ -56,6 +56,12 @@ absl::StatusOr<TripResult> Membership::Ask(absl::FunctionRef<void(Connection*)> 
   return result;
 }
 
+absl::Status Membership::Commit(absl::FunctionRef<void(Connection*)> add) {
+  const absl::Status status = own_->CommitStatements(add);
+  if (!absl::IsUnavailable(status) || IsNotOwner(status)) return status;
+  return absl::AbortedError(status.message());
+}
+
 absl::StatusOr<ClusterMap> Membership::Look() {
   std::map<int64_t, WriterMark> acknowledged;
   for (const Writer* writer : writers_) acknowledged[writer->id()] = writer->mark();
@@ -93,7 +99,7 @@ absl::StatusOr<std::vector<int64_t>> Membership::Unfinished() {
 
 absl::Status Membership::MoveShards(absl::Span<const Move> moves) {
   if (moves.empty()) return absl::OkStatus();
-  return own_->CommitStatements([&](Connection* connection) {
+  return Commit([&](Connection* connection) {
     ArrayParam shards = ArrayParam::OfInt2();
     ArrayParam epochs = ArrayParam::OfInt8();
     ArrayParam to = ArrayParam::OfInt8();
@@ -109,13 +115,13 @@ absl::Status Membership::MoveShards(absl::Span<const Move> moves) {
 }
 
 absl::Status Membership::SetState(MemberState state) {
-  return own_->CommitStatements([&](Connection* connection) {
+  return Commit([&](Connection* connection) {
     connection->Add(kSetState, Params().Int8(own_->id()).Int2(static_cast<int16_t>(state)));
   });
 }
 
 absl::Status Membership::RemoveWriters(absl::Span<const int64_t> ids) {
-  return own_->CommitStatements([&](Connection* connection) {
+  return Commit([&](Connection* connection) {
     ArrayParam removed = ArrayParam::OfInt8();
     for (int64_t id : ids) removed.AddInt8(id);
     connection->Add(kRemove, Params().Array(&removed));
@@ -141,7 +147,7 @@ absl::Status Membership::Leave() {
   const Location locations[] = {WholeFamily(FamilyId::kNode), WholeFamily(FamilyId::kRequests)};
   WriteSet copy = marks;
   const KeyspaceWrites removed[] = {{&locations[0], &marks}, {&locations[1], &copy}};
-  return own_->CommitStatements([&](Connection* connection) {
+  return Commit([&](Connection* connection) {
     AddWrites(removed, connection);
     ArrayParam ids = writers();
     connection->Add(kRemoveLogs, Params().Array(&ids));

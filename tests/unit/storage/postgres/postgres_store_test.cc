@@ -475,5 +475,21 @@ TEST(PostgresStoreFaults, ReadsFailAfterTheirTimeAndLaterOnesSucceed) {
   EXPECT_THAT(FindAt(*store, WholeFamily(FamilyId::kCatalog), "c"), Optional(std::string("2")));
 }
 
+// Nobody may wait for it: the writer commits no more, also when the database is there again.
+TEST(PostgresStoreFaults, MemberWhoseWriterHasGivenUpIsToldThatItCantGoOn) {
+  testing_server::PostgresServer server;
+  TestCluster cluster(&server);
+  PostgresOptions options = cluster.NewProcess();
+  options.lease = absl::Hours(1);
+  options.outage_max = absl::Milliseconds(100);
+  const auto store = OpenOrDie(options);
+  server.Kill();
+  EXPECT_THAT(store->membership().SetState(MemberState::kLeaving), IsStatus(absl::StatusCode::kAborted, ""));
+  EXPECT_THAT(store->membership().Look().status(), IsStatus(absl::StatusCode::kUnavailable, ""));
+  server.Start();
+  EXPECT_THAT(store->membership().Look().status(), IsOk());
+  EXPECT_THAT(store->membership().SetState(MemberState::kLeaving), IsStatus(absl::StatusCode::kAborted, ""));
+}
+
 }  // namespace
 }  // namespace holdfast::storage::postgres
