@@ -38,7 +38,7 @@ class PostgresCrashTest : public ::testing::Test {
 
   // The idle time is so short that objects are unloaded and loaded again under the load.
   std::string Config() const {
-    return absl::StrCat("actors { idle_timeout_ms: 20 } postgres { lease_ms: 500 database { conninfo: \"",
+    return absl::StrCat("actors { idle_timeout_ms: 20 } postgres { lease_ms: 2000 database { conninfo: \"",
                         absl::StrReplaceAll(database_.conninfo(), {{"\"", "\\\""}}), "\" } }");
   }
   std::string data_dir() const { return directory_.path() + "/data"; }
