@@ -2,9 +2,9 @@
 // the member's own writer.
 //
 // Errors: UNAVAILABLE from Look() if the database can't be reached, or the server that was asked does not know what
-// this member has committed, since it was replaced. All that commits fails as Writer::Commit does, with ABORTED in place
-// of UNAVAILABLE: a writer that has given up commits no more, so the member can't go on. NotOwner() stays; the store
-// tells of it, too.
+// this member has committed, since it was replaced. All that commits fails as Writer::Commit does, with ABORTED in
+// place of UNAVAILABLE: a writer that has given up commits no more, so the member can't go on. NotOwner() stays; the
+// store tells of it, too.
 //
 // Threading: one thread. Blocking.
 

@@ -112,9 +112,9 @@ struct Variant {
 };
 
 std::vector<uint64_t> SeedsOf(const Variant& variant) {
-  std::vector<uint64_t> seeds = Seeds(std::max(kCaughtWithin, SeedCount()));
-  if (std::getenv("HOLDFAST_SIMULATION_SEEDS") != nullptr || seeds.size() == 1) return seeds;
-  std::erase_if(seeds, [&](uint64_t seed) { return seed < variant.begin; });
+  if (std::getenv("HOLDFAST_SIMULATION_SEEDS") != nullptr) return Seeds(SeedCount());
+  std::vector<uint64_t> seeds = Seeds(static_cast<int>(variant.begin) + kCaughtWithin);
+  if (seeds.size() > 1) std::erase_if(seeds, [&](uint64_t seed) { return seed < variant.begin; });
   return seeds;
 }
 
@@ -157,8 +157,8 @@ INSTANTIATE_TEST_SUITE_P(Variants, BrokenClusterTest,
                          ::testing::Values(Variant{ClusterBroken::kCommitUnfenced, "CommitUnfenced", 91},
                                            Variant{ClusterBroken::kEpochUnchecked, "EpochUnchecked", 91},
                                            Variant{ClusterBroken::kTakeOverEarly, "TakeOverEarly", 271},
-                                           Variant{ClusterBroken::kMoveUnchecked, "MoveUnchecked"},
-                                           Variant{ClusterBroken::kGiveUnfenced, "GiveUnfenced"},
+                                           Variant{ClusterBroken::kMoveUnchecked, "MoveUnchecked", 2641},
+                                           Variant{ClusterBroken::kGiveUnfenced, "GiveUnfenced", 1539},
                                            Variant{ClusterBroken::kResolveByRead, "ResolveByRead"},
                                            Variant{ClusterBroken::kLoadFromReplaced, "LoadFromReplaced"},
                                            Variant{ClusterBroken::kLogNotWrittenBack, "LogNotWrittenBack"},
