@@ -10,7 +10,7 @@
 // goes, so that at any time each shard is counted once. The epoch of a shard, which grows with each move, says whose
 // word is the newest.
 //
-// What other nodes make between two tellings is not known here. So a node lets a namespace grow, between one round of
+// Nobody here knows what other nodes make between two tellings. So a node lets a namespace grow, between one round of
 // tellings and the next (EndRound), by its part of the room that was left at the former: an n-th of it at each of n
 // nodes, rounded up. A first turn of a round may take all of the room, so that a quota can be filled by large turns,
 // too. Until the first round a node acts as one of as many nodes as there are shards. docs/cluster.md says by how much
@@ -51,7 +51,7 @@ class NamespaceUsage {
 
     bool operator==(const Usage&) const = default;
   };
-  // That of "" is for each namespace that no other is for.
+  // The quota of "" is for each namespace that no other is for.
   using Quotas = absl::flat_hash_map<std::string, Quota>;
 
   // `run`: a number of this process among the nodes of its cluster, not 0. 0: the server is alone, with all shards.
@@ -88,7 +88,7 @@ class NamespaceUsage {
 
   // --- What nodes tell each other.
 
-  // What has changed in a shard of the node that tells.
+  // The changes in a shard of the node that tells.
   struct ShardNews {
     ShardId shard = ShardId(0);
     int64_t epoch = 0;
@@ -110,8 +110,8 @@ class NamespaceUsage {
   void Hear(const ShardNews& news);
   // All others that have shards have told what they have: this node is one of so many.
   void EndRound(size_t nodes);
-  // So many nodes take shards. A part is smaller at once where they are more than at the end of the last round: a node
-  // that has come may have its part by now.
+  // Sets the number of nodes that take shards. A part is smaller at once where they are more than at the end of the
+  // last round: a node that has come may have its part by now.
   void SetTakers(size_t nodes);
 
  private:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a synchronous standby costs: the cases of wire_bench against three servers in turn, one on its data directory,
+# The cost of a synchronous standby: the cases of wire_bench against three servers in turn, one on its data directory,
 # one on a PostgreSQL, and one on a PostgreSQL whose commits wait until its standby has synced them. All of it shares
 # this machine and its disk. Wants a quiet machine and the preset "release".
 # Usage: standby_cost.sh [BUILD] [ARGUMENTS OF wire_bench...]

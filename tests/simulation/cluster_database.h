@@ -38,7 +38,7 @@ class DatabaseServer {
   // A standby that has all of the other one, and is promoted.
   explicit DatabaseServer(const DatabaseServer& other);
 
-  // What the server keeps for a connection: the snapshot of a transaction that reads.
+  // The state that the server keeps for a connection: the snapshot of a transaction that reads.
   struct Session {
     std::map<storage::FamilyId, std::unique_ptr<storage::Cursor>> snapshot;
   };

@@ -21,7 +21,7 @@
 
 namespace holdfast::simulation {
 
-// What is to happen, by its time. Things at one time happen in the order in which they were added.
+// Things that are to happen, by their time. Those at one time happen in the order in which they were added.
 class Agenda {
  public:
   void At(absl::Time time, std::function<void()> what) { what_.emplace(time, std::move(what)); }

@@ -98,7 +98,7 @@ TEST_F(NamespaceRoundsTest, ANodeThatDoesNotAnswerCountsWithWhatItHasToldUntilIt
   rounds_.Round();
   EXPECT_EQ(usage_.Of("a").objects, 51);
   EXPECT_EQ(Part(), 0);
-  // What it has not told is asked for again.
+  // It is asked again for the rest.
   EXPECT_EQ(asked_.back(), "c:8:5:0");
   // Its shard is another node's.
   owners_.pop_back();

@@ -108,7 +108,7 @@ TEST(NamespaceUsageTest, AShardThatComesReplacesWhatWasKnownOfIt) {
   usage.Gain(ShardId(3), 6, {{"a", {9, 90}}, {"without a quota", {1000, 1000}}});
   EXPECT_EQ(usage.Of("a"), (Usage{10, 100}));
   EXPECT_EQ(usage.Of("without a quota"), Usage());
-  // What others tell of it now is old.
+  // The others' word for it is old now.
   usage.Hear({.shard = ShardId(3), .epoch = 5, .whole = true, .namespaces = {{"a", {1, 1}}}});
   EXPECT_EQ(usage.Of("a"), (Usage{10, 100}));
   usage.Add(ObjectIn("a", 3), 1, 5);
@@ -225,7 +225,7 @@ TEST(NamespaceUsageTest, ANodeGivesItsPartOfTheRoomInARound) {
   EXPECT_EQ(Check(usage, "a", false, 33), Reached::kNo);
   EXPECT_EQ(Check(usage, "a", false, 35), Reached::kBytes);
   EXPECT_TRUE(usage.Check("a", false, 35).until_next_round);
-  // What was removed here may be added here again.
+  // As much as was removed here may be added here again.
   usage.Add(object, 0, -300);
   EXPECT_EQ(Check(usage, "a", false, 1000), Reached::kNo);
 
