@@ -280,14 +280,15 @@ TEST_F(DividedStoreTest, RecordsOfRunsLieWhereTheirExecutorsWork) {
 
 TEST_F(DividedStoreTest, EachDatabaseHasALeaseOfItsOwn) {
   TestDatabases databases(2);
-  std::atomic<int64_t> seconds = 1000;
+  // The store has this clock until the end of the fixture.
+  const auto seconds = std::make_shared<std::atomic<int64_t>>(1000);
   std::vector<PostgresOptions> process = databases.Init().NewProcess();
   // No heartbeat comes while the test runs.
   for (PostgresOptions& options : process) options.lease = absl::Hours(1);
-  process[1].boot_time = [&] { return absl::Seconds(seconds.load()); };
+  process[1].boot_time = [seconds] { return absl::Seconds(seconds->load()); };
   Open(process);
   EXPECT_TRUE(store_->HoldsLease());
-  seconds += 3600;
+  *seconds += 3600;
   EXPECT_FALSE(store_->HoldsLease());
   EXPECT_TRUE(store_->ForExecutor(0)->HoldsLease());
   EXPECT_FALSE(store_->ForExecutor(1)->HoldsLease());
@@ -321,6 +322,7 @@ TEST_F(DividedStoreTest, ADatabaseThatHangsHoldsUpNoOther) {
   second.Thaw();
   waits.join();
   EXPECT_THAT(FindAt(*store_, PackedLocation(there), EntryKey(2)), Optional(std::string("late")));
+  store_ = nullptr;  // before its second database
 }
 
 }  // namespace
