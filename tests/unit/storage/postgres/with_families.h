@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "storage/base/mutex.h"
 #include "storage/store/memory_store.h"
 #include "storage/store/store.h"
@@ -73,25 +75,31 @@ class WithFamilies : public Store {
   }
 
  private:
+  static constexpr absl::string_view kFamilyPrefix = "\xfa";
+
   Location Below(const Location& location) {
     MutexLock lock(&mutex_);
     if (!families_.contains(location.family)) return location;
-    return {FamilyId::kPacked, absl::StrCat("\xfa", static_cast<int>(location.family), "/", location.prefix)};
+    return {FamilyId::kPacked, absl::StrCat(kFamilyPrefix, static_cast<int>(location.family), "/", location.prefix)};
   }
 
-  // Returns null if all locations are one without a prefix.
+  // Returns null if all locations are one without a prefix, and there are no families.
   std::unique_ptr<Cursor> WalkOverAll(const KeyRange& range) {
     std::set<std::string> prefixes;
+    bool has_families;
     {
       MutexLock lock(&mutex_);
       prefixes = prefixes_;
+      has_families = !families_.empty();
     }
-    if (prefixes == std::set<std::string>{""}) return nullptr;
+    if (prefixes == std::set<std::string>{""} && !has_families) return nullptr;
     auto entries = std::make_unique<MemoryStore>();
     WriteSet copy;
     for (const std::string& prefix : prefixes) {
       const auto cursor = store_->NewCursor({FamilyId::kPacked, prefix}, KeyRange::All(), ReadTier::kDisk);
       for (cursor->SeekToFirst(); cursor->state() == ReadResult::kFound; cursor->Next()) {
+        // Writes that are not folded are seen from a location without a prefix, those of families too.
+        if (prefix.empty() && absl::StartsWith(cursor->key(), kFamilyPrefix)) continue;
         copy.Put(absl::StrCat(prefix, cursor->key()), std::string(cursor->value()));
       }
       if (!cursor->error().ok()) return std::make_unique<StuckCursor>(ReadResult::kError, cursor->error());
