@@ -277,12 +277,8 @@ void ClusterWorld::JudgeAll() {
     const Model& model = *objects_[i].kind.model;
     const Judgement judgement = Judge(model, history);
     events_.states += static_cast<int64_t>(judgement.states);
-    if (judgement.verdict == Verdict::kUndecided) {
-      Found(absl::StrCat(objects_[i].name, ": the search for an order was given up after ", judgement.states,
-                         " states\n", Explain(model, {"", history})));
-    } else if (judgement.verdict == Verdict::kUnexplained) {
-      Found(absl::StrCat(objects_[i].name, ": no order explains these replies\n",
-                         Explain(model, Shorten(model, history))));
+    if (const std::string complaint = Complaint(model, history, judgement); !complaint.empty()) {
+      Found(absl::StrCat(objects_[i].name, ": ", complaint));
     }
   }
 }

@@ -279,4 +279,17 @@ std::string Explain(const Model& model, const Excerpt& excerpt) {
   return text + "\n";
 }
 
+std::string Complaint(const Model& model, const History& history, const Judgement& judgement) {
+  switch (judgement.verdict) {
+    case Verdict::kExplained:
+      return "";
+    case Verdict::kUndecided:
+      return absl::StrCat("the search for an order was given up after ", judgement.states, " states\n",
+                          Explain(model, {"", history}));
+    case Verdict::kUnexplained:
+      break;
+  }
+  return absl::StrCat("no order explains these replies\n", Explain(model, Shorten(model, history)));
+}
+
 }  // namespace holdfast::simulation

@@ -78,6 +78,8 @@ Excerpt Shorten(const Model& model, const History& history);
 
 // Returns a line for each operation, and the longest order that the search finds.
 std::string Explain(const Model& model, const Excerpt& excerpt);
+// Returns a sentence for people about a history that was judged so; empty if it is explained.
+std::string Complaint(const Model& model, const History& history, const Judgement& judgement);
 
 }  // namespace holdfast::simulation
 

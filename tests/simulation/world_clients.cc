@@ -302,12 +302,8 @@ void World::JudgeAll() {
     const Model& model = *objects_[i].kind.model;
     const Judgement judgement = Judge(model, history);
     events_.states += static_cast<int64_t>(judgement.states);
-    if (judgement.verdict == Verdict::kUndecided) {
-      Find(absl::StrCat(objects_[i].name, ": the search for an order was given up after ", judgement.states,
-                        " states\n", Explain(model, {"", history})));
-    } else if (judgement.verdict == Verdict::kUnexplained) {
-      Find(absl::StrCat(objects_[i].name, ": no order explains these replies\n",
-                        Explain(model, Shorten(model, history))));
+    if (const std::string complaint = Complaint(model, history, judgement); !complaint.empty()) {
+      Find(absl::StrCat(objects_[i].name, ": ", complaint));
     }
   }
 }
