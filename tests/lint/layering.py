@@ -44,7 +44,8 @@ MAY_INCLUDE = {
     "service/call": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces"],
     "service/cluster": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call"],
     "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call"],
-    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call", "service/cluster", "service/rpcs"],
+    "service/console": [],
+    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call", "service/cluster", "service/rpcs", "service/console"],
     "client": [],
 }
 FOLDERS = ["storage", "actors", "service", "client"]
