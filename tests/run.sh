@@ -27,6 +27,7 @@
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
 #   drains          200 drains
 #   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
+#   console         the console and a browser's client in Chromium, with 1,000,000 objects and 100,000 keys
 #   model           the model of ownership and hand-over, whole and with each rule taken away
 #   tidy            clang-tidy over the whole tree
 set -euo pipefail
@@ -34,7 +35,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
   unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains
-  collector model tidy)
+  collector console model tidy)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -135,6 +136,10 @@ run_part() { # PART
       build dev holdfastd collector_test
       long_form collector/collector_test
       ;;
+    console)
+      build dev holdfastd
+      tests/console/run.sh "$server" --full
+      ;;
     model)
       cmake --preset dev
       all_of dev model
@@ -206,7 +211,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,31s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,32s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}
