@@ -78,12 +78,28 @@ class Unary(Case):
 
     def test_what_is_not_there(self):
         self.assertEqual(self.server.call(f"{COUNTERS}/Nothing", {}).status, 404)
-        self.assertEqual(self.server.get("/").status, 404)
+        self.assertEqual(self.server.get("/console/nothing.js").status, 404)
         self.assertEqual(self.server.get("/../etc/passwd").status, 404)
         answer = self.server.request("PUT", f"{COUNTERS}/Increment")
         self.assertEqual((answer.status, answer.headers["allow"]), (405, "POST"))
         answer = self.server.request("DELETE", f"{COUNTERS}/GetValue")
         self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, POST"))
+
+    def test_the_files_of_the_console(self):
+        page = self.server.get("/")
+        self.assertEqual((page.status, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
+        self.assertIn(b"<!doctype html>", page.body)
+        policy = page.headers["content-security-policy"]
+        self.assertIn("default-src 'none'", policy)
+        self.assertNotIn("unsafe", policy)
+        self.assertEqual(page.headers["x-content-type-options"], "nosniff")
+        script = self.server.get("/console/main.js")
+        self.assertEqual((script.status, script.headers["content-type"]), (200, "text/javascript; charset=utf-8"))
+        again = self.server.get("/console/main.js", [("If-None-Match", script.headers["etag"])])
+        self.assertEqual((again.status, again.body), (304, b""))
+        head = self.server.request("HEAD", "/console/main.js")
+        self.assertEqual((head.status, head.body), (200, b""))
+        self.assertEqual(self.server.request("PUT", "/").status, 405)
 
     def test_headers_of_connect(self):
         path = f"{COUNTERS}/Increment"
