@@ -67,7 +67,7 @@ async function show() {
   if (!SCREENS[path] || (SCREENS[path].admin && !rights.adminOfServer)) path = screens()[0][0];
   drawHeader(path);
   document.title = `${SCREENS[path].title ?? params.get("name")} - Holdfast`;
-  const content = h("div", { class: `screen ${path}` });
+  const content = h("div", { class: `screen ${path}`, "aria-busy": "true" });
   main.replaceChildren(content);
   try {
     await SCREENS[path].show(content, params, signal, rights);
@@ -76,6 +76,7 @@ async function show() {
     if (error.code === "unauthenticated") showSignIn(error);
     else content.append(errorBox(error));
   }
+  content.setAttribute("aria-busy", "false");
 }
 
 function showSignIn(error) {

@@ -65,7 +65,7 @@ export class Console {
       if (location.hash === to) window.dispatchEvent(new HashChangeEvent("hashchange"));
       else location.hash = to;
     }, `#/${hash}`);
-    await this.page.waitForSelector(`.screen.${hash.split("?")[0]} h1`);
+    await this.page.waitForSelector(`.screen.${hash.split("?")[0]}[aria-busy=false]`);
     await this.settled();
   }
 

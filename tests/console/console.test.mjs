@@ -248,6 +248,7 @@ test("alarms are set, listed by their times, and told when they are late or have
   await ui.go("alarms");
   await ui.until(() => [...document.querySelectorAll("main tbody tr")].every((row) => row.children[5].textContent !== ""));
   const rows = await ui.rows();
+  assert.ok(rows.length >= 3, JSON.stringify(rows));
   const listed = await server.grpcurl("AdminService/ListAlarms", {});
   assert.deepEqual(rows.map(([name]) => name), listed.alarms.map((each) => each.object.name));
   const late = rows.find(([name]) => name === "nobody watches");
