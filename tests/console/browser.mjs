@@ -61,6 +61,8 @@ export class Console {
   // Goes to a screen, and waits until its lists are there.
   async go(hash) {
     await this.page.evaluate((to) => {
+      // The screen that is there is not the one that is waited for.
+      document.querySelector(".screen")?.setAttribute("aria-busy", "true");
       // The same place again is no change, so the page would not notice.
       if (location.hash === to) window.dispatchEvent(new HashChangeEvent("hashchange"));
       else location.hash = to;
