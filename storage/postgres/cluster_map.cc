@@ -20,7 +20,7 @@ const Statement kSeeLoads = {"see_loads",
                              "SELECT key, value FROM hf_entry WHERE family = 0 AND shard = -1"
                              " AND key >= 'load'::bytea AND key < 'loae'::bytea ORDER BY key"};
 
-// So that sums of loads do not overflow, whatever the rows say.
+// Keeps sums of loads from an overflow, whatever the rows say.
 constexpr int64_t kLoadMax = int64_t{1} << 40;
 constexpr size_t kShardLoadKeyBytes = kShardLoadPrefix.size() + sizeof(uint32_t);
 constexpr size_t kTellsLoadsKeyBytes = kShardLoadPrefix.size() + sizeof(int64_t);
