@@ -2,9 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -151,23 +154,17 @@ absl::Status CheckConnection(Session& session) {
   return ReadToken(file).status();
 }
 
-}  // namespace
-
-int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std::ostream& err) {
-  GlobalOptions globals;
-  SelectedCommand selected;
-
-  CLI::App app(kAbout, "holdfast");
+// Declares all options and commands of the tool.
+void DeclareTool(CLI::App& app, CommandLine& line, GlobalOptions& globals) {
   app.fallthrough();  // groups and commands inherit it, and these too
   app.footer(kCommandFooter);
   app.require_subcommand(1);
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
-  StandardInput input(&in.stream);
-  Arguments arguments(&app, &input);
+  Arguments arguments(&app, &line.input, &line.notes);
   DeclareGlobals(arguments, globals);
 
-  CommandGroup root(&app, &selected, &input);
+  CommandGroup root(&app, &line);
   AddCounterCommands(root);
   AddLimitCommands(root);
   AddBatchCommands(root);
@@ -179,6 +176,25 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   AddContextCommands(root);
   AddTokenCommands(root);
   app.footer(kFooter);
+}
+
+}  // namespace
+
+void DescribeCommands(const std::function<void(const CLI::App& app, const CommandNotes& notes)>& look) {
+  std::istringstream no_input;
+  GlobalOptions globals;
+  CommandLine line(&no_input);
+  CLI::App app(kAbout, "holdfast");
+  DeclareTool(app, line, globals);
+  look(app, line.notes);
+}
+
+int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std::ostream& err,
+            Surroundings surroundings) {
+  GlobalOptions globals;
+  CommandLine line(&in.stream);
+  CLI::App app(kAbout, "holdfast");
+  DeclareTool(app, line, globals);
 
   absl::StatusOr<std::vector<std::string>> words = PrepareWords(argc, argv);
   if (!words.ok()) {
@@ -194,13 +210,13 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
     return kExitUsage;
   }
 
-  const absl::Status resolved = selected.offline ? absl::OkStatus() : ResolveConnection(globals);
-  Session session(globals, in, out, err);
+  const absl::Status resolved = line.selected.offline ? absl::OkStatus() : ResolveConnection(globals);
+  Session session(globals, in, std::move(surroundings), out, err);
   if (!resolved.ok()) return session.BadUsage(resolved);
   if (absl::Status usable = CheckConnection(session); !usable.ok()) return session.BadUsage(usable);
-  if (globals.direct && !selected.offline)
+  if (globals.direct && !line.selected.offline)
     (void)session.client().AwaitDirect(std::min(globals.timeout, kDirectWaitMax));
-  const int status = selected.body(session);
+  const int status = line.selected.body(session);
   if (!out.flush()) {
     err << "holdfast: the output could not be written\n";
     return kExitFailed;
