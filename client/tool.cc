@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/commands.h"
+#include "client/completion.h"
 #include "client/help.h"
 #include "client/settings.h"
 #include "client/suggest.h"
@@ -37,6 +38,9 @@ constexpr char kFooter[] =
     "{\"error\":{\"code\",\"message\",\"reason\"}} on the standard error.";
 
 constexpr char kCommandFooter[] = "The global options (--server, --namespace, --timeout, --json ...): holdfast --help";
+
+// The scripts of completion.h call it; it is no command for people.
+constexpr absl::string_view kCompleteCommand = "__complete";
 
 // The most time that a command with --direct waits for the map of the cluster. Without it, it goes the ordinary way.
 constexpr absl::Duration kDirectWaitMax = absl::Seconds(1);
@@ -175,7 +179,30 @@ void DeclareTool(CLI::App& app, CommandLine& line, GlobalOptions& globals) {
   AddHealthCommand(root);
   AddContextCommands(root);
   AddTokenCommands(root);
+  AddCompletionCommands(root);
   app.footer(kFooter);
+}
+
+// Makes the settings of the connection of global options that are typed while a command is completed.
+absl::StatusOr<GlobalOptions> GlobalsOf(const std::vector<std::string>& options) {
+  GlobalOptions globals;
+  CLI::App app;
+  std::istringstream no_input;
+  StandardInput input(&no_input);
+  Arguments arguments(&app, &input);
+  DeclareGlobals(arguments, globals);
+  std::vector<const char*> argv = {"holdfast"};
+  for (const std::string& option : options) argv.push_back(option.c_str());
+  absl::StatusOr<std::vector<std::string>> words = PrepareWords(static_cast<int>(argv.size()), argv.data());
+  if (!words.ok()) return words.status();
+  std::reverse(words->begin(), words->end());
+  try {
+    app.parse(*std::move(words));
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  if (absl::Status status = ResolveConnection(globals); !status.ok()) return status;
+  return globals;
 }
 
 }  // namespace
@@ -195,6 +222,10 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   CommandLine line(&in.stream);
   CLI::App app(kAbout, "holdfast");
   DeclareTool(app, line, globals);
+  if (argc >= 2 && absl::string_view(argv[1]) == kCompleteCommand) {
+    PrintCompletions(app, line.notes, GlobalsOf, std::vector<std::string>(argv + 2, argv + argc), out);
+    return kExitOk;
+  }
 
   absl::StatusOr<std::vector<std::string>> words = PrepareWords(argc, argv);
   if (!words.ok()) {
