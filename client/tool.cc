@@ -179,6 +179,7 @@ void DeclareTool(CLI::App& app, CommandLine& line, GlobalOptions& globals) {
   AddHealthCommand(root);
   AddContextCommands(root);
   AddTokenCommands(root);
+  AddWatchCommands(root);
   AddCompletionCommands(root);
   app.footer(kFooter);
 }
