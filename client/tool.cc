@@ -180,6 +180,7 @@ void DeclareTool(CLI::App& app, CommandLine& line, GlobalOptions& globals) {
   AddContextCommands(root);
   AddTokenCommands(root);
   AddWatchCommands(root);
+  AddBenchCommand(root);
   AddCompletionCommands(root);
   app.footer(kFooter);
 }
