@@ -41,7 +41,7 @@ struct Input {
   bool is_terminal = false;
 };
 
-// What a command sees of the world beside its streams. Tests give it a clock of their own.
+// The world that a command sees beside its streams. Tests give it a clock of their own.
 struct Surroundings {
   Terminal terminal;
   std::function<absl::Time()> now = absl::Now;
@@ -108,7 +108,7 @@ struct SelectedCommand {
   bool offline = false;
 };
 
-// What all commands share while they are declared and parsed.
+// The state that all commands share while they are declared and parsed.
 struct CommandLine {
   explicit CommandLine(std::istream* in) : input(in) {}
 

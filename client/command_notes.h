@@ -1,4 +1,4 @@
-// What the commands say of themselves beside their arguments: what the values of arguments name, for completion, and
+// Notes of the commands beside their arguments: what the values of arguments name, for completion, and
 // what their lines of JSON are, for the document of the tool.
 
 #ifndef HOLDFAST_CLIENT_COMMAND_NOTES_H_

@@ -32,7 +32,7 @@ const CLI::Option* FindOption(const CLI::App* app, const std::string& name) {
 
 bool TakesValue(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
 
-// What the words before the last one say.
+// The command, the options and the arguments that the words before the last one name.
 class Typed {
  public:
   explicit Typed(const CLI::App& root) : root_(root), app_(&root) {}

@@ -1,10 +1,12 @@
-// `holdfast bench` against a server whose answers the test chooses: its report, its objects, and its errors. The loads
-// here take a tenth of a second each, the shortest that the command takes.
+// `holdfast bench` against a server whose answers the test chooses: its report, its objects, and its errors. Most loads
+// here are for an hour, and are ended by the signal of Ctrl-C after a number of calls, so no pace matters.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -32,7 +34,7 @@ class BenchTest : public ToolTest {
           EXPECT_EQ(request.request_id(), "");
           made_.insert(request.object().name());
           const bool fails = fail_after_ >= 0 && increments_ >= fail_after_;
-          ++increments_;
+          if (++increments_ == interrupt_after_) kill(getpid(), SIGINT);
           return fails ? Error(grpc::StatusCode::UNAVAILABLE, "busy", "SERVER_OVERLOADED", RetryAfterMs(1))
                        : grpc::Status::OK;
         });
@@ -47,17 +49,19 @@ class BenchTest : public ToolTest {
   }
 
   std::set<std::string> made_, removed_;
-  int64_t increments_ = 0, fail_after_ = -1;
+  int64_t increments_ = 0, fail_after_ = -1, interrupt_after_ = -1;
   bool refuse_removal_ = false;
 };
 
 TEST_F(BenchTest, ALoadIsReportedAndItsObjectsAreRemoved) {
+  interrupt_after_ = 20;
   const Result result =
-      Tool({"bench", "--duration", "100ms", "--objects", "3", "--concurrency", "2", "--namespace", "n"}, "", true);
+      Tool({"bench", "--duration", "1h", "--objects", "3", "--concurrency", "2", "--namespace", "n"}, "", true);
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_THAT(result.out, StartsWith("workload  increment: increments of counters\n"
                                      "load      2 callers on 3 objects, as many calls as they can make\n"
                                      "time      0."));
+  EXPECT_THAT(result.out, HasSubstr(", interrupted\n"));
   EXPECT_THAT(result.out, HasSubstr("\nlatency   mean "));
   EXPECT_THAT(result.out, HasSubstr("UP TO  CALLS"));
   EXPECT_THAT(result.out, HasSubstr("#\n"));
@@ -102,18 +106,20 @@ TEST_F(BenchTest, JsonHasTheSameNumbers) {
 
 TEST_F(BenchTest, FailuresAreCountedAndNotTriedAgain) {
   fail_after_ = 3;
-  const Result result = Tool({"bench", "--duration", "100ms", "--concurrency", "1", "--namespace", "n", "--json"});
+  interrupt_after_ = 6;
+  const Result result = Tool({"bench", "--duration", "1h", "--concurrency", "1", "--namespace", "n", "--json"});
   EXPECT_EQ(result.status, 1);
   const nlohmann::json report = nlohmann::json::parse(result.out);
   EXPECT_EQ(report["calls"], "2");
-  EXPECT_EQ(std::stoll(report["failures"].get<std::string>()), increments_ - 3);
+  EXPECT_EQ(report["failures"], "3");
+  EXPECT_EQ(report["interrupted"], true);
   ASSERT_EQ(report["errors"].size(), 1u);
   EXPECT_EQ(report["errors"][0]["error"], "SERVER_OVERLOADED");
   EXPECT_EQ(report["errors"][0]["calls"], report["failures"]);
   EXPECT_EQ(removed_, made_);
 
   increments_ = 0;
-  const Result text = Tool({"bench", "--duration", "100ms", "--concurrency", "1", "--namespace", "n"});
+  const Result text = Tool({"bench", "--duration", "1h", "--concurrency", "1", "--namespace", "n"});
   EXPECT_THAT(text.out, HasSubstr("FAILED  ERROR\n"));
   EXPECT_THAT(text.err, HasSubstr("the first error: UNAVAILABLE: busy (SERVER_OVERLOADED)\n"));
 }
@@ -135,7 +141,8 @@ TEST_F(BenchTest, ObjectsThatAreLeftAreNamed) {
   EXPECT_EQ(result.err,
             "holdfast: 1 object is left: holdfast object objects --class Counter --prefix " + prefix + "\n");
   removed_.clear();
-  result = Tool({"bench", "--duration", "100ms", "--objects", "2", "--namespace", "n", "--keep", "--json"});
+  interrupt_after_ = increments_ + 10;
+  result = Tool({"bench", "--duration", "1h", "--objects", "2", "--namespace", "n", "--keep", "--json"});
   EXPECT_THAT(result.out, HasSubstr("\"objects_left\":2"));
   EXPECT_TRUE(removed_.empty());
 }

@@ -60,7 +60,6 @@ TEST_F(ToolTest, WhatIsUnknownSuggestsTheNearest) {
   ExpectUsage({"describe", "a"}, "unknown command or argument: describe a; did you mean object describe?");
   ExpectUsage({"alarm", "get"}, "unknown command or argument: alarm get; did you mean object alarm?");
   ExpectUsage({"extend"}, "unknown command or argument: extend; did you mean object alarm extend?");
-  ExpectUsage({"wach", "counter", "a"}, "unknown command or argument: wach counter a; did you mean watch?");
   ExpectUsage({"object", "list", "o", "--limti", "5"},
               "The following arguments were not expected: 5 --limti; did you mean --limit?");
   ExpectUsage({"object", "list", "o", "--limti=5"},
