@@ -22,8 +22,8 @@ function needed(editor, name) {
   return value;
 }
 
-function textInput(placeholder, value) {
-  return h("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder, value: value ?? "" });
+function textInput(placeholder, value, name) {
+  return h("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder, value: value ?? "", "aria-label": name });
 }
 
 function jsonEditor(name) {
@@ -42,7 +42,7 @@ function jsonEditor(name) {
 }
 
 function bytesEditor(name, told) {
-  const input = textInput("bytes");
+  const input = textInput("bytes", "", name);
   const kind = h("select", { "aria-label": `${name} is` }, ["text", "base64", "hex"].map((each) => h("option", {}, each)));
   const read = () => {
     if (input.value === "" && !told) return undefined;
@@ -81,7 +81,7 @@ function boolEditor(field) {
 }
 
 function requestIdEditor() {
-  const input = textInput("request id", newRequestId());
+  const input = textInput("request id", newRequestId(), "requestId");
   const renew = () => (input.value = newRequestId());
   const again = button("New id", () => {
     renew();

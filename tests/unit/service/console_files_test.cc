@@ -88,7 +88,8 @@ TEST(ConsoleFilesTest, TheDescriptorsHaveEveryMethodWithItsComment) {
     ASSERT_NE(pool.BuildFile(file), nullptr) << file.name();
   }
   int methods = 0;
-  for (const RpcTable::Service& service : BuiltIn().services) {
+  const Extension built_in = BuiltIn();
+  for (const RpcTable::Service& service : built_in.services) {
     if (!absl::StartsWith(service.name, "holdfast.v1.")) continue;
     for (const RpcTable::Row& row : service.rows) {
       const google::protobuf::MethodDescriptor* const method = pool.FindMethodByName(row.method);
