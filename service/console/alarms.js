@@ -76,7 +76,7 @@ export async function alarmsScreen(content, params, signal) {
     const sum = (name) => count(all.reduce((total, each) => total + Number(each[name] ?? 0), 0));
     const backlog = Math.max(...all.map((each) => seconds(each.backlog)));
     const tiles = [
-      ["Due, wait for a watcher", sum("waiting")],
+      ["Wait for a free watcher", sum("waiting")],
       ["Run now", sum("running")],
       ["Watchers", sum("watchers")],
       ["Late for the bound on alarms a second", duration(backlog)],
