@@ -68,6 +68,7 @@ NodeLoad NodeReader::ReadNow() const {
                                                load.request_record_bytes_max = sources_.request_record_bytes_max;
                                              });
   if (sources_.cluster != nullptr) load.cluster = sources_.cluster();
+  if (sources_.rate_limits != nullptr) load.rate_limits = sources_.rate_limits();
   if (const Traces* const traces = sources_.traces) {
     const SpanExporter::Stats spans = traces->spans();
     load.spans_exported = spans.exported;
