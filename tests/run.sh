@@ -26,6 +26,7 @@
 #   scale           50,000 objects
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
 #   drains          200 drains
+#   envoy           Envoy's rate limit service behind the real Envoy, and beside the real envoyproxy/ratelimit on Redis
 #   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
 #   model           the model of ownership and hand-over, whole and with each rule taken away
 #   tidy            clang-tidy over the whole tree
@@ -34,7 +35,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
   unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains
-  collector model tidy)
+  envoy collector model tidy)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -130,6 +131,11 @@ run_part() { # PART
       build dev holdfastd
       tests/clients/go/drains.sh "$server" -drains 200
       ;;
+    envoy)
+      tests/envoy/install.sh
+      build dev holdfastd envoy_test
+      long_form envoy/envoy_test
+      ;;
     collector)
       tests/collector/build.sh
       build dev holdfastd collector_test
@@ -206,7 +212,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,31s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,32s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}
