@@ -1,11 +1,13 @@
 #include "service/ratelimit/read_rules.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -231,6 +233,32 @@ class DocumentReader {
   std::vector<std::string>* const problems_;
 };
 
+// Takes the events of a parser and does nothing with them.
+class NoEvents final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// Returns whether the text has at most kDomainsMax documents. yaml-cpp finds empty documents without end in some texts
+// that are no YAML, and LoadAll would keep them all.
+bool HasFewDocuments(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  NoEvents events;
+  for (size_t documents = 0; parser.HandleNextDocument(events); ++documents) {
+    if (documents == kDomainsMax) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string WhyNotCounted(v1::RateLimitAlgorithm algorithm, uint32_t requests_per_unit, LimitUnit unit) {
@@ -251,7 +279,9 @@ std::vector<std::string> RuleReader::Read(absl::string_view text) {
   std::vector<YAML::Node> documents;
   // yaml-cpp throws what it can't parse.
   try {
-    documents = YAML::LoadAll(std::string(text));
+    const std::string copy(text);
+    if (!HasFewDocuments(copy)) return {absl::StrCat("has over ", kDomainsMax, " documents")};
+    documents = YAML::LoadAll(copy);
   } catch (const YAML::Exception& error) {
     const std::string line = error.mark.is_null() ? "" : absl::StrCat("line ", error.mark.line + 1, ": ");
     return {absl::StrCat(line, "is no YAML: ", error.msg)};

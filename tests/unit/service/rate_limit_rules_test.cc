@@ -269,7 +269,7 @@ TEST(RuleProblemsTest, DepthRulesWildcardsDomainsAndBytesAreBounded) {
 
   std::string domains;
   for (size_t i = 0; i <= kDomainsMax; ++i) absl::StrAppend(&domains, "---\ndomain: d", i, "\n");
-  EXPECT_THAT(ProblemsOf(domains), ElementsAre(HasSubstr("domain: there are over 1000")));
+  EXPECT_THAT(ProblemsOf(domains), ElementsAre(HasSubstr("has over 1000 documents")));
 
   EXPECT_THAT(ProblemsOf(std::string(kRulesFileBytesMax + 1, '#')), ElementsAre(HasSubstr("has over 1048576 bytes")));
   EXPECT_THAT(ProblemsOf("domain: d\ndescriptors: [{key: " + std::string(kRuleTextBytesMax + 1, 'k') + "}]"),
@@ -287,6 +287,19 @@ TEST(RuleProblemsTest, AliasesDoNotMakeASmallFileLarge) {
   EXPECT_THAT(ProblemsOf(text), ::testing::Contains(HasSubstr("there are over 10000 rules")));
   EXPECT_THAT(ProblemsOf("domain: d\ndescriptors: &a [{key: k, descriptors: *a}]"),
               ElementsAre(HasSubstr("is over 16 levels deep")));
+}
+
+// yaml-cpp finds documents without end where a text begins with a comma.
+TEST(RuleProblemsTest, ATextWithoutEndIsRefused) {
+  EXPECT_THAT(ProblemsOf(", a"), ElementsAre(HasSubstr("has over 1000 documents")));
+}
+
+TEST(RuleProblemsTest, DomainsOfAllFilesAreBoundedTogether) {
+  RuleReader reader(v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG);
+  std::string domains;
+  for (size_t i = 0; i < kDomainsMax; ++i) absl::StrAppend(&domains, "---\ndomain: d", i, "\n");
+  EXPECT_THAT(reader.Read(domains), IsEmpty());
+  EXPECT_THAT(reader.Read("domain: one more"), ElementsAre(HasSubstr("domain: there are over 1000")));
 }
 
 // --- Keys.
