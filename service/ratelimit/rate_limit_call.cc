@@ -49,7 +49,7 @@ absl::Status RateLimitCall::Begin() {
   groups.reserve(count);
   // The count is one more than the groups, so that the call cannot finish before all groups have begun.
   left_ = count + 1;
-  bool refused = false;
+  absl::Status refused;
   for (size_t i = 0; i < count; ++i) {
     Delivery& delivery = deliveries_[i].emplace(
         CheckLimits, &CheckLimitsName(), &plan_->groups()[i], &results_[i],
@@ -61,14 +61,17 @@ absl::Status RateLimitCall::Begin() {
     const bool begun = delivery.Begin(
         endpoint_, [this](const Target& target) { return AdmitTarget(target); }, &RateLimiter::Class(), deadline,
         trace_.get());
-    if (begun) groups.push_back(i);
-    refused |= !begun;
+    if (begun) {
+      groups.push_back(i);
+    } else {
+      refused = statuses_[i];
+    }
   }
-  if (refused) {
-    // Those that the gate has admitted do not begin.
-    for (size_t i = 0; i < groups.size(); ++i) OneEnded();
-  } else {
+  if (refused.ok()) {
     Route(groups);
+  } else {
+    // Those that the gate has admitted do not begin.
+    for (const size_t i : groups) deliveries_[i]->Done(refused);
   }
   OneEnded();
   return absl::OkStatus();
