@@ -16,8 +16,8 @@ namespace holdfast::testing {
 
 class EnvoyProcess {
  public:
-  // The time that Envoy gives the rate limit service.
-  static constexpr absl::Duration kTimeout = absl::Milliseconds(300);
+  // The time that Envoy gives the rate limit service: more than a busy machine takes for an answer.
+  static constexpr absl::Duration kTimeout = absl::Seconds(3);
 
   // Calls the rate limit service on this loopback port, for this domain and with this bearer token. Files go into
   // `directory`.

@@ -44,10 +44,12 @@ descriptors:
     std::ofstream(Path("tokens")) << "envoy " << absl::BytesToHexString(TokenHash(token_)) << "\n";
     StartServer();
     envoy_ = std::make_unique<EnvoyProcess>(directory_.path(), port_, "edge", TokenOfEnvoy());
-    // Envoy connects when the first request comes.
-    ASSERT_TRUE(Await([this] { return StatusOf(Get("/first")) == 200; }));
+    // Envoy connects to the server when the first request comes.
+    ASSERT_TRUE(Await([this] { return Ready(Get("/first")); }));
   }
   virtual std::string TokenOfEnvoy() const { return token_; }
+  // Returns whether the answer is that of an Envoy whose service answers.
+  virtual bool Ready(const std::string& answer) const { return !HeaderOf(answer, "x-ratelimit-limit").empty(); }
 
   std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
   void StartServer() {
@@ -162,6 +164,7 @@ TEST_F(ProxyTest, AServerThatHoldsStillDelaysRequestsByTheTimeoutOnly) {
 class ProxyWithoutRightsTest : public ProxyTest {
  protected:
   std::string TokenOfEnvoy() const override { return *NewToken(); }
+  bool Ready(const std::string& answer) const override { return StatusOf(answer) == 200; }
 };
 
 TEST_F(ProxyWithoutRightsTest, ATokenThatTheServerDoesNotKnowIsAFailureOfTheService) {
