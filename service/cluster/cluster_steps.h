@@ -1,7 +1,8 @@
 // The steps by which a node works for its cluster: it looks at the map, takes the shards that are its own, gives those
 // away that others are to have, and takes over nodes that have died.
 //
-//   gain     a shard that the map gives to this node: its host owns it from then on (ShardHost::Own)
+//   gain     a shard that the map gives to this node: its host owns it from then on (ShardHost::Own). The map is read
+//            once more, together with a write: a server that was replaced shows moves that were never made
 //   give     the hosts release shards, their writes are folded into the rows, and one commit moves them in the map;
 //            requests for them go to their new owner when he has seen the map
 //   recover  a node that was silent for its lease: its writers are taken over, its logs written back, its shards given
@@ -23,12 +24,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "actors/runtime/router.h"
+#include "service/cluster/shard_loads.h"
 #include "service/cluster/shard_plan.h"
 #include "service/metrics/node_load.h"
 #include "storage/base/mutex.h"
@@ -78,7 +81,8 @@ struct StepServices {
 struct AgentOptions {
   storage::PostgresOptions postgres;
   absl::Duration look_interval = absl::Milliseconds(100);
-  size_t moves_max = 16;
+  PlanLimits limits = {.moves_max = 16, .load_min = 100};
+  absl::Duration load_interval = absl::Seconds(10);
   absl::Duration turns_max = absl::Milliseconds(200);
 };
 
@@ -101,11 +105,14 @@ class ClusterSteps {
  private:
   absl::StatusOr<ClusterMap> Look();
   bool IsSilent(const Member& member) const;
-  // Errors: UNAVAILABLE if it is to be tried again.
+  // Returns the shards that the map gives to this node, and that are not here yet.
+  std::vector<storage::ShardId> Gained(const ClusterMap& map) const;
+  // Takes them: the map must be one for sure, if there are any. Errors: UNAVAILABLE if it is to be tried again.
   absl::Status Gain(const ClusterMap& map);
   // Releases the shards, folds, and moves them in the map.
   absl::Status Give(absl::Span<const ShardMove> moves);
   absl::Status Recover(const Member& dead);
+  absl::Status TellLoads(const ClusterMap& map, const Member& self);
   absl::Status RemoveOldWriters(const ClusterMap& map);
 
   const StepServices services_;
@@ -113,7 +120,8 @@ class ClusterSteps {
 
   std::array<bool, storage::kShardCount> here_ = {};
   std::map<int64_t, absl::Duration> ownerless_since_;  // writers, by the clock of leases
-  bool reached_ = true;                                // the last look has reached the database
+  ShardLoads loads_;
+  bool reached_ = true;  // the last look has reached the database
 
   // Any thread reads these.
   std::atomic<size_t> nodes_ = 1;

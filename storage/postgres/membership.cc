@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "storage/postgres/writes.h"
 #include "storage/store/format.h"
+#include "storage/store/key_codec.h"
 #include "storage/store/write_set.h"
 
 namespace holdfast::storage::postgres {
@@ -62,10 +63,19 @@ absl::Status Membership::Commit(absl::FunctionRef<void(Connection*)> add) {
   return absl::AbortedError(status.message());
 }
 
-absl::StatusOr<ClusterMap> Membership::Look() {
+absl::StatusOr<ClusterMap> Membership::Look() { return LookBy(AddReadMap); }
+
+absl::StatusOr<ClusterMap> Membership::LookForSure() {
+  return LookBy([](Connection* connection) {
+    AddSyncedWrite(connection);
+    AddReadMap(connection);
+  });
+}
+
+absl::StatusOr<ClusterMap> Membership::LookBy(absl::FunctionRef<void(Connection*)> add) {
   std::map<int64_t, WriterMark> acknowledged;
   for (const Writer* writer : writers_) acknowledged[writer->id()] = writer->mark();
-  const absl::StatusOr<TripResult> result = Ask(AddReadMap);
+  const absl::StatusOr<TripResult> result = Ask(add);
   if (!result.ok()) return result.status();
   ClusterMap map = TakeMap(result->rows, options_.part);
   const Member* const self = map.Find(owner());
@@ -74,6 +84,7 @@ absl::StatusOr<ClusterMap> Membership::Look() {
     ++first_host_;
     return absl::UnavailableError(absl::StrCat("PostgreSQL: ", why));
   };
+  if (result->warned) return replaced("a standby may not have the commit");
   // The heartbeat finds out if that is true.
   if (self == nullptr) return replaced("this node is not in the map of the cluster");
   for (const WriterRow& row : self->rows) {
@@ -120,8 +131,26 @@ absl::Status Membership::SetState(MemberState state) {
   });
 }
 
+absl::Status Membership::TellLoads(absl::Span<const Load> loads) {
+  WriteSet rows;
+  for (const Load& told : loads) {
+    std::string value;
+    AppendInt64(&value, told.load);
+    rows.Put(ShardLoadKey(told.shard), std::move(value));
+  }
+  rows.Put(TellsLoadsKey(own_->id()), "");
+  const Location location = WholeFamily(FamilyId::kNode);
+  const KeyspaceWrites writes{&location, &rows};
+  return Commit([&](Connection* connection) { AddWrites({&writes, 1}, connection); });
+}
+
 absl::Status Membership::RemoveWriters(absl::Span<const int64_t> ids) {
+  WriteSet marks;
+  for (int64_t id : ids) marks.Delete(TellsLoadsKey(id));
+  const Location location = WholeFamily(FamilyId::kNode);
+  const KeyspaceWrites writes{&location, &marks};
   return Commit([&](Connection* connection) {
+    AddWrites({&writes, 1}, connection);
     ArrayParam removed = ArrayParam::OfInt8();
     for (int64_t id : ids) removed.AddInt8(id);
     connection->Add(kRemove, Params().Array(&removed));
@@ -146,6 +175,7 @@ absl::Status Membership::Leave() {
   for (const Writer* writer : writers_) marks.Delete(LogMarkKey(static_cast<uint32_t>(writer->id())));
   const Location locations[] = {WholeFamily(FamilyId::kNode), WholeFamily(FamilyId::kRequests)};
   WriteSet copy = marks;
+  marks.Delete(TellsLoadsKey(own_->id()));
   const KeyspaceWrites removed[] = {{&locations[0], &marks}, {&locations[1], &copy}};
   return Commit([&](Connection* connection) {
     AddWrites(removed, connection);

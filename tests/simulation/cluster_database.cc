@@ -162,7 +162,9 @@ DatabaseServer::DatabaseServer(const DatabaseServer& other)
 
 bool DatabaseServer::Writes(const std::vector<Command>& commands) const {
   return absl::c_any_of(commands, [this](const Command& command) {
-    return IsWrite(command.name) && !(broken_ == ClusterBroken::kResolveByRead && command.name == "resolve");
+    if (broken_ == ClusterBroken::kResolveByRead && command.name == "resolve") return false;
+    if (broken_ == ClusterBroken::kGainByRead && command.name == "touch") return false;
+    return IsWrite(command.name);
   });
 }
 
@@ -262,6 +264,15 @@ std::optional<Rows> DatabaseServer::Run(const Command& command, Transaction* tra
     Result result(3);
     for (size_t i = 0; i < shards_.size(); ++i) {
       result.Row().Int(static_cast<int64_t>(i)).Int(shards_[i].writer.value_or(0)).Int(shards_[i].epoch);
+    }
+    return result.Take();
+  }
+  if (name == "see_loads") {
+    Result result(2);
+    const auto cursor = rows_.NewCursor(storage::WholeFamily(FamilyId::kNode),
+                                        storage::KeyRange::Prefix(storage::kShardLoadPrefix), storage::ReadTier::kDisk);
+    for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound; cursor->Next()) {
+      result.Row().Bytes(cursor->key()).Bytes(cursor->value());
     }
     return result.Take();
   }
