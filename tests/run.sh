@@ -29,12 +29,14 @@
 #   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
 #   model           the model of ownership and hand-over, whole and with each rule taken away
 #   tidy            clang-tidy over the whole tree
+#   kubernetes      Kustomize and Helm on a real Kubernetes of one node; needs root
+#   package         the Debian package under a real systemd; needs root
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
   unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains
-  collector model tidy)
+  collector model tidy kubernetes package)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -143,6 +145,18 @@ run_part() { # PART
       build dev holdfast_proto
       tests/lint/tidy.sh . --all
       ;;
+    kubernetes)
+      tests/deploy/build_tools.sh
+      build release holdfastd holdfast
+      tests/deploy/render.py . --holdfastd build/release/service/holdfastd
+      for form in "" --helm --cluster "--helm --cluster"; do
+        # shellcheck disable=SC2086 # several options
+        deploy/kubernetes/test.sh --binary-dir build/release $form
+      done
+      ;;
+    package)
+      deploy/debian/test.sh "$(deploy/debian/build.sh)"
+      ;;
   esac
 }
 
@@ -206,7 +220,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,31s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,33s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}

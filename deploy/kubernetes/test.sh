@@ -171,6 +171,18 @@ wait_ready() {
   kube wait pod "$pod" --for=condition=Ready --timeout=60s
 }
 
+# The process of a pod, on this machine.
+pid_of() {
+  local pid
+  for pid in $(pgrep -x holdfastd); do
+    if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "HOSTNAME=${1#pod/}"; then
+      echo "$pid"
+      return
+    fi
+  done
+  fail "no process of $1"
+}
+
 # The user, the rights and the root file system of the pod's process. There is no shell in the image to look from inside.
 check_container() { # user
   local process

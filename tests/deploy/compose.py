@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """deploy/compose.yaml is right, as far as it can be seen without its images: the real server and the real Prometheus run
 with its configurations, all alerts are evaluated, and each query of the dashboard is answered.
 

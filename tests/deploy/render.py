@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The Helm chart and Kustomize make the same objects, and the chart refuses bad values.
 
     render.py ROOT [--holdfastd PROGRAM]     compares; with PROGRAM each configuration is checked by the server too

@@ -13,7 +13,8 @@ overlay() { # name, what else its kustomization says
 from_here() { realpath --relative-to="$work/$1" "$here/$2"; }  # name of the overlay, folder
 user_patch="patches:
   - target: {kind: StatefulSet, name: holdfast}
-    patch: '[{op: add, path: /spec/template/spec/securityContext/runAsUser, value: $other_user}]'"
+    patch: |-
+      - {op: add, path: /spec/template/spec/securityContext/runAsUser, value: $other_user}"
 
 step "The overlays have the schemas of Kubernetes and of the operators"
 for each in base overlays/dev overlays/production; do
