@@ -5,7 +5,8 @@ with its configurations, all alerts are evaluated, and each query of the dashboa
     compose.py ROOT HOLDFASTD
 
 Only addresses, paths and intervals are changed. Of Grafana the files are checked against the services that they name.
-Prometheus comes with deploy/install-deps.sh --tools; without it the test fails.
+Prometheus comes with deploy/install-deps.sh --tools; without it the test fails. The file itself is read by the library of
+Docker Compose, if tests/deploy/build_tools.sh has built it; otherwise that check is skipped, with a line that says so.
 """
 import contextlib
 import json
@@ -79,6 +80,18 @@ def check_files(deploy, compose, version):
         faults.append(f"no dashboard is mounted in {folder}")
 
 
+def check_specification(root):
+    reader = root / "build/tools/deploy/compose-spec"
+    if not reader.exists():
+        print("compose: SKIPPED the check against the specification of Compose: tests/deploy/build_tools.sh builds what it needs")
+        return
+    done = subprocess.run([reader, root / "deploy/compose.yaml"], capture_output=True, text=True)
+    if done.returncode != 0:
+        faults.append(f"compose.yaml: {done.stderr.strip()}")
+    else:
+        print("compose: the library of Compose reads the file")
+
+
 def edited(file, *changes):
     text = file.read_text()
     for old, new in changes:
@@ -93,6 +106,7 @@ def main():
     deploy = root / "deploy"
     version = re.search(r"^project\(holdfast VERSION ([0-9.]+)", (root / "CMakeLists.txt").read_text(), re.M)[1]
     check_files(deploy, yaml.safe_load((deploy / "compose.yaml").read_text()), version)
+    check_specification(root)
     if not pathlib.Path(PROMETHEUS).exists():
         sys.exit("compose: there is no prometheus; install it: deploy/install-deps.sh --tools")
     with contextlib.ExitStack() as stack:

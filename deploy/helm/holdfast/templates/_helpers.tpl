@@ -54,7 +54,15 @@ data_dir: "/var/lib/holdfast"
 metrics { listen: "0.0.0.0:{{ .Values.metrics.port }}" insecure_listen: true }
 {{- end }}
 {{- if .Values.http.enabled }}
-http { listen: "0.0.0.0:{{ .Values.http.port }}" }
+http {
+  listen: "0.0.0.0:{{ .Values.http.port }}"
+  {{- if not .Values.tls.enabled }}
+  insecure_listen: true
+  {{- end }}
+  {{- with .Values.http.settings }}
+  {{- . | nindent 2 }}
+  {{- end }}
+}
 {{- end }}
 {{- if $cluster }}
 postgres {
