@@ -66,6 +66,7 @@ grep replica "$work/schema.log"
 
 step "helm uninstall keeps the volume"
 helm uninstall holdfast --wait --timeout 120s
+kube wait --for=delete "pod/$pod" --timeout=120s
 left=$(kube get all,configmaps,networkpolicies,servicemonitors -l app.kubernetes.io/name=holdfast -o name)
 [ -z "$left" ] || fail "these are left: $left"
 kube get pvc
