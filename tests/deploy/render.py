@@ -2,7 +2,7 @@
 """The Helm chart and Kustomize make the same objects, and the chart refuses bad values.
 
     render.py ROOT [--holdfastd PROGRAM]     compares; with PROGRAM each configuration is checked by the server too
-    render.py ROOT --write-rules             makes components/monitoring/prometheus-rule.yaml of alerts.yml
+    render.py ROOT --write-rules             puts deploy/monitoring/alerts.yml into the component monitoring and the chart
 
 helm and kustomize are taken from ROOT/build/tools/deploy (tests/deploy/build_tools.sh) or from the path. Without them the
 comparison is skipped (exit status 77) and says so.
@@ -23,8 +23,8 @@ import tempfile
 import yaml
 
 SKIPPED = 77
+MADE = "# Made of deploy/monitoring/alerts.yml by tests/deploy/render.py ROOT --write-rules. Change that file.\n"
 RULES_HEAD = """\
-# Made of deploy/monitoring/alerts.yml by tests/deploy/render.py ROOT --write-rules. Change that file.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
@@ -86,11 +86,16 @@ def tool(root, name, faults):
     return found
 
 
-def rules_text(root):
+def rules_of(root):
+    """The files that are made of alerts.yml: neither Helm nor Kustomize reads a file outside of its folder."""
     lines = (root / "deploy/monitoring/alerts.yml").read_text().splitlines()
     while lines[0].startswith("#"):
         lines.pop(0)
-    return RULES_HEAD + "".join(f"  {line}\n" if line else "\n" for line in lines)
+    deeper = "".join(f"  {line}\n" if line else "\n" for line in lines)
+    return {
+        root / "deploy/kubernetes/components/monitoring/prometheus-rule.yaml": MADE + RULES_HEAD + deeper,
+        root / "deploy/helm/holdfast/files/alerts.yml": MADE + "\n".join(lines) + "\n",
+    }
 
 
 def config_text(text):
@@ -147,13 +152,14 @@ def difference(name, kustomized, helmed):
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     deploy, chart = root / "deploy", root / "deploy/helm/holdfast"
-    rules = deploy / "kubernetes/components/monitoring/prometheus-rule.yaml"
     if "--write-rules" in sys.argv:
-        rules.write_text(rules_text(root))
+        for file, text in rules_of(root).items():
+            file.write_text(text)
         return
     faults = []
-    if not rules.exists() or rules.read_text() != rules_text(root):
-        faults.append(f"{rules.relative_to(root)} is not what alerts.yml says: tests/deploy/render.py . --write-rules")
+    for file, text in rules_of(root).items():
+        if not file.exists() or file.read_text() != text:
+            faults.append(f"{file.relative_to(root)} is not what alerts.yml says: tests/deploy/render.py . --write-rules")
     version = re.search(r"^project\(holdfast VERSION ([0-9.]+)", (root / "CMakeLists.txt").read_text(), re.M)[1]
     of_chart = yaml.safe_load((chart / "Chart.yaml").read_text())
     if (of_chart["version"], of_chart["appVersion"]) != (version, version):
