@@ -144,6 +144,17 @@ grep_status=$(inside grep -E '^(CapEff|NoNewPrivs|Seccomp):' "/proc/$process/sta
 echo "$grep_status"
 echo "$grep_status" | tr -d '\t ' | grep -qx CapEff:0000000000000000 || fail "the process has capabilities"
 
+step "Completions"
+if tool completion bash >/dev/null 2>&1; then
+  tool completion bash | cmp - "$root/usr/share/bash-completion/completions/holdfast"
+  tool completion zsh | cmp - "$root/usr/share/zsh/vendor-completions/_holdfast"
+  bash -n "$root/usr/share/bash-completion/completions/holdfast"
+  echo "both are those that the tool prints"
+else
+  [ ! -e "$root/usr/share/bash-completion/completions/holdfast" ] || fail "they are not of this tool"
+  echo "this tool prints none"
+fi
+
 step "systemd-analyze security"
 inside systemd-analyze verify --man=no /lib/systemd/system/holdfast.service
 inside systemd-analyze security --no-pager holdfast.service | grep -vE '^(\+|✓)' || true
