@@ -37,10 +37,13 @@ std::vector<AgentOptions> AgentOptionsOf(const Config& config) {
   const auto& cluster = config.postgres().cluster();
   std::vector<AgentOptions> all;
   for (storage::PostgresOptions& database : PostgresOptionsOf(config)) {
-    all.push_back({.postgres = std::move(database),
-                   .look_interval = absl::Milliseconds(cluster.look_interval_ms()),
-                   .moves_max = static_cast<size_t>(cluster.shards_moved_max()),
-                   .turns_max = absl::Milliseconds(cluster.turn_end_ms())});
+    all.push_back(
+        {.postgres = std::move(database),
+         .look_interval = absl::Milliseconds(cluster.look_interval_ms()),
+         .limits = {.moves_max = static_cast<size_t>(cluster.shards_moved_max()), .load_min = cluster.moved_load_min()},
+         .load_interval = cluster.load_interval_ms() == 0 ? absl::InfiniteDuration()
+                                                          : absl::Milliseconds(cluster.load_interval_ms()),
+         .turns_max = absl::Milliseconds(cluster.turn_end_ms())});
   }
   return all;
 }

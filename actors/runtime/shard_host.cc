@@ -91,7 +91,9 @@ void ShardHost::Deliver(const storage::ObjectKey& key, const ObjectClass* object
 void ShardHost::DeliverNow(absl::Span<const Addressed> deliveries) {
   if (deliveries.size() == 1) {
     const Addressed& one = deliveries.front();
-    if (!RefusedAtOnce(one)) GetOrCreate(*one.key, one.object_class)->Deliver(one.delivery);
+    if (RefusedAtOnce(one)) return;
+    CountTurn(*one.key);
+    GetOrCreate(*one.key, one.object_class)->Deliver(one.delivery);
     return;
   }
   for (; !deliveries.empty(); deliveries.remove_prefix(std::min(deliveries.size(), kGatheredMax))) {
@@ -99,6 +101,7 @@ void ShardHost::DeliverNow(absl::Span<const Addressed> deliveries) {
     size_t count = 0;
     for (const Addressed& one : deliveries.subspan(0, kGatheredMax)) {
       if (RefusedAtOnce(one)) continue;
+      CountTurn(*one.key);
       Activation* const activation = GetOrCreate(*one.key, one.object_class);
       if (activation->Gather(one.delivery)) gathered[count++] = activation;
     }
@@ -193,6 +196,7 @@ AlarmScheduler::Fired ShardHost::FireAlarm(const std::string& encoded_id) {
     lane_.alarms.Ended(encoded_id, AlarmScheduler::End::kNotBegun);
     return Fired::kBegun;
   }
+  CountTurn(key);
   if (Activation* const activation = ActivationOf(key)) {
     activation->DeliverAlarm(std::move(claim), nullptr);
   } else if (lane_.services.families->Find(key)) {

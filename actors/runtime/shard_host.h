@@ -8,6 +8,8 @@
 #define HOLDFAST_ACTORS_RUNTIME_SHARD_HOST_H_
 
 #include <array>
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -112,6 +114,10 @@ class ShardHost {
   size_t activation_count() const { return lane_.residency.count(); }
   size_t activation_bytes() const { return lane_.residency.bytes(); }
   HostLoad load() const;
+  // Returns how many requests and alarms have reached objects of the shard here. Any thread.
+  uint64_t turns_of(storage::ShardId shard) const {
+    return turns_[static_cast<size_t>(shard)].load(std::memory_order_relaxed);
+  }
   HotObjects& hot() { return lane_.hot; }
   void CheckInvariants() const;
 
@@ -127,6 +133,10 @@ class ShardHost {
   // Also tells alarm_loads_ of an activation that it makes.
   Activation* GetOrCreate(const storage::ObjectKey& key, const ObjectClass* object_class);
   Shard& ShardOf(const storage::ObjectKey& key) { return *shards_[static_cast<size_t>(key.shard())]; }
+  void CountTurn(const storage::ObjectKey& key) {
+    auto& turns = turns_[static_cast<size_t>(key.shard())];
+    turns.store(turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   // Steps of Describe (shard_host_describe.cc).
   uint64_t GenerationOf(const storage::ObjectKey& key) const;
   void DescribeRead(std::shared_ptr<Reading> reading);
@@ -146,6 +156,7 @@ class ShardHost {
   FairQueue fair_queue_;
   bool started_ = false;
   std::array<std::unique_ptr<Shard>, storage::kShardCount> shards_;
+  std::array<std::atomic<uint64_t>, storage::kShardCount> turns_ = {};  // the executor alone writes them
   AlarmLoads alarm_loads_;
 };
 

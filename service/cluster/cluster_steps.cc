@@ -47,7 +47,7 @@ bool ShardCountdown::WaitFor(absl::Duration time) {
 }
 
 ClusterSteps::ClusterSteps(StepServices services, AgentOptions options)
-    : services_(std::move(services)), options_(std::move(options)) {}
+    : services_(std::move(services)), options_(std::move(options)), loads_(options_.load_interval) {}
 
 ClusterLoad ClusterSteps::load() const {
   return {.nodes = nodes_,
@@ -111,12 +111,12 @@ absl::StatusOr<ClusterSteps::Result> ClusterSteps::Step(bool leaving) {
       }
       return more;
     }
-    const std::vector<ShardMove> moves = PlanLeaving(*map, *self, is_silent, options_.moves_max);
+    const std::vector<ShardMove> moves = PlanLeaving(*map, *self, is_silent, options_.limits.moves_max);
     if (moves.empty()) return Result{.left = true};
     if (absl::Status status = Give(moves); !status.ok()) return status;
     return more;
   }
-  const ShardPlan plan = PlanShards(*map, *self, is_silent, options_.moves_max);
+  const ShardPlan plan = PlanShards(*map, *self, is_silent, options_.limits);
   if (!plan.take.empty()) {
     if (absl::Status status = services_.rows->membership().MoveShards(plan.take); !status.ok()) return status;
     return more;
@@ -132,6 +132,7 @@ absl::StatusOr<ClusterSteps::Result> ClusterSteps::Step(bool leaving) {
     // Nobody else is to answer for a shard that a server alone does not have.
     if (self->state == MemberState::kAlone && has != self) all_owned = false;
   }
+  if (absl::Status status = TellLoads(*map, *self); !status.ok()) return status;
   if (absl::Status status = RemoveOldWriters(*map); !status.ok()) return status;
   return Result{.ready = all_owned};
 }
@@ -155,6 +156,7 @@ absl::Status ClusterSteps::Gain(const ClusterMap& map) {
   for (ShardId shard : gained) {
     services_.rows->Forget(shard);
     here_[Index(shard)] = true;
+    loads_.Gained(shard);
     const actors::Router::Host& host = services_.router->HostOf(shard);
     host.executor->Post([shards = host.shards, shard, done] {
       shards->Own(shard);
@@ -228,6 +230,15 @@ absl::Status ClusterSteps::Recover(const Member& dead) {
        {"shards", absl::StrCat(shards)},
        {"time", absl::FormatDuration(actors::SteadyNow() - began)}});
   return absl::OkStatus();
+}
+
+absl::Status ClusterSteps::TellLoads(const ClusterMap& map, const Member& self) {
+  const absl::Duration now = options_.postgres.boot_time();
+  if (self.state != MemberState::kNode || !loads_.due(now)) return absl::OkStatus();
+  const auto loads = loads_.Count(
+      now, map, self, [this](ShardId shard) { return services_.router->HostOf(shard).shards->turns_of(shard); });
+  if (loads.empty() && (self.tells_loads || !loads_.whole())) return absl::OkStatus();
+  return services_.rows->membership().TellLoads(loads);
 }
 
 absl::Status ClusterSteps::RemoveOldWriters(const ClusterMap& map) {

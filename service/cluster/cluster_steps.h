@@ -29,6 +29,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "actors/runtime/router.h"
+#include "service/cluster/shard_loads.h"
 #include "service/cluster/shard_plan.h"
 #include "service/metrics/node_load.h"
 #include "storage/base/mutex.h"
@@ -78,7 +79,8 @@ struct StepServices {
 struct AgentOptions {
   storage::PostgresOptions postgres;
   absl::Duration look_interval = absl::Milliseconds(100);
-  size_t moves_max = 16;
+  PlanLimits limits = {.moves_max = 16, .load_min = 100};
+  absl::Duration load_interval = absl::Seconds(10);
   absl::Duration turns_max = absl::Milliseconds(200);
 };
 
@@ -106,6 +108,7 @@ class ClusterSteps {
   // Releases the shards, folds, and moves them in the map.
   absl::Status Give(absl::Span<const ShardMove> moves);
   absl::Status Recover(const Member& dead);
+  absl::Status TellLoads(const ClusterMap& map, const Member& self);
   absl::Status RemoveOldWriters(const ClusterMap& map);
 
   const StepServices services_;
@@ -113,7 +116,8 @@ class ClusterSteps {
 
   std::array<bool, storage::kShardCount> here_ = {};
   std::map<int64_t, absl::Duration> ownerless_since_;  // writers, by the clock of leases
-  bool reached_ = true;                                // the last look has reached the database
+  ShardLoads loads_;
+  bool reached_ = true;  // the last look has reached the database
 
   // Any thread reads these.
   std::atomic<size_t> nodes_ = 1;

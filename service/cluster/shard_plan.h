@@ -2,7 +2,13 @@
 // part and no two parts contradict each other. Nodes that see different maps for a moment may move a shard once more
 // than necessary; a map in which all nodes have their fair share is changed by nobody.
 //
-// Pure functions. The shares are numbers of shards: all nodes count the same.
+// First counts, then loads. Each node is to have an equal number of shards, give or take one. Where all nodes tell the
+// loads of their shards (shard_loads.h), it is to have from a half to one and a half of that, and the busiest node
+// gives shards to the idlest when it has more than 1.25 of the mean load, until it has 1.1. Each such move makes the
+// sum of the squares of the loads smaller and keeps the numbers within these bounds, so for loads that stay as they are
+// the moves end.
+//
+// Pure functions.
 
 #ifndef HOLDFAST_SERVICE_CLUSTER_SHARD_PLAN_H_
 #define HOLDFAST_SERVICE_CLUSTER_SHARD_PLAN_H_
@@ -31,7 +37,11 @@ struct ShardPlan {
   std::vector<ShardMove> take;
   std::vector<ShardMove> give;  // at most moves_max
 };
-ShardPlan PlanShards(const ClusterMap& map, const Member& self, IsSilent is_silent, size_t moves_max);
+struct PlanLimits {
+  size_t moves_max;
+  int64_t load_min;  // a node whose load, in turns a second, is less gives no shard away for it
+};
+ShardPlan PlanShards(const ClusterMap& map, const Member& self, IsSilent is_silent, const PlanLimits& limits);
 
 // Returns at most moves_max moves that give away shards of `from`, which keeps none in the end, to those with the
 // fewest. Nothing if there is nobody to take them.

@@ -6,6 +6,8 @@
 #include "absl/algorithm/container.h"
 #include "storage/base/check.h"
 #include "storage/postgres/connection.h"
+#include "storage/store/format.h"
+#include "storage/store/key_codec.h"
 
 namespace holdfast::storage::postgres {
 namespace {
@@ -14,6 +16,35 @@ const Statement kSeeWriters = {"see_writers",
                                "SELECT id, lane, epoch, batch, beat, owner, state, node, address, lease_ms"
                                " FROM hf_writer ORDER BY id"};
 const Statement kSeeShards = {"see_shards", "SELECT id, coalesce(writer, 0), epoch FROM hf_shard ORDER BY id"};
+const Statement kSeeLoads = {"see_loads",
+                             "SELECT key, value FROM hf_entry WHERE family = 0 AND shard = -1"
+                             " AND key >= 'load'::bytea AND key < 'loae'::bytea ORDER BY key"};
+
+// Keeps sums of loads from an overflow, whatever the rows say.
+constexpr int64_t kLoadMax = int64_t{1} << 40;
+constexpr size_t kShardLoadKeyBytes = kShardLoadPrefix.size() + sizeof(uint32_t);
+constexpr size_t kTellsLoadsKeyBytes = kShardLoadPrefix.size() + sizeof(int64_t);
+
+// Rows that are of neither kind are left out: a later server may have others.
+void TakeLoads(const Rows& rows, ClusterMap* map) {
+  for (int i = 0; i < rows.count(); ++i) {
+    absl::string_view key = rows.Bytes(i, 0);
+    absl::string_view value = rows.Bytes(i, 1);
+    const size_t key_bytes = key.size();
+    key.remove_prefix(kShardLoadPrefix.size());
+    if (key_bytes == kTellsLoadsKeyBytes) {
+      int64_t writer;
+      if (!ConsumeInt64(&key, &writer)) continue;
+      for (auto& [owner, member] : map->members) {
+        if (member.Has(writer)) member.tells_loads = true;
+      }
+    }
+    uint32_t shard;
+    int64_t load;
+    if (key_bytes != kShardLoadKeyBytes || !ConsumeUint32(&key, &shard) || shard >= kShardCount) continue;
+    if (ConsumeInt64(&value, &load)) map->shards[shard].load = std::clamp<int64_t>(load, 0, kLoadMax);
+  }
+}
 
 // Two clocks run apart by less than this part, and one is late by less than this time.
 constexpr double kClockRates = 0.01;
@@ -54,15 +85,28 @@ std::vector<ShardId> ClusterMap::ShardsOf(const Member& member) const {
   return of_member;
 }
 
+std::string ShardLoadKey(ShardId shard) {
+  std::string key(kShardLoadPrefix);
+  AppendUint32(&key, static_cast<uint32_t>(shard));
+  return key;
+}
+
+std::string TellsLoadsKey(int64_t writer) {
+  std::string key(kShardLoadPrefix);
+  AppendInt64(&key, writer);
+  return key;
+}
+
 void AddReadMap(Connection* connection) {
   connection->Add(kSeeWriters);
   connection->Add(kSeeShards);
+  connection->Add(kSeeLoads);
 }
 
 ClusterMap TakeMap(absl::Span<const Rows> results, const DatabasePart& part) {
   ClusterMap map;
   map.part = part;
-  const Rows& writers = results[results.size() - 2];
+  const Rows& writers = results[results.size() - 3];
   for (int i = 0; i < writers.count(); ++i) {
     const WriterRow row = {.id = writers.Int(i, 0),
                            .lane = static_cast<int32_t>(writers.Int(i, 1)),
@@ -83,12 +127,13 @@ ClusterMap TakeMap(absl::Span<const Rows> results, const DatabasePart& part) {
     member.lease = absl::Milliseconds(writers.Int(i, 9));
     member.rows.push_back(row);
   }
-  const Rows& shards = results.back();
+  const Rows& shards = results[results.size() - 2];
   for (int i = 0; i < shards.count(); ++i) {
     const int64_t id = shards.Int(i, 0);
     if (id < 0 || id >= static_cast<int64_t>(kShardCount)) continue;
-    map.shards[static_cast<size_t>(id)] = {shards.Int(i, 1), shards.Int(i, 2)};
+    map.shards[static_cast<size_t>(id)] = {.writer = shards.Int(i, 1), .epoch = shards.Int(i, 2)};
   }
+  TakeLoads(results.back(), &map);
   return map;
 }
 

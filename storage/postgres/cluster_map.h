@@ -56,6 +56,7 @@ struct Member {
   std::string address;
   absl::Duration lease;
   std::vector<WriterRow> rows;  // by id
+  bool tells_loads = false;     // its server weighs shards, and has told the loads of those that it had
   DatabasePart part = {};       // the database in which it is a member
 
   // Returns the writer that has the shard if this member has it.
@@ -68,6 +69,7 @@ struct ClusterMap {
   struct Place {
     int64_t writer = 0;  // 0: none
     int64_t epoch = 0;
+    int64_t load = 0;  // turns a second, as an owner has last told it
   };
 
   std::map<std::string, Member> members;  // those that have an owner, by owner
@@ -81,7 +83,12 @@ struct ClusterMap {
   std::vector<ShardId> ShardsOf(const Member& member) const;
 };
 
-// Adds the statements that read the map of a database to a trip; the map is made of the last two results.
+// The keys of loads in the family kNode (storage/FORMAT.md). The value of a shard's load is an int64, that of a mark is
+// empty. The mark is of the member's writer for all else.
+std::string ShardLoadKey(ShardId shard);
+std::string TellsLoadsKey(int64_t writer);
+
+// Adds the statements that read the map of a database to a trip; the map is made of the last three results.
 void AddReadMap(Connection* connection);
 ClusterMap TakeMap(absl::Span<const Rows> results, const DatabasePart& part);
 

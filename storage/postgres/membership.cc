@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "storage/postgres/writes.h"
 #include "storage/store/format.h"
+#include "storage/store/key_codec.h"
 #include "storage/store/write_set.h"
 
 namespace holdfast::storage::postgres {
@@ -120,8 +121,26 @@ absl::Status Membership::SetState(MemberState state) {
   });
 }
 
+absl::Status Membership::TellLoads(absl::Span<const Load> loads) {
+  WriteSet rows;
+  for (const Load& told : loads) {
+    std::string value;
+    AppendInt64(&value, told.load);
+    rows.Put(ShardLoadKey(told.shard), std::move(value));
+  }
+  rows.Put(TellsLoadsKey(own_->id()), "");
+  const Location location = WholeFamily(FamilyId::kNode);
+  const KeyspaceWrites writes{&location, &rows};
+  return Commit([&](Connection* connection) { AddWrites({&writes, 1}, connection); });
+}
+
 absl::Status Membership::RemoveWriters(absl::Span<const int64_t> ids) {
+  WriteSet marks;
+  for (int64_t id : ids) marks.Delete(TellsLoadsKey(id));
+  const Location location = WholeFamily(FamilyId::kNode);
+  const KeyspaceWrites writes{&location, &marks};
   return Commit([&](Connection* connection) {
+    AddWrites({&writes, 1}, connection);
     ArrayParam removed = ArrayParam::OfInt8();
     for (int64_t id : ids) removed.AddInt8(id);
     connection->Add(kRemove, Params().Array(&removed));
@@ -146,6 +165,7 @@ absl::Status Membership::Leave() {
   for (const Writer* writer : writers_) marks.Delete(LogMarkKey(static_cast<uint32_t>(writer->id())));
   const Location locations[] = {WholeFamily(FamilyId::kNode), WholeFamily(FamilyId::kRequests)};
   WriteSet copy = marks;
+  marks.Delete(TellsLoadsKey(own_->id()));
   const KeyspaceWrites removed[] = {{&locations[0], &marks}, {&locations[1], &copy}};
   return Commit([&](Connection* connection) {
     AddWrites(removed, connection);

@@ -45,6 +45,12 @@ class Membership {
   // another owner, or had moved meanwhile.
   absl::Status MoveShards(absl::Span<const Move> moves);
   absl::Status SetState(MemberState state);
+  // Tells the loads of some shards of this member, in turns a second, and that it tells loads.
+  struct Load {
+    ShardId shard;
+    int64_t load;
+  };
+  absl::Status TellLoads(absl::Span<const Load> loads);
   // Removes rows of writers that have no owner and no shards.
   absl::Status RemoveWriters(absl::Span<const int64_t> ids);
   // Ends the membership once the logs are written back: their rest goes, the shards are nobody's, and the writers have

@@ -20,6 +20,8 @@ inline constexpr uint32_t kOldestFormatVersion = 3;
 inline constexpr absl::string_view kStoreHeaderKey = "header";
 inline constexpr absl::string_view kRunClockPrefix = "clock";
 inline constexpr absl::string_view kLogMarkPrefix = "log";
+// Keys that a cluster in PostgreSQL alone has: the load of a shard, and the mark of a node that tells loads.
+inline constexpr absl::string_view kShardLoadPrefix = "load";
 // Returns the key of the mark that says how far the store has a log.
 inline std::string LogMarkKey(uint32_t log) {
   std::string key(kLogMarkPrefix);

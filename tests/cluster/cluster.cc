@@ -86,9 +86,10 @@ std::string Cluster::Conninfo(int node) const {
 
 std::string Cluster::Config(int node) const {
   const std::string cluster =
-      options_.nodes == 1 ? ""
-                          : absl::StrCat(" cluster { address: \"127.0.0.1:", nodes_[Index(node)].from_peers->port(),
-                                         "\" secret_file: \"", directory_.path(), "/secret\" }");
+      options_.nodes == 1
+          ? ""
+          : absl::StrCat(" cluster { address: \"127.0.0.1:", nodes_[Index(node)].from_peers->port(),
+                         "\" secret_file: \"", directory_.path(), "/secret\" ", options_.cluster_config, " }");
   std::vector<std::string> conninfos = {Conninfo(node)};
   for (const auto& database : more_databases_) conninfos.push_back(database->conninfo());
   std::string all;
@@ -96,8 +97,7 @@ std::string Cluster::Config(int node) const {
     absl::StrAppend(&all, " database { conninfo: \"", absl::StrReplaceAll(conninfo, {{"\"", "\\\""}}), "\" } ");
   }
   return absl::StrCat("log_format: TEXT ", options_.config, " postgres { node: \"n", node,
-                      "\" lease_ms: ", absl::ToInt64Milliseconds(options_.lease), all, options_.postgres_config,
-                      cluster, " }\n");
+                      "\" lease_ms: ", absl::ToInt64Milliseconds(options_.lease), all, cluster, " }\n");
 }
 
 void Cluster::Start(int node) {

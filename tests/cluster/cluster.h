@@ -29,9 +29,9 @@ struct ClusterOptions {
   int nodes = 3;
   // Longer than a busy machine keeps a process from its work.
   absl::Duration lease = absl::Seconds(2);
-  // Further settings of each node, and further ones of `postgres`.
+  // Further settings of each node, and further ones of its `postgres.cluster`.
   std::string config = "";
-  std::string postgres_config = "";
+  std::string cluster_config = "";
   testing_server::PostgresOptions database = {};
   // Outlives the cluster; null: a PostgreSQL of the cluster's own.
   Database* other_database = nullptr;

@@ -41,8 +41,12 @@ int NumberOf(const char* name, int by_default) {
 }
 int RoundsOfKind() { return NumberOf("HOLDFAST_CLUSTER_ROUNDS", kRounds); }
 
-// Adds the further databases that the environment asks for.
-ClusterOptions WithDatabases(ClusterOptions options) {
+// Adds the further databases that the environment asks for. Nodes weigh their shards all the time, unless one of
+// another version may not know these settings.
+ClusterOptions OfRun(ClusterOptions options) {
+  if (std::getenv("HOLDFAST_CLUSTER_OTHER_SERVER") == nullptr) {
+    options.cluster_config = "load_interval_ms: 300 moved_load_min: 1";
+  }
   const int databases = NumberOf("HOLDFAST_CLUSTER_DATABASES", 1);
   options.more_databases = databases - 1;
   if (databases > 1) absl::StrAppend(&options.config, " actors { executors: ", databases, " }");
@@ -63,7 +67,7 @@ class FaultsTest : public ::testing::Test {
                  const ClusterOptions& options = {}) {
     const uint64_t seed = Seed();
     SCOPED_TRACE(absl::StrCat("HOLDFAST_TEST_SEED=", seed));
-    FaultRounds rounds(kind, WithDatabases(options), seed);
+    FaultRounds rounds(kind, OfRun(options), seed);
     for (int round = 0; round < RoundsOfKind() && !HasFatalFailure(); ++round) {
       rounds.Run([&] { strike(&rounds); });
       if (!rounds.findings().empty()) break;

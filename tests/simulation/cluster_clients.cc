@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "actors/wire/errors.h"
 #include "tests/simulation/cluster_world.h"
@@ -183,14 +184,19 @@ void ClusterWorld::LoseAttemptsOf(const std::string& owner) {
   for (const auto& attempt : attempts) {
     if (attempt->entry == owner) OnUnknown(attempt);
   }
+  std::vector<std::shared_ptr<Attempt>> lost;
   for (auto call = calls_.begin(); call != calls_.end();) {
     if (call->second.owner != owner) {
       ++call;
       continue;
     }
-    OnUnknown(call->second.attempt);
+    lost.push_back(call->second.attempt);
     call = calls_.erase(call);
   }
+  // A host that gives its shards away refuses what waits in the order of a hash table, which is another in each run,
+  // and calls are numbered in that order.
+  absl::c_sort(lost, [](const auto& a, const auto& b) { return a->request < b->request; });
+  for (const auto& attempt : lost) OnUnknown(attempt);
 }
 
 // --- Replies

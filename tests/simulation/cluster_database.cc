@@ -265,6 +265,15 @@ std::optional<Rows> DatabaseServer::Run(const Command& command, Transaction* tra
     }
     return result.Take();
   }
+  if (name == "see_loads") {
+    Result result(2);
+    const auto cursor = rows_.NewCursor(storage::WholeFamily(FamilyId::kNode),
+                                        storage::KeyRange::Prefix(storage::kShardLoadPrefix), storage::ReadTier::kDisk);
+    for (cursor->SeekToFirst(); cursor->state() == storage::ReadResult::kFound; cursor->Next()) {
+      result.Row().Bytes(cursor->key()).Bytes(cursor->value());
+    }
+    return result.Take();
+  }
   if (name == "beat") return Beat(command);
   if (name == "owned") {
     Result result(3);

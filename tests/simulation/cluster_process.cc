@@ -201,7 +201,8 @@ void ClusterProcess::MakeSteps() {
   service::AgentOptions options;
   options.postgres = options_;
   options.look_interval = services_.look_interval;
-  options.moves_max = services_.moves_max;
+  options.limits = {.moves_max = services_.moves_max, .load_min = 1};
+  options.load_interval = services_.load_interval;
   options.turns_max = kTurnsMax;
   steps_ = std::make_unique<service::ClusterSteps>(
       service::StepServices{

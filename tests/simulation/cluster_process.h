@@ -47,6 +47,7 @@ struct ProcessServices {
   absl::Duration look_interval;
   absl::Duration fold_interval;
   size_t moves_max;
+  absl::Duration load_interval;
   int executors;
 };
 

@@ -77,17 +77,19 @@ void ClusterWorld::Draw() {
   add("plain", PlainKind());
   if (dice_.OneIn(2)) add("other counter", CounterKind());
   if (dice_.OneIn(2)) add("ledger", LedgerKind(/*interleaving=*/false));
-  services_ = {.dice = &dice_,
-               .fibers = &fibers_,
-               .network = &network_,
-               .broken = broken_,
-               .classes = {},
-               .host_options = {},
-               .lease = kLease,
-               .look_interval = absl::Milliseconds(dice_.Between(100, 250)),
-               .fold_interval = absl::Milliseconds(dice_.Between(100, 1500)),
-               .moves_max = static_cast<size_t>(dice_.OneIn(2) ? 128 : 48),
-               .executors = 1 + static_cast<int>(dice_.Below(2))};
+  services_ = {
+      .dice = &dice_,
+      .fibers = &fibers_,
+      .network = &network_,
+      .broken = broken_,
+      .classes = {},
+      .host_options = {},
+      .lease = kLease,
+      .look_interval = absl::Milliseconds(dice_.Between(100, 250)),
+      .fold_interval = absl::Milliseconds(dice_.Between(100, 1500)),
+      .moves_max = static_cast<size_t>(dice_.OneIn(2) ? 128 : 48),
+      .load_interval = dice_.OneIn(2) ? absl::InfiniteDuration() : absl::Milliseconds(dice_.Between(100, 1000)),
+      .executors = 1 + static_cast<int>(dice_.Below(2))};
   services_.host_options.idle_timeout = absl::Milliseconds(dice_.OneIn(2) ? 10'000 : dice_.Between(1, 200));
   services_.host_options.records.age = absl::Hours(24);
   services_.host_options.alarms.wall_step = absl::InfiniteDuration();

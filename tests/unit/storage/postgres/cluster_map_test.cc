@@ -137,6 +137,46 @@ TEST_F(MembershipTest, StateIsSeenByOthers) {
   EXPECT_EQ(SelfOf(map, *b).state, MemberState::kNode);
 }
 
+TEST_F(MembershipTest, LoadsAreSeenByOthersAndStayWithTheirShards) {
+  auto a = Join("a");
+  auto b = Join("b");
+  ClusterMap map = MapOf(*b);
+  ASSERT_THAT(Move(*a, map, {0, 255}, SelfOf(map, *a)), IsOk());
+  EXPECT_FALSE(SelfOf(MapOf(*b), *a).tells_loads);
+  ASSERT_THAT(a->membership().TellLoads({{{ShardId(0), 7}, {ShardId(255), 1'000'000}}}), IsOk());
+  ASSERT_THAT(a->membership().TellLoads({{{ShardId(0), 8}}}), IsOk());
+
+  map = MapOf(*b);
+  EXPECT_TRUE(SelfOf(map, *a).tells_loads);
+  EXPECT_FALSE(SelfOf(map, *b).tells_loads);
+  EXPECT_EQ(map.shards[0].load, 8);
+  EXPECT_EQ(map.shards[1].load, 0);
+  EXPECT_EQ(map.shards[255].load, 1'000'000);
+
+  ASSERT_THAT(Move(*a, map, {255}, SelfOf(map, *b)), IsOk());
+  EXPECT_EQ(MapOf(*b).shards[255].load, 1'000'000);
+  EXPECT_EQ(MapOf(*b).OwnerOf(ShardId(255))->node, "b");
+}
+
+TEST_F(MembershipTest, MarkOfAMemberGoesWithIt) {
+  auto a = Join("a");
+  auto b = Join("b");
+  ASSERT_THAT(a->membership().TellLoads({}), IsOk());
+  ASSERT_THAT(b->membership().TellLoads({}), IsOk());
+  const auto marks = [&] {
+    const TripResult counted = cluster_.Execute("SELECT count(*) FROM hf_entry WHERE family = 0 AND key >= 'load'");
+    return counted.rows.back().Int(0, 0);
+  };
+  EXPECT_EQ(marks(), 2);
+  a = nullptr;
+  EXPECT_EQ(marks(), 1);
+  std::vector<int64_t> of_b;
+  for (const WriterRow& row : SelfOf(MapOf(*b), *b).rows) of_b.push_back(row.id);
+  a = Join("a");
+  ASSERT_THAT(a->membership().RemoveWriters(of_b), IsOk());
+  EXPECT_EQ(marks(), 0);
+}
+
 TEST_F(MembershipTest, NameOfANodeThatIsAliveIsTaken) {
   const auto a = Join("a");
   EXPECT_THAT(TryToJoin("a").status(), IsStatus(absl::StatusCode::kFailedPrecondition, "by the node \"a\""));
