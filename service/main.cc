@@ -72,6 +72,7 @@ void Warn(const Config& config) {
 
 // Tells systemd, if it started the process and wants to know.
 void Notify(absl::string_view state) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread changes the environment.
   const char* socket = std::getenv("NOTIFY_SOCKET");
   const absl::Status status = holdfast::service::NotifyServiceManager(socket == nullptr ? "" : socket, state);
   if (!status.ok())

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 
@@ -25,12 +26,12 @@ absl::Status NotifyServiceManager(absl::string_view socket, absl::string_view st
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket.size());
 
   const int file = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (file < 0) return absl::UnavailableError(std::strerror(errno));
+  if (file < 0) return absl::UnavailableError(std::generic_category().message(errno));
   const ssize_t sent =
       sendto(file, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
   const int error = errno;
   close(file);
-  if (sent < 0) return absl::UnavailableError(absl::StrCat(socket, ": ", std::strerror(error)));
+  if (sent < 0) return absl::UnavailableError(absl::StrCat(socket, ": ", std::generic_category().message(error)));
   return absl::OkStatus();
 }
 
