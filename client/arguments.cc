@@ -159,7 +159,8 @@ absl::StatusOr<std::vector<std::string>> PrepareWords(int argc, const char* cons
 std::string RestoreWords(absl::string_view message) { return absl::StrReplaceAll(message, {{kMark, ""}}); }
 
 CLI::Option* Arguments::Value(const std::string& name, const std::string& type, const std::string& help, Parse parse) {
-  return app_->add_option(name, Callback(name, std::move(parse)), help)->type_name(type);
+  CLI::Option* const option = app_->add_option(name, Callback(name, std::move(parse)), help)->type_name(type);
+  return type == "FILE" || name == "FILE" ? Takes(option, {.kind = ValueNote::Kind::kFile}) : option;
 }
 
 CLI::Option* Arguments::Values(const std::string& name, const std::string& type, const std::string& help, Parse parse) {
@@ -241,12 +242,14 @@ absl::Status Arguments::ParseInOrder() const {
 }
 
 void Arguments::ImpliedClass() {
-  Value("--class", "CLASS", absl::StrCat(implied_class_, ", the only class that this command is for"),
-        [implied = implied_class_](const std::string& name) {
-          return name == implied ? absl::OkStatus()
-                                 : absl::InvalidArgumentError(absl::StrCat(
-                                       "'", name, "' is not ", implied, ", the only class that this command is for"));
-        });
+  TakesWords(Value("--class", "CLASS", absl::StrCat(implied_class_, ", the only class that this command is for"),
+                   [implied = implied_class_](const std::string& name) {
+                     return name == implied
+                                ? absl::OkStatus()
+                                : absl::InvalidArgumentError(absl::StrCat("'", name, "' is not ", implied,
+                                                                          ", the only class that this command is for"));
+                   }),
+             {implied_class_});
 }
 
 void Arguments::TakesNoRequestId() {

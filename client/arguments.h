@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/command_notes.h"
 #include "client/files.h"
 #include "client/tls.h"
 #include "holdfast/config/v1/client_config.pb.h"
@@ -91,9 +92,10 @@ std::string RestoreWords(absl::string_view message);
 // Values accept an option that is given twice.
 class Arguments {
  public:
-  // `implied_class` is the class of all objects that the command can be for; empty: any class.
-  Arguments(CLI::App* app, StandardInput* input, std::string implied_class = "")
-      : app_(app), input_(input), implied_class_(std::move(implied_class)) {}
+  // `implied_class` is the class of all objects that the command can be for; empty: any class. `notes` gets what the
+  // command says of itself; null: nothing does.
+  Arguments(CLI::App* app, StandardInput* input, CommandNotes* notes = nullptr, std::string implied_class = "")
+      : app_(app), input_(input), notes_(notes), implied_class_(std::move(implied_class)) {}
 
   using Parse = std::function<absl::Status(const std::string&)>;
 
@@ -131,10 +133,12 @@ class Arguments {
   // ObjectId.
   template <class Object>
   void ObjectName(Object* object, const std::string& metavar = "NAME") {
-    Text(metavar, "", "Name of the object", [object](const std::string& name) { object->set_name(name); })->required();
+    NamesObject(Text(metavar, "", "Name of the object", [object](const std::string& name) {
+      object->set_name(name);
+    }))->required();
     if constexpr (requires { object->set_object_class(""); }) {
-      Text("--class", "CLASS", "Counter, RateLimiter, BatchProcessor, UserCache or Object; default Object",
-           [object](const std::string& name) { object->set_object_class(name); });
+      TakesClass(Text("--class", "CLASS", "Counter, RateLimiter, BatchProcessor, UserCache or Object; default Object",
+                      [object](const std::string& name) { object->set_object_class(name); }));
     } else {
       ImpliedClass();
     }
@@ -142,6 +146,26 @@ class Arguments {
 
   // Declares a --class that must be the implied one, so that --class may be given wherever an object is named.
   void ImpliedClass();
+
+  // These say what the values of an argument name, for completion. They return the argument.
+  CLI::Option* Takes(CLI::Option* option, ValueNote note) {
+    if (notes_ != nullptr) notes_->values[option] = std::move(note);
+    return option;
+  }
+  CLI::Option* TakesWords(CLI::Option* option, std::vector<std::string> words) {
+    return Takes(option, {.words = std::move(words)});
+  }
+  CLI::Option* NamesObject(CLI::Option* option) {
+    return Takes(option, {.kind = ValueNote::Kind::kObject, .object_class = implied_class_});
+  }
+  CLI::Option* TakesClass(CLI::Option* option) {
+    return TakesWords(option, {"Counter", "RateLimiter", "BatchProcessor", "UserCache", "Object"});
+  }
+  // Says that each line that the command prints with --json is a message of this type.
+  template <class Message>
+  void PrintsJson() {
+    if (notes_ != nullptr) notes_->json_lines[app_] = Message::descriptor();
+  }
 
   // Adds paragraphs below the arguments in the help.
   void Notes(const std::string& text) { app_->footer(text + "\n\n" + app_->get_footer()); }
@@ -168,6 +192,7 @@ class Arguments {
 
   CLI::App* app_;
   StandardInput* input_;
+  CommandNotes* notes_;
   const std::string implied_class_;
   std::map<const CLI::Option*, std::shared_ptr<InOrder>> in_order_;
   std::vector<std::function<absl::Status(const GlobalOptions&)>> finish_;

@@ -110,6 +110,7 @@ std::shared_ptr<grpc::Channel> Client::NewChannel(const std::string& address) co
       static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(options_.retry.backoff_initial), 1, 1000));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_ms);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  if (options_.own_connection) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!options_.tls.has_value() && options_.token) {
     // A proxy that the environment names would see it.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);

@@ -44,6 +44,9 @@ struct ClientOptions {
   // The bearer token of each call, e.g. TokenFromFile(path); empty: none. Without TLS the address must be local
   // (IsLocal in address.h), since whoever reads a token can use it.
   TokenSource token = {};
+  // A connection of its own, also where another client of this process has one to the same server. Without it they
+  // share one, and with it the server's bound on the calls of a connection.
+  bool own_connection = false;
   // A cluster's client: calls for one object go to the node of the object, over connections of their own, as far as the
   // server tells the map of the cluster (direct_routes.h). Whatever can't go there goes to `address`: while there is no
   // map, or no connection to the node stands, and for the rest of a call whose node was UNAVAILABLE. The other nodes

@@ -13,18 +13,29 @@ constexpr size_t kAnswerBytesMax = 80;
 
 }  // namespace
 
-Session::Session(GlobalOptions globals, Input in, std::ostream& out, std::ostream& err)
+Session::Session(GlobalOptions globals, Input in, Surroundings surroundings, std::ostream& out, std::ostream& err)
     : globals_(std::move(globals)),
       in_(in),
+      surroundings_(std::move(surroundings)),
       out_(out),
       err_(err),
-      client_({.address = globals_.server,
-               .timeout = globals_.timeout,
-               .retry = {.retries = globals_.retries},
-               .tls = globals_.tls,
-               .token = globals_.token_file.empty() ? TokenSource() : TokenFromFile(globals_.token_file),
-               .direct = globals_.direct}),
-      text_(out) {}
+      client_(client_options()),
+      text_(out,
+            {.columns = terminal().out ? terminal().columns : 0, .colours = terminal().out && terminal().colours}) {}
+
+ClientOptions Session::client_options() const {
+  return {.address = globals_.server,
+          .timeout = globals_.timeout,
+          .retry = {.retries = globals_.retries},
+          .tls = globals_.tls,
+          .token = globals_.token_file.empty() ? TokenSource() : TokenFromFile(globals_.token_file),
+          .direct = globals_.direct};
+}
+
+std::ostream& Session::Err() {
+  const bool colours = terminal().err && terminal().colours;
+  return err_ << (colours ? "\x1b[1;31mholdfast:\x1b[0m " : "holdfast: ");
+}
 
 int Session::PrintJson(const google::protobuf::Message& message) {
   const absl::StatusOr<std::string> json = ToJson(message);
@@ -33,8 +44,13 @@ int Session::PrintJson(const google::protobuf::Message& message) {
   return kExitOk;
 }
 
+void Session::Progress(const std::string& text) {
+  // The sequence removes the rest of the line.
+  if (terminal().err) err_ << "\r" << Printable(text) << "\x1b[K" << std::flush;
+}
+
 void Session::Note(const std::string& text) {
-  if (!globals_.json) err_ << "holdfast: " << Printable(text) << "\n";
+  if (!globals_.json) Err() << Printable(text) << "\n";
 }
 
 void Session::Remark(const std::string& text) {
@@ -78,20 +94,20 @@ int Session::Failed(CallKind kind, const absl::Status& failure, absl::string_vie
   if (globals_.json) {
     err_ << ErrorJson(error, outcome_unknown, request_id) << "\n";
   } else {
-    PrintError(err_, error, outcome_unknown, request_id);
+    PrintError(Err(), error, outcome_unknown, request_id);
   }
   return kExitFailed;
 }
 
 int Session::BadUsage(const absl::Status& error) {
-  err_ << "holdfast: " << Printable(error.message()) << "\nRun with --help for more information.\n";
+  Err() << Printable(error.message()) << "\nRun with --help for more information.\n";
   return kExitUsage;
 }
 
 CommandGroup CommandGroup::Group(const std::string& name, const std::string& help, const std::string& implied_class) {
   CLI::App* group = app_->add_subcommand(name, help);
   group->require_subcommand(1);
-  return CommandGroup(group, selected_, input_, implied_class);
+  return CommandGroup(group, line_, implied_class);
 }
 
 void CommandGroup::Command(const std::string& name, const std::string& help,
@@ -107,8 +123,8 @@ void CommandGroup::OfflineCommand(const std::string& name, const std::string& he
 void CommandGroup::Register(const std::string& name, const std::string& help, bool offline,
                             absl::FunctionRef<CommandBody(Arguments&)> declare) {
   CLI::App* command = app_->add_subcommand(name, help);
-  auto arguments = std::make_shared<Arguments>(command, input_, implied_class_);
-  command->callback([selected = selected_, offline, arguments, body = declare(*arguments)] {
+  auto arguments = std::make_shared<Arguments>(command, &line_->input, &line_->notes, implied_class_);
+  command->callback([selected = &line_->selected, offline, arguments, body = declare(*arguments)] {
     selected->offline = offline;
     selected->body = [arguments, body](Session& session) {
       const absl::Status usable = arguments->RunFinish(session.globals());

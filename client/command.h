@@ -19,10 +19,13 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "client/arguments.h"
 #include "client/client.h"
 #include "client/output.h"
 #include "client/request_id.h"
+#include "client/terminal.h"
 
 namespace holdfast::client {
 
@@ -38,18 +41,34 @@ struct Input {
   bool is_terminal = false;
 };
 
+// The world that a command sees beside its streams. Tests give it a clock of their own.
+struct Surroundings {
+  Terminal terminal;
+  std::function<absl::Time()> now = absl::Now;
+  // The time between two looks of a command that looks again and again.
+  std::function<void(absl::Duration)> sleep = absl::SleepFor;
+};
+
 // The run of one command. The streams must outlive it.
 class Session {
  public:
-  Session(GlobalOptions globals, Input in, std::ostream& out, std::ostream& err);
+  Session(GlobalOptions globals, Input in, Surroundings surroundings, std::ostream& out, std::ostream& err);
 
   const GlobalOptions& globals() const { return globals_; }
   const Input& in() const { return in_; }
+  const Terminal& terminal() const { return surroundings_.terminal; }
+  absl::Time Now() const { return surroundings_.now(); }
+  void Sleep(absl::Duration time) const { surroundings_.sleep(time); }
   Client& client() { return client_; }
+  // Returns the options of client(), for another one.
+  ClientOptions client_options() const;
   TextOutput& text() { return text_; }
 
   // Prints one line of JSON on the output. Returns the exit status.
   int PrintJson(const google::protobuf::Message& message);
+  // Shows how far a command is, in place of what this showed before; empty: takes it away. It is shown at a terminal
+  // only, on the standard error.
+  void Progress(const std::string& text);
   // Prints a remark that is not part of a reply, if the output is for people.
   void Note(const std::string& text);
   // Prints a line on the standard error as it is, if the output is for people.
@@ -68,9 +87,12 @@ class Session {
  private:
   // Returns the error with a sentence on TLS, if that is what failed.
   absl::Status Explained(const absl::Status& error) const;
+  // Begins a line of the standard error with the name of the tool.
+  std::ostream& Err();
 
   const GlobalOptions globals_;
   const Input in_;
+  const Surroundings surroundings_;
   std::ostream& out_;
   std::ostream& err_;
   Client client_;
@@ -84,6 +106,15 @@ using CommandBody = std::function<int(Session&)>;
 struct SelectedCommand {
   CommandBody body;
   bool offline = false;
+};
+
+// The state that all commands share while they are declared and parsed.
+struct CommandLine {
+  explicit CommandLine(std::istream* in) : input(in) {}
+
+  SelectedCommand selected;
+  StandardInput input;
+  CommandNotes notes;
 };
 
 template <class Method>
@@ -118,15 +149,33 @@ struct Unary {
 template <class Request>
 concept PagedRequest = requires(Request request) { request.mutable_page_token(); };
 
+// Returns the items of a page, each of which is a line of JSON.
+template <class Response>
+const auto& ListedItems(const Response& response) {
+  if constexpr (requires { response.entries(); }) {
+    return response.entries();
+  } else if constexpr (requires { response.items(); }) {
+    return response.items();
+  } else if constexpr (requires { response.users(); }) {
+    return response.users();
+  } else if constexpr (requires { response.namespaces(); }) {
+    return response.namespaces();
+  } else {
+    return response.objects();
+  }
+}
+
 // A group in which commands are registered. It owns nothing: the constructor's pointers must outlive it.
 class CommandGroup {
  public:
-  // Parsing the command line sets `*selected` to the command that it asks for.
-  CommandGroup(CLI::App* app, SelectedCommand* selected, StandardInput* input, std::string implied_class = "")
-      : app_(app), selected_(selected), input_(input), implied_class_(std::move(implied_class)) {}
+  // Parsing the command line sets `line->selected` to the command that it asks for.
+  CommandGroup(CLI::App* app, CommandLine* line, std::string implied_class = "")
+      : app_(app), line_(line), implied_class_(std::move(implied_class)) {}
 
   // Adds a group below this one. `implied_class` is the class of all objects that its commands are for; empty: any.
   CommandGroup Group(const std::string& name, const std::string& help, const std::string& implied_class = "");
+  // The same group for commands whose objects are all of this class.
+  CommandGroup OfClass(const std::string& implied_class) const { return CommandGroup(app_, line_, implied_class); }
   // Adds a command. `declare` is called once, at once; it declares the arguments and returns the body, which runs after
   // they are parsed.
   void Command(const std::string& name, const std::string& help, absl::FunctionRef<CommandBody(Arguments&)> declare);
@@ -141,8 +190,7 @@ class CommandGroup {
                 absl::FunctionRef<CommandBody(Arguments&)> declare);
 
   CLI::App* app_;
-  SelectedCommand* selected_;
-  StandardInput* input_;
+  CommandLine* line_;
   std::string implied_class_;
 };
 
@@ -160,22 +208,6 @@ void DeclarePages(Arguments& arguments, Request& request, PageOptions& pages) {
   arguments.Text("--page-token", "TOKEN", "Go on where an earlier page ended",
                  [&request](const std::string& token) { request.set_page_token(token); });
   arguments.Flag("--all", "All pages, one after the other", [&pages] { pages.all = true; });
-}
-
-// Returns the items of a page, each of which is a line of JSON.
-template <class Response>
-const auto& ListedItems(const Response& response) {
-  if constexpr (requires { response.entries(); }) {
-    return response.entries();
-  } else if constexpr (requires { response.items(); }) {
-    return response.items();
-  } else if constexpr (requires { response.users(); }) {
-    return response.users();
-  } else if constexpr (requires { response.namespaces(); }) {
-    return response.namespaces();
-  } else {
-    return response.objects();
-  }
 }
 
 // Sets the namespace of the command line in a message with an `object` or a namespace of its own.
@@ -253,7 +285,13 @@ void CommandGroup::Add(Unary<kMethod> unary) {
     auto request = std::make_shared<Request>();
     auto pages = std::make_shared<PageOptions>();
     if (unary.arguments) unary.arguments(arguments, *request);
-    if constexpr (PagedRequest<Request>) DeclarePages(arguments, *request, *pages);
+    if constexpr (PagedRequest<Request>) {
+      DeclarePages(arguments, *request, *pages);
+      using Items = std::decay_t<decltype(ListedItems(std::declval<typename Unary<kMethod>::Response>()))>;
+      arguments.PrintsJson<typename Items::value_type>();
+    } else {
+      arguments.PrintsJson<typename Unary<kMethod>::Response>();
+    }
     return [unary = std::move(unary), request, pages](Session& session) {
       SetNamespace(session.globals(), *request);
       return RunUnary(unary, *pages, session, *request);

@@ -17,6 +17,9 @@ void AddAdminCommands(CommandGroup& root);
 void AddHealthCommand(CommandGroup& root);
 void AddContextCommands(CommandGroup& root);
 void AddTokenCommands(CommandGroup& root);
+void AddWatchCommands(CommandGroup& root);
+void AddBenchCommand(CommandGroup& root);
+void AddCompletionCommands(CommandGroup& root);
 
 // These add their commands to the group "admin".
 void AddBackupCommands(CommandGroup& admin);

@@ -29,6 +29,12 @@ std::string OfMost(int64_t bytes, int64_t bytes_max) {
   return bytes_max == 0 ? BytesText(bytes) : absl::StrCat(BytesText(bytes), " of ", BytesText(bytes_max));
 }
 
+// Returns a duration of the processor, to the hundredth of a second.
+std::string Seconds(const google::protobuf::Duration& time) {
+  return absl::FormatDuration(absl::Seconds(time.seconds()) +
+                              absl::Trunc(absl::Nanoseconds(time.nanos()), absl::Milliseconds(10)));
+}
+
 void PrintStatus(const v1::GetStatusResponse& status, TextOutput& text) {
   const auto& [calls, commits, disk] = std::tie(status.calls(), status.commits(), status.disk());
   std::vector<std::pair<std::string, std::string>> fields = {
@@ -65,12 +71,12 @@ void PrintStatus(const v1::GetStatusResponse& status, TextOutput& text) {
   text.Fields(fields);
   std::vector<std::vector<std::string>> rows;
   for (const v1::ExecutorStatus& executor : status.executors()) {
-    rows.push_back({absl::StrCat(executor.number()), executor.unresponsive() ? "does not answer" : "well",
-                    DurationText(executor.cpu_time()), absl::StrCat(executor.active_objects()),
+    rows.push_back({absl::StrCat(executor.number()), executor.unresponsive() ? "no answer" : "well",
+                    Seconds(executor.cpu_time()), absl::StrCat(executor.active_objects()),
                     BytesText(executor.active_object_bytes()), BytesText(executor.pending_commit_bytes()),
                     absl::StrCat(executor.alarms_running()), absl::StrCat(executor.sql_waiting())});
   }
-  text.Table({"EXECUTOR", "STATE", "CPU", "OBJECTS", "MEMORY", "NOT COMMITTED", "ALARMS", "SQL WAITS"}, rows);
+  text.Table({"EXEC", "STATE", "CPU", "OBJECTS", "MEMORY", "PENDING", "ALARMS", "SQL WAITS"}, rows);
 }
 
 absl::StatusOr<v1::HotOrder> ParseOrder(const std::string& word) {
@@ -99,11 +105,11 @@ struct TopArguments {
 };
 
 int RunTop(const TopArguments& top, Session& session) {
-  const bool repeats = session.in().is_terminal && !session.globals().json;
+  const bool repeats = session.terminal().out && !session.globals().json;
   const int64_t count = top.count > 0 ? top.count : repeats ? 0 : 1;
   for (int64_t shown = 0; count == 0 || shown < count; ++shown) {
     // The time between two looks, which is what the command is for.
-    if (shown > 0) absl::SleepFor(top.refresh);
+    if (shown > 0) session.Sleep(top.refresh);
     const auto status =
         session.client().Call(CallKind::kIdempotent, &AdminService::Stub::GetStatus, v1::GetStatusRequest());
     if (!status.ok()) return session.Failed(CallKind::kIdempotent, status.status());
@@ -127,12 +133,14 @@ int RunTop(const TopArguments& top, Session& session) {
 CommandBody DeclareTop(Arguments& arguments) {
   auto top = std::make_shared<TopArguments>();
   arguments.TakesNoRequestId();
-  arguments.Value("--by", "ORDER", "requests, time or bytes (written); default requests",
-                  [top](const std::string& word) {
-                    const absl::StatusOr<v1::HotOrder> order = ParseOrder(word);
-                    if (order.ok()) top->request.set_order(*order);
-                    return order.status();
-                  });
+  arguments.PrintsJson<v1::ListHotObjectsResponse>();
+  arguments.TakesWords(arguments.Value("--by", "ORDER", "requests, time or bytes (written); default requests",
+                                       [top](const std::string& word) {
+                                         const absl::StatusOr<v1::HotOrder> order = ParseOrder(word);
+                                         if (order.ok()) top->request.set_order(*order);
+                                         return order.status();
+                                       }),
+                       {"requests", "time", "bytes"});
   arguments.Number<int32_t>(
       "--limit", "At most so many objects; 0, the default, is the server's 20, and it gives 100 at most",
       [top](int32_t n) { top->request.set_limit(n); }, 0);
@@ -170,6 +178,7 @@ int RunWork(std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(grpc::
 }
 
 CommandBody DeclareCompact(Arguments& arguments) {
+  arguments.PrintsJson<v1::CompactStoreResponse>();
   arguments.TakesNoRequestId();
   return [](Session& session) {
     const bool json = session.globals().json;
@@ -199,6 +208,7 @@ int PrintScrub(const v1::ScrubResponse& response, TextOutput& text) {
 
 CommandBody DeclareScrub(Arguments& arguments) {
   auto request = std::make_shared<v1::ScrubRequest>();
+  arguments.PrintsJson<v1::ScrubResponse>();
   arguments.TakesNoRequestId();
   arguments.Number(
       "--rate", "Bytes to read in a second; 0, the default, is the server's 16 MiB",
@@ -249,17 +259,16 @@ void AddAdminCommands(CommandGroup& root) {
       .kind = CallKind::kIdempotent,
       .arguments =
           [](Arguments& arguments, auto& request) {
-            arguments
-                .Value("LEVEL", "", "DEBUG, INFO, WARNING or ERROR",
-                       [&request](const std::string& word) {
-                         v1::LogLevel level = v1::LOG_LEVEL_UNSPECIFIED;
-                         v1::LogLevel_Parse("LOG_LEVEL_" + absl::AsciiStrToUpper(word), &level);
-                         request.set_level(level);
-                         return level == v1::LOG_LEVEL_UNSPECIFIED
-                                    ? absl::InvalidArgumentError("must be DEBUG, INFO, WARNING or ERROR")
-                                    : absl::OkStatus();
-                       })
-                ->required();
+            CLI::Option* const level =
+                arguments.Value("LEVEL", "", "DEBUG, INFO, WARNING or ERROR", [&request](const std::string& word) {
+                  v1::LogLevel level = v1::LOG_LEVEL_UNSPECIFIED;
+                  v1::LogLevel_Parse("LOG_LEVEL_" + absl::AsciiStrToUpper(word), &level);
+                  request.set_level(level);
+                  return level == v1::LOG_LEVEL_UNSPECIFIED
+                             ? absl::InvalidArgumentError("must be DEBUG, INFO, WARNING or ERROR")
+                             : absl::OkStatus();
+                });
+            arguments.TakesWords(level, {"DEBUG", "INFO", "WARNING", "ERROR"})->required();
           },
       .print =
           [](const auto& request, const auto& response, TextOutput& text) {

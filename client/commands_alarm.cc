@@ -38,8 +38,8 @@ int RunWatch(WatchArguments& watch, Session& session) {
       exit_status = session.PrintJson(alarm);
     } else {
       session.text().Table({"SCHEDULED", "RETRIES", "LEASE ENDS", "TOKEN", "NAME"},
-                           {{TimeText(alarm.scheduled_time()), absl::StrCat(alarm.retry_count()),
-                             TimeText(alarm.lease_expire_time()), alarm.delivery_token(), alarm.object().name()}});
+                           {{TableTime(alarm.scheduled_time()), absl::StrCat(alarm.retry_count()),
+                             TableTime(alarm.lease_expire_time()), alarm.delivery_token(), alarm.object().name()}});
     }
     // Nobody can acknowledge a delivery that nobody has seen, so the watch ends when the output is gone.
     return session.Flush() && exit_status == kExitOk && ++seen != watch.count;
@@ -50,6 +50,7 @@ int RunWatch(WatchArguments& watch, Session& session) {
 
 CommandBody DeclareWatch(Arguments& arguments) {
   auto watch = std::make_shared<WatchArguments>();
+  arguments.PrintsJson<v1::WatchAlarmsResponse>();
   v1::WatchAlarmsRequest& request = watch->request;
   arguments.TakesNoRequestId();
   arguments.Text("--prefix", "TEXT", "Only of objects whose names begin with this",

@@ -41,11 +41,12 @@ int RunBackup(Session& session) {
       if (!session.Flush()) return kExitFailed;
     }
     // The server gives no event when a backup goes on; a person or a script waits here, and nothing else.
-    absl::SleepFor(kBackupLook);
+    session.Sleep(kBackupLook);
   }
 }
 
 CommandBody DeclareBackup(Arguments& arguments) {
+  arguments.PrintsJson<v1::ListBackupsResponse>();
   arguments.TakesNoRequestId();
   return [](Session& session) { return RunBackup(session); };
 }

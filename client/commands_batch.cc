@@ -92,7 +92,7 @@ void AddBatchCommands(CommandGroup& root) {
           [](const auto&, const auto& response, TextOutput& text) {
             std::vector<std::vector<std::string>> rows;
             for (const v1::ProcessedItem& item : response.items()) {
-              rows.push_back({absl::StrCat(item.sequence()), TimeText(item.process_time()), item.item()});
+              rows.push_back({absl::StrCat(item.sequence()), TableTime(item.process_time()), item.item()});
             }
             text.Table({"SEQUENCE", "PROCESSED", "ITEM"}, rows);
           },

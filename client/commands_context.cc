@@ -117,8 +117,8 @@ int ShowContext(std::string name, Session& session) {
   return kExitOk;
 }
 
-// Adds a command for the context that NAME names.
-void AddNamed(CommandGroup& group, const std::string& name, const std::string& help, bool required,
+// Adds a command for the context that NAME names. With `json` it prints contexts.
+void AddNamed(CommandGroup& group, const std::string& name, const std::string& help, bool required, bool json,
               const std::string& notes, int (*run)(const std::string&, Session&)) {
   group.OfflineCommand(name, help, [&](Arguments& arguments) -> CommandBody {
     auto context = std::make_shared<std::string>();
@@ -126,6 +126,8 @@ void AddNamed(CommandGroup& group, const std::string& name, const std::string& h
       *context = text;
       return CheckContextName(text);
     });
+    arguments.Takes(option, {.kind = ValueNote::Kind::kContext});
+    if (json) arguments.PrintsJson<ClientContext>();
     if (required) option->required();
     if (!notes.empty()) arguments.Notes(notes);
     return [context, run](Session& session) { return run(*context, session); };
@@ -136,17 +138,18 @@ void AddNamed(CommandGroup& group, const std::string& name, const std::string& h
 
 void AddContextCommands(CommandGroup& root) {
   CommandGroup group = root.Group("context", "Servers under names: where to connect, and as whom");
-  group.OfflineCommand("list", "List the contexts; * marks the current one", [](Arguments&) -> CommandBody {
+  group.OfflineCommand("list", "List the contexts; * marks the current one", [](Arguments& arguments) -> CommandBody {
+    arguments.PrintsJson<ClientContext>();
     return [](Session& session) { return ListContexts(session); };
   });
-  AddNamed(group, "show", "Show a context; without NAME the current one", false, "",
+  AddNamed(group, "show", "Show a context; without NAME the current one", false, true, "",
            [](const std::string& name, Session& session) { return ShowContext(name, session); });
-  AddNamed(group, "set", "Make a context, or change one", true,
+  AddNamed(group, "set", "Make a context, or change one", true, false,
            "The context gets the connection options that are given: --server, --namespace, --tls, --tls-ca, "
            "--tls-cert, --tls-key, --tls-server-name, --token-file. Others stay as they are.",
            SetContext);
-  AddNamed(group, "use", "Make a context the current one", true, "", UseContext);
-  AddNamed(group, "delete", "Delete a context; the files that it names stay", true, "", DeleteContext);
+  AddNamed(group, "use", "Make a context the current one", true, false, "", UseContext);
+  AddNamed(group, "delete", "Delete a context; the files that it names stay", true, false, "", DeleteContext);
 }
 
 }  // namespace holdfast::client

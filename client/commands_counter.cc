@@ -51,15 +51,14 @@ int RunStream(const StreamArguments& arguments, Session& session) {
 
 CommandBody DeclareStream(Arguments& arguments) {
   auto stream = std::make_shared<StreamArguments>();
+  arguments.PrintsJson<v1::IncrementResult>();
   arguments.TakesNoRequestId();
   arguments.ImpliedClass();
-  arguments
-      .Values("NAME", "", "Names of the counters",
-              [stream](const std::string& name) {
-                stream->names.push_back(name);
-                return absl::OkStatus();
-              })
-      ->required();
+  CLI::Option* const names = arguments.Values("NAME", "", "Names of the counters", [stream](const std::string& name) {
+    stream->names.push_back(name);
+    return absl::OkStatus();
+  });
+  arguments.NamesObject(names)->required();
   arguments.Number("--amount", "How much to add each time; default 1, may be negative",
                    [stream](int64_t amount) { stream->amount = amount; });
   arguments.Number(
@@ -76,13 +75,12 @@ Unary<&CounterService::Stub::BatchIncrement> BatchIncrement() {
       .arguments =
           [amount](Arguments& arguments, auto& request) {
             arguments.ImpliedClass();
-            arguments
-                .Values("NAME", "", "Names of the counters, 1 to 1,000",
-                        [&request](const std::string& name) {
-                          request.add_increments()->mutable_object()->set_name(name);
-                          return absl::OkStatus();
-                        })
-                ->required();
+            CLI::Option* const names =
+                arguments.Values("NAME", "", "Names of the counters, 1 to 1,000", [&request](const std::string& name) {
+                  request.add_increments()->mutable_object()->set_name(name);
+                  return absl::OkStatus();
+                });
+            arguments.NamesObject(names)->required();
             arguments.Number("--amount", "How much to add to each; default 1, may be negative",
                              [amount](int64_t value) { *amount = value; });
             arguments.Finish([&request, amount](const GlobalOptions& globals) {

@@ -25,15 +25,8 @@ std::string Short(double value, double step) {
   return absl::StrFormat("%.*f%s", value < 99.95 && value != 0 ? 1 : 0, value, kUnits[unit]);
 }
 
-// Returns a duration in at most five characters, for those up to some hours: "250us", "1.5ms", "12s".
-std::string ShortDuration(const google::protobuf::Duration& duration) {
-  const double us = static_cast<double>(duration.seconds()) * 1e6 + duration.nanos() / 1e3;
-  if (us == 0) return "-";
-  if (us < 999.5) return absl::StrFormat("%.0fus", us);
-  const double ms = us / 1e3;
-  if (ms < 999.5) return absl::StrFormat("%.*fms", ms < 9.95 ? 1 : 0, ms);
-  const double s = us / 1e6;
-  return absl::StrFormat("%.*fs", s < 9.95 ? 1 : 0, s);
+std::string Short(const google::protobuf::Duration& duration) {
+  return ShortDuration(absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos()));
 }
 
 std::string TimeOfDay(const google::protobuf::Timestamp& time) {
@@ -45,10 +38,9 @@ void PrintHistory(const v1::GetHistoryResponse& history, TextOutput& text) {
   for (const v1::HistoryPoint& point : history.points()) {
     rows.push_back({TimeOfDay(point.time()), Short(point.requests_per_second(), 1000),
                     Short(point.errors_per_second(), 1000), Short(point.refusals_per_second(), 1000),
-                    ShortDuration(point.request_p50()), ShortDuration(point.request_p99()),
-                    Short(point.commits_per_second(), 1000), ShortDuration(point.commit_p99()),
-                    Short(point.log_bytes_per_second(), 1024), absl::StrFormat("%.2f", point.cpu()),
-                    Short(static_cast<double>(point.resident_bytes()), 1024)});
+                    Short(point.request_p50()), Short(point.request_p99()), Short(point.commits_per_second(), 1000),
+                    Short(point.commit_p99()), Short(point.log_bytes_per_second(), 1024),
+                    absl::StrFormat("%.2f", point.cpu()), Short(static_cast<double>(point.resident_bytes()), 1024)});
   }
   if (rows.empty()) return text.Line("there is no point yet; one comes every 10 s");
   text.Line("10 s a line, until TIME (UTC). A second: requests (REQ), errors, refusals,");

@@ -29,10 +29,10 @@ std::string EnumText(const std::string& name, absl::string_view prefix, int numb
 void PrintObjects(const v1::ListObjectsRequest&, const v1::ListObjectsResponse& response, TextOutput& text) {
   std::vector<std::vector<std::string>> rows;
   for (const v1::ObjectSummary& object : response.objects()) {
-    rows.push_back({object.object().object_class(), absl::StrCat(object.size_bytes()), CreateTime(object),
-                    UpdateTime(object), object.object().name()});
+    rows.push_back({object.object().object_class(), absl::StrCat(object.size_bytes()),
+                    object.has_update_time() ? TableTime(object.update_time()) : "", object.object().name()});
   }
-  text.Table({"CLASS", "BYTES", "CREATED", "UPDATED", "NAME"}, rows);
+  text.Table({"CLASS", "BYTES", "UPDATED", "NAME"}, rows);
 }
 
 // Describes an alarm that waits after failed attempts; "" for any other.
@@ -185,8 +185,9 @@ void AddObjectCommands(CommandGroup& root) {
       .kind = CallKind::kIdempotent,
       .arguments =
           [](Arguments& arguments, auto& request) {
-            arguments.Text("--class", "CLASS", "Only objects of this class",
-                           [&request](const std::string& name) { request.set_object_class(name); });
+            arguments.TakesClass(
+                arguments.Text("--class", "CLASS", "Only objects of this class",
+                               [&request](const std::string& name) { request.set_object_class(name); }));
             arguments.Text("--prefix", "TEXT", "Only objects whose names begin with this",
                            [&request](const std::string& prefix) { request.set_name_prefix(prefix); });
           },

@@ -8,6 +8,7 @@
 #include "client/commands.h"
 #include "client/files.h"
 #include "client/request_id.h"
+#include "holdfast/tool/v1/output.pb.h"
 
 namespace holdfast::client {
 namespace {
@@ -37,10 +38,11 @@ int Export(const FileOptions& options, Session& session) {
       WriteInParts(options.file, [&](OnChunk on_chunk) { return session.client().ExportObject(request, on_chunk); });
   if (!bytes.ok()) return session.Failed(CallKind::kIdempotent, bytes.status());
   if (session.globals().json) {
-    session.text().Raw(absl::StrCat("{\"bytes\":\"", *bytes, "\"}\n"));
-  } else {
-    session.text().Line(absl::StrCat(*bytes, " bytes"));
+    tool::v1::ExportedFile exported;
+    exported.set_bytes(*bytes);
+    return session.PrintJson(exported);
   }
+  session.text().Line(absl::StrCat(*bytes, " bytes"));
   return kExitOk;
 }
 
@@ -68,12 +70,14 @@ void AddObjectFileCommands(CommandGroup& object) {
   object.Command("export", "Write a whole object of any class to a file: keys, records, SQL database and alarm",
                  [](Arguments& arguments) -> CommandBody {
                    auto options = std::make_shared<FileOptions>();
+                   arguments.PrintsJson<tool::v1::ExportedFile>();
                    DeclareFile(arguments, options, "The file, which is replaced if it is there");
                    return [options](Session& session) { return Export(*options, session); };
                  });
   object.Command("import", "Make an object what the file of an export says, in one commit",
                  [](Arguments& arguments) -> CommandBody {
                    auto options = std::make_shared<FileOptions>();
+                   arguments.PrintsJson<v1::ImportObjectResponse>();
                    DeclareFile(arguments, options, "The file of an export");
                    arguments.Flag("--replace", "Replace an object that is there; without this it is left as it is",
                                   [options] { options->replace = true; });

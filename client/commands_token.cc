@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/commands.h"
+#include "holdfast/tool/v1/output.pb.h"
 #include "proto/credentials.h"
 
 namespace holdfast::client {
@@ -23,8 +24,10 @@ int PrintNewToken(const NewTokenOptions& options, Session& session) {
     absl::StrAppend(&line, " ", absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", *options.expires, absl::UTCTimeZone()));
   }
   if (session.globals().json) {
-    session.text().Raw(absl::StrCat("{\"token\":", JsonText(*token), ",\"line\":", JsonText(line), "}\n"));
-    return kExitOk;
+    tool::v1::NewToken made;
+    made.set_token(*token);
+    made.set_line(line);
+    return session.PrintJson(made);
   }
   session.text().Line(*token);
   session.Note("this token is shown only once; the line for the server's token file is");
@@ -39,6 +42,7 @@ void AddTokenCommands(CommandGroup& root) {
   token.OfflineCommand(
       "new", "Make a token, and the line that lets the server know it", [](Arguments& arguments) -> CommandBody {
         auto options = std::make_shared<NewTokenOptions>();
+        arguments.PrintsJson<tool::v1::NewToken>();
         arguments
             .Value("NAME", "", "Who the token is for: the principal of the server's rules",
                    [options](const std::string& name) {

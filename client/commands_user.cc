@@ -41,7 +41,7 @@ void PrintUser(const v1::User& user, TextOutput& text) {
 void PrintUsers(const google::protobuf::RepeatedPtrField<v1::User>& users, TextOutput& text) {
   std::vector<std::vector<std::string>> rows;
   for (const v1::User& user : users) {
-    rows.push_back({user.id(), user.name(), user.email(), OptionalTime(user.has_update_time(), user.update_time())});
+    rows.push_back({user.id(), user.name(), user.email(), user.has_update_time() ? TableTime(user.update_time()) : ""});
   }
   text.Table({"ID", "NAME", "EMAIL", "UPDATED"}, rows);
 }

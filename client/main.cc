@@ -3,10 +3,12 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "client/terminal.h"
 #include "client/tool.h"
 
 int main(int argc, char** argv) {
   // gRPC would write lines of its own beside the tool's errors.
   setenv("GRPC_VERBOSITY", "NONE", 0);
-  return holdfast::client::RunTool(argc, argv, {std::cin, isatty(STDIN_FILENO) == 1}, std::cout, std::cerr);
+  return holdfast::client::RunTool(argc, argv, {std::cin, isatty(STDIN_FILENO) == 1}, std::cout, std::cerr,
+                                   {.terminal = holdfast::client::FindTerminal()});
 }

@@ -20,9 +20,36 @@ size_t Width(absl::string_view text) {
   return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
 }
 
-std::string Padded(std::string text, size_t width) {
-  text.append(width - std::min(width, Width(text)), ' ');
-  return text;
+// The narrowest that a column gets where its table is too wide, and the blanks between two columns.
+constexpr size_t kColumnWidthMin = 8;
+constexpr size_t kColumnGap = 2;
+
+// Takes the first piece of at most `width` characters off the text: up to its last blank if it has one there, and
+// otherwise as much as fits.
+std::string TakePiece(absl::string_view* text, size_t width) {
+  size_t bytes = 0, after_blank = 0;
+  for (size_t used = 0; bytes < text->size() && used < width; ++used) {
+    bytes += std::max<size_t>(Utf8CharacterSize(text->substr(bytes)), 1);
+    if ((*text)[bytes - 1] == ' ') after_blank = bytes;
+  }
+  if (bytes < text->size() && after_blank > 0) bytes = after_blank;
+  const std::string piece(text->substr(0, bytes));
+  text->remove_prefix(bytes);
+  return piece;
+}
+
+// Narrows the widest columns until all of them fit, as far as kColumnWidthMin allows. 0 columns are no bound.
+std::vector<size_t> Fitted(std::vector<size_t> widths, size_t columns) {
+  if (columns == 0 || widths.empty()) return widths;
+  for (size_t& width : widths) width = std::min(width, columns);
+  size_t total = kColumnGap * (widths.size() - 1);
+  for (const size_t width : widths) total += width;
+  for (; total > columns; --total) {
+    size_t& widest = *std::max_element(widths.begin(), widths.end());
+    if (widest <= kColumnWidthMin) break;
+    --widest;
+  }
+  return widths;
 }
 
 }  // namespace
@@ -32,9 +59,23 @@ std::string TimeText(const google::protobuf::Timestamp& time) {
                           absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()), absl::UTCTimeZone());
 }
 
+std::string TableTime(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
+}
+
 std::string DurationText(const google::protobuf::Duration& duration) {
   const absl::Duration value = absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
   return value == absl::ZeroDuration() ? "0s" : absl::FormatDuration(value);
+}
+
+std::string ShortDuration(absl::Duration duration) {
+  const double us = absl::ToDoubleMicroseconds(duration);
+  if (us == 0) return "-";
+  if (us < 999.5) return absl::StrFormat("%.0fus", us);
+  const double ms = us / 1e3;
+  if (ms < 999.5) return absl::StrFormat("%.*fms", ms < 9.95 ? 1 : 0, ms);
+  const double s = us / 1e6;
+  return absl::StrFormat("%.*fs", s < 9.95 ? 1 : 0, s);
 }
 
 std::string BytesText(int64_t bytes) {
@@ -126,7 +167,7 @@ std::string ErrorJson(const absl::Status& error, bool outcome_unknown, absl::str
 }
 
 void PrintError(std::ostream& err, const absl::Status& error, bool outcome_unknown, absl::string_view request_id) {
-  err << "holdfast: " << ErrorText(error) << "\n";
+  err << ErrorText(error) << "\n";
   if (const auto detail = DetailOf<google::rpc::BadRequest>(error)) {
     for (const auto& violation : detail->field_violations()) {
       err << "  " << Printable(violation.field()) << ": " << Printable(violation.description()) << "\n";
@@ -144,40 +185,81 @@ void PrintError(std::ostream& err, const absl::Status& error, bool outcome_unkno
   }
 }
 
-void TextOutput::Line(absl::string_view text) { out_ << Printable(text) << "\n"; }
+std::string TextOutput::Coloured(std::string text, Colour colour) const {
+  if (!style_.colours || text.empty()) return text;
+  switch (colour) {
+    case Colour::kNone:
+      return text;
+    case Colour::kBold:
+      return absl::StrCat("\x1b[1m", text, "\x1b[0m");
+    case Colour::kRed:
+      return absl::StrCat("\x1b[31m", text, "\x1b[0m");
+    case Colour::kGreen:
+      return absl::StrCat("\x1b[32m", text, "\x1b[0m");
+  }
+  return text;
+}
+
+void TextOutput::Line(absl::string_view text, Colour colour) { out_ << Coloured(Printable(text), colour) << "\n"; }
 
 void TextOutput::Raw(absl::string_view bytes) { out_ << bytes; }
 
+// The cells are Printable. Prints as many lines as the cell of the most pieces has.
+void TextOutput::Row(const std::vector<std::string>& cells, const std::vector<size_t>& widths,
+                     const std::vector<Colour>& colours) {
+  std::vector<absl::string_view> left(cells.begin(), cells.end());
+  do {
+    std::string line;
+    size_t pending = 0;  // blanks before the next text, of which no line has any at its end
+    for (size_t i = 0; i < left.size(); ++i) {
+      // A column that is the narrowest that it gets still takes a character, so that this ends.
+      std::string piece = TakePiece(&left[i], std::max<size_t>(widths[i], 1));
+      piece.erase(piece.find_last_not_of(' ') + 1);
+      const size_t width = Width(piece);
+      if (!piece.empty()) {
+        line.append(pending, ' ');
+        line += Coloured(std::move(piece), i < colours.size() ? colours[i] : Colour::kNone);
+        pending = 0;
+      }
+      pending += widths[i] - std::min(widths[i], width) + kColumnGap;
+    }
+    out_ << line << "\n";
+  } while (std::ranges::any_of(left, [](absl::string_view text) { return !text.empty(); }));
+}
+
 void TextOutput::Fields(const std::vector<std::pair<std::string, std::string>>& fields, size_t name_width_min) {
-  size_t width = name_width_min;
+  size_t name_width = name_width_min, value_width = 0;
   for (const auto& [name, value] : fields) {
-    if (!value.empty()) width = std::max(width, TextWidth(name));
+    if (value.empty()) continue;
+    name_width = std::max(name_width, TextWidth(name));
+    value_width = std::max(value_width, TextWidth(value));
   }
+  const std::vector<size_t> widths = Fitted({name_width, value_width}, style_.columns);
   for (const auto& [name, value] : fields) {
-    if (!value.empty()) out_ << Padded(Printable(name), width) << "  " << Printable(value) << "\n";
+    if (!value.empty()) Row({Printable(name), Printable(value)}, widths, {});
   }
 }
 
-void TextOutput::Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+void TextOutput::Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
+                       const std::vector<Colour>& colours) {
   if (rows.empty()) return;
-  std::vector<std::vector<std::string>> lines;
-  if (header != header_) {
+  const bool begins = header != header_;
+  if (begins) {
     header_ = header;
     widths_.assign(header.size(), 0);
-    lines.push_back(header);
   }
-  lines.insert(lines.end(), rows.begin(), rows.end());
+  std::vector<std::vector<std::string>> lines = rows;
+  if (begins) lines.insert(lines.begin(), header);
   for (std::vector<std::string>& line : lines) {
     for (size_t i = 0; i < line.size(); ++i) {
       line[i] = Printable(line[i]);
       widths_[i] = std::max(widths_[i], Width(line[i]));
     }
   }
-  for (const std::vector<std::string>& line : lines) {
-    std::string text;
-    for (size_t i = 0; i < line.size(); ++i) absl::StrAppend(&text, i == 0 ? "" : "  ", Padded(line[i], widths_[i]));
-    text.erase(text.find_last_not_of(' ') + 1);
-    out_ << text << "\n";
+  const std::vector<size_t> widths = Fitted(widths_, style_.columns);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const bool is_header = begins && i == 0;
+    Row(lines[i], widths, is_header ? std::vector<Colour>(header.size(), Colour::kBold) : colours);
   }
 }
 

@@ -100,11 +100,13 @@ void DeclareConnection(Arguments& arguments, GlobalOptions& globals) {
     arguments.Value(setting.option, setting.type, setting.help,
                     [&globals, &setting](const std::string& text) { return Set(setting, text, globals.given); });
   }
-  arguments.Value("--context", "NAME", "Context to take the settings above from; see: holdfast context --help",
-                  [&globals](const std::string& name) {
-                    globals.context = name;
-                    return CheckContextName(name);
-                  });
+  arguments.Takes(
+      arguments.Value("--context", "NAME", "Context to take the settings above from; see: holdfast context --help",
+                      [&globals](const std::string& name) {
+                        globals.context = name;
+                        return CheckContextName(name);
+                      }),
+      {.kind = ValueNote::Kind::kContext});
 }
 
 absl::Status ResolveConnection(GlobalOptions& globals) {

@@ -2,15 +2,19 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/commands.h"
+#include "client/completion.h"
 #include "client/help.h"
 #include "client/settings.h"
 #include "client/suggest.h"
@@ -34,6 +38,9 @@ constexpr char kFooter[] =
     "{\"error\":{\"code\",\"message\",\"reason\"}} on the standard error.";
 
 constexpr char kCommandFooter[] = "The global options (--server, --namespace, --timeout, --json ...): holdfast --help";
+
+// The scripts of completion.h call it; it is no command for people.
+constexpr absl::string_view kCompleteCommand = "__complete";
 
 // The most time that a command with --direct waits for the map of the cluster. Without it, it goes the ordinary way.
 constexpr absl::Duration kDirectWaitMax = absl::Seconds(1);
@@ -151,23 +158,17 @@ absl::Status CheckConnection(Session& session) {
   return ReadToken(file).status();
 }
 
-}  // namespace
-
-int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std::ostream& err) {
-  GlobalOptions globals;
-  SelectedCommand selected;
-
-  CLI::App app(kAbout, "holdfast");
+// Declares all options and commands of the tool.
+void DeclareTool(CLI::App& app, CommandLine& line, GlobalOptions& globals) {
   app.fallthrough();  // groups and commands inherit it, and these too
   app.footer(kCommandFooter);
   app.require_subcommand(1);
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
-  StandardInput input(&in.stream);
-  Arguments arguments(&app, &input);
+  Arguments arguments(&app, &line.input, &line.notes);
   DeclareGlobals(arguments, globals);
 
-  CommandGroup root(&app, &selected, &input);
+  CommandGroup root(&app, &line);
   AddCounterCommands(root);
   AddLimitCommands(root);
   AddBatchCommands(root);
@@ -178,7 +179,55 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
   AddHealthCommand(root);
   AddContextCommands(root);
   AddTokenCommands(root);
+  AddWatchCommands(root);
+  AddBenchCommand(root);
+  AddCompletionCommands(root);
   app.footer(kFooter);
+}
+
+// Makes the settings of the connection of global options that are typed while a command is completed.
+absl::StatusOr<GlobalOptions> GlobalsOf(const std::vector<std::string>& options) {
+  GlobalOptions globals;
+  CLI::App app;
+  std::istringstream no_input;
+  StandardInput input(&no_input);
+  Arguments arguments(&app, &input);
+  DeclareGlobals(arguments, globals);
+  std::vector<const char*> argv = {"holdfast"};
+  for (const std::string& option : options) argv.push_back(option.c_str());
+  absl::StatusOr<std::vector<std::string>> words = PrepareWords(static_cast<int>(argv.size()), argv.data());
+  if (!words.ok()) return words.status();
+  std::reverse(words->begin(), words->end());
+  try {
+    app.parse(*std::move(words));
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  if (absl::Status status = ResolveConnection(globals); !status.ok()) return status;
+  return globals;
+}
+
+}  // namespace
+
+void DescribeCommands(const std::function<void(const CLI::App& app, const CommandNotes& notes)>& look) {
+  std::istringstream no_input;
+  GlobalOptions globals;
+  CommandLine line(&no_input);
+  CLI::App app(kAbout, "holdfast");
+  DeclareTool(app, line, globals);
+  look(app, line.notes);
+}
+
+int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std::ostream& err,
+            Surroundings surroundings) {
+  GlobalOptions globals;
+  CommandLine line(&in.stream);
+  CLI::App app(kAbout, "holdfast");
+  DeclareTool(app, line, globals);
+  if (argc >= 2 && absl::string_view(argv[1]) == kCompleteCommand) {
+    PrintCompletions(app, line.notes, GlobalsOf, std::vector<std::string>(argv + 2, argv + argc), out);
+    return kExitOk;
+  }
 
   absl::StatusOr<std::vector<std::string>> words = PrepareWords(argc, argv);
   if (!words.ok()) {
@@ -194,13 +243,13 @@ int RunTool(int argc, const char* const* argv, Input in, std::ostream& out, std:
     return kExitUsage;
   }
 
-  const absl::Status resolved = selected.offline ? absl::OkStatus() : ResolveConnection(globals);
-  Session session(globals, in, out, err);
+  const absl::Status resolved = line.selected.offline ? absl::OkStatus() : ResolveConnection(globals);
+  Session session(globals, in, std::move(surroundings), out, err);
   if (!resolved.ok()) return session.BadUsage(resolved);
   if (absl::Status usable = CheckConnection(session); !usable.ok()) return session.BadUsage(usable);
-  if (globals.direct && !selected.offline)
+  if (globals.direct && !line.selected.offline)
     (void)session.client().AwaitDirect(std::min(globals.timeout, kDirectWaitMax));
-  const int status = selected.body(session);
+  const int status = line.selected.body(session);
   if (!out.flush()) {
     err << "holdfast: the output could not be written\n";
     return kExitFailed;

@@ -44,7 +44,10 @@ b8ea46501d3d4ba7057a1257e363eb8a335d17d7595c157802ffb0bb26c85796  opentelemetry/
 promtool_dir=/usr/local/share/holdfast/promtool
 etcd_dir=/usr/local/share/holdfast/etcd
 # Patroni starts nothing as long as /etc/patroni has no configuration.
-tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15 patroni python3-yaml help2man)
+# zsh is a shell whose completion of the tool is tested; bash is there.
+tool_packages=(
+  clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15 patroni python3-yaml help2man zsh
+)
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
 usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }

@@ -85,6 +85,7 @@ absl::StatusOr<ClusterMap> ClusterSteps::Look() {
 absl::StatusOr<ClusterSteps::Result> ClusterSteps::Step(bool leaving) {
   const Result more = {.more = true};
   absl::StatusOr<ClusterMap> map = Look();
+  if (map.ok() && !Gained(*map).empty()) map = services_.rows->membership().LookForSure();
   if (!map.ok()) return map.status();
   const Member* const self = map->Find(services_.rows->membership().owner());
   const auto is_silent = [this](const Member& member) { return IsSilent(member); };
@@ -137,12 +138,16 @@ absl::StatusOr<ClusterSteps::Result> ClusterSteps::Step(bool leaving) {
   return Result{.ready = all_owned};
 }
 
-absl::Status ClusterSteps::Gain(const ClusterMap& map) {
-  const Member* const self = map.Find(services_.rows->membership().owner());
+std::vector<ShardId> ClusterSteps::Gained(const ClusterMap& map) const {
   std::vector<ShardId> gained;
-  for (ShardId shard : map.ShardsOf(*self)) {
+  for (ShardId shard : map.ShardsOf(*map.Find(services_.rows->membership().owner()))) {
     if (!here_[Index(shard)]) gained.push_back(shard);
   }
+  return gained;
+}
+
+absl::Status ClusterSteps::Gain(const ClusterMap& map) {
+  const std::vector<ShardId> gained = Gained(map);
   if (gained.empty()) return absl::OkStatus();
   absl::Status ready = services_.run_clocks->Refresh();
   for (ShardId shard : gained) {

@@ -1,7 +1,8 @@
 // The steps by which a node works for its cluster: it looks at the map, takes the shards that are its own, gives those
 // away that others are to have, and takes over nodes that have died.
 //
-//   gain     a shard that the map gives to this node: its host owns it from then on (ShardHost::Own)
+//   gain     a shard that the map gives to this node: its host owns it from then on (ShardHost::Own). The map is read
+//            once more, together with a write: a server that was replaced shows moves that were never made
 //   give     the hosts release shards, their writes are folded into the rows, and one commit moves them in the map;
 //            requests for them go to their new owner when he has seen the map
 //   recover  a node that was silent for its lease: its writers are taken over, its logs written back, its shards given
@@ -23,6 +24,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -103,7 +105,9 @@ class ClusterSteps {
  private:
   absl::StatusOr<ClusterMap> Look();
   bool IsSilent(const Member& member) const;
-  // Errors: UNAVAILABLE if it is to be tried again.
+  // Returns the shards that the map gives to this node, and that are not here yet.
+  std::vector<storage::ShardId> Gained(const ClusterMap& map) const;
+  // Takes them: the map must be one for sure, if there are any. Errors: UNAVAILABLE if it is to be tried again.
   absl::Status Gain(const ClusterMap& map);
   // Releases the shards, folds, and moves them in the map.
   absl::Status Give(absl::Span<const ShardMove> moves);

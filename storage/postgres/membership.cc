@@ -63,10 +63,19 @@ absl::Status Membership::Commit(absl::FunctionRef<void(Connection*)> add) {
   return absl::AbortedError(status.message());
 }
 
-absl::StatusOr<ClusterMap> Membership::Look() {
+absl::StatusOr<ClusterMap> Membership::Look() { return LookBy(AddReadMap); }
+
+absl::StatusOr<ClusterMap> Membership::LookForSure() {
+  return LookBy([](Connection* connection) {
+    AddSyncedWrite(connection);
+    AddReadMap(connection);
+  });
+}
+
+absl::StatusOr<ClusterMap> Membership::LookBy(absl::FunctionRef<void(Connection*)> add) {
   std::map<int64_t, WriterMark> acknowledged;
   for (const Writer* writer : writers_) acknowledged[writer->id()] = writer->mark();
-  const absl::StatusOr<TripResult> result = Ask(AddReadMap);
+  const absl::StatusOr<TripResult> result = Ask(add);
   if (!result.ok()) return result.status();
   ClusterMap map = TakeMap(result->rows, options_.part);
   const Member* const self = map.Find(owner());
@@ -75,6 +84,7 @@ absl::StatusOr<ClusterMap> Membership::Look() {
     ++first_host_;
     return absl::UnavailableError(absl::StrCat("PostgreSQL: ", why));
   };
+  if (result->warned) return replaced("a standby may not have the commit");
   // The heartbeat finds out if that is true.
   if (self == nullptr) return replaced("this node is not in the map of the cluster");
   for (const WriterRow& row : self->rows) {

@@ -31,6 +31,9 @@ class Membership {
   const std::string& owner() const { return options_.owner; }
 
   absl::StatusOr<ClusterMap> Look();
+  // Does the same in one transaction with a write. A server that was replaced, and can't commit, may show moves that
+  // were never made: not in this map.
+  absl::StatusOr<ClusterMap> LookForSure();
 
   // Returns the writers of executors that may still commit, or whose logs nobody has written back.
   absl::StatusOr<std::vector<int64_t>> Unfinished();
@@ -59,6 +62,8 @@ class Membership {
 
  private:
   absl::StatusOr<TripResult> Ask(absl::FunctionRef<void(Connection*)> add);
+  // `add` adds what reads the map, last.
+  absl::StatusOr<ClusterMap> LookBy(absl::FunctionRef<void(Connection*)> add);
   absl::Status Commit(absl::FunctionRef<void(Connection*)> add);
 
   const WriterOptions options_;

@@ -63,7 +63,7 @@ TEST_F(AdminToolTest, Status) {
   EXPECT_THAT(result.out, HasSubstr("memory: objects"));
   EXPECT_THAT(result.out, HasSubstr("1.5 KiB of 256.0 MiB\n"));
   EXPECT_THAT(result.out, HasSubstr("3 of 512\n"));
-  EXPECT_THAT(result.out, HasSubstr("does not answer"));
+  EXPECT_THAT(result.out, HasSubstr("no answer"));
   result = Tool({"admin", "status", "--json"});
   EXPECT_THAT(result.out, HasSubstr("\"version\":\"0.1.0\""));
 }

@@ -441,8 +441,8 @@ TEST_F(ObjectToolTest, Objects) {
   const Result result = Tool({"object", "objects", "--class", "Counter", "--prefix", "v", "--namespace", "n"});
   EXPECT_EQ(request_, "namespace: \"n\" object_class: \"Counter\" name_prefix: \"v\"");
   EXPECT_EQ(result.out,
-            "CLASS    BYTES  CREATED               UPDATED               NAME\n"
-            "Counter  12     2023-11-14T22:13:20Z  2023-11-14T22:14:20Z  visits\n");
+            "CLASS    BYTES  UPDATED               NAME\n"
+            "Counter  12     2023-11-14T22:14:20Z  visits\n");
   EXPECT_EQ(result.err, "holdfast: there is more: --page-token more, or --all\n");
   EXPECT_EQ(Tool({"object", "objects", "--json"}).out,
             "{\"object\":{\"namespace\":\"\",\"name\":\"visits\",\"object_class\":\"Counter\"},"

@@ -59,7 +59,7 @@ TEST_F(ToolTest, WhatIsUnknownSuggestsTheNearest) {
   ExpectUsage({"objects"}, "unknown command or argument: objects; did you mean object objects?");
   ExpectUsage({"describe", "a"}, "unknown command or argument: describe a; did you mean object describe?");
   ExpectUsage({"alarm", "get"}, "unknown command or argument: alarm get; did you mean object alarm?");
-  ExpectUsage({"watch"}, "unknown command or argument: watch; did you mean object alarm watch?");
+  ExpectUsage({"extend"}, "unknown command or argument: extend; did you mean object alarm extend?");
   ExpectUsage({"object", "list", "o", "--limti", "5"},
               "The following arguments were not expected: 5 --limti; did you mean --limit?");
   ExpectUsage({"object", "list", "o", "--limti=5"},

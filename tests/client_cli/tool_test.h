@@ -24,13 +24,17 @@ struct Result {
   std::string err;
 };
 
-// `in` is the tool's standard input.
-inline Result Tool(std::vector<std::string> words, const std::string& in = "", bool is_terminal = false) {
+// `in` is the tool's standard input. With `is_terminal` all of its streams are a terminal of 80 columns. The tool does
+// not sleep between two looks, unless `surroundings` says so.
+inline Result Tool(std::vector<std::string> words, const std::string& in = "", bool is_terminal = false,
+                   Surroundings surroundings = {.sleep = [](absl::Duration) {}}) {
   std::vector<const char*> argv = {"holdfast"};
   for (const std::string& word : words) argv.push_back(word.c_str());
   std::istringstream input(in);
   std::ostringstream out, err;
-  const int status = RunTool(static_cast<int>(argv.size()), argv.data(), {input, is_terminal}, out, err);
+  if (is_terminal) surroundings.terminal.out = surroundings.terminal.err = true;
+  const int status =
+      RunTool(static_cast<int>(argv.size()), argv.data(), {input, is_terminal}, out, err, std::move(surroundings));
   return {status, out.str(), err.str()};
 }
 

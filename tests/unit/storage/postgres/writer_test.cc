@@ -102,6 +102,23 @@ class WriterFaultsTest : public testing::Test {
   std::unique_ptr<PostgresStore> store_;
 };
 
+// A server that was replaced shows what it has committed by itself, and what nobody else ever sees.
+TEST_F(WriterFaultsTest, MapForSureIsOfAServerThatCommits) {
+  Open();
+  Membership& membership = store_->membership();
+  const auto epoch = [](const absl::StatusOr<ClusterMap>& map) { return map.ok() ? map->shards[0].epoch : -1; };
+  const int64_t before = epoch(membership.LookForSure());
+  ASSERT_GE(before, 0);
+  HoldCommits();
+  cluster_.Execute(
+      "WITH setting AS (SELECT set_config('synchronous_commit', 'local', false))"
+      " UPDATE hf_shard SET epoch = epoch + 1 WHERE id = 0 AND (SELECT count(*) FROM setting) = 1");
+  EXPECT_EQ(epoch(membership.Look()), before + 1);
+  EXPECT_THAT(membership.LookForSure().status(), IsStatus(absl::StatusCode::kUnavailable, ""));
+  ReleaseCommits();
+  EXPECT_EQ(epoch(membership.LookForSure()), before + 1);
+}
+
 TEST_F(WriterFaultsTest, ServerIsKilledBeforeTheCommit) {
   Open();
   ASSERT_THAT(Put("1"), IsOk());
