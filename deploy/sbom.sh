@@ -136,6 +136,7 @@ LICENSES = {
         "libtasn1-6": ["LGPL-2.1+"],
         "nodejs": ["MIT"],
         "python3-defaults": ["PSF-2"],
+        "pyyaml": ["MIT"],
     },
 }
 

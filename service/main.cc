@@ -18,6 +18,7 @@
 #include "service/config.h"
 #include "service/descriptors.h"
 #include "service/move_data.h"
+#include "service/notify.h"
 #include "service/open_store.h"
 #include "service/ratelimit/rule_files.h"
 #include "service/server.h"
@@ -69,6 +70,15 @@ void Warn(const Config& config) {
     Log(LogLevel::kWarning, "fence_off",
         {{"what", "commits have an effect though another node has taken over; for tests of clusters only"}});
   }
+}
+
+// Tells systemd, if it started the process and wants to know.
+void Notify(absl::string_view state) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread changes the environment.
+  const char* socket = std::getenv("NOTIFY_SOCKET");
+  const absl::Status status = holdfast::service::NotifyServiceManager(socket == nullptr ? "" : socket, state);
+  if (!status.ok())
+    Log(LogLevel::kWarning, "not_notified", {{"state", std::string(state)}, {"status", status.ToString()}});
 }
 
 // Writes gRPC's messages to the server's own log.
@@ -255,10 +265,12 @@ int main(int argc, char** argv) {
                                                  {.read_config = [&arguments] { return EffectiveConfig(arguments); }});
   if (!server.ok()) return Fail(server.status());
   Log(LogLevel::kInfo, "serving", {{"listen", (*server)->address()}, {"data_dir", config->data_dir()}});
+  Notify("READY=1");
 
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) (*server)->Reload();
   Log(LogLevel::kInfo, "draining", {{"signal", absl::StrCat(signal)}});
+  Notify("STOPPING=1");
   (*server)->Drain();
   server->reset();
   Log(LogLevel::kInfo, "stopped");

@@ -30,12 +30,14 @@
 #   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
 #   model           the model of ownership and hand-over, whole and with each rule taken away
 #   tidy            clang-tidy over the whole tree
+#   kubernetes      Kustomize and Helm on a real Kubernetes of one node; needs root
+#   package         the Debian package under a real systemd; needs root
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
   unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains
-  envoy collector model tidy)
+  envoy collector model tidy kubernetes package)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -149,6 +151,19 @@ run_part() { # PART
       build dev holdfast_proto
       tests/lint/tidy.sh . --all
       ;;
+    kubernetes)
+      tests/deploy/build_tools.sh
+      build release holdfastd holdfast
+      tests/deploy/render.py . --holdfastd build/release/service/holdfastd
+      tests/deploy/compose.py . build/release/service/holdfastd
+      for form in "" --helm --cluster "--helm --cluster"; do
+        # shellcheck disable=SC2086 # several options
+        deploy/kubernetes/test.sh --binary-dir build/release $form
+      done
+      ;;
+    package)
+      deploy/debian/test.sh "$(deploy/debian/build.sh)"
+      ;;
   esac
 }
 
@@ -212,7 +227,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,32s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}
