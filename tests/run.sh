@@ -26,6 +26,7 @@
 #   scale           50,000 objects
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
 #   drains          200 drains
+#   clients         the same cases in five languages, the pages of docs/clients as they stand, an object class out of tree
 #   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
 #   model           the model of ownership and hand-over, whole and with each rule taken away
 #   tidy            clang-tidy over the whole tree
@@ -33,7 +34,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
-  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains clients
   collector model tidy)
 readonly part_seconds_max=7200
 
@@ -130,6 +131,12 @@ run_part() { # PART
       build dev holdfastd
       tests/clients/go/drains.sh "$server" -drains 200
       ;;
+    clients)
+      build dev
+      tests/clients/conformance/run.sh "$server" build/dev/tests/clients/cpp/conformance_cpp --all
+      tests/clients/pages/run.sh "$server" build/dev --all
+      tests/examples/leaderboard.sh build/dev
+      ;;
     collector)
       tests/collector/build.sh
       build dev holdfastd collector_test
@@ -206,7 +213,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,31s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,32s/^# \{0,1\}//p' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}
