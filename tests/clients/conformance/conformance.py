@@ -87,7 +87,7 @@ def compare(cases, found):
 
 
 def show(table, languages):
-    width = max(map(len, table))
+    width = max(map(len, [*table, "case"]))
     columns = [max(len(language), len("differs")) for language in languages]
     line = lambda first, cells: "  ".join([first.ljust(width), *map(str.ljust, cells, columns)]).rstrip()
     print(line("case", languages))
