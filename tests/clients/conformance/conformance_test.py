@@ -53,6 +53,19 @@ class Compare(unittest.TestCase):
         self.assertEqual(shown.getvalue(), "case  go       java\none   equal    differs\n")
 
 
+class Skips(unittest.TestCase):
+    def run_with(self, *arguments):
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            status = conformance.main(["holdfastd", *arguments])
+        return status, shown.getvalue()
+
+    def test_a_language_without_tools_is_named(self):
+        self.assertEqual(self.run_with("java=-"), (77, "conformance: skipped java: its tool chain is missing\n"))
+
+    def test_with_all_that_is_a_failure(self):
+        self.assertEqual(self.run_with("--all", "java=-")[0], 1)
+
+
 class Cases(unittest.TestCase):
     def test_the_file_has_thirty_cases_each_with_a_name_of_its_own(self):
         cases = json.loads(conformance.CASES.read_text(encoding="utf-8"))

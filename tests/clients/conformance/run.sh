@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the same cases with the generated client of each language against one server; conformance.py says how. A
-# language whose tool chain is missing is named and left out; with --all that is a failure.
+# language whose tool chain is missing is named and left out; with --all that is a failure. If all are missing, the exit
+# status is 77.
 #
 #   run.sh HOLDFASTD CPP [--all] [LANGUAGE...]     HOLDFASTD is the path of the server's program, CPP that of the
 #                                                  runner in C++; without a LANGUAGE all: go python typescript java cpp
@@ -12,7 +13,7 @@ clients=$root/tests/clients
 readonly here root clients
 
 fail() { echo "${0##*/}: $*" >&2; exit 1; }
-[ $# -ge 2 ] || { sed -n '5,6s/^# *//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '6,7s/^# *//p' "$0" >&2; exit 2; }
 server=$(realpath "$1") cpp=$(realpath "$2")
 shift 2
 all=()
