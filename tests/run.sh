@@ -132,7 +132,7 @@ run_part() { # PART
       tests/clients/go/drains.sh "$server" -drains 200
       ;;
     clients)
-      build dev
+      build dev holdfastd holdfast_client conformance_cpp
       tests/clients/conformance/run.sh "$server" build/dev/tests/clients/cpp/conformance_cpp --all
       tests/clients/pages/run.sh "$server" build/dev --all
       tests/examples/leaderboard.sh build/dev
