@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <string>
-#include <utility>
 
 #include "leaderboard.h"
 #include "leaderboard/v1/leaderboard.grpc.pb.h"
