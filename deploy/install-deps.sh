@@ -69,8 +69,9 @@ if $bench; then wanted+=("${bench_packages[@]}"); fi
 if $tools; then wanted+=("${tool_packages[@]}"); fi
 # A client in Go is among the tests.
 if $tools && ! command -v go >/dev/null; then wanted+=(golang-go); fi
-# TLC, which checks the model of ownership, is a program of Java.
-if $tools && ! command -v java >/dev/null; then wanted+=(openjdk-17-jre-headless); fi
+# TLC, which checks the model of ownership, is a program of Java, and a client in Java is among the tests.
+if $tools && ! command -v javac >/dev/null; then wanted+=(openjdk-17-jdk-headless); fi
+if $tools && ! command -v mvn >/dev/null; then wanted+=(maven); fi
 # npm fetches the source of SQLite and the files of OTLP. If npm was installed from elsewhere, Debian's packages of it
 # would get in its way.
 sqlite_wanted=true

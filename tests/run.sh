@@ -27,6 +27,7 @@
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
 #   drains          200 drains
 #   envoy           Envoy's rate limit service behind the real Envoy, and beside the real envoyproxy/ratelimit on Redis
+#   clients         the same cases in five languages, the pages of docs/clients as they stand, an object class out of tree
 #   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
 #   model           the model of ownership and hand-over, whole and with each rule taken away
 #   tidy            clang-tidy over the whole tree
@@ -36,8 +37,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
-  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains
-  envoy collector model tidy kubernetes package)
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz
+  scale differential drains clients envoy collector model tidy kubernetes package)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -137,6 +138,12 @@ run_part() { # PART
       tests/envoy/install.sh
       build dev holdfastd envoy_test
       long_form envoy/envoy_test
+      ;;
+    clients)
+      build dev holdfastd holdfast_client conformance_cpp
+      tests/clients/conformance/run.sh "$server" build/dev/tests/clients/cpp/conformance_cpp --all
+      tests/clients/pages/run.sh "$server" build/dev --all
+      tests/examples/leaderboard.sh build/dev
       ;;
     collector)
       tests/collector/build.sh
