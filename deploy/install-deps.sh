@@ -13,7 +13,7 @@ build_packages=(
   clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libpq-dev libspdlog-dev libxxhash-dev libcli11-dev libmimalloc-dev
-  libssl-dev nlohmann-json3-dev libyaml-cpp-dev
+  libssl-dev libboost-dev nlohmann-json3-dev libyaml-cpp-dev
   libgtest-dev libgmock-dev
   prometheus-cpp-dev libcivetweb-dev
   # This Go package has the .proto file of grpc.health.v1, which no C++ package of Debian ships.
@@ -44,9 +44,11 @@ b8ea46501d3d4ba7057a1257e363eb8a335d17d7595c157802ffb0bb26c85796  opentelemetry/
 promtool_dir=/usr/local/share/holdfast/promtool
 etcd_dir=/usr/local/share/holdfast/etcd
 # Patroni starts nothing as long as /etc/patroni has no configuration. redis-tools has the program of Redis's server
-# under another name, and starts none. zsh is a shell whose completion of the tool is tested; bash is there.
+# under another name, and starts none. Chromium shows the console to its tests. zsh is a shell whose completion of the
+# tool is tested; bash is there.
 tool_packages=(
   clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15 patroni redis-tools python3-yaml help2man zsh
+  chromium
 )
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 

@@ -75,6 +75,7 @@ downloads() {
   setting otlp_package deploy/install-deps.sh | sed 's/\(.*\)@\(.*\)/compiled npm \1 \2/'
   grep -oh '@bufbuild/buf@[0-9.]*' "$root/tests/lint/buf.sh" | sed 's/\(.*\)@\(.*\)/tests npm \1 \2/'
   echo "tests npm workerd $(setting workerd_version tests/differential/run.sh)"
+  sed -n 's/^    "\(@[^"]*\)": "\([0-9.]*\)".*/tests npm \1 \2/p' "$root/tests/http/node/package.json"
   sed -n 's/^\([a-z][a-z0-9-]*\)==\(.*\)/tests pypi \1 \2/p' "$root/tests/clients/python/requirements.txt"
   setting envoy tests/envoy/install.sh | sed 's/\(.*\)==\(.*\)/tests pypi \1 \2/'
   setting ratelimit tests/envoy/install.sh | sed 's#/src/service_cmd@# #; s/^/tests golang /'
@@ -103,6 +104,10 @@ LICENSES = {
     "generic": {"sqlite": ["public-domain"]},
     "npm": {
         "@bufbuild/buf": ["Apache-2.0"],
+        "@bufbuild/protobuf": ["Apache-2.0"],
+        "@bufbuild/protoc-gen-es": ["Apache-2.0"],
+        "@connectrpc/connect": ["Apache-2.0"],
+        "@connectrpc/connect-node": ["Apache-2.0"],
         "@opentelemetry/otlp-grpc-exporter-base": ["Apache-2.0"],
         "workerd": ["Apache-2.0"],
     },

@@ -29,6 +29,7 @@
 #   envoy           Envoy's rate limit service behind the real Envoy, and beside the real envoyproxy/ratelimit on Redis
 #   clients         the same cases in five languages, the pages of docs/clients as they stand, an object class out of tree
 #   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
+#   console         the console and a browser's client in Chromium, with 1,000,000 objects and 100,000 keys
 #   model           the model of ownership and hand-over, whole and with each rule taken away
 #   tidy            clang-tidy over the whole tree
 #   kubernetes      Kustomize and Helm on a real Kubernetes of one node; needs root
@@ -38,7 +39,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
   unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz
-  scale differential drains clients envoy collector model tidy kubernetes package)
+  scale differential drains clients envoy collector console model tidy kubernetes package)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -149,6 +150,10 @@ run_part() { # PART
       tests/collector/build.sh
       build dev holdfastd collector_test
       long_form collector/collector_test
+      ;;
+    console)
+      build dev holdfastd
+      tests/console/run.sh "$server" --full
       ;;
     model)
       cmake --preset dev

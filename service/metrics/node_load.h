@@ -44,6 +44,16 @@ struct RateLimitLoad {
   bool rules_refused = false;  // the files are not valid, and the rules of before stay
 };
 
+// The HTTP port.
+struct HttpLoad {
+  // The classes of the answers: none, since the client was gone; and 1xx to 5xx.
+  static constexpr size_t kAnswers = 6;
+  int64_t connections = 0;
+  std::array<uint64_t, kAnswers> answers = {};
+  uint64_t received_bytes = 0;
+  uint64_t sent_bytes = 0;
+};
+
 struct NodeLoad {
   struct Executor {
     bool answered = false;  // in time; `load` is empty otherwise
@@ -63,6 +73,7 @@ struct NodeLoad {
   int64_t families_max = 0;
   size_t alarm_watchers = 0;
   int64_t request_record_bytes_max = 0;
+  HttpLoad http;              // all 0 without the port
   ClusterLoad cluster;        // all 0 for a server whose objects are in its data directory
   RateLimitLoad rate_limits;  // all 0 for a server without the service
   // Spans that the collector has taken, and those that were dropped; calls that were too many to be traced.

@@ -14,7 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "envoy/service/ratelimit/v3/rls.pb.h"
-#include "holdfast/v1/object_service.pb.h"
+#include "holdfast/v1/object_service.grpc.pb.h"
 #include "proto/credentials.h"
 #include "service/rpcs/builtin.h"
 #include "tests/security/any_call.h"
@@ -72,9 +72,11 @@ const std::map<std::string, Verb>& ExpectedVerbs() {
       {"holdfast.v1.ObjectService.ListObjects", kRead},
       {"holdfast.v1.ObjectService.DescribeObject", kRead},
       {"holdfast.v1.ObjectService.PassivateObject", kWrite},
+      {"holdfast.v1.ObjectService.GetRights", kRead},
       {"holdfast.v1.AdminService.GetStatus", kAdmin},
       {"holdfast.v1.AdminService.ListHotObjects", kAdmin},
       {"holdfast.v1.AdminService.ListNamespaces", kAdmin},
+      {"holdfast.v1.AdminService.ListAlarms", kAdmin},
       {"holdfast.v1.AdminService.ListNamespaceChanges", kAdmin},
       {"holdfast.v1.AdminService.GetHistory", kAdmin},
       {"holdfast.v1.AdminService.SetLogLevel", kAdmin},
@@ -256,6 +258,37 @@ TEST_F(MatrixTest, EveryMethodForEveryPrincipalNamespaceAndClass) {
               methods, principals_.size(), cells.size(), allowed_.load(), refused_.load(), wrong_.load());
   EXPECT_GT(allowed_, 1000);
   EXPECT_GT(refused_, 1000);
+}
+
+// GetRights promises what the other methods then allow.
+TEST_F(MatrixTest, GetRightsTellsTheRightsOfEveryPrincipal) {
+  const MethodDescriptor* const method = v1::ObjectService::descriptor()->FindMethodByName("GetRights");
+  ASSERT_NE(method, nullptr);
+  const auto stub = v1::ObjectService::NewStub(channels_[0]);
+  int told = 0;
+  for (const Principal& principal : principals_) {
+    for (const char* ns : {"shop", "other"}) {
+      for (const char* object_class : {"Counter", "Object"}) {
+        grpc::ClientContext context;
+        if (!principal.token.empty()) SetToken(principal.token, &context);
+        v1::GetRightsRequest request;
+        request.set_namespace_(ns);
+        request.set_object_class(object_class);
+        v1::GetRightsResponse response;
+        const grpc::Status status = stub->GetRights(&context, request, &response);
+        ASSERT_EQ(status.ok(), principal.Has(kRead)) << principal.Rule() << status.error_message();
+        if (!status.ok()) continue;
+        ++told;
+        const auto allows = [&](Verb verb) { return Allows(principal, verb, TargetKind::kClass, ns, object_class); };
+        EXPECT_EQ(response.read(), allows(kRead)) << principal.Rule() << ns << object_class;
+        EXPECT_EQ(response.write(), allows(kWrite)) << principal.Rule() << ns << object_class;
+        EXPECT_EQ(response.admin(), allows(kAdmin)) << principal.Rule() << ns << object_class;
+        EXPECT_EQ(response.admin_of_server(), Allows(principal, kAdmin, TargetKind::kServer, "", ""))
+            << principal.Rule();
+      }
+    }
+  }
+  EXPECT_EQ(told, 64);  // the 16 principals that may read, in each of four places
 }
 
 }  // namespace

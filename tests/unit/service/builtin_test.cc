@@ -80,12 +80,12 @@ TEST_F(BuiltInTest, TheVerbOfEachMethod) {
                   P("SetAlarm", kWrite), P("GetAlarm", kRead), P("DeleteAlarm", kWrite), P("WatchAlarms", kWrite),
                   P("AcknowledgeAlarm", kWrite), P("ExtendAlarmLease", kWrite), P("DeleteAll", kWrite),
                   P("Cleanup", kWrite), P("ListObjects", kRead), P("DescribeObject", kRead),
-                  P("PassivateObject", kWrite)));
+                  P("PassivateObject", kWrite), P("GetRights", kRead)));
   EXPECT_THAT(VerbsOf("holdfast.v1.AdminService"),
               ElementsAre(P("GetStatus", kAdmin), P("ListHotObjects", kAdmin), P("ListNamespaces", kAdmin),
-                          P("ListNamespaceChanges", kAdmin), P("GetHistory", kAdmin), P("SetLogLevel", kAdmin),
-                          P("CompactStore", kAdmin), P("Scrub", kAdmin), P("CreateBackup", kAdmin),
-                          P("ListBackups", kAdmin), P("RestoreObject", kAdmin)));
+                          P("ListAlarms", kAdmin), P("ListNamespaceChanges", kAdmin), P("GetHistory", kAdmin),
+                          P("SetLogLevel", kAdmin), P("CompactStore", kAdmin), P("Scrub", kAdmin),
+                          P("CreateBackup", kAdmin), P("ListBackups", kAdmin), P("RestoreObject", kAdmin)));
   EXPECT_THAT(VerbsOf("holdfast.v1.PlacementService"), ElementsAre(P("WatchPlacement", kRead)));
   EXPECT_THAT(VerbsOf("grpc.health.v1.Health"), ElementsAre(P("Check", kRead), P("Watch", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));
