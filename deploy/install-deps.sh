@@ -13,7 +13,7 @@ build_packages=(
   clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libpq-dev libspdlog-dev libxxhash-dev libcli11-dev libmimalloc-dev
-  libssl-dev nlohmann-json3-dev
+  libssl-dev libboost-dev nlohmann-json3-dev libyaml-cpp-dev
   libgtest-dev libgmock-dev
   prometheus-cpp-dev libcivetweb-dev
   # This Go package has the .proto file of grpc.health.v1, which no C++ package of Debian ships.
@@ -43,10 +43,12 @@ b8ea46501d3d4ba7057a1257e363eb8a335d17d7595c157802ffb0bb26c85796  opentelemetry/
 # Debian's packages, which are not installed: those would start servers.
 promtool_dir=/usr/local/share/holdfast/promtool
 etcd_dir=/usr/local/share/holdfast/etcd
-# Patroni starts nothing as long as /etc/patroni has no configuration.
-# zsh is a shell whose completion of the tool is tested; bash is there.
+# Patroni starts nothing as long as /etc/patroni has no configuration. redis-tools has the program of Redis's server
+# under another name, and starts none. Chromium shows the console to its tests. zsh is a shell whose completion of the
+# tool is tested; bash is there.
 tool_packages=(
-  clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15 patroni python3-yaml help2man zsh
+  clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15 patroni redis-tools python3-yaml help2man zsh
+  chromium
 )
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
@@ -69,8 +71,9 @@ if $bench; then wanted+=("${bench_packages[@]}"); fi
 if $tools; then wanted+=("${tool_packages[@]}"); fi
 # A client in Go is among the tests.
 if $tools && ! command -v go >/dev/null; then wanted+=(golang-go); fi
-# TLC, which checks the model of ownership, is a program of Java.
-if $tools && ! command -v java >/dev/null; then wanted+=(openjdk-17-jre-headless); fi
+# TLC, which checks the model of ownership, is a program of Java, and a client in Java is among the tests.
+if $tools && ! command -v javac >/dev/null; then wanted+=(openjdk-17-jdk-headless); fi
+if $tools && ! command -v mvn >/dev/null; then wanted+=(maven); fi
 # npm fetches the source of SQLite and the files of OTLP. If npm was installed from elsewhere, Debian's packages of it
 # would get in its way.
 sqlite_wanted=true

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -19,6 +20,7 @@
 #include "service/move_data.h"
 #include "service/notify.h"
 #include "service/open_store.h"
+#include "service/ratelimit/rule_files.h"
 #include "service/server.h"
 #include "service/settings.h"
 #include "storage/base/log.h"
@@ -107,6 +109,7 @@ struct Arguments {
   std::string at;
   std::string move_data;
   std::string move_data_back;
+  std::vector<std::string> rules;  // to be validated
   bool init_cluster = false;
 };
 absl::StatusOr<Config> EffectiveConfig(const Arguments& arguments) {
@@ -133,6 +136,17 @@ int CheckConfig(Config config) {
   absl::Status status = holdfast::service::DivideDescriptors(descriptors, &config);
   if (!status.ok()) return Fail(status);
   std::fputs(holdfast::service::ConfigText(config).c_str(), stdout);
+  return 0;
+}
+
+// Says whether a server with this configuration would take the rules.
+int ValidateRules(const Config& config, const std::vector<std::string>& paths) {
+  const auto counts = holdfast::service::RuleFiles::Validate(paths, config.rate_limit_service());
+  if (!counts.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(counts.status().message()).c_str());
+    return 1;
+  }
+  std::printf("valid: %zu domains, %zu rules\n", counts->domains, counts->rules);
   return 0;
 }
 
@@ -177,6 +191,9 @@ int main(int argc, char** argv) {
                  "HOST:PORT where other nodes reach this one (postgres.cluster.address); overrides the file");
   app.add_flag("--check-config", check_config,
                "Print the complete configuration, or what is wrong with it, and exit with 0 or 1; opens nothing");
+  app.add_option("--validate-rules", arguments.rules,
+                 "Say what is wrong with these files of rules for Envoy's rate limit service, if anything, and exit "
+                 "with 0 or 1; opens nothing else");
   auto* const restore = app.add_option("--restore", arguments.restore,
                                        "Make the data directory, which must be new, from the newest backup in this "
                                        "directory, and exit");
@@ -208,6 +225,7 @@ int main(int argc, char** argv) {
   const absl::StatusOr<Config> config = EffectiveConfig(arguments);
   if (!config.ok()) return Fail(config.status());
   if (check_config) return CheckConfig(*config);
+  if (!arguments.rules.empty()) return ValidateRules(*config, arguments.rules);
   holdfast::SetLogLevel(LevelOf(*config));
   holdfast::SetLogFormat(FormatOf(*config));
   if (!arguments.restore.empty()) return RestoreAndEnd(*config, arguments);

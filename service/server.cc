@@ -34,7 +34,9 @@
 #include "service/cluster/cluster_agents.h"
 #include "service/cluster/cluster_placement.h"
 #include "service/cluster/namespace_rounds.h"
+#include "service/console/console_files.h"
 #include "service/descriptors.h"
+#include "service/http/http_server.h"
 #include "service/join_cluster.h"
 #include "service/lane.h"
 #include "service/listener.h"
@@ -48,6 +50,7 @@
 #include "service/open_store.h"
 #include "service/options.h"
 #include "service/quiesce.h"
+#include "service/ratelimit/rule_files.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_table.h"
 #include "service/tls.h"
@@ -74,6 +77,8 @@ constexpr absl::Duration kQuiesceMax = absl::Seconds(3);
 constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
 // The most time in which commits and running alarms may end once the calls have ended.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
+// The most time in which answers of the HTTP port may leave once the calls have ended.
+constexpr absl::Duration kHttpFinishMax = absl::Seconds(1);
 // Drain() sleeps for this step between two looks at what other threads change: the number of calls, and whether the
 // hosts are idle. Those threads tell nobody of a change, so there is nothing to be woken by. Only the thread that shuts
 // the server down sleeps here; no request waits for it.
@@ -81,7 +86,7 @@ constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
 
 // Returns the built-in classes and services, and after them those of the program.
 Extension WithBuiltIn(const Config& config, Extension program) {
-  Extension all = BuiltIn(config.reflection());
+  Extension all = BuiltIn(config.reflection(), RuleFiles::Wanted(config.rate_limit_service()));
   all.object_classes.insert(all.object_classes.end(), program.object_classes.begin(), program.object_classes.end());
   std::move(program.services.begin(), program.services.end(), std::back_inserter(all.services));
   all.observer = program.observer;
@@ -91,6 +96,14 @@ Extension WithBuiltIn(const Config& config, Extension program) {
   all.placement = program.placement;
   all.owns = std::move(program.owns);
   return all;
+}
+
+// A secret of this process, in hex.
+std::string NewSecret() {
+  std::random_device random;
+  std::string secret;
+  for (int i = 0; i < 8; ++i) absl::StrAppend(&secret, absl::Hex(random(), absl::kZeroPad8));
+  return secret;
 }
 
 RpcTable TableOf(std::vector<RpcTable::Service> services) {
@@ -141,8 +154,10 @@ class RunningServer : public Server {
 
   absl::Status Start();
   const std::string& address() const override { return address_; }
+  std::string http_address() const override { return http_listener_ == nullptr ? "" : http_listener_->address(); }
   void Reload() override {
     if (access_ != nullptr) access_->Reload();
+    if (rule_files_ != nullptr) rule_files_->Reload();
   }
   void Drain() override;
 
@@ -154,6 +169,7 @@ class RunningServer : public Server {
   // Begins to learn what other nodes count, if there may be some.
   void StartRounds();
   absl::Status StartAccess();
+  absl::Status StartRules();
   absl::Status StartGrpc();
   // Makes this server a member of its cluster, if its store is of one.
   absl::Status JoinCluster();
@@ -165,6 +181,9 @@ class RunningServer : public Server {
   // before the first call.
   void MakeAdmin();
   absl::Status StartMetrics();
+  // Listens on the HTTP port, and serves it.
+  absl::Status BindHttp();
+  absl::Status StartHttp();
   // Returns whether some executor may answer reads: each has the lease of its own database.
   bool HoldsSomeLease() const {
     return absl::c_any_of(executor_stores_, [](storage::Store* store) { return store->HoldsLease(); });
@@ -195,8 +214,9 @@ class RunningServer : public Server {
   Observers all_observers_;  // used if the extension has an observer
   storage::Observer* const observer_;
   Connections connections_;
-  std::unique_ptr<AuditLog> audit_;      // null: there is none
-  std::unique_ptr<AccessFiles> access_;  // null: there is no access control
+  std::unique_ptr<AuditLog> audit_;        // null: there is none
+  std::unique_ptr<AccessFiles> access_;    // null: there is no access control
+  std::unique_ptr<RuleFiles> rule_files_;  // null: there is no rate limit service
   CallGate gate_;
   CallLog call_log_;
   std::unique_ptr<Traces> traces_;  // null: nothing is traced
@@ -227,11 +247,14 @@ class RunningServer : public Server {
   std::unique_ptr<Exporter> exporter_;
   std::unique_ptr<AdminThread> admin_thread_;
   Maintenance maintenance_;
-  RequestParser parser_;                     // ends before the executors that it posts to
+  std::unique_ptr<HttpServer> http_;         // null: there is no HTTP port
+  RequestParser parser_;                     // ends before the executors, and the loops of HTTP, that it posts to
   std::unique_ptr<ClusterAgents> agents_;    // null: all shards are here. End before the executors that they post to
   std::unique_ptr<NamespaceRounds> rounds_;  // null: no other node counts what this one does
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Listener> http_listener_;  // null: there is no HTTP port
+  std::string http_secret_;                  // by which the calls of the HTTP port are known; "" without it
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
@@ -239,11 +262,12 @@ class RunningServer : public Server {
 
 absl::Status RunningServer::Start() {
   if (absl::Status status = table_.CheckComplete(); !status.ok()) return status;
-  // Whatever is wrong with the files of certificates and access control is found before the data is opened.
+  // Whatever is wrong with the files of certificates, access control and rules is found before the data is opened.
   auto credentials = ListenerCredentials(config_);
   if (!credentials.ok()) return credentials.status();
   credentials_ = *std::move(credentials);
   if (absl::Status status = StartAccess(); !status.ok()) return status;
+  if (absl::Status status = StartRules(); !status.ok()) return status;
   auto traces = Traces::Start(config_.traces(), clock_, ServerVersion());
   if (!traces.ok()) return traces.status();
   traces_ = *std::move(traces);
@@ -379,11 +403,24 @@ absl::Status RunningServer::StartAccess() {
   return absl::OkStatus();
 }
 
+absl::Status RunningServer::StartRules() {
+  if (!RuleFiles::Wanted(config_.rate_limit_service())) return absl::OkStatus();
+  auto files = RuleFiles::Open(config_.rate_limit_service(), RecorderCopies(config_));
+  if (!files.ok()) {
+    return absl::Status(files.status().code(),
+                        absl::StrCat("rate_limit_service.rules_file: ", files.status().message()));
+  }
+  rule_files_ = *std::move(files);
+  rule_files_->Start();
+  return absl::OkStatus();
+}
+
 absl::Status RunningServer::StartGrpc() {
-  auto listener = Listener::Bind(config_.listen());
+  auto listener = Listener::Bind("listen", config_.listen());
   if (!listener.ok()) return listener.status();
   listener_ = *std::move(listener);
   address_ = listener_->address();
+  if (absl::Status status = BindHttp(); !status.ok()) return status;
 
   grpc::ServerBuilder builder;
   acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
@@ -458,6 +495,7 @@ absl::Status RunningServer::StartGrpc() {
                      .parser = &parser_,
                      .admin = admin_.get(),
                      .placement = placement_,
+                     .http_secret = http_secret_,
                      .serves = [this] { return HoldsSomeLease(); },
                      .reroute_max = absl::Milliseconds(config_.postgres().cluster().reroute_time_limit_ms()),
                      .alone = lanes_.size() == 1,
@@ -472,7 +510,8 @@ absl::Status RunningServer::StartGrpc() {
                      .import_workers = &lane->imports,
                      .sql = &lane->host->sql(),
                      .reply_time_max = absl::Milliseconds(config_.server().reply_time_limit_ms()),
-                     .stream_idle_max = absl::Milliseconds(config_.server().stream_idle_timeout_ms())});
+                     .stream_idle_max = absl::Milliseconds(config_.server().stream_idle_timeout_ms()),
+                     .rate_limits = rule_files_.get()});
     table_.Post(lane->endpoint.get());
     lane->executor.Post([host = lane->host.get(), endpoint = lane->endpoint.get()] {
       host->Start();
@@ -480,6 +519,7 @@ absl::Status RunningServer::StartGrpc() {
     });
     lane->executor.Start();
   }
+  if (absl::Status status = StartHttp(); !status.ok()) return status;
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
   if (agents_ != nullptr) {
     if (absl::Status status = agents_->Start(); !status.ok()) return status;
@@ -489,7 +529,7 @@ absl::Status RunningServer::StartGrpc() {
   executors.reserve(lanes_.size());
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
   flood_guard_ = std::make_unique<FloodGuard>(std::move(executors), &connections_);
-  listener_->Start(&connections_, [this, next = size_t{0}](int fd) mutable {
+  listener_->Start(&connections_, [this, next = size_t{0}](int fd, const std::string&) mutable {
     // An executor hands the connection to gRPC, since gRPC may go on to read it on the thread that hands it over.
     lanes_[next++ % lanes_.size()]->executor.Post([this, fd] {
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
@@ -497,6 +537,43 @@ absl::Status RunningServer::StartGrpc() {
       acceptor_->HandleNewConnection(&connection);
     });
   });
+  if (http_ != nullptr) {
+    http_listener_->Start(http_->connections(), [this](int fd, const std::string& peer) { http_->Accept(fd, peer); });
+    Log(LogLevel::kInfo, "http", {{"listen", http_address()}, {"tls", config_.has_tls() ? "yes" : "no"}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunningServer::BindHttp() {
+  if (config_.http().listen().empty()) return absl::OkStatus();
+  auto listener = Listener::Bind("http.listen", config_.http().listen());
+  if (!listener.ok()) return listener.status();
+  http_listener_ = *std::move(listener);
+  http_secret_ = NewSecret();
+  return absl::OkStatus();
+}
+
+absl::Status RunningServer::StartHttp() {
+  if (http_listener_ == nullptr) return absl::OkStatus();
+  auto collector = std::make_shared<Collector>(
+      &recorder_, [this] { return node_reader_->Read(); }, started_);
+  auto http = HttpServer::Start(config_, {.methods = table_.methods(),
+                                          .channel =
+                                              [this] {
+                                                grpc::ChannelArguments arguments;
+                                                // The server bounds its replies.
+                                                arguments.SetMaxReceiveMessageSize(-1);
+                                                return grpc_->InProcessChannel(arguments);
+                                              },
+                                          .secret = http_secret_,
+                                          .gate = &gate_,
+                                          .parser = &parser_,
+                                          .clock = clock_,
+                                          .metrics = [collector] { return TextOf(*collector); },
+                                          .ready = [this] { return HoldsSomeLease(); },
+                                          .find_file = FindConsoleFile});
+  if (!http.ok()) return http.status();
+  http_ = *std::move(http);
   return absl::OkStatus();
 }
 
@@ -510,6 +587,10 @@ void RunningServer::MakeAdmin() {
                               .request_record_bytes_max = config_.storage().request_record_bytes_max(),
                               .traces = traces_.get()};
   if (agents_ != nullptr) sources.cluster = [this] { return agents_->load(); };
+  if (rule_files_ != nullptr) sources.rate_limits = [this] { return rule_files_->load(); };
+  if (http_listener_ != nullptr) {
+    sources.http = [this] { return http_ == nullptr ? HttpLoad() : http_->load(); };
+  }
   for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
   node_reader_ = std::make_unique<NodeReader>(
       std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);
@@ -550,6 +631,7 @@ void RunningServer::Drain() {
   }
   rounds_ = nullptr;
   gate_.Drain();
+  if (http_ != nullptr) http_->Drain();
   for (auto& lane : lanes_) {
     lane->Run([&lane] {
       lane->host->Stop();
@@ -570,11 +652,16 @@ void RunningServer::Drain() {
   const absl::Time interrupted_until = actors::SteadyNow() + kInterruptedMax;
   while (gate_.working() > 0 && actors::SteadyNow() < interrupted_until) absl::SleepFor(kSettleStep);
   listener_->Stop();
+  if (http_ != nullptr) {
+    http_listener_->Stop();
+    http_->CloseIdle();
+  }
   if (const int busy = Quiesce(&connections_, kQuiesceMax); busy > 0) {
     Log(LogLevel::kWarning, "connections_not_quiet", {{"count", absl::StrCat(busy)}});
   }
   // Ends the calls that are left at once.
   grpc_->Shutdown(absl::ToChronoTime(absl::Now()));
+  if (http_ != nullptr) http_->Finish(kHttpFinishMax);
 
   // The calls have ended; alarms and commits may still be at work.
   const absl::Time until = actors::SteadyNow() + kSettleMax;

@@ -1,7 +1,11 @@
 #include "service/metrics/collector.h"
 
+#include <prometheus/text_serializer.h>
+
+#include <iterator>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -86,6 +90,30 @@ ClientMetric ToClient(const MetricRow& row, Series series) {
   return metric;
 }
 
+// The labels of DescriptorOutcome.
+constexpr absl::string_view kDescriptorOutcomes[] = {"ok", "over_limit", "over_limit_in_shadow", "unlimited",
+                                                     "without_rule"};
+static_assert(std::size(kDescriptorOutcomes) == std::tuple_size_v<DescriptorCounts>);
+
+// The metrics of Envoy's rate limit service.
+std::vector<Series> ReadRateLimits(Metric metric, const RateLimitLoad& load) {
+  std::vector<Series> all;
+  switch (metric) {
+    case Metric::kRateLimitDescriptors:
+      for (size_t i = 0; i < load.descriptors.size(); ++i) {
+        all.push_back(
+            {.labels = {std::string(kDescriptorOutcomes[i])}, .value = static_cast<double>(load.descriptors[i])});
+      }
+      return all;
+    case Metric::kRateLimitRuleChanges:
+      return One(load.rule_changes);
+    case Metric::kRateLimitRulesRefused:
+      return One(load.rules_refused ? 1.0 : 0.0);
+    default:
+      return {};
+  }
+}
+
 // The metrics of a member of a cluster.
 std::vector<Series> ReadCluster(Metric metric, const ClusterLoad& load) {
   switch (metric) {
@@ -104,6 +132,27 @@ std::vector<Series> ReadCluster(Metric metric, const ClusterLoad& load) {
       return One(load.forwarded);
     case Metric::kClusterCommitsResolved:
       return One(load.commits_resolved);
+    default:
+      return {};
+  }
+}
+
+// The metrics of the HTTP port.
+std::vector<Series> ReadHttp(Metric metric, const HttpLoad& load) {
+  static constexpr const char* kAnswers[HttpLoad::kAnswers] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  std::vector<Series> answers;
+  switch (metric) {
+    case Metric::kHttpConnections:
+      return One(load.connections);
+    case Metric::kHttpRequests:
+      for (size_t i = 0; i < HttpLoad::kAnswers; ++i) {
+        answers.push_back({.labels = {kAnswers[i]}, .value = static_cast<double>(load.answers[i])});
+      }
+      return answers;
+    case Metric::kHttpReceivedBytes:
+      return One(load.received_bytes);
+    case Metric::kHttpSentBytes:
+      return One(load.sent_bytes);
     default:
       return {};
   }
@@ -184,6 +233,10 @@ std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
       return SumOf<int64_t>(load, [](const Executor& e) { return e.load.request_record_bytes; });
     case Metric::kRequestRecordBytesMax:
       return One(load.request_record_bytes_max);
+    case Metric::kRateLimitDescriptors:
+    case Metric::kRateLimitRuleChanges:
+    case Metric::kRateLimitRulesRefused:
+      return ReadRateLimits(metric, load.rate_limits);
     case Metric::kTraceSpans:
       return One(load.spans_exported);
     case Metric::kTraceSpansDropped:
@@ -192,9 +245,13 @@ std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
     case Metric::kTracesLeftOut:
       return One(load.traces_left_out);
     default:
-      return ReadCluster(metric, load.cluster);
+      break;
   }
+  std::vector<Series> http = ReadHttp(metric, load.http);
+  return http.empty() ? ReadCluster(metric, load.cluster) : http;
 }
+
+std::string TextOf(const Collector& collector) { return prometheus::TextSerializer().Serialize(collector.Collect()); }
 
 std::vector<MetricFamily> Collector::Collect() const {
   const NodeLoad load = load_();

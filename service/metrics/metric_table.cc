@@ -26,10 +26,12 @@ constexpr Buckets kNumbers{kNumberBounds};
 
 constexpr string_view kByMethod[] = {"service", "method"};
 constexpr string_view kByMethodAndCode[] = {"service", "method", "code"};
+constexpr string_view kByAnswer[] = {"answer"};
 constexpr string_view kByReason[] = {"reason"};
 constexpr string_view kByClass[] = {"class"};
 constexpr string_view kByExecutor[] = {"executor"};
 constexpr string_view kByEnd[] = {"to", "outcome"};
+constexpr string_view kByOutcome[] = {"outcome"};
 constexpr string_view kByPlace[] = {"place"};
 constexpr string_view kByDirection[] = {"direction"};
 constexpr string_view kByVersion[] = {"version", "storage_format"};
@@ -55,6 +57,19 @@ constexpr MetricRow kRows[] = {
     {Metric::kSentBytes, "holdfast_sent_bytes_total", kCounter, kByMethod,
      "Bytes of the messages sent, without errors."},
     {Metric::kConnections, "holdfast_connections", kGauge, {}, "Connections of gRPC."},
+    {Metric::kHttpConnections, "holdfast_http_connections", kGauge, {}, "Connections of the HTTP port."},
+    {Metric::kHttpRequests, "holdfast_http_requests_total", kCounter, kByAnswer,
+     "Requests of the HTTP port, by the class of the status of their answers; \"none\" if the client was gone before."},
+    {Metric::kHttpReceivedBytes,
+     "holdfast_http_received_bytes_total",
+     kCounter,
+     {},
+     "Bytes received by the HTTP port, without those of TLS."},
+    {Metric::kHttpSentBytes,
+     "holdfast_http_sent_bytes_total",
+     kCounter,
+     {},
+     "Bytes sent by the HTTP port, without those of TLS."},
     {Metric::kRefusals, "holdfast_refusals_total", kCounter, kByReason,
      "Calls, and items of batches and streams, that were refused before they began, by the reason in their ErrorInfo."},
     {Metric::kDraining, "holdfast_draining", kGauge, {}, "1 while the server drains, 0 otherwise."},
@@ -260,6 +275,20 @@ constexpr MetricRow kRows[] = {
      kGauge,
      {},
      "The bound on the bytes of those replies, over all executors."},
+
+    {Metric::kRateLimitDescriptors, "holdfast_rate_limit_descriptors_total", kCounter, kByOutcome,
+     "Descriptors that Envoy's rate limit service has answered: ok, over_limit, over_limit_in_shadow, unlimited, or "
+     "without_rule."},
+    {Metric::kRateLimitRuleChanges,
+     "holdfast_rate_limit_rule_changes_total",
+     kCounter,
+     {},
+     "Times that new rules of Envoy's rate limit service came into effect after the start."},
+    {Metric::kRateLimitRulesRefused,
+     "holdfast_rate_limit_rules_refused",
+     kGauge,
+     {},
+     "1 while the files of rules are not valid and the rules of before stay in effect, 0 otherwise."},
 
     {Metric::kTraceSpans,
      "holdfast_trace_spans_exported_total",

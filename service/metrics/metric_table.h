@@ -28,6 +28,10 @@ enum class Metric : size_t {
   kReceivedBytes,
   kSentBytes,
   kConnections,
+  kHttpConnections,
+  kHttpRequests,
+  kHttpReceivedBytes,
+  kHttpSentBytes,
   kRefusals,
   kDraining,
   // --- Objects.
@@ -99,6 +103,10 @@ enum class Metric : size_t {
   kRequestRecords,
   kRequestRecordBytes,
   kRequestRecordBytesMax,
+  // --- Envoy's rate limit service.
+  kRateLimitDescriptors,
+  kRateLimitRuleChanges,
+  kRateLimitRulesRefused,
   // --- Traces.
   kTraceSpans,
   kTraceSpansDropped,

@@ -35,6 +35,8 @@ absl::Status MergeHotObjects(const Endpoint& endpoint, Admission admit, const v1
                              v1::ListHotObjectsResponse* response);
 void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespacesRequest& request,
                     v1::ListNamespacesResponse* response, DirectDone done);
+void ListAlarms(Endpoint* endpoint, Admission admit, const v1::ListAlarmsRequest& request,
+                v1::ListAlarmsResponse* response, DirectDone done);
 void ListNamespaceChanges(Endpoint* endpoint, Admission admit, const v1::ListNamespaceChangesRequest& request,
                           v1::ListNamespaceChangesResponse* response, DirectDone done);
 

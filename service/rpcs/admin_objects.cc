@@ -1,4 +1,4 @@
-// ListHotObjects, ListNamespaces and ListNamespaceChanges.
+// ListHotObjects, ListNamespaces, ListAlarms and ListNamespaceChanges.
 
 #include <algorithm>
 #include <string>
@@ -12,6 +12,7 @@
 #include "service/call/admin_services.h"
 #include "service/rpcs/admin_calls.h"
 #include "storage/base/log.h"
+#include "storage/node/alarm_index.h"
 #include "storage/node/namespace_page.h"
 #include "storage/node/namespace_usage.h"
 
@@ -121,6 +122,39 @@ void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespace
           summary->set_namespace_(count.ns);
           summary->set_objects(count.objects);
           summary->set_size_bytes(count.size_bytes);
+        }
+        if (!found->next.empty()) response->set_next_page_token(actors::MakePageToken(page.fingerprint, found->next));
+        return absl::OkStatus();
+      },
+      std::move(done));
+}
+
+void ListAlarms(Endpoint* endpoint, Admission admit, const v1::ListAlarmsRequest& request,
+                v1::ListAlarmsResponse* response, DirectDone done) {
+  if (absl::Status status = admit(Target::Server()); !status.ok()) return done(status);
+  auto page = actors::BeginPage(request);
+  if (!page.ok()) return done(page.status());
+  OnAdminThread(
+      endpoint,
+      [store = endpoint->store, page = *std::move(page), response]() -> absl::Status {
+        auto found = storage::ReadAlarmPage(store, page.position, page.size, actors::kPageBytesMax);
+        if (!store->HoldsLease()) return actors::LeaseEnded();
+        if (absl::IsInvalidArgument(found.status())) {
+          return actors::InvalidField("page_token", std::string(found.status().message()));
+        }
+        if (absl::IsDataLoss(found.status())) {
+          Log(LogLevel::kError, "alarm_index_damaged", {{"status", found.status().ToString()}});
+          return actors::ListDamaged("the list of alarms", "");
+        }
+        if (!found.ok()) return actors::FromStorage(found.status());
+        for (const storage::AlarmEntry& entry : found->alarms) {
+          storage::ObjectId id;
+          if (!storage::ObjectKey::FromEncoded(entry.object).Decode(&id)) continue;
+          v1::AlarmSummary* const summary = response->add_alarms();
+          summary->mutable_object()->set_namespace_(id.ns);
+          summary->mutable_object()->set_object_class(id.object_class);
+          summary->mutable_object()->set_name(id.name);
+          actors::SetTimestamp(entry.due_us, summary->mutable_due_time());
         }
         if (!found->next.empty()) response->set_next_page_token(actors::MakePageToken(page.fingerprint, found->next));
         return absl::OkStatus();

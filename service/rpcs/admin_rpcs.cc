@@ -28,6 +28,7 @@ void AddAdminRpcs(Extension* extension) {
   rows.Gather("GetStatus", Verb::kAdmin, &GetStatus, &MergeStatus, GatherKind::kTakesErrors);
   rows.Gather("ListHotObjects", Verb::kAdmin, &ListHotObjects, &MergeHotObjects, GatherKind::kAll);
   rows.Direct("ListNamespaces", Verb::kAdmin, &ListNamespaces);
+  rows.Direct("ListAlarms", Verb::kAdmin, &ListAlarms);
   rows.Direct("ListNamespaceChanges", Verb::kAdmin, &ListNamespaceChanges, /*answers_always=*/false,
               /*between_nodes=*/true);
   rows.Direct("GetHistory", Verb::kAdmin, &GetHistory);

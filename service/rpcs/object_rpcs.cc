@@ -6,6 +6,7 @@
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/object_calls.h"
 #include "service/rpcs/object_files.h"
+#include "service/rpcs/rights.h"
 #include "service/rpcs/rpc_rows.h"
 #include "service/rpcs/sql_files.h"
 
@@ -45,6 +46,7 @@ void AddObjectRpcs(Extension* extension) {
   rows.Gather("ListObjects", Verb::kRead, &ListObjects, &MergeObjects, GatherKind::kWhole);
   rows.OfObject<v1::DescribeObjectRequest>("DescribeObject", Verb::kRead, &DescribeObject);
   rows.OfObject<v1::PassivateObjectRequest>("PassivateObject", Verb::kWrite, &PassivateObject);
+  rows.Custom("GetRights", Verb::kRead, &PostGetRights);
   extension->services.push_back(rows.Take());
 }
 

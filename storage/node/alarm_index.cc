@@ -3,6 +3,7 @@
 #include <iterator>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "holdfast/storage/v1/storage.pb.h"
@@ -120,6 +121,32 @@ absl::Status ScanAlarms(Store* store, const WriteSet& pending, const KeyRange& r
     rest.start = *next;
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<AlarmPage> ReadAlarmPage(Store* store, absl::string_view after, size_t count_max, size_t bytes_max) {
+  AlarmPage page;
+  KeyRange range = KeyRange::All();
+  if (!after.empty()) {
+    AlarmEntry last;
+    if (!ParseAlarmIndexKey(after, &last)) return absl::InvalidArgumentError("is no place in the list of alarms");
+    range.start = std::string(after) + '\0';
+  }
+  size_t bytes = 0;
+  const Location location = WholeFamily(FamilyId::kAlarms);
+  View view(store, &location, {}, ReadTier::kDisk);
+  const absl::Status status = view.Scan(range, false, [&](absl::string_view key, absl::string_view) {
+    AlarmEntry entry;
+    if (!ParseAlarmIndexKey(key, &entry)) return true;
+    if (page.alarms.size() >= count_max || bytes >= bytes_max) {
+      page.next = AlarmIndexKey(page.alarms.back().due_us, page.alarms.back().object);
+      return false;
+    }
+    bytes += entry.object.size();
+    page.alarms.push_back(std::move(entry));
+    return true;
+  });
+  if (!status.ok()) return status;
+  return page;
 }
 
 }  // namespace holdfast::storage

@@ -9,11 +9,14 @@
 #define HOLDFAST_STORAGE_NODE_ALARM_INDEX_H_
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "storage/store/key_codec.h"
@@ -53,6 +56,17 @@ inline bool ParseAlarmIndexKey(absl::string_view key, AlarmEntry* entry) {
 // could be read at the second try.
 absl::Status ScanAlarms(Store* store, const WriteSet& pending, const KeyRange& range,
                         absl::FunctionRef<bool(const AlarmEntry& entry)> visit);
+
+struct AlarmPage {
+  std::vector<AlarmEntry> alarms;
+  // Where the next page begins; empty if there is no next page.
+  std::string next;
+};
+
+// Reads alarms by due time. `after` is `next` of the page before, or "". A page ends after `count_max` alarms, or with
+// the one that makes its ids `bytes_max` long. Blocking: not on an executor. Errors: INVALID_ARGUMENT if `after` is no
+// `next`; those of the store, DATA_LOSS where the index is damaged.
+absl::StatusOr<AlarmPage> ReadAlarmPage(Store* store, absl::string_view after, size_t count_max, size_t bytes_max);
 
 }  // namespace holdfast::storage
 

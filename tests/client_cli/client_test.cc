@@ -285,7 +285,7 @@ TEST(RequestIdTest, EveryMutationHasOne) {
                                          "GetBatchStatus", "GetUser",        "ListUsers",       "BatchGetUsers",
                                          "GetEntries",     "ListEntries",    "GetAlarm",        "WatchAlarms",
                                          "ListObjects",    "DescribeObject", "PassivateObject", "ExportSql",
-                                         "ImportSql",      "ExportObject",   "ImportObject"};
+                                         "ImportSql",      "ExportObject",   "ImportObject",    "GetRights"};
   for (const char* file : {"counter", "rate_limiter", "batch_processor", "user_cache", "object"}) {
     const auto* service = google::protobuf::DescriptorPool::generated_pool()
                               ->FindFileByName(absl::StrCat("holdfast/v1/", file, "_service.proto"))

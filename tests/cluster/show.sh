@@ -27,12 +27,7 @@ fail() { echo "show.sh: $*" >&2; exit 1; }
 say() { printf '\n== %s\n' "$*"; }
 now_ms() { date +%s%3N; }
 
-# grpcurl is built from its published module where there is none.
-grpcurl=$(command -v grpcurl || true)
-if [ -z "$grpcurl" ]; then
-  grpcurl=$root/build/tools/grpcurl
-  [ -x "$grpcurl" ] || GOBIN=$root/build/tools go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
-fi
+. "$root/tests/shared/grpcurl.sh" || fail "no grpcurl and no go: deploy/install-deps.sh --tools"
 # NODE METHOD REQUEST
 call() { "$grpcurl" -plaintext -emit-defaults -max-time "$call_s_max" -d "$3" "${address[$1]}" "holdfast.v1.$2"; }
 shown() {

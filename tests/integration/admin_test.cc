@@ -184,6 +184,37 @@ TEST_F(AdminTest, TheNamespacesAreListedWithTheirObjectsPageByPage) {
   EXPECT_EQ(FieldOf(Invoke(*admin_, &v1::AdminService::Stub::ListNamespaces, request).status), "page_size");
 }
 
+TEST_F(AdminTest, TheAlarmsAreListedByTheirTimesPageByPage) {
+  Start();
+  for (const int hours : {3, 1, 2}) {
+    v1::SetAlarmRequest request;
+    request.mutable_object()->set_namespace_("shop");
+    request.mutable_object()->set_name(absl::StrCat("in ", hours));
+    request.mutable_delay()->set_seconds(hours * 3600);
+    ASSERT_TRUE(Invoke(*objects_, &v1::ObjectService::Stub::SetAlarm, request).ok());
+  }
+  v1::ListAlarmsRequest request;
+  request.set_page_size(2);
+  auto reply = Invoke(*admin_, &v1::AdminService::Stub::ListAlarms, request);
+  ASSERT_TRUE(reply.ok()) << reply.status.error_message();
+  ASSERT_EQ(reply->alarms_size(), 2);
+  EXPECT_EQ(reply->alarms(0).object().namespace_(), "shop");
+  EXPECT_EQ(reply->alarms(0).object().object_class(), "Object");
+  EXPECT_EQ(reply->alarms(0).object().name(), "in 1");
+  EXPECT_EQ(reply->alarms(1).object().name(), "in 2");
+  EXPECT_NEAR(static_cast<double>(reply->alarms(1).due_time().seconds() - reply->alarms(0).due_time().seconds()), 3600,
+              60);
+  request.set_page_token(reply->next_page_token());
+  reply = Invoke(*admin_, &v1::AdminService::Stub::ListAlarms, request);
+  ASSERT_EQ(reply->alarms_size(), 1);
+  EXPECT_EQ(reply->alarms(0).object().name(), "in 3");
+  EXPECT_EQ(reply->next_page_token(), "");
+  request.set_page_token("garbled");
+  EXPECT_EQ(FieldOf(Invoke(*admin_, &v1::AdminService::Stub::ListAlarms, request).status), "page_token");
+  request.set_page_size(-1);
+  EXPECT_EQ(FieldOf(Invoke(*admin_, &v1::AdminService::Stub::ListAlarms, request).status), "page_size");
+}
+
 TEST_F(AdminTest, TheLogLevelIsSetWhileTheServerRuns) {
   Start("log_slow_call_ms: 0");
   Increment("default", "a");

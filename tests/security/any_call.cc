@@ -95,7 +95,11 @@ AnyRequest MakeRequest(const MethodDescriptor& method, const std::string& ns, co
       std::unique_ptr<Message>(MessageFactory::generated_factory()->GetPrototype(method.input_type())->New()),
       TargetKind::kServer};
   bool named = false;
-  if (method.input_type()->FindFieldByName("namespace") != nullptr) {
+  if (method.name() == "GetRights") {
+    // Asks for a namespace, and is for none.
+    Set(request.message.get(), "namespace", ns);
+    Set(request.message.get(), "object_class", object_class);
+  } else if (method.input_type()->FindFieldByName("namespace") != nullptr) {
     Set(request.message.get(), "namespace", ns);
     request.kind = TargetKind::kNamespace;
   } else if (const auto depth = FillObject(request.message.get(), ns, object_class, &named, 0)) {

@@ -60,7 +60,7 @@ ITEM_METHODS = {"BatchIncrement", "StreamIncrement"}
 # These methods stream a file: test_object_sql.py, tests/integration/object_files_test.cc.
 FILE_METHODS = {"ExportSql", "ImportSql", "ExportObject", "ImportObject"}
 # These methods are about a namespace.
-NAMESPACE_METHODS = {"ListObjects", "WatchAlarms"}
+NAMESPACE_METHODS = {"ListObjects", "WatchAlarms", "GetRights"}
 # These methods need a delivery of an alarm to succeed: test_object_alarms.py.
 DELIVERY_METHODS = {"AcknowledgeAlarm", "ExtendAlarmLease"}
 
@@ -128,6 +128,9 @@ def test_a_wrong_namespace_of_a_list_or_a_watch_is_refused(api, namespace):
     assert_invalid(
         failure_of(lambda: next(api.objects.WatchAlarms(object_pb.WatchAlarmsRequest(namespace=namespace)))),
         "namespace",
+    )
+    assert_invalid(
+        failure_of(lambda: api.objects.GetRights(object_pb.GetRightsRequest(namespace=namespace))), "namespace"
     )
 
 

@@ -1,0 +1,107 @@
+// The files of the console as they are in the program.
+
+#include "service/console/console_files.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <set>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "service/rpcs/builtin.h"
+
+namespace holdfast::service {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(ConsoleFilesTest, ThePageIsAtTheRoot) {
+  const ConsoleFile* const page = FindConsoleFile("/");
+  ASSERT_NE(page, nullptr);
+  EXPECT_EQ(page->content_type, "text/html; charset=utf-8");
+  EXPECT_THAT(std::string(page->body), HasSubstr("<!doctype html>"));
+  EXPECT_EQ(FindConsoleFile("/console/index.html"), nullptr);
+  EXPECT_EQ(FindConsoleFile("/console/../server.cc"), nullptr);
+  EXPECT_EQ(FindConsoleFile(""), nullptr);
+}
+
+TEST(ConsoleFilesTest, EveryFileHasATypeAndAHashOfItsOwn) {
+  std::set<std::string_view> etags;
+  for (const ConsoleFile& file : ConsoleFiles()) {
+    EXPECT_EQ(FindConsoleFile(file.path), &file);
+    EXPECT_FALSE(file.content_type.empty()) << file.path;
+    EXPECT_TRUE(std::regex_match(std::string(file.etag), std::regex("\"[0-9a-f]{32}\""))) << file.etag;
+    EXPECT_TRUE(etags.insert(file.etag).second) << file.path;
+  }
+  EXPECT_GT(etags.size(), 10u);
+}
+
+// A browser asks for what the page and its modules name, and for nothing else.
+TEST(ConsoleFilesTest, EveryFileThatIsNamedIsThere) {
+  const std::regex named(R"re((?:href|src)="(/[^"#]*)"|from "\./([\w.-]+)"|fetch\("(/[^"]+)"\))re");
+  int found = 0;
+  for (const ConsoleFile& file : ConsoleFiles()) {
+    const std::string body(file.body);
+    for (std::sregex_iterator it(body.begin(), body.end(), named), end; it != end; ++it) {
+      const std::string path = (*it)[2].matched   ? absl::StrCat("/console/", (*it)[2].str())
+                               : (*it)[1].matched ? (*it)[1].str()
+                                                  : (*it)[3].str();
+      EXPECT_NE(FindConsoleFile(path), nullptr) << file.path << " names " << path;
+      ++found;
+    }
+  }
+  EXPECT_GT(found, 30);
+}
+
+// The policy of the page forbids these, and text of the server must never become markup.
+TEST(ConsoleFilesTest, NothingMakesMarkupOrCodeOutOfText) {
+  for (const ConsoleFile& file : ConsoleFiles()) {
+    if (absl::EndsWith(file.path, ".binpb")) continue;
+    const std::string body(file.body);
+    for (const char* word : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
+                             "DOMParser", "createContextualFragment", "srcdoc", "javascript:", "style=\""}) {
+      EXPECT_THAT(body, Not(HasSubstr(word))) << file.path;
+    }
+    // The name of SVG's namespace is no request.
+    const std::string without = std::regex_replace(body, std::regex("http://www.w3.org/2000/svg"), "");
+    EXPECT_THAT(without, Not(HasSubstr("http://"))) << file.path;
+    EXPECT_THAT(without, Not(HasSubstr("https://"))) << file.path;
+  }
+  const std::string page(FindConsoleFile("/")->body);
+  EXPECT_FALSE(std::regex_search(page, std::regex(R"(<script[^>]*>[^<])"))) << "a script inside of the page";
+  EXPECT_FALSE(std::regex_search(page, std::regex(R"(<style|\son\w+=)"))) << "a style or a handler inside of the page";
+}
+
+TEST(ConsoleFilesTest, TheDescriptorsHaveEveryMethodWithItsComment) {
+  const ConsoleFile* const api = FindConsoleFile("/console/api.binpb");
+  ASSERT_NE(api, nullptr);
+  google::protobuf::FileDescriptorSet set;
+  ASSERT_TRUE(set.ParseFromArray(api->body.data(), static_cast<int>(api->body.size())));
+  google::protobuf::DescriptorPool pool;
+  for (const google::protobuf::FileDescriptorProto& file : set.file()) {
+    ASSERT_NE(pool.BuildFile(file), nullptr) << file.name();
+  }
+  int methods = 0;
+  const Extension built_in = BuiltIn();
+  for (const RpcTable::Service& service : built_in.services) {
+    if (!absl::StartsWith(service.name, "holdfast.v1.")) continue;
+    for (const RpcTable::Row& row : service.rows) {
+      const google::protobuf::MethodDescriptor* const method = pool.FindMethodByName(row.method);
+      ASSERT_NE(method, nullptr) << row.method;
+      ++methods;
+    }
+  }
+  EXPECT_GT(methods, 40);
+  google::protobuf::SourceLocation location;
+  ASSERT_TRUE(pool.FindMethodByName("holdfast.v1.CounterService.Increment")->GetSourceLocation(&location));
+  EXPECT_THAT(location.leading_comments, HasSubstr("Adds the amount"));
+}
+
+}  // namespace
+}  // namespace holdfast::service
