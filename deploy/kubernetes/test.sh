@@ -247,7 +247,7 @@ echo "built $image_name: $(du -h "$work/image.tar" | cut -f1)"
 client_container=$(image from --pull-never "$image_name")
 client_root=$(image mount "$client_container")
 if [ -n "$(find "$client_root" -name 'sh' -o -name 'bash' -o -name 'dpkg')" ]; then fail "the image has a shell"; fi
-image inspect --type image --format '{{.Docker.Config.Healthcheck.Test}} {{.Docker.Config.User}}' "$image_name"
+image inspect --type image --format '{{.Docker.Config.Healthcheck.Test}} {{.Docker.Config.User}}{{"\n"}}' "$image_name"
 
 step "The cluster"
 cluster_started=true

@@ -191,13 +191,16 @@ def main():
                 faults.append(f"{name}: the server does not take the configuration: {done.stderr.strip()}")
             checked += 1
 
-    with tempfile.TemporaryDirectory(dir=deploy) as place:
+    # Kustomize takes no absolute paths.
+    (root / "build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root / "build") as place:
         for name, (resources, components, values) in FORMS.items():
             beside = pathlib.Path(place) / re.sub(r"\W", "-", name)
             beside.mkdir()
             (beside / "kustomization.yaml").write_text(yaml.safe_dump({
                 "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
-                "resources": [f"../../{each}" for each in resources], "components": [f"../../{each}" for each in components]}))
+                "resources": [f"../../../deploy/{each}" for each in resources],
+                "components": [f"../../../deploy/{each}" for each in components]}))
             kustomized = objects_of(run(kustomize, "build", beside))
             helmed = objects_of(template([f"--values={deploy / 'helm/values' / each}.yaml" for each in values]))
             different = difference(name, normal(kustomized), normal(helmed))
