@@ -8,12 +8,12 @@ set(HOLDFAST_SHARE ${CMAKE_INSTALL_DATADIR}/holdfast)
 set(HOLDFAST_PACKAGE ${CMAKE_INSTALL_LIBDIR}/cmake/Holdfast)
 
 set_target_properties(holdfast_service PROPERTIES EXPORT_NAME server)
-foreach(NAME options proto envoy otlp sqlite storage actors console client)
+foreach(NAME options proto envoy otlp sqlite storage actors client)
   set_target_properties(holdfast_${NAME} PROPERTIES EXPORT_NAME ${NAME})
 endforeach()
 install(
   TARGETS holdfast_options holdfast_proto holdfast_envoy holdfast_otlp holdfast_sqlite holdfast_storage holdfast_actors
-          holdfast_console holdfast_service holdfast_client
+          holdfast_service holdfast_client
   EXPORT HoldfastTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 install(EXPORT HoldfastTargets NAMESPACE Holdfast:: DESTINATION ${HOLDFAST_PACKAGE} COMPONENT development)
