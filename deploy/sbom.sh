@@ -75,6 +75,7 @@ downloads() {
   setting otlp_package deploy/install-deps.sh | sed 's/\(.*\)@\(.*\)/compiled npm \1 \2/'
   grep -oh '@bufbuild/buf@[0-9.]*' "$root/tests/lint/buf.sh" | sed 's/\(.*\)@\(.*\)/tests npm \1 \2/'
   echo "tests npm workerd $(setting workerd_version tests/differential/run.sh)"
+  sed -n 's/^    "\(@[^"]*\)": "\([0-9.]*\)".*/tests npm \1 \2/p' "$root/tests/http/node/package.json"
   sed -n 's/^\([a-z][a-z0-9-]*\)==\(.*\)/tests pypi \1 \2/p' "$root/tests/clients/python/requirements.txt"
   sed -n 's/^\t\([a-z][^ ]*\) \(v[^ ]*\).*/tests golang \1 \2/p' "$root/tests/clients/go/go.mod"
 }
@@ -101,6 +102,10 @@ LICENSES = {
     "generic": {"sqlite": ["public-domain"]},
     "npm": {
         "@bufbuild/buf": ["Apache-2.0"],
+        "@bufbuild/protobuf": ["Apache-2.0"],
+        "@bufbuild/protoc-gen-es": ["Apache-2.0"],
+        "@connectrpc/connect": ["Apache-2.0"],
+        "@connectrpc/connect-node": ["Apache-2.0"],
         "@opentelemetry/otlp-grpc-exporter-base": ["Apache-2.0"],
         "workerd": ["Apache-2.0"],
     },

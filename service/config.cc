@@ -10,7 +10,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -41,6 +43,11 @@ class Errors : public google::protobuf::io::ErrorCollector {
  private:
   std::vector<std::string> errors_;
 };
+
+// Returns whether a field of HTTP can have this name, written as most are.
+bool IsFieldName(absl::string_view name) {
+  return !name.empty() && absl::c_all_of(name, [](char c) { return absl::ascii_isalnum(c) || c == '-' || c == '_'; });
+}
 
 // Returns the host of ADDRESS:PORT; nothing, and a problem, if it is not that.
 std::optional<std::string> HostOf(absl::string_view setting, absl::string_view listen, Problems* problems) {
@@ -86,6 +93,34 @@ void CheckMetrics(const config::v1::MetricsConfig& metrics, Problems* problems) 
     problems->Add("metrics.listen", absl::StrCat("\"", metrics.listen(),
                                                  "\" is no loopback address and the endpoint has no TLS; if that is "
                                                  "meant, set metrics.insecure_listen: true"));
+  }
+}
+
+// Returns whether a page's origin can be this: a scheme and a host, and nothing behind them.
+bool IsOrigin(absl::string_view origin) {
+  const size_t scheme = origin.find("://");
+  return origin == "*" || (scheme != absl::string_view::npos && scheme > 0 && origin.size() > scheme + 3 &&
+                           origin.find_first_of("/ ,", scheme + 3) == absl::string_view::npos);
+}
+
+void CheckHttp(const Config& config, Problems* problems) {
+  const auto& http = config.http();
+  if (!http.listen().empty()) {
+    const auto host = HostOf("http.listen", http.listen(), problems);
+    if (host && !IsLoopback(*host) && !config.has_tls() && !http.insecure_listen()) {
+      problems->Add("http.listen", absl::StrCat("\"", http.listen(),
+                                                "\" is no loopback address and there is no TLS; if that is meant, set "
+                                                "http.insecure_listen: true"));
+    }
+  }
+  for (const std::string& origin : http.cors().allowed_origin()) {
+    if (!IsOrigin(origin)) {
+      problems->Add("http.cors.allowed_origin",
+                    absl::StrCat("\"", origin, "\" is neither * nor like https://app.example.com"));
+    }
+  }
+  for (const std::string& header : http.cors().allowed_header()) {
+    if (!IsFieldName(header)) problems->Add("http.cors.allowed_header", absl::StrCat("\"", header, "\" is no name"));
   }
 }
 
@@ -205,6 +240,7 @@ absl::Status CompleteConfig(Config* config) {
   problems.Add(AccessFiles::Check(*config));
   CheckListen(*config, &problems);
   CheckMetrics(config->metrics(), &problems);
+  CheckHttp(*config, &problems);
   CheckTraces(config->traces(), &problems);
   CheckBackup(*config, &problems);
   CheckPostgres(*config, &problems);

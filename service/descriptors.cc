@@ -11,6 +11,7 @@
 namespace holdfast::service {
 namespace {
 
+using config::v1::HttpConfig;
 using config::v1::ServerConfig;
 using config::v1::SqlConfig;
 using config::v1::StorageConfig;
@@ -54,15 +55,18 @@ absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config) {
   const int64_t connections = config->server().connections_max();
   const int64_t temp_files = config->sql().temp_files_max();
   const int64_t tables = config->storage().open_tables_max();
+  const bool has_http = !config->http().listen().empty();
+  const int64_t http = config->http().connections_max();
+  const int64_t http_least = !has_http ? 0 : http > 0 ? http : kConnectionsMin;
   const int64_t reserve =
       kDescriptorReserve + static_cast<int64_t>(Connections::kClosingMax) + DatabaseDescriptors(config->postgres());
-  const int64_t needed = reserve + (connections > 0 ? connections : kConnectionsMin) +
+  const int64_t needed = reserve + http_least + (connections > 0 ? connections : kConnectionsMin) +
                          (temp_files > 0 ? temp_files : kTempFilesMin) + (tables > 0 ? tables : kTablesMin);
   if (needed > limit) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the process may have ", limit, " open files; at least ", needed,
-        " are needed. Raise the limit (ulimit -n, LimitNOFILE=), or set server.connections_max, sql.temp_files_max "
-        "and storage.open_tables_max lower"));
+        " are needed. Raise the limit (ulimit -n, LimitNOFILE=), or set server.connections_max, http.connections_max, "
+        "sql.temp_files_max and storage.open_tables_max lower"));
   }
   int64_t left = limit - needed;
   // Gives a setting that is 0 its least number and a share of the descriptors that are left.
@@ -74,6 +78,10 @@ absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config) {
   };
   config->mutable_server()->set_connections_max(static_cast<int32_t>(
       choose(connections, kConnectionsMin, ChosenMost<ServerConfig>(ServerConfig::kConnectionsMaxFieldNumber), 2)));
+  if (has_http) {
+    config->mutable_http()->set_connections_max(static_cast<int32_t>(
+        choose(http, kConnectionsMin, ChosenMost<HttpConfig>(HttpConfig::kConnectionsMaxFieldNumber), 3)));
+  }
   config->mutable_sql()->set_temp_files_max(static_cast<int32_t>(
       choose(temp_files, kTempFilesMin, ChosenMost<SqlConfig>(SqlConfig::kTempFilesMaxFieldNumber), 4)));
   config->mutable_storage()->set_open_tables_max(static_cast<int32_t>(

@@ -5,6 +5,7 @@
 //   a reserve     logs of the store, files being written, event queues, files that libraries open for a moment, the
 //                 endpoint of the metrics, the collector of traces; connections to databases
 //   connections   server.connections_max
+//   http          http.connections_max, where there is an HTTP port
 //   temporary     sql.temp_files_max: sorts and imports
 //   tables        storage.open_tables_max: table files of the store that are kept open
 
@@ -23,7 +24,7 @@ inline constexpr int64_t kDescriptorReserve = 192;
 // Raises the soft limit of the process to the hard one, but to at most 2^20, and returns the new limit.
 int64_t RaiseDescriptorLimit();
 
-// Divides `limit` descriptors: sets each of the three settings that `config` leaves at 0, to at most its chosen_most.
+// Divides `limit` descriptors: sets each of the settings that `config` leaves at 0, to at most its chosen_most.
 // FAILED_PRECONDITION, which says how many are needed, if they do not fit.
 absl::Status DivideDescriptors(int64_t limit, config::v1::Config* config);
 

@@ -38,8 +38,8 @@ constexpr absl::Duration kPause = absl::Milliseconds(50);
 constexpr absl::Duration kRoomStep = absl::Milliseconds(2);
 constexpr int kRoomTriesMax = 500;
 
-absl::Status CannotBind(const std::string& listen, absl::string_view why) {
-  return absl::UnavailableError(absl::StrCat("listen: cannot bind ", listen, ": ", why));
+absl::Status CannotBind(absl::string_view setting, const std::string& listen, absl::string_view why) {
+  return absl::UnavailableError(absl::StrCat(setting, ": cannot bind ", listen, ": ", why));
 }
 
 int OpenSocket(const sockaddr* address, socklen_t size, std::string* why) {
@@ -88,7 +88,7 @@ std::string PeerOf(const sockaddr_storage& address) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Listener>> Listener::Bind(const std::string& listen) {
+absl::StatusOr<std::unique_ptr<Listener>> Listener::Bind(absl::string_view setting, const std::string& listen) {
   const size_t colon = listen.rfind(':');
   const std::string host = listen.substr(0, colon);
   // Brackets are around an IPv6 address, not part of it.
@@ -100,7 +100,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Bind(const std::string& list
   const std::string port_text = listen.substr(colon + 1);
   if (const int error = getaddrinfo(name.empty() ? nullptr : name.c_str(), port_text.c_str(), &hints, &found);
       error != 0) {
-    return CannotBind(listen, gai_strerror(error));
+    return CannotBind(setting, listen, gai_strerror(error));
   }
   std::unique_ptr<Listener> listener(new Listener());
   std::string why = "it has no address";
@@ -120,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Bind(const std::string& list
   freeaddrinfo(found);
   listener->stop_event_ = eventfd(0, EFD_CLOEXEC);
   if (listener->sockets_.empty() || listener->stop_event_ < 0) {
-    return CannotBind(listen, absl::StrCat(why, "; is the port in use?"));
+    return CannotBind(setting, listen, absl::StrCat(why, "; is the port in use?"));
   }
   listener->address_ = absl::StrCat(host, ":", port);
   return listener;
@@ -183,7 +183,7 @@ void Listener::AcceptFrom(int socket) {
     room = connections_->Add(fd, peer);
   }
   if (room == Connections::Room::kTaken) {
-    accept_(fd);
+    accept_(fd, peer);
   } else {
     close(fd);
   }

@@ -17,18 +17,19 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "service/call/connections.h"
 
 namespace holdfast::service {
 
 class Listener {
  public:
-  // Takes over an accepted socket.
-  using Accept = absl::AnyInvocable<void(int fd)>;
+  // Takes over an accepted socket. `peer` is its address as gRPC spells it.
+  using Accept = absl::AnyInvocable<void(int fd, const std::string& peer)>;
 
-  // Listens on ADDRESS:PORT, on every address that a name has; port 0 chooses one. UNAVAILABLE, which names the
-  // address, if it can't listen.
-  static absl::StatusOr<std::unique_ptr<Listener>> Bind(const std::string& listen);
+  // Listens on ADDRESS:PORT, the value of `setting`, on every address that a name has; port 0 chooses one. UNAVAILABLE,
+  // which names the setting and the address, if it can't listen.
+  static absl::StatusOr<std::unique_ptr<Listener>> Bind(absl::string_view setting, const std::string& listen);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener();

@@ -35,6 +35,7 @@
 #include "service/cluster/cluster_placement.h"
 #include "service/cluster/namespace_rounds.h"
 #include "service/descriptors.h"
+#include "service/http/http_server.h"
 #include "service/join_cluster.h"
 #include "service/lane.h"
 #include "service/listener.h"
@@ -74,6 +75,8 @@ constexpr absl::Duration kQuiesceMax = absl::Seconds(3);
 constexpr absl::Duration kInterruptedMax = absl::Seconds(1);
 // The most time in which commits and running alarms may end once the calls have ended.
 constexpr absl::Duration kSettleMax = absl::Seconds(10);
+// The most time in which answers of the HTTP port may leave once the calls have ended.
+constexpr absl::Duration kHttpFinishMax = absl::Seconds(1);
 // Drain() sleeps for this step between two looks at what other threads change: the number of calls, and whether the
 // hosts are idle. Those threads tell nobody of a change, so there is nothing to be woken by. Only the thread that shuts
 // the server down sleeps here; no request waits for it.
@@ -91,6 +94,14 @@ Extension WithBuiltIn(const Config& config, Extension program) {
   all.placement = program.placement;
   all.owns = std::move(program.owns);
   return all;
+}
+
+// A secret of this process, in hex.
+std::string NewSecret() {
+  std::random_device random;
+  std::string secret;
+  for (int i = 0; i < 8; ++i) absl::StrAppend(&secret, absl::Hex(random(), absl::kZeroPad8));
+  return secret;
 }
 
 RpcTable TableOf(std::vector<RpcTable::Service> services) {
@@ -141,6 +152,7 @@ class RunningServer : public Server {
 
   absl::Status Start();
   const std::string& address() const override { return address_; }
+  std::string http_address() const override { return http_listener_ == nullptr ? "" : http_listener_->address(); }
   void Reload() override {
     if (access_ != nullptr) access_->Reload();
   }
@@ -165,6 +177,9 @@ class RunningServer : public Server {
   // before the first call.
   void MakeAdmin();
   absl::Status StartMetrics();
+  // Listens on the HTTP port, and serves it.
+  absl::Status BindHttp();
+  absl::Status StartHttp();
   // Returns whether some executor may answer reads: each has the lease of its own database.
   bool HoldsSomeLease() const {
     return absl::c_any_of(executor_stores_, [](storage::Store* store) { return store->HoldsLease(); });
@@ -227,11 +242,14 @@ class RunningServer : public Server {
   std::unique_ptr<Exporter> exporter_;
   std::unique_ptr<AdminThread> admin_thread_;
   Maintenance maintenance_;
-  RequestParser parser_;                     // ends before the executors that it posts to
+  std::unique_ptr<HttpServer> http_;         // null: there is no HTTP port
+  RequestParser parser_;                     // ends before the executors, and the loops of HTTP, that it posts to
   std::unique_ptr<ClusterAgents> agents_;    // null: all shards are here. End before the executors that they post to
   std::unique_ptr<NamespaceRounds> rounds_;  // null: no other node counts what this one does
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Listener> http_listener_;  // null: there is no HTTP port
+  std::string http_secret_;                  // by which the calls of the HTTP port are known; "" without it
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
@@ -380,10 +398,11 @@ absl::Status RunningServer::StartAccess() {
 }
 
 absl::Status RunningServer::StartGrpc() {
-  auto listener = Listener::Bind(config_.listen());
+  auto listener = Listener::Bind("listen", config_.listen());
   if (!listener.ok()) return listener.status();
   listener_ = *std::move(listener);
   address_ = listener_->address();
+  if (absl::Status status = BindHttp(); !status.ok()) return status;
 
   grpc::ServerBuilder builder;
   acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
@@ -458,6 +477,7 @@ absl::Status RunningServer::StartGrpc() {
                      .parser = &parser_,
                      .admin = admin_.get(),
                      .placement = placement_,
+                     .http_secret = http_secret_,
                      .serves = [this] { return HoldsSomeLease(); },
                      .reroute_max = absl::Milliseconds(config_.postgres().cluster().reroute_time_limit_ms()),
                      .alone = lanes_.size() == 1,
@@ -480,6 +500,7 @@ absl::Status RunningServer::StartGrpc() {
     });
     lane->executor.Start();
   }
+  if (absl::Status status = StartHttp(); !status.ok()) return status;
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
   if (agents_ != nullptr) {
     if (absl::Status status = agents_->Start(); !status.ok()) return status;
@@ -489,7 +510,7 @@ absl::Status RunningServer::StartGrpc() {
   executors.reserve(lanes_.size());
   for (const auto& lane : lanes_) executors.push_back(&lane->executor);
   flood_guard_ = std::make_unique<FloodGuard>(std::move(executors), &connections_);
-  listener_->Start(&connections_, [this, next = size_t{0}](int fd) mutable {
+  listener_->Start(&connections_, [this, next = size_t{0}](int fd, const std::string&) mutable {
     // An executor hands the connection to gRPC, since gRPC may go on to read it on the thread that hands it over.
     lanes_[next++ % lanes_.size()]->executor.Post([this, fd] {
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
@@ -497,6 +518,43 @@ absl::Status RunningServer::StartGrpc() {
       acceptor_->HandleNewConnection(&connection);
     });
   });
+  if (http_ != nullptr) {
+    http_listener_->Start(http_->connections(), [this](int fd, const std::string& peer) { http_->Accept(fd, peer); });
+    Log(LogLevel::kInfo, "http", {{"listen", http_address()}, {"tls", config_.has_tls() ? "yes" : "no"}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunningServer::BindHttp() {
+  if (config_.http().listen().empty()) return absl::OkStatus();
+  auto listener = Listener::Bind("http.listen", config_.http().listen());
+  if (!listener.ok()) return listener.status();
+  http_listener_ = *std::move(listener);
+  http_secret_ = NewSecret();
+  return absl::OkStatus();
+}
+
+absl::Status RunningServer::StartHttp() {
+  if (http_listener_ == nullptr) return absl::OkStatus();
+  auto collector = std::make_shared<Collector>(
+      &recorder_, [this] { return node_reader_->Read(); }, started_);
+  auto http = HttpServer::Start(config_, {.methods = table_.methods(),
+                                          .channel =
+                                              [this] {
+                                                grpc::ChannelArguments arguments;
+                                                // The server bounds its replies.
+                                                arguments.SetMaxReceiveMessageSize(-1);
+                                                return grpc_->InProcessChannel(arguments);
+                                              },
+                                          .secret = http_secret_,
+                                          .gate = &gate_,
+                                          .parser = &parser_,
+                                          .clock = clock_,
+                                          .metrics = [collector] { return TextOf(*collector); },
+                                          .ready = [this] { return HoldsSomeLease(); },
+                                          .find_file = nullptr});
+  if (!http.ok()) return http.status();
+  http_ = *std::move(http);
   return absl::OkStatus();
 }
 
@@ -510,6 +568,9 @@ void RunningServer::MakeAdmin() {
                               .request_record_bytes_max = config_.storage().request_record_bytes_max(),
                               .traces = traces_.get()};
   if (agents_ != nullptr) sources.cluster = [this] { return agents_->load(); };
+  if (http_listener_ != nullptr) {
+    sources.http = [this] { return http_ == nullptr ? HttpLoad() : http_->load(); };
+  }
   for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
   node_reader_ = std::make_unique<NodeReader>(
       std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);
@@ -550,6 +611,7 @@ void RunningServer::Drain() {
   }
   rounds_ = nullptr;
   gate_.Drain();
+  if (http_ != nullptr) http_->Drain();
   for (auto& lane : lanes_) {
     lane->Run([&lane] {
       lane->host->Stop();
@@ -570,11 +632,16 @@ void RunningServer::Drain() {
   const absl::Time interrupted_until = actors::SteadyNow() + kInterruptedMax;
   while (gate_.working() > 0 && actors::SteadyNow() < interrupted_until) absl::SleepFor(kSettleStep);
   listener_->Stop();
+  if (http_ != nullptr) {
+    http_listener_->Stop();
+    http_->CloseIdle();
+  }
   if (const int busy = Quiesce(&connections_, kQuiesceMax); busy > 0) {
     Log(LogLevel::kWarning, "connections_not_quiet", {{"count", absl::StrCat(busy)}});
   }
   // Ends the calls that are left at once.
   grpc_->Shutdown(absl::ToChronoTime(absl::Now()));
+  if (http_ != nullptr) http_->Finish(kHttpFinishMax);
 
   // The calls have ended; alarms and commits may still be at work.
   const absl::Time until = actors::SteadyNow() + kSettleMax;

@@ -34,6 +34,8 @@ class Server {
 
   // Returns ADDRESS:PORT, with the port that was chosen if the configuration has 0.
   virtual const std::string& address() const = 0;
+  // Returns the same of the HTTP port; "" without one.
+  virtual std::string http_address() const = 0;
   // Reads the configuration and the files of access control again, and those of them that are valid take effect. Any
   // thread, before Drain.
   virtual void Reload() = 0;

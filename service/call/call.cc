@@ -69,8 +69,11 @@ void Call::OnEvent(bool ok) {
   PostNext();
   Join();
   if (bytes_.Valid()) CountReceived(bytes_.Length());
-  Arrived(endpoint_->gate->Admit(method_->method(), shape_, context_.peer(), bytes_.Length(), &lease_,
-                                 [this] { return ReadCredentials(context_); }));
+  peer_ = context_.peer();
+  origin_ = HttpOriginOf(context_, peer_, endpoint_->http_secret);
+  if (origin_ != nullptr) peer_ = origin_->peer;
+  Arrived(endpoint_->gate->Admit(method_->method(), shape_, peer_, bytes_.Length(), &lease_,
+                                 [this] { return ReadCredentials(context_, origin_.get()); }));
 }
 
 void Call::Finish(const absl::Status& outcome) {
@@ -154,8 +157,9 @@ void WatchCalls(Endpoint* endpoint) {
       } else if (now - call->used_at_ >= idle_max) {
         call->EndIdle();
       } else if (call->shape_ == CallGate::Shape::kStream && !call->finishing()) {
-        const absl::Status status = endpoint->gate->Recheck(call->method_->method(), &call->lease_,
-                                                            [call] { return ReadCredentials(call->context_); });
+        const absl::Status status = endpoint->gate->Recheck(call->method_->method(), &call->lease_, [call] {
+          return ReadCredentials(call->context_, call->origin_.get());
+        });
         if (!status.ok()) call->EndDenied(status);
       }
     }

@@ -36,6 +36,7 @@
 #include "service/call/completion_queue_executor.h"
 #include "service/call/credentials.h"
 #include "service/call/endpoint.h"
+#include "service/call/http_origin.h"
 #include "service/call/raw_method.h"
 #include "service/traces/call_trace.h"
 
@@ -87,8 +88,10 @@ class Call : public Event {
   // Asks the gate whether the call may have what it is for.
   absl::Status AdmitTarget(const Target& target) {
     return endpoint_->gate->AdmitTarget(method_->method(), target, &lease_,
-                                        [this] { return ReadCredentials(context_); });
+                                        [this] { return ReadCredentials(context_, origin_.get()); });
   }
+  // Returns the address of the client, as gRPC spells it. The call must have arrived.
+  const std::string& peer() const { return peer_; }
 
   // Returns the place for the times of a delivery that the call makes; null if the call is not traced, or has too many.
   TracedDelivery* TraceDelivery() { return trace_ == nullptr ? nullptr : trace_->AddDelivery(/*item=*/false); }
@@ -146,6 +149,8 @@ class Call : public Event {
   void DeleteIfOver();
 
   const CallGate::Shape shape_;
+  std::string peer_;
+  std::unique_ptr<HttpOrigin> origin_;  // null unless the call came in over HTTP
   State state_ = State::kWaiting;
   absl::Status final_;  // set by Finish
   int operations_ = 0;  // in progress

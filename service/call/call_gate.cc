@@ -84,21 +84,31 @@ absl::Status CallGate::CheckForwarded(const Method& method, Lease* lease, Creden
                        "the credentials are not valid");
 }
 
-absl::Status CallGate::Identify(const Method& method, Lease* lease, CredentialsOf credentials) const {
-  if (!lease->access_->authenticates()) return absl::OkStatus();
+absl::StatusOr<std::shared_ptr<const Caller>> CallGate::Identify(const Method& method, const Access& access,
+                                                                 absl::string_view peer,
+                                                                 CredentialsOf credentials) const {
+  if (!access.authenticates()) return nullptr;
   std::string why;
   Credentials given = credentials();
-  given.peer = lease->connection_->peer();
-  auto caller = lease->access_->Identify(given, clock_->Wall(), &why);
-  if (!caller.ok()) {
-    if (audit_ != nullptr) {
-      audit_->WriteRefusal(
-          {.event = "refused", .peer = lease->connection_->peer(), .method = method.name, .reason = why});
-    }
-    return caller.status();
+  given.peer = peer;
+  auto caller = access.Identify(given, clock_->Wall(), &why);
+  if (!caller.ok() && audit_ != nullptr) {
+    audit_->WriteRefusal({.event = "refused", .peer = peer, .method = method.name, .reason = why});
   }
+  return caller;
+}
+
+absl::Status CallGate::Identify(const Method& method, Lease* lease, CredentialsOf credentials) const {
+  auto caller = Identify(method, *lease->access_, lease->connection_->peer(), credentials);
+  if (!caller.ok()) return caller.status();
   lease->caller_ = *std::move(caller);
   return absl::OkStatus();
+}
+
+absl::Status CallGate::CheckCaller(const Method& method, absl::string_view peer, CredentialsOf credentials) {
+  if (draining()) return Told(method, Draining());
+  if (method.open || access_ == nullptr) return absl::OkStatus();
+  return Told(method, Identify(method, *access_->current(), peer, credentials).status());
 }
 
 absl::Status CallGate::Refresh(const Method& method, Lease* lease, CredentialsOf credentials) const {
@@ -224,6 +234,22 @@ absl::Status CallGate::AddBytes(Connections::Connection* connection, int64_t byt
 void CallGate::RemoveBytes(Connections::Connection* connection, int64_t bytes) {
   connections_->RemoveBytes(connection, bytes);
   bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+absl::Status CallGate::Hold::Set(int64_t bytes) {
+  if (bytes > bytes_) {
+    if (absl::Status status = gate_->AddBytes(connection_, bytes - bytes_); !status.ok()) return status;
+  } else {
+    gate_->RemoveBytes(connection_, bytes_ - bytes);
+  }
+  bytes_ = bytes;
+  return absl::OkStatus();
+}
+
+void CallGate::Hold::Count(int64_t bytes) {
+  // More bytes are removed than there are: a negative number of them.
+  gate_->RemoveBytes(connection_, bytes_ - bytes);
+  bytes_ = bytes;
 }
 
 absl::Status CallGate::Lease::Set(int64_t* held, int64_t bytes) {

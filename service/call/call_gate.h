@@ -33,6 +33,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "actors/executor/clock.h"
@@ -153,6 +154,29 @@ class CallGate {
     std::unique_ptr<OwnedTarget> stream_target_;
   };
 
+  // Bytes that are held for a client outside its calls: by the HTTP port, which reads requests before they are calls,
+  // and sends replies when the calls have ended. They count like those of calls.
+  class Hold {
+   public:
+    Hold(CallGate* gate, absl::string_view peer) : gate_(gate), connection_(gate->connections_->Begin(peer)) {}
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    ~Hold() {
+      gate_->bytes_.fetch_sub(bytes_, std::memory_order_relaxed);
+      gate_->connections_->End(connection_, bytes_);
+    }
+
+    // Sets how many bytes are held. If there is no room, changes nothing and returns an error.
+    absl::Status Set(int64_t bytes);
+    // Does the same for bytes that are there already and can't be refused.
+    void Count(int64_t bytes);
+
+   private:
+    CallGate* const gate_;
+    Connections::Connection* const connection_;
+    int64_t bytes_ = 0;
+  };
+
   // The bytes that a call takes beside its messages, here and in gRPC; each call is counted with them.
   static constexpr int64_t kCallBytes = 16 << 10;
 
@@ -190,6 +214,9 @@ class CallGate {
   // is a reply too.
   absl::Status Admit(const Method& method, Shape shape, absl::string_view peer, size_t bytes, Lease* lease,
                      CredentialsOf credentials = NoCredentials);
+  // Refuses a call of which only the head has come, by what it says of its caller; it goes through Admit all the same
+  // when its request is there. For the HTTP port, which would otherwise read and parse the requests of strangers.
+  absl::Status CheckCaller(const Method& method, absl::string_view peer, CredentialsOf credentials);
   // Admits or refuses what the call is for. `lease` is that of the call, also for its items.
   absl::Status AdmitTarget(const Method& method, const Target& target, Lease* lease,
                            CredentialsOf credentials = NoCredentials);
@@ -214,6 +241,9 @@ class CallGate {
                         CredentialsOf credentials);
   // Finds out whether another node has sent the call on.
   absl::Status CheckForwarded(const Method& method, Lease* lease, CredentialsOf credentials) const;
+  // Finds out who calls; null without access control.
+  absl::StatusOr<std::shared_ptr<const Caller>> Identify(const Method& method, const Access& access,
+                                                         absl::string_view peer, CredentialsOf credentials) const;
   // Finds out who calls, and puts him into the lease.
   absl::Status Identify(const Method& method, Lease* lease, CredentialsOf credentials) const;
   // Finds out again who calls if his credentials have expired or the rules have changed.

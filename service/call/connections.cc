@@ -110,7 +110,7 @@ Connections::Room Connections::Add(int fd, absl::string_view peer) {
   bool full;
   {
     MutexLock lock(&mutex_);
-    full = static_cast<int64_t>(table_.size()) >= connections_max_;
+    full = CountLocked() >= connections_max_;
   }
   if (full) {
     ForgetClosed();
@@ -124,6 +124,8 @@ Connections::Room Connections::Add(int fd, absl::string_view peer) {
   if (connection == nullptr) {
     connection = std::make_unique<Connection>();
     connection->peer_ = std::string(peer);
+  } else if (connection->fd_ < 0) {
+    --not_added_;
   }
   connection->fd_ = fd;
   connection->inode_ = InodeOf(fd);
@@ -171,6 +173,7 @@ Connections::Connection* Connections::Begin(absl::string_view peer) {
   if (connection == nullptr) {
     connection = std::make_unique<Connection>();
     connection->peer_ = std::string(peer);
+    ++not_added_;
   }
   ++connection->calls_;
   connection->last_used_ = ++uses_;
@@ -185,6 +188,7 @@ void Connections::End(Connection* connection, int64_t bytes) {
   // The listener does not know this connection, so nothing else would forget it.
   const std::string peer = connection->peer_;
   table_.erase(peer);
+  --not_added_;
 }
 
 bool Connections::AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max) {
@@ -265,7 +269,7 @@ bool Connections::HasUnread(const std::string& peer) const {
 
 int64_t Connections::count() const {
   MutexLock lock(&mutex_);
-  return static_cast<int64_t>(table_.size());
+  return CountLocked();
 }
 
 }  // namespace holdfast::service

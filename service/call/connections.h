@@ -112,6 +112,8 @@ class Connections {
     std::unique_ptr<SocketCopy> socket_;
   };
 
+  // Returns the number of connections that were added, without those that only their calls have made known: the HTTP
+  // port counts its connections by itself.
   int64_t count() const;
 
  private:
@@ -122,6 +124,9 @@ class Connections {
     ino_t inode;
   };
 
+  int64_t CountLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return static_cast<int64_t>(table_.size()) - not_added_;
+  }
   // Returns the socket of the connection; its descriptor is -1 if there is none.
   Socket SocketOf(const std::string& peer) const;
   // Forgets closed connections that have no calls. Asks the system without holding the lock.
@@ -132,7 +137,8 @@ class Connections {
   const int64_t connections_max_;
 
   mutable Mutex mutex_;
-  Table table_ ABSL_GUARDED_BY(mutex_);  // by peer
+  Table table_ ABSL_GUARDED_BY(mutex_);            // by peer
+  int64_t not_added_ ABSL_GUARDED_BY(mutex_) = 0;  // of them: known by their calls only
   std::vector<Socket> closing_ ABSL_GUARDED_BY(mutex_);
   uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Time accept_after_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();

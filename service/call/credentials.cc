@@ -14,8 +14,6 @@ namespace holdfast::service {
 namespace {
 
 constexpr char kAuthorization[] = "authorization";
-// Only a URI has this, so a DNS name or a common name with it would pass for one.
-constexpr absl::string_view kUriMark = "://";
 
 absl::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
 
@@ -39,8 +37,13 @@ std::vector<absl::string_view> ValuesOf(const grpc::ServerContext& context, cons
 
 }  // namespace
 
-Credentials ReadCredentials(const grpc::ServerContext& context) {
+Credentials ReadCredentials(const grpc::ServerContext& context, const HttpOrigin* origin) {
   Credentials credentials;
+  if (origin != nullptr) {
+    credentials.certificate = origin->certificate;
+    credentials.authorization = ValuesOf(context, kAuthorization);
+    return credentials;
+  }
   const std::shared_ptr<const grpc::AuthContext> certificate = context.auth_context();
   if (certificate != nullptr) credentials.certificate = CertificateName(*certificate);
   credentials.authorization = ValuesOf(context, kAuthorization);

@@ -51,6 +51,8 @@ struct Endpoint {
   RequestParser* parser;
   AdminServices* admin;
   Placement* placement;  // null: the server is no node of a cluster
+  // The secret by which calls from the HTTP port are known (http_origin.h); "" without that port.
+  std::string http_secret;
   // Returns whether the server holds the lease of some of its objects, and so can answer for them. Any thread.
   std::function<bool()> serves;
   // The most time for which a request is routed anew while its object is on its way between nodes.

@@ -67,6 +67,7 @@ NodeLoad NodeReader::ReadNow() const {
                                                load.alarm_watchers = sources_.watchers->count();
                                                load.request_record_bytes_max = sources_.request_record_bytes_max;
                                              });
+  if (sources_.http != nullptr) load.http = sources_.http();
   if (sources_.cluster != nullptr) load.cluster = sources_.cluster();
   if (const Traces* const traces = sources_.traces) {
     const SpanExporter::Stats spans = traces->spans();

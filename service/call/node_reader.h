@@ -52,6 +52,7 @@ class NodeReader {
     int64_t request_record_bytes_max;
     const Traces* traces = nullptr;                  // null: nothing is traced
     std::function<ClusterLoad()> cluster = nullptr;  // null: the server is in no cluster
+    std::function<HttpLoad()> http = nullptr;        // null: there is no HTTP port
   };
 
   // `now` is a clock that never goes back.

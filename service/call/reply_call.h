@@ -90,7 +90,7 @@ class ReplyCall : public Call {
       Parse();
       Start();
     } else {
-      endpoint_->parser->Run(context_.peer(), [this] {
+      endpoint_->parser->Run(peer(), [this] {
         Parse();
         endpoint_->executor->Post([this] { Start(); });
       });

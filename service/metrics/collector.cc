@@ -1,5 +1,7 @@
 #include "service/metrics/collector.h"
 
+#include <prometheus/text_serializer.h>
+
 #include <limits>
 #include <string>
 #include <utility>
@@ -109,6 +111,27 @@ std::vector<Series> ReadCluster(Metric metric, const ClusterLoad& load) {
   }
 }
 
+// The metrics of the HTTP port.
+std::vector<Series> ReadHttp(Metric metric, const HttpLoad& load) {
+  static constexpr const char* kAnswers[HttpLoad::kAnswers] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  std::vector<Series> answers;
+  switch (metric) {
+    case Metric::kHttpConnections:
+      return One(load.connections);
+    case Metric::kHttpRequests:
+      for (size_t i = 0; i < HttpLoad::kAnswers; ++i) {
+        answers.push_back({.labels = {kAnswers[i]}, .value = static_cast<double>(load.answers[i])});
+      }
+      return answers;
+    case Metric::kHttpReceivedBytes:
+      return One(load.received_bytes);
+    case Metric::kHttpSentBytes:
+      return One(load.sent_bytes);
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
@@ -192,9 +215,13 @@ std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
     case Metric::kTracesLeftOut:
       return One(load.traces_left_out);
     default:
-      return ReadCluster(metric, load.cluster);
+      break;
   }
+  std::vector<Series> http = ReadHttp(metric, load.http);
+  return http.empty() ? ReadCluster(metric, load.cluster) : http;
 }
+
+std::string TextOf(const Collector& collector) { return prometheus::TextSerializer().Serialize(collector.Collect()); }
 
 std::vector<MetricFamily> Collector::Collect() const {
   const NodeLoad load = load_();

@@ -10,6 +10,7 @@
 #include <prometheus/metric_family.h>
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -31,6 +32,9 @@ class Collector final : public prometheus::Collectable {
   const std::function<NodeLoad()> load_;
   const absl::Time started_;
 };
+
+// Returns the metrics in the text format of Prometheus.
+std::string TextOf(const Collector& collector);
 
 // Returns the series of a metric that is read at a scrape; none for one that the recorder has.
 std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load);

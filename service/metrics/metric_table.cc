@@ -26,6 +26,7 @@ constexpr Buckets kNumbers{kNumberBounds};
 
 constexpr string_view kByMethod[] = {"service", "method"};
 constexpr string_view kByMethodAndCode[] = {"service", "method", "code"};
+constexpr string_view kByAnswer[] = {"answer"};
 constexpr string_view kByReason[] = {"reason"};
 constexpr string_view kByClass[] = {"class"};
 constexpr string_view kByExecutor[] = {"executor"};
@@ -55,6 +56,19 @@ constexpr MetricRow kRows[] = {
     {Metric::kSentBytes, "holdfast_sent_bytes_total", kCounter, kByMethod,
      "Bytes of the messages sent, without errors."},
     {Metric::kConnections, "holdfast_connections", kGauge, {}, "Connections of gRPC."},
+    {Metric::kHttpConnections, "holdfast_http_connections", kGauge, {}, "Connections of the HTTP port."},
+    {Metric::kHttpRequests, "holdfast_http_requests_total", kCounter, kByAnswer,
+     "Requests of the HTTP port, by the class of the status of their answers; \"none\" if the client was gone before."},
+    {Metric::kHttpReceivedBytes,
+     "holdfast_http_received_bytes_total",
+     kCounter,
+     {},
+     "Bytes received by the HTTP port, without those of TLS."},
+    {Metric::kHttpSentBytes,
+     "holdfast_http_sent_bytes_total",
+     kCounter,
+     {},
+     "Bytes sent by the HTTP port, without those of TLS."},
     {Metric::kRefusals, "holdfast_refusals_total", kCounter, kByReason,
      "Calls, and items of batches and streams, that were refused before they began, by the reason in their ErrorInfo."},
     {Metric::kDraining, "holdfast_draining", kGauge, {}, "1 while the server drains, 0 otherwise."},

@@ -28,6 +28,10 @@ enum class Metric : size_t {
   kReceivedBytes,
   kSentBytes,
   kConnections,
+  kHttpConnections,
+  kHttpRequests,
+  kHttpReceivedBytes,
+  kHttpSentBytes,
   kRefusals,
   kDraining,
   // --- Objects.

@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_SERVICE_METRICS_NODE_LOAD_H_
 #define HOLDFAST_SERVICE_METRICS_NODE_LOAD_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -25,6 +26,16 @@ struct ClusterLoad {
   int64_t commits_resolved = 0;
 };
 
+// The HTTP port.
+struct HttpLoad {
+  // The classes of the answers: none, since the client was gone; and 1xx to 5xx.
+  static constexpr size_t kAnswers = 6;
+  int64_t connections = 0;
+  std::array<uint64_t, kAnswers> answers = {};
+  uint64_t received_bytes = 0;
+  uint64_t sent_bytes = 0;
+};
+
 struct NodeLoad {
   struct Executor {
     bool answered = false;  // in time; `load` is empty otherwise
@@ -44,6 +55,7 @@ struct NodeLoad {
   int64_t families_max = 0;
   size_t alarm_watchers = 0;
   int64_t request_record_bytes_max = 0;
+  HttpLoad http;        // all 0 without the port
   ClusterLoad cluster;  // all 0 for a server whose objects are in its data directory
   // Spans that the collector has taken, and those that were dropped; calls that were too many to be traced.
   uint64_t spans_exported = 0;

@@ -103,7 +103,7 @@ class RpcRows {
               bool open = false) {
     auto raw = std::make_shared<RawMethod>(Raw(method, verb, for_clients, open));
     service_.rows.push_back({raw->name(), verb, [raw, post](Endpoint* endpoint) { post(raw.get(), endpoint); },
-                             [raw](size_t number) { raw->set_number(number); }});
+                             [raw](size_t number) { raw->set_number(number); }, open});
   }
 
   // Adds a method that the template `Call` (BatchCall, StreamCall) serves as `row` describes it. The `raw` of `row` is
@@ -113,7 +113,7 @@ class RpcRows {
     auto shared = std::make_shared<Row>(std::move(row));
     service_.rows.push_back({shared->raw.name(), shared->raw.method().verb,
                              [shared](Endpoint* endpoint) { Call::Post(shared.get(), endpoint); },
-                             [shared](size_t number) { shared->raw.set_number(number); }});
+                             [shared](size_t number) { shared->raw.set_number(number); }, shared->raw.method().open});
   }
   RawMethod Raw(absl::string_view method, Verb verb, bool for_clients = false, bool open = false,
                 bool between_nodes = false) const {

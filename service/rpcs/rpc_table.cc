@@ -58,6 +58,16 @@ void RpcTable::Register(grpc::ServerBuilder* builder) const {
   for (const Service& service : services_) builder->RegisterService(service.service.get());
 }
 
+std::vector<Method> RpcTable::methods() const {
+  std::vector<Method> methods;
+  for (const Service& service : services_) {
+    for (const Row& row : service.rows) {
+      methods.push_back({.name = row.method, .verb = *row.verb, .open = row.open, .number = methods.size()});
+    }
+  }
+  return methods;
+}
+
 void RpcTable::Post(Endpoint* endpoint) const {
   for (const Service& service : services_) {
     for (const Row& row : service.rows) row.post(endpoint);

@@ -31,6 +31,7 @@ class RpcTable {
     std::function<void(Endpoint*)> post;  // waits for a call of the method
     // Tells the method its number among those of the table (Method::number). May be null.
     std::function<void(size_t)> set_number = nullptr;
+    bool open = false;  // as Method has it
   };
 
   struct Service {
@@ -52,6 +53,8 @@ class RpcTable {
   // Returns the services in the order in which they were added.
   const std::vector<Service>& services() const { return services_; }
   const std::vector<std::string>& service_names() const { return service_names_; }
+  // Returns all methods, each at its number.
+  std::vector<Method> methods() const;
   // Returns the names of all methods, each at its number.
   const std::vector<std::string>& method_names() const { return method_names_; }
 

@@ -33,7 +33,7 @@ HEAD = """\
 
 <!-- Written by tests/lint/metrics.py from service/metrics/metric_table.cc: change the metrics there. -->
 
-With `metrics { listen: "127.0.0.1:9464" }` in its configuration the server has an endpoint for [Prometheus](https://prometheus.io), `GET /metrics`. Without an address there is none. The endpoint has no TLS and asks nobody who he is, so it takes no other address than loopback unless `metrics.insecure_listen` is true; a scrape names no object and no namespace. [configuration.md](configuration.md#metrics) has its settings.
+With `metrics { listen: "127.0.0.1:9464" }` in its configuration the server has an endpoint for [Prometheus](https://prometheus.io), `GET /metrics`. Without an address there is none. The endpoint has no TLS and asks nobody who he is, so it takes no other address than loopback unless `metrics.insecure_listen` is true; a scrape names no object and no namespace. [configuration.md](configuration.md#metrics) has its settings. The HTTP port has the same page, for those who may read it ([http.md](http.md#tls-and-who-may-call)).
 
 `deploy/monitoring` has a dashboard for Grafana (`dashboard.json`) and rules for alerts (`alerts.yml`); [the runbook](runbook.md#alerts) says what to do at each.
 

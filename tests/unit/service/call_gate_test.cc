@@ -134,5 +134,47 @@ TEST_F(CallGateTest, AMethodForClientsHasOnlyObjectsThatClientsMayWrite) {
   EXPECT_EQ(actors::ReasonOf(status), v1::ERROR_REASON_CLASS_READ_ONLY);
 }
 
+TEST_F(CallGateTest, WhatIsHeldForAClientCountsLikeItsCalls) {
+  CallGate::Lease lease;
+  {
+    CallGate::Hold hold(&gate_, "a");
+    EXPECT_TRUE(hold.Set(150'000).ok());
+    ExpectOverloaded(hold.Set(200'001), "server.connection_bytes_max");
+    EXPECT_EQ(gate_.bytes(), 150'000);
+    ExpectOverloaded(Admit("a", 100'000, &lease), "server.connection_bytes_max");
+    lease.Release();
+    EXPECT_TRUE(hold.Set(10'000).ok());
+    EXPECT_TRUE(Admit("a", 100'000, &lease).ok());
+    // A reply that is there can't be refused, but others then are.
+    hold.Count(500'000);
+    EXPECT_EQ(gate_.bytes(), 600'000 + kCall);
+    CallGate::Lease other;
+    ExpectOverloaded(Admit("b", 0, &other), "server.call_bytes_max");
+    hold.Count(1'000);
+    EXPECT_EQ(gate_.bytes(), 101'000 + kCall);
+  }
+  EXPECT_EQ(gate_.bytes(), 100'000 + kCall);
+  lease.Release();
+  EXPECT_EQ(gate_.bytes(), 0);
+  EXPECT_EQ(connections_.count(), 0);
+}
+
+TEST_F(CallGateTest, AConnectionThatOnlyItsCallsMakeKnownTakesNoPlace) {
+  CallGate::Lease lease;
+  EXPECT_TRUE(Admit("http", 0, &lease).ok());
+  EXPECT_EQ(connections_.count(), 0);
+  EXPECT_EQ(connections_.Add(/*fd=*/0, "grpc"), Connections::Room::kTaken);
+  EXPECT_EQ(connections_.count(), 1);
+  lease.Release();
+  EXPECT_EQ(connections_.count(), 1);
+}
+
+TEST_F(CallGateTest, TheHeadOfACallIsRefusedWhileTheServerDrains) {
+  EXPECT_TRUE(gate_.CheckCaller(kMethod, "a", NoCredentials).ok());
+  gate_.Drain();
+  EXPECT_EQ(actors::ReasonOf(gate_.CheckCaller(kMethod, "a", NoCredentials)), v1::ERROR_REASON_DRAINING);
+  EXPECT_EQ(gate_.calls(), 0);
+}
+
 }  // namespace
 }  // namespace holdfast::service

@@ -37,8 +37,8 @@ TEST(MetricTableTest, NamesFollowTheConventions) {
     EXPECT_EQ(row.name, absl::AsciiStrToLower(row.name));
     EXPECT_TRUE(absl::EndsWith(row.help, ".")) << "help is a sentence";
     for (absl::string_view label : row.labels) {
-      EXPECT_THAT((std::set<absl::string_view>{"service", "method", "code", "reason", "class", "executor", "to",
-                                               "outcome", "place", "direction", "version", "storage_format"}),
+      EXPECT_THAT((std::set<absl::string_view>{"service", "method", "code", "answer", "reason", "class", "executor",
+                                               "to", "outcome", "place", "direction", "version", "storage_format"}),
                   ::testing::Contains(label))
           << "a label must have few values, which clients don't choose";
     }

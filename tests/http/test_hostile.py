@@ -1,0 +1,222 @@
+"""What a client that wants harm can do to the HTTP port: it gets its error, and others are served as before."""
+
+import json
+import socket
+import unittest
+
+from harness import COUNTERS, HEALTH, OBJECTS, Case, Connection, envelope, request_bytes
+
+IDLE_CONNECTIONS = 1000
+# A connection without a request: the object, its place in the loop, and the system's own socket is not counted here.
+IDLE_BYTES_MAX = 8 << 10
+
+
+class Malformed(Case):
+    HTTP = "header_bytes_max: 8192"
+    CONFIG = "server { message_bytes_max: 65536 }"
+
+    def answer_to(self, data):
+        """Sends the bytes; returns the status of the only answer, behind which the connection ends."""
+        connection = self.server.connect()
+        try:
+            connection.send(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = connection.answer()
+        self.assertEqual(answer.headers["connection"], "close", answer)
+        self.assertEqual(connection.is_closed(), b"", data)
+        connection.close()
+        return answer.status
+
+    def test_smuggling(self):
+        smuggled = f"GET {COUNTERS}/GetValue HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        start = f"POST {COUNTERS}/Increment HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        for fields in ("Content-Length: 2\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 2",
+                       "Content-Length: 2\r\nContent-Length: 40", "Content-Length: 2\r\nContent-Length: 2",
+                       "Content-Length: 2, 2", "Transfer-Encoding: xchunked", "Transfer-Encoding: chunked, identity",
+                       "Transfer-Encoding : chunked", "Transfer-Encoding:\x0bchunked", "Content-Length: 2\n X: y",
+                       "X: y\rContent-Length: 2", "Host: evil"):
+            with self.subTest(fields=fields):
+                self.assertEqual(self.answer_to(f"{start}{fields}\r\n\r\n0\r\n\r\n{smuggled}".encode("latin1")), 400)
+
+    def test_what_is_no_request(self):
+        for data, status in ((b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10, 400), (b"GET /\r\n\r\n", 400),
+                             (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505), (b"GET / HTTP/1.1\r\n\r\n", 400),
+                             (b"\0" * 100, 400), (b"SSH-2.0-x\r\n\r\n", 400),
+                             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505)):
+            with self.subTest(data=data):
+                self.assertEqual(self.answer_to(data), status)
+
+    def test_heads_are_bounded(self):
+        self.assertEqual(self.answer_to(request_bytes("GET", "/" + "a" * 20000)), 431)
+        self.assertEqual(self.answer_to(request_bytes("GET", "/healthz", [("X", "a" * 20000)])), 431)
+        self.assertEqual(self.answer_to(request_bytes("GET", "/healthz", [("X", "")] * 200)), 431)
+        self.assertEqual(self.answer_to(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 100000), 431)
+
+    def test_bodies_are_bounded(self):
+        for stream, path in ((False, f"{COUNTERS}/Increment"), (True, f"{HEALTH}/Watch")):
+            kind = "application/connect+json" if stream else "application/json"
+            fields = [("Content-Type", kind)]
+            connection = self.server.connect()
+            connection.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+                            "Content-Length: 10000000000\r\n\r\n".encode())
+            answer = connection.answer()
+            self.assertEqual(answer.status, 413)
+            self.assertIn(b"over 65541 bytes", answer.body)
+            connection = self.server.connect()
+            chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+            connection.send(request_bytes("GET", path, [*fields, ("Transfer-Encoding", "chunked")]).replace(
+                b"GET", b"POST") + chunk * 32)
+            answer = connection.answer()
+            self.assertEqual(answer.status, 200 if stream else 429)
+            self.assertIn(b"resource_exhausted", answer.body)
+
+    def test_chunks_with_long_lines(self):
+        head = f"POST {COUNTERS}/Increment HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" \
+               "Transfer-Encoding: chunked\r\n\r\n"
+        self.assertEqual(self.answer_to(head.encode() + b"1;" + b"a" * 30000), 400)
+        self.assertEqual(self.answer_to(head.encode() + b"zz\r\n"), 400)
+        self.assertEqual(self.answer_to(head.encode() + b"2\r\n{}XX0\r\n\r\n"), 400)
+
+    def test_half_requests(self):
+        whole = request_bytes("POST", f"{COUNTERS}/Increment", [("Content-Type", "application/json")],
+                              json.dumps({"object": {"name": "half"}}).encode())
+        for size in range(1, len(whole)):
+            connection = self.server.connect()
+            connection.send(whole[:size])
+            connection.close()
+        self.assertEqual(self.server.call(f"{COUNTERS}/GetValue", {"object": {"name": "half"}}).json(), {})
+
+    def test_expect_continue(self):
+        connection = self.server.connect()
+        body = json.dumps({"object": {"name": "continued"}}).encode()
+        request = request_bytes("POST", f"{COUNTERS}/Increment", [("Content-Type", "application/json"),
+                                                                  ("Expect", "100-continue")], body)
+        connection.send(request[:-len(body)])
+        self.assertEqual(connection.head()[0], 100)
+        connection.send(body)
+        self.assertEqual(connection.answer().json(), {"value": "1"})
+        # A request that is refused by its head is not asked for its body.
+        connection.send(request_bytes("POST", f"{COUNTERS}/Nothing", [("Expect", "100-continue"),
+                                                                      ("Content-Length", "50000")])[:-2] + b"\r\n")
+
+
+class Slow(Case):
+    HTTP = "head_time_limit_ms: 3000 body_time_limit_ms: 3000 idle_timeout_ms: 4000"
+    CONFIG = "server { reply_time_limit_ms: 3000 }"
+
+    def test_a_head_that_does_not_come(self):
+        silent = self.server.connect()
+        slow = self.server.connect()
+        slow.send(b"GET /healthz HTTP/1.1\r\nHo")
+        self.assertEqual(slow.answer().status, 408)
+        self.assertEqual(slow.is_closed(), b"")
+        self.assertEqual(silent.is_closed(), b"")
+
+    def test_a_body_that_does_not_come(self):
+        slow = self.server.connect()
+        slow.send(request_bytes("POST", f"{COUNTERS}/Increment", [("Content-Type", "application/json")], b"{}")[:-1])
+        answer = slow.answer()
+        self.expect_error(answer, 504, "deadline_exceeded", says="http.body_time_limit_ms")
+        self.assertEqual(slow.is_closed(), b"")
+
+    def test_an_idle_connection_is_closed(self):
+        connection = self.server.connect()
+        connection.send(request_bytes("GET", "/healthz"))
+        self.assertEqual(connection.answer().status, 200)
+        self.assertEqual(connection.is_closed(), b"")
+
+    def test_an_answer_that_is_not_taken(self):
+        value = "A" * 87380 + "AAA="
+        entries = [{"key": f"k{i}", "value": value} for i in range(40)]
+        put = self.server.call(f"{OBJECTS}/PutEntries", {"object": {"name": "large"}, "entries": entries})
+        self.assertEqual(put.status, 200, put)
+        body = json.dumps({"object": {"name": "large"}, "keys": [entry["key"] for entry in entries]}).encode()
+        before = self.server.metric('holdfast_http_requests_total{answer="none"}')
+        slow = [Connection(self.server.port, receive_bytes=4096) for _ in range(5)]
+        for connection in slow:
+            connection.send(request_bytes("POST", f"{OBJECTS}/GetEntries", [("Content-Type", "application/json")], body))
+        self.eventually(lambda: self.server.metric('holdfast_http_requests_total{answer="none"}') == before + 5,
+                        "5 answers that were given up")
+        self.eventually(lambda: self.server.metric("holdfast_call_memory_bytes") < 1 << 20, "the memory of the answers")
+        for connection in slow:
+            connection.close()
+
+    def test_a_stream_that_is_not_read(self):
+        entries = [{"key": f"k{i}", "value": "A" * 87380 + "AAA="} for i in range(40)]
+        self.server.call(f"{OBJECTS}/PutEntries", {"object": {"name": "stream"}, "entries": entries})
+        connection = Connection(self.server.port, receive_bytes=4096)
+        connection.send(request_bytes("POST", f"{OBJECTS}/ExportObject", [("Content-Type", "application/connect+json")],
+                                      envelope(b'{"object":{"name":"stream"}}')))
+        self.eventually(lambda: self.server.metric("holdfast_streams_in_progress") == 1, "a stream")
+        self.eventually(lambda: self.server.metric("holdfast_streams_in_progress") == 0, "the end of the stream")
+        connection.close()
+
+
+class Many(Case):
+    HTTP = "connections_max: 1500"
+
+    def test_a_thousand_idle_connections_are_cheap(self):
+        for _ in range(20):
+            self.server.get("/healthz")
+        before = self.server.resident_bytes()
+        connections = []
+        for _ in range(IDLE_CONNECTIONS):
+            connection = self.server.connect()
+            connection.send(request_bytes("GET", "/healthz"))
+            self.assertEqual(connection.answer().status, 200)
+            connections.append(connection)
+        each = (self.server.resident_bytes() - before) / IDLE_CONNECTIONS
+        print(f"idle connections: {IDLE_CONNECTIONS}, resident bytes of each: {each:.0f}")
+        self.assertLess(each, IDLE_BYTES_MAX)
+        self.assertEqual(self.server.call(f"{COUNTERS}/Increment", {"object": {"name": "many"}}).json(), {"value": "1"})
+        for connection in connections:
+            connection.close()
+        self.eventually(lambda: self.server.metric("holdfast_http_connections ") < 10, "the connections to be forgotten")
+
+
+class Full(Case):
+    HTTP = "connections_max: 8"
+
+    def test_a_new_connection_takes_the_place_of_the_one_that_was_idle_for_longest(self):
+        watches = []
+        for _ in range(3):
+            connection = self.server.connect()
+            connection.send(request_bytes("POST", f"{HEALTH}/Watch", [("Content-Type", "application/connect+json")],
+                                          envelope(b"{}")))
+            self.assertEqual(connection.head()[0], 200)
+            connection.chunk()
+            watches.append(connection)
+        idle = [self.server.connect() for _ in range(30)]
+        self.assertEqual(idle[0].is_closed(), b"")
+        self.assertEqual(self.server.get("/healthz").status, 200)
+        for connection in watches:
+            connection.socket.settimeout(0.2)
+            with self.assertRaises(socket.timeout):
+                connection.socket.recv(1)
+            connection.close()
+        for connection in idle:
+            connection.close()
+
+    def test_where_all_have_requests_the_new_one_is_closed(self):
+        watches = []
+        while len(watches) < 8:
+            connection = self.server.connect()
+            connection.send(request_bytes("POST", f"{HEALTH}/Watch", [("Content-Type", "application/connect+json")],
+                                          envelope(b"{}")))
+            self.assertEqual(connection.head()[0], 200)
+            watches.append(connection)
+        self.assertEqual(self.server.connect().is_closed(), b"")
+        for connection in watches:
+            connection.close()
+        self.eventually(lambda: self.is_served(), "a place")
+
+    def is_served(self):
+        try:
+            return self.server.get("/healthz").status == 200
+        except (EOFError, OSError):
+            return False
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
