@@ -13,7 +13,7 @@ build_packages=(
   clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libpq-dev libspdlog-dev libxxhash-dev libcli11-dev libmimalloc-dev
-  libssl-dev libboost-dev nlohmann-json3-dev
+  libssl-dev libboost-dev nlohmann-json3-dev libyaml-cpp-dev
   libgtest-dev libgmock-dev
   prometheus-cpp-dev libcivetweb-dev
   # This Go package has the .proto file of grpc.health.v1, which no C++ package of Debian ships.
@@ -39,13 +39,17 @@ otlp_sums="93bf485272d0785e3c4f5de3fcea8c60898faac604497fa1dd062fadea14a448  ope
 f89f498d0d90b5dda496a4d367018229c1ca3f2cb7f5e613033e45a28ac7e9ca  opentelemetry/proto/trace/v1/trace.proto
 6e37601a9fd16ff872d167d525d0ed87647dbfd09510e82f6b63ae92a72ec02e  opentelemetry/proto/common/v1/common.proto
 b8ea46501d3d4ba7057a1257e363eb8a335d17d7595c157802ffb0bb26c85796  opentelemetry/proto/resource/v1/resource.proto"
-# promtool checks the metrics and the rules for alerts, and etcd is what Patroni keeps its state in. They are taken out of
+# promtool checks the metrics and the rules for alerts, prometheus runs them, and etcd is what Patroni keeps its state in. They are taken out of
 # Debian's packages, which are not installed: those would start servers.
 promtool_dir=/usr/local/share/holdfast/promtool
 etcd_dir=/usr/local/share/holdfast/etcd
-# Patroni starts nothing as long as /etc/patroni has no configuration. Chromium shows the console to its tests.
-# zsh is a shell whose completion of the tool is tested; bash is there.
-tool_packages=(clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15 patroni zsh chromium)
+# Patroni starts nothing as long as /etc/patroni has no configuration. redis-tools has the program of Redis's server
+# under another name, and starts none. Chromium shows the console to its tests. zsh is a shell whose completion of the
+# tool is tested; bash is there.
+tool_packages=(
+  clang-format-16 clang-tidy-16 libclang-rt-16-dev libfaketime postgresql-15 patroni redis-tools python3-yaml help2man zsh
+  chromium
+)
 bench_packages=(libbenchmark-dev libevent-dev libhiredis-dev redis-server)
 
 usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
@@ -67,8 +71,9 @@ if $bench; then wanted+=("${bench_packages[@]}"); fi
 if $tools; then wanted+=("${tool_packages[@]}"); fi
 # A client in Go is among the tests.
 if $tools && ! command -v go >/dev/null; then wanted+=(golang-go); fi
-# TLC, which checks the model of ownership, is a program of Java.
-if $tools && ! command -v java >/dev/null; then wanted+=(openjdk-17-jre-headless); fi
+# TLC, which checks the model of ownership, is a program of Java, and a client in Java is among the tests.
+if $tools && ! command -v javac >/dev/null; then wanted+=(openjdk-17-jdk-headless); fi
+if $tools && ! command -v mvn >/dev/null; then wanted+=(maven); fi
 # npm fetches the source of SQLite and the files of OTLP. If npm was installed from elsewhere, Debian's packages of it
 # would get in its way.
 sqlite_wanted=true
@@ -97,7 +102,7 @@ protos_missing=false
 [ -f "$googleapis_dir/google/rpc/error_details.proto" ] || protos_missing=true
 sqlite_is_right() { (cd "$1" 2>/dev/null && sha256sum --check --status <<<"$sqlite_sums"); }
 promtool_missing=false
-! $tools || [ -x "$promtool_dir/promtool" ] || promtool_missing=true
+! $tools || { [ -x "$promtool_dir/promtool" ] && [ -x "$promtool_dir/prometheus" ]; } || promtool_missing=true
 etcd_missing=false
 ! $tools || [ -x "$etcd_dir/etcd" ] || etcd_missing=true
 sqlite_missing=false
@@ -112,7 +117,7 @@ fi
 ! $protos_missing || echo "install-deps: missing: $googleapis in $googleapis_dir"
 ! $otlp_missing || echo "install-deps: missing: the .proto files of $otlp_package in $googleapis_dir"
 ! $sqlite_missing || echo "install-deps: missing: SQLite $sqlite_version in $sqlite_dir"
-! $promtool_missing || echo "install-deps: missing: promtool in $promtool_dir"
+! $promtool_missing || echo "install-deps: missing: promtool and prometheus in $promtool_dir"
 ! $etcd_missing || echo "install-deps: missing: etcd in $etcd_dir"
 if $check; then exit 1; fi
 
@@ -163,13 +168,14 @@ if $otlp_missing; then
     "${as_root[@]}" install -D -m 644 "$scratch/otlp/package/build/protos/$file" "$googleapis_dir/$file"
   done <<<"$otlp_sums"
 fi
-unpack() { # PACKAGE FILE DIRECTORY
-  echo "install-deps: installing ${2##*/} into $3"
+unpack() { # PACKAGE DIRECTORY FILE...
+  local package=$1 directory=$2 file
+  echo "install-deps: installing ${*:3} of $package into $directory"
   apt update
-  mkdir "$scratch/$1"
-  (cd "$scratch/$1" && apt-get -q download "$1" && dpkg-deb -x "$1"_*.deb .)
-  "${as_root[@]}" install -D "$scratch/$1/$2" "$3/${2##*/}"
+  mkdir "$scratch/$package"
+  (cd "$scratch/$package" && apt-get -q download "$package" && dpkg-deb -x "$package"_*.deb .)
+  for file in "${@:3}"; do "${as_root[@]}" install -D "$scratch/$package/$file" "$directory/${file##*/}"; done
 }
-! $promtool_missing || unpack prometheus usr/bin/promtool "$promtool_dir"
-! $etcd_missing || unpack etcd-server usr/bin/etcd "$etcd_dir"
+! $promtool_missing || unpack prometheus "$promtool_dir" usr/bin/promtool usr/bin/prometheus
+! $etcd_missing || unpack etcd-server "$etcd_dir" usr/bin/etcd
 echo "install-deps: done"

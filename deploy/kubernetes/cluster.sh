@@ -5,8 +5,8 @@
 #   cluster.sh install            Debian packages and the Kubernetes binaries (built from Go modules, some minutes once)
 #   cluster.sh start | stop       start (node Ready), and remove everything again
 #   cluster.sh load IMAGE.tar     import a docker-archive (buildah push IMAGE docker-archive:IMAGE.tar:NAME)
-#   cluster.sh volume NAME CLAIM_NAMESPACE/CLAIM SIZE UID
-#                                 make a hostPath PersistentVolume that UID may write, kept for that claim
+#   cluster.sh volume NAME CLAIM_NAMESPACE/CLAIM SIZE GROUP
+#                                 make a hostPath PersistentVolume that GROUP may write, kept for that claim
 #   cluster.sh kubectl ARGS...    kubectl as cluster admin
 #   cluster.sh exec COMMAND...    run a command inside the node's network: pod addresses are reachable from there
 #
@@ -205,11 +205,13 @@ start() {
 
 load() { ctr -a "$dir/containerd.sock" -n k8s.io images import "$1"; }
 
-# claimRef keeps the volume for that one claim. The owner is set here because fsGroup does not reach hostPath volumes.
-volume() { # name, namespace/claim, size, uid
+# claimRef keeps the volume for that one claim. Group and mode are those that fsGroup gives, which does not reach hostPath
+# volumes.
+volume() { # name, namespace/claim, size, group
   local path=$dir/volumes/$1
   mkdir -p "$path"
-  chown "$4:$4" "$path"
+  chown "0:$4" "$path"
+  chmod 2770 "$path"
   kubectl_admin apply -f - <<EOF
 apiVersion: v1
 kind: PersistentVolume

@@ -1,30 +1,40 @@
 #!/usr/bin/env bash
-# Proves deploy/kubernetes on a real Kubernetes of one node (cluster.sh): the image, the base under the pod security
-# level "restricted", the probes, and that a value outlives its pod. Ends with a line PASSED, or exits non-zero.
+# Proves deploy/kubernetes and deploy/helm on a real Kubernetes of one node (cluster.sh), under the pod security level
+# "restricted": one server that is restarted under load, gets another user id and TLS, and keeps what it has. Ends with a
+# line PASSED, or exits non-zero.
 #
-#   test.sh                        builds the image as deploy/Dockerfile says, compiling included
-#   test.sh --binary-dir DIR       packs the binaries of a build tree (DIR/service/holdfastd and DIR/client/holdfast)
-#                                  or of a plain folder (DIR/holdfastd and DIR/holdfast) instead
-#   test.sh --base-image NAME      builds on NAME; otherwise on a Debian 12 that debootstrap makes once, so that no
-#                                  image registry is needed
+#   test.sh                        the Kustomize base, its overlays and components
+#   test.sh --helm                 the Helm chart: install, upgrade, rollback, uninstall
+#   test.sh --cluster              overlays/cluster: three nodes on PostgreSQL, replaced under load
+#   test.sh --helm --cluster       the same by the chart
 #
-#   test.sh --cluster              proves overlays/cluster instead: three nodes on PostgreSQL, replaced under load
+#   --binary-dir DIR       packs the binaries of a build tree (DIR/service/holdfastd and DIR/client/holdfast) or of a plain
+#                          folder (DIR/holdfastd and DIR/holdfast), where the image is compiled as deploy/Dockerfile says
+#                          otherwise
+#   --base-image NAME      builds on NAME; otherwise on a Debian 12 that debootstrap makes once, so that no image registry
+#                          is needed
 #
-# Needs root, about 2 GB of disk, and what `cluster.sh install` installs (which it calls).
+# Needs root, about 2 GB of disk, and what `cluster.sh install` and tests/deploy/build_tools.sh install (which it calls).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 readonly here root
 readonly namespace=holdfast-test pod=holdfast-0
+readonly cluster_dir=${HOLDFAST_CLUSTER_DIR:-/tmp/hf-cluster}
+# The group that owns volumes (fsGroup), and a user id such as OpenShift would choose.
+readonly volume_group=10001 other_user=1000810000
+# Whose schemas the ServiceMonitor, the rules and the Certificate must have.
+readonly prometheus_operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
+readonly cert_manager=github.com/cert-manager/cert-manager@v1.19.0
 # Certificate authorities that this machine trusts beyond Debian's, as behind a company's proxy: pip needs them in the
 # build stage too. They are part of the base image, and so of its name.
 readonly local_authorities=/usr/local/share/ca-certificates
 local_base=localhost/holdfast-base:bookworm-$(cat "$local_authorities"/*.crt 2>/dev/null | sha256sum | cut -c1-12)
 readonly local_base
-base_image='' binary_dir='' several=false
+base_image='' binary_dir='' several=false by_helm=false
 
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,19s/^# \{0,1\}//p' "$0"; }
 step() { printf '\n== %s\n' "$*"; }
 fail() { echo "test: $*" >&2; exit 1; }
 
@@ -33,12 +43,16 @@ while [ $# -gt 0 ]; do
     --binary-dir) binary_dir=${2:?--binary-dir needs a folder}; shift ;;
     --base-image) base_image=${2:?--base-image needs a name}; shift ;;
     --cluster) several=true ;;
+    --helm) by_helm=true ;;
     -h | --help) usage; exit 0 ;;
     *) echo "test: unknown argument '$1'" >&2; usage >&2; exit 2 ;;
   esac
   shift
 done
 [ "$(id -u)" -eq 0 ] || fail "needs root"
+what=deploy/kubernetes
+if $by_helm; then what=deploy/helm; fi
+if $several; then what+=", with three nodes,"; fi
 if [ -n "$binary_dir" ]; then
   binary_dir=$(cd "$binary_dir" && pwd) || fail "no folder $binary_dir"
 fi
@@ -47,6 +61,9 @@ work=$(mktemp -d)
 client_container='' image_name='' cluster_started=false load_pids=''
 cluster() { "$here/cluster.sh" "$@"; }
 kube() { cluster kubectl -n "$namespace" "$@"; }
+# The chart is installed as a user would, from the folder.
+helm() { cluster exec "$root/build/tools/deploy/helm" --kubeconfig "$cluster_dir/admin.conf" -n "$namespace" "$@"; }
+readonly chart=$root/deploy/helm/holdfast values=$root/deploy/helm/values
 # Neither buildah's overlay driver nor its usual isolation works everywhere; these need only root.
 image() { buildah --storage-driver vfs "$@"; }
 
@@ -78,7 +95,7 @@ clean_up() {
   fi
   for pid in $load_pids; do kill "$pid" 2>/dev/null; done
   rm -rf "$work"
-  if [ "$status" -eq 0 ]; then echo "PASSED: deploy/kubernetes works on a real cluster"; else echo "FAILED ($status)"; fi
+  if [ "$status" -eq 0 ]; then echo "PASSED: $what works on a real cluster"; else echo "FAILED ($status)"; fi
   exit "$status"
 }
 trap clean_up EXIT
@@ -117,9 +134,10 @@ build_image() {
       [ -x "$found" ] || fail "neither $binary_dir/$name nor $binary_dir/${name#*/} is a program"
       strip --strip-debug -o "$work/binaries/${name#*/}" "$found"
     done
+    if [ -x "$binary_dir/service/holdfastd" ]; then "$root/deploy/sbom.sh" --json --build "$binary_dir" >"$work/binaries/sbom.json"; fi
     arguments+=(--target prebuilt --build-context "binaries=$work/binaries")
   fi
-  image build -q --no-cache --force-rm "${arguments[@]}" -f "$root/deploy/Dockerfile" -t "$image_name" "$root" >"$work/build.log" 2>&1 ||
+  image build -q --format docker --no-cache --force-rm "${arguments[@]}" -f "$root/deploy/Dockerfile" -t "$image_name" "$root" >"$work/build.log" 2>&1 ||
     { tail -40 "$work/build.log" >&2; fail "the image was not built"; }
 }
 
@@ -153,9 +171,68 @@ wait_ready() {
   kube wait pod "$pod" --for=condition=Ready --timeout=60s
 }
 
+# The process of a pod, on this machine.
+pid_of() {
+  local pid
+  for pid in $(pgrep -x holdfastd); do
+    if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "HOSTNAME=${1#pod/}"; then
+      echo "$pid"
+      return
+    fi
+  done
+  fail "no process of $1"
+}
+
+# The user, the rights and the root file system of the pod's process. There is no shell in the image to look from inside.
+check_container() { # user
+  local process
+  process=$(pid_of "$pod")
+  grep -E '^(Uid|Gid|CapEff|NoNewPrivs|Seccomp):' "/proc/$process/status" | tee "$work/status"
+  tr -s ' \t' ' ' <"$work/status" >"$work/status.words"
+  grep -qx "Uid: $1 $1 $1 $1" "$work/status.words" || fail "the user is not $1"
+  grep -qx 'CapEff: 0000000000000000' "$work/status.words" || fail "the process has capabilities"
+  grep -qx 'NoNewPrivs: 1' "$work/status.words" || fail "the process may gain privileges"
+  grep -qx 'Seccomp: 2' "$work/status.words" || fail "no seccomp filter"
+  if touch "/proc/$process/root/usr/local/bin/written" 2>"$work/touch.log"; then fail "the root file system can be written"; fi
+  grep -F 'Read-only file system' "$work/touch.log"
+}
+
+# Adds one to the counter of visits, through the Service, and fails if it is not then the given value.
+expect_visits() { # value
+  local reply
+  forward
+  reply=$(call counter increment visits)
+  end_forward
+  echo "$reply"
+  [ "$(number value <<<"$reply")" = "$1" ] || fail "the counter is not $1"
+}
+
+# The resources of operators that the overlays use, of their published modules, so that the API server checks ours.
+install_schemas() {
+  local folder file
+  folder=$(go mod download -json "$prometheus_operator" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+  for file in servicemonitors prometheusrules; do
+    cluster kubectl apply --server-side -f "$folder/example/prometheus-operator-crd/monitoring.coreos.com_$file.yaml"
+  done
+  folder=$(go mod download -json "$cert_manager" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+  file=$(ls "$folder"/deploy/crds/*_certificates.yaml)
+  cluster kubectl apply --server-side -f "$file"
+  cluster kubectl wait --for=condition=Established --all crd --timeout=60s
+}
+
+# Has the API server check objects as strictly as it can; a warning, as of the pod security level, is a fault too.
+check_objects() { # what; the objects come on standard input
+  kube apply --dry-run=server --validate=strict -f - >"$work/dry.log" 2>&1 || { cat "$work/dry.log"; fail "$1 is not valid"; }
+  if grep -qi warning "$work/dry.log"; then cat "$work/dry.log"; fail "$1 warns"; fi
+  echo "$1: $(grep -c 'server dry run' "$work/dry.log") objects are valid"
+}
+
+# shellcheck source=deploy/kubernetes/test-load.sh
+. "$here/test-load.sh"
+
 step "What is needed"
 cluster install
-echo "all there"
+"$root/tests/deploy/build_tools.sh"
 
 step "The image"
 if [ -z "$base_image" ]; then
@@ -163,12 +240,14 @@ if [ -z "$base_image" ]; then
   base_image=$local_base
 fi
 # Under the very name that the base asks for, as containerd spells it out, so that the base is tested unchanged.
-image_name=docker.io/library/$(cd "$here" && kubectl kustomize . | sed -nE 's/^ *image: //p')
+image_name=docker.io/library/$(cd "$here" && kubectl kustomize base | sed -nE 's/^ *image: //p')
 build_image
 image push -q "$image_name" "docker-archive:$work/image.tar:$image_name"
 echo "built $image_name: $(du -h "$work/image.tar" | cut -f1)"
 client_container=$(image from --pull-never "$image_name")
 client_root=$(image mount "$client_container")
+if [ -n "$(find "$client_root" -name 'sh' -o -name 'bash' -o -name 'dpkg')" ]; then fail "the image has a shell"; fi
+image inspect --type image --format '{{.Docker.Config.Healthcheck.Test}} {{.Docker.Config.User}}{{"\n"}}' "$image_name"
 
 step "The cluster"
 cluster_started=true
@@ -176,7 +255,7 @@ cluster start
 cluster load "$work/image.tar"
 cluster kubectl create namespace "$namespace"
 cluster kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted \
-  pod-security.kubernetes.io/enforce-version=latest
+  pod-security.kubernetes.io/warn=restricted pod-security.kubernetes.io/enforce-version=latest
 # The default account is made a moment after its namespace; no pod is admitted before.
 kube wait --for=create serviceaccount/default --timeout=60s
 
@@ -186,70 +265,19 @@ if kube run loose --image="$image_name" --dry-run=server >"$work/loose.log" 2>&1
 fi
 grep -F 'violates PodSecurity "restricted' "$work/loose.log" || { cat "$work/loose.log"; fail "refused for another reason"; }
 
+step "Schemas of $prometheus_operator and $cert_manager"
+install_schemas
+
 if $several; then
   # shellcheck source=deploy/kubernetes/overlays/cluster/test-steps.sh
   . "$here/overlays/cluster/test-steps.sh"
   exit
 fi
-
-step "kubectl apply -k deploy/kubernetes"
-cluster volume holdfast-data "$namespace/data-$pod" 10Gi 10001
-kube apply -k "$here" --dry-run=server
-kube apply -k "$here" 2>&1 | tee "$work/apply.log"
-if grep -qi warning "$work/apply.log"; then fail "applying the base warns"; fi
-wait_ready
-kube get pods,pvc,services -o wide
-first_uid=$(kube get pod "$pod" -o 'jsonpath={.metadata.uid}')
-
-step "The container"
-kube exec "$pod" -- id -u | tee "$work/uid"
-[ "$(cat "$work/uid")" = 10001 ] || fail "not the user 10001"
-if kube exec "$pod" -- touch /usr/local/bin/written 2>"$work/touch.log"; then fail "the root file system can be written"; fi
-grep -F 'Read-only file system' "$work/touch.log"
-kube exec "$pod" -- grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/1/status | tee "$work/status"
-tr -d ' \t' <"$work/status" | grep -qx 'CapEff:0000000000000000' || fail "the process has capabilities"
-tr -d ' \t' <"$work/status" | grep -qx 'NoNewPrivs:1' || fail "the process may gain privileges"
-tr -d ' \t' <"$work/status" | grep -qx 'Seccomp:2' || fail "no seccomp filter"
-
-step "Calls through the Service"
-forward
-call health
-call counter increment visits --amount 41
-reply=$(call counter increment visits)
-echo "$reply"
-written=$(number value <<<"$reply")
-end_forward
-[ "$written" = 42 ] || fail "the counter is '$written', not 42"
-
-step "Deleting the pod"
-kube logs -f "$pod" >"$work/first-pod.log" 2>&1 &
-logs_pid=$!
-kube get pod "$pod" --watch -o 'jsonpath={.status.containerStatuses[0].state.terminated.exitCode}{"\n"}' \
-  >"$work/exit-codes" 2>/dev/null &
-watch_pid=$!
-kube delete pod "$pod" --timeout=60s
-wait "$logs_pid" || true
-kill "$watch_pid" 2>/dev/null || true
-echo "-- the last lines of its log"
-tail -5 "$work/first-pod.log"
-exit_code=$(grep -m 1 . "$work/exit-codes" || true)
-echo "-- its exit status: ${exit_code:-never seen}"
-[ "$exit_code" = 0 ] || fail "the server did not end in order"
-wait_ready
-second_uid=$(kube get pod "$pod" -o 'jsonpath={.metadata.uid}')
-[ "$first_uid" != "$second_uid" ] || fail "it is still the old pod"
-echo "pod $first_uid is gone, $second_uid serves"
-restarts=$(kube get pod "$pod" -o 'jsonpath={.status.containerStatuses[0].restartCount}')
-[ "$restarts" = 0 ] || fail "the new container was restarted $restarts times"
-
-step "The new pod has the value"
-forward
-reply=$(call counter get visits)
-echo "$reply"
-found=$(number value <<<"$reply")
-reply=$(call counter increment visits)
-echo "$reply"
-after=$(number value <<<"$reply")
-end_forward
-[ "$found" = 42 ] || fail "the counter is '$found', not 42"
-[ "$after" = 43 ] || fail "one more makes '$after', not 43"
+cluster volume holdfast-data "$namespace/data-$pod" 100Gi "$volume_group"
+if $by_helm; then
+  # shellcheck source=deploy/helm/test-steps.sh
+  . "$root/deploy/helm/test-steps.sh"
+else
+  # shellcheck source=deploy/kubernetes/base/test-steps.sh
+  . "$here/base/test-steps.sh"
+fi

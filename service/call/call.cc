@@ -157,8 +157,9 @@ void WatchCalls(Endpoint* endpoint) {
       } else if (now - call->used_at_ >= idle_max) {
         call->EndIdle();
       } else if (call->shape_ == CallGate::Shape::kStream && !call->finishing()) {
-        const absl::Status status = endpoint->gate->Recheck(call->method_->method(), &call->lease_,
-                                                            [call] { return ReadCredentials(call->context_, call->origin_.get()); });
+        const absl::Status status = endpoint->gate->Recheck(call->method_->method(), &call->lease_, [call] {
+          return ReadCredentials(call->context_, call->origin_.get());
+        });
         if (!status.ok()) call->EndDenied(status);
       }
     }

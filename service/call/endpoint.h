@@ -33,6 +33,7 @@ namespace holdfast::service {
 
 struct AdminServices;
 class Call;
+class RuleFiles;
 
 // The objects behind the pointers outlive the endpoint, and the endpoint outlives its calls.
 struct Endpoint {
@@ -81,6 +82,9 @@ struct Endpoint {
   Call* calls = nullptr;
   // Grows with each look of the watch over calls. Any thread may read it.
   std::atomic<int64_t> tick = 0;
+
+  // The rules of Envoy's rate limit service; null: the server does not have it.
+  RuleFiles* rate_limits = nullptr;
 };
 
 // Returns the steady time at which a call's client stops waiting. Call it when the call has just arrived: gRPC tells

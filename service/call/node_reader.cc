@@ -69,6 +69,7 @@ NodeLoad NodeReader::ReadNow() const {
                                              });
   if (sources_.http != nullptr) load.http = sources_.http();
   if (sources_.cluster != nullptr) load.cluster = sources_.cluster();
+  if (sources_.rate_limits != nullptr) load.rate_limits = sources_.rate_limits();
   if (const Traces* const traces = sources_.traces) {
     const SpanExporter::Stats spans = traces->spans();
     load.spans_exported = spans.exported;

@@ -50,9 +50,10 @@ class NodeReader {
     const actors::AlarmWatchers* watchers;
     int64_t families_max;
     int64_t request_record_bytes_max;
-    const Traces* traces = nullptr;                       // null: nothing is traced
-    std::function<ClusterLoad()> cluster = nullptr;       // null: the server is in no cluster
-    std::function<HttpLoad()> http = nullptr;        // null: there is no HTTP port
+    const Traces* traces = nullptr;                        // null: nothing is traced
+    std::function<ClusterLoad()> cluster = nullptr;        // null: the server is in no cluster
+    std::function<RateLimitLoad()> rate_limits = nullptr;  // null: the server has no rate limit service
+    std::function<HttpLoad()> http = nullptr;              // null: there is no HTTP port
   };
 
   // `now` is a clock that never goes back.

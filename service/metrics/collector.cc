@@ -2,8 +2,10 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <iterator>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -86,6 +88,30 @@ ClientMetric ToClient(const MetricRow& row, Series series) {
       break;
   }
   return metric;
+}
+
+// The labels of DescriptorOutcome.
+constexpr absl::string_view kDescriptorOutcomes[] = {"ok", "over_limit", "over_limit_in_shadow", "unlimited",
+                                                     "without_rule"};
+static_assert(std::size(kDescriptorOutcomes) == std::tuple_size_v<DescriptorCounts>);
+
+// The metrics of Envoy's rate limit service.
+std::vector<Series> ReadRateLimits(Metric metric, const RateLimitLoad& load) {
+  std::vector<Series> all;
+  switch (metric) {
+    case Metric::kRateLimitDescriptors:
+      for (size_t i = 0; i < load.descriptors.size(); ++i) {
+        all.push_back(
+            {.labels = {std::string(kDescriptorOutcomes[i])}, .value = static_cast<double>(load.descriptors[i])});
+      }
+      return all;
+    case Metric::kRateLimitRuleChanges:
+      return One(load.rule_changes);
+    case Metric::kRateLimitRulesRefused:
+      return One(load.rules_refused ? 1.0 : 0.0);
+    default:
+      return {};
+  }
 }
 
 // The metrics of a member of a cluster.
@@ -207,6 +233,10 @@ std::vector<Series> ReadLoad(Metric metric, const NodeLoad& load) {
       return SumOf<int64_t>(load, [](const Executor& e) { return e.load.request_record_bytes; });
     case Metric::kRequestRecordBytesMax:
       return One(load.request_record_bytes_max);
+    case Metric::kRateLimitDescriptors:
+    case Metric::kRateLimitRuleChanges:
+    case Metric::kRateLimitRulesRefused:
+      return ReadRateLimits(metric, load.rate_limits);
     case Metric::kTraceSpans:
       return One(load.spans_exported);
     case Metric::kTraceSpansDropped:

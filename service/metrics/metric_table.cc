@@ -31,6 +31,7 @@ constexpr string_view kByReason[] = {"reason"};
 constexpr string_view kByClass[] = {"class"};
 constexpr string_view kByExecutor[] = {"executor"};
 constexpr string_view kByEnd[] = {"to", "outcome"};
+constexpr string_view kByOutcome[] = {"outcome"};
 constexpr string_view kByPlace[] = {"place"};
 constexpr string_view kByDirection[] = {"direction"};
 constexpr string_view kByVersion[] = {"version", "storage_format"};
@@ -274,6 +275,20 @@ constexpr MetricRow kRows[] = {
      kGauge,
      {},
      "The bound on the bytes of those replies, over all executors."},
+
+    {Metric::kRateLimitDescriptors, "holdfast_rate_limit_descriptors_total", kCounter, kByOutcome,
+     "Descriptors that Envoy's rate limit service has answered: ok, over_limit, over_limit_in_shadow, unlimited, or "
+     "without_rule."},
+    {Metric::kRateLimitRuleChanges,
+     "holdfast_rate_limit_rule_changes_total",
+     kCounter,
+     {},
+     "Times that new rules of Envoy's rate limit service came into effect after the start."},
+    {Metric::kRateLimitRulesRefused,
+     "holdfast_rate_limit_rules_refused",
+     kGauge,
+     {},
+     "1 while the files of rules are not valid and the rules of before stay in effect, 0 otherwise."},
 
     {Metric::kTraceSpans,
      "holdfast_trace_spans_exported_total",

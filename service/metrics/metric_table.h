@@ -103,6 +103,10 @@ enum class Metric : size_t {
   kRequestRecords,
   kRequestRecordBytes,
   kRequestRecordBytesMax,
+  // --- Envoy's rate limit service.
+  kRateLimitDescriptors,
+  kRateLimitRuleChanges,
+  kRateLimitRulesRefused,
   // --- Traces.
   kTraceSpans,
   kTraceSpansDropped,

@@ -26,6 +26,24 @@ struct ClusterLoad {
   int64_t commits_resolved = 0;
 };
 
+// How Envoy's rate limit service has answered a descriptor. The labels are in collector.cc.
+enum class DescriptorOutcome : size_t {
+  kOk,
+  kOver,
+  kOverInShadow,  // OK, but for the shadow mode of its rule
+  kUnlimited,
+  kWithoutRule,
+  kCount,
+};
+using DescriptorCounts = std::array<uint64_t, static_cast<size_t>(DescriptorOutcome::kCount)>;
+
+// Envoy's rate limit service.
+struct RateLimitLoad {
+  DescriptorCounts descriptors = {};
+  uint64_t rule_changes = 0;   // since the start
+  bool rules_refused = false;  // the files are not valid, and the rules of before stay
+};
+
 // The HTTP port.
 struct HttpLoad {
   // The classes of the answers: none, since the client was gone; and 1xx to 5xx.
@@ -55,8 +73,9 @@ struct NodeLoad {
   int64_t families_max = 0;
   size_t alarm_watchers = 0;
   int64_t request_record_bytes_max = 0;
-  HttpLoad http;        // all 0 without the port
-  ClusterLoad cluster;  // all 0 for a server whose objects are in its data directory
+  HttpLoad http;              // all 0 without the port
+  ClusterLoad cluster;        // all 0 for a server whose objects are in its data directory
+  RateLimitLoad rate_limits;  // all 0 for a server without the service
   // Spans that the collector has taken, and those that were dropped; calls that were too many to be traced.
   uint64_t spans_exported = 0;
   uint64_t spans_dropped_queue_full = 0;

@@ -2,7 +2,7 @@
 
 namespace holdfast::service {
 
-Extension BuiltIn(bool reflection) {
+Extension BuiltIn(bool reflection, bool rate_limits) {
   Extension extension;
   AddCounterRpcs(&extension);
   AddRateLimiterRpcs(&extension);
@@ -13,6 +13,7 @@ Extension BuiltIn(bool reflection) {
   AddPlacementRpcs(&extension);
   AddHealthRpcs(&extension);
   if (reflection) AddReflectionRpcs(&extension);
+  if (rate_limits) AddEnvoyRateLimitRpcs(&extension);
   return extension;
 }
 

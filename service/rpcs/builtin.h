@@ -21,9 +21,12 @@ void AddAdminRpcs(Extension* extension);
 void AddPlacementRpcs(Extension* extension);
 void AddHealthRpcs(Extension* extension);
 void AddReflectionRpcs(Extension* extension);  // both versions
+// For a server with rules (Endpoint::rate_limits).
+void AddEnvoyRateLimitRpcs(Extension* extension);
 
-// Returns all of them, in the order in which reflection lists them; reflection only if `reflection` is true.
-Extension BuiltIn(bool reflection = true);
+// Returns all of them, in the order in which reflection lists them; reflection and Envoy's rate limit service only if
+// they are asked for.
+Extension BuiltIn(bool reflection = true, bool rate_limits = true);
 
 }  // namespace holdfast::service
 

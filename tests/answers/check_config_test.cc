@@ -74,7 +74,7 @@ TEST_F(CheckConfigTest, MakesNoDataDirectory) {
 
 TEST_F(CheckConfigTest, TheConfigurationForKubernetesIsTaken) {
   const auto exit =
-      ServerProcess::RunToEnd({"--check-config", "--config", HOLDFAST_DEPLOY "/kubernetes/holdfast.textproto"});
+      ServerProcess::RunToEnd({"--check-config", "--config", HOLDFAST_DEPLOY "/kubernetes/base/holdfast.textproto"});
   EXPECT_EQ(exit.status, 0) << exit.output;
   EXPECT_THAT(exit.output, HasSubstr("listen: \"0.0.0.0:50051\""));
 }

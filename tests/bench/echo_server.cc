@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "envoy/service/ratelimit/v3/rls.grpc.pb.h"
 #include "holdfast/v1/batch_processor_service.grpc.pb.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "holdfast/v1/object_service.grpc.pb.h"
@@ -115,6 +116,7 @@ struct Services {
   v1::UserCacheService::AsyncService users;
   v1::BatchProcessorService::AsyncService batches;
   v1::ObjectService::AsyncService objects;
+  envoy::service::ratelimit::v3::RateLimitService::AsyncService envoy_limits;
 };
 
 constexpr int64_t kTimeSeconds = 1'800'000'000;
@@ -170,6 +172,22 @@ void PostAll(Services* services, Poller* poller) {
       });
 }
 
+void PostEnvoyLimits(Services* services, Poller* poller) {
+  using envoy::service::ratelimit::v3::RateLimitRequest;
+  using envoy::service::ratelimit::v3::RateLimitResponse;
+  using Limits = envoy::service::ratelimit::v3::RateLimitService::AsyncService;
+  Post<&Limits::RequestShouldRateLimit, RateLimitRequest, RateLimitResponse>(
+      &services->envoy_limits, poller, [](const RateLimitRequest&, RateLimitResponse* response) {
+        response->set_overall_code(RateLimitResponse::OK);
+        auto* const status = response->add_statuses();
+        status->set_code(RateLimitResponse::OK);
+        status->mutable_current_limit()->set_requests_per_unit(100'000);
+        status->mutable_current_limit()->set_unit(RateLimitResponse::RateLimit::HOUR);
+        status->set_limit_remaining(99'000);
+        status->mutable_duration_until_reset()->set_seconds(3600);
+      });
+}
+
 int Run(int port, int threads, size_t held_max) {
   sigset_t ending;
   sigemptyset(&ending);
@@ -185,6 +203,7 @@ int Run(int port, int threads, size_t held_max) {
   builder.RegisterService(&services.users);
   builder.RegisterService(&services.batches);
   builder.RegisterService(&services.objects);
+  builder.RegisterService(&services.envoy_limits);
   std::vector<Poller> pollers;
   for (int i = 0; i < threads; ++i) pollers.push_back({builder.AddCompletionQueue(), held_max});
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -192,6 +211,7 @@ int Run(int port, int threads, size_t held_max) {
   std::vector<std::thread> running;
   for (Poller& poller : pollers) {
     PostAll(&services, &poller);
+    PostEnvoyLimits(&services, &poller);
     running.emplace_back([&poller] { poller.Run(); });
   }
   int signal;

@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +49,9 @@ class World {
     config_.mutable_actors()->set_executors(1);
     config_.mutable_sql()->set_time_limit_ms(200);
     config_.mutable_server()->set_drain_timeout_ms(100);
+    const std::string rules = absl::StrCat(directory, "/rules.yaml");
+    std::ofstream(rules) << "domain: d\ndescriptors: [{key: a, rate_limit: {unit: hour, requests_per_unit: 3}}]";
+    config_.mutable_rate_limit_service()->add_rules_file(rules);
     HOLDFAST_CHECK(service::CompleteConfig(&config_).ok(), "the configuration of the target");
     for (const service::RpcTable::Service& each : service::BuiltIn().services) {
       for (const service::RpcTable::Row& row : each.rows) {

@@ -82,8 +82,11 @@ class Server:
 
     def request(self, method, path, headers=(), body=b"", tls=None):
         connection = self.connect(tls)
-        connection.send(request_bytes(method, path, [*headers, ("Connection", "close")], body))
-        return connection.answer(method)
+        try:
+            connection.send(request_bytes(method, path, [*headers, ("Connection", "close")], body))
+            return connection.answer(method)
+        finally:
+            connection.close()
 
     def call(self, method, message, headers=(), tls=None, content_type="application/json"):
         """Calls a method with JSON; returns the answer."""

@@ -18,9 +18,9 @@ class Unary(Case):
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(answer.headers["content-type"], "application/json")
         self.assertEqual(answer.json(), {"value": "41"})
-        # IncrementRequest{object{name: "both"}}, of which the amount is 1.
+        # GetValueRequest{object{name: "both"}}.
         name = b"both"
-        message = b"\x0a" + bytes([len(name) + 2]) + b"\x0a" + bytes([len(name)]) + name
+        message = b"\x0a" + bytes([len(name) + 2]) + b"\x12" + bytes([len(name)]) + name
         reference = self.server.call(f"{COUNTERS}/GetValue", counter("both"))
         self.assertEqual(reference.json(), {"value": "41"})
         binary = self.server.call(f"{COUNTERS}/GetValue", message, content_type="application/proto")
@@ -42,7 +42,7 @@ class Unary(Case):
         self.expect_error(self.server.call(f"{COUNTERS}/Increment", counter("full")), 400, "out_of_range",
                           "COUNTER_OVERFLOW")
         self.expect_error(self.server.call("/holdfast.v1.UserCacheService/GetUser",
-                                           {"object": {"name": "u"}, "userId": "nobody"}), 404, "not_found")
+                                           {"object": {"name": "u"}, "id": "nobody"}), 404, "not_found")
         self.server.call(f"{COUNTERS}/Increment", {**counter("twice"), "requestId": "one"})
         self.expect_error(self.server.call(f"{COUNTERS}/Increment", {**counter("twice"), "requestId": "one", "amount": 2}),
                           409, "already_exists")
@@ -146,7 +146,7 @@ class Get(Case):
         answer = self.get(f"{COUNTERS}/GetValue", counter("got"))
         self.assertEqual((answer.status, answer.json()), (200, {"value": "7"}), answer)
         self.assertEqual(answer.headers["cache-control"], "no-store")
-        message = base64.urlsafe_b64encode(b"\x0a\x05\x0a\x03got").decode().rstrip("=")
+        message = base64.urlsafe_b64encode(b"\x0a\x05\x12\x03got").decode().rstrip("=")
         binary = self.server.get(f"{COUNTERS}/GetValue?connect=v1&encoding=proto&base64=1&message={message}")
         self.assertEqual((binary.status, binary.body), (200, b"\x08\x07"), binary)
 

@@ -61,7 +61,8 @@ class Malformed(Case):
             connection.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
                             "Content-Length: 10000000000\r\n\r\n".encode())
             answer = connection.answer()
-            self.assertIn(b"resource_exhausted" if stream else b"over 65541 bytes", answer.body)
+            self.assertEqual(answer.status, 413)
+            self.assertIn(b"over 65541 bytes", answer.body)
             connection = self.server.connect()
             chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
             connection.send(request_bytes("GET", path, [*fields, ("Transfer-Encoding", "chunked")]).replace(
@@ -101,8 +102,8 @@ class Malformed(Case):
 
 
 class Slow(Case):
-    HTTP = "head_time_limit_ms: 400 body_time_limit_ms: 400 idle_timeout_ms: 800"
-    CONFIG = "server { reply_time_limit_ms: 1000 }"
+    HTTP = "head_time_limit_ms: 3000 body_time_limit_ms: 3000 idle_timeout_ms: 4000"
+    CONFIG = "server { reply_time_limit_ms: 3000 }"
 
     def test_a_head_that_does_not_come(self):
         silent = self.server.connect()

@@ -107,7 +107,7 @@ class Secure(Case):
         self.expect_error(self.increment("lie", lies), 401, "unauthenticated", "CREDENTIALS_MISSING")
         # The same on the gRPC port, by a gRPC client of curl.
         frame = self.path / "frame"
-        message = b"\x0a\x05\x0a\x03lie"
+        message = b"\x0a\x05\x12\x03lie"
         frame.write_bytes(struct.pack(">BI", 0, len(message)) + message)
         command = ["curl", "-sS", "--http2-prior-knowledge", "--cacert", self.path / "ca.pem", "-D", "-", "-o", os.devnull,
                    "-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", f"@{frame}",

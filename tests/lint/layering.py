@@ -7,7 +7,7 @@ listed before it, there is no circle.
 
 Also: a class has friends in its own file only; only storage/rocksdb knows RocksDB, only storage/postgres knows libpq,
 only storage/sql and client/sql_split.cc know SQLite, only service and client know gRPC, only service/metrics knows
-Prometheus, only service/http knows Boost, and only service/traces knows OTLP; options of RocksDB that lose data have no place anywhere; and the
+Prometheus, only service/http knows Boost, only service/traces knows OTLP, and only service/ratelimit knows YAML; options of RocksDB that lose data have no place anywhere; and the
 server's code locks with storage/base/mutex.h and ends a broken process with storage/base/check.h, never with what those
 stand on.
 Usage: layering.py ROOT. Prints each include that breaks a rule and exits 1 if there is one.
@@ -43,10 +43,11 @@ MAY_INCLUDE = {
     "service/traces": [*STORAGE, *ACTORS],
     "service/call": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces"],
     "service/cluster": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call"],
+    "service/ratelimit": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call"],
     "service/console": [],
     "service/http": [BASE, *ACTORS[:2], "service/access", "service/metrics", "service/call", "service/console"],
-    "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call"],
-    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call", "service/cluster", "service/http", "service/rpcs", "service/console"],
+    "service/rpcs": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call", "service/ratelimit"],
+    "service": [*STORAGE, *ACTORS, "service/access", "service/metrics", "service/traces", "service/call", "service/cluster", "service/http", "service/ratelimit", "service/rpcs", "service/console"],
     "client": [],
 }
 FOLDERS = ["storage", "actors", "service", "client"]
@@ -97,6 +98,8 @@ def broken_rules(room, path, included):
         yield "only service/http may include Boost"
     if top == "opentelemetry" and room != "service/traces":
         yield "only service/traces may include OTLP"
+    if top == "yaml-cpp" and room != "service/ratelimit":
+        yield "only service/ratelimit may include yaml-cpp"
     if top in ("grpc", "grpcpp") and folder not in ("service", "client"):
         yield "only service and client may include gRPC"
     if included.endswith(".grpc.pb.h") and folder not in ("service", "client"):

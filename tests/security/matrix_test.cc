@@ -6,12 +6,14 @@
 
 #include <atomic>
 #include <cstdio>
+#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "envoy/service/ratelimit/v3/rls.pb.h"
 #include "holdfast/v1/object_service.grpc.pb.h"
 #include "proto/credentials.h"
 #include "service/rpcs/builtin.h"
@@ -84,6 +86,7 @@ const std::map<std::string, Verb>& ExpectedVerbs() {
       {"holdfast.v1.AdminService.ListBackups", kAdmin},
       {"holdfast.v1.AdminService.RestoreObject", kAdmin},
       {"holdfast.v1.PlacementService.WatchPlacement", kRead},
+      {"envoy.service.ratelimit.v3.RateLimitService.ShouldRateLimit", kWrite},
       {"grpc.health.v1.Health.Check", kOpen},
       {"grpc.health.v1.Health.Watch", kOpen},
       {"grpc.reflection.v1.ServerReflection.ServerReflectionInfo", kRead},
@@ -96,6 +99,7 @@ const std::map<std::string, Verb>& ExpectedVerbs() {
 std::string ClassOf(const MethodDescriptor& method) {
   static const std::map<std::string, std::string> classes = {{"CounterService", "Counter"},
                                                              {"RateLimiterService", "RateLimiter"},
+                                                             {"RateLimitService", "RateLimiter"},
                                                              {"BatchProcessorService", "BatchProcessor"},
                                                              {"UserCacheService", "UserCache"}};
   const auto found = classes.find(method.service()->name());
@@ -159,7 +163,11 @@ class MatrixTest : public ::testing::Test {
       rules += principal.Rule();
       tokens += TokenLine(principal.name, principal.token);
     }
-    server_ = std::make_unique<SecureServer>(SecureServer::Options{.rules = rules + "}\n", .tokens = tokens});
+    const std::string limits = directory_.path() + "/limits.yaml";
+    std::ofstream(limits)
+        << "domain: matrix\ndescriptors: [{key: user, rate_limit: {unit: day, requests_per_unit: 9}}]";
+    absl::StrAppend(&rules, "}\nrate_limit_service { namespace: 'shop' rules_file: '", limits, "' }\n");
+    server_ = std::make_unique<SecureServer>(SecureServer::Options{.rules = rules, .tokens = tokens});
     // These two have no rights at all.
     principals_.push_back({"anonymous", 0, "", "", ""});
     principals_.push_back({"unknown", 0, "", "", *NewToken()});
@@ -168,6 +176,7 @@ class MatrixTest : public ::testing::Test {
 
   void Check(const Cell& cell, size_t connection) {
     AnyRequest request = MakeRequest(*cell.method, cell.ns, cell.object_class);
+    if (cell.method->name() == "ShouldRateLimit") FillRateLimit(&request);
     Verb verb = ExpectedVerbs().at(cell.method->full_name());
     if (cell.read_only) {
       static_cast<v1::ExecuteSqlRequest&>(*request.message).set_read_only(true);
@@ -192,7 +201,18 @@ class MatrixTest : public ::testing::Test {
                   << outcome.status.error_message() << ", item " << outcome.item_code;
   }
 
+  // Makes a request that meets a limit, whose object is in the namespace "shop".
+  static void FillRateLimit(AnyRequest* request) {
+    auto& limits = static_cast<envoy::service::ratelimit::v3::RateLimitRequest&>(*request->message);
+    limits.set_domain("matrix");
+    auto* const entry = limits.add_descriptors()->add_entries();
+    entry->set_key("user");
+    entry->set_value("7");
+    request->kind = TargetKind::kObject;
+  }
+
   static constexpr size_t kConnections = 16;
+  const TemporaryDirectory directory_;
   std::vector<Principal> principals_;
   std::unique_ptr<SecureServer> server_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;

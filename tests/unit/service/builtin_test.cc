@@ -51,7 +51,7 @@ TEST_F(BuiltInTest, TheServicesAndClassesInTheirOrder) {
       ElementsAre("holdfast.v1.CounterService", "holdfast.v1.RateLimiterService", "holdfast.v1.BatchProcessorService",
                   "holdfast.v1.UserCacheService", "holdfast.v1.ObjectService", "holdfast.v1.AdminService",
                   "holdfast.v1.PlacementService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
-                  "grpc.reflection.v1alpha.ServerReflection"));
+                  "grpc.reflection.v1alpha.ServerReflection", "envoy.service.ratelimit.v3.RateLimitService"));
   std::vector<std::string> classes;
   for (const actors::ObjectClass* object_class : built_in_.object_classes) {
     classes.emplace_back(object_class->name);
@@ -90,6 +90,16 @@ TEST_F(BuiltInTest, TheVerbOfEachMethod) {
   EXPECT_THAT(VerbsOf("grpc.health.v1.Health"), ElementsAre(P("Check", kRead), P("Watch", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));
   EXPECT_THAT(VerbsOf("grpc.reflection.v1alpha.ServerReflection"), ElementsAre(P("ServerReflectionInfo", kRead)));
+  EXPECT_THAT(VerbsOf("envoy.service.ratelimit.v3.RateLimitService"), ElementsAre(P("ShouldRateLimit", kWrite)));
+}
+
+TEST_F(BuiltInTest, ReflectionAndEnvoysServiceAreThereIfTheyAreAskedFor) {
+  std::vector<std::string> names;
+  for (const RpcTable::Service& service : BuiltIn(/*reflection=*/false, /*rate_limits=*/false).services) {
+    names.push_back(service.name);
+  }
+  EXPECT_EQ(names.size(), 8u);
+  EXPECT_EQ(names.back(), "grpc.health.v1.Health");
 }
 
 // A request that changes something can be repeated by its request_id, and a read has none.

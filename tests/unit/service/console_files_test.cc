@@ -62,7 +62,7 @@ TEST(ConsoleFilesTest, EveryFileThatIsNamedIsThere) {
 // The policy of the page forbids these, and text of the server must never become markup.
 TEST(ConsoleFilesTest, NothingMakesMarkupOrCodeOutOfText) {
   for (const ConsoleFile& file : ConsoleFiles()) {
-    if (absl::EndsWith(file.path, ".binpb")) continue;
+    if (file.path.ends_with(".binpb")) continue;
     const std::string body(file.body);
     for (const char* word : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
                              "DOMParser", "createContextualFragment", "srcdoc", "javascript:", "style=\""}) {

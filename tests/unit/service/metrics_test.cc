@@ -246,6 +246,8 @@ TEST_F(RecorderTest, EachRowIsAFamilyWithASeriesForAllOfItsLabels) {
   NodeLoad load;
   load.executors.resize(2);
   load.executors[0] = {.answered = true, .load = {.active_object_bytes = 5}, .cpu_time = absl::Seconds(3)};
+  load.rate_limits.descriptors[static_cast<size_t>(DescriptorOutcome::kOverInShadow)] = 4;
+  load.rate_limits.rules_refused = true;
   const Collector collector(
       &recorder, [&load] { return load; }, absl::UnixEpoch() + absl::Seconds(7));
   const auto families = collector.Collect();
@@ -260,6 +262,10 @@ TEST_F(RecorderTest, EachRowIsAFamilyWithASeriesForAllOfItsLabels) {
   }
   EXPECT_EQ(by_name.at("holdfast_active_object_bytes")->metric[0].gauge.value, 5);
   EXPECT_EQ(by_name.at("holdfast_executors")->metric[0].gauge.value, 2);
+  EXPECT_EQ(by_name.at("holdfast_rate_limit_descriptors_total")->metric.size(), 5u);
+  EXPECT_EQ(by_name.at("holdfast_rate_limit_descriptors_total")->metric[2].label[0].value, "over_limit_in_shadow");
+  EXPECT_EQ(by_name.at("holdfast_rate_limit_descriptors_total")->metric[2].counter.value, 4);
+  EXPECT_EQ(by_name.at("holdfast_rate_limit_rules_refused")->metric[0].gauge.value, 1);
   EXPECT_EQ(by_name.at("holdfast_executors_unresponsive")->metric[0].gauge.value, 1);
   EXPECT_EQ(by_name.at("holdfast_executor_cpu_seconds_total")->metric.size(), 2u);
   EXPECT_EQ(by_name.at("process_start_time_seconds")->metric[0].gauge.value, 7);

@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "actors/executor/clock.h"
 #include "holdfast/v1/admin_service.grpc.pb.h"
 #include "holdfast/v1/counter_service.grpc.pb.h"
 #include "service/call/placement.h"
@@ -98,6 +99,7 @@ class TwoNodesTest : public ::testing::Test {
       extension.open_store = [](const config::v1::Config&) -> absl::StatusOr<std::unique_ptr<storage::Store>> {
         return std::make_unique<storage::MemoryStore>();
       };
+      extension.clock = clock_;
       extension.placement = &maps_[node];
       extension.owns = [this, node](storage::ShardId shard) {
         return owns_ == nullptr ? Has(node)(shard) : owns_(node, shard);
@@ -152,6 +154,7 @@ class TwoNodesTest : public ::testing::Test {
 
   std::function<bool(size_t node, storage::ShardId)> owns_;  // says which shards the nodes have; null: half each
   storage::TempDir dir_;
+  const actors::Clock* clock_ = nullptr;                // of both servers; null: the system's
   std::function<void(config::v1::Config*)> configure_;  // changes the configuration of a node, before Start
   std::array<TestMap, 2> maps_;
   std::array<std::unique_ptr<Server>, 2> servers_;

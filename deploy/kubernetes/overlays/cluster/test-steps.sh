@@ -1,33 +1,18 @@
-# The part of ../../test.sh --cluster that proves this folder: three nodes on a PostgreSQL, under a loop of increments with
-# ids, while all nodes are replaced, one is killed, and the database is away. Sourced by test.sh, whose functions it uses.
+# The part of ../../test.sh --cluster that proves this folder, and with --helm the chart: three nodes on a PostgreSQL, under
+# a loop of increments with ids, while all nodes are replaced, one is killed, and the database is away. Sourced by test.sh,
+# whose functions it uses.
 #
-# PostgreSQL is Debian's, on the machine beside the pods, with TLS and a password as the overlay has it. There is no
-# kube-proxy, so the load calls pods by their addresses: those that Kubernetes calls ready.
+# PostgreSQL is Debian's, on the machine beside the pods, with TLS and a password as the overlay has it.
 
-readonly database_address=172.30.0.1 workers=3 lease_ms=5000
+readonly database_address=172.30.0.1 lease_ms=5000
 readonly postgres=/usr/lib/postgresql/15/bin overlay=$here/overlays/cluster
 # The version of the operator whose schema cloudnativepg.yaml is checked against.
 readonly operator=github.com/cloudnative-pg/cloudnative-pg operator_version=v1.27.0
-# A call may find a pod that has just gone; then another one is asked.
-readonly call_timeout=5s
 # The most time that an increment may take, tries included. After a kill the lease has to end.
 readonly outage_ms_max=$((lease_ms + 10000))
 
-now_ms() { date +%s%3N; }
 sql() { as_postgres psql -h "$work/postgres" -d holdfast -Atc "$1"; }
 as_postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
-
-# The process of a pod, on this machine.
-pid_of() {
-  local pid
-  for pid in $(pgrep -x holdfastd); do
-    if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "HOSTNAME=${1#pod/}"; then
-      echo "$pid"
-      return
-    fi
-  done
-  fail "no process of $1"
-}
 
 end_database() {
   # The process that was started here is the one that runs PostgreSQL in the network of the node.
@@ -107,75 +92,6 @@ wait_shared() { # what else must be gone or be there is in the map
   shards_of_nodes
   fail "the shards are not shared equally after $try looks"
 }
-ready_addresses() {
-  kube get endpointslices -l kubernetes.io/service-name=holdfast \
-    -o 'jsonpath={range .items[*].endpoints[?(@.conditions.ready==true)]}{.addresses[0]}{"\n"}{end}'
-}
-# As kube-proxy does: a file with the addresses that get new connections.
-follow_endpoints() {
-  while true; do
-    ready_addresses >"$work/addresses.new" 2>/dev/null && mv "$work/addresses.new" "$work/addresses"
-    sleep 0.2  # the addresses change as pods come and go
-  done
-}
-# One client: increments a counter of its own, and writes a line for each: the time, the value, the tries and the
-# milliseconds. Each increment is tried with its id at one ready pod after the other until it is answered.
-increment_for_ever() { # worker
-  local count=0 sent address reply value tries
-  while [ ! -e "$work/end" ]; do
-    count=$((count + 1)) tries=0 value=''
-    sent=$(now_ms)
-    while [ -z "$value" ] && [ $(($(now_ms) - sent)) -lt $((4 * outage_ms_max)) ]; do
-      tries=$((tries + 1))
-      address=$(shuf -n 1 "$work/addresses")
-      if [ -z "$address" ]; then sleep 0.1; continue; fi  # until a pod is ready
-      if reply=$(cluster exec chroot "$client_root" /usr/local/bin/holdfast --server "$address:50051" --json --retries 0 \
-        --timeout "$call_timeout" --request-id "load-$1-$count" counter increment "load-$1" 2>&1); then
-        value=$(number value <<<"$reply")
-      else
-        echo "$(date +%T.%3N) worker $1: $address: $reply" >>"$work/errors"
-        sleep 0.05  # as a client waits before another try
-      fi
-    done
-    echo "$(now_ms) ${value:-none} $tries $(($(now_ms) - sent))" >>"$work/load-$1"
-  done
-}
-start_load() {
-  local worker
-  ready_addresses >"$work/addresses"
-  : >"$work/errors"
-  follow_endpoints &
-  load_pids=$!
-  for worker in $(seq $workers); do
-    increment_for_ever "$worker" &
-    load_pids+=" $!"
-  done
-}
-# Says what has happened to the load since a moment, which must be over.
-tell_load() { # since ms, what, longest ms that it may have taken
-  local longest total again
-  longest=$(awk -v since="$1" '$1 >= since && $4 > most {most = $4} END {print most + 0}' "$work"/load-[0-9]*)
-  total=$(awk -v since="$1" '$1 >= since {n++} END {print n + 0}' "$work"/load-[0-9]*)
-  again=$(awk -v since="$1" '$1 >= since {n += $3 - 1} END {print n + 0}' "$work"/load-[0-9]*)
-  echo "$2: $total increments, $again calls sent again, the longest increment took $longest ms"
-  [ "$total" -gt 0 ] || fail "there was no load"
-  [ "$longest" -le "$3" ] || fail "an increment took $longest ms"
-}
-end_load() {
-  local worker pid first
-  touch "$work/end"
-  first=${load_pids%% *}
-  for pid in ${load_pids#* }; do wait "$pid" || fail "a client of the load has failed"; done
-  kill "$first" 2>/dev/null || true
-  wait "$first" 2>/dev/null || true
-  load_pids=''
-  for worker in $(seq $workers); do
-    # Nobody else increments this counter, so that the values are 1, 2, 3 and so on.
-    awk '{print $2}' "$work/load-$worker" | diff - <(seq "$(wc -l <"$work/load-$worker")") >"$work/values.diff" ||
-      { head -5 "$work/values.diff"; fail "a value was lost or came twice to worker $worker"; }
-    echo "worker $worker: $(wc -l <"$work/load-$worker") increments with as many values, none twice, none left out"
-  done
-}
 wait_replaced() {
   kube rollout status deployment/holdfast --timeout=300s || fail "the nodes were not replaced"
 }
@@ -189,17 +105,24 @@ sql 'SELECT version()'
 step "The example for CloudNativePG has the schema of its operator $operator_version"
 check_database_example
 
-step "kubectl apply -k deploy/kubernetes/overlays/cluster"
 kube create secret generic holdfast-cluster --from-literal=secret="$(openssl rand -hex 32)"
 kube create secret generic holdfast-db-app --from-literal=password="$password"
 kube create secret generic holdfast-db-ca --from-file=ca.crt="$work/ca.crt"
-make_overlay
-kube apply -k "$work/overlay" --dry-run=server
-kube apply -k "$work/overlay" 2>&1 | tee "$work/apply.log"
-if grep -qi warning "$work/apply.log"; then fail "applying the overlay warns"; fi
-kube wait job/holdfast-init-cluster --for=condition=Complete --timeout=120s
+if $by_helm; then
+  step "helm install"
+  database="host=$database_address dbname=holdfast user=holdfast sslmode=verify-full sslrootcert=/etc/holdfast-db/ca.crt"
+  helm install holdfast "$chart" --values "$values/cluster.yaml" --values "$values/monitoring.yaml" \
+    --set "cluster.databases={$database}" --wait --timeout 180s 2>&1 | tee "$work/apply.log"
+else
+  step "kubectl apply -k deploy/kubernetes/overlays/cluster"
+  make_overlay
+  kubectl kustomize "$work/overlay" | check_objects overlays/cluster
+  kube apply -k "$work/overlay" 2>&1 | tee "$work/apply.log"
+fi
+if grep -qi warning "$work/apply.log"; then fail "applying it warns"; fi
+kube wait job -l app.kubernetes.io/part-of=holdfast --for=condition=Complete --timeout=120s
 wait_replaced
-kube get pods,services,poddisruptionbudgets -o wide
+kube get pods,services,poddisruptionbudgets,networkpolicies -o wide
 wait_shared
 echo "-- shards of each node"
 shards_of_nodes
@@ -214,7 +137,11 @@ kube get pods --watch -o 'jsonpath={.metadata.name} {.status.containerStatuses[0
   >"$work/exit-codes" 2>/dev/null &
 watch_pid=$!
 began=$(now_ms)
-kube rollout restart deployment/holdfast
+if $by_helm; then
+  helm upgrade holdfast "$chart" --reuse-values --set podAnnotations.release=second --wait --timeout 300s
+else
+  kube rollout restart deployment/holdfast
+fi
 wait_replaced
 for old in $before; do kube wait --for=delete "$old" --timeout=120s; done
 kill "$watch_pid" 2>/dev/null || true

@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+"""deploy/compose.yaml is right, as far as it can be seen without its images: the real server and the real Prometheus run
+with its configurations, all alerts are evaluated, and each query of the dashboard is answered.
+
+    compose.py ROOT HOLDFASTD
+
+Only addresses, paths and intervals are changed. Of Grafana the files are checked against the services that they name.
+Prometheus comes with deploy/install-deps.sh --tools; without it the test fails. The file itself is read by the library of
+Docker Compose, if tests/deploy/build_tools.sh has built it; otherwise that check is skipped, with a line that says so.
+"""
+import contextlib
+import json
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+import yaml
+
+PROMETHEUS = "/usr/local/share/holdfast/promtool/prometheus"
+SECONDS_MAX = 60
+faults = []
+
+
+def wait_for(what, look):
+    until = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            found = look()
+            if found:
+                return found
+        time.sleep(0.05)  # another process gets there when it gets there
+    sys.exit(f"compose: {what} did not happen within {SECONDS_MAX} s")
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextlib.contextmanager
+def process(log, *command):
+    with open(log, "w") as out:
+        started = subprocess.Popen([str(each) for each in command], stdout=out, stderr=out)
+    try:
+        yield started
+    finally:
+        started.terminate()
+        started.wait(SECONDS_MAX)
+
+
+def check_files(deploy, compose, version):
+    services = compose["services"]
+    if services["holdfast"]["image"] != f"holdfast:{version}":
+        faults.append(f"the image is not of version {version}")
+    for name, service in services.items():
+        for port in service.get("ports", []):
+            if not port.startswith("127.0.0.1:"):
+                faults.append(f"{name}: port {port} is not of this machine alone")
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("./") and not (deploy / source).is_file():
+                faults.append(f"{name}: there is no {source}")
+            if not source.startswith("./") and source not in compose["volumes"]:
+                faults.append(f"{name}: the volume {source} is not declared")
+    if not services["holdfast"]["read_only"] or services["holdfast"]["cap_drop"] != ["ALL"]:
+        faults.append("the server's container is not read-only without capabilities")
+    source = yaml.safe_load((deploy / "compose/grafana-datasource.yml").read_text())["datasources"][0]
+    url = urllib.parse.urlparse(source["url"])
+    if url.hostname not in services or not any(port.endswith(f":{url.port}") for port in services[url.hostname]["ports"]):
+        faults.append(f"Grafana asks {source['url']}, which is no service")
+    folder = yaml.safe_load((deploy / "compose/grafana-dashboards.yml").read_text())["providers"][0]["options"]["path"]
+    if not any(f"dashboard.json:{folder}/" in volume for volume in services["grafana"]["volumes"]):
+        faults.append(f"no dashboard is mounted in {folder}")
+
+
+def check_specification(root):
+    reader = root / "build/tools/deploy/compose-spec"
+    if not reader.exists():
+        print("compose: SKIPPED the check against the specification of Compose: tests/deploy/build_tools.sh builds what it needs")
+        return
+    done = subprocess.run([reader, root / "deploy/compose.yaml"], capture_output=True, text=True)
+    if done.returncode != 0:
+        faults.append(f"compose.yaml: {done.stderr.strip()}")
+    else:
+        print("compose: the library of Compose reads the file")
+
+
+def edited(file, *changes):
+    text = file.read_text()
+    for old, new in changes:
+        if old not in text:
+            sys.exit(f"compose: {file} does not say {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
+def main():
+    root, holdfastd = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
+    deploy = root / "deploy"
+    version = re.search(r"^project\(holdfast VERSION ([0-9.]+)", (root / "CMakeLists.txt").read_text(), re.M)[1]
+    check_files(deploy, yaml.safe_load((deploy / "compose.yaml").read_text()), version)
+    check_specification(root)
+    if not pathlib.Path(PROMETHEUS).exists():
+        sys.exit("compose: there is no prometheus; install it: deploy/install-deps.sh --tools")
+    with contextlib.ExitStack() as stack:
+        place = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (place / "holdfast.textproto").write_text(edited(
+            deploy / "compose/holdfast.textproto", ("0.0.0.0:50051", "127.0.0.1:0"), ("0.0.0.0:9464", "127.0.0.1:0"),
+            ("/var/lib/holdfast", str(place / "data"))) + "log_format: TEXT\n")
+        stack.enter_context(process(place / "server.log", holdfastd, "--config", place / "holdfast.textproto"))
+        log = lambda: (place / "server.log").read_text()
+        endpoint = wait_for("the start of the server", lambda: "event=serving" in log() and re.search(r"event=metrics listen=(\S+)", log()))[1]
+        (place / "alerts.yml").write_text((deploy / "monitoring/alerts.yml").read_text())
+        (place / "prometheus.yml").write_text(edited(
+            deploy / "compose/prometheus.yml", ("holdfast:9464", endpoint), ("scrape_interval: 10s", "scrape_interval: 1s"),
+            ("evaluation_interval: 10s", "evaluation_interval: 1s")))
+        address = f"127.0.0.1:{free_port()}"
+        stack.enter_context(process(
+            place / "prometheus.log", PROMETHEUS, f"--config.file={place / 'prometheus.yml'}",
+            f"--storage.tsdb.path={place / 'tsdb'}", f"--web.listen-address={address}"))
+
+        def ask(path, **parameters):
+            url = f"http://{address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return json.load(answer)["data"]
+
+        def rules():
+            found = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+            return found if found and all(rule["health"] != "unknown" for rule in found) else None
+
+        wait_for("a scrape", lambda: [each for each in ask("query", query='up{job="holdfast"}')["result"] if each["value"][1] == "1"])
+        evaluated = wait_for("the evaluation of the rules", rules)
+        faults.extend(f"{rule['name']}: {rule.get('lastError')}" for rule in evaluated if rule["health"] != "ok")
+        faults.extend(f"{rule['name']} fires on a server that is well" for rule in evaluated if rule["state"] == "firing")
+        # Rates need two scrapes.
+        wait_for("a second scrape", lambda: ask("query", query='rate(holdfast_requests_total{job="holdfast"}[10s])')["result"])
+        queries = empty = 0
+        for panel in json.loads((deploy / "monitoring/dashboard.json").read_text())["panels"]:
+            for target in panel.get("targets", []):
+                query = target["expr"].replace("$__rate_interval", "10s").replace("$job", "holdfast").replace("$instance", ".*")
+                queries += 1
+                try:
+                    empty += not ask("query", query=query)["result"]
+                except OSError as error:
+                    faults.append(f"{panel['title']}: {query}: {error}")
+        if empty * 2 > queries:
+            faults.append(f"{empty} of {queries} queries of the dashboard found nothing")
+        print(f"compose: {len(evaluated)} alerts evaluated, {queries} queries of the dashboard answered, {empty} of them with nothing")
+    if faults:
+        sys.exit("\n".join(faults))
+
+
+main()
