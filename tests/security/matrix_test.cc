@@ -262,7 +262,8 @@ TEST_F(MatrixTest, EveryMethodForEveryPrincipalNamespaceAndClass) {
 
 // GetRights promises what the other methods then allow.
 TEST_F(MatrixTest, GetRightsTellsTheRightsOfEveryPrincipal) {
-  const MethodDescriptor* const method = v1::ObjectService::descriptor()->FindMethodByName("GetRights");
+  const MethodDescriptor* const method =
+      DescriptorPool::generated_pool()->FindMethodByName("holdfast.v1.ObjectService.GetRights");
   ASSERT_NE(method, nullptr);
   const auto stub = v1::ObjectService::NewStub(channels_[0]);
   int told = 0;
