@@ -13,7 +13,7 @@ build_packages=(
   clang-16 lld-16 llvm-16 g++ cmake ninja-build ccache pkg-config git ca-certificates
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libpq-dev libspdlog-dev libxxhash-dev libcli11-dev libmimalloc-dev
-  libssl-dev libboost-dev nlohmann-json3-dev libyaml-cpp-dev
+  libssl-dev libboost1.74-dev nlohmann-json3-dev libyaml-cpp-dev
   libgtest-dev libgmock-dev
   prometheus-cpp-dev libcivetweb-dev
   # This Go package has the .proto file of grpc.health.v1, which no C++ package of Debian ships.

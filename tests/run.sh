@@ -222,8 +222,8 @@ run_unit_asan() {
 run_preset() { # PRESET
   local preset=$1 results=$PWD/build/$1/results.xml log=build/$1/ctest.log started status=0 asan_status=0
   build "$preset"
-  # One after the other: the tests of the real server measure themselves by what it answers, and the machine may be small.
-  ctest --preset "$preset" -LE '^model$' --timeout 900 --output-junit "$results" 2>&1 | tee "$log" || status=$?
+  # Two at a time: the tests of the real server measure themselves by what it answers, and the machine may be small.
+  ctest --preset "$preset" -j 2 -LE '^model$' --timeout 900 --output-junit "$results" 2>&1 | tee "$log" || status=$?
   [ "$preset" = dev ] || return $status
 
   started=$SECONDS

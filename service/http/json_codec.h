@@ -26,7 +26,8 @@ namespace holdfast::service {
 absl::StatusOr<std::string> FromJson(const google::protobuf::Descriptor& message, absl::string_view json,
                                      size_t bytes_max);
 
-// INTERNAL: the bytes are no such message. RESOURCE_EXHAUSTED: the JSON has over `bytes_max` bytes.
+// The bytes are a message that was serialised here; of others protobuf may take a part. RESOURCE_EXHAUSTED: the JSON
+// has over `bytes_max` bytes.
 absl::StatusOr<std::string> ToJson(const google::protobuf::Descriptor& message, absl::string_view binary,
                                    size_t bytes_max);
 absl::StatusOr<std::string> ToJson(const google::protobuf::Descriptor& message,

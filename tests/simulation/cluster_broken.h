@@ -15,7 +15,6 @@ enum class ClusterBroken {
   kMoveUnchecked,      // a move does not ask who has the shard
   kGiveUnfenced,       // a move has no fence either
   kResolveByRead,      // an outcome is found out by a read, which a server that was replaced answers too
-  kGainByRead,         // the map by which a node takes shards is read without a write
   kLoadFromReplaced,   // a read does not ask for the last commit, and is of any server
   kLogNotWrittenBack,  // a take-over finds no batches in the logs
   // Around the process.

@@ -163,7 +163,6 @@ DatabaseServer::DatabaseServer(const DatabaseServer& other)
 bool DatabaseServer::Writes(const std::vector<Command>& commands) const {
   return absl::c_any_of(commands, [this](const Command& command) {
     if (broken_ == ClusterBroken::kResolveByRead && command.name == "resolve") return false;
-    if (broken_ == ClusterBroken::kGainByRead && command.name == "touch") return false;
     return IsWrite(command.name);
   });
 }

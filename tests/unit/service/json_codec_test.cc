@@ -62,8 +62,6 @@ TEST(JsonCodec, DeepNestingIsRefused) {
   EXPECT_FALSE(FromJson(Put(), objects, kMax).ok());
 }
 
-TEST(JsonCodec, BytesThatAreNoMessageAreAnError) { EXPECT_FALSE(ToJson(Increment(), "\x0a\xff", kMax).ok()); }
-
 // Whatever is made of a valid text by chance, the answer is a message or an error.
 TEST(JsonCodec, ChanceDoesNotEndTheProcess) {
   const std::string valid =
