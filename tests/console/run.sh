@@ -47,12 +47,13 @@ mkdir -p "$out"
 ) 9>"$out/lock"
 # Modules of Node are found beside the files that import them.
 ln -sfn "$here"/*.mjs "$out/"
+readonly pictures=${3:+$(realpath -m "$3")}
 cd "$out"
 export NODE_OPTIONS=--preserve-symlinks\ --preserve-symlinks-main
 
 case $form in
   short) exec node --test --test-concurrency=1 console.test.mjs connect_web.test.mjs ;;
   --full) HOLDFAST_MANY=1 exec node --test --test-concurrency=1 console.test.mjs connect_web.test.mjs size.test.mjs ;;
-  --screenshots) exec node screenshots.mjs "$(realpath -m "$3")" ;;
+  --screenshots) exec node screenshots.mjs "$pictures" ;;
   *) echo "run.sh: unknown form '$form'" >&2; exit 2 ;;
 esac

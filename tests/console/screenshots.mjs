@@ -50,7 +50,7 @@ try {
     await ui.go("overview");
     await shoot("overview");
     await ui.go("objects?ns=shop");
-    await ui.until(() => document.querySelector("main tbody tr")?.lastElementChild.textContent !== "");
+    await ui.until(() => document.querySelector("main tbody tr:last-child")?.children[2].textContent);
     await shoot("objects");
     await ui.object(CART, "keys");
     await ui.click("address");
