@@ -60,6 +60,14 @@ fi
 work=$(mktemp -d)
 client_container='' image_name='' cluster_started=false load_pids=''
 cluster() { "$here/cluster.sh" "$@"; }
+# Waits for definitions of resources. kubectl gives up at once on one that has no conditions yet.
+established() { # RESOURCE...
+  for _ in $(seq 60); do
+    if cluster kubectl wait --for=condition=Established "$@" --timeout=60s 2>/dev/null; then return; fi
+    sleep 1 # only another try tells that there are conditions
+  done
+  fail "not established: $*"
+}
 kube() { cluster kubectl -n "$namespace" "$@"; }
 # The chart is installed as a user would, from the folder.
 helm() { cluster exec "$root/build/tools/deploy/helm" --kubeconfig "$cluster_dir/admin.conf" -n "$namespace" "$@"; }
@@ -217,7 +225,7 @@ install_schemas() {
   folder=$(go mod download -json "$cert_manager" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
   file=$(ls "$folder"/deploy/crds/*_certificates.yaml)
   cluster kubectl apply --server-side -f "$file"
-  cluster kubectl wait --for=condition=Established --all crd --timeout=60s
+  established --all crd
 }
 
 # Has the API server check objects as strictly as it can; a warning, as of the pod security level, is a fault too.
