@@ -81,7 +81,7 @@ boot() {
     systemd-nspawn --register=no --keep-unit --directory="$root" --private-network --boot </dev/null >"$work/console" 2>&1 &
   container_pid=$!
   for try in $(seq 300); do
-    leader=$(pgrep -P "$container_pid" | head -1) || true
+    leader=$(pgrep -P "$container_pid" | sed -n 1p) || true
     if [ -n "$leader" ] && inside systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; then return; fi
     kill -0 "$container_pid" 2>/dev/null || break
     sleep 0.2  # only another look tells
@@ -121,7 +121,7 @@ cp -a "$cache/root" "$root"
 cp "$package" "$root/root/holdfast.deb"
 next_version
 boot
-inside systemctl --version | head -1
+inside systemctl --version | sed -n 1p
 
 step "dpkg --install"
 inside dpkg --install /root/holdfast.deb

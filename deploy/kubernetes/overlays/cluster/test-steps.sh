@@ -160,7 +160,7 @@ shards_of_nodes
 
 step "A node is killed"
 began=$(now_ms)
-victim=$(kube get pods -l app.kubernetes.io/name=holdfast -o name | head -1)
+victim=$(kube get pods -l app.kubernetes.io/name=holdfast -o name | sed -n 1p)
 # Kubernetes lets even a pod that it deletes at once end in order, so the process itself is killed.
 kill -KILL "$(pid_of "$victim")"
 sleep 12  # longer than the lease, under load
