@@ -66,13 +66,13 @@ void BackendCall::Cancel() {
   if (many_) ReadNext();
 }
 
-void BackendCall::Deliver(grpc::ByteBuffer reply) {
+void BackendCall::Deliver(const grpc::ByteBuffer& reply) {
   asked_ = false;
   if (cancelled_) {
     if (many_) ReadNext();
     return;
   }
-  receiver_->OnReply(std::move(reply));
+  receiver_->OnReply(reply);
 }
 
 void BackendCall::Ended(Step step, bool ok) {
@@ -84,7 +84,7 @@ void BackendCall::Ended(Step step, bool ok) {
       if (ok) {
         grpc::ByteBuffer reply;
         reply.Swap(&reply_);
-        loop_->Post([call = self_, reply = std::move(reply)]() mutable { call->Deliver(std::move(reply)); });
+        loop_->Post([call = self_, reply] { call->Deliver(reply); });
       }
       if (!ok || !many_) stream_->Finish(&status_, &finish_);
       break;

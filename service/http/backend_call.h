@@ -50,7 +50,7 @@ class BackendCall : public std::enable_shared_from_this<BackendCall> {
    public:
     virtual ~Receiver() = default;
     // A reply has come, with the first of them the leading metadata. A stream goes on with ReadNext().
-    virtual void OnReply(grpc::ByteBuffer reply) = 0;
+    virtual void OnReply(const grpc::ByteBuffer& reply) = 0;
     // The call has ended; the last event.
     virtual void OnEnd(const absl::Status& outcome) = 0;
   };
@@ -80,7 +80,7 @@ class BackendCall : public std::enable_shared_from_this<BackendCall> {
   void Begin(grpc::GenericStub* stub, grpc::CompletionQueue* queue, const CallRequest& request,
              const std::string& secret);
   // Tells the receiver of a reply. On the loop.
-  void Deliver(grpc::ByteBuffer reply);
+  void Deliver(const grpc::ByteBuffer& reply);
   // An operation has ended. On the thread that waits for gRPC.
   void Ended(Step step, bool ok);
 

@@ -81,6 +81,8 @@ bool ConnectExchange::ReadHead(const RequestHead& head) {
   if (const auto text = head.Find("connect-timeout-ms")) {
     const absl::StatusOr<absl::Duration> timeout = ParseTimeoutMs(*text);
     if (!timeout.ok()) return Fail(timeout.status()), false;
+    // gRPC may carry out what has no time at all.
+    if (*timeout == absl::ZeroDuration()) return Fail(absl::DeadlineExceededError("Connect-Timeout-Ms is 0")), false;
     request_.timeout = *timeout;
   }
   if (method_.descriptor->client_streaming()) {
@@ -98,7 +100,7 @@ bool ConnectExchange::ReadHead(const RequestHead& head) {
     Credentials given;
     given.certificate = request_.certificate;
     for (const auto& [name, value] : request_.metadata) {
-      if (name == "authorization") given.authorization.push_back(value);
+      if (name == "authorization") given.authorization.emplace_back(value);
     }
     return given;
   };
@@ -185,11 +187,11 @@ void ConnectExchange::Hold(size_t bytes) const {
   if (session_->hold() != nullptr) session_->hold()->Count(static_cast<int64_t>(bytes));
 }
 
-void ConnectExchange::OnReply(grpc::ByteBuffer reply) {
+void ConnectExchange::OnReply(const grpc::ByteBuffer& reply) {
   if (gone_) return;
   Hold(reply.Length());
-  if (type_.stream) return Tell(std::move(reply));
-  reply_ = std::move(reply);
+  if (type_.stream) return Tell(reply);
+  reply_ = reply;
   has_reply_ = true;
 }
 
@@ -206,12 +208,11 @@ void ConnectExchange::OnEnd(const absl::Status& outcome) {
   Tell(std::exchange(reply_, {}));
 }
 
-void ConnectExchange::Tell(grpc::ByteBuffer reply) {
+void ConnectExchange::Tell(const grpc::ByteBuffer& reply) {
   busy_ = true;
   const size_t bytes = reply.Length();
   Run(
-      bytes,
-      [this, reply = std::move(reply)] { text_ = TextOf(*method_.descriptor->output_type(), type_.json, reply); },
+      bytes, [this, reply] { text_ = TextOf(*method_.descriptor->output_type(), type_.json, reply); },
       [this] { SendReply(); });
 }
 

@@ -67,7 +67,7 @@ class ConnectExchange final : public Exchange,
   void Fail(const absl::Status& why) override;
   void OnPartSent() override;
   void OnGone() override;
-  void OnReply(grpc::ByteBuffer reply) override;
+  void OnReply(const grpc::ByteBuffer& reply) override;
   void OnEnd(const absl::Status& outcome) override;
 
  private:
@@ -82,7 +82,7 @@ class ConnectExchange final : public Exchange,
   // Calls the method with the message, which was made.
   void Call();
   // Makes the message for the client out of a reply, and sends it.
-  void Tell(grpc::ByteBuffer reply);
+  void Tell(const grpc::ByteBuffer& reply);
   void SendReply();
   // Ends the answer: that of a stream also where the outcome is OK.
   void SendError(const absl::Status& outcome);

@@ -235,7 +235,7 @@ std::shared_ptr<Exchange> HttpServer::Metrics(const std::shared_ptr<Session>& se
   const auto credentials = [&] {
     Credentials given;
     given.certificate = session->certificate();
-    for (const std::string& value : authorization) given.authorization.push_back(value);
+    for (const std::string& value : authorization) given.authorization.emplace_back(value);
     return given;
   };
   CallGate::Lease lease;
