@@ -64,7 +64,9 @@ absl::Time SteadyLoadClock::Now() {
 }
 
 void SteadyLoadClock::SleepUntil(absl::Time until, const std::atomic<bool>& stop) {
-  for (absl::Time now = Now(); now < until && !stop; now = Now()) absl::SleepFor(std::min(until - now, kStopLook));
+  for (absl::Time now = Now(); now < until && !stop; now = Now()) {
+    absl::SleepFor(std::min(until - now, kStopLook));  // the pace of the load; a stop is seen in between
+  }
 }
 
 absl::Time LoadSchedule::DueTime(int64_t number) const {

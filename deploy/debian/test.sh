@@ -56,7 +56,7 @@ inside() { nsenter --target "$leader" --mount --uts --ipc --net --pid --cgroup -
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C DEBIAN_FRONTEND=noninteractive "$@"; }
 
 make_system() {
-  # What the package needs is part of the system, since the container has no network.
+  # All that the package needs is part of the system, since the container has no network.
   local depends
   depends=$(dpkg-deb -f "$package" Depends)
   if [ "$(cat "$cache/depends" 2>/dev/null)" = "$depends" ]; then

@@ -8,7 +8,7 @@ import { objectLink } from "./links.js";
 import { pager } from "./pager.js";
 
 const EVERY_MS = 5000;
-// Of ListNamespaces, for a page of namespaces.
+// The most calls of ListNamespaces for one page of namespaces.
 const CALLS_MAX = 20;
 const HOT = [["Object"], ["Class"], ["Namespace"], ["Requests", "number"], ["Time", "number"], ["Written", "number"]];
 

@@ -46,7 +46,7 @@ function curlLine(method, json) {
   );
 }
 
-// Whether the caller may call the method on the object of the request, by the server's rules.
+// Returns whether the caller may call the method on the object of the request, by the server's rules.
 async function allowed(method, request, rights, signal) {
   if (method.service === ADMIN_SERVICE) return rights.adminOfServer === true;
   if (method.reads) return true;

@@ -39,7 +39,7 @@ struct HttpMethod {
 // The methods by their paths: "/holdfast.v1.CounterService/Increment".
 using HttpMethods = absl::flat_hash_map<std::string, HttpMethod>;
 
-// What the calls of a server share. All of it outlives them.
+// The things that the calls of a server share. All of it outlives them.
 struct ConnectServices {
   Backend* backend;
   CallGate* gate;

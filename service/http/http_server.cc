@@ -158,7 +158,7 @@ void HttpServer::CloseIdle() {
 void HttpServer::Finish(absl::Duration time_max) {
   const auto wait = [&] {
     const absl::Time until = actors::SteadyNow() + time_max;
-    while (open_ > 0 && actors::SteadyNow() < until) absl::SleepFor(kFinishStep);
+    while (open_ > 0 && actors::SteadyNow() < until) absl::SleepFor(kFinishStep);  // a loop tells of no end
   };
   wait();
   for (const auto& lane : lanes_) {

@@ -65,7 +65,7 @@ struct SessionLimits {
   absl::Duration send_time_max;  // of a part of an answer
 };
 
-// What the sessions of a server share.
+// The things that the sessions of a server share.
 class SessionHost {
  public:
   virtual ~SessionHost() = default;

@@ -1,4 +1,5 @@
-// What a request of Envoy's rate limit service asks of RateLimiter objects, and the response that their answers make.
+// The questions that a request of Envoy's rate limit service puts to RateLimiter objects, and the response that their
+// answers make.
 //
 // A plan has checks in groups; a group is one CheckLimits, so it is counted as a whole or not at all. Each descriptor
 // that has a limit is a group of its own. In a domain with all_or_nothing the descriptors that may deny are one group,

@@ -302,7 +302,7 @@ test("an object is described, exported and deleted", async () => {
   await ui.says("The object stores nothing");
   assert.equal((await server.grpcurl("ObjectService/DescribeObject", { object: { name: "away" } })).exists, false);
 
-  // Of a counter the console shows the value, and no edits of its own.
+  // The console shows the value of a counter, and no edits of its own.
   await ui.object({ name: "visits-041", objectClass: "Counter" });
   await ui.says('"value": "42"');
   assert.equal(await ui.find("SQL"), null);

@@ -31,7 +31,7 @@ metadata:
   name: holdfast
 spec:
 """
-# Of the cluster that the chart is rendered for; a helm that Go has built takes an old one for granted.
+# The version of the cluster that the chart is rendered for; a helm that Go has built takes an old one for granted.
 KUBE_VERSION = ("--kube-version", "1.35.0")
 # Each form: the Kustomize folders that make it, resources and components, and the values files of the chart.
 FORMS = {

@@ -84,7 +84,7 @@ descriptors:
     const absl::Time until = absl::Now() + kBackMax;
     while (!done()) {
       if (absl::Now() > until) return false;
-      absl::SleepFor(absl::Milliseconds(20));
+      absl::SleepFor(absl::Milliseconds(20));  // only another look tells
     }
     return true;
   }

@@ -153,14 +153,14 @@ TEST_F(RateLimitServiceTest, AChangeOfTheFileTakesEffectAndABadOneDoesNot) {
   // Nobody tells that the server has looked.
   for (const absl::Time until = absl::Now() + kReloadMax;
        !absl::StrContains(server_->Log(), "rate_limit_rules_changed") && absl::Now() < until;) {
-    absl::SleepFor(absl::Milliseconds(20));
+    absl::SleepFor(absl::Milliseconds(20));  // only another look tells
   }
   EXPECT_EQ(Allowed(request, 5), 2) << "two more, since two are in use";
   Write("rules.yaml", "domain: d\ndescriptors: 1\n");
   server_->Signal(SIGHUP);
   for (const absl::Time until = absl::Now() + kReloadMax;
        !absl::StrContains(server_->Log(), "rate_limit_rules_not_changed") && absl::Now() < until;) {
-    absl::SleepFor(absl::Milliseconds(20));
+    absl::SleepFor(absl::Milliseconds(20));  // only another look tells
   }
   EXPECT_THAT(server_->Log(), HasSubstr("rules.yaml: line 2: descriptors: is no list"));
   EXPECT_EQ(Ask(request)->statuses(0).current_limit().requests_per_unit(), 4u);

@@ -141,7 +141,7 @@ std::vector<Choice> Choices() {
 }
 
 TEST_F(SideBySideTest, TheSameRequestsGetTheSameAnswers) {
-  // All limits are of an hour or a day.
+  // All limits are of an hour or a day. A run that would cross into the next hour waits for it.
   const absl::Time hour = absl::UnixEpoch() + absl::Floor(absl::Now() - absl::UnixEpoch(), absl::Hours(1));
   if (const absl::Duration left = hour + absl::Hours(1) - absl::Now(); left < kRunMax) absl::SleepFor(left);
   const std::vector<Choice> choices = Choices();

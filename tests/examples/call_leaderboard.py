@@ -33,7 +33,7 @@ def check(channel):
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, error
 
-    # What every class has, and the built-in ones beside it.
+    # The methods that every class has, and the built-in classes beside it.
     objects = object_service_pb2_grpc.ObjectServiceStub(channel)
     described = objects.DescribeObject(
         object_service_pb2.DescribeObjectRequest(
