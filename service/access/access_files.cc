@@ -1,8 +1,5 @@
 #include "service/access/access_files.h"
 
-#include <pthread.h>
-
-#include <chrono>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
@@ -154,32 +151,7 @@ absl::StatusOr<std::unique_ptr<AccessFiles>> AccessFiles::Open(ReadConfig read_c
   return files;
 }
 
-AccessFiles::~AccessFiles() {
-  {
-    MutexLock lock(&stop_mutex_);
-    stop_ = true;
-    stop_changed_.WakeAll();
-  }
-  if (thread_.joinable()) thread_.join();
-}
-
-void AccessFiles::Start() {
-  thread_ = std::thread([this] { Run(); });
-  pthread_setname_np(thread_.native_handle(), "access files");
-}
-
-void AccessFiles::Run() {
-  MutexLock lock(&stop_mutex_);
-  while (!stop_) {
-    const auto next = std::chrono::steady_clock::now() + absl::ToChronoSeconds(kInterval);
-    while (!stop_ && stop_changed_.WaitUntil(&stop_mutex_, next)) {
-    }
-    if (stop_) return;
-    lock.Unlock();
-    Reload();
-    lock.Lock();
-  }
-}
+void AccessFiles::Start() { thread_.Start("access files"); }
 
 void AccessFiles::Reload() {
   MutexLock lock(&reload_mutex_);

@@ -19,7 +19,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,6 +26,7 @@
 #include "absl/time/time.h"
 #include "holdfast/config/v1/config.pb.h"
 #include "service/access/access.h"
+#include "service/access/reload_thread.h"
 #include "storage/base/mutex.h"
 
 namespace holdfast::service {
@@ -51,7 +51,6 @@ class AccessFiles {
   static absl::StatusOr<std::unique_ptr<AccessFiles>> Open(ReadConfig read_config, OnChange on_change);
   AccessFiles(const AccessFiles&) = delete;
   AccessFiles& operator=(const AccessFiles&) = delete;
-  ~AccessFiles();
 
   // Starts the thread that looks for changes.
   void Start();
@@ -92,7 +91,6 @@ class AccessFiles {
   static absl::Status ReadFiles(const Settings& settings, Sources* sources, std::vector<std::string>* problems);
   // Makes the Access of the next generation the current one.
   absl::Status Set(const Sources& sources);
-  void Run();
 
   const ReadConfig read_config_;
   const OnChange on_change_;
@@ -105,10 +103,7 @@ class AccessFiles {
   std::shared_ptr<const Access> current_ ABSL_GUARDED_BY(mutex_);
   std::atomic<uint64_t> generation_ = 0;
 
-  Mutex stop_mutex_;
-  CondVar stop_changed_;
-  bool stop_ ABSL_GUARDED_BY(stop_mutex_) = false;
-  std::thread thread_;
+  ReloadThread thread_{kInterval, [this] { Reload(); }};  // ends first
 };
 
 }  // namespace holdfast::service

@@ -1,8 +1,5 @@
 #include "service/ratelimit/rule_files.h"
 
-#include <pthread.h>
-
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -92,32 +89,7 @@ absl::StatusOr<std::unique_ptr<RuleFiles>> RuleFiles::Open(const config::v1::Rat
   return files;
 }
 
-RuleFiles::~RuleFiles() {
-  {
-    MutexLock lock(&stop_mutex_);
-    stop_ = true;
-    stop_changed_.WakeAll();
-  }
-  if (thread_.joinable()) thread_.join();
-}
-
-void RuleFiles::Start() {
-  thread_ = std::thread([this] { Run(); });
-  pthread_setname_np(thread_.native_handle(), "rule files");
-}
-
-void RuleFiles::Run() {
-  MutexLock lock(&stop_mutex_);
-  while (!stop_) {
-    const auto next = std::chrono::steady_clock::now() + absl::ToChronoSeconds(kInterval);
-    while (!stop_ && stop_changed_.WaitUntil(&stop_mutex_, next)) {
-    }
-    if (stop_) return;
-    lock.Unlock();
-    Reload();
-    lock.Lock();
-  }
-}
+void RuleFiles::Start() { thread_.Start("rule files"); }
 
 void RuleFiles::Reload() {
   MutexLock reload_lock(&reload_mutex_);

@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -23,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "holdfast/config/v1/config.pb.h"
+#include "service/access/reload_thread.h"
 #include "service/metrics/cells.h"
 #include "service/metrics/node_load.h"
 #include "service/ratelimit/limit_plan.h"
@@ -56,7 +56,6 @@ class RuleFiles {
                                                          size_t copies);
   RuleFiles(const RuleFiles&) = delete;
   RuleFiles& operator=(const RuleFiles&) = delete;
-  ~RuleFiles();
 
   // Starts the thread that looks for changes.
   void Start();
@@ -74,7 +73,6 @@ class RuleFiles {
       : paths_(config.rules_file().begin(), config.rules_file().end()),
         options_(LimitOptionsOf(config)),
         descriptors_(std::tuple_size_v<DescriptorCounts>, copies) {}
-  void Run();
 
   const std::vector<std::string> paths_;
   const LimitOptions options_;
@@ -89,10 +87,7 @@ class RuleFiles {
   mutable Mutex mutex_;
   std::shared_ptr<const RuleSet> current_ ABSL_GUARDED_BY(mutex_);
 
-  Mutex stop_mutex_;
-  CondVar stop_changed_;
-  bool stop_ ABSL_GUARDED_BY(stop_mutex_) = false;
-  std::thread thread_;
+  ReloadThread thread_{kInterval, [this] { Reload(); }};  // ends first
 };
 
 }  // namespace holdfast::service
