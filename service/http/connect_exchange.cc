@@ -187,6 +187,14 @@ void ConnectExchange::Hold(size_t bytes) const {
   if (session_->hold() != nullptr) session_->hold()->Count(static_cast<int64_t>(bytes));
 }
 
+void ConnectExchange::OnHeaders() {
+  if (gone_) return;
+  // A client that waits for something to happen is told at once that the call has begun.
+  busy_ = true;
+  BeginStream();
+  session_->SendPart("");
+}
+
 void ConnectExchange::OnReply(const grpc::ByteBuffer& reply) {
   if (gone_) return;
   Hold(reply.Length());
@@ -227,7 +235,6 @@ void ConnectExchange::SendReply() {
   }
   std::string text = std::exchange(*text_, {});
   if (type_.stream) {
-    if (!std::exchange(began_, true)) session_->BeginParts(200, AnswerHeaders(ContentTypeName(type_)));
     return session_->SendPart(Envelope(text));
   }
   gone_ = true;
@@ -269,13 +276,18 @@ Headers ConnectExchange::AnswerHeaders(absl::string_view content_type) const {
   return headers;
 }
 
+void ConnectExchange::BeginStream() {
+  if (std::exchange(began_, true)) return;
+  session_->BeginParts(200, AnswerHeaders(ContentTypeName(type_)));
+}
+
 void ConnectExchange::SendError(const absl::Status& outcome) {
   gone_ = true;
   if (!type_.stream) {
     session_->Respond(HttpStatusOf(outcome.code()), AnswerHeaders(kJson), ErrorJson(outcome));
     return;
   }
-  if (!std::exchange(began_, true)) session_->BeginParts(200, AnswerHeaders(ContentTypeName(type_)));
+  BeginStream();
   session_->EndParts(EndOfStream(outcome, ended_ ? call_->Trailing() : Metadata()));
 }
 

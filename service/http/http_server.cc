@@ -66,7 +66,9 @@ class MetricsExchange final : public Exchange, public std::enable_shared_from_th
     });
     if (!taken) RespondText(session_.get(), 503, {}, "too many requests for metrics wait");
   }
-  void Fail(const absl::Status& why) override { RespondText(session_.get(), 400, {}, why.message()); }
+  void Fail(const absl::Status& why) override {
+    RespondText(session_.get(), HttpStatusOf(why.code()), {}, why.message());
+  }
 
  private:
   SideThread* const side_;

@@ -149,7 +149,9 @@ RequestReader::~RequestReader() = default;
 size_t RequestReader::Take(absl::string_view bytes) { return parser_->Take(bytes); }
 RequestReader::Problem RequestReader::problem() const { return parser_->problem_; }
 const std::string& RequestReader::explanation() const { return parser_->explanation_; }
-bool RequestReader::has_head() const { return parser_->has_head_ && parser_->problem_ == Problem::kNone; }
+bool RequestReader::has_head() const {
+  return parser_->has_head_ && (parser_->problem_ == Problem::kNone || parser_->problem_ == Problem::kBodyTooLarge);
+}
 bool RequestReader::done() const { return parser_->problem_ == Problem::kNone && parser_->is_done(); }
 const RequestHead& RequestReader::head() const { return parser_->head_; }
 std::string& RequestReader::body() { return parser_->body_; }

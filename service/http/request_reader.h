@@ -53,7 +53,7 @@ class RequestReader {
     kNone,
     kMalformed,
     kHeadTooLarge,
-    kBodyTooLarge,
+    kBodyTooLarge,  // the head is there
     kVersion,  // neither 1.0 nor 1.1
   };
 

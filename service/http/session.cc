@@ -150,7 +150,7 @@ void Session::Parse() {
       case RequestReader::Problem::kVersion:
         return Refuse(505, reader_->explanation());
       case RequestReader::Problem::kBodyTooLarge:
-        if (exchange_ == nullptr) return Refuse(413, reader_->explanation());
+        if (state_ == State::kHead) break;  // the exchange tells it in its own way
         return Fail(absl::ResourceExhaustedError(absl::StrCat(reader_->explanation(), " (server.message_bytes_max)")));
       case RequestReader::Problem::kMalformed:
         return Refuse(400, reader_->explanation());
@@ -184,7 +184,8 @@ void Session::OnHead() {
   std::shared_ptr<Exchange> exchange = host_->Route(shared_from_this(), head);
   if (state_ != State::kBody) return;
   exchange_ = std::move(exchange);
-  if (head.expects_continue && !reader_->done() && in_.empty()) {
+  const bool wanted = reader_->problem() == RequestReader::Problem::kNone && !reader_->done();
+  if (head.expects_continue && wanted && in_.empty()) {
     Send("HTTP/1.1 100 Continue\r\n\r\n", Sending::kNothing);
   }
 }
@@ -247,7 +248,8 @@ void Session::BeginParts(int status, Headers headers) {
 
 void Session::SendPart(std::string bytes) {
   if (closed()) return;
-  if (chunked_) bytes = absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
+  // A chunk without bytes would be the end.
+  if (chunked_ && !bytes.empty()) bytes = absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
   Send(std::move(bytes), Sending::kPart);
 }
 

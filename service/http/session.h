@@ -114,7 +114,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // --- For the exchange, one of these for each request. A closed session takes none of them.
   // Answers with a body of known length.
   void Respond(int status, Headers headers, std::string body);
-  // Begins an answer whose body comes in parts. After each part comes OnPartSent, before which no other may come.
+  // Begins an answer whose body comes in parts; its head leaves with the first part, which may be empty. After each
+  // part comes OnPartSent, before which no other may come.
   void BeginParts(int status, Headers headers);
   void SendPart(std::string bytes);
   void EndParts(std::string bytes);

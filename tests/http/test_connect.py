@@ -207,6 +207,18 @@ class Streams(Case):
         self.assertEqual((flags, json.loads(message)), (0, {"status": "SERVING"}))
         return connection
 
+    def test_a_watch_says_at_once_that_it_has_begun(self):
+        connection = self.server.connect()
+        connection.send(request_bytes("POST", f"{OBJECTS}/WatchAlarms", [("Content-Type", "application/connect+json")],
+                                      envelope(b"{}")))
+        status, headers = connection.head()
+        self.assertEqual((status, headers["content-type"]), (200, "application/connect+json"))
+        # An alarm that was set after it is told.
+        self.server.call(f"{OBJECTS}/SetAlarm", {"object": {"name": "watched"}, "delay": "0s"})
+        (flags, message), = envelopes(connection.chunk())
+        self.assertEqual((flags, json.loads(message)["object"]["name"]), (0, "watched"), message)
+        connection.close()
+
     def test_a_message_comes_as_soon_as_it_is_there_and_a_client_that_goes_ends_its_call(self):
         before = self.server.metric("holdfast_streams_in_progress")
         connections = [self.open_watch() for _ in range(5)]
