@@ -34,7 +34,7 @@ struct CallRequest {
   std::string path;  // "/holdfast.v1.CounterService/Increment"
   std::string peer;  // as gRPC spells it
   std::string certificate;
-  // The metadata that the client gives: names in lower case.
+  // The metadata that the client gives: names in lower case, values for which IsMetadataText holds.
   Metadata metadata;
   absl::Duration timeout = absl::InfiniteDuration();
   bool stream = false;  // of replies

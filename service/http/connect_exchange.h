@@ -51,6 +51,8 @@ class ConnectExchange final : public Exchange,
                               public BackendCall::Receiver,
                               public std::enable_shared_from_this<ConnectExchange> {
  public:
+  // The most bytes of the body of a call that needs no credentials.
+  static constexpr size_t kOpenBodyBytesMax = RequestParser::kSmallBytes;
   // The JSON of a reply may have several times as many bytes as the reply.
   static constexpr size_t kJsonReplyBytesMax = 32 << 20;
 
@@ -65,6 +67,7 @@ class ConnectExchange final : public Exchange,
 
   void OnBody(std::string body) override;
   void Fail(const absl::Status& why) override;
+  bool is_stream() const override { return type_.stream; }
   void OnPartSent() override;
   void OnGone() override;
   void OnHeaders() override;

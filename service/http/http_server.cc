@@ -1,7 +1,11 @@
 #include "service/http/http_server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -39,9 +43,25 @@ SessionLimits LimitsOf(const Config& config) {
           .send_time_max = absl::Milliseconds(config.server().reply_time_limit_ms())};
 }
 
+// Has the system ask a silent connection now and then whether its client is there, as gRPC asks with pings. A network
+// may lose a client without a word, and then a stream would stay.
+void KeepAlive(const config::v1::ServerConfig& config, int fd) {
+  constexpr int kProbes = 3;
+  const auto seconds = [](int64_t ms) { return static_cast<int>(std::max<int64_t>(1, ms / 1000)); };
+  const std::tuple<int, int, int> options[] = {
+      {SOL_SOCKET, SO_KEEPALIVE, 1},
+      {IPPROTO_TCP, TCP_KEEPIDLE, seconds(config.keepalive_interval_ms())},
+      {IPPROTO_TCP, TCP_KEEPINTVL, seconds(config.keepalive_timeout_ms() / kProbes)},
+      {IPPROTO_TCP, TCP_KEEPCNT, kProbes},
+      {IPPROTO_TCP, TCP_USER_TIMEOUT, config.keepalive_timeout_ms()},
+  };
+  // A socket of another kind has none of these.
+  for (const auto& [level, name, value] : options) (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
 void RespondText(Session* session, int status, Headers headers, absl::string_view text) {
   headers.emplace_back(kContentType, kText);
-  session->Respond(status, std::move(headers), absl::StrCat(text, "\n"));
+  session->Respond(status, headers, absl::StrCat(text, "\n"));
 }
 
 std::unique_ptr<ByteStream> StreamOf(int fd, SSL_CTX* context) {
@@ -61,7 +81,7 @@ class MetricsExchange final : public Exchange, public std::enable_shared_from_th
       std::string page = (*self->page_)();
       Loop* const loop = self->session_->loop();
       loop->Post([self = std::move(self), page = std::move(page)]() mutable {
-        self->session_->Respond(200, {{kContentType, kMetricsType}, {"cache-control", "no-store"}}, std::move(page));
+        self->session_->Respond(200, {{kContentType, kMetricsType}, {"cache-control", "no-store"}}, page);
       });
     });
     if (!taken) RespondText(session_.get(), 503, {}, "too many requests for metrics wait");
@@ -131,6 +151,7 @@ void HttpServer::RefreshTls() {
 }
 
 void HttpServer::Accept(int fd, std::string peer) {
+  KeepAlive(config_.server(), fd);
   open_.fetch_add(1, std::memory_order_relaxed);
   Lane* const lane = lanes_[next_.fetch_add(1, std::memory_order_relaxed) % lanes_.size()].get();
   lane->loop.Post([this, lane, fd, peer = std::move(peer)]() mutable {
@@ -183,6 +204,13 @@ void HttpServer::CountBytes(size_t received, size_t sent) {
   if (sent > 0) sent_bytes_.fetch_add(sent, std::memory_order_relaxed);
 }
 
+bool HttpServer::AddBodyBytes(int64_t more) {
+  const int64_t before = body_bytes_.fetch_add(more, std::memory_order_relaxed);
+  if (more <= 0 || before + more <= config_.http().body_bytes_of_all_max()) return true;
+  body_bytes_.fetch_sub(more, std::memory_order_relaxed);
+  return false;
+}
+
 HttpLoad HttpServer::load() const {
   HttpLoad load{.connections = open_, .received_bytes = received_bytes_, .sent_bytes = sent_bytes_};
   for (size_t i = 0; i < load.answers.size(); ++i) load.answers[i] = answers_[i];
@@ -226,7 +254,7 @@ std::shared_ptr<Exchange> HttpServer::Route(const std::shared_ptr<Session>& sess
   } else {
     Headers json = headers;
     json.emplace_back(kContentType, "application/json");
-    session->Respond(404, std::move(json), ErrorJson(absl::UnimplementedError("there is no method of this path")));
+    session->Respond(404, json, ErrorJson(absl::UnimplementedError("there is no method of this path")));
   }
   return nullptr;
 }
@@ -263,9 +291,9 @@ void HttpServer::SendFile(const std::shared_ptr<Session>& session, const Request
                      {"cross-origin-resource-policy", "same-origin"}};
   const auto known = head.Find("if-none-match");
   if (known && absl::StrContains(*known, absl::string_view(file.etag.data(), file.etag.size())))
-    return session->Respond(304, std::move(headers), "");
+    return session->Respond(304, headers, "");
   headers.emplace_back(kContentType, std::string(file.content_type));
-  session->Respond(200, std::move(headers), std::string(file.body));
+  session->Respond(200, headers, "", absl::string_view(file.body.data(), file.body.size()));
 }
 
 }  // namespace holdfast::service

@@ -88,6 +88,7 @@ class HttpServer final : public SessionHost {
   bool draining() const override { return draining_.load(std::memory_order_relaxed); }
   void CountAnswer(int status) override;
   void CountBytes(size_t received, size_t sent) override;
+  bool AddBodyBytes(int64_t more) override;
 
   // Ends what has taken too long, and forgets what has ended.
   void Look(Lane* lane);
@@ -110,6 +111,7 @@ class HttpServer final : public SessionHost {
   std::array<std::atomic<uint64_t>, HttpLoad::kAnswers> answers_ = {};
   std::atomic<uint64_t> received_bytes_ = 0;
   std::atomic<uint64_t> sent_bytes_ = 0;
+  std::atomic<int64_t> body_bytes_ = 0;
   std::atomic<size_t> next_ = 0;  // the lane of the next connection
   std::unique_ptr<Backend> backend_;
   ConnectServices connect_;

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import unittest
 import urllib.parse
 
@@ -270,6 +271,19 @@ class Pages(Case):
         self.assertEqual(connection.answer().status, 200)
         self.assertEqual(connection.answer().status, 404)
         connection.close()
+
+    def test_one_who_sends_nothing_more_gets_his_answer(self):
+        connection = self.server.connect()
+        request = request_bytes("POST", f"{COUNTERS}/Increment", [("Content-Type", "application/json")],
+                                json.dumps(counter("half-closed")).encode())
+        connection.send(request * 3)
+        connection.socket.shutdown(socket.SHUT_WR)
+        self.assertEqual([connection.answer().json() for _ in range(3)], [{"value": str(n)} for n in (1, 2, 3)])
+        self.assertEqual(connection.is_closed(), b"")
+
+    def test_a_target_may_be_a_whole_url(self):
+        self.assertEqual(self.server.request("GET", "http://localhost/healthz").body, b"ok\n")
+        self.assertEqual(self.server.request("GET", "http://elsewhere.example/healthz").status, 421)
 
     def test_http_1_0(self):
         connection = self.server.connect()

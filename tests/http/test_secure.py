@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import socket
 import ssl
 import struct
 import subprocess
@@ -66,6 +67,28 @@ class Secure(Case):
         old.set_ciphers("DEFAULT:@SECLEVEL=0")
         with self.assertRaises((ssl.SSLError, OSError)):
             self.server.get("/healthz", tls=old)
+
+    def test_both_ports_take_the_same_ciphers(self):
+        def takes(port, cipher):
+            client = self.certificates.client()
+            client.maximum_version = ssl.TLSVersion.TLSv1_2
+            client.set_ciphers(f"{cipher}:@SECLEVEL=0")
+            client.set_alpn_protocols(["h2", "http/1.1"])
+            try:
+                with socket.create_connection(("127.0.0.1", port)) as plain:
+                    with client.wrap_socket(plain, server_hostname="localhost") as connection:
+                        return connection.cipher()[0] == cipher
+            except OSError:
+                return False
+
+        modern = {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256",
+                  "ECDHE-RSA-AES256-GCM-SHA384"}
+        old = {"AES128-SHA", "AES128-GCM-SHA256", "AES256-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384",
+               "ECDHE-RSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA"}
+        http = {cipher for cipher in modern | old if takes(self.server.port, cipher)}
+        self.assertEqual(http, {cipher for cipher in modern | old if takes(self.server.grpc_port, cipher)})
+        self.assertTrue(http)
+        self.assertLessEqual(http, modern)
 
     def test_a_token_names_its_principal(self):
         answer = self.increment("token", self.as_writer)
