@@ -13,8 +13,8 @@
 #
 #   unit-asan       unit tests, the client and its tool under the address and undefined behaviour sanitizers
 #   unit-tsan       the same under the thread sanitizer
-#   blackbox-asan   integration, blackbox, upgrade, property and simulation under the same two sanitizers
-#   blackbox-tsan   integration, blackbox and upgrade under the thread sanitizer
+#   blackbox-asan   integration, blackbox, HTTP, upgrade, property and simulation under the same two
+#   blackbox-tsan   integration, blackbox, HTTP and upgrade under the thread sanitizer
 #   unit-long       200,000 statements with joins, 20,000 damaged files
 #   crash           100 rounds of kills
 #   cluster         20 rounds of each kind of fault of three nodes on PostgreSQL, and a session that shows a cluster
@@ -78,11 +78,11 @@ run_part() { # PART
       ;;
     blackbox-asan)
       build asan holdfastd holdfast integration_test blackbox_test upgrade_test property_test simulation_test
-      all_of asan 'integration|blackbox|upgrade|property|simulation'
+      all_of asan 'integration|blackbox|http|upgrade|property|simulation'
       ;;
     blackbox-tsan)
       build tsan holdfastd holdfast integration_test blackbox_test upgrade_test
-      all_of tsan 'integration|blackbox|upgrade'
+      all_of tsan 'integration|blackbox|http|upgrade'
       ;;
     unit-long)
       build dev storage_test

@@ -126,12 +126,13 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Config& conf
                       .message_bytes_max = static_cast<size_t>(config.server().message_bytes_max())};
   for (int i = 0; i < config.http().threads(); ++i) {
     server->lanes_.push_back(std::make_unique<Lane>(absl::StrCat("http-", i)));
-    server->lanes_.back()->loop.Start(kLookStep,
-                                      [server = server.get(), lane = server->lanes_.back().get(), looks = 0]() mutable {
-                                        server->Look(lane);
-                                        if (lane == server->lanes_.front().get() && ++looks % kLooksPerRefresh == 0)
-                                          server->RefreshTls();
-                                      });
+  }
+  // The threads read lanes_, so that it is whole before the first of them begins.
+  for (const auto& lane : server->lanes_) {
+    lane->loop.Start(kLookStep, [server = server.get(), lane = lane.get(), looks = 0]() mutable {
+      server->Look(lane);
+      if (lane == server->lanes_.front().get() && ++looks % kLooksPerRefresh == 0) server->RefreshTls();
+    });
   }
   return server;
 }

@@ -16,6 +16,9 @@ namespace http = boost::beast::http;
 using boost::beast::error_code;
 using boost::beast::string_view;
 
+// The bytes of a body without any, in chunks.
+constexpr absl::string_view kNoChunks = "0\r\n\r\n";
+
 std::string Text(string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
@@ -30,6 +33,9 @@ class RequestReader::Parser final : public http::basic_parser<true> {
 
   size_t Take(absl::string_view bytes) {
     if (problem_ != Problem::kNone || is_done()) return 0;
+    // This version asserts that no part of kNoChunks comes alone, and a client may send its bytes one by one.
+    const bool at_chunk = is_header_done() && chunked() && chunk_left_ == 0;
+    if (at_chunk && absl::StartsWith(bytes, "0") && bytes.size() < kNoChunks.size()) return 0;
     error_code error;
     const size_t taken = put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
     if (error == http::error::need_more) error = {};
@@ -145,14 +151,17 @@ class RequestReader::Parser final : public http::basic_parser<true> {
     body_.append(part.data(), part.size());
     return part.size();
   }
-  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t bytes, string_view, error_code&) override { chunk_left_ = bytes; }
   size_t on_chunk_body_impl(std::uint64_t, string_view part, error_code& error) override {
-    return on_body_impl(part, error);
+    const size_t taken = on_body_impl(part, error);
+    chunk_left_ -= taken;
+    return taken;
   }
   void on_finish_impl(error_code&) override {}
 
   size_t body_bytes_max_;
   std::string host_in_target_;
+  std::uint64_t chunk_left_ = 0;  // bytes of the current chunk that have not come yet
 };
 
 std::optional<absl::string_view> RequestHead::Find(absl::string_view name) const {

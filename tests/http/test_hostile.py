@@ -49,6 +49,20 @@ class Malformed(Case):
             with self.subTest(data=data):
                 self.assertEqual(self.answer_to(data), status)
 
+    def test_a_body_without_bytes_comes_in_pieces(self):
+        """The parser's library asserts that the end of the last chunk comes at once."""
+        for end in (b"0\r\n\r\n", b"0\r\nX: y\r\n\r\n", b"2\r\n{}\r\n0\r\n\r\n"):
+            connection = self.server.connect()
+            connection.send(request_bytes("POST", f"{COUNTERS}/GetValue", [("Content-Type", "application/json"),
+                                                                           ("Transfer-Encoding", "chunked")])
+                            .replace(b"Content-Length: 0\r\n", b""))
+            for byte in end:
+                connection.send(bytes([byte]))
+                # The server has read what came before by the time that it has answered another client.
+                self.assertEqual(self.server.get("/healthz").status, 200)
+            self.assertEqual(connection.answer().status, 400, end)  # an object without a name
+            connection.close()
+
     def test_heads_are_bounded(self):
         self.assertEqual(self.answer_to(request_bytes("GET", "/" + "a" * 20000)), 431)
         self.assertEqual(self.answer_to(request_bytes("GET", "/healthz", [("X", "a" * 20000)])), 431)

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -14,12 +16,16 @@ using Problem = RequestReader::Problem;
 constexpr size_t kHead = 4096;
 constexpr size_t kBody = 100;
 
-// Feeds the bytes in pieces, as a connection does, and returns those that no request has taken.
-std::string Feed(RequestReader* reader, absl::string_view bytes, size_t piece = 1 << 20) {
+// Feeds the bytes in pieces, as a connection does, and returns those that no request has taken. The first piece may
+// have a size of its own.
+std::string Feed(RequestReader* reader, absl::string_view bytes, size_t piece = 1 << 20, size_t first = 0) {
   std::string waiting;
+  size_t next = first > 0 ? first : piece;
   while (!bytes.empty() && reader->problem() == Problem::kNone && !reader->done()) {
-    waiting.append(bytes.data(), std::min(piece, bytes.size()));
-    bytes.remove_prefix(std::min(piece, bytes.size()));
+    const absl::string_view come = bytes.substr(0, next);
+    next = piece;
+    absl::StrAppend(&waiting, come);
+    bytes.remove_prefix(come.size());
     for (size_t taken = 1; taken > 0 && !waiting.empty();) {
       taken = reader->Take(waiting);
       waiting.erase(0, taken);
@@ -103,6 +109,27 @@ TEST(RequestReader, ReadsChunksAndDropsTrailers) {
     ASSERT_TRUE(reader.done()) << piece << " " << reader.explanation();
     EXPECT_EQ(reader.body(), "hello!");
     EXPECT_FALSE(reader.head().Find("authorization"));
+  }
+}
+
+// Beast asserts that some parts of chunks come together, and clients may send them as they like.
+TEST(RequestReader, ChunksOfAnySizeComeInPiecesOfAnySize) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::pair<std::string, std::string> bodies[] = {
+      {"", ""}, {"1\r\na\r\n", "a"}, {"1;x\r\na\r\n00a\r\n0123456789\r\n", "a0123456789"}};
+  for (const auto& [chunks, body] : bodies) {
+    for (const char* end : {"0\r\n\r\n", "000\r\n\r\n", "0;x\r\n\r\n", "0\r\nA: b\r\n\r\n"}) {
+      const std::string request = absl::StrCat(head, chunks, end);
+      for (size_t first = head.size(); first <= request.size(); ++first) {
+        for (const size_t piece : {1, 2, 3, 4, 5, 100}) {
+          RequestReader reader(kHead, kBody);
+          const std::string rest = Feed(&reader, request + "G", piece, first);
+          ASSERT_TRUE(reader.done()) << reader.explanation() << request << first << " " << piece;
+          EXPECT_EQ(reader.body(), body);
+          EXPECT_EQ(rest, "G");
+        }
+      }
+    }
   }
 }
 
