@@ -34,7 +34,7 @@
 #include "service/cluster/cluster_agents.h"
 #include "service/cluster/cluster_placement.h"
 #include "service/cluster/namespace_rounds.h"
-#include "service/console/console_files.h"
+#include "service/console/console_api.h"
 #include "service/descriptors.h"
 #include "service/http/http_server.h"
 #include "service/join_cluster.h"
@@ -557,6 +557,10 @@ absl::Status RunningServer::StartHttp() {
   if (http_listener_ == nullptr) return absl::OkStatus();
   auto collector = std::make_shared<Collector>(
       &recorder_, [this] { return node_reader_->Read(); }, started_);
+  // Without reflection the server tells nobody what a program has added.
+  const auto console =
+      std::make_shared<ConsoleApi>(config_.reflection() ? table_.service_names() : std::vector<std::string>());
+  const auto find_file = [console](std::string_view path) { return console->FindFile(path); };
   auto http = HttpServer::Start(config_, {.methods = table_.methods(),
                                           .channel =
                                               [this] {
@@ -571,7 +575,7 @@ absl::Status RunningServer::StartHttp() {
                                           .clock = clock_,
                                           .metrics = [collector] { return TextOf(*collector); },
                                           .ready = [this] { return HoldsSomeLease(); },
-                                          .find_file = FindConsoleFile});
+                                          .find_file = find_file});
   if (!http.ok()) return http.status();
   http_ = *std::move(http);
   return absl::OkStatus();
