@@ -54,7 +54,7 @@ class RequestReader {
     kMalformed,
     kHeadTooLarge,
     kBodyTooLarge,  // the head is there
-    kVersion,  // neither 1.0 nor 1.1
+    kVersion,       // neither 1.0 nor 1.1
   };
 
   // Takes bytes from the front, and returns how many; the rest is to come again with more behind it. It stops behind
