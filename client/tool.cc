@@ -176,6 +176,8 @@ void DeclareTool(CLI::App& app, CommandLine& line, GlobalOptions& globals) {
   AddObjectCommands(root);
   AddSqlCommand(root);
   AddAdminCommands(root);
+  AddAlarmListCommand(root);
+  AddRightsCommand(root);
   AddHealthCommand(root);
   AddContextCommands(root);
   AddTokenCommands(root);

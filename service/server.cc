@@ -30,7 +30,7 @@
 #include "service/cluster/cluster_agents.h"
 #include "service/cluster/cluster_placement.h"
 #include "service/cluster/namespace_rounds.h"
-#include "service/console/console_files.h"
+#include "service/console/console_api.h"
 #include "service/descriptors.h"
 #include "service/http_port.h"
 #include "service/join_cluster.h"
@@ -435,6 +435,9 @@ absl::Status RunningServer::StartGrpc() {
 
 absl::Status RunningServer::StartHttp() {
   if (http_ == nullptr) return absl::OkStatus();
+  // Without reflection the server tells nobody what a program has added.
+  const auto console =
+      std::make_shared<ConsoleApi>(config_.reflection() ? table_.service_names() : std::vector<std::string>());
   return http_->Start(config_, {.methods = table_.methods(),
                                 .channel =
                                     [this] {
@@ -449,7 +452,7 @@ absl::Status RunningServer::StartHttp() {
                                 .clock = clock_,
                                 .metrics = [this] { return admin_->MetricsPage(); },
                                 .ready = [this] { return data_->HoldsSomeLease(); },
-                                .find_file = FindConsoleFile});
+                                .find_file = [console](std::string_view path) { return console->FindFile(path); }});
 }
 
 void RunningServer::MakeAdmin() {

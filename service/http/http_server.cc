@@ -104,6 +104,7 @@ HttpServer::HttpServer(const Config& config, HttpServices services)
       limits_(LimitsOf(config)),
       cors_(config.http(), config.has_tls()),
       metrics_method_{.name = "http.metrics", .verb = Verb::kRead},
+      services_method_{.name = "http.services", .verb = Verb::kRead},
       connections_(config.http().connections_max()) {}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Config& config, HttpServices services) {
@@ -244,13 +245,17 @@ std::shared_ptr<Exchange> HttpServer::Route(const std::shared_ptr<Session>& sess
     RespondText(session.get(), 405, std::move(allow), "this page is read with GET");
     return nullptr;
   }
-  if (head.path == "/metrics") return Metrics(session, head, headers);
+  if (head.path == "/metrics") {
+    if (!AdmitReader(metrics_method_, session, head, headers)) return nullptr;
+    return std::make_shared<MetricsExchange>(&side_, &services_.metrics, session);
+  }
   if (head.path == "/healthz") {
     RespondText(session.get(), 200, headers, "ok");
   } else if (head.path == "/readyz") {
     const bool ready = !services_.gate->draining() && services_.ready();
     RespondText(session.get(), ready ? 200 : 503, headers, ready ? "ready" : "not ready");
   } else if (file != nullptr) {
+    if (file->for_readers && !AdmitReader(services_method_, session, head, headers)) return nullptr;
     SendFile(session, head, *file);
   } else {
     Headers json = headers;
@@ -260,8 +265,8 @@ std::shared_ptr<Exchange> HttpServer::Route(const std::shared_ptr<Session>& sess
   return nullptr;
 }
 
-std::shared_ptr<Exchange> HttpServer::Metrics(const std::shared_ptr<Session>& session, const RequestHead& head,
-                                              const Headers& headers) {
+bool HttpServer::AdmitReader(const Method& page, const std::shared_ptr<Session>& session, const RequestHead& head,
+                             const Headers& headers) {
   const std::vector<std::string> authorization = head.All("authorization");
   const auto credentials = [&] {
     Credentials given;
@@ -270,16 +275,14 @@ std::shared_ptr<Exchange> HttpServer::Metrics(const std::shared_ptr<Session>& se
     return given;
   };
   CallGate::Lease lease;
-  absl::Status status = services_.gate->Admit(metrics_method_, CallGate::Shape::kSingle, session->peer(),
-                                              /*bytes=*/0, &lease, credentials);
-  if (status.ok()) status = services_.gate->AdmitTarget(metrics_method_, Target::Server(), &lease, credentials);
-  if (!status.ok()) {
-    Headers more = headers;
-    if (absl::IsUnauthenticated(status)) more.emplace_back("www-authenticate", "Bearer");
-    RespondText(session.get(), HttpStatusOf(status.code()), std::move(more), status.message());
-    return nullptr;
-  }
-  return std::make_shared<MetricsExchange>(&side_, &services_.metrics, session);
+  absl::Status status =
+      services_.gate->Admit(page, CallGate::Shape::kSingle, session->peer(), /*bytes=*/0, &lease, credentials);
+  if (status.ok()) status = services_.gate->AdmitTarget(page, Target::Server(), &lease, credentials);
+  if (status.ok()) return true;
+  Headers more = headers;
+  if (absl::IsUnauthenticated(status)) more.emplace_back("www-authenticate", "Bearer");
+  RespondText(session.get(), HttpStatusOf(status.code()), std::move(more), status.message());
+  return false;
 }
 
 void HttpServer::SendFile(const std::shared_ptr<Session>& session, const RequestHead& head,

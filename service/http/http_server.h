@@ -93,8 +93,9 @@ class HttpServer final : public SessionHost {
   // Ends what has taken too long, and forgets what has ended.
   void Look(Lane* lane);
   void RefreshTls();
-  std::shared_ptr<Exchange> Metrics(const std::shared_ptr<Session>& session, const RequestHead& head,
-                                    const Headers& headers);
+  // Returns whether the caller may READ anything, which pages about the server need; otherwise it answers.
+  bool AdmitReader(const Method& page, const std::shared_ptr<Session>& session, const RequestHead& head,
+                   const Headers& headers);
   void SendFile(const std::shared_ptr<Session>& session, const RequestHead& head, const ConsoleFile& file) const;
 
   const config::v1::Config config_;
@@ -102,6 +103,7 @@ class HttpServer final : public SessionHost {
   const SessionLimits limits_;
   const Cors cors_;
   const Method metrics_method_;
+  const Method services_method_;
   Connections connections_;
   HttpMethods methods_;
   std::unique_ptr<TlsContexts> tls_;  // null: the port speaks no TLS

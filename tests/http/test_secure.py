@@ -119,10 +119,13 @@ class Secure(Case):
         both = self.increment("read", self.as_writer, tls=reader)
         self.expect_error(both, 401, "unauthenticated")
 
-    def test_metrics_need_a_right_to_read(self):
-        answer = self.server.get("/metrics", tls=self.tls)
-        self.assertEqual((answer.status, answer.headers["www-authenticate"]), (401, "Bearer"))
-        self.assertEqual(self.server.get("/metrics", self.as_writer, tls=self.tls).status, 200)
+    def test_metrics_and_services_need_a_right_to_read(self):
+        for page in "/metrics", "/console/services.binpb":
+            with self.subTest(page=page):
+                answer = self.server.get(page, tls=self.tls)
+                self.assertEqual((answer.status, answer.headers["www-authenticate"]), (401, "Bearer"))
+                self.assertEqual(self.server.get(page, self.as_writer, tls=self.tls).status, 200)
+        self.assertEqual(self.server.get("/console/api.binpb", tls=self.tls).status, 200)
 
     def test_nobody_can_pretend_to_be_another_client(self):
         lies = [("holdfast-http-secret", "x" * 64), ("holdfast-http-peer", "ipv4:6.6.6.6:1"),
