@@ -300,8 +300,7 @@ CommandBody DeclareBench(Arguments& arguments) {
   arguments.Notes(absl::StrCat(
       "The workloads are ", absl::StrJoin(lines, ", "),
       ".\n\nThis writes to the server, into objects of its own whose names begin with \"bench-\" and a number of this "
-      "run. "
-      "It removes them at its end, also after Ctrl-C, which ends the load early; a second Ctrl-C ends it at once. "
+      "run. It removes them at its end, also after Ctrl-C, which ends the load early; a second Ctrl-C ends it at once. "
       "Calls are not tried again unless --retries is given, and carry no request ids. It exits with 1 if a call has "
       "failed. This machine makes the load, so its own processors may be the limit."));
   return [options](Session& session) { return Bench(*options, &session).Run(); };
