@@ -167,7 +167,7 @@ run_part() { # PART
       tests/deploy/build_tools.sh
       build release holdfastd holdfast
       tests/deploy/render.py . --holdfastd build/release/service/holdfastd
-      tests/deploy/compose.py . build/release/service/holdfastd
+      tests/deploy/compose.py . build/release/service/holdfastd build/release/client/holdfast
       for form in "" --helm --cluster "--helm --cluster"; do
         # shellcheck disable=SC2086 # several options
         deploy/kubernetes/test.sh --binary-dir build/release $form
