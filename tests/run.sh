@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test: unit, property, simulation, fuzz, the client and its tool,
-# lint; against the real server integration, blackbox and scale; kills under load, the Python client, the recipes of the
-# cookbook, and the comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
+# lint; against the real server integration, blackbox and scale, kills under load, several nodes, clients in other
+# languages, the HTTP port, the console, the recipes of the cookbook, and the comparison with workerd (README.md lists
+# all). From a clean clone on Debian 12 it needs nothing else.
 #
 #   run.sh [PRESET]        dev (the default), release, asan or tsan. With dev, the unit tests of storage and actors run
 #                          under asan too, and the end shows how long each suite took and how long it may take.
