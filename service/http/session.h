@@ -124,7 +124,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // The body may have no more than so many bytes; `why` says so to the client, and is a constant. Before OnBody.
   void LimitBody(size_t bytes_max, const char* why);
   // Answers with a body of known length.
-  // `constant`, which comes behind it, is there as long as the program, so it is sent from where it lies.
+  // `constant`, which comes behind it, is there as long as the server, so it is sent from where it lies.
   void Respond(int status, const Headers& headers, absl::string_view body, absl::string_view constant = {});
   // Begins an answer whose body comes in parts; its head leaves with the first part, which may be empty. After each
   // part comes OnPartSent, before which no other may come.

@@ -104,8 +104,8 @@ def edited(file, *changes):
     return text
 
 
-def check_dashboard(deploy, ask):
-    """Asks Prometheus each query as Grafana would. Returns how many there are."""
+def silent_panels(deploy, ask):
+    """Asks Prometheus each query as Grafana would. Returns how many there are, and the panels without a number."""
     queries, silent = 0, set()
     for panel in json.loads((deploy / "monitoring/dashboard.json").read_text())["panels"]:
         for target in panel.get("targets", []):
@@ -114,12 +114,23 @@ def check_dashboard(deploy, ask):
             try:
                 found = ask("query", query=query)["result"]
             except OSError as error:
-                faults.append(f"{panel['title']}: {query}: {error}")
-                continue
+                sys.exit(f"compose: {panel['title']}: {query}: {error}")
             # A quantile or a share of nothing is not a number.
             if all(each["value"][1] == "NaN" for each in found):
                 silent.add(panel["title"])
-    faults.extend(f"{title}: a query of the dashboard has no number" for title in sorted(silent - NO_NUMBER_YET.keys()))
+    return queries, silent
+
+
+def check_dashboard(deploy, ask):
+    """Each query gets its number in the end: a batch is processed, and a file is written, some time after the load."""
+    until = time.monotonic() + SECONDS_MAX
+    while True:
+        queries, silent = silent_panels(deploy, ask)
+        missing = sorted(silent - NO_NUMBER_YET.keys())
+        if not missing or time.monotonic() > until:
+            break
+        time.sleep(0.5)  # the next scrape comes in its own time
+    faults.extend(f"{title}: a query of the dashboard has no number" for title in missing)
     print(f"compose: {queries} queries of the dashboard answered; no number yet: {', '.join(sorted(silent)) or 'none'}")
 
 
