@@ -264,7 +264,7 @@ CommandBody DeclareBench(Arguments& arguments) {
   std::vector<std::string> names, lines;
   for (const Workload& workload : Workloads()) {
     names.emplace_back(workload.name);
-    lines.push_back(absl::StrCat(workload.name, ": ", workload.about));
+    lines.push_back(absl::StrCat(workload.name, " (", workload.about, ")"));
   }
   CLI::Option* const workload = arguments.Value(
       "WORKLOAD", "", absl::StrCat("One of those below; default ", names.front()),
@@ -299,9 +299,9 @@ CommandBody DeclareBench(Arguments& arguments) {
       [options](int n) { options->objects = n; }, 1, kObjectsMax);
   arguments.Flag("--keep", "Leave the objects there", [options] { options->keep = true; });
   arguments.Notes(absl::StrCat(
-      "Workloads:\n", absl::StrJoin(lines, "\n"),
-      "\n\nThis writes to the server, into objects of its own whose names begin with bench- and a number of this run. "
-      "It removes them at its end, also after Ctrl-C, which ends the load early; a second Ctrl-C ends it at once. "
+      "The workloads are ", absl::StrJoin(lines, ", "),
+      ".\n\nThis writes to the server, into objects of its own whose names begin with \"bench-\" and a number of this "
+      "run. It removes them at its end, also after Ctrl-C, which ends the load early; a second Ctrl-C ends it at once. "
       "Calls are not tried again unless --retries is given, and carry no request ids. It exits with 1 if a call has "
       "failed. This machine makes the load, so its own processors may be the limit."));
   return [options](Session& session) { return Bench(*options, &session).Run(); };

@@ -178,35 +178,45 @@ int main(int argc, char** argv) {
   CLI::App app("The Holdfast server: durable objects over gRPC.", "holdfastd");
   app.set_version_flag("--version", HOLDFAST_VERSION);
   app.add_option("--config", arguments.config_path,
-                 "Configuration file, protobuf text format of holdfast.config.v1.Config");
-  app.add_option("--listen", arguments.listen,
-                 "ADDRESS:PORT to serve on; overrides the file. Default " + DefaultText("listen"));
+                 "Configuration file, protobuf text format of holdfast.config.v1.Config")
+      ->option_text("FILE");
+  app.add_option("--listen", arguments.listen, "Where to serve; overrides the file. Default " + DefaultText("listen"))
+      ->option_text("ADDRESS:PORT");
   app.add_option("--data-dir", arguments.data_dir,
-                 "Where the data is; overrides the file. Default " + DefaultText("data_dir"));
+                 "Where the data is; overrides the file. Default " + DefaultText("data_dir"))
+      ->option_text("DIRECTORY");
   app.add_option("--log-level", arguments.log_level,
-                 "DEBUG, INFO, WARNING or ERROR; overrides the file. Default " + DefaultText("log_level"));
+                 "DEBUG, INFO, WARNING or ERROR; overrides the file. Default " + DefaultText("log_level"))
+      ->option_text("LEVEL");
   app.add_option("--node", arguments.node,
-                 "The name of this node of its cluster (postgres.node); overrides the file, which nodes may share so");
+                 "The name of this node of its cluster (postgres.node); overrides the file, which nodes may share so")
+      ->option_text("NAME");
   app.add_option("--cluster-address", arguments.cluster_address,
-                 "HOST:PORT where other nodes reach this one (postgres.cluster.address); overrides the file");
+                 "Where other nodes reach this one (postgres.cluster.address); overrides the file")
+      ->option_text("HOST:PORT");
   app.add_flag("--check-config", check_config,
                "Print the complete configuration, or what is wrong with it, and exit with 0 or 1; opens nothing");
   app.add_option("--validate-rules", arguments.rules,
                  "Say what is wrong with these files of rules for Envoy's rate limit service, if anything, and exit "
-                 "with 0 or 1; opens nothing else");
+                 "with 0 or 1; opens nothing else")
+      ->option_text("FILE...");
   auto* const restore = app.add_option("--restore", arguments.restore,
                                        "Make the data directory, which must be new, from the newest backup in this "
-                                       "directory, and exit");
+                                       "directory, and exit")
+                            ->option_text("DIRECTORY");
   app.add_option("--at", arguments.at, "With --restore: bring back this moment, a time as 2026-01-02T03:04:05Z")
+      ->option_text("TIME")
       ->needs(restore);
   auto* const move_data =
       app.add_option("--move-data", arguments.move_data,
                      "Copy all objects of this data directory into the database of the configuration, which must have "
                      "none, and exit; no server may run on either. Begin it again if it was cut off")
+          ->option_text("DIRECTORY")
           ->excludes(restore);
   auto* const move_data_back = app.add_option("--move-data-back", arguments.move_data_back,
                                               "Copy all objects of the database of the configuration into this data "
                                               "directory, which must be new, and exit; no server may run")
+                                   ->option_text("DIRECTORY")
                                    ->excludes(restore)
                                    ->excludes(move_data);
   app.add_flag(

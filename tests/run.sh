@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test: unit, property, simulation, fuzz, the client and its tool,
-# lint; against the real server integration, blackbox and scale; kills under load, the Python client, the recipes of the
-# cookbook, and the comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
+# lint; against the real server integration, blackbox and scale, kills under load, several nodes, clients in other
+# languages, the HTTP port, the console, the recipes of the cookbook, and the comparison with workerd (README.md lists
+# all). From a clean clone on Debian 12 it needs nothing else.
 #
 #   run.sh [PRESET]        dev (the default), release, asan or tsan. With dev, the unit tests of storage and actors run
 #                          under asan too, and the end shows how long each suite took and how long it may take.
@@ -167,7 +168,7 @@ run_part() { # PART
       tests/deploy/build_tools.sh
       build release holdfastd holdfast
       tests/deploy/render.py . --holdfastd build/release/service/holdfastd
-      tests/deploy/compose.py . build/release/service/holdfastd
+      tests/deploy/compose.py . build/release/service/holdfastd build/release/client/holdfast
       for form in "" --helm --cluster "--helm --cluster"; do
         # shellcheck disable=SC2086 # several options
         deploy/kubernetes/test.sh --binary-dir build/release $form

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what the package holds beside the sources: the programs without debug sections, man pages of their --help, and the
-# completions that the tool prints.
+# Makes what the package holds beside the sources: the programs without debug sections, man pages of their --help (one
+# for each command of the tool), and the completions that the tool prints.
 #
 #   package_files.sh FOLDER HOLDFASTD HOLDFAST
 set -euo pipefail
@@ -17,33 +17,43 @@ strip --strip-debug -o "$folder/holdfast" "$tool"
 PATH=$folder:$PATH
 version=$(holdfastd --version)
 
-# The first column of the list of commands; lines that are deeper go on with a description.
-commands=$(holdfast --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
-[ -n "$commands" ] || { echo "package_files: the tool names no commands" >&2; exit 1; }
-see_also=$folder/see_also
-{
-  echo '[SEE ALSO]'
-  # shellcheck disable=SC2086 # several names
-  printf '.BR holdfast-%s (1),\n' $commands
-  printf '.BR %s\n' 'holdfast (1),' 'holdfastd (8)'
-} >"$see_also"
+# The commands in the help of a command: the first column of their list; lines that are deeper go on with a description.
+commands_of() { "$@" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
 
-page() { # SECTION NAME COMMAND SHORT_DESCRIPTION
-  local file=$folder/share/man/man$1/$2.$1
+page() { # SECTION NAME SHORT_DESCRIPTION SEE_ALSO COMMAND [INCLUDE]
+  local file=$folder/share/man/man$1/$2.$1 include=$folder/include
   mkdir -p "${file%/*}"
-  help2man --no-info --no-discard-stderr --section="$1" --name="$4" --version-string="$version" \
-    --source="Holdfast $version" --manual=Holdfast --include="$see_also" "$3" |
-    # The name of the page, where help2man takes the first word of the command.
-    sed "s/^\.TH [^ ]*/.TH ${2^^}/; s/^holdfast[a-z -]* \\\\- /$2 \\\\- /" >"$file"
+  {
+    [ -z "${6:-}" ] || cat "$6"
+    printf '[SEE ALSO]\n%s\n' "$4"
+  } >"$include"
+  help2man --no-info --no-discard-stderr --section="$1" --name="$3" --version-string="$version" \
+    --source="Holdfast $version" --manual=Holdfast --include="$include" "$5" |
+    # The name of the page, where help2man takes words of the command.
+    sed "s/^\.TH [^\"]*/.TH ${2^^} /; s/^holdfast[a-z -]* \\\\- /$2 \\\\- /" >"$file"
   gzip -9n "$file"
+  rm "$include"
 }
-page 8 holdfastd holdfastd 'the Holdfast server: durable objects over gRPC'
-page 1 holdfast holdfast 'talks to a Holdfast server'
-for command in $commands; do
-  page 1 "holdfast-$command" "holdfast $command" "$(holdfast "$command" --help | sed -n '1s/\.\{0,1\}$//p')"
-done
 
-rm "$see_also"
+# A page for a command of the tool, and one for each command in it, such as holdfast-counter-increment(1).
+pages() { # COMMAND WORD...
+  local words=("$@") name also='' commands command about
+  name=$(IFS=-; echo "$*")
+  commands=$(commands_of "${words[@]}")
+  for command in $commands; do
+    pages "${words[@]}" "$command"
+    also+=", $name-$command(1)"
+  done
+  if [ ${#words[@]} -gt 1 ]; then also+=", $(IFS=-; echo "${words[*]:0:${#words[@]}-1}")(1)"; else also+=', holdfastd(8)'; fi
+  # In bold, but for the section.
+  also=$(sed 's/^, //; s/\([a-z-]*\)(\([18]\))/\\fB\1\\fR(\2)/g' <<<"$also")
+  # What it says of itself above its usage, to the first end of a clause.
+  about=$("${words[@]}" --help | sed '/^Usage:/,$d' | tr '\n' ' ' | sed 's/[.;] .*//; s/[. ]*$//')
+  page 1 "$name" "$about" "$also" "${words[*]}"
+}
+[ -n "$(commands_of holdfast)" ] || { echo "package_files: the tool names no commands" >&2; exit 1; }
+pages holdfast
+page 8 holdfastd 'the Holdfast server: durable objects over gRPC' '\fBholdfast\fR(1)' holdfastd "${0%/*}/holdfastd.h2m"
 
 # An earlier tool has no such command.
 if holdfast completion bash >/dev/null 2>&1; then

@@ -113,7 +113,13 @@ next_version() {
 step "The package"
 dpkg-deb -I "$package" | grep -E 'Version|Architecture|Installed-Size|Depends'
 dpkg-deb -c "$package" | awk '{print $1, $3, $6}'
-dpkg-deb --fsys-tarfile "$package" | tar -xO ./usr/share/man/man1/holdfast.1.gz | zcat | grep -q '^\.TH HOLDFAST "*1' || fail "no man page"
+# Each page has its name, and what makes it worth reading.
+for each in 'man1/holdfast.1 HOLDFAST Subcommands' 'man1/holdfast-counter-increment.1 HOLDFAST-COUNTER-INCREMENT amount' \
+  'man1/holdfast-admin-restore-object.1 HOLDFAST-ADMIN-RESTORE-OBJECT replace' 'man8/holdfastd.8 HOLDFASTD SIGHUP'; do
+  read -r file name word <<<"$each"
+  dpkg-deb --fsys-tarfile "$package" | tar -xO "./usr/share/man/$file.gz" | zcat >"$work/page"
+  grep -q "^\.TH $name \"[18]\"" "$work/page" && grep -q "$word" "$work/page" || fail "$file is no page of $name"
+done
 
 step "A system"
 make_system

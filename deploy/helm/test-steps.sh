@@ -54,11 +54,52 @@ check_container 10001
 if kube get configmaps -l app.kubernetes.io/name=holdfast -o 'jsonpath={.items[*].data}' | grep 'log_level: DEBUG'; then
   fail "the configuration is still the new one"
 fi
+
+# An upgrade that fails must leave the pod of before as it is, serving.
+expect_untouched() { # what the upgrade is given...
+  local uid
+  uid=$(kube get pod "$pod" -o 'jsonpath={.metadata.uid}')
+  if helm upgrade holdfast "$chart" --reuse-values "$@" --wait --timeout 120s >"$work/upgrade.log" 2>&1; then
+    fail "the upgrade was made"
+  fi
+  cat "$work/upgrade.log"
+  [ "$(kube get pod "$pod" -o 'jsonpath={.metadata.uid} {.status.containerStatuses[0].ready}')" = "$uid true" ] ||
+    fail "the pod is not that of before, or not ready"
+}
+step "A configuration that the server refuses: the upgrade fails, and the server goes on, under load"
+began=$(now_ms)
+expect_untouched --set config='log_levle: DEBUG'
+grep -q log_levle "$work/upgrade.log" || fail "Helm does not show the reason"
+kube logs job/holdfast-upgrade-check | grep log_levle
+
+step "An image that does not exist: the same"
+expect_untouched --set image.tag=missing --set upgradeCheck.seconds=15
+grep -q DeadlineExceeded "$work/upgrade.log" || fail "it failed for another reason"
+tell_load "$began" "during the upgrades that failed" 10000
 end_load
 echo "-- errors that were healed by trying again"
 cut -d: -f5- "$work/errors" | cut -c1-200 | sort | uniq -c | sort -rn | head -5
 helm history holdfast
 expect_visits 43
+
+step "The same without the check, and the way back: nobody deletes the pod"
+for refused in "config=log_levle: DEBUG" image.tag=missing; do
+  if helm upgrade holdfast "$chart" --reuse-values --no-hooks --set "$refused" --wait --timeout 10s 2>"$work/upgrade.log"; then
+    fail "the upgrade was made"
+  fi
+  wait_refused app.kubernetes.io/name=holdfast 'CrashLoopBackOff|Error|ErrImagePull|ImagePullBackOff'
+  began=$(now_ms)
+  helm rollback holdfast 1 --wait --timeout 120s
+  wait_ready
+  echo "served again $((($(now_ms) - began) / 1000)) s after the rollback began"
+done
+expect_visits 44
+
+step "A right upgrade after all that"
+helm upgrade holdfast "$chart" --reuse-values --set podAnnotations.release=right --wait --timeout 120s
+wait_ready
+left=$(kube get jobs -o name)
+[ -z "$left" ] || fail "these are left: $left"
 
 step "Values that the schema refuses"
 if helm upgrade holdfast "$chart" --reuse-values --set replica=2 2>"$work/schema.log"; then fail "the schema takes anything"; fi
@@ -74,4 +115,4 @@ kube get pvc "data-$pod" -o 'jsonpath={.status.phase}{"\n"}' | grep -x Bound
 
 step "helm install again finds the data"
 install_chart
-expect_visits 44
+expect_visits 45

@@ -179,6 +179,20 @@ wait_ready() {
   kube wait pod "$pod" --for=condition=Ready --timeout=60s
 }
 
+# Waits until a pod that can't start says so: until a container of the pods with a label waits for one of these reasons.
+wait_refused() { # label, extended regular expression of reasons
+  local try
+  for try in $(seq 600); do
+    if kube get pods -l "$1" -o 'jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}' 2>/dev/null |
+      grep -wE "$2"; then
+      return
+    fi
+    sleep 0.2 # only another look tells
+  done
+  kube get pods
+  fail "no pod of $1 waits for $2 after $try looks"
+}
+
 # The process of a pod, on this machine.
 pid_of() {
   local pid

@@ -52,7 +52,11 @@ void BackendCall::Begin(grpc::GenericStub* stub, grpc::CompletionQueue* queue, c
   stream_->StartCall(nullptr);
   const grpc::Slice slice(request.message);
   stream_->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), GiveTag(&send_));
-  stream_->Read(&reply_, GiveTag(&read_));
+  if (many_) {
+    stream_->ReadInitialMetadata(GiveTag(&headers_));
+  } else {
+    stream_->Read(&reply_, GiveTag(&read_));
+  }
 }
 
 void BackendCall::ReadNext() {
@@ -67,19 +71,28 @@ void BackendCall::Cancel() {
   if (many_) ReadNext();
 }
 
-void BackendCall::Deliver(const grpc::ByteBuffer& reply) {
+bool BackendCall::Wanted() {
   asked_ = false;
-  if (cancelled_) {
-    if (many_) ReadNext();
-    return;
-  }
-  receiver_->OnReply(reply);
+  if (cancelled_ && many_) ReadNext();
+  return !cancelled_;
+}
+
+void BackendCall::DeliverHeaders() {
+  if (Wanted()) receiver_->OnHeaders();
+}
+
+void BackendCall::Deliver(const grpc::ByteBuffer& reply) {
+  if (Wanted()) receiver_->OnReply(reply);
 }
 
 void BackendCall::Ended(Step step, bool ok) {
   switch (step) {
     case Step::kSend:
       sent_ = true;
+      break;
+    case Step::kHeaders:
+      // Without any, the next read tells that the call has ended.
+      loop_->Post([call = self_] { call->DeliverHeaders(); });
       break;
     case Step::kRead:
       if (ok) {

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """deploy/compose.yaml is right, as far as it can be seen without its images: the real server and the real Prometheus run
-with its configurations, all alerts are evaluated, and each query of the dashboard is answered.
+with its configurations, all alerts are evaluated, and under a load of the tool each query of the dashboard has numbers.
 
-    compose.py ROOT HOLDFASTD
+    compose.py ROOT HOLDFASTD HOLDFAST
 
 Only addresses, paths and intervals are changed. Of Grafana the files are checked against the services that they name.
 Prometheus comes with deploy/install-deps.sh --tools; without it the test fails. The file itself is read by the library of
@@ -24,6 +24,9 @@ import yaml
 
 PROMETHEUS = "/usr/local/share/holdfast/promtool/prometheus"
 SECONDS_MAX = 60
+# The load, and the panels whose queries may have no number after it, and why. All others must have one.
+WORKLOADS = ["increment", "add", "sql-update", "limit"]
+NO_NUMBER_YET = {"Block cache: share of hits": "a new store answers from its memory"}
 faults = []
 
 
@@ -101,8 +104,40 @@ def edited(file, *changes):
     return text
 
 
+def check_dashboard(deploy, ask):
+    """Asks Prometheus each query as Grafana would. Returns how many there are."""
+    queries, silent = 0, set()
+    for panel in json.loads((deploy / "monitoring/dashboard.json").read_text())["panels"]:
+        for target in panel.get("targets", []):
+            query = target["expr"].replace("$__rate_interval", "1m").replace("$job", "holdfast").replace("$instance", ".*")
+            queries += 1
+            try:
+                found = ask("query", query=query)["result"]
+            except OSError as error:
+                faults.append(f"{panel['title']}: {query}: {error}")
+                continue
+            # A quantile or a share of nothing is not a number.
+            if all(each["value"][1] == "NaN" for each in found):
+                silent.add(panel["title"])
+    faults.extend(f"{title}: a query of the dashboard has no number" for title in sorted(silent - NO_NUMBER_YET.keys()))
+    print(f"compose: {queries} queries of the dashboard answered; no number yet: {', '.join(sorted(silent)) or 'none'}")
+
+
+def check_alerts(evaluated, ask):
+    for rule in evaluated:
+        if rule["health"] != "ok":
+            faults.append(f"{rule['name']}: {rule.get('lastError')}")
+        if rule["state"] == "firing":
+            faults.append(f"{rule['name']} fires on a server that is well")
+        # The scrape must have each metric, be it 0, or the alert could never fire.
+        for name in sorted(set(re.findall(r"\b(?:holdfast|process)_\w+", rule["query"]))):
+            if not ask("query", query=f"count({name})")["result"]:
+                faults.append(f"{rule['name']}: there is no {name}")
+    print(f"compose: {len(evaluated)} alerts evaluated, none fires, and the scrape has their metrics")
+
+
 def main():
-    root, holdfastd = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
+    root, holdfastd, tool = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3]
     deploy = root / "deploy"
     version = re.search(r"^project\(holdfast VERSION ([0-9.]+)", (root / "CMakeLists.txt").read_text(), re.M)[1]
     check_files(deploy, yaml.safe_load((deploy / "compose.yaml").read_text()), version)
@@ -137,22 +172,17 @@ def main():
 
         wait_for("a scrape", lambda: [each for each in ask("query", query='up{job="holdfast"}')["result"] if each["value"][1] == "1"])
         evaluated = wait_for("the evaluation of the rules", rules)
-        faults.extend(f"{rule['name']}: {rule.get('lastError')}" for rule in evaluated if rule["health"] != "ok")
-        faults.extend(f"{rule['name']} fires on a server that is well" for rule in evaluated if rule["state"] == "firing")
-        # Rates need two scrapes.
-        wait_for("a second scrape", lambda: ask("query", query='rate(holdfast_requests_total{job="holdfast"}[10s])')["result"])
-        queries = empty = 0
-        for panel in json.loads((deploy / "monitoring/dashboard.json").read_text())["panels"]:
-            for target in panel.get("targets", []):
-                query = target["expr"].replace("$__rate_interval", "10s").replace("$job", "holdfast").replace("$instance", ".*")
-                queries += 1
-                try:
-                    empty += not ask("query", query=query)["result"]
-                except OSError as error:
-                    faults.append(f"{panel['title']}: {query}: {error}")
-        if empty * 2 > queries:
-            faults.append(f"{empty} of {queries} queries of the dashboard found nothing")
-        print(f"compose: {len(evaluated)} alerts evaluated, {queries} queries of the dashboard answered, {empty} of them with nothing")
+        check_alerts(evaluated, ask)
+        server = re.search(r"event=serving .*?listen=(\S+)", log())[1]
+        for workload in WORKLOADS:
+            done = subprocess.run([tool, "--server", server, "bench", workload, "--duration", "1s", "--objects", "8", "--keep"],
+                                  capture_output=True, text=True)
+            if done.returncode != 0:
+                sys.exit(f"compose: the load failed: {done.stderr}")
+        # Rates need two scrapes, the second of them after the load.
+        until = time.time()
+        wait_for("a scrape after the load", lambda: float((ask("query", query='timestamp(up{job="holdfast"})')["result"] or [{"value": [0, "0"]}])[0]["value"][1]) > until)
+        check_dashboard(deploy, ask)
     if faults:
         sys.exit("\n".join(faults))
 

@@ -2,12 +2,13 @@
 """The Helm chart and Kustomize make the same objects, and the chart refuses bad values.
 
     render.py ROOT [--holdfastd PROGRAM]     compares; with PROGRAM each configuration is checked by the server too
-    render.py ROOT --write-rules             puts deploy/monitoring/alerts.yml into the component monitoring and the chart
+    render.py ROOT --write                   puts deploy/monitoring's alerts.yml into the component monitoring and the
+                                             chart, and its dashboard.json into the chart
 
 helm and kustomize are taken from ROOT/build/tools/deploy (tests/deploy/build_tools.sh) or from the path. Without them the
 comparison is skipped (exit status 77) and says so.
 
-Left out of the comparison: the hashes in names, the labels that only Helm has, comments and blanks of the configuration,
+Left out of the comparison: Helm's hooks, which Kustomize has not, the hashes in names, the labels that only Helm has, comments and blanks of the configuration,
 and the order of keys and of volumes.
 """
 import copy
@@ -23,7 +24,7 @@ import tempfile
 import yaml
 
 SKIPPED = 77
-MADE = "# Made of deploy/monitoring/alerts.yml by tests/deploy/render.py ROOT --write-rules. Change that file.\n"
+MADE = "# Made of deploy/monitoring/alerts.yml by tests/deploy/render.py ROOT --write. Change that file.\n"
 RULES_HEAD = """\
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
@@ -42,6 +43,8 @@ FORMS = {
     "cluster": (["kubernetes/overlays/cluster"], [], ["cluster"]),
     "cluster with monitoring": (["kubernetes/overlays/cluster"], ["kubernetes/components/monitoring"], ["cluster", "monitoring"]),
     "openshift": (["openshift"], [], ["openshift"]),
+    "production on OpenShift": (["kubernetes/overlays/production"], ["kubernetes/components/openshift"], ["production", "openshift"]),
+    "cluster on OpenShift": (["kubernetes/overlays/cluster"], ["kubernetes/components/openshift"], ["cluster", "openshift"]),
 }
 # Values that the schema must refuse, and a word that the message must have.
 BAD_VALUES = {
@@ -52,6 +55,7 @@ BAD_VALUES = {
     "metrics.port=80": "port",
     "metrics.port=50051": "port",
     "replicas=0": "replicas",
+    "upgradeCheck.seconds=1": "seconds",
     "networkPolicy.clients=": "clients",
     "tls.certManager.issuerRef.kind=Vault": "kind",
     "cluster.databases[0]=host=db password=secret": "databases",
@@ -66,6 +70,10 @@ ONLY_HELM = {
     "client certificates": (["tls.enabled=true", 'tls.settings=client_ca_file: "/etc/holdfast-tls/ca.crt"'], ['  client_ca_file: "/etc/holdfast-tls/ca.crt"']),
     "any user": (["podSecurityContext.runAsUser=1000810000"], ["runAsUser: 1000810000", "runAsNonRoot: true"]),
     "another name": (["fullnameOverride=store"], ["name: store-headless", "serviceName: store-headless", "app.kubernetes.io/instance: holdfast"]),
+    "check before an upgrade": ([], ["helm.sh/hook: pre-upgrade", "name: holdfast-upgrade-check", "- --check-config", r'insecure_listen: true\n']),
+    "a place for Jobs": (["mode=cluster", "nodeSelector.disk=fast", "imagePullSecrets[0].name=registry"], []),
+    "dashboard": (["dashboard.enabled=true"], ['grafana_dashboard: "1"', 'holdfast.json: |-\n    {"uid":"holdfast"', "{{method}}"]),
+    "no check before an upgrade": (["upgradeCheck.enabled=false"], []),
     "no metrics": (["metrics.enabled=false", "serviceMonitor.enabled=true", "networkPolicy.enabled=true"], []),
 }
 
@@ -86,8 +94,8 @@ def tool(root, name, faults):
     return found
 
 
-def rules_of(root):
-    """The files that are made of alerts.yml: neither Helm nor Kustomize reads a file outside of its folder."""
+def made_files(root):
+    """The files that are made of those for monitoring: neither Helm nor Kustomize reads a file outside of its folder."""
     lines = (root / "deploy/monitoring/alerts.yml").read_text().splitlines()
     while lines[0].startswith("#"):
         lines.pop(0)
@@ -95,6 +103,8 @@ def rules_of(root):
     return {
         root / "deploy/kubernetes/components/monitoring/prometheus-rule.yaml": MADE + RULES_HEAD + deeper,
         root / "deploy/helm/holdfast/files/alerts.yml": MADE + "\n".join(lines) + "\n",
+        root / "deploy/helm/holdfast/files/dashboard.json":
+            json.dumps(json.loads((root / "deploy/monitoring/dashboard.json").read_text()), separators=(",", ":")) + "\n",
     }
 
 
@@ -152,14 +162,14 @@ def difference(name, kustomized, helmed):
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     deploy, chart = root / "deploy", root / "deploy/helm/holdfast"
-    if "--write-rules" in sys.argv:
-        for file, text in rules_of(root).items():
+    if "--write" in sys.argv:
+        for file, text in made_files(root).items():
             file.write_text(text)
         return
     faults = []
-    for file, text in rules_of(root).items():
+    for file, text in made_files(root).items():
         if not file.exists() or file.read_text() != text:
-            faults.append(f"{file.relative_to(root)} is not what alerts.yml says: tests/deploy/render.py . --write-rules")
+            faults.append(f"{file.relative_to(root)} is not what deploy/monitoring says: tests/deploy/render.py . --write")
     version = re.search(r"^project\(holdfast VERSION ([0-9.]+)", (root / "CMakeLists.txt").read_text(), re.M)[1]
     of_chart = yaml.safe_load((chart / "Chart.yaml").read_text())
     if (of_chart["version"], of_chart["appVersion"]) != (version, version):
@@ -180,7 +190,7 @@ def main():
         """The server reads each configuration, and takes it but for files that are only in the pod."""
         nonlocal checked
         for each in objects:
-            text = each["data"]["holdfast.textproto"] if each["kind"] == "ConfigMap" else None
+            text = each["data"].get("holdfast.textproto") if each["kind"] == "ConfigMap" else None
             if text is None or holdfastd is None or ("http {" in text and not knows_http):
                 continue
             file = pathlib.Path(place) / "holdfast.textproto"
@@ -202,7 +212,7 @@ def main():
                 "resources": [f"../../../deploy/{each}" for each in resources],
                 "components": [f"../../../deploy/{each}" for each in components]}))
             kustomized = objects_of(run(kustomize, "build", beside))
-            helmed = objects_of(template([f"--values={deploy / 'helm/values' / each}.yaml" for each in values]))
+            helmed = objects_of(template(["--no-hooks", *(f"--values={deploy / 'helm/values' / each}.yaml" for each in values)]))
             different = difference(name, normal(kustomized), normal(helmed))
             faults += different
             check_configs(name, kustomized)
@@ -212,6 +222,13 @@ def main():
             text = template([part for value in values for part in ("--set", value)])
             objects = objects_of(text)
             faults += [f"{name}: nothing says {word!r}" for word in words if word not in text]
+            if name == "a place for Jobs":
+                for each in objects:
+                    spec = each["spec"]["template"]["spec"] if each["kind"] in ("Job", "Deployment") else None
+                    if spec and (spec.get("nodeSelector") != {"disk": "fast"} or spec.get("imagePullSecrets") != [{"name": "registry"}]):
+                        faults.append(f"{name}: {each['kind']} {each['metadata']['name']} has another one")
+            if name == "no check before an upgrade" and "hook" in text:
+                faults.append(f"{name}: there is one")
             if name == "no metrics" and re.search("metrics|ServiceMonitor", json.dumps(objects)):
                 faults.append(f"{name}: there are some")
             check_configs(name, objects)

@@ -88,6 +88,31 @@ check_container "$other_user"
 end_load
 expect_visits 44
 
+# Applies the base with something that can't start, and then the base again: nobody deletes the pod.
+way_back() { # reasons of the pod that can't start, counter of visits after it
+  kube apply -k "$work/refused"
+  wait_refused app.kubernetes.io/name=holdfast "$1"
+  began=$(now_ms)
+  kube apply -k "$work/user"
+  wait_ready
+  echo "served again $((($(now_ms) - began) / 1000)) s after the right objects were applied"
+  expect_visits "$2"
+}
+step "A configuration that the server refuses, and the way back"
+sed 's/^listen:/listens:/' "$here/base/holdfast.textproto" >"$work/holdfast.textproto"
+overlay refused "resources: [$(from_here refused base)]
+configMapGenerator:
+  - {name: holdfast-config, behavior: replace, files: [holdfast.textproto]}
+$user_patch"
+mv "$work/holdfast.textproto" "$work/refused/"
+way_back 'CrashLoopBackOff|Error' 45
+
+step "An image that does not exist, and the way back"
+overlay refused "resources: [$(from_here refused base)]
+images: [{name: holdfast, newTag: missing}]
+$user_patch"
+way_back 'ErrImagePull|ImagePullBackOff' 46
+
 step "TLS, by components/cert-manager with a Secret as cert-manager makes it"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca \
   -keyout "$work/ca.key" -out "$work/ca.crt" 2>/dev/null
@@ -105,6 +130,6 @@ cp "$work/ca.crt" "$client_root/tmp/ca.crt"
 forward
 reply=$(call --tls-ca /tmp/ca.crt --tls-server-name holdfast counter increment visits)
 echo "$reply"
-[ "$(number value <<<"$reply")" = 45 ] || fail "the counter is not 45"
+[ "$(number value <<<"$reply")" = 47 ] || fail "the counter is not 47"
 if call --timeout 5s --retries 0 counter get visits >"$work/plain.log" 2>&1; then fail "a call without TLS was answered"; fi
 end_forward

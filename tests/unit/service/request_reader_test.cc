@@ -59,6 +59,46 @@ TEST(RequestReader, ReadsARequestHoweverItsBytesCome) {
   }
 }
 
+TEST(RequestReader, TakesManySmallChunksAtOnce) {
+  RequestReader reader(kHead, 10000);
+  Feed(&reader, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+  ASSERT_TRUE(reader.has_head());
+  std::string chunks;
+  for (int i = 0; i < 1000; ++i) chunks += "1\r\nx\r\n";
+  // The line end behind a chunk is taken with the next.
+  EXPECT_EQ(reader.Take(chunks), chunks.size() - 2);
+  EXPECT_EQ(reader.body(), std::string(1000, 'x'));
+  EXPECT_EQ(reader.Take("\r\n0\r\n\r\nGET"), 7u);
+  EXPECT_TRUE(reader.done());
+}
+
+TEST(RequestReader, ABodyMayBeLimitedOnceItsHeadIsThere) {
+  for (const absl::string_view field : {"Content-Length: 60", "Transfer-Encoding: chunked"}) {
+    RequestReader reader(kHead, kBody);
+    Feed(&reader, absl::StrCat("POST / HTTP/1.1\r\nHost: h\r\n", field, "\r\n\r\n"));
+    ASSERT_TRUE(reader.has_head());
+    reader.LimitBody(50);
+    Feed(&reader, absl::StrCat("3c\r\n", std::string(60, 'x')));
+    EXPECT_EQ(reader.problem(), Problem::kBodyTooLarge) << field;
+    EXPECT_TRUE(reader.has_head()) << "so that it can be answered";
+  }
+}
+
+TEST(RequestReader, TheHostInATargetCounts) {
+  for (const absl::string_view target : {"http://other:80/a?b=/c", "HTTPS://other:80/a?b=/c"}) {
+    RequestReader reader(kHead, kBody);
+    Feed(&reader, absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: h\r\n\r\n"));
+    ASSERT_TRUE(reader.done()) << reader.explanation();
+    EXPECT_EQ(reader.head().path, "/a");
+    EXPECT_EQ(reader.head().query, "b=/c");
+    EXPECT_EQ(reader.head().All("host"), (std::vector<std::string>{"other:80"}));
+  }
+  RequestReader reader(kHead, kBody);
+  Feed(&reader, "GET /a?b=http://c HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(reader.head().path, "/a");
+  EXPECT_EQ(reader.head().Find("host"), "h");
+}
+
 TEST(RequestReader, ReadsChunksAndDropsTrailers) {
   const std::string request =
       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nAuthorization: "

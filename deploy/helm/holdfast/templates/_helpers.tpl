@@ -148,16 +148,13 @@ grpc:
 {{- end }}
 {{- end }}
 
-{{- /* The settings of pods that both modes have, with the same words. */ -}}
-{{- define "holdfast.podCommon" -}}
+{{- /* The settings of all pods, Jobs' too: whose image they may pull, and where they may run. */ -}}
+{{- define "holdfast.podPlace" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -166,6 +163,14 @@ nodeSelector:
 {{- with .Values.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* The settings of the server's pods that both modes have, with the same words. */ -}}
+{{- define "holdfast.podCommon" -}}
+{{- include "holdfast.podPlace" . }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
 {{- end }}
 {{- with .Values.affinity }}
 affinity:

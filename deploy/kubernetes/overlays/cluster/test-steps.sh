@@ -183,6 +183,44 @@ echo "no pod was ready meanwhile, and none was started again"
 sleep 5  # the load works meanwhile
 tell_load "$began" "meanwhile and after it" $((outage_ms_max + 25000))
 
+step "A configuration that the server refuses, and the way back: the nodes of before serve on"
+began=$(now_ms)
+before=$(kube get pods -l app.kubernetes.io/name=holdfast -o name | sort)
+if $by_helm; then
+  if helm upgrade holdfast "$chart" --reuse-values --set config='log_levle: DEBUG' --wait --timeout 120s >"$work/upgrade.log" 2>&1; then
+    fail "the upgrade was made"
+  fi
+  cat "$work/upgrade.log"
+  grep -q log_levle "$work/upgrade.log" || fail "Helm does not show the reason"
+  [ "$(kube get pods -l app.kubernetes.io/name=holdfast -o name | sort)" = "$before" ] || fail "the pods are not those of before"
+  if helm upgrade holdfast "$chart" --reuse-values --no-hooks --set config='log_levle: DEBUG' --wait --timeout 10s; then
+    fail "the upgrade was made"
+  fi
+else
+  # A Job can't be changed; the one that is done goes after a minute, and this one would not be done.
+  kube wait --for=delete job/holdfast-init-cluster --timeout=120s
+  cp "$work/overlay/holdfast.textproto" "$work/right.textproto"
+  echo 'log_levle: DEBUG' >>"$work/overlay/holdfast.textproto"
+  kube apply -k "$work/overlay"
+fi
+wait_refused app.kubernetes.io/name=holdfast 'CrashLoopBackOff|Error'
+sleep 5 # longer than the readiness probes take
+[ "$(ready_addresses | wc -l)" = 3 ] || fail "not all nodes of before serve"
+if $by_helm; then
+  # By number: the revision before this one is the one that the check has refused.
+  helm rollback holdfast 2 --wait --timeout 120s
+else
+  mv "$work/right.textproto" "$work/overlay/holdfast.textproto"
+  kube delete job holdfast-init-cluster
+  kube apply -k "$work/overlay"
+fi
+wait_replaced
+for each in $(kube get pods -l app.kubernetes.io/name=holdfast -o name | sort | comm -13 <(echo "$before") -); do
+  kube wait --for=delete "$each" --timeout=120s
+done
+[ "$(kube get pods -l app.kubernetes.io/name=holdfast -o name | sort)" = "$before" ] || fail "the pods are not those of before"
+tell_load "$began" "meanwhile" "$outage_ms_max"
+
 step "What the clients got"
 end_load
 echo "-- errors that were healed by trying again"
