@@ -40,8 +40,12 @@ class RequestReader::Parser final : public http::basic_parser<true> {
     const size_t taken = put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
     if (error == http::error::need_more) error = {};
     if (error && problem_ == Problem::kNone) Fail(error);
-    // Beast reads the head when all of it is there, and stops behind it.
-    if (is_header_done() && !has_head_ && problem_ == Problem::kNone) FinishHead(bytes.substr(0, taken));
+    if (!has_head_) {
+      // Beast takes a head that comes in parts field by field, and stops behind the head.
+      const absl::string_view part = bytes.substr(0, taken);
+      folded_ |= absl::StrContains(part, "\r\n ") || absl::StrContains(part, "\r\n\t");
+    }
+    if (is_header_done() && !has_head_ && problem_ == Problem::kNone) FinishHead();
     return taken;
   }
 
@@ -73,12 +77,10 @@ class RequestReader::Parser final : public http::basic_parser<true> {
     explanation_ = std::string(why);
   }
 
-  void FinishHead(absl::string_view bytes) {
+  void FinishHead() {
     has_head_ = true;
     eager(true);  // many small chunks are read in one step
-    if (absl::StrContains(bytes, "\r\n ") || absl::StrContains(bytes, "\r\n\t")) {
-      return Malformed("a line of the head is folded");
-    }
+    if (folded_) return Malformed("a line of the head is folded");
     head_.keep_alive = keep_alive();
     const std::vector<std::string> encodings = head_.All("transfer-encoding");
     const bool plain_chunks = encodings.size() == 1 && absl::EqualsIgnoreCase(encodings[0], "chunked");
@@ -161,6 +163,7 @@ class RequestReader::Parser final : public http::basic_parser<true> {
 
   size_t body_bytes_max_;
   std::string host_in_target_;
+  bool folded_ = false;
   std::uint64_t chunk_left_ = 0;  // bytes of the current chunk that have not come yet
 };
 

@@ -256,9 +256,7 @@ class Many(Case):
             connection.send(request_bytes("GET", "/healthz"))
             self.assertEqual(connection.answer().status, 200)
             connections.append(connection)
-        each = (self.server.resident_bytes() - before) / IDLE_CONNECTIONS
-        print(f"idle connections: {IDLE_CONNECTIONS}, resident bytes of each: {each:.0f}")
-        self.assertLess(each, IDLE_BYTES_MAX)
+        self.expect_cheap("idle connections", IDLE_CONNECTIONS, before, IDLE_BYTES_MAX)
         self.assertEqual(self.server.call(f"{COUNTERS}/Increment", {"object": {"name": "many"}}).json(), {"value": "1"})
         for connection in connections:
             connection.close()

@@ -171,9 +171,7 @@ class Secure(Case):
             connection.send(request_bytes("GET", "/healthz"))
             self.assertEqual(connection.answer().status, 200)
             connections.append(connection)
-        each = (self.server.resident_bytes() - before) / IDLE_CONNECTIONS
-        print(f"idle connections with TLS: {IDLE_CONNECTIONS}, resident bytes of each: {each:.0f}")
-        self.assertLess(each, IDLE_TLS_BYTES_MAX)
+        self.expect_cheap("idle connections with TLS", IDLE_CONNECTIONS, before, IDLE_TLS_BYTES_MAX)
         for connection in connections:
             connection.close()
 

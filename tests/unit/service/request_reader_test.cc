@@ -141,6 +141,17 @@ TEST(RequestReader, ARequestWithoutABodyEndsWithItsHead) {
   EXPECT_FALSE(reader.head().has_body);
 }
 
+TEST(RequestReader, AFoldedLineIsRefusedHoweverItsBytesCome) {
+  for (const char* fold : {" b", "\t"}) {
+    const std::string request = absl::StrCat("GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n", fold, "\r\nY: c\r\nZ: d\r\n\r\n");
+    for (size_t first = 1; first < request.size(); ++first) {
+      RequestReader reader(kHead, kBody);
+      Feed(&reader, request, request.size(), first);
+      EXPECT_EQ(reader.problem(), Problem::kMalformed) << first;
+    }
+  }
+}
+
 TEST(RequestReader, WhatTwoReadersCouldReadInTwoWaysIsRefused) {
   const std::string line = "POST / HTTP/1.1\r\nHost: h\r\n";
   for (const char* fields : {
