@@ -95,7 +95,7 @@ def main(program):
             assert line.startswith(SAYS), line + lines
             with grpc.insecure_channel(line.removeprefix(SAYS)) as channel:
                 check(channel)
-            check_http("http://" + re.search(r'"event":"http".*?"listen":"([^"]+)"', lines).group(1))
+            check_http("http://" + re.search(r"event=http listen=(\S+)", lines).group(1))
             server.send_signal(signal.SIGTERM)
             assert server.wait(TIMEOUT_S) == 0
         finally:
