@@ -65,7 +65,7 @@ async function show() {
     }
   }
   let { path, params } = place();
-  if (!SCREENS[path] || (SCREENS[path].admin && !rights.adminOfServer)) path = screens()[0][0];
+  if (!Object.hasOwn(SCREENS, path) || (SCREENS[path].admin && !rights.adminOfServer)) path = screens()[0][0];
   drawHeader(path);
   document.title = `${SCREENS[path].title ?? params.get("name")} - Holdfast`;
   const content = h("div", { class: `screen ${path}`, "aria-busy": "true" });
@@ -81,6 +81,7 @@ async function show() {
 }
 
 function showSignIn(error) {
+  leave.abort(); // nothing goes on under a token that is no longer used
   rights = undefined;
   const refused = error?.code === "unauthenticated";
   const tried = token.get();

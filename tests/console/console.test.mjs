@@ -403,6 +403,24 @@ test("every method can be tried, and the lines to copy do the same", async () =>
   assert.equal(await ui.find("Send"), null);
 });
 
+test("signing out ends what is under way", async () => {
+  ui = await Console.open(browser, server, { principal: "admin" });
+  const watchers = async (count) => {
+    const until = Date.now() + 30_000;
+    const now = async () => Number((await server.grpcurl("AdminService/GetStatus", {})).alarms?.watchers ?? 0);
+    while ((await now()) !== count) assert.ok(Date.now() < until, `${count} watchers`);
+  };
+  await watchers(0);
+  await ui.go("try?method=holdfast.v1.ObjectService%2FWatchAlarms&ns=shop");
+  await ui.shows("Send");
+  await ui.click("Send");
+  await ui.confirm("Send");
+  await watchers(1);
+  await ui.click("Sign out", "header");
+  await ui.says("Sign in", "h1");
+  await watchers(0);
+});
+
 test("who may only read is offered no change", async () => {
   ui = await Console.open(browser, server, { principal: "reader" });
   await ui.says("Objects", "h1");
