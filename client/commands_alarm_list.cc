@@ -45,7 +45,7 @@ void PrintNumbers(const v1::GetStatusResponse& status, TextOutput& text) {
     backlog = std::max(backlog, FromProto(other.backlog()));
   }
   text.Line(absl::StrCat(sum.running(), " running, ", sum.waiting(), " due and not taken, ", sum.watchers(),
-                         " watchers; backlog ", absl::FormatDuration(backlog)));
+                         " watchers; backlog ", DurationText(ToProto(backlog))));
 }
 
 // Adds the attempts that failed, and the delivery that is out. They are left out of an alarm that has come meanwhile,

@@ -8,7 +8,7 @@ import { bytes, fromBase64, fromHex, hexDump, prettyJson, toBase64, toHex, toTex
 import { changeObject } from "./change.js";
 import { pager } from "./pager.js";
 
-const COLUMNS = [["Key"], ["Size", "number"], ["Value"]];
+const COLUMNS = [["Key", "key"], ["Size", "number"], ["Value"]];
 const PREVIEW_CHARS = 120;
 // The page gets slow with more; the whole value can be saved as a file.
 const SHOWN_BYTES_MAX = 256 * 1024;

@@ -257,6 +257,7 @@ test("alarms are set, listed by their times, and told when they are late or have
   assert.equal(rows.find(([name]) => name === "fails")[5], "1");
   assert.equal(rows.find(([name]) => name === CART.name)[4], "set");
   const { alarms } = await server.grpcurl("AdminService/GetStatus", {});
+  assert.ok(Number(alarms.waiting) >= 1, "one is due, and nobody watches for it");
   for (const [label, value] of [["Due, not taken", alarms.waiting], ["Watchers", alarms.watchers]]) {
     assert.match(await ui.text(".tiles"), new RegExp(`${label}\\s+${value}(\\s|$)`));
   }
