@@ -13,7 +13,7 @@ size_t LatencyHistogram::Place(absl::Duration latency) {
   const uint64_t value = micros == 0 ? 0 : micros - 1;  // bucket n holds n + 1 us
   constexpr uint64_t kSubBuckets = uint64_t{1} << kSubBucketBits;
   if (value < kSubBuckets) return value;
-  const int doubling = std::bit_width(value) - kSubBucketBits;  // at least 1
+  const int doubling = static_cast<int>(std::bit_width(value)) - kSubBucketBits;  // at least 1
   const uint64_t part = (value >> (doubling - 1)) - kSubBuckets;
   return std::min<size_t>((static_cast<size_t>(doubling) << kSubBucketBits) + part, (kSubBuckets * kDoublings) - 1);
 }

@@ -102,7 +102,10 @@ Reading Read(absl::string_view bytes, size_t piece_bytes) {
       waiting.erase(0, taken);
       reading.problem = reader->problem();
       if (reading.problem != RequestReader::Problem::kNone) {
-        HOLDFAST_CHECK(!reader->has_head() && !reader->done(), "a problem in a request that was read");
+        // A head is kept if its body is too large, so that it can be answered.
+        HOLDFAST_CHECK(!reader->has_head() || reading.problem == RequestReader::Problem::kBodyTooLarge,
+                       "a problem in a request that was read");
+        HOLDFAST_CHECK(!reader->done(), "a problem in a request that was read");
         HOLDFAST_CHECK(!reader->explanation().empty(), "a problem without words");
         return reading;
       }
