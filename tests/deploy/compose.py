@@ -105,22 +105,25 @@ def edited(file, *changes):
 
 
 def check_dashboard(deploy, ask):
-    """Asks Prometheus each query as Grafana would. Returns how many there are."""
-    queries, silent = 0, set()
-    for panel in json.loads((deploy / "monitoring/dashboard.json").read_text())["panels"]:
-        for target in panel.get("targets", []):
-            query = target["expr"].replace("$__rate_interval", "1m").replace("$job", "holdfast").replace("$instance", ".*")
-            queries += 1
-            try:
-                found = ask("query", query=query)["result"]
-            except OSError as error:
-                faults.append(f"{panel['title']}: {query}: {error}")
-                continue
-            # A quantile or a share of nothing is not a number.
-            if all(each["value"][1] == "NaN" for each in found):
-                silent.add(panel["title"])
-    faults.extend(f"{title}: a query of the dashboard has no number" for title in sorted(silent - NO_NUMBER_YET.keys()))
-    print(f"compose: {queries} queries of the dashboard answered; no number yet: {', '.join(sorted(silent)) or 'none'}")
+    """Asks Prometheus each query as Grafana would, again while one has no number: a scrape may have come too late."""
+    queries = [(panel["title"], target["expr"].replace("$__rate_interval", "5m").replace("$job", "holdfast").replace("$instance", ".*"))
+               for panel in json.loads((deploy / "monitoring/dashboard.json").read_text())["panels"] for target in panel.get("targets", [])]
+
+    def no_number(query):
+        # A quantile or a share of nothing is not a number, and a query that Prometheus refuses has none.
+        try:
+            return all(each["value"][1] == "NaN" for each in ask("query", query=query)["result"])
+        except OSError:
+            return True
+
+    until, silent = time.monotonic() + SECONDS_MAX, queries
+    while silent and time.monotonic() < until:
+        silent = [(title, query) for title, query in silent if no_number(query)]
+        if {title for title, _ in silent} <= NO_NUMBER_YET.keys():
+            break
+        time.sleep(0.5)  # until the next scrape
+    faults.extend(f"{title}: a query of the dashboard has no number: {query}" for title, query in silent if title not in NO_NUMBER_YET)
+    print(f"compose: {len(queries)} queries of the dashboard answered; no number yet: {', '.join(title for title, _ in silent) or 'none'}")
 
 
 def check_alerts(evaluated, ask):
