@@ -132,9 +132,9 @@ def check_alerts(evaluated, ask):
             faults.append(f"{rule['name']}: {rule.get('lastError')}")
         if rule["state"] == "firing":
             faults.append(f"{rule['name']} fires on a server that is well")
-        # The scrape must have each metric, be it 0, or the alert could never fire.
+        # A scrape must have had each metric, be it 0, or the alert could never fire.
         for name in sorted(set(re.findall(r"\b(?:holdfast|process)_\w+", rule["query"]))):
-            if not ask("query", query=f"count({name})")["result"]:
+            if not ask("query", query=f"count(last_over_time({name}[5m]))")["result"]:
                 faults.append(f"{rule['name']}: there is no {name}")
     print(f"compose: {len(evaluated)} alerts evaluated, none fires, and the scrape has their metrics")
 
