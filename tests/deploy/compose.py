@@ -178,7 +178,7 @@ def main():
         check_alerts(evaluated, ask)
         server = re.search(r"event=serving .*?listen=(\S+)", log())[1]
         for workload in WORKLOADS:
-            done = subprocess.run([tool, "--server", server, "bench", workload, "--duration", "1s", "--objects", "8", "--keep"],
+            done = subprocess.run([tool, "--server", server, "--timeout", f"{SECONDS_MAX}s", "bench", workload, "--duration", "1s", "--objects", "8", "--keep"],
                                   capture_output=True, text=True)
             if done.returncode != 0:
                 sys.exit(f"compose: the load failed: {done.stderr}")
