@@ -14,6 +14,8 @@ void AddUserCommands(CommandGroup& root);
 void AddObjectCommands(CommandGroup& root);
 void AddSqlCommand(CommandGroup& root);
 void AddAdminCommands(CommandGroup& root);
+void AddAlarmListCommand(CommandGroup& root);
+void AddRightsCommand(CommandGroup& root);
 void AddHealthCommand(CommandGroup& root);
 void AddContextCommands(CommandGroup& root);
 void AddTokenCommands(CommandGroup& root);

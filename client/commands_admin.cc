@@ -48,7 +48,7 @@ void PrintStatus(const v1::GetStatusResponse& status, TextOutput& text) {
                                " to the log, ", commits.folds(), " folds")},
       {"not folded", OfMost(commits.unfolded_bytes(), commits.unfolded_bytes_max())},
       {"alarms",
-       absl::StrCat(status.alarms().running(), " running, ", status.alarms().waiting(), " wait for one of ",
+       absl::StrCat(status.alarms().running(), " running, ", status.alarms().waiting(), " due and not taken, ",
                     status.alarms().watchers(), " watchers; backlog ", DurationText(status.alarms().backlog()))},
       {"families", absl::StrCat(status.families().used(), " of ", status.families().used_max())},
       {"request records", absl::StrCat(status.request_records().records(), ", ",

@@ -178,6 +178,7 @@ class Bench {
     });
     PrintHistogram(latency);
     std::vector<std::vector<std::string>> errors;
+    errors.reserve(result.errors.size());
     for (const auto& [error, calls] : result.errors) errors.push_back({absl::StrCat(calls), error});
     session_.text().Table({"FAILED", "ERROR"}, errors, {Colour::kRed, Colour::kRed});
     return kExitOk;

@@ -53,10 +53,11 @@ int Import(const FileOptions& options, Session& session) {
   header.set_replace(options.replace);
   header.set_request_id(session.globals().request_id.empty() ? NewRequestId() : session.globals().request_id);
   v1::ImportObjectResponse response;
-  const absl::Status status = ReadInParts(options.file, [&](NextChunk next) {
+  const absl::Status status = ReadInParts(options.file, [&](NextChunk next) -> absl::Status {
     auto reply = session.client().ImportObject(header, next);
-    if (reply.ok()) response = *std::move(reply);
-    return reply.status();
+    if (!reply.ok()) return reply.status();
+    response = *std::move(reply);
+    return absl::OkStatus();
   });
   if (!status.ok()) return session.Failed(CallKind::kMutation, status, header.request_id());
   if (session.globals().json) return session.PrintJson(response);

@@ -8,8 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <set>
 #include <system_error>
@@ -19,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/arguments.h"
+#include "client/environment.h"
 #include "client/files.h"
 
 namespace holdfast::client {
@@ -30,11 +29,6 @@ using config::v1::ClientContext;
 
 constexpr char kHeader[] =
     "# Written by `holdfast context`, which keeps no comments. docs/tool.md says what it means.\n";
-
-std::string Variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 absl::Status FileError(const std::string& path, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat("'", path, "': ", problem));
@@ -125,7 +119,7 @@ absl::Status WriteContexts(const std::string& path, const ClientConfig& config) 
   const std::string scratch = absl::StrCat(target.string(), ".", getpid(), ".new");
   unlink(scratch.c_str());
   if (!WriteNewFile(scratch, kHeader + text) || std::rename(scratch.c_str(), target.c_str()) != 0) {
-    absl::Status status = FileError(path, absl::StrCat("can't be written: ", std::strerror(errno)));
+    absl::Status status = FileError(path, absl::StrCat("can't be written: ", std::generic_category().message(errno)));
     unlink(scratch.c_str());
     return status;
   }

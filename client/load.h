@@ -88,7 +88,9 @@ struct LoadResult {
   std::map<std::string, int64_t> errors;  // by reason, or by code where there is none
   absl::Status first_error;               // the first one of a caller
 
-  double CallsPerSecond() const { return time > absl::ZeroDuration() ? calls / absl::ToDoubleSeconds(time) : 0; }
+  double CallsPerSecond() const {
+    return time > absl::ZeroDuration() ? static_cast<double>(calls) / absl::ToDoubleSeconds(time) : 0;
+  }
 };
 
 // A call of a load; runs on the thread of its caller, 0 to callers - 1.

@@ -1,6 +1,5 @@
 #include "client/settings.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
@@ -8,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/contexts.h"
+#include "client/environment.h"
 #include "proto/utf8.h"
 
 namespace holdfast::client {
@@ -65,13 +65,13 @@ absl::Status Set(const TextSetting& setting, const std::string& text, ClientCont
 absl::StatusOr<ClientContext> EnvironmentSettings() {
   ClientContext settings;
   for (const TextSetting& setting : kTextSettings) {
-    const char* const text = std::getenv(setting.variable);
-    if (text == nullptr || *text == '\0') continue;
+    const std::string text = Variable(setting.variable);
+    if (text.empty()) continue;
     if (absl::Status status = Set(setting, text, settings); !status.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(setting.variable, ": ", status.message()));
     }
   }
-  if (const char* const text = std::getenv("HOLDFAST_TLS"); text != nullptr && *text != '\0') {
+  if (const std::string text = Variable("HOLDFAST_TLS"); !text.empty()) {
     bool value = false;
     if (!absl::SimpleAtob(text, &value)) return absl::InvalidArgumentError("HOLDFAST_TLS: must be true or false");
     settings.set_tls(value);
@@ -117,8 +117,7 @@ absl::Status ResolveConnection(GlobalOptions& globals) {
   if (!environment.ok()) return environment.status();
 
   std::string name = globals.context;
-  if (const char* const variable = std::getenv("HOLDFAST_CONTEXT"); name.empty() && variable != nullptr)
-    name = variable;
+  if (name.empty()) name = Variable("HOLDFAST_CONTEXT");
   if (name.empty()) name = config->current_context();
   ClientContext context;
   if (!name.empty()) {

@@ -4,19 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
-#include "absl/strings/string_view.h"
+#include "client/environment.h"
 
 namespace holdfast::client {
-namespace {
-
-absl::string_view Variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-}  // namespace
 
 Terminal FindTerminal() {
   Terminal terminal;

@@ -48,8 +48,8 @@ constexpr absl::Duration kDirectWaitMax = absl::Seconds(1);
 void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
   DeclareConnection(arguments, globals);
   arguments.Value("--timeout", "DURATION",
-                  "For each call, retries included; default 10s, at most 24h. alarm watch, and .import and .export of "
-                  "sql, have none",
+                  "For each call, retries included; default 10s, at most 24h. alarm watch, object export and import, "
+                  "admin compact and scrub, and .import and .export of sql have none",
                   [&globals](const std::string& text) {
                     const absl::StatusOr<absl::Duration> timeout = ParseFiniteDuration(text);
                     if (!timeout.ok()) return timeout.status();
@@ -63,7 +63,7 @@ void DeclareGlobals(Arguments& arguments, GlobalOptions& globals) {
       "--retries",
       "How often a failed call is tried again at most; default until the timeout, a change for 5m at most. A change "
       "has a request id, so it happens once all the same. "
-      "counter stream, alarm watch, and .import and .export of sql are not tried again",
+      "counter stream and what has no timeout are not tried again",
       [&globals](int retries) { globals.retries = retries; }, 0, 100);
   arguments.Value(
       "--request-id", "ID",
@@ -176,6 +176,8 @@ void DeclareTool(CLI::App& app, CommandLine& line, GlobalOptions& globals) {
   AddObjectCommands(root);
   AddSqlCommand(root);
   AddAdminCommands(root);
+  AddAlarmListCommand(root);
+  AddRightsCommand(root);
   AddHealthCommand(root);
   AddContextCommands(root);
   AddTokenCommands(root);

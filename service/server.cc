@@ -6,14 +6,12 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <filesystem>
 #include <iterator>
 #include <random>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "actors/alarms/alarm_watchers.h"
 #include "actors/objects/return_alarm.h"
@@ -21,44 +19,36 @@
 #include "actors/runtime/shard_host.h"
 #include "service/access/access_files.h"
 #include "service/access/audit_log.h"
-#include "service/call/admin_services.h"
 #include "service/call/call.h"
 #include "service/call/call_gate.h"
 #include "service/call/connections.h"
 #include "service/call/endpoint.h"
 #include "service/call/flood_guard.h"
-#include "service/call/maintenance.h"
 #include "service/call/node_reader.h"
 #include "service/call/refusal_log.h"
 #include "service/call/request_parser.h"
 #include "service/cluster/cluster_agents.h"
 #include "service/cluster/cluster_placement.h"
 #include "service/cluster/namespace_rounds.h"
-#include "service/console/console_files.h"
+#include "service/console/console_api.h"
 #include "service/descriptors.h"
-#include "service/http/http_server.h"
+#include "service/http_port.h"
 #include "service/join_cluster.h"
 #include "service/lane.h"
 #include "service/listener.h"
-#include "service/metrics/collector.h"
-#include "service/metrics/exporter.h"
-#include "service/metrics/history.h"
 #include "service/metrics/observers.h"
-#include "service/metrics/process_usage.h"
 #include "service/metrics/recorder.h"
 #include "service/metrics/version.h"
-#include "service/open_store.h"
+#include "service/node_admin.h"
 #include "service/options.h"
 #include "service/quiesce.h"
 #include "service/ratelimit/rule_files.h"
 #include "service/rpcs/builtin.h"
 #include "service/rpcs/rpc_table.h"
+#include "service/server_data.h"
 #include "service/tls.h"
 #include "service/traces/traces.h"
-#include "storage/base/disk_space.h"
 #include "storage/base/log.h"
-#include "storage/node/families.h"
-#include "storage/node/move_store.h"
 #include "storage/node/namespace_usage.h"
 
 namespace holdfast::service {
@@ -96,14 +86,6 @@ Extension WithBuiltIn(const Config& config, Extension program) {
   all.placement = program.placement;
   all.owns = std::move(program.owns);
   return all;
-}
-
-// A secret of this process, in hex.
-std::string NewSecret() {
-  std::random_device random;
-  std::string secret;
-  for (int i = 0; i < 8; ++i) absl::StrAppend(&secret, absl::Hex(random(), absl::kZeroPad8));
-  return secret;
 }
 
 RpcTable TableOf(std::vector<RpcTable::Service> services) {
@@ -148,13 +130,12 @@ class RunningServer : public Server {
   ~RunningServer() override {
     Drain();
     StopLanes();
-    backups_ = nullptr;
-    if (store_ != nullptr) store_->WaitForCommits();
+    if (data_ != nullptr) data_->Settle();
   }
 
   absl::Status Start();
   const std::string& address() const override { return address_; }
-  std::string http_address() const override { return http_listener_ == nullptr ? "" : http_listener_->address(); }
+  std::string http_address() const override { return http_ == nullptr ? "" : http_->address(); }
   void Reload() override {
     if (access_ != nullptr) access_->Reload();
     if (rule_files_ != nullptr) rule_files_->Reload();
@@ -162,10 +143,6 @@ class RunningServer : public Server {
   void Drain() override;
 
  private:
-  // Counts what namespaces have, if there are quotas of that.
-  absl::Status CountNamespaces();
-  // Does so for a shard that comes, whose objects lie in these rows. Any thread.
-  absl::Status CountShard(storage::PostgresStore* rows, storage::ShardId shard, int64_t epoch);
   // Begins to learn what other nodes count, if there may be some.
   void StartRounds();
   absl::Status StartAccess();
@@ -173,21 +150,11 @@ class RunningServer : public Server {
   absl::Status StartGrpc();
   // Makes this server a member of its cluster, if its store is of one.
   absl::Status JoinCluster();
-  // Reads the clocks of earlier runs.
-  absl::Status RecoverClocks();
   // Makes what brings the shards of the cluster, which begins once the executors run.
   void MakeAgents();
-  // Makes what reads the load of the node; StartMetrics, which begins to read, is for when the executors run. Both come
-  // before the first call.
+  // Makes what reads the load of the node. Before the first call.
   void MakeAdmin();
-  absl::Status StartMetrics();
-  // Listens on the HTTP port, and serves it.
-  absl::Status BindHttp();
   absl::Status StartHttp();
-  // Returns whether some executor may answer reads: each has the lease of its own database.
-  bool HoldsSomeLease() const {
-    return absl::c_any_of(executor_stores_, [](storage::Store* store) { return store->HoldsLease(); });
-  }
   void DiskFailed(const absl::Status& status) {
     if (!disk_failed_.exchange(true)) on_disk_failure_(status);
   }
@@ -222,39 +189,20 @@ class RunningServer : public Server {
   std::unique_ptr<Traces> traces_;  // null: nothing is traced
   ImportPlaces import_places_;
   std::atomic<bool> disk_failed_ = false;
-  std::unique_ptr<storage::Archiver> archiver_;  // null without an archive
-  std::unique_ptr<storage::Store> store_;
-  std::unique_ptr<storage::Backups> backups_;     // null without a directory of backups
-  std::vector<storage::Store*> executor_stores_;  // those through which the executors commit
-  // Parts of the store, for each of its databases; none if it is not in PostgreSQL.
-  std::vector<storage::PostgresStore*> rows_;
-  std::vector<storage::LoggedStore*> logged_;
+  std::unique_ptr<ServerData> data_;
   std::unique_ptr<ClusterPlacement> cluster_placement_;  // null: other nodes can't join
-  std::unique_ptr<storage::Families> families_;
-  // Those of each database, or of the store that has none. Executors are dealt out to them in turn, as to databases.
-  std::vector<std::unique_ptr<storage::RunClocks>> run_clocks_;
-  std::unique_ptr<storage::NamespaceUsage> namespace_usage_;  // null: there are no quotas of objects and bytes
-  std::unique_ptr<storage::sql::TempSpace> sql_temp_space_;
   storage::sql::HeapTotal sql_heap_total_;
   actors::AlarmWatchers watchers_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<actors::Router> router_;
-  std::unique_ptr<NodeReader> node_reader_;
-  History history_;
-  std::unique_ptr<AdminServices> admin_;
   std::unique_ptr<FloodGuard> flood_guard_;  // ends before the executors that it looks at
-  // These three end before the executors that they ask and post to.
-  std::unique_ptr<Exporter> exporter_;
-  std::unique_ptr<AdminThread> admin_thread_;
-  Maintenance maintenance_;
-  std::unique_ptr<HttpServer> http_;         // null: there is no HTTP port
+  std::unique_ptr<NodeAdmin> admin_;         // ends before the executors that it asks and posts to
+  std::unique_ptr<HttpPort> http_;           // null: there is no HTTP port
   RequestParser parser_;                     // ends before the executors, and the loops of HTTP, that it posts to
   std::unique_ptr<ClusterAgents> agents_;    // null: all shards are here. End before the executors that they post to
   std::unique_ptr<NamespaceRounds> rounds_;  // null: no other node counts what this one does
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<Listener> listener_;
-  std::unique_ptr<Listener> http_listener_;  // null: there is no HTTP port
-  std::string http_secret_;                  // by which the calls of the HTTP port are known; "" without it
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
@@ -271,40 +219,16 @@ absl::Status RunningServer::Start() {
   auto traces = Traces::Start(config_.traces(), clock_, ServerVersion());
   if (!traces.ok()) return traces.status();
   traces_ = *std::move(traces);
-  if (open_store_ != nullptr) {
-    auto store = open_store_(config_);
-    if (!store.ok()) return store.status();
-    store_ = *std::move(store);
-  } else {
-    auto opened = OpenStore(config_, observer_, [this](const absl::Status& status) { DiskFailed(status); });
-    if (!opened.ok()) return opened.status();
-    archiver_ = std::move(opened->archiver);
-    store_ = std::move(opened->store);
-    backups_ = std::move(opened->backups);
-    rows_ = opened->rows;
-    logged_ = opened->logged;
-  }
+  auto data =
+      ServerData::Open(config_, open_store_, observer_, [this](const absl::Status& status) { DiskFailed(status); });
+  if (!data.ok()) return data.status();
+  data_ = *std::move(data);
   if (absl::Status status = JoinCluster(); !status.ok()) return status;
-  // A store that is not on the disk has not made the directory.
-  std::error_code no_directory;
-  std::filesystem::create_directories(config_.data_dir(), no_directory);
-  sql_temp_space_ = std::make_unique<storage::sql::TempSpace>(
-      config_.data_dir(),
-      storage::sql::TempSpace::Limits{
-          .bytes_max = static_cast<uint64_t>(config_.sql().temp_bytes_of_all_max()),
-          .files_max = config_.sql().temp_files_max(),
-          .disk_reserve_bytes = static_cast<uint64_t>(config_.storage().disk_reserve_bytes())},
-      storage::FreeBytesOf(config_.data_dir()));
-  if (absl::Status status = storage::CheckMoved(store_.get()); !status.ok()) return status;
-  families_ = std::make_unique<storage::Families>(store_.get(), config_.storage().column_families_max());
-  if (absl::Status status = families_->Recover(); !status.ok()) return status;
-  if (absl::Status status = RecoverClocks(); !status.ok()) return status;
-  if (absl::Status status = CountNamespaces(); !status.ok()) return status;
   return StartGrpc();
 }
 
 absl::Status RunningServer::JoinCluster() {
-  if (rows_.empty()) return absl::OkStatus();
+  if (data_->databases().empty()) return absl::OkStatus();
   // The agents bring the shards.
   owns_ = [](storage::ShardId) { return false; };
   auto placement = MakePlacement(config_);
@@ -314,71 +238,35 @@ absl::Status RunningServer::JoinCluster() {
   return absl::OkStatus();
 }
 
-absl::Status RunningServer::RecoverClocks() {
-  if (rows_.empty()) run_clocks_.push_back(std::make_unique<storage::RunClocks>(store_.get()));
-  for (size_t i = 0; i < rows_.size(); ++i) {
-    run_clocks_.push_back(std::make_unique<storage::RunClocks>(logged_[i], ClusterRunsOf(rows_[i], config_)));
-  }
-  for (const auto& clocks : run_clocks_) {
-    if (absl::Status status = clocks->Recover(); !status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 void RunningServer::MakeAgents() {
-  if (rows_.empty()) return;
+  if (data_->databases().empty()) return;
   std::vector<AgentServices> services;
-  for (size_t i = 0; i < rows_.size(); ++i) {
-    services.push_back({.rows = rows_[i],
-                        .store = logged_[i],
-                        .router = router_.get(),
-                        .run_clocks = run_clocks_[i].get(),
-                        .placement = cluster_placement_.get(),
-                        .on_gain = [this, rows = rows_[i]](storage::ShardId shard,
-                                                           int64_t epoch) { return CountShard(rows, shard, epoch); },
-                        .on_lose =
-                            [this](storage::ShardId shard) {
-                              if (namespace_usage_ != nullptr) namespace_usage_->Lose(shard);
-                            },
-                        .on_nodes = nullptr,
-                        .on_failure = [this](const absl::Status& status) { DiskFailed(status); }});
+  for (const ServerData::Database& database : data_->databases()) {
+    services.push_back(
+        {.rows = database.rows,
+         .store = database.logged,
+         .router = router_.get(),
+         .run_clocks = database.run_clocks,
+         .placement = cluster_placement_.get(),
+         .on_gain = [this, rows = database.rows](storage::ShardId shard,
+                                                 int64_t epoch) { return data_->Gain(rows, shard, epoch); },
+         .on_lose = [this](storage::ShardId shard) { data_->Lose(shard); },
+         .on_nodes = nullptr,
+         .on_failure = [this](const absl::Status& status) { DiskFailed(status); }});
   }
   agents_ = std::make_unique<ClusterAgents>(std::move(services), AgentOptionsOf(config_), [this](size_t nodes) {
     gate_.SetQuotaShare(1.0 / static_cast<double>(nodes));
-    if (namespace_usage_ != nullptr) namespace_usage_->SetTakers(nodes);
+    if (data_->namespace_usage() != nullptr) data_->namespace_usage()->SetTakers(nodes);
   });
   if (cluster_placement_ == nullptr) return;
   cluster_placement_->set_on_moved([this](storage::ShardId shard) { agents_->LookSoon(shard); });
 }
 
-absl::Status RunningServer::CountNamespaces() {
-  storage::NamespaceUsage::Quotas quotas;
-  for (const auto& one : config_.namespace_()) {
-    quotas[one.name()] = {one.objects_max(), one.bytes_max()};
-  }
-  const bool wanted = absl::c_any_of(
-      quotas, [](const auto& quota) { return quota.second.objects_max > 0 || quota.second.bytes_max > 0; });
-  if (!wanted) return absl::OkStatus();
-  uint64_t run = 0;
-  while (run == 0 && !rows_.empty()) run = uint64_t{std::random_device{}()} << 32 | std::random_device{}();
-  namespace_usage_ = std::make_unique<storage::NamespaceUsage>(std::move(quotas), run);
-  return namespace_usage_->Count(store_.get());
-}
-
-absl::Status RunningServer::CountShard(storage::PostgresStore* rows, storage::ShardId shard, int64_t epoch) {
-  if (namespace_usage_ == nullptr) return absl::OkStatus();
-  storage::NamespaceUsage::Counts counts;
-  absl::Status status = rows->ReadCatalog(shard, [&](absl::string_view key, absl::string_view value) {
-    storage::NamespaceUsage::CountRecord(key, value, &counts);
-  });
-  if (status.ok()) namespace_usage_->Gain(shard, epoch, counts);
-  return status;
-}
-
 void RunningServer::StartRounds() {
-  if (namespace_usage_ == nullptr || rows_.empty()) return;
-  if (cluster_placement_ == nullptr) return namespace_usage_->EndRound(1);
-  rounds_ = std::make_unique<NamespaceRounds>(namespace_usage_.get(), [this] { return cluster_placement_->Owners(); });
+  storage::NamespaceUsage* const usage = data_->namespace_usage();
+  if (usage == nullptr || data_->databases().empty()) return;
+  if (cluster_placement_ == nullptr) return usage->EndRound(1);
+  rounds_ = std::make_unique<NamespaceRounds>(usage, [this] { return cluster_placement_->Owners(); });
   rounds_->Start();
 }
 
@@ -420,7 +308,9 @@ absl::Status RunningServer::StartGrpc() {
   if (!listener.ok()) return listener.status();
   listener_ = *std::move(listener);
   address_ = listener_->address();
-  if (absl::Status status = BindHttp(); !status.ok()) return status;
+  auto http = HttpPort::Bind(config_);
+  if (!http.ok()) return http.status();
+  http_ = *std::move(http);
 
   grpc::ServerBuilder builder;
   acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
@@ -429,19 +319,18 @@ absl::Status RunningServer::StartGrpc() {
   table_.Register(&builder);
 
   std::vector<actors::Router::Host> hosts;
-  for (int i = 0; i < config_.actors().executors(); ++i) {
-    executor_stores_.push_back(store_->ForExecutor(i));
+  for (size_t i = 0; i < static_cast<size_t>(config_.actors().executors()); ++i) {
     lanes_.push_back(std::make_unique<Lane>(clock_, builder.AddCompletionQueue(), config_));
     Lane* const lane = lanes_.back().get();
     lane->host = std::make_unique<actors::ShardHost>(
         actors::HostServices{
             .executor = &lane->executor,
-            .store = executor_stores_.back(),
-            .families = families_.get(),
-            .run_clocks = run_clocks_[static_cast<size_t>(i) % run_clocks_.size()].get(),
+            .store = data_->executor_store(i),
+            .families = data_->families(),
+            .run_clocks = data_->run_clocks(i),
             .reads = &lane->reads,
             .sql = nullptr,
-            .sql_temp_space = sql_temp_space_.get(),
+            .sql_temp_space = data_->sql_temp_space(),
             .commits = &lane->commits,
             .family_changes = &lane->family_changes,
             .random = &lane->random,
@@ -451,7 +340,7 @@ absl::Status RunningServer::StartGrpc() {
             .sql_workers = &lane->sql,
             .sql_heap_total = &sql_heap_total_,
             .observer = observer_,
-            .namespace_usage = namespace_usage_.get(),
+            .namespace_usage = data_->namespace_usage(),
         },
         HostOptionsOf(config_));
     watchers_.AddListener([lane](const actors::AlarmWatchers::Filter* added) {
@@ -485,7 +374,7 @@ absl::Status RunningServer::StartGrpc() {
                      .router = router_.get(),
                      .classes = &classes_,
                      .service_names = &table_.service_names(),
-                     .store = store_.get(),
+                     .store = data_->store(),
                      .reads = &lane->reads,
                      .watchers = &watchers_,
                      .gate = &gate_,
@@ -493,10 +382,10 @@ absl::Status RunningServer::StartGrpc() {
                      .observer = observer_,
                      .tracer = traces_ == nullptr ? nullptr : traces_->tracer(),
                      .parser = &parser_,
-                     .admin = admin_.get(),
+                     .admin = admin_->services(),
                      .placement = placement_,
-                     .http_secret = http_secret_,
-                     .serves = [this] { return HoldsSomeLease(); },
+                     .http_secret = http_ == nullptr ? "" : http_->secret(),
+                     .serves = [this] { return data_->HoldsSomeLease(); },
                      .reroute_max = absl::Milliseconds(config_.postgres().cluster().reroute_time_limit_ms()),
                      .alone = lanes_.size() == 1,
                      .stream_outstanding_max = static_cast<size_t>(config_.server().stream_outstanding_max()),
@@ -520,7 +409,7 @@ absl::Status RunningServer::StartGrpc() {
     lane->executor.Start();
   }
   if (absl::Status status = StartHttp(); !status.ok()) return status;
-  if (absl::Status status = StartMetrics(); !status.ok()) return status;
+  if (absl::Status status = admin_->Start(); !status.ok()) return status;
   if (agents_ != nullptr) {
     if (absl::Status status = agents_->Start(); !status.ok()) return status;
   }
@@ -538,89 +427,48 @@ absl::Status RunningServer::StartGrpc() {
     });
   });
   if (http_ != nullptr) {
-    http_listener_->Start(http_->connections(), [this](int fd, const std::string& peer) { http_->Accept(fd, peer); });
+    http_->Accept();
     Log(LogLevel::kInfo, "http", {{"listen", http_address()}, {"tls", config_.has_tls() ? "yes" : "no"}});
   }
   return absl::OkStatus();
 }
 
-absl::Status RunningServer::BindHttp() {
-  if (config_.http().listen().empty()) return absl::OkStatus();
-  auto listener = Listener::Bind("http.listen", config_.http().listen());
-  if (!listener.ok()) return listener.status();
-  http_listener_ = *std::move(listener);
-  http_secret_ = NewSecret();
-  return absl::OkStatus();
-}
-
 absl::Status RunningServer::StartHttp() {
-  if (http_listener_ == nullptr) return absl::OkStatus();
-  auto collector = std::make_shared<Collector>(
-      &recorder_, [this] { return node_reader_->Read(); }, started_);
-  auto http = HttpServer::Start(config_, {.methods = table_.methods(),
-                                          .channel =
-                                              [this] {
-                                                grpc::ChannelArguments arguments;
-                                                // The server bounds its replies.
-                                                arguments.SetMaxReceiveMessageSize(-1);
-                                                return grpc_->InProcessChannel(arguments);
-                                              },
-                                          .secret = http_secret_,
-                                          .gate = &gate_,
-                                          .parser = &parser_,
-                                          .clock = clock_,
-                                          .metrics = [collector] { return TextOf(*collector); },
-                                          .ready = [this] { return HoldsSomeLease(); },
-                                          .find_file = FindConsoleFile});
-  if (!http.ok()) return http.status();
-  http_ = *std::move(http);
-  return absl::OkStatus();
+  if (http_ == nullptr) return absl::OkStatus();
+  // Without reflection the server tells nobody what a program has added.
+  const auto console =
+      std::make_shared<ConsoleApi>(config_.reflection() ? table_.service_names() : std::vector<std::string>());
+  return http_->Start(config_, {.methods = table_.methods(),
+                                .channel =
+                                    [this] {
+                                      grpc::ChannelArguments arguments;
+                                      // The server bounds its replies.
+                                      arguments.SetMaxReceiveMessageSize(-1);
+                                      return grpc_->InProcessChannel(arguments);
+                                    },
+                                .secret = {},
+                                .gate = &gate_,
+                                .parser = &parser_,
+                                .clock = clock_,
+                                .metrics = [this] { return admin_->MetricsPage(); },
+                                .ready = [this] { return data_->HoldsSomeLease(); },
+                                .find_file = [console](std::string_view path) { return console->FindFile(path); }});
 }
 
 void RunningServer::MakeAdmin() {
   NodeReader::Sources sources{.executors = {},
                               .gate = &gate_,
-                              .store = store_.get(),
-                              .families = families_.get(),
+                              .store = data_->store(),
+                              .families = data_->families(),
                               .watchers = &watchers_,
                               .families_max = config_.storage().column_families_max(),
                               .request_record_bytes_max = config_.storage().request_record_bytes_max(),
                               .traces = traces_.get()};
   if (agents_ != nullptr) sources.cluster = [this] { return agents_->load(); };
   if (rule_files_ != nullptr) sources.rate_limits = [this] { return rule_files_->load(); };
-  if (http_listener_ != nullptr) {
-    sources.http = [this] { return http_ == nullptr ? HttpLoad() : http_->load(); };
-  }
+  if (http_ != nullptr) sources.http = [this] { return http_->load(); };
   for (const auto& lane : lanes_) sources.executors.push_back({&lane->executor, lane->host.get(), &lane->sql});
-  node_reader_ = std::make_unique<NodeReader>(
-      std::move(sources), absl::Milliseconds(config_.metrics().executor_time_limit_ms()), actors::SteadyNow);
-  admin_ =
-      std::make_unique<AdminServices>(AdminServices{.recorder = &recorder_,
-                                                    .history = &history_,
-                                                    .node = node_reader_.get(),
-                                                    .thread = nullptr,
-                                                    .maintenance = &maintenance_,
-                                                    .backups = backups_.get(),
-                                                    .namespace_usage = namespace_usage_.get(),
-                                                    .started = started_,
-                                                    .activation_bytes_max = config_.actors().activation_bytes_max(),
-                                                    .call_bytes_max = config_.server().call_bytes_max(),
-                                                    .memtable_bytes = config_.storage().memtable_bytes()});
-}
-
-absl::Status RunningServer::StartMetrics() {
-  admin_thread_ = std::make_unique<AdminThread>(History::kStep, [this] {
-    history_.Add(recorder_, node_reader_->Read(), ReadProcessUsage(), absl::Now(), actors::SteadyNow());
-  });
-  admin_->thread = admin_thread_.get();
-  if (config_.metrics().listen().empty()) return absl::OkStatus();
-  auto exporter =
-      Exporter::Start(config_.metrics(), std::make_shared<Collector>(
-                                             &recorder_, [this] { return node_reader_->Read(); }, started_));
-  if (!exporter.ok()) return exporter.status();
-  exporter_ = *std::move(exporter);
-  Log(LogLevel::kInfo, "metrics", {{"listen", exporter_->address()}});
-  return absl::OkStatus();
+  admin_ = std::make_unique<NodeAdmin>(config_, std::move(sources), &recorder_, *data_, started_);
 }
 
 void RunningServer::Drain() {
@@ -652,10 +500,7 @@ void RunningServer::Drain() {
   const absl::Time interrupted_until = actors::SteadyNow() + kInterruptedMax;
   while (gate_.working() > 0 && actors::SteadyNow() < interrupted_until) absl::SleepFor(kSettleStep);
   listener_->Stop();
-  if (http_ != nullptr) {
-    http_listener_->Stop();
-    http_->CloseIdle();
-  }
+  if (http_ != nullptr) http_->StopAccepting();
   if (const int busy = Quiesce(&connections_, kQuiesceMax); busy > 0) {
     Log(LogLevel::kWarning, "connections_not_quiet", {{"count", absl::StrCat(busy)}});
   }
@@ -672,9 +517,7 @@ void RunningServer::Drain() {
   }
   watchers_.Close();
   flood_guard_ = nullptr;
-  exporter_ = nullptr;
-  maintenance_.Stop();
-  if (admin_thread_ != nullptr) admin_thread_->Stop();
+  admin_->Stop();
   StopLanes();
   grpc_ = nullptr;
   // The last calls have ended; their spans are sent, if the collector takes them soon.

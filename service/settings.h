@@ -1,5 +1,5 @@
 // The settings of a configuration, from the options of its fields (proto/holdfast/config/v1/setting.proto). Nothing
-// here names a setting, so a new one needs its field in config.proto and the code that uses it.
+// here names a setting, so a new one needs its field in proto/holdfast/config/v1 and the code that uses it.
 
 #ifndef HOLDFAST_SERVICE_SETTINGS_H_
 #define HOLDFAST_SERVICE_SETTINGS_H_

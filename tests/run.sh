@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test: unit, property, simulation, fuzz, the client and its tool,
-# lint; against the real server integration, blackbox and scale; kills under load, the Python client, the recipes of the
-# cookbook, and the comparison with workerd. From a clean clone on Debian 12 it needs nothing else.
+# lint; against the real server integration, blackbox and scale, kills under load, several nodes, clients in other
+# languages, the HTTP port, the console, the recipes of the cookbook, and the comparison with workerd (README.md lists
+# all). From a clean clone on Debian 12 it needs nothing else.
 #
 #   run.sh [PRESET]        dev (the default), release, asan or tsan. With dev, the unit tests of storage and actors run
 #                          under asan too, and the end shows how long each suite took and how long it may take.
@@ -13,8 +14,8 @@
 #
 #   unit-asan       unit tests, the client and its tool under the address and undefined behaviour sanitizers
 #   unit-tsan       the same under the thread sanitizer
-#   blackbox-asan   integration, blackbox, upgrade, property and simulation under the same two sanitizers
-#   blackbox-tsan   integration, blackbox and upgrade under the thread sanitizer
+#   blackbox-asan   integration, blackbox, HTTP, upgrade, property and simulation under the same two
+#   blackbox-tsan   integration, blackbox, HTTP and upgrade under the thread sanitizer
 #   unit-long       200,000 statements with joins, 20,000 damaged files
 #   crash           100 rounds of kills
 #   cluster         20 rounds of each kind of fault of three nodes on PostgreSQL, and a session that shows a cluster
@@ -78,11 +79,11 @@ run_part() { # PART
       ;;
     blackbox-asan)
       build asan holdfastd holdfast integration_test blackbox_test upgrade_test property_test simulation_test
-      all_of asan 'integration|blackbox|upgrade|property|simulation'
+      all_of asan 'integration|blackbox|http|upgrade|property|simulation'
       ;;
     blackbox-tsan)
       build tsan holdfastd holdfast integration_test blackbox_test upgrade_test
-      all_of tsan 'integration|blackbox|upgrade'
+      all_of tsan 'integration|blackbox|http|upgrade'
       ;;
     unit-long)
       build dev storage_test

@@ -50,7 +50,7 @@ void AlarmScheduler::Start() {
 }
 
 AlarmScheduler::Load AlarmScheduler::load() const {
-  Load load{.running = running_, .waiting = waiting_.size()};
+  Load load{.running = running_, .waiting = waiting_.size() + unwatched_.size()};
   if (!near_.empty() && IsDue(*near_.begin())) {
     const absl::Time due = absl::FromUnixMicros(near_.begin()->due_us);
     load.late = std::max(absl::ZeroDuration(), executor_->clock().Wall() - due);
@@ -186,6 +186,7 @@ void AlarmScheduler::Removed(const AlarmEntry& entry) {
     delays_by_time_.erase({delay->second.steady_due, entry.object});
     delays_.erase(delay);
   }
+  unwatched_.erase(absl::HashOf(entry.object));
   Apply({entry, false});
 }
 
@@ -366,6 +367,7 @@ void AlarmScheduler::ReadAgain() {
   again_.clear();
   waiting_.clear();
   waiting_objects_.clear();
+  unwatched_.clear();
   looks_left_ = 0;
   horizon_ = {std::numeric_limits<int64_t>::min(), ""};
   refill_at_ = absl::InfinitePast();
@@ -386,6 +388,7 @@ void AlarmScheduler::FireWaiting() {
 }
 
 bool AlarmScheduler::FireOne(std::string object) {
+  unwatched_.erase(absl::HashOf(object));
   ++running_;
   const Fired fired = fire_(object);
   if (fired == Fired::kBegun) {
@@ -398,6 +401,7 @@ bool AlarmScheduler::FireOne(std::string object) {
     storage::ObjectId id;
     (void)storage::ObjectKey::FromEncoded(object).Decode(&id);
     nobody_.set(NamespaceBit(id.ns));
+    if (unwatched_.size() < options_.entries_max) unwatched_.insert(absl::HashOf(object));
   } else if (waiting_.size() < options_.entries_max) {
     if (waiting_objects_.insert(object).second) waiting_.push_back(std::move(object));
   } else {

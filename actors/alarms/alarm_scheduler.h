@@ -25,11 +25,11 @@
 // waits in memory until one is free; at most `entries_max` alarms wait so, and the others are read from the index again
 // once a client is free. If there is no client for it, the scheduler forgets it.
 //
-// The scheduler remembers, by a hash, the namespaces of the alarms that it forgot because they had no client. A new
-// client with such a namespace begins a search: a walk over the due alarms in the index, in steps, off the executor,
-// which takes the alarms that match the filters of the new clients and skips the others. There is one search at a time,
-// and clients that come meanwhile share the next one, so clients that come and go without end make the server read no
-// faster.
+// Of the alarms that it forgot because they had no client, the scheduler remembers hashes: of the objects, at most
+// `entries_max`, to tell their number (load()), and of the namespaces, to find them again. A new client with such a
+// namespace begins a search: a walk over the due alarms in the index, in steps, off the executor, which takes the
+// alarms that match the filters of the new clients and skips the others. There is one search at a time, and clients
+// that come meanwhile share the next one, so clients that come and go without end make the server read no faster.
 //
 // Threading: the executor.
 
@@ -118,7 +118,8 @@ class AlarmScheduler {
 
   struct Load {
     size_t running = 0;  // alarms that are being delivered
-    size_t waiting = 0;  // due alarms that wait for a client to be free
+    // Due alarms that no client has taken, because all that match are busy or none does; at most `entries_max` of each.
+    size_t waiting = 0;
     // How late the next alarm is that nothing but the pace holds back.
     absl::Duration late = absl::ZeroDuration();
   };
@@ -188,6 +189,8 @@ class AlarmScheduler {
   std::multimap<absl::Time, std::string> again_;
   std::deque<std::string> waiting_;                   // due alarms that wait for a client to be free
   absl::flat_hash_set<std::string> waiting_objects_;  // the objects in waiting_
+  // Hashes of the objects whose due alarms were forgotten because no client was there. For their number alone.
+  absl::flat_hash_set<size_t> unwatched_;
   // Hashes of namespaces that have due alarms which were forgotten because no client was there.
   std::bitset<1 << 12> nobody_;
   std::vector<AlarmWatchers::Filter> searched_;     // the filters of the current search; empty: there is none

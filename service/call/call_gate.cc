@@ -10,14 +10,11 @@
 #include "actors/wire/errors.h"
 
 namespace holdfast::service {
-namespace {
 
-absl::Status Overloaded(absl::string_view why) {
+absl::Status CallGate::Overloaded(absl::string_view why) {
   return actors::Retryable(absl::StatusCode::kResourceExhausted, v1::ERROR_REASON_SERVER_OVERLOADED, why,
                            absl::Milliseconds(100));
 }
-
-}  // namespace
 
 absl::Status CallGate::Draining() {
   return actors::Retryable(absl::StatusCode::kUnavailable, v1::ERROR_REASON_DRAINING, "the server is shutting down",

@@ -234,6 +234,8 @@ class CallGate {
   int64_t bytes() const { return bytes_; }
 
   static absl::Status Draining();
+  // SERVER_OVERLOADED, which may be tried again soon.
+  static absl::Status Overloaded(absl::string_view why);
 
  private:
   // Does the same as Admit, without telling the observer.

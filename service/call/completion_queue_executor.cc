@@ -9,16 +9,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-
-// The thread sanitizer does not see inside Debian's gRPC, so this code tells it the order between handing a tag over
-// and getting it back.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HOLDFAST_TSAN 1
-extern "C" void __tsan_acquire(void* address);
-extern "C" void __tsan_release(void* address);
-#endif
-#endif
+#include "service/call/tag_order.h"
 
 namespace holdfast::service {
 namespace {
@@ -48,20 +39,13 @@ class WakeUp final : public Event {
 thread_local CompletionQueueExecutor* current_executor = nullptr;
 
 void Handle(void* tag, bool ok) {
-#ifdef HOLDFAST_TSAN
-  __tsan_acquire(tag);
-#endif
+  TakeTag(tag);
   static_cast<Event*>(tag)->OnEvent(ok);
 }
 
 }  // namespace
 
-void* Event::Tag() {
-#ifdef HOLDFAST_TSAN
-  __tsan_release(this);
-#endif
-  return this;
-}
+void* Event::Tag() { return GiveTag(this); }
 
 CompletionQueueExecutor::CompletionQueueExecutor(const actors::Clock* clock,
                                                  std::unique_ptr<grpc::ServerCompletionQueue> queue)

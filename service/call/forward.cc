@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "service/call/metadata_text.h"
 #include "service/call/reply_wire.h"
 #include "service/call/status.h"
 
@@ -39,7 +40,8 @@ std::unique_ptr<grpc::ClientContext> ContextToPeer(const grpc::ServerContext& ca
   for (const char* key : kTraceKeys) {
     const auto [begin, end] = call.client_metadata().equal_range(key);
     for (auto it = begin; it != end; ++it) {
-      context->AddMetadata(key, std::string(it->second.data(), it->second.size()));
+      std::string value(it->second.data(), it->second.size());
+      if (IsMetadataText(value)) context->AddMetadata(key, value);
     }
   }
   return context;
@@ -65,7 +67,7 @@ Forward::Forward(const grpc::ServerContext& call, const std::shared_ptr<Peer>& p
 void Forward::Send(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, const std::string& method,
                    const grpc::ByteBuffer& request, CompletionQueueExecutor* executor, Done done,
                    absl::Duration time_max) {
-  auto* const forward = new Forward(call, std::move(peer), std::move(done));
+  auto* const forward = new Forward(call, peer, std::move(done));
   // The earlier of this deadline and that of the client counts.
   if (time_max < absl::InfiniteDuration()) {
     forward->peer_.context()->set_deadline(absl::ToChronoTime(absl::Now() + time_max));

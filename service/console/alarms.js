@@ -1,13 +1,20 @@
 // The alarms of all objects: which are due, late or repeated, and how many watchers there are.
 
 import { admin, object, queue } from "./rpc.js";
-import { errorBox, h } from "./dom.js";
+import { h } from "./dom.js";
 import { count, distance, duration, rate, seconds, time } from "./format.js";
 import { objectLink } from "./links.js";
 import { pager } from "./pager.js";
+import { redraw } from "./redraw.js";
 
-const EVERY_MS = 5000;
-const COLUMNS = [["Object"], ["Class"], ["Namespace"], ["Next attempt"], ["State"], ["Failed attempts", "number"]];
+const COLUMNS = [
+  ["Object"],
+  ["Class", "words"],
+  ["Namespace"],
+  ["Next attempt", "state"],
+  ["State", "state"],
+  ["Failed attempts", "number"],
+];
 const DESCRIPTIONS = 4;
 
 // The server's clock, in milliseconds.
@@ -55,7 +62,7 @@ export async function alarmsScreen(content, params, signal) {
         objectLink(each.object),
         each.object.objectClass,
         each.object.namespace,
-        `${time(each.dueTime)}, ${distance(each.dueTime, now())}`,
+        late > 0 ? time(each.dueTime) : `${time(each.dueTime)}, ${distance(each.dueTime, now())}`,
         late > 0 ? `due, late by ${duration(late / 1000)}` : "set",
         "",
       ];
@@ -76,28 +83,19 @@ export async function alarmsScreen(content, params, signal) {
     const sum = (name) => count(all.reduce((total, each) => total + Number(each[name] ?? 0), 0));
     const backlog = Math.max(...all.map((each) => seconds(each.backlog)));
     const tiles = [
-      ["Wait for a free watcher", sum("waiting")],
+      ["Due, not taken", sum("waiting")],
       ["Run now", sum("running")],
       ["Watchers", sum("watchers")],
-      ["Late for the bound on alarms a second", duration(backlog)],
+      ["Backlog", duration(backlog), "How late the next alarm is that only the bound on alarms a second holds back"],
       ["Alarms a second", rate(points.at(-1)?.alarmsPerSecond)],
     ];
     numbers.replaceChildren(
-      ...tiles.map(([label, value]) => h("div", { class: "tile" }, h("span", {}, label), h("strong", {}, value))),
+      ...tiles.map(([label, value, title]) => h("div", { class: "tile", title }, h("span", {}, label), h("strong", {}, value))),
     );
   }
 
   content.append(h("h1", {}, "Alarms"), failed, numbers, h("h2", {}, "By the time of the next attempt"), list.element);
   await draw();
   await list.first();
-  const timer = setInterval(async () => {
-    if (document.hidden) return;
-    try {
-      await draw();
-      failed.replaceChildren();
-    } catch (error) {
-      if (!signal.aborted) failed.replaceChildren(errorBox(error));
-    }
-  }, EVERY_MS);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  redraw(draw, failed, signal);
 }

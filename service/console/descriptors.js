@@ -1,4 +1,4 @@
-// The methods of the server with their messages, out of the FileDescriptorSet that the server was built with.
+// The methods of the server with their messages, out of FileDescriptorSets.
 //
 // Only the fields of descriptor.proto that the forms need are read.
 
@@ -44,6 +44,7 @@ const TYPES = {
   1: "double", 2: "float", 3: "int64", 4: "uint64", 5: "int32", 6: "fixed64", 7: "fixed32", 8: "bool", 9: "string",
   11: "message", 12: "bytes", 13: "uint32", 14: "enum", 15: "sfixed32", 16: "sfixed64", 17: "sint32", 18: "sint64",
 };
+const CONTRACT = "holdfast.v1";
 const REPEATED = 3;
 const NO_SIDE_EFFECTS = 1;
 const STREAMS_THAT_READ = ["ExportSql", "ExportObject", "WatchPlacement"];
@@ -89,11 +90,14 @@ function decode(data, fields) {
   return message;
 }
 
+// The full name of a thing in a package or a message; a file may have no package.
+const within = (scope, name) => (scope ? `${scope}.${name}` : name);
+
 // Adds the messages and enums of a file, or of a message, under their full names.
 function addTypes(api, scope, messages, enums, path, comments) {
-  for (const each of enums) api.enums.set(`${scope}.${each.name}`, each.values.map((value) => value.name));
+  for (const each of enums) api.enums.set(within(scope, each.name), each.values.map((value) => value.name));
   messages.forEach((message, m) => {
-    const name = `${scope}.${message.name}`;
+    const name = within(scope, message.name);
     const here = [...path, m];
     const fields = message.fields.map((field, f) => ({
       name: field.json,
@@ -114,17 +118,17 @@ function textOf(comment) {
   return comment.replace(/^ /gm, "").trim().replace(/([^\n])\n(?=\S)(?!Errors:)/g, "$1 ");
 }
 
-// Reads a FileDescriptorSet.
-export function readDescriptors(data) {
+// Reads several FileDescriptorSets, which belong together.
+export function readDescriptors(sets) {
   const api = { services: [], messages: new Map(), enums: new Map() };
-  for (const file of decode(data, FILES).files) {
+  for (const file of sets.flatMap((data) => decode(data, FILES).files)) {
     const comments = new Map();
     for (const { path = [], comment } of file.source?.locations ?? []) {
       if (comment) comments.set(path.join(), textOf(comment));
     }
     addTypes(api, file.package, file.messages, file.enums, [4], comments);
     file.services.forEach((service, s) => {
-      const name = `${file.package}.${service.name}`;
+      const name = within(file.package, service.name);
       const methods = service.methods.map((method, m) => ({
         name: method.name,
         service: name,
@@ -140,7 +144,8 @@ export function readDescriptors(data) {
           STREAMS_THAT_READ.includes(method.name),
         comment: comments.get([6, s, 2, m].join()) ?? "",
       }));
-      api.services.push({ name, methods });
+      // The services of the contract are known by their short names.
+      api.services.push({ name, title: file.package === CONTRACT ? service.name : name, methods });
     });
   }
   return api;

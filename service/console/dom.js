@@ -87,7 +87,7 @@ export function openDialog(title, content, actions = []) {
     { "aria-label": title, onclose: () => dialog.remove() },
     h("h2", {}, title),
     content,
-    h("div", { class: "actions" }, actions, button("Close", () => dialog.close())),
+    h("div", { class: "actions" }, actions, button(actions.length ? "Cancel" : "Close", () => dialog.close())),
   );
   document.body.append(dialog);
   dialog.showModal();

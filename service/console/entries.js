@@ -48,7 +48,7 @@ function bestView(data) {
   return /^\s*[{[]/.test(text) && parseJson(text) !== undefined && !/\d{16}/.test(text) ? "json" : "text";
 }
 
-function showEntry({ id, canEdit, reload, close }, entry) {
+function showEntry({ id, canEdit, reload, show, close }, entry) {
   const data = fromBase64(entry.value);
   const cut = data.subarray(0, SHOWN_BYTES_MAX);
   const body = h("div");
@@ -77,7 +77,7 @@ function showEntry({ id, canEdit, reload, close }, entry) {
   };
   const element = h(
     "section",
-    { class: "entry", "aria-label": "Entry" },
+    { class: "entry", tabindex: "-1", "aria-label": "Entry" },
     h("h2", {}, h("code", {}, visible(entry.key))),
     h("p", { class: "quiet" }, `${bytes(data.length)}, etag ${entry.etag}`),
     tabs,
@@ -85,11 +85,11 @@ function showEntry({ id, canEdit, reload, close }, entry) {
     h(
       "div",
       { class: "actions" },
-      canEdit && data.length <= SHOWN_BYTES_MAX && button("Edit", () => element.replaceWith(editEntry({ id, reload, close }, entry))),
+      canEdit && data.length <= SHOWN_BYTES_MAX && button("Edit", () => show(editEntry({ id, reload, close }, entry))),
       canEdit && button("Delete", remove, { class: "danger" }),
       copyButton(() => toText(data) ?? toHex(data), "Copy the value"),
       button("Save as a file", () => download("value", [data])),
-      button("Close", () => close(element)),
+      button("Close", close, { title: "Esc" }),
     ),
   );
   return element;
@@ -144,13 +144,13 @@ function editEntry({ id, reload, close }, entry) {
   };
   const element = h(
     "form",
-    { class: "entry", onsubmit: save, "aria-label": "Edit the entry" },
+    { class: "entry", tabindex: "-1", onsubmit: save, "aria-label": "Edit the entry" },
     h("h2", {}, entry ? "Edit" : "New key"),
     field("Key", name),
     field("Value as", views),
     field("Value", text),
     failed,
-    h("div", { class: "actions" }, h("button", { class: "primary" }, "Save"), button("Cancel", () => close(element))),
+    h("div", { class: "actions" }, h("button", { class: "primary" }, "Save"), button("Cancel", close, { title: "Esc" })),
   );
   return element;
 }
@@ -174,13 +174,27 @@ export async function entriesTab(content, { id, canEdit, signal }) {
     },
     empty: "There are no such keys.",
   });
-  const close = (element) => element.remove();
+  let opener; // has the focus again when the entry is closed
+  function show(element) {
+    if (!side.contains(document.activeElement)) opener = document.activeElement;
+    side.replaceChildren(element);
+    // Beside the list the entry is on the screen already; below it, it comes there.
+    (element.querySelector("input:not(:disabled), textarea") ?? element).focus({ preventScroll: true });
+    element.scrollIntoView({ block: "nearest" });
+  }
+  function close() {
+    side.replaceChildren();
+    if (opener?.isConnected) opener.focus();
+  }
+  side.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.target.matches("input, textarea, select")) close();
+  });
   const reload = () => {
     side.replaceChildren();
     list.again();
   };
   function openEntry(entry) {
-    side.replaceChildren(showEntry({ id, canEdit, reload, close }, entry));
+    show(showEntry({ id, canEdit, reload, show, close }, entry));
   }
   let typed;
   for (const input of [prefix, start]) {
@@ -195,7 +209,7 @@ export async function entriesTab(content, { id, canEdit, signal }) {
       { class: "filters", onsubmit: (event) => event.preventDefault() },
       field("Key begins with", prefix),
       field("From the key", start),
-      canEdit && button("New key", () => side.replaceChildren(editEntry({ id, reload, close }))),
+      canEdit && button("New key", () => show(editEntry({ id, reload, close }))),
     ),
     h("div", { class: "split" }, list.element, side),
   );

@@ -9,7 +9,7 @@ export function bytes(value) {
     number /= 1024;
     ++unit;
   }
-  return `${unit === 0 ? number : number.toFixed(number < 10 ? 2 : 1)} ${UNITS[unit]}`;
+  return `${unit === 0 ? Math.round(number) : number.toFixed(number < 10 ? 2 : 1)} ${UNITS[unit]}`;
 }
 
 export function count(value) {

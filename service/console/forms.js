@@ -13,6 +13,18 @@ const TEXTS = {
   "google.protobuf.FieldMask": "name,email",
 };
 const JSONS = ["google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue", "google.protobuf.Any"];
+// Messages whose JSON is that of their one field.
+const WRAPPERS = {
+  "google.protobuf.DoubleValue": "double",
+  "google.protobuf.FloatValue": "float",
+  "google.protobuf.Int64Value": "int64",
+  "google.protobuf.UInt64Value": "uint64",
+  "google.protobuf.Int32Value": "int32",
+  "google.protobuf.UInt32Value": "uint32",
+  "google.protobuf.BoolValue": "bool",
+  "google.protobuf.StringValue": "string",
+  "google.protobuf.BytesValue": "bytes",
+};
 const ITEMS_MAX = 100;
 
 // The value of an editor that must have one.
@@ -88,6 +100,11 @@ function requestIdEditor() {
     input.dispatchEvent(new Event("input", { bubbles: true }));
   });
   return { element: h("span", { class: "pair" }, input, again), read: () => input.value || undefined, renew };
+}
+
+function unwrapped(field) {
+  const type = WRAPPERS[field.typeName];
+  return type ? { ...field, type, typeName: "" } : field;
 }
 
 // One value of the field, whether it is repeated or not. `told`: also an empty text is told.
@@ -175,7 +192,7 @@ function oneofEditor(api, name, fields) {
 
 // `initial` are values of fields that are known, such as {object: {name: "a"}}.
 export function messageEditor(api, type, initial = {}) {
-  const { fields } = api.messages.get(type);
+  const fields = api.messages.get(type).fields.map(unwrapped);
   const parts = []; // functions that add to the message
   const element = h("fieldset");
   const renews = [];

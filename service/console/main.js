@@ -45,6 +45,7 @@ function drawHeader(path) {
   );
   document.getElementById("nav").replaceChildren(...(rights ? links : []));
   const sign = document.getElementById("sign");
+  sign.hidden = !rights; // the form to sign in is there, or will be
   sign.textContent = token.get() ? "Sign out" : "Sign in";
 }
 
@@ -64,7 +65,7 @@ async function show() {
     }
   }
   let { path, params } = place();
-  if (!SCREENS[path] || (SCREENS[path].admin && !rights.adminOfServer)) path = screens()[0][0];
+  if (!Object.hasOwn(SCREENS, path) || (SCREENS[path].admin && !rights.adminOfServer)) path = screens()[0][0];
   drawHeader(path);
   document.title = `${SCREENS[path].title ?? params.get("name")} - Holdfast`;
   const content = h("div", { class: `screen ${path}`, "aria-busy": "true" });
@@ -80,7 +81,11 @@ async function show() {
 }
 
 function showSignIn(error) {
+  leave.abort(); // nothing goes on under a token that is no longer used
   rights = undefined;
+  const refused = error?.code === "unauthenticated";
+  const tried = token.get();
+  if (refused) token.set("");
   drawHeader("");
   const input = h("input", { type: "password", autocomplete: "off", size: 60, required: true, "aria-label": "Token" });
   main.replaceChildren(
@@ -95,9 +100,9 @@ function showSignIn(error) {
         },
       },
       h("h1", {}, "Sign in"),
-      error && (error.code !== "unauthenticated" || token.get()) ? errorBox(error) : "",
+      error && (!refused || tried) ? errorBox(error) : "",
       field("Token", input, "It stays in this tab, and is sent to this server only."),
-      h("div", { class: "actions" }, h("button", { class: "primary" }, "Sign in")),
+      h("div", { class: "actions" }, h("button", { class: "primary" }, "Sign in"), error && !refused && button("Try again", show)),
     ),
   );
   input.focus();
@@ -105,7 +110,6 @@ function showSignIn(error) {
 
 function signOut() {
   token.set("");
-  rights = undefined;
   showSignIn();
 }
 
@@ -123,13 +127,13 @@ function help() {
   const keys = [
     ...screens().map(([, screen]) => [screen.key, screen.title]),
     ["/", "to the first filter"],
-    ["j, k", "next and previous row; Enter opens it"],
+    ["j, k", "next and previous row or method; Enter opens it"],
     ["n, p", "next and previous page"],
     ["r", "read the page again"],
     ["Ctrl+Enter", "run the SQL, or send the request"],
     ["← →", "move through a graph that has the focus"],
     ["t", "colours"],
-    ["Esc", "close a dialog"],
+    ["Esc", "leave an input, close an entry or a dialog"],
     ["?", "these keys"],
   ];
   openDialog("Keyboard", h("dl", { class: "facts" }, keys.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])));
@@ -137,7 +141,7 @@ function help() {
 
 // Moves the focus among the links of rows.
 function moveRow(step) {
-  const links = [...main.querySelectorAll("tbody tr [data-row]")].filter((link) => link.offsetParent);
+  const links = [...main.querySelectorAll("[data-row]")].filter((link) => link.offsetParent);
   if (links.length === 0) return;
   const at = links.indexOf(document.activeElement);
   links[at < 0 ? 0 : Math.max(0, Math.min(links.length - 1, at + step))].focus();
@@ -157,7 +161,8 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input, textarea, select")) {
-    if (event.key === "Escape") event.target.blur();
+    // The entry or the screen around the input has the focus next.
+    if (event.key === "Escape") (event.target.closest("[tabindex='-1']") ?? main).focus();
     return;
   }
   const screen = screens().find(([, each]) => each.key === event.key);

@@ -61,38 +61,38 @@ async function summaryTab(content, { id, description, rights, reload, signal }) 
   const change = async (title, text, label, method, request = {}) => {
     if (await changeObject(id, title, h("p", {}, text), label, method, request)) reload();
   };
-  content.append(
-    h("dl", { class: "facts" }, facts(description).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-    h(
-      "div",
-      { class: "actions" },
-      exporter("Export the object", "ExportObject", "holdfast"),
-      id.objectClass === "Object" && exporter("Export the database", "ExportSql", "sqlite"),
-      rights.write &&
-        button("Unload from memory", async () => {
-          try {
-            await object("PassivateObject", { object: id }, signal);
-            notice("Unloaded");
-            reload();
-          } catch (error) {
-            status.replaceChildren(errorBox(error));
-          }
-        }),
-      rights.write &&
-        button(
-          "Delete everything",
-          () =>
-            change(
-              "Delete everything in the object?",
-              "Its keys, its SQL database and its alarm are deleted. Nothing brings them back but a backup.",
-              "Delete",
-              "DeleteAll",
-            ),
-          { class: "danger" },
-        ),
-      status,
-    ),
+  const shown = facts(description).filter(([, value]) => value);
+  content.append(h("dl", { class: "facts" }, shown.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+  const actions = h(
+    "div",
+    { class: "actions" },
+    exporter("Export the object", "ExportObject", "holdfast"),
+    id.objectClass === "Object" && exporter("Export the database", "ExportSql", "sqlite"),
+    rights.write &&
+      button("Unload from memory", async () => {
+        try {
+          await object("PassivateObject", { object: id }, signal);
+          notice("Unloaded");
+          reload();
+        } catch (error) {
+          status.replaceChildren(errorBox(error));
+        }
+      }),
+    rights.write &&
+      button(
+        "Delete everything",
+        () =>
+          change(
+            "Delete everything in the object?",
+            "Its keys, its SQL database and its alarm are deleted. Nothing brings them back but a backup.",
+            "Delete",
+            "DeleteAll",
+          ),
+        { class: "danger" },
+      ),
+    status,
   );
+  if (description.exists) content.append(actions);
   const read = CLASS_READS[id.objectClass];
   if (!read) return;
   const reply = await call(read, { object: { namespace: id.namespace, name: id.name } }, signal);

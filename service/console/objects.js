@@ -7,7 +7,7 @@ import { objectLink, objectPlace } from "./links.js";
 import { pager } from "./pager.js";
 
 const CLASSES = ["Object", "Counter", "RateLimiter", "BatchProcessor", "UserCache"];
-const COLUMNS = [["Name"], ["Class"], ["Size", "number"], ["Last change"], ["Created"], ["Alarm"]];
+const COLUMNS = [["Name"], ["Class", "words"], ["Size", "number"], ["Last change", "time"], ["Created", "time"], ["Alarm", "state"]];
 const NAMESPACES = "holdfast.namespaces";
 const REMEMBERED_MAX = 20;
 // Descriptions of rows that are asked for at a time. They come after the list, which does not wait for them.

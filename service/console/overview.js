@@ -6,11 +6,11 @@ import { errorBox, h, row, select, table } from "./dom.js";
 import { bytes, count, duration, rate, seconds } from "./format.js";
 import { objectLink } from "./links.js";
 import { pager } from "./pager.js";
+import { redraw } from "./redraw.js";
 
-const EVERY_MS = 5000;
 // The most calls of ListNamespaces for one page of namespaces.
 const CALLS_MAX = 20;
-const HOT = [["Object"], ["Class"], ["Namespace"], ["Requests", "number"], ["Time", "number"], ["Written", "number"]];
+const HOT = [["Object"], ["Class", "words"], ["Namespace"], ["Requests", "number"], ["Time", "number"], ["Written", "number"]];
 
 function tile(label) {
   const value = h("strong", {}, "-");
@@ -185,7 +185,7 @@ export async function overviewScreen(content, params, signal) {
     h("h1", {}, "Overview"),
     state,
     failed,
-    h("div", { class: "tiles" }, Object.values(tiles).map((each) => each.element)),
+    h("div", { class: "tiles eight" }, Object.values(tiles).map((each) => each.element)),
     h("div", { class: "charts" }, charts.map((each) => each.element)),
     h(
       "h2",
@@ -219,15 +219,5 @@ export async function overviewScreen(content, params, signal) {
   }
   await draw();
   await namespaces.first();
-  // A hidden page asks nothing.
-  const timer = setInterval(async () => {
-    if (document.hidden) return;
-    try {
-      await draw();
-      failed.replaceChildren();
-    } catch (error) {
-      if (!signal.aborted) failed.replaceChildren(errorBox(error));
-    }
-  }, EVERY_MS);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  redraw(draw, failed, signal);
 }

@@ -46,6 +46,13 @@ async function post(method, type, body, signal, more = {}) {
   }
 }
 
+// Returns the bytes of a file of the console.
+export async function readFile(path, signal) {
+  const response = await fetch(path, { headers: token.get() ? { Authorization: `Bearer ${token.get()}` } : {}, signal });
+  if (!response.ok) throw new RpcError(`HTTP ${response.status}`, path);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
 async function errorOf(response) {
   const body = await response.json().catch(() => ({}));
   return new RpcError(body.code ?? `HTTP ${response.status}`, body.message ?? "", body.details ?? []);

@@ -1,6 +1,6 @@
 // Every method, with a form for its request and the lines for grpcurl and curl that do the same.
 
-import { RpcError, call, object, stream, token } from "./rpc.js";
+import { call, object, readFile, stream, token } from "./rpc.js";
 import { button, confirmChange, copyButton, errorBox, field, h } from "./dom.js";
 import { prettyJson } from "./format.js";
 import { messageEditor } from "./forms.js";
@@ -11,13 +11,14 @@ const REPLIES_SHOWN_MAX = 200;
 const ADMIN_SERVICE = "holdfast.v1.AdminService";
 const ADMIN_METHODS = ["ImportObject"];
 
-let loaded; // the descriptors, which do not change while the server runs
+// The descriptors, which do not change while the server runs. Who may ask for all of them is who may use the page.
+let loaded;
 async function descriptors() {
-  loaded ??= fetch("/console/api.binpb").then(async (response) => {
-    if (!response.ok) throw new RpcError(`HTTP ${response.status}`, "the descriptors of the methods");
-    return readDescriptors(new Uint8Array(await response.arrayBuffer()));
+  loaded ??= Promise.all([readFile("/console/api.binpb"), readFile("/console/services.binpb")]).then(readDescriptors);
+  return loaded.catch((error) => {
+    loaded = undefined;
+    throw error;
   });
-  return loaded;
 }
 
 // Text as one word of a shell.
@@ -46,18 +47,23 @@ function curlLine(method, json) {
   );
 }
 
-// Returns whether the caller may call the method on the object of the request, by the server's rules.
+// Returns whether the caller may call the method on the object of the request, by the server's rules. Where these name
+// no such class or namespace, the server itself answers.
 async function allowed(method, request, rights, signal) {
   if (method.service === ADMIN_SERVICE) return rights.adminOfServer === true;
   if (method.reads) return true;
-  const implied = method.service.split(".").pop().replace("Service", "");
+  const implied = method.service.split(".").pop().replace(/Service$/, "");
   const id = request.object ?? request.header?.object ?? { namespace: request.namespace };
-  const its = await object(
-    "GetRights",
-    { namespace: id.namespace, objectClass: implied === "Object" ? id.objectClass : implied },
-    signal,
-  );
-  return (ADMIN_METHODS.includes(method.name) ? its.admin : its.write) === true;
+  try {
+    const its = await object(
+      "GetRights",
+      { namespace: id.namespace, objectClass: implied === "Object" ? id.objectClass : implied },
+      signal,
+    );
+    return (ADMIN_METHODS.includes(method.name) ? its.admin : its.write) === true;
+  } catch (error) {
+    return error.code === "invalid_argument";
+  }
 }
 
 function methodPanel(api, method, initial, rights, signal) {
@@ -100,7 +106,7 @@ function methodPanel(api, method, initial, rights, signal) {
     grpcurl.textContent = grpcurlLine(method, oneLine, address.value);
     curl.textContent = method.clientStreaming ? "" : curlLine(method, oneLine);
     if (method.clientStreaming) return;
-    const may = await allowed(method, body, rights, signal).catch(() => false);
+    const may = await allowed(method, body, rights, signal);
     if (mine !== asked) return;
     send.hidden = !may;
     refused.textContent = may ? "" : "You have no right to this.";
@@ -176,7 +182,7 @@ function methodPanel(api, method, initial, rights, signal) {
 
   const panel = h(
     "section",
-    { class: "method" },
+    { class: "method", tabindex: "-1" },
     h("h2", {}, method.path),
     h("p", { class: "comment" }, method.comment),
     form.element,
@@ -214,13 +220,18 @@ export async function tryScreen(content, params, signal, rights) {
   signal.addEventListener("abort", () => leave.abort());
   const initial = params.get("name") ? { object: { namespace: params.get("ns") ?? "", name: params.get("name") } } : {};
 
-  function open(method) {
+  // `byUser`: the method was chosen from the list, which stays where it is; its form comes to the screen.
+  function open(method, byUser = false) {
     leave.abort();
     leave = new AbortController();
     params.set("method", method.path);
     history.replaceState(null, "", `#/try?${params}`);
     for (const each of list.querySelectorAll("button")) each.setAttribute("aria-pressed", each.dataset.method === method.path);
-    shown.replaceChildren(methodPanel(api, method, initial, rights, leave.signal));
+    const panel = methodPanel(api, method, initial, rights, leave.signal);
+    shown.replaceChildren(panel);
+    if (!byUser) return;
+    panel.focus({ preventScroll: true });
+    window.scrollTo({ top: 0 });
   }
   function draw() {
     const wanted = search.value.trim().toLowerCase();
@@ -233,10 +244,11 @@ export async function tryScreen(content, params, signal, rights) {
           : h(
               "div",
               {},
-              h("h3", {}, service.name.split(".").pop()),
+              h("h3", {}, service.title),
               found.map((method) =>
-                button(method.name, () => open(method), {
+                button(method.name, () => open(method, true), {
                   class: "link",
+                  "data-row": true,
                   "data-method": method.path,
                   "aria-pressed": String(method.path === chosen),
                 }),
@@ -246,9 +258,12 @@ export async function tryScreen(content, params, signal, rights) {
     );
   }
   search.addEventListener("input", draw);
-  content.append(h("h1", {}, "Try it"), h("div", { class: "split left" }, h("div", {}, search, list), shown));
+  content.append(h("h1", {}, "Try it"), h("div", { class: "split left" }, h("div", { class: "choice" }, search, list), shown));
   const method = methods.find((each) => each.path === params.get("method")) ?? methods[0];
   params.set("method", method.path);
   draw();
   open(method);
+  const chosen = list.querySelector("[aria-pressed=true]");
+  // Only the list moves, not the page.
+  list.scrollTop = Math.max(0, chosen.offsetTop - list.offsetTop - list.clientHeight / 2);
 }

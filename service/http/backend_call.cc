@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "service/call/http_origin.h"
 #include "service/call/status.h"
+#include "service/call/tag_order.h"
 
 namespace holdfast::service {
 namespace {
@@ -50,13 +51,17 @@ void BackendCall::Begin(grpc::GenericStub* stub, grpc::CompletionQueue* queue, c
   stream_ = stub->PrepareCall(&context_, request.path, queue);
   stream_->StartCall(nullptr);
   const grpc::Slice slice(request.message);
-  stream_->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), &send_);
-  stream_->Read(&reply_, &read_);
+  stream_->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), GiveTag(&send_));
+  if (many_) {
+    stream_->ReadInitialMetadata(GiveTag(&headers_));
+  } else {
+    stream_->Read(&reply_, GiveTag(&read_));
+  }
 }
 
 void BackendCall::ReadNext() {
   if (std::exchange(asked_, true)) return;
-  stream_->Read(&reply_, &read_);
+  stream_->Read(&reply_, GiveTag(&read_));
 }
 
 void BackendCall::Cancel() {
@@ -66,13 +71,18 @@ void BackendCall::Cancel() {
   if (many_) ReadNext();
 }
 
-void BackendCall::Deliver(const grpc::ByteBuffer& reply) {
+bool BackendCall::Wanted() {
   asked_ = false;
-  if (cancelled_) {
-    if (many_) ReadNext();
-    return;
-  }
-  receiver_->OnReply(reply);
+  if (cancelled_ && many_) ReadNext();
+  return !cancelled_;
+}
+
+void BackendCall::DeliverHeaders() {
+  if (Wanted()) receiver_->OnHeaders();
+}
+
+void BackendCall::Deliver(const grpc::ByteBuffer& reply) {
+  if (Wanted()) receiver_->OnReply(reply);
 }
 
 void BackendCall::Ended(Step step, bool ok) {
@@ -80,13 +90,17 @@ void BackendCall::Ended(Step step, bool ok) {
     case Step::kSend:
       sent_ = true;
       break;
+    case Step::kHeaders:
+      // Without any, the next read tells that the call has ended.
+      loop_->Post([call = self_] { call->DeliverHeaders(); });
+      break;
     case Step::kRead:
       if (ok) {
         grpc::ByteBuffer reply;
         reply.Swap(&reply_);
         loop_->Post([call = self_, reply] { call->Deliver(reply); });
       }
-      if (!ok || !many_) stream_->Finish(&status_, &finish_);
+      if (!ok || !many_) stream_->Finish(&status_, GiveTag(&finish_));
       break;
     case Step::kFinish:
       finished_ = true;
@@ -123,6 +137,7 @@ void Backend::Run() {
   void* tag;
   bool ok;
   while (queue_.Next(&tag, &ok)) {
+    TakeTag(tag);
     auto* const operation = static_cast<BackendCall::Operation*>(tag);
     operation->call->Ended(operation->step, ok);
   }

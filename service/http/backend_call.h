@@ -34,7 +34,7 @@ struct CallRequest {
   std::string path;  // "/holdfast.v1.CounterService/Increment"
   std::string peer;  // as gRPC spells it
   std::string certificate;
-  // The metadata that the client gives: names in lower case.
+  // The metadata that the client gives: names in lower case, values for which IsMetadataText holds.
   Metadata metadata;
   absl::Duration timeout = absl::InfiniteDuration();
   bool stream = false;  // of replies
@@ -49,7 +49,9 @@ class BackendCall : public std::enable_shared_from_this<BackendCall> {
   class Receiver {
    public:
     virtual ~Receiver() = default;
-    // A reply has come, with the first of them the leading metadata. A stream goes on with ReadNext().
+    // The leading metadata of a stream have come, before its first reply. It goes on with ReadNext().
+    virtual void OnHeaders() = 0;
+    // A reply has come, and with a single one the leading metadata. A stream goes on with ReadNext().
     virtual void OnReply(const grpc::ByteBuffer& reply) = 0;
     // The call has ended; the last event.
     virtual void OnEnd(const absl::Status& outcome) = 0;
@@ -59,7 +61,7 @@ class BackendCall : public std::enable_shared_from_this<BackendCall> {
   BackendCall(const BackendCall&) = delete;
   BackendCall& operator=(const BackendCall&) = delete;
 
-  // Asks for the next reply of a stream. Call it once after each.
+  // Asks for the next reply of a stream. Call it once after its headers and after each reply.
   void ReadNext();
   // Ends the call at once. OnEnd follows all the same, but no reply.
   void Cancel();
@@ -70,7 +72,7 @@ class BackendCall : public std::enable_shared_from_this<BackendCall> {
 
  private:
   friend class Backend;
-  enum class Step : int { kSend, kRead, kFinish };
+  enum class Step : int { kSend, kHeaders, kRead, kFinish };
   // The tag of an operation.
   struct Operation {
     BackendCall* call;
@@ -79,8 +81,11 @@ class BackendCall : public std::enable_shared_from_this<BackendCall> {
 
   void Begin(grpc::GenericStub* stub, grpc::CompletionQueue* queue, const CallRequest& request,
              const std::string& secret);
-  // Tells the receiver of a reply. On the loop.
+  // Tell the receiver of the headers of a stream, or of a reply. On the loop.
+  void DeliverHeaders();
   void Deliver(const grpc::ByteBuffer& reply);
+  // Something of the call is about to be told. Returns whether the receiver still wants it.
+  bool Wanted();
   // An operation has ended. On the thread that waits for gRPC.
   void Ended(Step step, bool ok);
 
@@ -89,11 +94,12 @@ class BackendCall : public std::enable_shared_from_this<BackendCall> {
   grpc::ClientContext context_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
   bool many_ = false;       // replies
-  bool asked_ = true;       // for a reply that the receiver was not told of. The loop's thread only
+  bool asked_ = true;       // for something that the receiver was not told of. The loop's thread only
   bool cancelled_ = false;  // the loop's thread only
   grpc::ByteBuffer reply_;
   grpc::Status status_;
   Operation send_{this, Step::kSend};
+  Operation headers_{this, Step::kHeaders};
   Operation read_{this, Step::kRead};
   Operation finish_{this, Step::kFinish};
   // Used by the thread that waits for gRPC only, but for the begin.

@@ -30,7 +30,8 @@ class Plain final : public ByteStream {
       got = recv(fd_, space, bytes, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
     if (got > 0) return {Next::kDone, static_cast<size_t>(got)};
-    return {got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? Next::kReadable : Next::kEnd};
+    if (got == 0) return {Next::kEnd};
+    return {errno == EAGAIN || errno == EWOULDBLOCK ? Next::kReadable : Next::kBroken};
   }
   Outcome Write(absl::string_view bytes) override {
     ssize_t sent;
@@ -38,7 +39,7 @@ class Plain final : public ByteStream {
       sent = send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0) return {Next::kDone, static_cast<size_t>(sent)};
-    return {errno == EAGAIN || errno == EWOULDBLOCK ? Next::kWritable : Next::kEnd};
+    return {errno == EAGAIN || errno == EWOULDBLOCK ? Next::kWritable : Next::kBroken};
   }
   void EndWriting() override { shutdown(fd_, SHUT_WR); }
   std::string CertificateName() const override { return ""; }
@@ -104,9 +105,10 @@ class Tls final : public ByteStream {
     ERR_clear_error();
     if (error == SSL_ERROR_WANT_READ) return {Next::kReadable};
     if (error == SSL_ERROR_WANT_WRITE) return {Next::kWritable};
-    // After these OpenSSL sends nothing more.
-    broken_ = error == SSL_ERROR_SSL || error == SSL_ERROR_SYSCALL;
-    return {Next::kEnd};
+    if (error == SSL_ERROR_ZERO_RETURN) return {Next::kEnd};
+    // After this OpenSSL sends nothing more.
+    broken_ = true;
+    return {Next::kBroken};
   }
 
   SSL* const ssl_;

@@ -24,7 +24,8 @@ class ByteStream {
     kDone,      // the operation has ended; so many bytes
     kReadable,  // wait until the socket has something to read
     kWritable,  // wait until the socket takes something
-    kEnd,       // the client has ended the connection, or it is broken
+    kEnd,       // the client sends nothing more; it may still read
+    kBroken,    // the connection is of no use any more
   };
   struct Outcome {
     Next next;

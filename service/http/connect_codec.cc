@@ -2,7 +2,9 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
@@ -83,10 +85,13 @@ ordered_json DetailJson(absl::string_view type_url, const std::string& value) {
 ordered_json ErrorObject(const absl::Status& error) {
   ordered_json object = {{"code", RowOf(error.code()).name}};
   if (!error.message().empty()) object["message"] = std::string(error.message());
-  ordered_json details = ordered_json::array();
+  // Abseil visits them in no order, but the same error reads the same each time.
+  std::map<std::string, std::string> payloads;
   error.ForEachPayload([&](absl::string_view type_url, const absl::Cord& value) {
-    details.push_back(DetailJson(type_url, std::string(value)));
+    payloads.emplace(std::string(type_url), std::string(value));
   });
+  ordered_json details = ordered_json::array();
+  for (const auto& [type_url, value] : payloads) details.push_back(DetailJson(type_url, value));
   if (!details.empty()) object["details"] = std::move(details);
   return object;
 }

@@ -3,6 +3,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/slice.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "actors/wire/errors.h"
+#include "service/call/metadata_text.h"
 #include "service/http/json_codec.h"
 
 namespace holdfast::service {
@@ -66,7 +68,7 @@ void ConnectExchange::Refuse(int status, const absl::Status& why, Headers more) 
   Headers headers = headers_;
   headers.insert(headers.end(), more.begin(), more.end());
   headers.emplace_back(kContentType, kJson);
-  session_->Respond(status, std::move(headers), ErrorJson(why));
+  session_->Respond(status, headers, ErrorJson(why));
 }
 
 bool ConnectExchange::ReadHead(const RequestHead& head) {
@@ -90,7 +92,13 @@ bool ConnectExchange::ReadHead(const RequestHead& head) {
     return false;
   }
   for (const char* name : kPassedOn) {
-    for (std::string& value : head.All(name)) request_.metadata.emplace_back(name, std::move(value));
+    for (std::string& value : head.All(name)) {
+      if (!IsMetadataText(value)) {
+        Fail(absl::InvalidArgumentError(absl::StrCat(name, ": only printable ASCII may be in it")));
+        return false;
+      }
+      request_.metadata.emplace_back(name, std::move(value));
+    }
   }
   request_.path = head.path;
   request_.peer = session_->peer();
@@ -106,6 +114,11 @@ bool ConnectExchange::ReadHead(const RequestHead& head) {
   };
   const absl::Status status = services_.gate->CheckCaller(method_.method, request_.peer, credentials);
   if (!status.ok()) return Fail(status), false;
+  // Anybody may send it, so it never waits for the thread of large requests, or leaves it to others.
+  if (method_.method.open) {
+    session_->LimitBody(std::min(kOpenBodyBytesMax, services_.message_bytes_max),
+                        "the most of a method that needs no credentials");
+  }
   return true;
 }
 
@@ -187,6 +200,14 @@ void ConnectExchange::Hold(size_t bytes) const {
   if (session_->hold() != nullptr) session_->hold()->Count(static_cast<int64_t>(bytes));
 }
 
+void ConnectExchange::OnHeaders() {
+  if (gone_) return;
+  // A client that waits for something to happen is told at once that the call has begun.
+  busy_ = true;
+  BeginStream();
+  session_->SendPart("");
+}
+
 void ConnectExchange::OnReply(const grpc::ByteBuffer& reply) {
   if (gone_) return;
   Hold(reply.Length());
@@ -225,13 +246,12 @@ void ConnectExchange::SendReply() {
     call_->Cancel();
     return SendError(text_.status());
   }
-  std::string text = std::exchange(*text_, {});
+  const std::string text = std::exchange(*text_, {});
   if (type_.stream) {
-    if (!std::exchange(began_, true)) session_->BeginParts(200, AnswerHeaders(ContentTypeName(type_)));
     return session_->SendPart(Envelope(text));
   }
   gone_ = true;
-  session_->Respond(200, AnswerHeaders(ContentTypeName(type_)), std::move(text));
+  session_->Respond(200, AnswerHeaders(ContentTypeName(type_)), text);
 }
 
 void ConnectExchange::OnPartSent() {
@@ -269,13 +289,20 @@ Headers ConnectExchange::AnswerHeaders(absl::string_view content_type) const {
   return headers;
 }
 
+void ConnectExchange::BeginStream() {
+  if (std::exchange(began_, true)) return;
+  session_->BeginParts(200, AnswerHeaders(ContentTypeName(type_)));
+}
+
 void ConnectExchange::SendError(const absl::Status& outcome) {
   gone_ = true;
   if (!type_.stream) {
-    session_->Respond(HttpStatusOf(outcome.code()), AnswerHeaders(kJson), ErrorJson(outcome));
+    Headers headers = AnswerHeaders(kJson);
+    if (absl::IsUnauthenticated(outcome)) headers.emplace_back("www-authenticate", "Bearer");
+    session_->Respond(HttpStatusOf(outcome.code()), headers, ErrorJson(outcome));
     return;
   }
-  if (!std::exchange(began_, true)) session_->BeginParts(200, AnswerHeaders(ContentTypeName(type_)));
+  BeginStream();
   session_->EndParts(EndOfStream(outcome, ended_ ? call_->Trailing() : Metadata()));
 }
 

@@ -51,6 +51,8 @@ class ConnectExchange final : public Exchange,
                               public BackendCall::Receiver,
                               public std::enable_shared_from_this<ConnectExchange> {
  public:
+  // The most bytes of the body of a call that needs no credentials.
+  static constexpr size_t kOpenBodyBytesMax = RequestParser::kSmallBytes;
   // The JSON of a reply may have several times as many bytes as the reply.
   static constexpr size_t kJsonReplyBytesMax = 32 << 20;
 
@@ -65,8 +67,10 @@ class ConnectExchange final : public Exchange,
 
   void OnBody(std::string body) override;
   void Fail(const absl::Status& why) override;
+  bool is_stream() const override { return type_.stream; }
   void OnPartSent() override;
   void OnGone() override;
+  void OnHeaders() override;
   void OnReply(const grpc::ByteBuffer& reply) override;
   void OnEnd(const absl::Status& outcome) override;
 
@@ -84,6 +88,7 @@ class ConnectExchange final : public Exchange,
   // Makes the message for the client out of a reply, and sends it.
   void Tell(const grpc::ByteBuffer& reply);
   void SendReply();
+  void BeginStream();
   // Ends the answer: that of a stream also where the outcome is OK.
   void SendError(const absl::Status& outcome);
   Headers AnswerHeaders(absl::string_view content_type) const;
@@ -102,7 +107,7 @@ class ConnectExchange final : public Exchange,
   grpc::ByteBuffer reply_;                            // the one reply, until the call has ended
   bool has_reply_ = false;
   bool began_ = false;  // the head of a stream was given
-  bool busy_ = false;   // a message of the stream is on its way
+  bool busy_ = false;   // the head or a message of the stream is on its way
   bool ended_ = false;  // the call has its outcome
   bool gone_ = false;   // the client is gone, or has its answer
   absl::Status outcome_;

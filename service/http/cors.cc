@@ -66,7 +66,11 @@ bool Cors::IsAllowed(absl::string_view origin) const { return any_origin_ || ori
 
 bool Cors::MayCall(const RequestHead& head) const {
   const auto origin = head.Find("origin");
-  return !origin || IsAllowed(*origin) || IsOwn(*origin, head);
+  if (origin) return IsAllowed(*origin) || IsOwn(*origin, head);
+  // A browser does not name the origin of a page that loads an image, say, but tells that it is another one. A link
+  // that a person follows is no call of the page.
+  const absl::string_view site = head.Find("sec-fetch-site").value_or("none");
+  return any_origin_ || site == "none" || site == "same-origin" || head.Find("sec-fetch-mode") == "navigate";
 }
 
 bool Cors::IsPreflight(const RequestHead& head) {

@@ -1,7 +1,11 @@
 #include "service/http/http_server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -39,9 +43,25 @@ SessionLimits LimitsOf(const Config& config) {
           .send_time_max = absl::Milliseconds(config.server().reply_time_limit_ms())};
 }
 
+// Has the system ask a silent connection now and then whether its client is there, as gRPC asks with pings. A network
+// may lose a client without a word, and then a stream would stay.
+void KeepAlive(const config::v1::ServerConfig& config, int fd) {
+  constexpr int kProbes = 3;
+  const auto seconds = [](int64_t ms) { return static_cast<int>(std::max<int64_t>(1, ms / 1000)); };
+  const std::tuple<int, int, int> options[] = {
+      {SOL_SOCKET, SO_KEEPALIVE, 1},
+      {IPPROTO_TCP, TCP_KEEPIDLE, seconds(config.keepalive_interval_ms())},
+      {IPPROTO_TCP, TCP_KEEPINTVL, seconds(config.keepalive_timeout_ms() / kProbes)},
+      {IPPROTO_TCP, TCP_KEEPCNT, kProbes},
+      {IPPROTO_TCP, TCP_USER_TIMEOUT, config.keepalive_timeout_ms()},
+  };
+  // A socket of another kind has none of these.
+  for (const auto& [level, name, value] : options) (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
 void RespondText(Session* session, int status, Headers headers, absl::string_view text) {
   headers.emplace_back(kContentType, kText);
-  session->Respond(status, std::move(headers), absl::StrCat(text, "\n"));
+  session->Respond(status, headers, absl::StrCat(text, "\n"));
 }
 
 std::unique_ptr<ByteStream> StreamOf(int fd, SSL_CTX* context) {
@@ -61,12 +81,14 @@ class MetricsExchange final : public Exchange, public std::enable_shared_from_th
       std::string page = (*self->page_)();
       Loop* const loop = self->session_->loop();
       loop->Post([self = std::move(self), page = std::move(page)]() mutable {
-        self->session_->Respond(200, {{kContentType, kMetricsType}, {"cache-control", "no-store"}}, std::move(page));
+        self->session_->Respond(200, {{kContentType, kMetricsType}, {"cache-control", "no-store"}}, page);
       });
     });
     if (!taken) RespondText(session_.get(), 503, {}, "too many requests for metrics wait");
   }
-  void Fail(const absl::Status& why) override { RespondText(session_.get(), 400, {}, why.message()); }
+  void Fail(const absl::Status& why) override {
+    RespondText(session_.get(), HttpStatusOf(why.code()), {}, why.message());
+  }
 
  private:
   SideThread* const side_;
@@ -82,6 +104,7 @@ HttpServer::HttpServer(const Config& config, HttpServices services)
       limits_(LimitsOf(config)),
       cors_(config.http(), config.has_tls()),
       metrics_method_{.name = "http.metrics", .verb = Verb::kRead},
+      services_method_{.name = "http.services", .verb = Verb::kRead},
       connections_(config.http().connections_max()) {}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Config& config, HttpServices services) {
@@ -104,12 +127,13 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Config& conf
                       .message_bytes_max = static_cast<size_t>(config.server().message_bytes_max())};
   for (int i = 0; i < config.http().threads(); ++i) {
     server->lanes_.push_back(std::make_unique<Lane>(absl::StrCat("http-", i)));
-    server->lanes_.back()->loop.Start(kLookStep,
-                                      [server = server.get(), lane = server->lanes_.back().get(), looks = 0]() mutable {
-                                        server->Look(lane);
-                                        if (lane == server->lanes_.front().get() && ++looks % kLooksPerRefresh == 0)
-                                          server->RefreshTls();
-                                      });
+  }
+  // The threads read lanes_, so that it is whole before the first of them begins.
+  for (const auto& lane : server->lanes_) {
+    lane->loop.Start(kLookStep, [server = server.get(), lane = lane.get(), looks = 0]() mutable {
+      server->Look(lane);
+      if (lane == server->lanes_.front().get() && ++looks % kLooksPerRefresh == 0) server->RefreshTls();
+    });
   }
   return server;
 }
@@ -129,6 +153,7 @@ void HttpServer::RefreshTls() {
 }
 
 void HttpServer::Accept(int fd, std::string peer) {
+  KeepAlive(config_.server(), fd);
   open_.fetch_add(1, std::memory_order_relaxed);
   Lane* const lane = lanes_[next_.fetch_add(1, std::memory_order_relaxed) % lanes_.size()].get();
   lane->loop.Post([this, lane, fd, peer = std::move(peer)]() mutable {
@@ -181,6 +206,13 @@ void HttpServer::CountBytes(size_t received, size_t sent) {
   if (sent > 0) sent_bytes_.fetch_add(sent, std::memory_order_relaxed);
 }
 
+bool HttpServer::AddBodyBytes(int64_t more) {
+  const int64_t before = body_bytes_.fetch_add(more, std::memory_order_relaxed);
+  if (more <= 0 || before + more <= config_.http().body_bytes_of_all_max()) return true;
+  body_bytes_.fetch_sub(more, std::memory_order_relaxed);
+  return false;
+}
+
 HttpLoad HttpServer::load() const {
   HttpLoad load{.connections = open_, .received_bytes = received_bytes_, .sent_bytes = sent_bytes_};
   for (size_t i = 0; i < load.answers.size(); ++i) load.answers[i] = answers_[i];
@@ -213,24 +245,28 @@ std::shared_ptr<Exchange> HttpServer::Route(const std::shared_ptr<Session>& sess
     RespondText(session.get(), 405, std::move(allow), "this page is read with GET");
     return nullptr;
   }
-  if (head.path == "/metrics") return Metrics(session, head, headers);
+  if (head.path == "/metrics") {
+    if (!AdmitReader(metrics_method_, session, head, headers)) return nullptr;
+    return std::make_shared<MetricsExchange>(&side_, &services_.metrics, session);
+  }
   if (head.path == "/healthz") {
     RespondText(session.get(), 200, headers, "ok");
   } else if (head.path == "/readyz") {
     const bool ready = !services_.gate->draining() && services_.ready();
     RespondText(session.get(), ready ? 200 : 503, headers, ready ? "ready" : "not ready");
   } else if (file != nullptr) {
+    if (file->for_readers && !AdmitReader(services_method_, session, head, headers)) return nullptr;
     SendFile(session, head, *file);
   } else {
     Headers json = headers;
     json.emplace_back(kContentType, "application/json");
-    session->Respond(404, std::move(json), ErrorJson(absl::UnimplementedError("there is no method of this path")));
+    session->Respond(404, json, ErrorJson(absl::UnimplementedError("there is no method of this path")));
   }
   return nullptr;
 }
 
-std::shared_ptr<Exchange> HttpServer::Metrics(const std::shared_ptr<Session>& session, const RequestHead& head,
-                                              const Headers& headers) {
+bool HttpServer::AdmitReader(const Method& page, const std::shared_ptr<Session>& session, const RequestHead& head,
+                             const Headers& headers) {
   const std::vector<std::string> authorization = head.All("authorization");
   const auto credentials = [&] {
     Credentials given;
@@ -239,16 +275,14 @@ std::shared_ptr<Exchange> HttpServer::Metrics(const std::shared_ptr<Session>& se
     return given;
   };
   CallGate::Lease lease;
-  absl::Status status = services_.gate->Admit(metrics_method_, CallGate::Shape::kSingle, session->peer(),
-                                              /*bytes=*/0, &lease, credentials);
-  if (status.ok()) status = services_.gate->AdmitTarget(metrics_method_, Target::Server(), &lease, credentials);
-  if (!status.ok()) {
-    Headers more = headers;
-    if (absl::IsUnauthenticated(status)) more.emplace_back("www-authenticate", "Bearer");
-    RespondText(session.get(), HttpStatusOf(status.code()), std::move(more), status.message());
-    return nullptr;
-  }
-  return std::make_shared<MetricsExchange>(&side_, &services_.metrics, session);
+  absl::Status status =
+      services_.gate->Admit(page, CallGate::Shape::kSingle, session->peer(), /*bytes=*/0, &lease, credentials);
+  if (status.ok()) status = services_.gate->AdmitTarget(page, Target::Server(), &lease, credentials);
+  if (status.ok()) return true;
+  Headers more = headers;
+  if (absl::IsUnauthenticated(status)) more.emplace_back("www-authenticate", "Bearer");
+  RespondText(session.get(), HttpStatusOf(status.code()), std::move(more), status.message());
+  return false;
 }
 
 void HttpServer::SendFile(const std::shared_ptr<Session>& session, const RequestHead& head,
@@ -261,9 +295,9 @@ void HttpServer::SendFile(const std::shared_ptr<Session>& session, const Request
                      {"cross-origin-resource-policy", "same-origin"}};
   const auto known = head.Find("if-none-match");
   if (known && absl::StrContains(*known, absl::string_view(file.etag.data(), file.etag.size())))
-    return session->Respond(304, std::move(headers), "");
+    return session->Respond(304, headers, "");
   headers.emplace_back(kContentType, std::string(file.content_type));
-  session->Respond(200, std::move(headers), std::string(file.body));
+  session->Respond(200, headers, "", absl::string_view(file.body.data(), file.body.size()));
 }
 
 }  // namespace holdfast::service

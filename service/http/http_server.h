@@ -88,12 +88,14 @@ class HttpServer final : public SessionHost {
   bool draining() const override { return draining_.load(std::memory_order_relaxed); }
   void CountAnswer(int status) override;
   void CountBytes(size_t received, size_t sent) override;
+  bool AddBodyBytes(int64_t more) override;
 
   // Ends what has taken too long, and forgets what has ended.
   void Look(Lane* lane);
   void RefreshTls();
-  std::shared_ptr<Exchange> Metrics(const std::shared_ptr<Session>& session, const RequestHead& head,
-                                    const Headers& headers);
+  // Returns whether the caller may READ anything, which pages about the server need; otherwise it answers.
+  bool AdmitReader(const Method& page, const std::shared_ptr<Session>& session, const RequestHead& head,
+                   const Headers& headers);
   void SendFile(const std::shared_ptr<Session>& session, const RequestHead& head, const ConsoleFile& file) const;
 
   const config::v1::Config config_;
@@ -101,6 +103,7 @@ class HttpServer final : public SessionHost {
   const SessionLimits limits_;
   const Cors cors_;
   const Method metrics_method_;
+  const Method services_method_;
   Connections connections_;
   HttpMethods methods_;
   std::unique_ptr<TlsContexts> tls_;  // null: the port speaks no TLS
@@ -110,6 +113,7 @@ class HttpServer final : public SessionHost {
   std::array<std::atomic<uint64_t>, HttpLoad::kAnswers> answers_ = {};
   std::atomic<uint64_t> received_bytes_ = 0;
   std::atomic<uint64_t> sent_bytes_ = 0;
+  std::atomic<int64_t> body_bytes_ = 0;
   std::atomic<size_t> next_ = 0;  // the lane of the next connection
   std::unique_ptr<Backend> backend_;
   ConnectServices connect_;

@@ -33,8 +33,6 @@ inline absl::string_view ReasonPhrase(int status) {
       return "Request Timeout";
     case 409:
       return "Conflict";
-    case 413:
-      return "Content Too Large";
     case 415:
       return "Unsupported Media Type";
     case 421:

@@ -1,7 +1,8 @@
 // Reads requests of HTTP/1.1 from bytes, one after the other, with Boost.Beast's parser.
 //
 // It is stricter than it must be where two readers of the same bytes might see two different requests: a length that is
-// given twice or beside chunks, an encoding other than "chunked", bare line ends, and names with blanks are refused.
+// given twice or beside chunks, an encoding other than "chunked", bare line ends, folded lines, and names with blanks
+// are refused.
 // Trailers behind a chunked body are dropped.
 //
 // Bounds: header_bytes_max bytes of a head, kFieldsMax fields, body_bytes_max of a body. Threading: one thread.
@@ -53,14 +54,16 @@ class RequestReader {
     kNone,
     kMalformed,
     kHeadTooLarge,
-    kBodyTooLarge,
-    kVersion,  // neither 1.0 nor 1.1
+    kBodyTooLarge,  // the head is there
+    kVersion,       // neither 1.0 nor 1.1
   };
 
   // Takes bytes from the front, and returns how many; the rest is to come again with more behind it. It stops behind
   // the head and behind the request. `bytes` are at least those that were not taken before.
   size_t Take(absl::string_view bytes);
   Problem problem() const;
+  // From now on the body may have so many bytes, which are fewer. Call it once has_head().
+  void LimitBody(size_t bytes_max);
   // Says what is wrong, for the client.
   const std::string& explanation() const;
   bool has_head() const;

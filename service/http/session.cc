@@ -64,7 +64,7 @@ void Session::Start() {
 void Session::Shake() {
   if (closed()) return;
   const ByteStream::Outcome outcome = stream_->Handshake();
-  if (outcome.next == ByteStream::Next::kEnd) return Close();
+  if (outcome.next == ByteStream::Next::kEnd || outcome.next == ByteStream::Next::kBroken) return Close();
   if (outcome.next != ByteStream::Next::kDone) return Wait(outcome.next, &Session::Shake);
   certificate_ = stream_->CertificateName();
   // A client that has connected and says nothing has as long as for a head.
@@ -84,12 +84,13 @@ void Session::Wait(ByteStream::Next next, void (Session::*then)()) {
 bool Session::WantsInput() const {
   switch (state_) {
     case State::kIdle:
+      return in_.empty();  // a request that is there has its turn first
     case State::kHead:
     case State::kBody:
     case State::kLingering:
       return true;
     case State::kAnswering:
-      return in_.size() < kAheadBytes;
+      return !input_ended_ && in_.size() < kAheadBytes;
     case State::kHandshake:
     case State::kClosed:
       return false;
@@ -100,6 +101,7 @@ bool Session::WantsInput() const {
 void Session::Pump() {
   char space[kReadBytes];
   for (int reads = 0; !reading_ && WantsInput(); ++reads) {
+    if (input_ended_) return Gone();
     if (reads == kReadsAtOnce) {
       reading_ = true;
       return loop_->Post([self = shared_from_this()] {
@@ -108,7 +110,12 @@ void Session::Pump() {
       });
     }
     const ByteStream::Outcome outcome = stream_->Read(space, sizeof(space));
-    if (outcome.next == ByteStream::Next::kEnd) return Gone();
+    if (outcome.next == ByteStream::Next::kBroken) return Gone();
+    if (outcome.next == ByteStream::Next::kEnd) {
+      if (state_ != State::kAnswering || (exchange_ != nullptr && exchange_->is_stream())) return Gone();
+      input_ended_ = true;
+      return;
+    }
     if (outcome.next != ByteStream::Next::kDone) {
       reading_ = true;
       auto go = [self = shared_from_this()] {
@@ -130,39 +137,26 @@ void Session::OnBytes(absl::string_view bytes) {
     return;
   }
   in_.append(bytes.data(), bytes.size());
-  if (state_ != State::kAnswering) Parse();
+  if (state_ != State::kAnswering) return Parse();
+  // Nothing more is read, so the end of a stream's client would not be noticed.
+  if (in_.size() >= kAheadBytes && exchange_ != nullptr && exchange_->is_stream()) Gone();
 }
 
 void Session::Parse() {
-  while (!in_.empty() || state_ == State::kBody) {
-    if (state_ == State::kIdle) {
-      Enter(State::kHead);
-      reader_ = std::make_unique<RequestReader>(limits_.header_bytes_max, limits_.body_bytes_max);
-    }
-    if (state_ != State::kHead && state_ != State::kBody) return;
+  if (state_ == State::kIdle && !in_.empty()) {
+    Enter(State::kHead);
+    reader_ = std::make_unique<RequestReader>(limits_.header_bytes_max, limits_.body_bytes_max);
+  }
+  while (state_ == State::kHead || state_ == State::kBody) {
     const size_t taken = in_.empty() ? 0 : reader_->Take(in_);
     in_.erase(0, taken);
-    switch (reader_->problem()) {
-      case RequestReader::Problem::kNone:
-        break;
-      case RequestReader::Problem::kHeadTooLarge:
-        return Refuse(431, reader_->explanation());
-      case RequestReader::Problem::kVersion:
-        return Refuse(505, reader_->explanation());
-      case RequestReader::Problem::kBodyTooLarge:
-        if (exchange_ == nullptr) return Refuse(413, reader_->explanation());
-        return Fail(absl::ResourceExhaustedError(absl::StrCat(reader_->explanation(), " (server.message_bytes_max)")));
-      case RequestReader::Problem::kMalformed:
-        return Refuse(400, reader_->explanation());
-    }
+    if (!CheckProblem()) return;
     if (state_ == State::kHead && reader_->has_head()) {
       OnHead();
       continue;
     }
     if (state_ == State::kBody) {
-      if (absl::Status status = hold_->Set(static_cast<int64_t>(reader_->body().size())); !status.ok()) {
-        return Fail(status);
-      }
+      if (absl::Status status = HoldBody(); !status.ok()) return Fail(status);
       if (reader_->done()) return OnBody();
     }
     if (taken > 0) continue;
@@ -172,25 +166,62 @@ void Session::Parse() {
   }
 }
 
+bool Session::CheckProblem() {
+  switch (reader_->problem()) {
+    case RequestReader::Problem::kNone:
+      return true;
+    case RequestReader::Problem::kHeadTooLarge:
+      return Refuse(431, reader_->explanation()), false;
+    case RequestReader::Problem::kVersion:
+      return Refuse(505, reader_->explanation()), false;
+    case RequestReader::Problem::kBodyTooLarge:
+      if (state_ == State::kHead) return true;  // the exchange tells it in its own way
+      return Fail(absl::ResourceExhaustedError(absl::StrCat(reader_->explanation(), " (", body_limit_, ")"))), false;
+    case RequestReader::Problem::kMalformed:
+      return Refuse(400, reader_->explanation()), false;
+  }
+  return true;
+}
+
+absl::Status Session::HoldBody() {
+  const auto bytes = static_cast<int64_t>(reader_->body().size());
+  if (absl::Status status = hold_->Set(bytes); !status.ok()) return status;
+  // A body that has come whole is the call's.
+  const int64_t waiting = reader_->done() ? 0 : bytes;
+  if (!host_->AddBodyBytes(waiting - body_bytes_)) {
+    return CallGate::Overloaded("too many bytes of requests that have not come whole (http.body_bytes_of_all_max)");
+  }
+  body_bytes_ = waiting;
+  return absl::OkStatus();
+}
+
+void Session::LimitBody(size_t bytes_max, const char* why) {
+  body_limit_ = why;
+  reader_->LimitBody(bytes_max);
+}
+
 void Session::OnHead() {
   const RequestHead& head = reader_->head();
   keep_alive_ = head.keep_alive && head.is_1_1;
   is_1_1_ = head.is_1_1;
   head_only_ = head.method == "HEAD";
   hold_.emplace(host_->gate(), peer_);
-  used_ = host_->connections()->Begin(peer_);
+  body_limit_ = kMessageLimit;
   status_ = 0;
   Enter(State::kBody);
   std::shared_ptr<Exchange> exchange = host_->Route(shared_from_this(), head);
   if (state_ != State::kBody) return;
   exchange_ = std::move(exchange);
-  if (head.expects_continue && !reader_->done() && in_.empty()) {
+  const bool wanted = reader_->problem() == RequestReader::Problem::kNone && !reader_->done();
+  if (head.expects_continue && wanted && in_.empty()) {
     Send("HTTP/1.1 100 Continue\r\n\r\n", Sending::kNothing);
   }
 }
 
 void Session::OnBody() {
   Enter(State::kAnswering);
+  // Until now the connection could be ended to make room.
+  used_ = host_->connections()->Begin(peer_);
   // The end of the answer drops the session's own reference.
   const std::shared_ptr<Exchange> exchange = exchange_;
   exchange->OnBody(std::move(reader_->body()));
@@ -223,15 +254,18 @@ std::string Session::HeadOf(int status, const Headers& headers, std::optional<si
   return head;
 }
 
-void Session::Respond(int status, Headers headers, std::string body) {
+void Session::Respond(int status, const Headers& headers, absl::string_view body, absl::string_view constant) {
   if (closed()) return;
   // A body that is not read to its end would be taken for the next request.
   if (reader_ == nullptr || !reader_->done() || host_->draining()) keep_alive_ = false;
   if (state_ != State::kAnswering) Enter(State::kAnswering);
   status_ = status;
   chunked_ = false;
-  std::string bytes = HeadOf(status, headers, body.size());
-  if (!head_only_) absl::StrAppend(&bytes, body);
+  std::string bytes = HeadOf(status, headers, body.size() + constant.size());
+  if (!head_only_) {
+    absl::StrAppend(&bytes, body);
+    constant_ = constant;
+  }
   Send(std::move(bytes), Sending::kLast);
 }
 
@@ -247,7 +281,8 @@ void Session::BeginParts(int status, Headers headers) {
 
 void Session::SendPart(std::string bytes) {
   if (closed()) return;
-  if (chunked_) bytes = absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
+  // A chunk without bytes would be the end.
+  if (chunked_ && !bytes.empty()) bytes = absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
   Send(std::move(bytes), Sending::kPart);
 }
 
@@ -272,15 +307,19 @@ void Session::Send(std::string bytes, Sending what) {
 
 void Session::Flush() {
   if (closed()) return;
-  while (sent_ < out_.size()) {
-    const ByteStream::Outcome outcome = stream_->Write(absl::string_view(out_).substr(sent_));
-    if (outcome.next == ByteStream::Next::kEnd) return Gone();
+  for (absl::string_view unsent = Unsent(); !unsent.empty(); unsent = Unsent()) {
+    const ByteStream::Outcome outcome = stream_->Write(unsent);
+    if (outcome.next == ByteStream::Next::kEnd || outcome.next == ByteStream::Next::kBroken) return Gone();
     if (outcome.next != ByteStream::Next::kDone) {
       if (std::exchange(flushing_, true)) return;
       return Wait(outcome.next, &Session::OnSendable);
     }
-    sent_ += outcome.bytes;
     host_->CountBytes(0, outcome.bytes);
+    if (sent_ < out_.size()) {
+      sent_ += outcome.bytes;
+    } else {
+      constant_.remove_prefix(outcome.bytes);
+    }
   }
   out_ = {};
   sent_ = 0;
@@ -304,6 +343,7 @@ void Session::OnSent() {
 void Session::DropRequest() {
   exchange_ = nullptr;
   hold_.reset();
+  host_->AddBodyBytes(-std::exchange(body_bytes_, 0));
   if (used_ != nullptr) host_->connections()->End(std::exchange(used_, nullptr), 0);
 }
 

@@ -10,10 +10,13 @@
 //
 // Each state but answering has a time limit, and so has each part of an answer, from the moment in which it is given to
 // that in which the system has taken all of it. While an exchange works, the connection is read a little further, so
-// that a client that goes is noticed; bytes that come then are the beginning of its next request.
+// that a client that goes is noticed; bytes that come then are the beginning of its next request. One who says that he
+// sends nothing more still gets the answer to what he has sent, but for a stream, which ends. Each request has its turn
+// on the loop, so that a client who sends many at once delays nobody.
 //
 // Threading: the thread of its loop. Ownership: shared by what may call it back; the host forgets it when it is closed.
-// Bounds: those of SessionLimits, kAheadBytes of the next request; one answer, which its exchange bounds.
+// Bounds: those of SessionLimits, kAheadBytes of the next request, behind which a stream ends; one answer, which its
+// exchange bounds.
 
 #ifndef HOLDFAST_SERVICE_HTTP_SESSION_H_
 #define HOLDFAST_SERVICE_HTTP_SESSION_H_
@@ -50,6 +53,8 @@ class Exchange {
   virtual void OnBody(std::string body) = 0;
   // The request can't be answered in the usual way: its body is too large or too slow, or there is no room for it.
   virtual void Fail(const absl::Status& why) = 0;
+  // Returns whether the answer has no end of its own, so that it ends when the client sends nothing more.
+  virtual bool is_stream() const { return false; }
   // A part of a stream has been sent.
   virtual void OnPartSent() {}
   // The client is gone, or has not taken a part in time. Nothing more is called.
@@ -80,12 +85,16 @@ class SessionHost {
   // A request has its answer, or has lost its client: then the status is 0. Any loop.
   virtual void CountAnswer(int status) = 0;
   virtual void CountBytes(size_t received, size_t sent) = 0;
+  // Adds to the bytes of all bodies that have not come whole. Returns false, and adds nothing, if there is no room for
+  // more. Any loop.
+  virtual bool AddBodyBytes(int64_t more) = 0;
 };
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
   static constexpr size_t kAheadBytes = 16 << 10;
-  static constexpr size_t kLingerBytesMax = 1 << 20;
+  static constexpr size_t kLingerBytesMax = 16 << 20;
+  static constexpr char kMessageLimit[] = "server.message_bytes_max";
   static constexpr absl::Duration kLingerMax = absl::Seconds(2);
 
   // `host` outlives it. Takes over the descriptor.
@@ -112,9 +121,13 @@ class Session : public std::enable_shared_from_this<Session> {
   CallGate::Hold* hold() { return hold_ ? &*hold_ : nullptr; }
 
   // --- For the exchange, one of these for each request. A closed session takes none of them.
+  // The body may have no more than so many bytes; `why` says so to the client, and is a constant. Before OnBody.
+  void LimitBody(size_t bytes_max, const char* why);
   // Answers with a body of known length.
-  void Respond(int status, Headers headers, std::string body);
-  // Begins an answer whose body comes in parts. After each part comes OnPartSent, before which no other may come.
+  // `constant`, which comes behind it, is there as long as the server, so it is sent from where it lies.
+  void Respond(int status, const Headers& headers, absl::string_view body, absl::string_view constant = {});
+  // Begins an answer whose body comes in parts; its head leaves with the first part, which may be empty. After each
+  // part comes OnPartSent, before which no other may come.
   void BeginParts(int status, Headers headers);
   void SendPart(std::string bytes);
   void EndParts(std::string bytes);
@@ -130,8 +143,13 @@ class Session : public std::enable_shared_from_this<Session> {
   bool WantsInput() const;
   void Wait(ByteStream::Next next, void (Session::*then)());
   void OnBytes(absl::string_view bytes);
+  // Reads one request as far as its bytes have come.
   void Parse();
+  // Returns whether all is well; otherwise the request has been answered.
+  bool CheckProblem();
   void OnHead();
+  // Counts the bytes of the body that have come.
+  absl::Status HoldBody();
   void OnBody();
   void Fail(const absl::Status& why);
   // Answers a request that can't be read.
@@ -144,6 +162,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // The answer is sent.
   void EndRequest();
   void Close();
+  absl::string_view Unsent() const { return sent_ < out_.size() ? absl::string_view(out_).substr(sent_) : constant_; }
   // Lets go what a request has held.
   void DropRequest();
   void Linger();
@@ -160,6 +179,7 @@ class Session : public std::enable_shared_from_this<Session> {
   State state_ = State::kHandshake;
   absl::Time until_ = absl::InfiniteFuture();  // the limit of the state, or of the part that is being sent
   bool reading_ = false;                       // the socket is waited for, to be read
+  bool input_ended_ = false;                   // the client sends nothing more
   std::string in_;                             // bytes that no request has taken yet
   std::unique_ptr<RequestReader> reader_;
   size_t lingered_ = 0;
@@ -167,15 +187,18 @@ class Session : public std::enable_shared_from_this<Session> {
   // --- The request in progress.
   std::shared_ptr<Exchange> exchange_;
   std::optional<CallGate::Hold> hold_;
-  Connections::Connection* used_ = nullptr;
+  Connections::Connection* used_ = nullptr;  // once it is whole
+  int64_t body_bytes_ = 0;                   // counted by the host
+  const char* body_limit_ = kMessageLimit;
   bool keep_alive_ = false;
   bool is_1_1_ = true;
   bool head_only_ = false;  // HEAD: the answer has no body
   bool chunked_ = false;
   int status_ = 0;  // of its answer
 
-  std::string out_;  // bytes that are being sent
-  size_t sent_ = 0;  // of them
+  std::string out_;             // bytes that are being sent
+  size_t sent_ = 0;             // of them
+  absl::string_view constant_;  // bytes that are to be sent behind them
   Sending sending_ = Sending::kNothing;
   bool flushing_ = false;  // the socket is waited for, to be written to
 };

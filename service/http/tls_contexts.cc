@@ -16,6 +16,10 @@ namespace holdfast::service {
 namespace {
 
 constexpr size_t kFileBytesMax = 1 << 20;
+// Those that gRPC takes with TLS 1.2: all with forward secrecy and authenticated encryption.
+constexpr char kCiphers[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-RSA-AES256-GCM-SHA384";
 // In the form of ALPN: each name behind its length.
 constexpr unsigned char kProtocols[] = "\x08http/1.1";
 
@@ -101,6 +105,7 @@ absl::StatusOr<std::shared_ptr<SSL_CTX>> TlsContexts::Make(const Files& files) c
   const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (context == nullptr) return absl::ResourceExhaustedError("tls: OpenSSL has no memory");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  if (SSL_CTX_set_cipher_list(context.get(), kCiphers) != 1) return absl::InternalError("tls: no cipher is known");
   SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context.get(), 0);

@@ -243,7 +243,7 @@ constexpr MetricRow kRows[] = {
      "holdfast_alarms_waiting",
      kGauge,
      {},
-     "Alarms that are due and wait for a client that watches."},
+     "Alarms that are due and taken by no client: all that watch for them are busy, or none does."},
     {Metric::kAlarmBacklog,
      "holdfast_alarm_backlog_seconds",
      kGauge,

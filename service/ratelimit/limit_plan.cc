@@ -163,9 +163,9 @@ absl::Status LimitPlan::FindLimit(const Descriptor& descriptor, const std::strin
     }
     planned->limit.set_requests_per_unit(limit.requests_per_unit());
     planned->limit.set_unit(static_cast<LimitUnit>(limit.unit()));
-    planned->algorithm = options_->algorithm;
-    const std::string why = WhyNotCounted(options_->algorithm, limit.requests_per_unit(), planned->limit.unit());
-    if (!why.empty()) return actors::InvalidField(absl::StrCat(path, ".limit"), why);
+    // An error would let the request through, as Envoy does by default. GCRA counts every limit.
+    const bool counted = WhyNotCounted(options_->algorithm, limit.requests_per_unit(), planned->limit.unit()).empty();
+    planned->algorithm = counted ? options_->algorithm : v1::RATE_LIMIT_ALGORITHM_GCRA;
   } else if (rule == nullptr || !rule->has_limit) {
     return absl::OkStatus();
   } else if (rule->limit.unlimited) {

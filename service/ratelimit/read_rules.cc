@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
@@ -211,6 +212,9 @@ class DocumentReader {
         limit->algorithm == v1::RATE_LIMIT_ALGORITHM_UNSPECIFIED ? by_default_ : limit->algorithm;
     const std::string why = WhyNotCounted(algorithm, limit->requests_per_unit, limit->unit);
     if (!why.empty() && limit->unit != Limit::UNKNOWN) Add(node, path, why);
+    if (!limit->name.empty() && absl::c_linear_search(limit->replaces, limit->name)) {
+      Add(node, absl::StrCat(path, ".replaces"), "names this limit itself, which would then never hold");
+    }
   }
 
   void ReadReplaces(const YAML::Node& node, const std::string& path, std::vector<std::string>* names) {

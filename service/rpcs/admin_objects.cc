@@ -9,6 +9,7 @@
 #include "actors/wire/errors.h"
 #include "actors/wire/page_token.h"
 #include "actors/wire/utf8.h"
+#include "actors/wire/wire_object.h"
 #include "service/call/admin_services.h"
 #include "service/rpcs/admin_calls.h"
 #include "storage/base/log.h"
@@ -51,6 +52,18 @@ int64_t HeatOf(const v1::HotObject& object, v1::HotOrder order) {
   }
 }
 
+// Returns the error of a call that has read a page of a list with `status`. Damage is logged as `event`.
+absl::Status ErrorOfPage(storage::Store& store, const absl::Status& status, absl::string_view event,
+                         absl::string_view list) {
+  if (!store.HoldsLease()) return actors::LeaseEnded();
+  if (absl::IsInvalidArgument(status)) return actors::InvalidField("page_token", std::string(status.message()));
+  if (absl::IsDataLoss(status)) {
+    Log(LogLevel::kError, event, {{"status", status.ToString()}});
+    return actors::ListDamaged(list, "");
+  }
+  return status.ok() ? status : actors::FromStorage(status);
+}
+
 }  // namespace
 
 void ListHotObjects(Endpoint* endpoint, Admission admit, const storage::ShardSet&,
@@ -68,9 +81,7 @@ void ListHotObjects(Endpoint* endpoint, Admission admit, const storage::ShardSet
           storage::ObjectId id;
           if (!from.key.Decode(&id)) continue;
           v1::HotObject* const object = response->add_objects();
-          object->mutable_object()->set_namespace_(id.ns);
-          object->mutable_object()->set_object_class(id.object_class);
-          object->mutable_object()->set_name(id.name);
+          actors::SetObject(id, object->mutable_object());
           object->set_requests(static_cast<int64_t>(from.requests));
           SetDuration(from.time, object->mutable_time());
           object->set_bytes_written(static_cast<int64_t>(from.bytes_written));
@@ -108,15 +119,8 @@ void ListNamespaces(Endpoint* endpoint, Admission admit, const v1::ListNamespace
       endpoint,
       [store = endpoint->store, page = *std::move(page), response]() -> absl::Status {
         auto found = storage::ReadNamespacePage(store, page.position, page.size, kObjectsReadMax);
-        if (!store->HoldsLease()) return actors::LeaseEnded();
-        if (absl::IsInvalidArgument(found.status())) {
-          return actors::InvalidField("page_token", std::string(found.status().message()));
-        }
-        if (absl::IsDataLoss(found.status())) {
-          Log(LogLevel::kError, "catalog_damaged", {{"status", found.status().ToString()}});
-          return actors::ListDamaged("the list of objects", "");
-        }
-        if (!found.ok()) return actors::FromStorage(found.status());
+        const absl::Status error = ErrorOfPage(*store, found.status(), "catalog_damaged", "the list of objects");
+        if (!error.ok()) return error;
         for (const storage::NamespaceCount& count : found->namespaces) {
           v1::NamespaceSummary* const summary = response->add_namespaces();
           summary->set_namespace_(count.ns);
@@ -138,22 +142,13 @@ void ListAlarms(Endpoint* endpoint, Admission admit, const v1::ListAlarmsRequest
       endpoint,
       [store = endpoint->store, page = *std::move(page), response]() -> absl::Status {
         auto found = storage::ReadAlarmPage(store, page.position, page.size, actors::kPageBytesMax);
-        if (!store->HoldsLease()) return actors::LeaseEnded();
-        if (absl::IsInvalidArgument(found.status())) {
-          return actors::InvalidField("page_token", std::string(found.status().message()));
-        }
-        if (absl::IsDataLoss(found.status())) {
-          Log(LogLevel::kError, "alarm_index_damaged", {{"status", found.status().ToString()}});
-          return actors::ListDamaged("the list of alarms", "");
-        }
-        if (!found.ok()) return actors::FromStorage(found.status());
+        const absl::Status error = ErrorOfPage(*store, found.status(), "alarm_index_damaged", "the list of alarms");
+        if (!error.ok()) return error;
         for (const storage::AlarmEntry& entry : found->alarms) {
           storage::ObjectId id;
           if (!storage::ObjectKey::FromEncoded(entry.object).Decode(&id)) continue;
           v1::AlarmSummary* const summary = response->add_alarms();
-          summary->mutable_object()->set_namespace_(id.ns);
-          summary->mutable_object()->set_object_class(id.object_class);
-          summary->mutable_object()->set_name(id.name);
+          actors::SetObject(id, summary->mutable_object());
           actors::SetTimestamp(entry.due_us, summary->mutable_due_time());
         }
         if (!found->next.empty()) response->set_next_page_token(actors::MakePageToken(page.fingerprint, found->next));

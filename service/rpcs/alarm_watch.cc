@@ -12,6 +12,7 @@
 #include "actors/alarms/alarm_watchers.h"
 #include "actors/objects/plain_object.h"
 #include "actors/wire/alarm_lease.h"
+#include "actors/wire/wire_object.h"
 #include "actors/wire/wire_time.h"
 #include "holdfast/v1/object_service.pb.h"
 #include "service/call/forward_stream.h"
@@ -55,9 +56,7 @@ absl::StatusOr<AlarmWatchers::Filter> FilterOf(const v1::WatchAlarmsRequest& req
 
 v1::WatchAlarmsResponse ReplyOf(const AlarmWatchers::Delivery& delivery) {
   v1::WatchAlarmsResponse response;
-  response.mutable_object()->set_namespace_(delivery.object.ns);
-  response.mutable_object()->set_object_class(delivery.object.object_class);
-  response.mutable_object()->set_name(delivery.object.name);
+  actors::SetObject(delivery.object, response.mutable_object());
   response.set_delivery_token(delivery.token);
   actors::SetTimestamp(delivery.scheduled_time_us, response.mutable_scheduled_time());
   response.set_retry_count(delivery.retry_count);

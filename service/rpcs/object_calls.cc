@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "actors/wire/page_token.h"
 #include "actors/wire/utf8.h"
+#include "actors/wire/wire_object.h"
 #include "actors/wire/wire_time.h"
 #include "holdfast/storage/v1/storage.pb.h"
 #include "service/call/request_object.h"
@@ -21,12 +22,6 @@ namespace {
 
 using actors::SetTimestamp;
 using storage::CatalogPage;
-
-void FillObject(const storage::ObjectId& id, v1::ObjectId* object) {
-  object->set_namespace_(id.ns);
-  object->set_object_class(id.object_class);
-  object->set_name(id.name);
-}
 
 v1::ActivationState StateOf(actors::Activation::State state) {
   using State = actors::Activation::State;
@@ -66,7 +61,7 @@ void FillDescription(const storage::ObjectKey& key, const actors::ObjectDescript
                      v1::DescribeObjectResponse* response) {
   storage::ObjectId id;
   key.Decode(&id);
-  FillObject(id, response->mutable_summary()->mutable_object());
+  actors::SetObject(id, response->mutable_summary()->mutable_object());
   if (description.header) {
     const storage::v1::ObjectHeader& header = *description.header;
     v1::ObjectSummary* const summary = response->mutable_summary();
@@ -181,7 +176,7 @@ void ListObjects(Endpoint* endpoint, Admission admit, const storage::ShardSet& s
         for (const CatalogPage::Item& item : listing->found->items) {
           if (!listing->visible.Has(item.id.object_class)) continue;
           v1::ObjectSummary* const summary = response->add_objects();
-          FillObject(item.id, summary->mutable_object());
+          actors::SetObject(item.id, summary->mutable_object());
           SetTimestamp(item.record.create_time_us(), summary->mutable_create_time());
           SetTimestamp(item.record.update_time_us(), summary->mutable_update_time());
           summary->set_size_bytes(item.record.size_bytes());

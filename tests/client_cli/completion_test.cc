@@ -54,6 +54,7 @@ TEST_F(CompletionTest, CommandsAndGroups) {
   EXPECT_THAT(Complete({""}), Contains("counter"));
   EXPECT_THAT(Complete({""}), Contains("bench"));
   EXPECT_THAT(Complete({"com"}), ElementsAre("completion"));
+  EXPECT_THAT(Complete({"al"}), ElementsAre("alarms"));
   EXPECT_THAT(Complete({"object", "alarm", "e"}), ElementsAre("extend"));
   EXPECT_THAT(Complete({"completion", ""}), ElementsAre("bash", "zsh"));
   EXPECT_THAT(Complete({"no-such-command", ""}), IsEmpty());
@@ -75,6 +76,7 @@ TEST_F(CompletionTest, WordsThatAnArgumentTakes) {
   EXPECT_THAT(Complete({"object", "objects", "--class", "C"}), ElementsAre("Counter"));
   EXPECT_THAT(Complete({"counter", "get", "visits", "--class", ""}), ElementsAre("Counter"));
   EXPECT_THAT(Complete({"admin", "log-level", "D"}), ElementsAre("DEBUG"));
+  EXPECT_THAT(Complete({"rights", "--class", "Co"}), ElementsAre("Counter"));
   EXPECT_THAT(Complete({"bench", "sql"}), ElementsAre("sql-update", "sql-select"));
   EXPECT_THAT(Complete({"counter", "increment", "--amount", ""}), IsEmpty());
 }

@@ -14,6 +14,7 @@
 namespace holdfast::client {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -118,6 +119,120 @@ TEST_F(AdminToolTest, Namespaces) {
             "12       500    shop\n");
   result = Tool({"admin", "namespaces", "--json"});
   EXPECT_EQ(result.out, "{\"namespace\":\"shop\",\"objects\":\"12\",\"size_bytes\":\"500\"}\n");
+}
+
+class AlarmsToolTest : public AdminToolTest {
+ protected:
+  // The server's clock says 1,000,000,090.5 s; one alarm is late by then, and two pages have one each.
+  void SetUp() override {
+    AdminToolTest::SetUp();
+    v1::GetStatusResponse status = Status();
+    status.mutable_uptime()->set_nanos(500'000'000);
+    status.mutable_alarms()->set_running(1);
+    status.mutable_alarms()->set_waiting(2);
+    status.mutable_alarms()->mutable_backlog()->set_seconds(3);
+    v1::AlarmStatus* const other = status.add_other_nodes()->mutable_status()->mutable_alarms();
+    other->set_waiting(5);
+    other->set_watchers(4);
+    other->mutable_backlog()->set_seconds(90);
+    ReplyTo<v1::GetStatusRequest>("GetStatus", status);
+    server_.On<v1::ListAlarmsRequest, v1::ListAlarmsResponse>(
+        "/holdfast.v1.AdminService/ListAlarms",
+        [this](const v1::ListAlarmsRequest& request, v1::ListAlarmsResponse* response) {
+          requests_.push_back(request.ShortDebugString());
+          const bool first = request.page_token().empty();
+          v1::AlarmSummary* const alarm = response->add_alarms();
+          alarm->mutable_object()->set_namespace_("shop");
+          alarm->mutable_object()->set_object_class("Object");
+          alarm->mutable_object()->set_name(first ? "cart/\x1b[2J" : "cart/2");
+          alarm->mutable_due_time()->set_seconds(first ? 1'000'000'000 : 1'000'000'100);
+          if (first) response->set_next_page_token("second");
+          return grpc::Status::OK;
+        });
+  }
+  // Answers DescribeObject: cart/2 is out to a watcher, and the other one has failed.
+  void Describe() {
+    server_.On<v1::DescribeObjectRequest, v1::DescribeObjectResponse>(
+        "/holdfast.v1.ObjectService/DescribeObject",
+        [](const v1::DescribeObjectRequest& request, v1::DescribeObjectResponse* response) {
+          if (request.object().name() == "cart/2") {
+            response->mutable_alarm_delivery()->set_retry_count(0);
+            response->mutable_alarm_delivery()->mutable_lease_expire_time()->set_seconds(1'000'000'100);
+          } else {
+            response->mutable_alarm()->set_retry_count(12);
+          }
+          return grpc::Status::OK;
+        });
+  }
+
+  std::vector<std::string> requests_;
+};
+
+TEST_F(AlarmsToolTest, AreListedWithTheirLatenessByTheServersClock) {
+  Result result = Tool({"alarms", "--page-size", "7"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(requests_, ElementsAre("page_size: 7"));
+  EXPECT_EQ(result.out,
+            "1 running, 7 due and not taken, 4 watchers; backlog 1m30s\n"
+            "NEXT ATTEMPT          STATE       NAMESPACE  CLASS   NAME\n"
+            "2001-09-09T01:46:40Z  late 1m30s  shop       Object  cart/\\x1b[2J\n");
+  EXPECT_THAT(result.err, HasSubstr("second"));
+  result = Tool({"alarms", "--json"});
+  EXPECT_EQ(result.out,
+            "{\"object\":{\"namespace\":\"shop\",\"name\":\"cart/\\u001b[2J\",\"object_class\":\"Object\"},"
+            "\"due_time\":\"2001-09-09T01:46:40Z\",\"late\":\"90.500s\"}\n");
+  EXPECT_EQ(result.err, "{\"next_page_token\":\"second\"}\n");
+}
+
+TEST_F(AlarmsToolTest, AllPagesWithTheirFailuresFitIntoEightyColumns) {
+  Describe();
+  Result result = Tool({"alarms", "--all", "--describe"}, "", /*is_terminal=*/true);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(requests_, ElementsAre("", "page_token: \"second\""));
+  EXPECT_THAT(result.out, HasSubstr("NEXT ATTEMPT          STATE       RETRIES  NAMESPACE  CLASS   NAME"));
+  EXPECT_THAT(result.out, HasSubstr("2001-09-09T01:46:40Z  late 1m30s  12       shop       Object  cart/\\x1b[2J\n"));
+  EXPECT_THAT(result.out, HasSubstr("2001-09-09T01:48:20Z  out         0        shop       Object  cart/2\n"));
+  result = Tool({"alarms", "--all", "--describe", "--json"});
+  EXPECT_THAT(result.out, HasSubstr("\"late\":\"90.500s\",\"retry_count\":12}\n"));
+  EXPECT_THAT(result.out, HasSubstr("\"retry_count\":0,\"lease_expire_time\":\"2001-09-09T01:48:20Z\"}\n"));
+}
+
+// An object that can't be described hides no alarm; a server that is away does.
+TEST_F(AlarmsToolTest, AnObjectThatIsNotDescribedIsListed) {
+  Fail<v1::DescribeObjectRequest, v1::DescribeObjectResponse>("/holdfast.v1.ObjectService/DescribeObject",
+                                                              {grpc::StatusCode::DATA_LOSS, "damaged"});
+  Result result = Tool({"alarms", "--describe"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("late 1m30s  ?        shop"));
+  Fail<v1::DescribeObjectRequest, v1::DescribeObjectResponse>("/holdfast.v1.ObjectService/DescribeObject",
+                                                              {grpc::StatusCode::UNAVAILABLE, "gone"});
+  result = Tool({"alarms", "--describe", "--retries", "0"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, HasSubstr("UNAVAILABLE: gone"));
+}
+
+TEST_F(AlarmsToolTest, ThereMayBeNone) {
+  ReplyTo<v1::ListAlarmsRequest>("ListAlarms", v1::ListAlarmsResponse());
+  EXPECT_THAT(Tool({"alarms"}).out, HasSubstr("watchers; backlog 1m30s\nno alarm is set\n"));
+  EXPECT_EQ(Tool({"alarms", "--json"}).out, "");
+  ExpectUsage({"alarms", "--request-id", "a"}, "this command takes no --request-id");
+}
+
+TEST_F(AdminToolTest, Rights) {
+  v1::GetRightsResponse rights;
+  rights.set_read(true);
+  rights.set_write(true);
+  Reply<v1::GetRightsRequest>("/holdfast.v1.ObjectService/GetRights", rights);
+  Result result = Tool({"rights", "--class", "Counter", "--namespace", "shop"});
+  EXPECT_EQ(request_, "namespace: \"shop\" object_class: \"Counter\"");
+  EXPECT_EQ(result.out,
+            "read                   yes\n"
+            "write                  yes\n"
+            "administer             no\n"
+            "administer the server  no\n");
+  result = Tool({"rights", "--json"});
+  EXPECT_EQ(request_, "");
+  EXPECT_EQ(result.out, "{\"read\":true,\"write\":true,\"admin\":false,\"admin_of_server\":false}\n");
 }
 
 TEST_F(AdminToolTest, LogLevel) {

@@ -3,6 +3,7 @@
 
 #include "tests/cluster/cluster.h"
 
+#include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -11,11 +12,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "holdfast/v1/counter_service.grpc.pb.h"
 #include "storage/store/object_id.h"
 #include "tests/cluster/load.h"
+#include "tests/containment/wire_client.h"
 #include "tests/crash/rounds.h"
 
 namespace holdfast::testing {
@@ -68,6 +72,42 @@ TEST(ClusterTest, NothingIsLostOrDoubledByAKillAndADrain) {
       static_cast<long long>(load.acknowledged()), static_cast<long long>(load.alarms().handled()),
       absl::ToDoubleSeconds(take_over), absl::ToDoubleSeconds(cluster.options().lease),
       absl::ToDoubleSeconds(hand_over));
+}
+
+// gRPC ends a process that sends metadata with other bytes than printable ASCII, and takes them from a client.
+TEST(ClusterTest, WhatGrpcDoesNotSendIsNotSentOn) {
+  Cluster cluster({.nodes = 2});
+  ASSERT_TRUE(cluster.WaitUntilShared(kSharedMax));
+  for (const char* value : {"\xff", "a\tb", "00-\x80"}) {
+    WireClient client(absl::StrCat("127.0.0.1:", cluster.from_peers(0).port()));
+    client.Greet();
+    // Some of these objects are the other node's.
+    for (int i = 0; i < 10; ++i) {
+      v1::IncrementRequest request;
+      request.mutable_object()->set_name(absl::StrCat("c", i));
+      request.set_amount(1);
+      client.Send(client.Open("/holdfast.v1.CounterService/Increment", {{"traceparent", value}, {"tracestate", value}}),
+                  request);
+    }
+    int answered = 0;
+    for (const absl::Time until = absl::Now() + kSharedMax; answered < 10 && !client.closed() && absl::Now() < until;) {
+      for (const WireClient::Frame& frame : client.Read(absl::Seconds(1), 1)) {
+        if (frame.type == WireClient::kHeaders && (frame.flags & WireClient::kEndStream) != 0) ++answered;
+      }
+    }
+    EXPECT_EQ(answered, 10) << absl::CHexEscape(value);
+  }
+  EXPECT_FALSE(cluster.Wait(0, absl::ZeroDuration()).has_value()) << cluster.Log(0);
+  const auto stub = v1::CounterService::NewStub(cluster.NewChannel(0));
+  for (int i = 0; i < 10; ++i) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kSharedMax));
+    v1::GetValueRequest request;
+    request.mutable_object()->set_name(absl::StrCat("c", i));
+    v1::GetValueResponse reply;
+    const grpc::Status status = stub->GetValue(&context, request, &reply);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
 }
 
 }  // namespace

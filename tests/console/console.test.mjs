@@ -63,6 +63,7 @@ test("a token is asked for, and kept in the tab alone", async () => {
   await ui.fill("Token", newToken());
   await ui.click("Sign in", "form");
   await ui.says("unauthenticated");
+  assert.equal(await ui.page.evaluate(() => sessionStorage.length), 0);
   await ui.signIn(server.tokens.admin);
   await ui.says("Overview", "h1");
   const kept = await ui.page.evaluate(() => ({ tab: JSON.stringify(sessionStorage), browser: JSON.stringify(localStorage), place: location.href, cookies: document.cookie }));
@@ -256,7 +257,7 @@ test("alarms are set, listed by their times, and told when they are late or have
   assert.equal(rows.find(([name]) => name === "fails")[5], "1");
   assert.equal(rows.find(([name]) => name === CART.name)[4], "set");
   const { alarms } = await server.grpcurl("AdminService/GetStatus", {});
-  for (const [label, value] of [["Wait for a free watcher", alarms.waiting], ["Watchers", alarms.watchers]]) {
+  for (const [label, value] of [["Due, not taken", alarms.waiting], ["Watchers", alarms.watchers]]) {
     assert.match(await ui.text(".tiles"), new RegExp(`${label}\\s+${value}(\\s|$)`));
   }
 
@@ -314,7 +315,7 @@ test("every method can be tried, and the lines to copy do the same", async () =>
   const offered = await ui.page.evaluate(() => [...document.querySelectorAll("[data-method]")].map((each) => each.dataset.method));
   const list = async (...words) =>
     (await run(process.env.GRPCURL, ["-plaintext", "-H", `authorization: Bearer ${server.tokens.admin}`, server.grpc, "list", ...words])).stdout.trim().split("\n");
-  const services = (await list()).filter((name) => /^holdfast\.v1\.|^grpc\.health\./.test(name));
+  const services = (await list()).filter((name) => !name.startsWith("grpc.reflection."));
   const methods = (await Promise.all(services.map((name) => list(name)))).flat();
   assert.deepEqual([...offered].sort(), methods.map((name) => name.replace(/\.(\w+)$/, "/$1")).sort());
 
@@ -370,10 +371,53 @@ test("every method can be tried, and the lines to copy do the same", async () =>
   const { entries } = await server.grpcurl("ObjectService/GetEntries", { object: { namespace: "shop", name: "tried" }, keys: ["k"] });
   assert.equal(fromBase64(entries[0].value), "text");
 
+  // A service beside the contract has its whole name, and its fields of every kind: here a number in a wrapper.
+  await ui.go("try?method=envoy.service.ratelimit.v3.RateLimitService%2FShouldRateLimit");
+  assert.ok((await ui.text(".methods")).includes("envoy.service.ratelimit.v3.RateLimitService"));
+  await ui.fill("domain", "edge");
+  await ui.click("Add to descriptors");
+  await ui.click("Add to entries");
+  await ui.fill("key", "path");
+  await ui.fill("value", "/login");
+  await ui.page.evaluate(() => {
+    // The one of the descriptor, not that of the request.
+    const input = [...document.querySelectorAll("ol label")].find((each) => each.firstChild.textContent === "hitsAddend").querySelector("input");
+    input.value = "2";
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  await ui.until(() => [...document.querySelectorAll("textarea")].some((each) => each.value.includes('"hitsAddend": "2"')));
+  await ui.shows("Send");
+  await ui.click("Send");
+  await ui.confirm("Send");
+  await ui.says('"limitRemaining": 3', ".reply");
+
+  // The form of a method that is chosen at the end of the list is on the screen, and has the focus.
+  await ui.click("ListUsers", ".methods");
+  await ui.says("UserCacheService/ListUsers", ".method h2");
+  assert.deepEqual(await ui.page.evaluate(() => [scrollY, document.activeElement.className]), [0, "method"]);
+
   // HTTP can't send a stream of requests.
   await ui.go("try?method=holdfast.v1.CounterService%2FStreamIncrement");
   await ui.says("use grpcurl");
   assert.equal(await ui.find("Send"), null);
+});
+
+test("signing out ends what is under way", async () => {
+  ui = await Console.open(browser, server, { principal: "admin" });
+  const watchers = async (count) => {
+    const until = Date.now() + 30_000;
+    const now = async () => Number((await server.grpcurl("AdminService/GetStatus", {})).alarms?.watchers ?? 0);
+    while ((await now()) !== count) assert.ok(Date.now() < until, `${count} watchers`);
+  };
+  await watchers(0);
+  await ui.go("try?method=holdfast.v1.ObjectService%2FWatchAlarms&ns=shop");
+  await ui.shows("Send");
+  await ui.click("Send");
+  await ui.confirm("Send");
+  await watchers(1);
+  await ui.click("Sign out", "header");
+  await ui.says("Sign in", "h1");
+  await watchers(0);
 });
 
 test("who may only read is offered no change", async () => {
@@ -464,6 +508,22 @@ test("everything is reached with the keyboard, and the focus is seen", async () 
     await keyboard.press(key);
     await ui.page.waitForSelector(`.screen.${screen} h1`);
   }
+  // An entry is on the screen, and has the focus until it is closed; then the row has it again.
+  await ui.page.setViewport({ width: 1000, height: 700 });
+  await ui.object(CART, "keys");
+  await keyboard.press("j");
+  await keyboard.press("j");
+  const focused = () => ui.page.evaluate(() => document.activeElement.textContent);
+  const row = await focused();
+  await keyboard.press("Enter");
+  await ui.says("etag", ".entry");
+  assert.ok(await ui.page.evaluate(() => document.querySelector(".entry").contains(document.activeElement)));
+  const bottom = await ui.page.evaluate(() => document.querySelector(".entry").getBoundingClientRect().bottom);
+  assert.ok(bottom <= 701, `the entry ends at ${bottom}`);
+  await keyboard.press("Escape");
+  assert.equal(await focused(), row);
+  await keyboard.press("j");
+  assert.notEqual(await focused(), row);
   // Tab goes through every control of a screen, in order.
   await ui.object(CART, "sql");
   await ui.page.evaluate(() => document.activeElement?.blur());

@@ -1,6 +1,6 @@
 // A real holdfastd for the tests, with the console on its HTTP port, and grpcurl as the other client.
 //
-// There are three principals: "admin" may do everything, "writer" may read and write in the namespace shop, "reader" may
+// It has Envoy's service beside its own. There are three principals: "admin" may do everything, "writer" may read and write in the namespace shop, "reader" may
 // read everything.
 
 import { execFile, spawn } from "node:child_process";
@@ -59,12 +59,14 @@ authorization {
   rule { principal: "reader" verb: READ }
 }
 `;
+    writeFileSync(join(server.directory, "limits.yaml"), "domain: edge\ndescriptors:\n  - key: path\n    rate_limit: {unit: day, requests_per_unit: 5}\n");
     const cors = origins.length ? `cors { ${origins.map((origin) => `allowed_origin: "${origin}"`).join(" ")} }` : "";
     writeFileSync(
       join(server.directory, "holdfast.textproto"),
       `listen: "${server.grpc}"
 data_dir: "${server.directory}/data"
 http { listen: "${http}" ${cors} }
+rate_limit_service { rules_file: "${server.directory}/limits.yaml" }
 ${access ? rules : ""}`,
     );
     server.log = "";

@@ -1,6 +1,5 @@
 """The claims of docs/cookbook.md about crashes: lost replies, a killed server, clients that stop anywhere."""
 
-import functools
 import importlib
 import json
 import pathlib
@@ -20,6 +19,13 @@ WATCH_TIMEOUT_S = 20
 KILLED_AFTER_CALL = 3  # in each recipe the call is a change, and many follow
 
 
+class WatchDeadline(grpc.UnaryStreamClientInterceptor):
+    """A missing alarm fails a test instead of stopping it."""
+
+    def intercept_unary_stream(self, continuation, client_call_details, request):
+        return continuation(client_call_details._replace(timeout=WATCH_TIMEOUT_S), request)
+
+
 @pytest.fixture
 def cookbook(server, tmp_path, monkeypatch):
     """Returns the shared module, in this process, beside the recipes for import; its clients call `server`."""
@@ -29,9 +35,8 @@ def cookbook(server, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("HOLDFAST_SERVER", server.address)
     module = importlib.import_module("cookbook")
-    # A missing alarm fails a test instead of stopping it.
-    watch = functools.partial(module.objects.WatchAlarms, timeout=WATCH_TIMEOUT_S)
-    monkeypatch.setattr(module.objects, "WatchAlarms", watch)
+    connect = module.connect
+    monkeypatch.setattr(module, "connect", lambda: grpc.intercept_channel(connect(), WatchDeadline()))
     yield module
     module.channel.close()
     for name in names:
@@ -148,6 +153,25 @@ def test_jobs_queued_while_a_worker_looks_at_an_empty_line_are_announced(cookboo
     assert not jobs.work_on(next(watch), lambda task, attempt: task)
     assert jobs.work_on(next(watch), lambda task, attempt: task)
     assert cookbook.query(queue, cookbook.sql("SELECT result FROM results")) == [("owl",)]
+
+
+def test_a_watch_goes_on_over_another_channel_when_the_server_stops(server, cookbook, monkeypatch):
+    jobs = importlib.import_module("jobs")
+    queue = jobs.queue_of("ada")
+    connect, channels = cookbook.connect, []
+    monkeypatch.setattr(cookbook, "connect", lambda: channels.append(connect()) or channels[-1])
+    watch = cookbook.watch("work", "jobs/")
+    for stops in (1, 2):
+        jobs.enqueue(queue, f"job {stops}")
+        assert jobs.work_on(next(watch), lambda task, attempt: task)
+        cookbook.acknowledge(next(watch))  # the line is empty
+        assert len(channels) == stops
+        server.stop()
+        server.start_again()
+    assert [result for (result,) in cookbook.query(queue, cookbook.sql("SELECT result FROM results ORDER BY id"))] == [
+        "job 1",
+        "job 2",
+    ]
 
 
 class TestSessions:

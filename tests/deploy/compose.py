@@ -104,26 +104,34 @@ def edited(file, *changes):
     return text
 
 
+def silent_panels(deploy, ask):
+    """Asks Prometheus each query as Grafana would. Returns how many there are, and the panels without a number."""
+    queries, silent = 0, set()
+    for panel in json.loads((deploy / "monitoring/dashboard.json").read_text())["panels"]:
+        for target in panel.get("targets", []):
+            query = target["expr"].replace("$__rate_interval", "5m").replace("$job", "holdfast").replace("$instance", ".*")
+            queries += 1
+            try:
+                found = ask("query", query=query)["result"]
+            except OSError as error:
+                sys.exit(f"compose: {panel['title']}: {query}: {error}")
+            # A quantile or a share of nothing is not a number.
+            if all(each["value"][1] == "NaN" for each in found):
+                silent.add(panel["title"])
+    return queries, silent
+
+
 def check_dashboard(deploy, ask):
-    """Asks Prometheus each query as Grafana would, again while one has no number: a scrape may have come too late."""
-    queries = [(panel["title"], target["expr"].replace("$__rate_interval", "5m").replace("$job", "holdfast").replace("$instance", ".*"))
-               for panel in json.loads((deploy / "monitoring/dashboard.json").read_text())["panels"] for target in panel.get("targets", [])]
-
-    def no_number(query):
-        # A quantile or a share of nothing is not a number, and a query that Prometheus refuses has none.
-        try:
-            return all(each["value"][1] == "NaN" for each in ask("query", query=query)["result"])
-        except OSError:
-            return True
-
-    until, silent = time.monotonic() + SECONDS_MAX, queries
-    while silent and time.monotonic() < until:
-        silent = [(title, query) for title, query in silent if no_number(query)]
-        if {title for title, _ in silent} <= NO_NUMBER_YET.keys():
+    """Each query gets its number in the end: a batch is processed, and a file is written, some time after the load."""
+    until = time.monotonic() + SECONDS_MAX
+    while True:
+        queries, silent = silent_panels(deploy, ask)
+        missing = sorted(silent - NO_NUMBER_YET.keys())
+        if not missing or time.monotonic() > until:
             break
-        time.sleep(0.5)  # until the next scrape
-    faults.extend(f"{title}: a query of the dashboard has no number: {query}" for title, query in silent if title not in NO_NUMBER_YET)
-    print(f"compose: {len(queries)} queries of the dashboard answered; no number yet: {', '.join(title for title, _ in silent) or 'none'}")
+        time.sleep(0.5)  # the next scrape comes in its own time
+    faults.extend(f"{title}: a query of the dashboard has no number" for title in missing)
+    print(f"compose: {queries} queries of the dashboard answered; no number yet: {', '.join(sorted(silent)) or 'none'}")
 
 
 def check_alerts(evaluated, ask):
@@ -132,7 +140,7 @@ def check_alerts(evaluated, ask):
             faults.append(f"{rule['name']}: {rule.get('lastError')}")
         if rule["state"] == "firing":
             faults.append(f"{rule['name']} fires on a server that is well")
-        # A scrape must have had each metric, be it 0, or the alert could never fire.
+        # A scrape must have had each metric, be it 0, or the alert could never fire. The last one may have been late.
         for name in sorted(set(re.findall(r"\b(?:holdfast|process)_\w+", rule["query"]))):
             if not ask("query", query=f"count(last_over_time({name}[5m]))")["result"]:
                 faults.append(f"{rule['name']}: there is no {name}")

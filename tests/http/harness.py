@@ -15,6 +15,8 @@ import time
 import unittest
 
 HOLDFASTD = os.environ.get("HOLDFASTD", "")
+# The sanitizers with which the server is built; "" without.
+SANITIZE = os.environ.get("HOLDFAST_SANITIZE", "")
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 ANSWER_TIMEOUT_S = 60
@@ -249,6 +251,13 @@ class Case(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), end, what)
             time.sleep(0.05)  # the time between two looks; nothing relies on its length
+
+    def expect_cheap(self, what, count, before, bytes_max):
+        """Checks the memory that each of so many connections takes. A sanitizer's own memory would be counted too."""
+        each = (self.server.resident_bytes() - before) / count
+        print(f"{what}: {count}, resident bytes of each: {each:.0f}")
+        if not SANITIZE:
+            self.assertLess(each, bytes_max)
 
     def expect_error(self, answer, status, code, reason=None, says=""):
         self.assertEqual(answer.status, status, answer)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import unittest
 import urllib.parse
 
@@ -207,6 +208,18 @@ class Streams(Case):
         self.assertEqual((flags, json.loads(message)), (0, {"status": "SERVING"}))
         return connection
 
+    def test_a_watch_says_at_once_that_it_has_begun(self):
+        connection = self.server.connect()
+        connection.send(request_bytes("POST", f"{OBJECTS}/WatchAlarms", [("Content-Type", "application/connect+json")],
+                                      envelope(b"{}")))
+        status, headers = connection.head()
+        self.assertEqual((status, headers["content-type"]), (200, "application/connect+json"))
+        # An alarm that was set after it is told.
+        self.server.call(f"{OBJECTS}/SetAlarm", {"object": {"name": "watched"}, "delay": "0s"})
+        (flags, message), = envelopes(connection.chunk())
+        self.assertEqual((flags, json.loads(message)["object"]["name"]), (0, "watched"), message)
+        connection.close()
+
     def test_a_message_comes_as_soon_as_it_is_there_and_a_client_that_goes_ends_its_call(self):
         before = self.server.metric("holdfast_streams_in_progress")
         connections = [self.open_watch() for _ in range(5)]
@@ -258,6 +271,19 @@ class Pages(Case):
         self.assertEqual(connection.answer().status, 200)
         self.assertEqual(connection.answer().status, 404)
         connection.close()
+
+    def test_one_who_sends_nothing_more_gets_his_answer(self):
+        connection = self.server.connect()
+        request = request_bytes("POST", f"{COUNTERS}/Increment", [("Content-Type", "application/json")],
+                                json.dumps(counter("half-closed")).encode())
+        connection.send(request * 3)
+        connection.socket.shutdown(socket.SHUT_WR)
+        self.assertEqual([connection.answer().json() for _ in range(3)], [{"value": str(n)} for n in (1, 2, 3)])
+        self.assertEqual(connection.is_closed(), b"")
+
+    def test_a_target_may_be_a_whole_url(self):
+        self.assertEqual(self.server.request("GET", "http://localhost/healthz").body, b"ok\n")
+        self.assertEqual(self.server.request("GET", "http://elsewhere.example/healthz").status, 421)
 
     def test_http_1_0(self):
         connection = self.server.connect()

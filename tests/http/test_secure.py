@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import socket
 import ssl
 import struct
 import subprocess
@@ -67,6 +68,28 @@ class Secure(Case):
         with self.assertRaises((ssl.SSLError, OSError)):
             self.server.get("/healthz", tls=old)
 
+    def test_both_ports_take_the_same_ciphers(self):
+        def takes(port, cipher):
+            client = self.certificates.client()
+            client.maximum_version = ssl.TLSVersion.TLSv1_2
+            client.set_ciphers(f"{cipher}:@SECLEVEL=0")
+            client.set_alpn_protocols(["h2", "http/1.1"])
+            try:
+                with socket.create_connection(("127.0.0.1", port)) as plain:
+                    with client.wrap_socket(plain, server_hostname="localhost") as connection:
+                        return connection.cipher()[0] == cipher
+            except OSError:
+                return False
+
+        modern = {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256",
+                  "ECDHE-RSA-AES256-GCM-SHA384"}
+        old = {"AES128-SHA", "AES128-GCM-SHA256", "AES256-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384",
+               "ECDHE-RSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA"}
+        http = {cipher for cipher in modern | old if takes(self.server.port, cipher)}
+        self.assertEqual(http, {cipher for cipher in modern | old if takes(self.server.grpc_port, cipher)})
+        self.assertTrue(http)
+        self.assertLessEqual(http, modern)
+
     def test_a_token_names_its_principal(self):
         answer = self.increment("token", self.as_writer)
         self.assertEqual((answer.status, answer.json()), (200, {"value": "1"}), answer)
@@ -96,10 +119,13 @@ class Secure(Case):
         both = self.increment("read", self.as_writer, tls=reader)
         self.expect_error(both, 401, "unauthenticated")
 
-    def test_metrics_need_a_right_to_read(self):
-        answer = self.server.get("/metrics", tls=self.tls)
-        self.assertEqual((answer.status, answer.headers["www-authenticate"]), (401, "Bearer"))
-        self.assertEqual(self.server.get("/metrics", self.as_writer, tls=self.tls).status, 200)
+    def test_metrics_and_services_need_a_right_to_read(self):
+        for page in "/metrics", "/console/services.binpb":
+            with self.subTest(page=page):
+                answer = self.server.get(page, tls=self.tls)
+                self.assertEqual((answer.status, answer.headers["www-authenticate"]), (401, "Bearer"))
+                self.assertEqual(self.server.get(page, self.as_writer, tls=self.tls).status, 200)
+        self.assertEqual(self.server.get("/console/api.binpb", tls=self.tls).status, 200)
 
     def test_nobody_can_pretend_to_be_another_client(self):
         lies = [("holdfast-http-secret", "x" * 64), ("holdfast-http-peer", "ipv4:6.6.6.6:1"),
@@ -145,9 +171,7 @@ class Secure(Case):
             connection.send(request_bytes("GET", "/healthz"))
             self.assertEqual(connection.answer().status, 200)
             connections.append(connection)
-        each = (self.server.resident_bytes() - before) / IDLE_CONNECTIONS
-        print(f"idle connections with TLS: {IDLE_CONNECTIONS}, resident bytes of each: {each:.0f}")
-        self.assertLess(each, IDLE_TLS_BYTES_MAX)
+        self.expect_cheap("idle connections with TLS", IDLE_CONNECTIONS, before, IDLE_TLS_BYTES_MAX)
         for connection in connections:
             connection.close()
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs/configuration.md is what config.proto says.
+"""docs/configuration.md is what proto/holdfast/config/v1 says.
 
 Usage: configuration.py ROOT [--write]. Without --write it exits 1 if the document is out of date; with it, it writes the
 document. It also fails if a setting has no comment, or a number no default or bounds.
@@ -14,7 +14,7 @@ import settings
 HEAD = """\
 # Configuration
 
-<!-- Written by tests/lint/configuration.py from proto/holdfast/config/v1/config.proto: change the settings there. -->
+<!-- Written by tests/lint/configuration.py from proto/holdfast/config/v1: change the settings there. -->
 
 `holdfastd --config FILE` reads its settings from a file in [protobuf text format](https://protobuf.dev/reference/protobuf/textformat-spec). Every setting is optional, and `--listen`, `--data-dir` and `--log-level` override the file. A setting that is unknown or out of its bounds stops the start with a message that names it. `holdfastd --check-config` prints the settings that result.
 
@@ -77,7 +77,7 @@ def main(root, write):
     sections = settings.sections(root)
     faults = [fault for section in sections for setting in section.settings for fault in faults_of(setting)]
     for fault in faults:
-        print(f"config.proto: {fault}")
+        print(f"config/v1: {fault}")
     if faults:
         return 1
     path = root / "docs/configuration.md"
@@ -85,12 +85,12 @@ def main(root, write):
     if write:
         path.write_text(wanted)
     there = path.read_text() if path.exists() else ""
-    sys.stdout.writelines(difflib.unified_diff(there.splitlines(True), wanted.splitlines(True), str(path), "config.proto"))
+    sys.stdout.writelines(difflib.unified_diff(there.splitlines(True), wanted.splitlines(True), str(path), "config/v1"))
     count = sum(len(section.settings) for section in sections)
     if there != wanted:
         print(f"configuration.md is out of date; write it with: tests/lint/configuration.py {root} --write")
     else:
-        print(f"configuration.md: {count} settings are as config.proto says")
+        print(f"configuration.md: {count} settings are as config/v1 says")
     return 1 if there != wanted else 0
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Each row of docs/limits.md names its bound's setting and its test, and both are there.
 
-Usage: limits.py ROOT. A setting is "section.field" of config.proto or "fixed"; a test is the name of one in tests/, or a
+Usage: limits.py ROOT. A setting is "section.field" of the configuration or "fixed"; a test is the name of one in tests/, or a
 path. The bound tells the default of each setting of the row, unless it names the setting. Prints each row that is wrong,
 and exits 1 if there is one.
 """

@@ -11,7 +11,7 @@ import results  # noqa: E402
 
 LISTFILE = """
 add_test(slow true)
-set_tests_properties(slow PROPERTIES LABELS "answers;lint")
+set_tests_properties(slow PROPERTIES LABELS "answers;lint;postgres")
 add_test(quick true)
 set_tests_properties(quick PROPERTIES LABELS "client")
 add_test(answer true)

@@ -10,6 +10,7 @@ import re
 import subprocess
 
 CONFIG = "holdfast/config/v1/config.proto"
+PACKAGE = "holdfast.config.v1"
 OPTION = "[holdfast.config.v1.setting]"
 MESSAGE_TYPES, FIELDS = 4, 2  # numbers of fields in descriptor.proto, of which its paths consist
 
@@ -74,17 +75,18 @@ def parse(tokens):
     return message
 
 
-def descriptor(proto_root):
-    """The FileDescriptorProto of config.proto, with its comments, as parse() returns it."""
+def descriptors(proto_root):
+    """The FileDescriptorProtos of config.proto and of what it imports, with their comments, as parse() returns them."""
     protoc = ["protoc", "-I", str(proto_root)]
-    binary = subprocess.run([*protoc, "--include_source_info", "--descriptor_set_out=/dev/stdout", CONFIG],
-                            check=True, capture_output=True).stdout
+    binary = subprocess.run(
+        [*protoc, "--include_imports", "--include_source_info", "--descriptor_set_out=/dev/stdout", CONFIG],
+        check=True, capture_output=True).stdout
     text = subprocess.run(
         [*protoc, "--decode=google.protobuf.FileDescriptorSet", "holdfast/config/v1/setting.proto",
          "google/protobuf/descriptor.proto"],
         input=binary, check=True, capture_output=True).stdout.decode()
     tokens = re.findall(r'"(?:[^"\\]|\\.)*"|\[[\w.]+\]|[{}:]|[^\s{}:"]+', text)
-    return parse(iter(tokens))["file"][0]
+    return parse(iter(tokens))["file"]
 
 
 def inner_type(field):
@@ -93,37 +95,38 @@ def inner_type(field):
 
 
 def sections(root):
-    """The sections of the configuration, in the order of the file; the first is Config itself, without a name."""
-    file = descriptor(pathlib.Path(root) / "proto")
-    comments = {}
-    for location in file["source_code_info"][0]["location"]:
-        text = location.get("leading_comments", [""])[0]
-        comments[tuple(int(number) for number in location.get("path", []))] = " ".join(text.split())
-    types = {message["name"][0]: (index, message) for index, message in enumerate(file["message_type"])}
-
-    enums = {}
-    for message in file["message_type"]:
-        for enum in message.get("enum_type", []):
-            prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum["name"][0]).upper() + "_"
-            values = [value["name"][0].removeprefix(prefix) for value in enum["value"] if value["number"] != ["0"]]
-            enums[enum["name"][0]] = values
+    """The sections of the configuration, in the order of Config, which is the first and has no name."""
+    types, comments, enums = {}, {}, {}
+    for file in descriptors(pathlib.Path(root) / "proto"):
+        if file["package"] != [PACKAGE]:
+            continue
+        for index, message in enumerate(file.get("message_type", [])):
+            types[message["name"][0]] = message
+            for location in file["source_code_info"][0]["location"]:
+                path = [int(number) for number in location.get("path", [])]
+                if path[:2] == [MESSAGE_TYPES, index]:
+                    text = location.get("leading_comments", [""])[0]
+                    comments[message["name"][0], *path[2:]] = " ".join(text.split())
+            for enum in message.get("enum_type", []):
+                prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum["name"][0]).upper() + "_"
+                values = [value["name"][0].removeprefix(prefix) for value in enum["value"] if value["number"] != ["0"]]
+                enums[enum["name"][0]] = values
 
     def settings(section, type_name):
-        index, message = types[type_name]
         return [
-            Setting(section, field["name"][0], field["type"][0], comments[MESSAGE_TYPES, index, FIELDS, number],
+            Setting(section, field["name"][0], field["type"][0], comments[type_name, FIELDS, number],
                     field.get("options", [{}])[0].get(OPTION, [{}])[0], enums.get(inner_type(field), []))
-            for number, field in enumerate(message.get("field", []))
+            for number, field in enumerate(types[type_name].get("field", []))
         ]
 
     def section_of(name, type_name):
         """The section and, after it, those of the messages in it."""
-        index, message = types[type_name]
-        section = Section(name, comments[MESSAGE_TYPES, index], [])
+        message = types[type_name]
+        section = Section(name, comments[type_name,], [])
         inner_sections = []
         for setting, field in zip(settings(name, type_name), message.get("field", [])):
             inner = inner_type(field)
-            if setting.type == "TYPE_MESSAGE" and types[inner][1].get("field"):
+            if setting.type == "TYPE_MESSAGE" and types[inner].get("field"):
                 inner_sections += section_of(setting.path, inner)
             else:
                 section.settings.append(setting)

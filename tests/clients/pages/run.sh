@@ -35,4 +35,4 @@ for language in "$@"; do
 done
 [ ${#languages[@]} -gt 0 ] || fail "no language has its tool chain here"
 export HOLDFAST_PAGES="${languages[*]}" HOLDFAST_BUILD=$build
-run_pytest "$here" "$clients/conformance" "$server"
+run_pytest "$here" "$clients/conformance:$clients/python" "$server"

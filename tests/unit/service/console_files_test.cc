@@ -13,6 +13,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "service/console/console_api.h"
 #include "service/rpcs/builtin.h"
 
 namespace holdfast::service {
@@ -44,7 +45,7 @@ TEST(ConsoleFilesTest, EveryFileHasATypeAndAHashOfItsOwn) {
 
 // A browser asks for what the page and its modules name, and for nothing else.
 TEST(ConsoleFilesTest, EveryFileThatIsNamedIsThere) {
-  const std::regex named(R"re((?:href|src)="(/[^"#]*)"|from "\./([\w.-]+)"|fetch\("(/[^"]+)"\))re");
+  const std::regex named(R"re((?:href|src)="(/[^"#]*)"|from "\./([\w.-]+)"|readFile\("(/[^"]+)"\))re");
   int found = 0;
   for (const ConsoleFile& file : ConsoleFiles()) {
     const std::string body(file.body);
@@ -52,7 +53,7 @@ TEST(ConsoleFilesTest, EveryFileThatIsNamedIsThere) {
       const std::string path = (*it)[2].matched   ? absl::StrCat("/console/", (*it)[2].str())
                                : (*it)[1].matched ? (*it)[1].str()
                                                   : (*it)[3].str();
-      EXPECT_NE(FindConsoleFile(path), nullptr) << file.path << " names " << path;
+      EXPECT_NE(ConsoleApi({}).FindFile(path), nullptr) << file.path << " names " << path;
       ++found;
     }
   }
@@ -78,15 +79,20 @@ TEST(ConsoleFilesTest, NothingMakesMarkupOrCodeOutOfText) {
   EXPECT_FALSE(std::regex_search(page, std::regex(R"(<style|\son\w+=)"))) << "a style or a handler inside of the page";
 }
 
+// Adds the files of a FileDescriptorSet, each of which must come after those that it imports.
+void Build(std::string_view body, google::protobuf::DescriptorPool* pool) {
+  google::protobuf::FileDescriptorSet set;
+  ASSERT_TRUE(set.ParseFromArray(body.data(), static_cast<int>(body.size())));
+  for (const google::protobuf::FileDescriptorProto& file : set.file()) {
+    ASSERT_NE(pool->BuildFile(file), nullptr) << file.name();
+  }
+}
+
 TEST(ConsoleFilesTest, TheDescriptorsHaveEveryMethodWithItsComment) {
   const ConsoleFile* const api = FindConsoleFile("/console/api.binpb");
   ASSERT_NE(api, nullptr);
-  google::protobuf::FileDescriptorSet set;
-  ASSERT_TRUE(set.ParseFromArray(api->body.data(), static_cast<int>(api->body.size())));
   google::protobuf::DescriptorPool pool;
-  for (const google::protobuf::FileDescriptorProto& file : set.file()) {
-    ASSERT_NE(pool.BuildFile(file), nullptr) << file.name();
-  }
+  ASSERT_NO_FATAL_FAILURE(Build(api->body, &pool));
   int methods = 0;
   const Extension built_in = BuiltIn();
   for (const RpcTable::Service& service : built_in.services) {
@@ -101,6 +107,47 @@ TEST(ConsoleFilesTest, TheDescriptorsHaveEveryMethodWithItsComment) {
   google::protobuf::SourceLocation location;
   ASSERT_TRUE(pool.FindMethodByName("holdfast.v1.CounterService.Increment")->GetSourceLocation(&location));
   EXPECT_THAT(location.leading_comments, HasSubstr("Adds the amount"));
+}
+
+constexpr char kServices[] = "/console/services.binpb";
+
+TEST(ConsoleApiTest, ServicesBesideTheContractAreThereWithTheirMessages) {
+  const ConsoleApi api({"holdfast.v1.CounterService", "envoy.service.ratelimit.v3.RateLimitService",
+                        "grpc.reflection.v1.ServerReflection"});
+  const ConsoleFile* const file = api.FindFile(kServices);
+  ASSERT_NE(file, nullptr);
+  EXPECT_TRUE(file->for_readers);
+  EXPECT_FALSE(api.FindFile("/console/api.binpb")->for_readers);
+  google::protobuf::DescriptorPool pool;
+  ASSERT_NO_FATAL_FAILURE(Build(api.FindFile("/console/api.binpb")->body, &pool));
+  ASSERT_NO_FATAL_FAILURE(Build(file->body, &pool)) << "the sets go together";
+  const auto* const method = pool.FindMethodByName("envoy.service.ratelimit.v3.RateLimitService.ShouldRateLimit");
+  ASSERT_NE(method, nullptr);
+  EXPECT_GT(method->input_type()->field_count(), 0);
+  EXPECT_EQ(pool.FindServiceByName("grpc.reflection.v1.ServerReflection"), nullptr);
+  google::protobuf::FileDescriptorSet set;
+  ASSERT_TRUE(set.ParseFromArray(file->body.data(), static_cast<int>(file->body.size())));
+  for (const auto& proto : set.file()) {
+    for (const auto& message : proto.message_type()) {
+      for (const auto& field : message.field()) EXPECT_NE(field.json_name(), "") << message.name() << field.name();
+    }
+  }
+}
+
+TEST(ConsoleApiTest, OtherDescriptorsHaveAnotherHash) {
+  const ConsoleApi contract({"holdfast.v1.CounterService"});
+  EXPECT_EQ(contract.FindFile(kServices)->body, "");
+  const ConsoleApi more({"holdfast.v1.CounterService", "envoy.service.ratelimit.v3.RateLimitService"});
+  const std::string etag(more.FindFile(kServices)->etag);
+  EXPECT_TRUE(std::regex_match(etag, std::regex("\"[0-9a-f]{32}\""))) << etag;
+  EXPECT_NE(etag, contract.FindFile(kServices)->etag);
+}
+
+TEST(ConsoleApiTest, TheOtherFilesAreThoseOfEveryServer) {
+  const ConsoleApi api({"holdfast.v1.CounterService"});
+  EXPECT_EQ(api.FindFile("/"), FindConsoleFile("/"));
+  EXPECT_EQ(api.FindFile("/console/main.js"), FindConsoleFile("/console/main.js"));
+  EXPECT_EQ(api.FindFile("/console/none.js"), nullptr);
 }
 
 }  // namespace

@@ -71,6 +71,18 @@ TEST(Cors, PagesOfOtherOriginsNeedLeave) {
   EXPECT_EQ(Map(any.ForAnswer(app))["access-control-allow-origin"], "*");
 }
 
+TEST(Cors, APageThatIsNotNamedNeedsLeaveTooUnlessAPersonFollowsItsLink) {
+  const Cors cors(Config(), /*has_tls=*/false);
+  for (const char* site : {"cross-site", "same-site"}) {
+    EXPECT_FALSE(cors.MayCall(Head({{"sec-fetch-site", site}, {"sec-fetch-mode", "no-cors"}}))) << site;
+    EXPECT_TRUE(cors.MayCall(Head({{"sec-fetch-site", site}, {"sec-fetch-mode", "navigate"}}))) << site;
+  }
+  for (const char* site : {"none", "same-origin"}) EXPECT_TRUE(cors.MayCall(Head({{"sec-fetch-site", site}}))) << site;
+  config::v1::HttpConfig any = Config();
+  any.mutable_cors()->add_allowed_origin("*");
+  EXPECT_TRUE(Cors(any, /*has_tls=*/false).MayCall(Head({{"sec-fetch-site", "cross-site"}})));
+}
+
 TEST(Cors, APreflightIsAnsweredWithWhatMayBeSent) {
   config::v1::HttpConfig config = Config();
   config.mutable_cors()->add_allowed_origin("https://app.example");

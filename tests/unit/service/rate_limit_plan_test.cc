@@ -102,8 +102,19 @@ TEST_F(PlanTest, WhatIsWrongWithARequestIsNamed) {
   EXPECT_THAT(ErrorOf(long_one + "}"), HasSubstr("descriptors[1].entries: must be 1 to 64"));
   EXPECT_THAT(ErrorOf("domain: 'shop' " + One("user", "7", "limit { requests_per_unit: 1 }")),
               HasSubstr("descriptors[0].limit.unit: must be SECOND to YEAR"));
-  EXPECT_THAT(ErrorOf("domain: 'shop' " + One("user", "7", "limit { requests_per_unit: 100001 unit: DAY }")),
-              HasSubstr("descriptors[0].limit: sliding_window counts up to 100000"));
+}
+
+TEST_F(PlanTest, ALimitOfADescriptorThatTheDefaultCantCountIsCountedByGcra) {
+  const auto algorithm_of = [this](const std::string& limit) {
+    const LimitPlan plan = Plan(One("user", "7", "limit { " + limit + " }"));
+    return plan.groups()[0].checks(0).algorithm();
+  };
+  Read(kShop);
+  EXPECT_EQ(algorithm_of("requests_per_unit: 100000 unit: DAY"), v1::RATE_LIMIT_ALGORITHM_SLIDING_WINDOW_LOG);
+  EXPECT_EQ(algorithm_of("requests_per_unit: 100001 unit: DAY"), v1::RATE_LIMIT_ALGORITHM_GCRA);
+  options_.algorithm = v1::RATE_LIMIT_ALGORITHM_CALENDAR;
+  EXPECT_EQ(algorithm_of("requests_per_unit: 100001 unit: DAY"), v1::RATE_LIMIT_ALGORITHM_CALENDAR);
+  EXPECT_EQ(algorithm_of("requests_per_unit: 5 unit: YEAR"), v1::RATE_LIMIT_ALGORITHM_GCRA);
 }
 
 // --- Checks.

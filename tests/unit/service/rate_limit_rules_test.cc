@@ -215,6 +215,8 @@ TEST(RuleProblemsTest, EachIsToldWithItsLineAndItsPath) {
        "line 3: descriptors[0].rate_limit: calendar counts in a minute, hour, day or month"},
       {head + "  - {key: a, rate_limit: {unit: day, requests_per_unit: 1, replaces: [{nam: x}]}}",
        "descriptors[0].rate_limit.replaces[0]: the key \"nam\" is not known"},
+      {head + "  - {key: a, rate_limit: {unit: day, requests_per_unit: 1, name: x, replaces: [{name: y}, {name: x}]}}",
+       "line 3: descriptors[0].rate_limit.replaces: names this limit itself"},
       {head + "  - key: a\n    descriptors:\n      - key: b\n        descriptors:\n          - {key: c, rate_limit: 5}",
        "line 7: descriptors[0].descriptors[0].descriptors[0].rate_limit: is no map of keys and values"},
       {"domain: d\n---\ndomain: d", "line 3: domain: \"d\" comes twice"},

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -14,12 +16,16 @@ using Problem = RequestReader::Problem;
 constexpr size_t kHead = 4096;
 constexpr size_t kBody = 100;
 
-// Feeds the bytes in pieces, as a connection does, and returns those that no request has taken.
-std::string Feed(RequestReader* reader, absl::string_view bytes, size_t piece = 1 << 20) {
+// Feeds the bytes in pieces, as a connection does, and returns those that no request has taken. The first piece may
+// have a size of its own.
+std::string Feed(RequestReader* reader, absl::string_view bytes, size_t piece = 1 << 20, size_t first = 0) {
   std::string waiting;
+  size_t next = first > 0 ? first : piece;
   while (!bytes.empty() && reader->problem() == Problem::kNone && !reader->done()) {
-    waiting.append(bytes.data(), std::min(piece, bytes.size()));
-    bytes.remove_prefix(std::min(piece, bytes.size()));
+    const absl::string_view come = bytes.substr(0, next);
+    next = piece;
+    absl::StrAppend(&waiting, come);
+    bytes.remove_prefix(come.size());
     for (size_t taken = 1; taken > 0 && !waiting.empty();) {
       taken = reader->Take(waiting);
       waiting.erase(0, taken);
@@ -53,6 +59,46 @@ TEST(RequestReader, ReadsARequestHoweverItsBytesCome) {
   }
 }
 
+TEST(RequestReader, TakesManySmallChunksAtOnce) {
+  RequestReader reader(kHead, 10000);
+  Feed(&reader, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+  ASSERT_TRUE(reader.has_head());
+  std::string chunks;
+  for (int i = 0; i < 1000; ++i) chunks += "1\r\nx\r\n";
+  // The line end behind a chunk is taken with the next.
+  EXPECT_EQ(reader.Take(chunks), chunks.size() - 2);
+  EXPECT_EQ(reader.body(), std::string(1000, 'x'));
+  EXPECT_EQ(reader.Take("\r\n0\r\n\r\nGET"), 7u);
+  EXPECT_TRUE(reader.done());
+}
+
+TEST(RequestReader, ABodyMayBeLimitedOnceItsHeadIsThere) {
+  for (const absl::string_view field : {"Content-Length: 60", "Transfer-Encoding: chunked"}) {
+    RequestReader reader(kHead, kBody);
+    Feed(&reader, absl::StrCat("POST / HTTP/1.1\r\nHost: h\r\n", field, "\r\n\r\n"));
+    ASSERT_TRUE(reader.has_head());
+    reader.LimitBody(50);
+    Feed(&reader, absl::StrCat("3c\r\n", std::string(60, 'x')));
+    EXPECT_EQ(reader.problem(), Problem::kBodyTooLarge) << field;
+    EXPECT_TRUE(reader.has_head()) << "so that it can be answered";
+  }
+}
+
+TEST(RequestReader, TheHostInATargetCounts) {
+  for (const absl::string_view target : {"http://other:80/a?b=/c", "HTTPS://other:80/a?b=/c"}) {
+    RequestReader reader(kHead, kBody);
+    Feed(&reader, absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: h\r\n\r\n"));
+    ASSERT_TRUE(reader.done()) << reader.explanation();
+    EXPECT_EQ(reader.head().path, "/a");
+    EXPECT_EQ(reader.head().query, "b=/c");
+    EXPECT_EQ(reader.head().All("host"), (std::vector<std::string>{"other:80"}));
+  }
+  RequestReader reader(kHead, kBody);
+  Feed(&reader, "GET /a?b=http://c HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(reader.head().path, "/a");
+  EXPECT_EQ(reader.head().Find("host"), "h");
+}
+
 TEST(RequestReader, ReadsChunksAndDropsTrailers) {
   const std::string request =
       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nAuthorization: "
@@ -66,12 +112,44 @@ TEST(RequestReader, ReadsChunksAndDropsTrailers) {
   }
 }
 
+// Beast asserts that some parts of chunks come together, and clients may send them as they like.
+TEST(RequestReader, ChunksOfAnySizeComeInPiecesOfAnySize) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::pair<std::string, std::string> bodies[] = {
+      {"", ""}, {"1\r\na\r\n", "a"}, {"1;x\r\na\r\n00a\r\n0123456789\r\n", "a0123456789"}};
+  for (const auto& [chunks, body] : bodies) {
+    for (const char* end : {"0\r\n\r\n", "000\r\n\r\n", "0;x\r\n\r\n", "0\r\nA: b\r\n\r\n"}) {
+      const std::string request = absl::StrCat(head, chunks, end);
+      for (size_t first = head.size(); first <= request.size(); ++first) {
+        for (const size_t piece : {1, 2, 3, 4, 5, 100}) {
+          RequestReader reader(kHead, kBody);
+          const std::string rest = Feed(&reader, request + "G", piece, first);
+          ASSERT_TRUE(reader.done()) << reader.explanation() << request << first << " " << piece;
+          EXPECT_EQ(reader.body(), body);
+          EXPECT_EQ(rest, "G");
+        }
+      }
+    }
+  }
+}
+
 TEST(RequestReader, ARequestWithoutABodyEndsWithItsHead) {
   RequestReader reader(kHead, kBody);
   EXPECT_EQ(Feed(&reader, "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET"), "GET");
   EXPECT_TRUE(reader.done());
   EXPECT_FALSE(reader.head().keep_alive);
   EXPECT_FALSE(reader.head().has_body);
+}
+
+TEST(RequestReader, AFoldedLineIsRefusedHoweverItsBytesCome) {
+  for (const char* fold : {" b", "\t"}) {
+    const std::string request = absl::StrCat("GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n", fold, "\r\nY: c\r\nZ: d\r\n\r\n");
+    for (size_t first = 1; first < request.size(); ++first) {
+      RequestReader reader(kHead, kBody);
+      Feed(&reader, request, request.size(), first);
+      EXPECT_EQ(reader.problem(), Problem::kMalformed) << first;
+    }
+  }
 }
 
 TEST(RequestReader, WhatTwoReadersCouldReadInTwoWaysIsRefused) {

@@ -75,6 +75,35 @@ TEST_F(PlainWatchTest, AnAlarmThatWasSetOrDeletedWhileNobodyWatchedIsAsItIsNow) 
   EXPECT_EQ(deliveries[1].name, "later");
 }
 
+TEST_F(PlainWatchTest, DueAlarmsThatNobodyTakesAreCounted) {
+  const auto waiting = [this] { return node->host().load().alarms.waiting; };
+  Start();
+  SetAlarm("later", clock.Now() + absl::Hours(2));
+  for (const char* name : {"a/1", "a/2", "b/1", "b/2", "b/3"}) SetAlarm(name, clock.Now());
+  EXPECT_EQ(waiting(), 5u) << "nobody watches";
+  DeleteAlarm("a/1");
+  SetAlarm("b/1", clock.Now() + absl::Hours(1));
+  EXPECT_EQ(waiting(), 3u);
+  Start();
+  node->Settle();
+  EXPECT_EQ(waiting(), 3u) << "after a restart, too";
+  const auto watcher = Watch(&deliveries, Of("b/", 1));
+  EXPECT_EQ(waiting(), 2u) << "one found nobody, and one is for a watcher that is busy";
+  Watch(&deliveries);
+  EXPECT_EQ(waiting(), 0u);
+  AcknowledgeAll(&deliveries);
+  node->watchers().Remove(watcher);
+  EXPECT_EQ(waiting(), 0u);
+}
+
+TEST_F(PlainWatchTest, TheCountOfDueAlarmsThatNobodyTakesIsBounded) {
+  options.alarms.entries_max = 10;
+  Start();
+  SetMany(100, "object", clock.Now());
+  node->Advance(absl::Seconds(30));
+  EXPECT_EQ(node->host().load().alarms.waiting, 10u);
+}
+
 TEST_F(PlainWatchTest, OneThatIsLeasedToAWatcherWhoGoesBeforeItComesIsDueAgainAndNoAttemptCounts) {
   Start();
   node->watchers().SetUndelivered([this](const AlarmWatchers::Delivery& delivery) {
