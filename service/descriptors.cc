@@ -29,7 +29,7 @@ constexpr int64_t kDatabaseConnections = 4;
 // disk. A node that takes another one over has all connections twice.
 int64_t DatabaseDescriptors(const config::v1::PostgresConfig& postgres) {
   const int64_t of_one = postgres.read_connections_max() + postgres.walk_connections_max() + kDatabaseConnections;
-  return std::max(0, postgres.database_size() - 1) * 2 * of_one;
+  return int64_t{2} * std::max(0, postgres.database_size() - 1) * of_one;
 }
 
 // Returns the number that the setting gets if the limit has room.

@@ -87,6 +87,11 @@ void LogGrpc(gpr_log_func_args* args) {
       {{"message", args->message}});
 }
 
+// Protobuf tells of each text in a request that is no UTF-8, which the answer tells its client.
+void LogProtobuf(google::protobuf::LogLevel level, const char*, int, const std::string& message) {
+  if (level == google::protobuf::LOGLEVEL_FATAL) Log(LogLevel::kError, "protobuf", {{"message", message}});
+}
+
 // Returns the default of a setting that is not a number, for the help.
 std::string DefaultText(const char* name) {
   return holdfast::service::SettingOf(*Config::descriptor()->FindFieldByName(name)).default_text();
@@ -255,6 +260,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   gpr_set_log_function(LogGrpc);
+  google::protobuf::SetLogHandler(LogProtobuf);
   Warn(*config);
 
   // Every thread made from here on leaves these signals to sigwait.

@@ -1,7 +1,5 @@
 #include "service/options.h"
 
-#include <grpcpp/resource_quota.h>
-
 #include <algorithm>
 #include <cstdint>
 
@@ -16,24 +14,6 @@ using config::v1::Config;
 // The nice value of the threads of imports, which give way to all others, and the number that may run beyond the bound.
 constexpr int kImportNice = 10;
 constexpr int kImportsOvertakingMax = 1;
-// A connection is closed at one more ping than this that came too soon. A ping is too soon when it comes more than one
-// kPingEarlyPart-th of the permitted interval too early.
-constexpr int kPingStrikesMax = 2;
-constexpr int kPingEarlyPart = 10;
-
-// Permits clients' pings, and has the server ping connections that are silent.
-void SetKeepalive(const config::v1::ServerConfig& limits, grpc::ServerBuilder* builder) {
-  // Pings that a client sends at the permitted interval arrive a little closer together now and then, and on an idle
-  // connection gRPC never forgives one that came too soon.
-  const int permitted_ms = limits.keepalive_min_interval_ms() - limits.keepalive_min_interval_ms() / kPingEarlyPart;
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, permitted_ms);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kPingStrikesMax);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, limits.keepalive_interval_ms());
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, limits.keepalive_timeout_ms());
-  // Without data it would send two pings and no more.
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-}
 
 }  // namespace
 
@@ -95,17 +75,6 @@ storage::sql::WorkerLimits ImportLimitsOf(const Config& config) {
   limits.wall_max = absl::Milliseconds(config.sql().transfer_time_limit_ms());
   limits.nice = kImportNice;
   return limits;
-}
-
-void SetTransportLimits(const config::v1::ServerConfig& limits, grpc::ServerBuilder* builder) {
-  builder->SetMaxReceiveMessageSize(static_cast<int>(limits.message_bytes_max()));
-  // gRPC reports a call with one request only when the request has come. Until then these three bound its memory.
-  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.connection_streams_max());
-  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, limits.metadata_bytes_max());
-  builder->SetResourceQuota(grpc::ResourceQuota("holdfast").Resize(static_cast<size_t>(limits.grpc_bytes_max())));
-  // A connection that does not become HTTP/2 is closed.
-  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, limits.handshake_time_limit_ms());
-  SetKeepalive(limits, builder);
 }
 
 }  // namespace holdfast::service

@@ -3,8 +3,6 @@
 #ifndef HOLDFAST_SERVICE_OPTIONS_H_
 #define HOLDFAST_SERVICE_OPTIONS_H_
 
-#include <grpcpp/server_builder.h>
-
 #include "actors/runtime/lane.h"
 #include "holdfast/config/v1/config.pb.h"
 #include "storage/sql/workers.h"
@@ -16,9 +14,6 @@ actors::HostOptions HostOptionsOf(const config::v1::Config& config);
 // Return the limits of the threads of an executor for SQL statements, and for imports.
 storage::sql::WorkerLimits StatementLimitsOf(const config::v1::Config& config);
 storage::sql::WorkerLimits ImportLimitsOf(const config::v1::Config& config);
-
-// Sets what gRPC allows a client: the size of its messages and headers, its streams, handshakes and pings.
-void SetTransportLimits(const config::v1::ServerConfig& limits, grpc::ServerBuilder* builder);
 
 }  // namespace holdfast::service
 

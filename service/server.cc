@@ -48,6 +48,7 @@
 #include "service/server_data.h"
 #include "service/tls.h"
 #include "service/traces/traces.h"
+#include "service/transport_limits.h"
 #include "storage/base/log.h"
 #include "storage/node/namespace_usage.h"
 

@@ -87,12 +87,16 @@ struct Endpoint {
   RuleFiles* rate_limits = nullptr;
 };
 
-// Returns the steady time at which a call's client stops waiting. Call it when the call has just arrived: gRPC tells
-// the time by the system's wall clock, which may be set at any moment.
+// Returns the steady time at which a call's client stops waiting; a year or more is for ever. Call it when the call has
+// just arrived.
 inline absl::Time DeadlineOf(const grpc::ServerContext& context, const actors::Clock& clock) {
-  const auto deadline = context.deadline();
-  if (deadline == std::chrono::system_clock::time_point::max()) return absl::InfiniteFuture();
-  return clock.Steady() + (absl::FromChrono(deadline) - absl::Now());
+  constexpr absl::Duration kYear = absl::Hours(24 * 365);
+  // The deadline of the context as std::chrono has it overflows where a client waits for centuries.
+  const gpr_timespec deadline = context.raw_deadline();
+  const gpr_timespec now = gpr_now(deadline.clock_type);
+  const absl::Duration left =
+      absl::Seconds(deadline.tv_sec) - absl::Seconds(now.tv_sec) + absl::Nanoseconds(deadline.tv_nsec - now.tv_nsec);
+  return left < kYear ? clock.Steady() + left : absl::InfiniteFuture();
 }
 
 // RESOURCE_EXHAUSTED if the reply is larger than clients accept.

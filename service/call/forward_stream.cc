@@ -16,9 +16,9 @@ ForwardStream::ForwardStream(const grpc::ServerContext& call, const std::shared_
       read_(this, &ForwardStream::OnRead),
       finish_(this, &ForwardStream::OnFinished) {}
 
-ForwardStream* ForwardStream::Open(const grpc::ServerContext& call, std::shared_ptr<Peer> peer,
+ForwardStream* ForwardStream::Open(const grpc::ServerContext& call, const std::shared_ptr<Peer>& peer,
                                    const std::string& method, CompletionQueueExecutor* executor, Owner* owner) {
-  auto* const stream = new ForwardStream(call, std::move(peer), method, executor, owner);
+  auto* const stream = new ForwardStream(call, peer, method, executor, owner);
   stream->stream_->StartCall(stream->start_.Begin());
   return stream;
 }

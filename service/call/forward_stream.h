@@ -44,8 +44,8 @@ class ForwardStream final {
 
   // Opens a stream of the method ("holdfast.v1.CounterService.StreamIncrement"). `call` has not ended; `owner` lives
   // until OnEnded.
-  static ForwardStream* Open(const grpc::ServerContext& call, std::shared_ptr<Peer> peer, const std::string& method,
-                             CompletionQueueExecutor* executor, Owner* owner);
+  static ForwardStream* Open(const grpc::ServerContext& call, const std::shared_ptr<Peer>& peer,
+                             const std::string& method, CompletionQueueExecutor* executor, Owner* owner);
 
   // Sends a message. Call it again after OnWritten, which does not come if the stream has ended.
   void Write(const grpc::ByteBuffer& message);

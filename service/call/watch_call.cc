@@ -46,7 +46,7 @@ void WatchCall::Go() {
     if (endpoint_->alone && HasReply()) {
       writer_.Write(reply, grpc::WriteOptions().set_buffer_hint(), write_.Begin());
     } else {
-      SendSoon([this, reply = std::move(reply), tag = write_.Begin()] { writer_.Write(reply, tag); });
+      SendSoon([this, reply, tag = write_.Begin()] { writer_.Write(reply, tag); });
     }
   } else if (ended_) {
     Finish(outcome_);

@@ -7,6 +7,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/containment/containment.h"
 #include "tests/containment/wire_client.h"
 
@@ -21,8 +24,10 @@ grpc::ByteBuffer BufferOf(const std::string& bytes) {
 class RequestsTest : public ContainmentTest {
  protected:
   // Calls "/package.Service/Method" with these bytes as its request.
-  static grpc::Status CallWith(grpc::GenericStub& stub, const std::string& path, const std::string& bytes) {
+  static grpc::Status CallWith(grpc::GenericStub& stub, const std::string& path, const std::string& bytes,
+                               grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) {
     grpc::ClientContext context;
+    context.set_compression_algorithm(compression);
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     grpc::CompletionQueue queue;
     const grpc::ByteBuffer request = BufferOf(bytes);
@@ -37,6 +42,43 @@ class RequestsTest : public ContainmentTest {
     return status;
   }
 };
+
+// gRPC unpacks a message before it looks at its size: 256 KiB would become 256 MiB.
+TEST_F(RequestsTest, CompressedMessagesAreRefusedBeforeTheyAreUnpacked) {
+  Start();
+  grpc::GenericStub stub(server_->NewChannel());
+  const int64_t before = MemoryMiB(server_->pid());
+  const std::string zeros(256 << 20, '\0');
+  for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    const grpc::Status status = CallWith(stub, "/holdfast.v1.CounterService/Increment", zeros, algorithm);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << status.error_message();
+    EXPECT_EQ(status.error_message().find("unpack"), std::string::npos);
+  }
+  EXPECT_LT(ProcessStatus(server_->pid(), "VmHWM") / 1024 - before, 30);
+}
+
+// The time that the client allows in metadata goes up to 99,999,999 hours.
+TEST_F(RequestsTest, AClientMayWaitForCenturies) {
+  Start();
+  for (const char* timeout : {"999999H", "1500000H", "2070001H", "2562047H", "99999999H"}) {
+    WireClient client(server_->address());
+    client.Greet();
+    v1::IncrementRequest request;
+    request.mutable_object()->set_name("patient");
+    request.set_amount(1);
+    client.Send(client.Open("/holdfast.v1.CounterService/Increment", {{"grpc-timeout", timeout}}), request);
+    std::string trailers;
+    for (const absl::Time until = absl::Now() + absl::Seconds(20); trailers.empty() && absl::Now() < until;) {
+      for (const WireClient::Frame& frame : client.Read(absl::Seconds(1), 1)) {
+        if (frame.type == WireClient::kHeaders && (frame.flags & WireClient::kEndStream) != 0) trailers = frame.payload;
+      }
+    }
+    EXPECT_NE(trailers.find("grpc-status\x01"
+                            "0"),
+              std::string::npos)
+        << timeout << " " << absl::CHexEscape(trailers);
+  }
+}
 
 TEST_F(RequestsTest, BytesThatAreNoMessageAreRefusedByName) {
   Start();

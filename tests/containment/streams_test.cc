@@ -28,6 +28,24 @@ TEST_F(ContainmentTest, HeadersWithoutAMessageAreBoundedPerConnection) {
   EXPECT_LT(MemoryMiB(server_->pid()) - before, 20);
 }
 
+// gRPC goes by its settings only once the client has acknowledged them, and before by defaults of its own.
+TEST_F(ContainmentTest, BoundsHoldForAClientThatAcknowledgesNothing) {
+  Start();
+  const int64_t before = MemoryMiB(server_->pid());
+  WireClient streams(server_->address());
+  streams.Greet({}, /*acknowledges=*/false);
+  for (int i = 0; i < 3000; ++i) streams.Open(kIncrement, {{"x-padding", std::string(6000, 'p')}});
+  (void)streams.Read(absl::Seconds(20));
+  EXPECT_TRUE(streams.closed());
+  WireClient fields(server_->address());
+  fields.Greet({}, /*acknowledges=*/false);
+  const std::vector<std::pair<std::string, std::string>> many(100'000, {"x", ""});
+  for (int i = 0; i < 20; ++i) fields.Open(kIncrement, many);
+  EXPECT_LT(ServeVictim(), kSoon);
+  // Without a bound, these calls took 18 MiB and some 200 MiB.
+  EXPECT_LT(ProcessStatus(server_->pid(), "VmHWM") / 1024 - before, 15);
+}
+
 // The client keeps to the bounds of a connection, and opens more connections.
 TEST_F(ContainmentTest, HeadersWithoutAMessageAreBoundedInAll) {
   Start("server { connections_max: 20 connection_streams_max: 50 }");

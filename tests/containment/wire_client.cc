@@ -94,12 +94,12 @@ void WireClient::SendBytes(absl::string_view bytes) {
   }
 }
 
-void WireClient::Greet(std::optional<uint32_t> window) {
+void WireClient::Greet(std::optional<uint32_t> window, bool acknowledges) {
   constexpr absl::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   if (send(socket_, kPreface.data(), kPreface.size(), MSG_NOSIGNAL) < 0) closed_ = true;
   constexpr absl::string_view kInitialWindowSize("\0\4", 2);
   SendFrame(kSettings, 0, 0, window ? absl::StrCat(kInitialWindowSize, BigEndian32(*window)) : "");
-  SendFrame(kSettings, kAcknowledgement, 0, "");
+  if (acknowledges) SendFrame(kSettings, kAcknowledgement, 0, "");
 }
 
 uint32_t WireClient::Open(absl::string_view path, const std::vector<std::pair<std::string, std::string>>& metadata) {

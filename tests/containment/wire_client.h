@@ -44,7 +44,8 @@ class WireClient {
   WireClient& operator=(const WireClient&) = delete;
 
   // Sends the preface and the settings. `window` is how many bytes of replies the server may send on each stream.
-  void Greet(std::optional<uint32_t> window = {});
+  // Those of the server are acknowledged, unless the test wants none.
+  void Greet(std::optional<uint32_t> window = {}, bool acknowledges = true);
   // Opens a stream for a call of "/package.Service/Method" with some more metadata, and sends no message yet.
   uint32_t Open(absl::string_view path, const std::vector<std::pair<std::string, std::string>>& metadata = {});
   // Opens a stream, sends the message and ends the stream from this side, at once, as clients do.
