@@ -159,12 +159,13 @@ void ConnectExchange::Run(size_t bytes, std::function<void()> work, std::functio
     work();
     return then();
   }
-  services_.parser->Run(session_->peer(),
-                        [self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
-                          work();
-                          Loop* const loop = self->session_->loop();
-                          loop->Post([self = std::move(self), then = std::move(then)] { then(); });
-                        });
+  // The bytes count until the work is thrown away, also if the client goes meanwhile.
+  services_.parser->Run(session_->peer(), [self = shared_from_this(), hold = session_->hold(), work = std::move(work),
+                                           then = std::move(then)]() mutable {
+    if (!self->gone_) work();
+    Loop* const loop = self->session_->loop();
+    loop->Post([self = std::move(self), then = std::move(then)] { then(); });
+  });
 }
 
 void ConnectExchange::OnBody(std::string body) {
@@ -189,6 +190,8 @@ void ConnectExchange::OnBody(std::string body) {
 
 void ConnectExchange::Call() {
   if (gone_) return;
+  // Soon after the drain has begun, the server that would take the call is gone.
+  if (services_.gate->draining()) return SendError(CallGate::Draining());
   if (!text_.ok()) return SendError(text_.status());
   request_.message = std::exchange(*text_, {});
   // From here on the call gate counts the request.

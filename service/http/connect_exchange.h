@@ -14,6 +14,7 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -106,10 +107,10 @@ class ConnectExchange final : public Exchange,
   absl::StatusOr<std::string> text_ = std::string();  // the message that is being made
   grpc::ByteBuffer reply_;                            // the one reply, until the call has ended
   bool has_reply_ = false;
-  bool began_ = false;  // the head of a stream was given
-  bool busy_ = false;   // the head or a message of the stream is on its way
-  bool ended_ = false;  // the call has its outcome
-  bool gone_ = false;   // the client is gone, or has its answer
+  bool began_ = false;              // the head of a stream was given
+  bool busy_ = false;               // the head or a message of the stream is on its way
+  bool ended_ = false;              // the call has its outcome
+  std::atomic<bool> gone_ = false;  // the client is gone, or has its answer. Written on the loop
   absl::Status outcome_;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <future>
 #include <tuple>
 #include <utility>
 
@@ -174,9 +175,13 @@ void HttpServer::Look(Lane* lane) {
 
 void HttpServer::CloseIdle() {
   for (const auto& lane : lanes_) {
-    lane->loop.Post([lane = lane.get()] {
+    // A call that has not seen the drain began before this work.
+    std::promise<void> done;
+    lane->loop.Post([&done, lane = lane.get()] {
       for (const auto& session : lane->sessions) session->CloseIfIdle();
+      done.set_value();
     });
+    done.get_future().wait();
   }
 }
 

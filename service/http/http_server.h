@@ -63,7 +63,8 @@ class HttpServer final : public SessionHost {
   void Accept(int fd, std::string peer);
   // From now on each connection ends with its answer.
   void Drain() { draining_ = true; }
-  // Ends the connections without a request. Called after Drain, when no connection is accepted any more.
+  // Ends the connections without a request, and returns when no call begins any more. Called after Drain, when no
+  // connection is accepted.
   void CloseIdle();
   // Waits until all connections have ended, at most so long, ends those that are left, which takes as long at most, and
   // ends the threads. The gRPC server must have ended.

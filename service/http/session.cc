@@ -90,7 +90,8 @@ bool Session::WantsInput() const {
     case State::kLingering:
       return true;
     case State::kAnswering:
-      return !input_ended_ && in_.size() < kAheadBytes;
+      // A stream is read on and on, so that the end of its client is noticed; OnBytes ends one that sends too much.
+      return !input_ended_ && (in_.size() < kAheadBytes || AnswersStream());
     case State::kHandshake:
     case State::kClosed:
       return false;
@@ -112,7 +113,7 @@ void Session::Pump() {
     const ByteStream::Outcome outcome = stream_->Read(space, sizeof(space));
     if (outcome.next == ByteStream::Next::kBroken) return Gone();
     if (outcome.next == ByteStream::Next::kEnd) {
-      if (state_ != State::kAnswering || (exchange_ != nullptr && exchange_->is_stream())) return Gone();
+      if (state_ != State::kAnswering || AnswersStream()) return Gone();
       input_ended_ = true;
       return;
     }
@@ -138,14 +139,15 @@ void Session::OnBytes(absl::string_view bytes) {
   }
   in_.append(bytes.data(), bytes.size());
   if (state_ != State::kAnswering) return Parse();
-  // Nothing more is read, so the end of a stream's client would not be noticed.
-  if (in_.size() >= kAheadBytes && exchange_ != nullptr && exchange_->is_stream()) Gone();
+  if (in_.size() >= kAheadBytes && AnswersStream()) Gone();
 }
 
 void Session::Parse() {
   if (state_ == State::kIdle && !in_.empty()) {
     Enter(State::kHead);
     reader_ = std::make_unique<RequestReader>(limits_.header_bytes_max, limits_.body_bytes_max);
+    head_only_ = false;
+    is_1_1_ = true;
   }
   while (state_ == State::kHead || state_ == State::kBody) {
     const size_t taken = in_.empty() ? 0 : reader_->Take(in_);
@@ -205,7 +207,7 @@ void Session::OnHead() {
   keep_alive_ = head.keep_alive && head.is_1_1;
   is_1_1_ = head.is_1_1;
   head_only_ = head.method == "HEAD";
-  hold_.emplace(host_->gate(), peer_);
+  hold_ = std::make_shared<CallGate::Hold>(host_->gate(), peer_);
   body_limit_ = kMessageLimit;
   status_ = 0;
   Enter(State::kBody);
@@ -219,6 +221,8 @@ void Session::OnHead() {
 }
 
 void Session::OnBody() {
+  // Nobody would notice the end of such a client.
+  if (exchange_->is_stream() && (input_ended_ || in_.size() >= kAheadBytes)) return Gone();
   Enter(State::kAnswering);
   // Until now the connection could be ended to make room.
   used_ = host_->connections()->Begin(peer_);
@@ -342,7 +346,7 @@ void Session::OnSent() {
 
 void Session::DropRequest() {
   exchange_ = nullptr;
-  hold_.reset();
+  hold_ = nullptr;
   host_->AddBodyBytes(-std::exchange(body_bytes_, 0));
   if (used_ != nullptr) host_->connections()->End(std::exchange(used_, nullptr), 0);
 }

@@ -118,7 +118,8 @@ class Session : public std::enable_shared_from_this<Session> {
   const std::string& certificate() const { return certificate_; }
   Loop* loop() const { return loop_; }
   // The bytes that the exchange holds; it counts them here. There is one while a request is in progress.
-  CallGate::Hold* hold() { return hold_ ? &*hold_ : nullptr; }
+  // Work that keeps some of them beyond that keeps the hold.
+  const std::shared_ptr<CallGate::Hold>& hold() const { return hold_; }
 
   // --- For the exchange, one of these for each request. A closed session takes none of them.
   // The body may have no more than so many bytes; `why` says so to the client, and is a constant. Before OnBody.
@@ -141,6 +142,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Reads as long as there is something to read that is wanted.
   void Pump();
   bool WantsInput() const;
+  bool AnswersStream() const { return exchange_ != nullptr && exchange_->is_stream(); }
   void Wait(ByteStream::Next next, void (Session::*then)());
   void OnBytes(absl::string_view bytes);
   // Reads one request as far as its bytes have come.
@@ -186,7 +188,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // --- The request in progress.
   std::shared_ptr<Exchange> exchange_;
-  std::optional<CallGate::Hold> hold_;
+  std::shared_ptr<CallGate::Hold> hold_;
   Connections::Connection* used_ = nullptr;  // once it is whole
   int64_t body_bytes_ = 0;                   // counted by the host
   const char* body_limit_ = kMessageLimit;

@@ -63,6 +63,14 @@ class Malformed(Case):
             self.assertEqual(connection.answer().status, 400, end)  # an object without a name
             connection.close()
 
+    def test_what_is_no_request_behind_a_head_has_an_answer_of_its_own(self):
+        connection = self.server.connect()
+        connection.send(request_bytes("HEAD", "/healthz"))
+        self.assertEqual(connection.answer("HEAD").status, 200)
+        connection.send(b"\0\r\n\r\n")
+        answer = connection.answer()
+        self.assertEqual((answer.status, int(answer.headers["content-length"])), (400, len(answer.body)))
+
     def test_heads_are_bounded(self):
         self.assertEqual(self.answer_to(request_bytes("GET", "/" + "a" * 20000)), 431)
         self.assertEqual(self.answer_to(request_bytes("GET", "/healthz", [("X", "a" * 20000)])), 431)
@@ -298,6 +306,23 @@ class Full(Case):
         for connection in watches:
             connection.close()
         self.eventually(lambda: self.is_served(), "a place")
+
+    def test_a_stream_behind_a_request_ends_with_its_client(self):
+        call = request_bytes("POST", f"{HEALTH}/Check", [("Content-Type", "application/json")], b"{}")
+        watch = request_bytes("POST", f"{HEALTH}/Watch", [("Content-Type", "application/connect+json")], envelope(b"{}"))
+        for behind in (b"", b"x" * 60000):
+            for _ in range(12):
+                connection = self.server.connect()
+                try:
+                    connection.send(call + watch + behind)
+                    if not behind:
+                        connection.socket.shutdown(socket.SHUT_WR)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+                connection.is_closed()
+                connection.close()
+            self.eventually(self.is_served, "a place")
+        self.eventually(lambda: self.server.metric("holdfast_streams_in_progress") == 0, "the end of the streams")
 
     def test_a_request_that_is_not_whole_makes_room(self):
         slow = []

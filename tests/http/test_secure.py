@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import ssl
 import struct
@@ -212,6 +213,28 @@ class Drain(unittest.TestCase):
             *_, (flags, end) = envelopes(watch.answer().body)
             self.assertEqual((flags, json.loads(end)["error"]["code"]), (2, "unavailable"))
             self.assertEqual(idle.is_closed(), b"")
+        finally:
+            server.discard()
+
+    def test_bodies_that_come_whole_meanwhile_are_refused(self):
+        server = Server(config="server { drain_timeout_ms: 500 }")
+        try:
+            slow = []
+            for _ in range(40):
+                connection = server.connect()
+                connection.send(request_bytes("POST", f"{HEALTH}/Check", [("Content-Type", "application/json")], b"{}")[:-1])
+                slow.append(connection)
+            server.get("/healthz")  # the heads before it were read
+            server.process.send_signal(signal.SIGTERM)
+            for connection in slow:
+                time.sleep(0.05)  # so that they come all through the drain, whose steps have no event
+                try:
+                    connection.send(b"}")
+                except OSError:
+                    pass  # closed
+            self.assertEqual(server.process.wait(60), 0)
+            for connection in slow:
+                connection.close()
         finally:
             server.discard()
 

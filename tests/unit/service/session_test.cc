@@ -189,6 +189,23 @@ TEST_F(SessionTest, AStreamEndsWithItsClient) {
   EXPECT_THAT(events_, ::testing::UnorderedElementsAre("body quiet", "gone", "body loud", "gone"));
 }
 
+TEST_F(SessionTest, AStreamOfOneWhoSendsNothingMoreOrMuchMoreDoesNotBegin) {
+  route_ = [&](const std::shared_ptr<Session>& session, const RequestHead& head) -> std::shared_ptr<Exchange> {
+    if (head.method == "POST") return std::make_shared<Echo>(session, /*stream=*/true, &events_);
+    // The rest of what was sent is read before the answer.
+    OnLoop([session] { session->Respond(200, {}, "first"); });
+    return std::make_shared<Echo>(session, /*stream=*/false, &events_);
+  };
+  const int ended = Connect(Get("/") + Post("ended"));
+  const int loud = Connect(Get("/") + Post("loud") + std::string(2 * Session::kAheadBytes, 'x'));
+  shutdown(ended, SHUT_WR);
+  StartLoop();
+  EXPECT_THAT(ReadAll(ended), EndsWith("first"));
+  EXPECT_THAT(ReadAll(loud), EndsWith("first"));
+  Settle();
+  EXPECT_THAT(events_, ElementsAre("body ", "body ", "gone", "gone"));
+}
+
 TEST_F(SessionTest, BodiesOnTheirWayHaveABound) {
   route_ = [&](const std::shared_ptr<Session>& session, const RequestHead&) {
     return echo_ = std::make_shared<Echo>(session, /*stream=*/false, &events_);
