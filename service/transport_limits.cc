@@ -10,7 +10,8 @@
 // them. Before, these defaults of its own hold, which are 16 MiB of headers and any number of streams, and a client
 // need not acknowledge anything. So the program has a table of defaults, which takes the place of the library's.
 //
-// They hold for the other side, too, until it tells its own. Other versions of gRPC have no such table.
+// They hold for the other side, too, until it tells its own. Other versions of gRPC have no such table, and a program
+// that has gRPC in itself goes by gRPC's own ("weak").
 #if GRPC_CPP_VERSION_MAJOR == 1 && GRPC_CPP_VERSION_MINOR == 51
 extern "C" {
 
@@ -24,7 +25,7 @@ struct Http2Setting {
 };
 
 // In the order of gRPC, with its values but for two.
-__attribute__((visibility("default"))) extern Http2Setting grpc_chttp2_settings_parameters[7];
+__attribute__((visibility("default"), weak)) extern Http2Setting grpc_chttp2_settings_parameters[7];
 Http2Setting grpc_chttp2_settings_parameters[7] = {
     {"HEADER_TABLE_SIZE", 4096, 0, UINT32_MAX, 0, 1},     {"ENABLE_PUSH", 1, 0, 1, 1, 1},
     {"MAX_CONCURRENT_STREAMS", 127, 0, UINT32_MAX, 1, 1}, {"INITIAL_WINDOW_SIZE", 65535, 0, INT32_MAX, 1, 3},
@@ -50,6 +51,8 @@ void TellBounds(const config::v1::ServerConfig& limits) {
   constexpr size_t kHeaders = 5;
   constexpr int kStreamsBefore = 127;
   constexpr int kHeadersBefore = 16383;
+  // A table of gRPC's own can't be written to.
+  if (grpc_chttp2_settings_parameters[kStreams].by_default > kStreamsBefore) return;
   grpc_chttp2_settings_parameters[kStreams].by_default =
       limits.connection_streams_max() == kStreamsBefore ? kStreamsBefore - 1 : kStreamsBefore;
   grpc_chttp2_settings_parameters[kHeaders].by_default =
