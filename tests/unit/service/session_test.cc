@@ -63,7 +63,12 @@ class SessionTest : public ::testing::Test, public SessionHost {
       return nullptr;
     };
   }
-  ~SessionTest() override { loop_.Stop(); }
+  ~SessionTest() override {
+    loop_.Stop();
+    // The loop outlives the sockets.
+    echo_ = nullptr;
+    sessions_.clear();
+  }
 
   // Connects a client that has sent these bytes; returns its socket.
   int Connect(absl::string_view bytes) {
