@@ -65,7 +65,8 @@ class SessionTest : public ::testing::Test, public SessionHost {
   }
   ~SessionTest() override {
     loop_.Stop();
-    // The loop outlives the sockets.
+    // The loop outlives the sockets. A session and its exchange keep each other until it ends.
+    for (const auto& session : sessions_) session->Gone();
     echo_ = nullptr;
     sessions_.clear();
   }
