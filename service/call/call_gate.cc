@@ -34,10 +34,13 @@ absl::Status CallGate::Admit(const Method& method, Shape shape, absl::string_vie
 absl::Status CallGate::TryAdmit(const Method& method, Shape shape, absl::string_view peer, size_t bytes, Lease* lease,
                                 CredentialsOf credentials) {
   lease->gate_ = this;
-  lease->connection_ = connections_->Begin(peer);
   lease->is_stream_ = shape == Shape::kStream;
+  lease->is_open_ = method.open;
+  lease->connection_ = connections_->Begin(peer, /*keeps=*/!method.open);
   const int64_t calls = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
   const int64_t streams = lease->is_stream_ ? streams_.fetch_add(1, std::memory_order_relaxed) + 1 : 0;
+  const int64_t open =
+      lease->is_stream_ && lease->is_open_ ? open_streams_.fetch_add(1, std::memory_order_relaxed) + 1 : 0;
   if (draining()) {
     lease->turned_away_ = true;
     turned_away_.fetch_add(1, std::memory_order_relaxed);
@@ -48,6 +51,10 @@ absl::Status CallGate::TryAdmit(const Method& method, Shape shape, absl::string_
   }
   if (streams > limits_.streams_max) {
     return Overloaded(absl::StrCat("more than ", limits_.streams_max, " streams are open (server.streams_max)"));
+  }
+  if (open > std::max<int64_t>(1, limits_.streams_max / kOpenStreamsPart)) {
+    return Overloaded(absl::StrCat("more than a ", kOpenStreamsPart,
+                                   "th of the streams would be of callers without credentials (server.streams_max)"));
   }
   const int64_t held = kCallBytes + static_cast<int64_t>(bytes);
   if (absl::Status status = AddBytes(lease->connection_, held); !status.ok()) return status;
@@ -284,9 +291,10 @@ void CallGate::Lease::Release() {
   if (gate_ == nullptr) return;
   const int64_t bytes = request_bytes_ + reply_bytes_;
   gate_->bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-  gate_->connections_->End(connection_, bytes);
+  gate_->connections_->End(connection_, bytes, /*keeps=*/!is_open_);
   gate_->calls_.fetch_sub(1, std::memory_order_relaxed);
   if (is_stream_) gate_->streams_.fetch_sub(1, std::memory_order_relaxed);
+  if (is_stream_ && is_open_) gate_->open_streams_.fetch_sub(1, std::memory_order_relaxed);
   if (turned_away_) gate_->turned_away_.fetch_sub(1, std::memory_order_relaxed);
   gate_ = nullptr;
   access_ = nullptr;

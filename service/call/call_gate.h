@@ -143,6 +143,7 @@ class CallGate {
     CallGate* gate_ = nullptr;
     Connections::Connection* connection_ = nullptr;
     bool is_stream_ = false;
+    bool is_open_ = false;
     bool turned_away_ = false;
     bool has_target_ = false;
     bool forwarded_ = false;
@@ -179,6 +180,8 @@ class CallGate {
 
   // The bytes that a call takes beside its messages, here and in gRPC; each call is counted with them.
   static constexpr int64_t kCallBytes = 16 << 10;
+  // Streams of methods that need no credentials have this part of all.
+  static constexpr int64_t kOpenStreamsPart = 5;
 
   // `connections` outlives the gate, and the gate outlives its leases. `observer` may be null.
   CallGate(const Limits& limits, Connections* connections, storage::Observer* observer = nullptr)
@@ -270,6 +273,7 @@ class CallGate {
   std::atomic<int64_t> calls_ = 0;
   std::atomic<int64_t> turned_away_ = 0;
   std::atomic<int64_t> streams_ = 0;
+  std::atomic<int64_t> open_streams_ = 0;  // of methods that need no credentials
   std::atomic<int64_t> bytes_ = 0;
   std::atomic<bool> draining_ = false;
   std::atomic<double> quota_share_ = 1;

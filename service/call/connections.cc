@@ -78,10 +78,13 @@ class Connections::SocketCopy {
     int bytes = 0;
     return same_ && ioctl(copy_, FIONREAD, &bytes) == 0 && bytes > 0;
   }
-  uint64_t BytesReceived() const {
+  uint64_t BytesRead() const {
     tcp_info info{};
     socklen_t size = sizeof(info);
-    return same_ && getsockopt(copy_, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
+    if (!same_ || getsockopt(copy_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
+    int unread = 0;
+    if (ioctl(copy_, FIONREAD, &unread) != 0) return 0;
+    return info.tcpi_bytes_received - std::min<uint64_t>(info.tcpi_bytes_received, static_cast<uint64_t>(unread));
   }
 
  private:
@@ -156,18 +159,24 @@ Connections::Room Connections::EndLongestIdle() {
   if (closing_.size() >= kClosingMax) return Room::kSoon;
   auto longest = table_.end();
   for (auto it = table_.begin(); it != table_.end(); ++it) {
-    if (it->second->calls_ > 0) continue;
+    if (it->second->keeping_ > 0 || (it->second->calls_ > 0 && it->second->fd_ < 0)) continue;
     if (longest == table_.end() || it->second->last_used_ < longest->second->last_used_) longest = it;
   }
   if (longest == table_.end()) return Room::kNone;
-  const Connection& connection = *longest->second;
+  Connection& connection = *longest->second;
   SocketCopy(connection.fd_, connection.inode_).ShutDown();
   closing_.push_back({connection.peer_, connection.fd_, connection.inode_});
-  table_.erase(longest);
+  if (connection.calls_ == 0) {
+    table_.erase(longest);
+  } else {
+    // From now on only its calls know it.
+    connection.fd_ = -1;
+    ++not_added_;
+  }
   return Room::kTaken;
 }
 
-Connections::Connection* Connections::Begin(absl::string_view peer) {
+Connections::Connection* Connections::Begin(absl::string_view peer, bool keeps) {
   MutexLock lock(&mutex_);
   auto& connection = table_[peer];
   if (connection == nullptr) {
@@ -176,12 +185,14 @@ Connections::Connection* Connections::Begin(absl::string_view peer) {
     ++not_added_;
   }
   ++connection->calls_;
+  if (keeps) ++connection->keeping_;
   connection->last_used_ = ++uses_;
   return connection.get();
 }
 
-void Connections::End(Connection* connection, int64_t bytes) {
+void Connections::End(Connection* connection, int64_t bytes, bool keeps) {
   MutexLock lock(&mutex_);
+  if (keeps) --connection->keeping_;
   connection->bytes_ -= bytes;
   connection->last_used_ = ++uses_;
   if (--connection->calls_ > 0 || connection->fd_ >= 0) return;
@@ -203,16 +214,16 @@ void Connections::RemoveBytes(Connection* connection, int64_t bytes) {
   connection->bytes_ -= bytes;
 }
 
-std::vector<Connections::Received> Connections::AllReceived() const {
+std::vector<Connections::Read> Connections::AllRead() const {
   std::vector<Socket> sockets;
   {
     MutexLock lock(&mutex_);
     for (const auto& [peer, connection] : table_) sockets.push_back({peer, connection->fd_, connection->inode_});
   }
-  std::vector<Received> all;
+  std::vector<Read> all;
   all.reserve(sockets.size());
   for (const Socket& socket : sockets) {
-    all.push_back({socket.peer, SocketCopy(socket.fd, socket.inode).BytesReceived()});
+    all.push_back({socket.peer, SocketCopy(socket.fd, socket.inode).BytesRead()});
   }
   return all;
 }

@@ -6,8 +6,8 @@
 // same socket.
 //
 // At the bound the connection that was without a call for longest is ended to make room for a new one. A connection
-// with a call in progress is never ended to make room. This holds for all credentials, since it happens before gRPC
-// sees a byte.
+// with a call in progress is never ended to make room, unless nobody had to say who he is for that call. This holds for
+// all credentials, since it happens before gRPC sees a byte.
 //
 // Threading: any thread. Units: bytes as the call gate counts them.
 
@@ -46,6 +46,7 @@ class Connections {
     int fd_ = -1;
     ino_t inode_ = 0;
     int64_t calls_ = 0;
+    int64_t keeping_ = 0;  // calls of them that keep the connection
     int64_t bytes_ = 0;
     uint64_t last_used_ = 0;  // a count of uses, not a time
   };
@@ -66,21 +67,22 @@ class Connections {
   // Adds an accepted socket to the connections. `peer` is its address as gRPC spells it.
   Room Add(int fd, absl::string_view peer);
 
-  // Begins a call on the connection of `peer`, which stays valid until End.
-  Connection* Begin(absl::string_view peer);
-  // Ends a call on the connection, and takes away the bytes that the call still holds.
-  void End(Connection* connection, int64_t bytes);
+  // Begins a call on the connection of `peer`, which stays valid until End. The connection of a call that does not keep
+  // it may be ended to make room.
+  Connection* Begin(absl::string_view peer, bool keeps = true);
+  // Ends a call on the connection, and takes away the bytes that the call still holds. `keeps` as for Begin.
+  void End(Connection* connection, int64_t bytes, bool keeps = true);
   // Adds to the bytes that the calls on the connection hold. Returns false, and adds nothing, if they would be over
   // `bytes_max`.
   bool AddBytes(Connection* connection, int64_t bytes, int64_t bytes_max);
   void RemoveBytes(Connection* connection, int64_t bytes);
 
-  // The bytes that a connection has received from its client since it was opened; 0 once it is closed.
-  struct Received {
+  // The bytes of its client that have been read from a connection since it was opened; 0 once it is closed.
+  struct Read {
     std::string peer;
     uint64_t bytes;
   };
-  std::vector<Received> AllReceived() const;
+  std::vector<Read> AllRead() const;
   // Ends the connection, with the calls on it, and throws away the bytes that it has sent and gRPC has not read. Its
   // client would be back at once, so no connection is accepted for kPauseAfterFlood: the other connections go first.
   void EndFlood(const std::string& peer);
@@ -131,7 +133,7 @@ class Connections {
   Socket SocketOf(const std::string& peer) const;
   // Forgets closed connections that have no calls. Asks the system without holding the lock.
   void ForgetClosed();
-  // Makes room by ending the connection without calls that was used longest ago; kTaken: there is room.
+  // Makes room by ending the connection without calls that keep it that was used longest ago; kTaken: there is room.
   Room EndLongestIdle();
 
   const int64_t connections_max_;

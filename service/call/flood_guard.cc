@@ -50,15 +50,15 @@ FloodGuard::~FloodGuard() {
   thread_.join();
 }
 
-std::vector<std::string> FloodGuard::Floods(const std::vector<Connections::Received>& before,
-                                            const std::vector<Connections::Received>& after) {
+std::vector<std::string> FloodGuard::Floods(const std::vector<Connections::Read>& before,
+                                            const std::vector<Connections::Read>& after) {
   absl::flat_hash_map<std::string, uint64_t> bytes_before;
   for (const auto& [peer, bytes] : before) bytes_before[peer] = bytes;
-  std::vector<Connections::Received> gained;
+  std::vector<Connections::Read> gained;
   uint64_t most = 0;
   for (const auto& [peer, bytes] : after) {
     const auto it = bytes_before.find(peer);
-    // A connection that was not there before is new. A closed one has received 0 bytes.
+    // A connection that was not there before is new. Of a closed one 0 bytes were read.
     const uint64_t from = it == bytes_before.end() ? 0 : it->second;
     if (bytes <= from) continue;
     gained.push_back({peer, bytes - from});
@@ -78,16 +78,17 @@ bool FloodGuard::Watched::IsStuck(absl::Duration cpu_time_now, bool rests) {
   return stuck > kStuckMax;
 }
 
-bool FloodGuard::SomeoneIsStuck() {
-  bool found = false;
-  for (auto& [executor, thread, rounds] : executors_) {
-    const auto now = executor->progress();
-    found |= thread.IsStuck(now.cpu_time, !now.in_grpc || now.rounds != std::exchange(rounds, now.rounds));
-  }
+FloodGuard::Stuck FloodGuard::FindStuck() {
+  Stuck found = Stuck::kNobody;
   if (looks_++ % kLooksPerSearch == 0) FindGrpcThreads();
   for (auto& [id, thread] : grpc_threads_) {
     const absl::Duration cpu_time = CpuTimeOf(id);
-    found |= thread.IsStuck(cpu_time, cpu_time - thread.cpu_time < kLookEvery / 4);
+    if (thread.IsStuck(cpu_time, cpu_time - thread.cpu_time < kLookEvery / 4)) found = Stuck::kGrpcThread;
+  }
+  for (auto& [executor, thread, rounds] : executors_) {
+    const auto now = executor->progress();
+    const bool rests = !now.in_grpc || now.rounds != std::exchange(rounds, now.rounds);
+    if (thread.IsStuck(now.cpu_time, rests)) found = Stuck::kExecutor;
   }
   return found;
 }
@@ -108,25 +109,32 @@ void FloodGuard::FindGrpcThreads() {
 }
 
 void FloodGuard::Run() {
-  std::vector<Connections::Received> before;
+  std::vector<Connections::Read> before;
+  int looks = 0;  // that `before` is old
   MutexLock lock(&mutex_);
   while (!ending_) {
     const CondVar::Deadline look = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(kLookEvery);
     while (!ending_ && changed_.WaitUntil(&mutex_, look)) {
     }
     lock.Unlock();
-    if (!SomeoneIsStuck()) {
+    const Stuck stuck = FindStuck();
+    if (stuck == Stuck::kNobody) {
       before.clear();
     } else {
       // A first look at a stuck thread has nothing to compare with: it only counts.
-      std::vector<Connections::Received> after = connections_->AllReceived();
-      if (!before.empty()) {
-        for (const std::string& peer : Floods(before, after)) {
-          Log(LogLevel::kWarning, "connection_closed", {{"peer", peer}, {"what", "it sends without pause"}});
-          connections_->EndFlood(peer);
-        }
+      std::vector<Connections::Read> after = connections_->AllRead();
+      std::vector<std::string> floods;
+      if (!before.empty()) floods = Floods(before, after);
+      for (const std::string& peer : floods) {
+        Log(LogLevel::kWarning, "connection_closed", {{"peer", peer}, {"what", "it sends without pause"}});
+        connections_->EndFlood(peer);
       }
-      before = std::move(after);
+      // A thread of gRPC may be busy for long with what it sends.
+      const bool goes_on = stuck == Stuck::kExecutor && floods.empty() && ++looks * kLookEvery < kWindowMax;
+      if (before.empty() || !goes_on) {
+        before = std::move(after);
+        looks = 0;
+      }
     }
     lock.Lock();
   }

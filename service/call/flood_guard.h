@@ -4,8 +4,9 @@
 // executor) or on one of its own. A client that sends without pause, be it frames of no use or calls that it resets at
 // once, keeps the thread there: nobody else is served, memory grows with each call, and after 2 GiB an assertion of
 // gRPC ends the process. Therefore the guard's thread looks at those threads every kLookEvery. If one of them has used
-// more than kStuckMax of processor time inside gRPC without a rest, the connections that sent the most meanwhile are
-// closed.
+// more than kStuckMax of processor time inside gRPC without a rest, the connections of which the most was read
+// meanwhile are closed. Many connections may send a little each: while an executor stays stuck, their bytes add up, for
+// at most kWindowMax.
 //
 // A client that gRPC's flow control holds back is never closed: its connection is empty between its messages.
 
@@ -30,7 +31,8 @@ class FloodGuard {
  public:
   static constexpr absl::Duration kLookEvery = absl::Milliseconds(20);
   static constexpr absl::Duration kStuckMax = absl::Milliseconds(100);
-  // A connection that sent fewer bytes between two looks is not closed.
+  static constexpr absl::Duration kWindowMax = absl::Seconds(2);
+  // A connection of which fewer bytes were read between the looks that are compared is not closed.
   static constexpr uint64_t kFloodBytesMin = 64 << 10;
 
   // Both outlive the guard.
@@ -39,10 +41,10 @@ class FloodGuard {
   FloodGuard& operator=(const FloodGuard&) = delete;
   ~FloodGuard();
 
-  // Returns the connections that received at least kFloodBytesMin between two looks, and at least half as many bytes as
-  // the one that received the most.
-  static std::vector<std::string> Floods(const std::vector<Connections::Received>& before,
-                                         const std::vector<Connections::Received>& after);
+  // Returns the connections of which at least kFloodBytesMin were read between two looks, and at least half as many
+  // bytes as of the one of which the most were.
+  static std::vector<std::string> Floods(const std::vector<Connections::Read>& before,
+                                         const std::vector<Connections::Read>& after);
 
  private:
   struct Watched {
@@ -58,8 +60,9 @@ class FloodGuard {
   };
 
   void Run();
-  // Looks at all threads. Returns whether one has been inside gRPC, and busy, for too long.
-  bool SomeoneIsStuck();
+  enum class Stuck { kNobody, kGrpcThread, kExecutor };
+  // Looks at all threads for one that has been inside gRPC, and busy, for too long. An executor is told before others.
+  Stuck FindStuck();
   // Finds gRPC's own threads, which it starts and ends at any time.
   void FindGrpcThreads();
 

@@ -69,6 +69,7 @@ class ConnectExchange final : public Exchange,
   void OnBody(std::string body) override;
   void Fail(const absl::Status& why) override;
   bool is_stream() const override { return type_.stream; }
+  bool keeps_connection() const override { return !method_.method.open; }
   void OnPartSent() override;
   void OnGone() override;
   void OnHeaders() override;

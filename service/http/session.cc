@@ -225,7 +225,8 @@ void Session::OnBody() {
   if (exchange_->is_stream() && (input_ended_ || in_.size() >= kAheadBytes)) return Gone();
   Enter(State::kAnswering);
   // Until now the connection could be ended to make room.
-  used_ = host_->connections()->Begin(peer_);
+  keeps_ = exchange_->keeps_connection();
+  used_ = host_->connections()->Begin(peer_, keeps_);
   // The end of the answer drops the session's own reference.
   const std::shared_ptr<Exchange> exchange = exchange_;
   exchange->OnBody(std::move(reader_->body()));
@@ -348,7 +349,7 @@ void Session::DropRequest() {
   exchange_ = nullptr;
   hold_ = nullptr;
   host_->AddBodyBytes(-std::exchange(body_bytes_, 0));
-  if (used_ != nullptr) host_->connections()->End(std::exchange(used_, nullptr), 0);
+  if (used_ != nullptr) host_->connections()->End(std::exchange(used_, nullptr), 0, keeps_);
 }
 
 void Session::EndRequest() {

@@ -55,6 +55,8 @@ class Exchange {
   virtual void Fail(const absl::Status& why) = 0;
   // Returns whether the answer has no end of its own, so that it ends when the client sends nothing more.
   virtual bool is_stream() const { return false; }
+  // Returns whether the connection may not be ended to make room for another one meanwhile.
+  virtual bool keeps_connection() const { return true; }
   // A part of a stream has been sent.
   virtual void OnPartSent() {}
   // The client is gone, or has not taken a part in time. Nothing more is called.
@@ -190,6 +192,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<Exchange> exchange_;
   std::shared_ptr<CallGate::Hold> hold_;
   Connections::Connection* used_ = nullptr;  // once it is whole
+  bool keeps_ = true;                        // it keeps the connection
   int64_t body_bytes_ = 0;                   // counted by the host
   const char* body_limit_ = kMessageLimit;
   bool keep_alive_ = false;

@@ -19,8 +19,6 @@ namespace holdfast::service {
 namespace {
 
 constexpr int kNice = 10;
-// A connection is closed when it is silent for this long between two requests.
-constexpr int kKeepAliveMs = 30'000;
 
 void* BeginThread(const mg_context*, int) {
   pthread_setname_np(pthread_self(), "metrics");
@@ -47,10 +45,9 @@ absl::StatusOr<std::unique_ptr<Exporter>> Exporter::Start(const config::v1::Metr
       absl::StrCat(config.threads()),
       "request_timeout_ms",
       absl::StrCat(config.request_time_limit_ms()),
+      // Requests that wait in a connection would each have the time limit.
       "enable_keep_alive",
-      "yes",
-      "keep_alive_timeout_ms",
-      absl::StrCat(kKeepAliveMs),
+      "no",
       "connection_queue",
       absl::StrCat(kQueued),
       "listen_backlog",

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -66,6 +67,48 @@ TEST_F(FloodTest, CallsThatAreResetAtOnceStarveNobodyAndTakeNoMemory) {
       client.Reset(stream);
     }
   });
+}
+
+// None of these sends much by itself; where each had to, another call took 15 s, and memory 4 GB.
+TEST_F(FloodTest, ManyWhoSendALittleEachStarveNobody) {
+  Start();
+  constexpr int kClients = 200;
+  constexpr int kCallsAtOnce = 40;
+  const auto stub = v1::CounterService::NewStub(server_->NewChannel());
+  // A victim whose connection is there; a new one waits behind those of the flood.
+  const auto serve = [&stub] {
+    v1::IncrementRequest request;
+    request.mutable_object()->set_name("victim");
+    request.set_amount(1);
+    const absl::Time began = absl::Now();
+    const auto reply = Invoke(*stub, &v1::CounterService::Stub::Increment, request);
+    EXPECT_TRUE(reply.ok()) << reply.status.error_message();
+    return absl::Now() - began;
+  };
+  (void)serve();
+  std::atomic<bool> stop = false;
+  std::thread flood([&] {
+    std::vector<std::unique_ptr<WireClient>> clients;
+    for (int i = 0; i < kClients; ++i) {
+      clients.push_back(std::make_unique<WireClient>(server_->address()));
+      clients.back()->Greet();
+    }
+    while (!stop) {
+      const absl::Time began = absl::Now();
+      for (auto& client : clients) {
+        for (int i = 0; i < kCallsAtOnce; ++i) client->Reset(client->Open("/holdfast.v1.CounterService/Increment"));
+        (void)client->Read(absl::ZeroDuration());
+      }
+      // Some 80 KB a second of each.
+      absl::SleepFor(absl::Milliseconds(80) - (absl::Now() - began));
+    }
+  });
+  const absl::Time until = absl::Now() + absl::Seconds(8);
+  while (absl::Now() < until) EXPECT_LT(serve(), kFloodMax);
+  stop = true;
+  flood.join();
+  EXPECT_LT(ProcessStatus(server_->pid(), "VmHWM") / 1024, 1000);
+  EXPECT_LT(serve(), kSoon);
 }
 
 }  // namespace

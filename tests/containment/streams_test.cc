@@ -46,6 +46,26 @@ TEST_F(ContainmentTest, BoundsHoldForAClientThatAcknowledgesNothing) {
   EXPECT_LT(ProcessStatus(server_->pid(), "VmHWM") / 1024 - before, 15);
 }
 
+// Anybody may watch the health, and a watch lasts. It takes no place from others.
+TEST_F(ContainmentTest, WatchesOfStrangersLeaveRoomForOthers) {
+  Start("server { connections_max: 30 streams_max: 50 }");
+  std::vector<std::unique_ptr<WireClient>> strangers;
+  for (int i = 0; i < 60; ++i) {
+    strangers.push_back(std::make_unique<WireClient>(server_->address()));
+    strangers.back()->Greet();
+    strangers.back()->Call("/grpc.health.v1.Health/Watch", grpc::health::v1::HealthCheckRequest());
+    (void)strangers.back()->ReadUntil(WireClient::kHeaders, absl::Seconds(2));
+  }
+  EXPECT_LT(ServeVictim(), kSoon);
+  const auto stub = v1::ObjectService::NewStub(server_->NewChannel());
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(20)));
+  const auto watch = stub->WatchAlarms(&context, v1::WatchAlarmsRequest());
+  watch->WaitForInitialMetadata();
+  context.TryCancel();
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED) << "neither refused nor too late";
+}
+
 // The client keeps to the bounds of a connection, and opens more connections.
 TEST_F(ContainmentTest, HeadersWithoutAMessageAreBoundedInAll) {
   Start("server { connections_max: 20 connection_streams_max: 50 }");

@@ -106,6 +106,24 @@ TEST_F(CallGateTest, StreamsAreBoundedBelowCalls) {
   EXPECT_TRUE(AdmitStream(&late).ok());
 }
 
+TEST_F(CallGateTest, StreamsWithoutCredentialsHaveAPartOfAll) {
+  Connections connections(10);
+  CallGate gate({.calls_max = 30, .streams_max = 10, .bytes_max = 1 << 20, .connection_bytes_max = 1 << 20},
+                &connections);
+  const Method open{.name = "grpc.health.v1.Health.Watch", .verb = Verb::kRead, .open = true};
+  const auto admit = [&](const Method& method, CallGate::Lease* lease) {
+    return gate.Admit(method, CallGate::Shape::kStream, "a", 0, lease);
+  };
+  CallGate::Lease leases[4];
+  EXPECT_TRUE(admit(open, &leases[0]).ok());
+  EXPECT_TRUE(admit(open, &leases[1]).ok());
+  ExpectOverloaded(admit(open, &leases[2]), "server.streams_max");
+  EXPECT_TRUE(admit(kStream, &leases[3]).ok());
+  leases[1].Release();
+  leases[2].Release();
+  EXPECT_TRUE(admit(open, &leases[2]).ok());
+}
+
 TEST_F(CallGateTest, NobodyIsAdmittedWhileTheServerDrains) {
   CallGate::Lease before;
   CallGate::Lease after;

@@ -78,6 +78,28 @@ TEST(Connections, OneWithACallIsNeverEnded) {
   connections.End(on_second, 0);
 }
 
+TEST(Connections, ACallThatDoesNotKeepItsConnectionLosesItToANewOne) {
+  FullListener full;
+  auto& [connections, first, second, third] = full;
+  auto* const on_first = connections.Begin("first", /*keeps=*/false);
+  auto* const on_second = connections.Begin("second");
+  EXPECT_EQ(connections.Add(third.fd(), "third"), Room::kTaken);
+  EXPECT_TRUE(first.ended());
+  EXPECT_FALSE(second.ended());
+  EXPECT_EQ(connections.count(), 2);
+  auto* const on_third = connections.Begin("third");
+  const Pair fourth;
+  EXPECT_EQ(connections.Add(fourth.fd(), "fourth"), Room::kNone);
+  // The call outlives its connection.
+  EXPECT_TRUE(connections.AddBytes(on_first, 10, 100));
+  connections.End(on_first, 10, /*keeps=*/false);
+  EXPECT_EQ(connections.count(), 2);
+  connections.End(on_second, 0);
+  EXPECT_EQ(connections.Add(fourth.fd(), "fourth"), Room::kTaken);
+  EXPECT_TRUE(second.ended());
+  connections.End(on_third, 0);
+}
+
 TEST(Connections, ClosedOnesAreForgottenWhenThereIsNoRoom) {
   FullListener full;
   auto& [connections, first, second, third] = full;
