@@ -278,10 +278,9 @@ class Full(Case):
         watches = []
         for _ in range(3):
             connection = self.server.connect()
-            connection.send(request_bytes("POST", f"{HEALTH}/Watch", [("Content-Type", "application/connect+json")],
+            connection.send(request_bytes("POST", f"{OBJECTS}/WatchAlarms", [("Content-Type", "application/connect+json")],
                                           envelope(b"{}")))
             self.assertEqual(connection.head()[0], 200)
-            connection.chunk()
             watches.append(connection)
         idle = [self.server.connect() for _ in range(30)]
         self.assertEqual(idle[0].is_closed(), b"")
@@ -298,7 +297,7 @@ class Full(Case):
         watches = []
         while len(watches) < 8:
             connection = self.server.connect()
-            connection.send(request_bytes("POST", f"{HEALTH}/Watch", [("Content-Type", "application/connect+json")],
+            connection.send(request_bytes("POST", f"{OBJECTS}/WatchAlarms", [("Content-Type", "application/connect+json")],
                                           envelope(b"{}")))
             self.assertEqual(connection.head()[0], 200)
             watches.append(connection)
@@ -323,6 +322,19 @@ class Full(Case):
                 connection.close()
             self.eventually(self.is_served, "a place")
         self.eventually(lambda: self.server.metric("holdfast_streams_in_progress") == 0, "the end of the streams")
+
+    def test_watches_of_strangers_make_room(self):
+        watches = []
+        for _ in range(8):
+            connection = self.server.connect()
+            connection.send(request_bytes("POST", f"{HEALTH}/Watch", [("Content-Type", "application/connect+json")],
+                                          envelope(b"{}")))
+            self.assertEqual(connection.head()[0], 200)
+            watches.append(connection)
+        for _ in range(20):
+            self.assertEqual(self.server.get("/healthz").status, 200)
+        for connection in watches:
+            connection.close()
 
     def test_a_request_that_is_not_whole_makes_room(self):
         slow = []
