@@ -209,10 +209,10 @@ class LifecyclesTest : public testing::Test {
 
   // As many streams as there may be, all at once: none of those before holds a place.
   void ExpectAllPlacesFree() {
-    auto stub = grpc::health::v1::Health::NewStub(channel_);
+    auto stub = v1::ObjectService::NewStub(channel_);
     struct Watch {
       grpc::ClientContext context;
-      std::unique_ptr<grpc::ClientReader<grpc::health::v1::HealthCheckResponse>> reader;
+      std::unique_ptr<grpc::ClientReader<v1::WatchAlarmsResponse>> reader;
     };
     // A call that was cancelled leaves when the server has heard of it.
     const absl::Time until = absl::Now() + absl::Seconds(20);
@@ -220,13 +220,13 @@ class LifecyclesTest : public testing::Test {
       std::vector<Watch> watches(kClients);
       int open = 0;
       for (Watch& watch : watches) {
-        watch.reader = stub->Watch(&watch.context, grpc::health::v1::HealthCheckRequest());
-        grpc::health::v1::HealthCheckResponse state;
-        open += watch.reader->Read(&state) ? 1 : 0;
+        watch.reader = stub->WatchAlarms(&watch.context, v1::WatchAlarmsRequest());
+        watch.reader->WaitForInitialMetadata();
       }
       for (Watch& watch : watches) {
         watch.context.TryCancel();
-        (void)watch.reader->Finish();
+        // One that was refused has ended before.
+        open += watch.reader->Finish().error_code() == grpc::StatusCode::CANCELLED ? 1 : 0;
       }
       if (open == kClients) return;
       ASSERT_LT(absl::Now(), until) << "only " << open << " of " << kClients << " places are free";
