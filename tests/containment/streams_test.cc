@@ -194,23 +194,24 @@ TEST_F(StreamsTest, AnIdleStreamIsEnded) {
 TEST_F(StreamsTest, IdleStreamsLeaveRoomForOtherCalls) {
   Start("server { calls_max: 100 streams_max: 20 }");
   const auto channel = server_->NewChannel();
-  const auto stub = grpc::health::v1::Health::NewStub(channel);
+  const auto stub = v1::ObjectService::NewStub(channel);
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
-  std::vector<std::unique_ptr<grpc::ClientReader<grpc::health::v1::HealthCheckResponse>>> streams;
-  grpc::health::v1::HealthCheckResponse response;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::WatchAlarmsResponse>>> streams;
+  v1::WatchAlarmsResponse response;
   for (int i = 0; i < 20; ++i) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
-    streams.push_back(stub->Watch(contexts.back().get(), grpc::health::v1::HealthCheckRequest()));
-    ASSERT_TRUE(streams.back()->Read(&response)) << i;
+    streams.push_back(stub->WatchAlarms(contexts.back().get(), v1::WatchAlarmsRequest()));
+    streams.back()->WaitForInitialMetadata();
   }
   grpc::ClientContext context;
-  const auto late = stub->Watch(&context, grpc::health::v1::HealthCheckRequest());
+  const auto late = stub->WatchAlarms(&context, v1::WatchAlarmsRequest());
   EXPECT_FALSE(late->Read(&response));
   const grpc::Status status = late->Finish();
   EXPECT_EQ(ReasonOf(status), "SERVER_OVERLOADED");
   EXPECT_NE(status.error_message().find("server.streams_max"), std::string::npos);
   EXPECT_LT(ServeVictim(), kSoon);
   for (auto& open : contexts) open->TryCancel();
+  for (auto& open : streams) EXPECT_EQ(open->Finish().error_code(), grpc::StatusCode::CANCELLED) << "it was refused";
 }
 
 TEST_F(StreamsTest, AStreamOfLargeItemsIsBoundedByItsConnection) {
