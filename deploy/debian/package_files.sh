@@ -47,7 +47,7 @@ pages() { # COMMAND WORD...
   if [ ${#words[@]} -gt 1 ]; then also+=", $(IFS=-; echo "${words[*]:0:${#words[@]}-1}")(1)"; else also+=', holdfastd(8)'; fi
   # In bold, but for the section.
   also=$(sed 's/^, //; s/\([a-z-]*\)(\([18]\))/\\fB\1\\fR(\2)/g' <<<"$also")
-  # What it says of itself above its usage, to the first end of a clause.
+  # The words above its usage, to the first end of a clause.
   about=$("${words[@]}" --help | sed '/^Usage:/,$d' | tr '\n' ' ' | sed 's/[.;] .*//; s/[. ]*$//')
   page 1 "$name" "$about" "$also" "${words[*]}"
 }

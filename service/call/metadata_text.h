@@ -1,3 +1,5 @@
+// The values that metadata may have. Threading: any thread.
+
 #ifndef HOLDFAST_SERVICE_CALL_METADATA_TEXT_H_
 #define HOLDFAST_SERVICE_CALL_METADATA_TEXT_H_
 

@@ -26,7 +26,7 @@ class ConsoleApi {
   ConsoleApi& operator=(const ConsoleApi&) = delete;
 
   // As FindConsoleFile does; also finds /console/services.binpb, a FileDescriptorSet that goes on where api.binpb ends.
-  // That file lasts as long as this.
+  // The latter lasts as long as this.
   const ConsoleFile* FindFile(std::string_view path) const;
 
  private:

@@ -99,7 +99,7 @@ TEST_F(FloodTest, ManyWhoSendALittleEachStarveNobody) {
         for (int i = 0; i < kCallsAtOnce; ++i) client->Reset(client->Open("/holdfast.v1.CounterService/Increment"));
         (void)client->Read(absl::ZeroDuration());
       }
-      // Some 80 KB a second of each.
+      // The pace of the flood: some 80 KB a second of each.
       absl::SleepFor(absl::Milliseconds(80) - (absl::Now() - began));
     }
   });

@@ -24,7 +24,7 @@ namespace {
 using service::RequestHead;
 using service::RequestReader;
 
-// So small that inputs reach them.
+// Bounds that inputs reach.
 constexpr size_t kHeadBytesMax = 512;
 constexpr size_t kBodyBytesMax = 256;
 
